@@ -1,0 +1,1 @@
+"""Running Milestream: the local stack, the command line, and the files for containers."""

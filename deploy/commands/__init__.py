@@ -1,0 +1,1 @@
+"""One module per command of `milestream`; `deploy.cli` imports each only when it is asked for."""

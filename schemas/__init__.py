@@ -1,0 +1,1 @@
+"""Contracts: settings, records, definitions, outputs, topics and ids. Imports no framework."""
