@@ -1,0 +1,70 @@
+"""Exact amounts: integers of a billionth ("nanos"), plain JSON numbers on the wire.
+
+An amount has at most 20 digits before and 9 after the point. Held as ``int`` scaled by 10**9 it
+adds exactly and without bound, where ``Decimal`` would round silently at its context's precision.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+
+SCALE = 10**9
+LIMIT = 10**20 * SCALE
+
+_PLAIN = re.compile(r"(-?)([0-9]{1,20})(?:\.([0-9]{1,9}))?")
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+
+RULE = "must be a number with at most 20 digits before and 9 after the point"
+
+
+class AmountError(ValueError):
+    """The text is not an amount within 20 + 9 digits."""
+
+
+def parse_amount(text: str) -> int:
+    """Return the nanos of a JSON number's text, exponents included (``1e3``, ``1e-7``).
+
+    Raises:
+        AmountError: no JSON number, or more digits than an amount has.
+    """
+    match = _PLAIN.fullmatch(text)
+    if match is not None:
+        sign, whole, fraction = match.groups()
+        nanos = int(whole) * SCALE
+        if fraction is not None:
+            nanos += int(fraction.ljust(9, "0"))
+        return -nanos if sign else nanos
+    if len(text) > 64 or _JSON_NUMBER.fullmatch(text) is None or "e" not in text.lower():
+        raise AmountError(RULE)
+    return nanos_of(Decimal(text))
+
+
+def nanos_of(value: Decimal) -> int:
+    """Return the nanos of a decimal.
+
+    Raises:
+        AmountError: not finite, or more digits than an amount has.
+    """
+    if not value.is_finite() or not -32 <= value.adjusted() <= 32:
+        if value.is_finite() and not value:
+            return 0
+        raise AmountError(RULE)
+    try:
+        numerator, denominator = value.as_integer_ratio()
+    except (InvalidOperation, OverflowError) as error:
+        raise AmountError(RULE) from error
+    nanos, rest = divmod(numerator * SCALE, denominator)
+    if rest or not -LIMIT < nanos < LIMIT:
+        raise AmountError(RULE)
+    return nanos
+
+
+def format_amount(nanos: int) -> str:
+    """Return the shortest plain JSON number for ``nanos``: ``87.5``, ``-3``, ``0.000000001``."""
+    whole, fraction = divmod(abs(nanos), SCALE)
+    text = f"{whole}.{fraction:09d}".rstrip("0") if fraction else str(whole)
+    return f"-{text}" if nanos < 0 else text
+
+
+def amount_decimal(nanos: int) -> Decimal:
+    """Return ``nanos`` as a ``Decimal``, exactly, whatever the decimal context says."""
+    return Decimal(format_amount(nanos))

@@ -1,0 +1,380 @@
+"""Definitions: the rules that projects set, validated by one set of models (contract section 3).
+
+A definition travels on ``definitions`` under the key ``project/kind/id``; its value is the model's
+JSON. ``milestream apply``, ``/definitions`` and the records face all come through ``parse``.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
+
+import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from schemas import ids
+from schemas.amounts import amount_decimal, nanos_of
+from schemas.instants import InstantError, parse_instant
+
+CONDITION_DEPTH = 16
+
+
+class DefinitionError(ValueError):
+    """A definition is refused, whole.
+
+    Attributes:
+        errors: (field, message) for each thing wrong; fields as on the wire, nested with dots.
+    """
+
+    def __init__(self, errors: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{f}: {m}" if f else m for f, m in errors))
+        self.errors = errors
+
+
+def _number(value: object) -> Decimal:
+    """Take a JSON or YAML number; a float is read by its shortest text, as it was written."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("must be a number")
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    return amount_decimal(nanos_of(exact))
+
+
+def _instant(value: object) -> datetime:
+    if isinstance(value, str):
+        return parse_instant(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:  # YAML has a type for times
+        return value
+    raise InstantError("must be an RFC 3339 time with an offset, for example 2026-11-21T10:30:00Z")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("must be a time zone of the IANA database") from error
+    return value
+
+
+def _uuid(value: str) -> str:
+    if not ids.is_uuid(value.lower()):
+        raise ValueError("must be a UUID")
+    return value.lower()
+
+
+def _clean(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain U+0000")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must not contain a lone surrogate") from error
+    return value
+
+
+Number = Annotated[Decimal, BeforeValidator(_number)]
+Positive = Annotated[Number, Field(gt=0)]
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Uuid = Annotated[str, AfterValidator(_uuid)]
+Clean = Annotated[str, AfterValidator(_clean)]
+Name = Annotated[Clean, Field(min_length=1, max_length=256)]
+Identifier = Annotated[Clean, Field(min_length=1, max_length=256, pattern=r"^[^/]+$")]
+Description = Annotated[Clean, Field(max_length=1024)]
+Points = Annotated[int, Field(ge=0, lt=2**53)]
+Status = Literal["draft", "live", "paused"]
+Period = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
+
+
+class Definition(BaseModel):
+    """The base of all kinds: camel-case names on the wire, unknown fields refused."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, alias_generator=to_camel, validate_default=True
+    )
+    kind: ClassVar[str]
+    id_alias: ClassVar[str | None] = None
+
+    id: Identifier
+
+
+class Project(Definition):
+    """A project's settings."""
+
+    kind = "project"
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    name: Name | None = None
+    timezone: Zone = "UTC"
+
+
+class Challenge(Definition):
+    """What a member is to do, how it is added up, and over which period."""
+
+    kind = "challenge"
+    id: Uuid
+    name: Name
+    description: Description = ""
+    status: Status = "live"
+    aggregation_method: Literal["sum", "count"] = "sum"
+    aggregation_period: Period = "daily"
+    completion_target_value: Positive
+    timezone: Zone | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    activity_ids: Annotated[list[Name], Field(max_length=1000)] | None = None
+    event_ids: Annotated[list[Identifier], Field(max_length=1000)] | None = None
+    value_field: Name | None = None
+    points_on_completion: Points | None = None
+    challenge_group: Identifier = "_default"
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
+            raise ValueError("endsAt: must be after startsAt")
+        return self
+
+
+class Milestone(Definition):
+    """A threshold of a challenge, streak or pathway; reaching it gives one reward a period."""
+
+    kind = "milestone"
+    id: Uuid
+    linked_schema_slug: Literal["challenge", "streak", "pathway"] = "challenge"
+    linked_schema_record_id: Identifier
+    name: Name
+    description: Description = ""
+    milestone_target_value: Positive
+    status: Status = "live"
+    points: Points | None = None
+
+    @model_validator(mode="after")
+    def _links_to_a_challenge_by_uuid(self) -> Self:
+        if self.linked_schema_slug == "challenge" and not ids.is_uuid(self.linked_schema_record_id):
+            raise ValueError("linkedSchemaRecordId: must be a challenge's id, a lower-case UUID")
+        return self
+
+
+class Condition(BaseModel):
+    """One comparison with a field of an event's metadata, or a group of them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    type: Literal["AND", "OR"] | None = None
+    conditions: Annotated[list["Condition"], Field(max_length=100)] | None = None
+    field: Name | None = None
+    operator: (
+        Literal[
+            "equals",
+            "not_equals",
+            "greater_than",
+            "greater_than_or_equals",
+            "less_than",
+            "less_than_or_equals",
+            "in",
+            "not_in",
+            "contains",
+            "exists",
+            "not_exists",
+        ]
+        | None
+    ) = None
+    value: Any = None
+
+    @model_validator(mode="after")
+    def _is_a_group_or_a_comparison(self) -> Self:
+        group = self.type is not None and self.conditions is not None
+        comparison = self.field is not None and self.operator is not None
+        if group == comparison:
+            raise ValueError("must have either type and conditions, or field and operator")
+        if self.operator in ("in", "not_in") and not isinstance(self.value, list):
+            raise ValueError(f"value: must be a list for {self.operator}")
+        return self
+
+    def depth(self) -> int:
+        """How deep the groups nest; 1 for a comparison."""
+        return 1 + max((c.depth() for c in self.conditions or ()), default=0)
+
+
+class MetadataField(BaseModel):
+    """A field that an event's metadata may or must have."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    key: Name
+    type: Literal["string", "number", "boolean", "array", "object"]
+    required: bool = False
+
+
+class Event(Definition):
+    """Something a member can do that gives points and feeds challenges and streaks."""
+
+    kind = "event"
+    id_alias = "eventId"
+    title: Name
+    description: Description = ""
+    status: Literal["ACTIVE", "INACTIVE"] = "ACTIVE"
+    challenge_group: Identifier = "_default"
+    type: Literal["FIXED", "CONDITIONAL", "TRANSACTION"] = "FIXED"
+    reward: dict[Name, Number]
+    reward_value_field: Name | None = None
+    limit: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    limit_period: Literal["daily", "weekly", "monthly", "unlimited"] = "unlimited"
+    maximum_reward: Annotated[Number, Field(ge=0)] | None = None
+    conditions: Condition | None = None
+    metadata_fields: Annotated[list[MetadataField], Field(max_length=100)] | None = None
+    requires_api_key: bool = False
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if "default" not in self.reward:
+            raise ValueError("reward.default: is required")
+        if self.type == "TRANSACTION" and self.reward_value_field is None:
+            raise ValueError("rewardValueField: is required for type TRANSACTION")
+        if self.conditions is not None and self.conditions.depth() > CONDITION_DEPTH:
+            raise ValueError(f"conditions: must not nest deeper than {CONDITION_DEPTH}")
+        return self
+
+
+class Streak(Definition):
+    """Consecutive periods in which a member did something."""
+
+    kind = "streak"
+    id_alias = "streakId"
+    event_ids: Annotated[list[Identifier], Field(min_length=1, max_length=1000)]
+    period: Literal["daily", "weekly", "monthly"] = "daily"
+    target_length: Annotated[int, Field(ge=1, lt=2**31)]
+    timezone: Zone | None = None
+    freezes: Annotated[int, Field(ge=0, le=100)] = 0
+
+
+class Leaderboard(Definition):
+    """Members ranked by points."""
+
+    kind = "leaderboard"
+    event_ids: list[Identifier] | None = None
+    groups: list[Name] | None = None
+
+
+class ActivityData(BaseModel):
+    """What a data activity measures, and what it is to reach."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    category: Name
+    formula: Literal["sum", "latest", "average", "max"] = "latest"
+    target: Positive
+
+
+class PathwayActivity(BaseModel):
+    """One activity of a pathway. Types are lower-case names."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+    id: Identifier
+    name: Name
+    type: Annotated[str, Field(pattern=r"^[a-z][a-z0-9 _-]{0,63}$")]
+    fulfilment_type: Annotated[str, Field(pattern=r"^[a-z][a-z0-9 &_-]{0,63}$")]
+    required: bool = True
+    level: Annotated[int, Field(ge=1, le=4)] = 1
+    pass_score: Annotated[Number, Field(ge=0)] = Decimal(0)
+    data: ActivityData | None = None
+
+
+class Pathway(Definition):
+    """Activities that enrolled members work through."""
+
+    kind = "pathway"
+    name: Name
+    activities: Annotated[list[PathwayActivity], Field(max_length=1000)]
+
+    @model_validator(mode="after")
+    def _activities_differ(self) -> Self:
+        seen = [activity.id for activity in self.activities]
+        if len(set(seen)) != len(seen):
+            raise ValueError("activities: ids must differ")
+        return self
+
+
+KINDS: Mapping[str, type[Definition]] = {
+    model.kind: model
+    for model in (Project, Challenge, Milestone, Event, Streak, Leaderboard, Pathway)
+}
+
+
+def definition_key(project: str, kind: str, definition_id: str) -> str:
+    """Return the key of a definition's record: ``project/kind/id``."""
+    return f"{project}/{kind}/{definition_id}"
+
+
+def split_key(key: str) -> tuple[str, str, str]:
+    """Return (project, kind, id) of a definition's key.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    parts = key.split("/", 2)
+    if len(parts) != 3 or not ids.is_project(parts[0]) or parts[1] not in KINDS or not parts[2]:
+        raise DefinitionError([("", "the key must be project/kind/id")])
+    return parts[0], parts[1], parts[2]
+
+
+def parse(kind: str, fields: Mapping[str, Any]) -> Definition:
+    """Return the definition of ``kind`` that ``fields`` (wire names; no kind, no project) give.
+
+    Raises:
+        DefinitionError: with every field at fault.
+    """
+    model = KINDS.get(kind)
+    if model is None:
+        raise DefinitionError([("kind", f"must be one of {', '.join(KINDS)}")])
+    given = dict(fields)
+    if model.id_alias and model.id_alias in given:
+        alias = given.pop(model.id_alias)
+        if given.setdefault("id", alias) != alias:
+            raise DefinitionError([(model.id_alias, "must equal id where both are given")])
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise DefinitionError([_reason(e) for e in error.errors()]) from error
+    except RecursionError as error:
+        raise DefinitionError([("", "nests too deep")]) from error
+
+
+def _reason(error: Any) -> tuple[str, str]:
+    """Return (field, message) of one of pydantic's errors."""
+    field = ".".join(str(part) for part in error["loc"])
+    message = error["msg"].removeprefix("Value error, ")
+    if not field and ": " in message:  # a model's own check names its field itself
+        field, message = message.split(": ", 1)
+    return field, message
+
+
+def wire_fields(definition: Definition) -> dict[str, Any]:
+    """Return a definition's fields by their wire names, defaults included."""
+    return definition.model_dump(by_alias=True)
+
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(definition: Definition) -> bytes:
+    """Return the value of a definition's record: its JSON, numbers exact."""
+    return _JSON.encode(wire_fields(definition))
+
+
+_NUMBERS = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decode_numbers(raw: bytes) -> Any:
+    """Return a JSON document with every number exact: ints, and ``Decimal`` for the rest.
+
+    Raises:
+        msgspec.DecodeError: no JSON (NaN and infinities are none).
+        RecursionError: it nests deeper than the decoder goes.
+    """
+    return _NUMBERS.decode(raw)

@@ -1,0 +1,50 @@
+"""Points in time: RFC 3339 with an offset in, UTC with a ``Z`` out."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RULE = "must be an RFC 3339 time with an offset, for example 2026-11-21T10:30:00Z"
+
+
+class InstantError(ValueError):
+    """The text is no RFC 3339 time with an offset."""
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the time that ``text`` says, in UTC.
+
+    Raises:
+        InstantError: no RFC 3339 time, no offset, or outside of the years 1 to 9999 in UTC.
+    """
+    try:
+        return utc(msgspec.convert(text, datetime, strict=True))
+    except (msgspec.ValidationError, InstantError) as error:
+        raise InstantError(RULE) from error
+
+
+def utc(moment: datetime) -> datetime:
+    """Return the same moment in UTC.
+
+    Raises:
+        InstantError: naive, or outside of the years 1 to 9999 in UTC.
+    """
+    if moment.tzinfo is UTC:
+        return moment
+    if moment.tzinfo is None:
+        raise InstantError(RULE)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InstantError(RULE) from error
+
+
+def from_millis(millis: int) -> datetime:
+    """Return the time of a Kafka timestamp (milliseconds since 1970), exactly."""
+    return EPOCH + timedelta(milliseconds=millis)
+
+
+def format_instant(moment: datetime) -> str:
+    """Return RFC 3339 in UTC; a fraction only where there is one."""
+    return utc(moment).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,209 @@
+"""Output events: CloudEvents 1.0 in structured mode, and the records that they carry.
+
+A record is what the HTTP face shows; an event's ``data`` is the record plus ``definitionVersion``
+(the offset in ``definitions`` of the rule it was made under). Joined definitions are ``Raw``: their
+JSON is made once when a definition is read, not once a record.
+"""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw
+
+CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
+"""The Kafka header that says: one CloudEvent as JSON (structured mode)."""
+
+NULL = Raw(b"null")
+"""A joined definition or amount that is not there. (msgspec cannot decode ``Raw | None``.)"""
+
+SEQUENCE_DIGITS = 20
+
+CHALLENGE_LOG_RECORDED = "milestream.challenge_log.recorded.v1"
+CHALLENGE_COMPLETED = "milestream.challenge.completed.v1"
+CHALLENGE_FAILED = "milestream.challenge.failed.v1"
+MILESTONE_REACHED = "milestream.milestone.reached.v1"
+REWARD_GRANTED = "milestream.reward.granted.v1"
+REWARD_UPDATED = "milestream.reward.updated.v1"
+MEMBER_UPSERTED = "milestream.member.upserted.v1"
+
+
+class _Record(msgspec.Struct, kw_only=True, rename="camel"):
+    """The base of what is shown: camel-case names, every field present."""
+
+
+class MemberRecord(_Record, kw_only=True):
+    """A member, with its personal fields. ``version`` counts its changes from 1."""
+
+    id: str
+    external_id: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone_number: str | None = None
+    telephone: str | None = None
+    country: str | None = None
+    city: str | None = None
+    groups: list[str] = msgspec.field(default_factory=list)
+    timezone: str | None = None
+    status: str = "live"
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class ProgressRecord(_Record, kw_only=True):
+    """A member's progress in one period of a challenge. Amounts are plain JSON numbers."""
+
+    id: str
+    challenge_id: str
+    owned_by_id: str
+    period_key: str
+    aggregation_method: str
+    aggregation_period: str
+    timezone: str
+    current_progress_value: Raw
+    challenge_progress_status: str
+    challenge_started_at: datetime
+    challenge_completed_at: datetime | None
+    challenge_failed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class RewardLogRecord(_Record, kw_only=True):
+    """The reward for one milestone, member and period; the coupon comes by PATCH."""
+
+    id: str
+    owned_by_id: str
+    linked_schema_slug: str
+    linked_schema_record_id: str
+    milestone_id: str
+    period_key: str
+    coupon_code: str | None = None
+    reward_issued_at: datetime | None = None
+    reward_expiry_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    milestone: Raw
+
+
+class MilestoneReachedRecord(_Record, kw_only=True):
+    """That a member reached a milestone: where, with what value, by what was done when."""
+
+    id: str
+    owned_by_id: str
+    milestone_id: str
+    linked_schema_slug: str
+    linked_schema_record_id: str
+    period_key: str
+    value: Raw
+    reached_at: datetime
+    milestone: Raw
+
+
+class ChallengeLogRecord(_Record, kw_only=True):
+    """A challenge log with what it led to: the answer to the POST that made it."""
+
+    id: str
+    challenge_id: str
+    owned_by_id: str
+    activity_at: datetime
+    activity_id: str
+    unique_identifier: str
+    activity_value: Raw
+    status: str
+    created_at: datetime
+    challenge: Raw
+    challenge_progress: ProgressRecord | None
+    achieved_milestone: Raw
+    next_milestone: Raw
+    achieved_milestone_reward_log: RewardLogRecord | None
+    achieved_milestones: list[Raw]
+    achieved_milestone_reward_logs: list[RewardLogRecord]
+
+
+class ChallengeLogRecorded(ChallengeLogRecord, kw_only=True):
+    """``data`` of ``challenge_log.recorded``."""
+
+    definition_version: int
+
+
+class ChallengeProgressed(ProgressRecord, kw_only=True):
+    """``data`` of ``challenge.completed`` and ``challenge.failed``."""
+
+    definition_version: int
+
+
+class MilestoneReached(MilestoneReachedRecord, kw_only=True):
+    """``data`` of ``milestone.reached``."""
+
+    definition_version: int
+
+
+class RewardChanged(RewardLogRecord, kw_only=True):
+    """``data`` of ``reward.granted`` and ``reward.updated``."""
+
+    definition_version: int
+
+
+Data = ChallengeLogRecorded | ChallengeProgressed | MilestoneReached | RewardChanged | MemberRecord
+
+
+class CloudEvent(msgspec.Struct, kw_only=True):
+    """One output event; ``time`` is when it happened, ``sequence`` its input's place in line."""
+
+    specversion: str = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str = "application/json"
+    sequence: str
+    data: Data
+
+
+class Envelope(msgspec.Struct, kw_only=True):
+    """A CloudEvent as read back: ``data`` stays JSON until its type is known."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    sequence: str
+    data: Raw
+
+    @property
+    def project(self) -> str:
+        """The project, from ``/milestream/<project>``."""
+        return self.source.rpartition("/")[2]
+
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+
+
+def source_of(project: str) -> str:
+    """Return the ``source`` of a project's events."""
+    return f"/milestream/{project}"
+
+
+def sequence_text(sequence: int) -> str:
+    """Return a sequence number so that texts sort as numbers do."""
+    return f"{sequence:0{SEQUENCE_DIGITS}d}"
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """Return the JSON of an event or record."""
+    return _JSON.encode(value)
+
+
+def decode(value: bytes) -> Envelope:
+    """Return the envelope of an output event's value.
+
+    Raises:
+        msgspec.MsgspecError: it is none.
+    """
+    return _ENVELOPE.decode(value)

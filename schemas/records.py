@@ -1,0 +1,241 @@
+"""Input records: what producers put on the input topics, as msgspec structs (contract section 2).
+
+Decoding checks shape and type; unknown fields are ignored. What needs the definitions (is the
+challenge known, does it sum) is judged by the fold. Absent and null differ: absent leaves a
+member's field as it is, null clears it.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from schemas import ids
+from schemas.amounts import AmountError, parse_amount
+
+Text = Annotated[str, Meta(min_length=1, max_length=256)]
+Name = Annotated[str, Meta(max_length=256)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=512)]
+Instant = Annotated[datetime, Meta(tz=True)]
+MemberStatus = Literal["live", "paused"]
+LogStatus = Literal["draft", "live", "paused"]
+
+ABSENT = Raw()
+"""The value of a number that is not there. (msgspec cannot decode ``Raw | None``.)"""
+
+_PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
+
+
+class RecordError(ValueError):
+    """A record is understood but not acceptable.
+
+    Attributes:
+        field: the field at fault, by its name on the wire; empty for the whole record.
+        message: what is wrong with it.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+
+class _Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """The fields of a member that a backend may set."""
+
+    first_name: Name | None | UnsetType = UNSET
+    last_name: Name | None | UnsetType = UNSET
+    email: Annotated[str, Meta(max_length=320)] | None | UnsetType = UNSET
+    phone_number: str | None | UnsetType = UNSET
+    telephone: Annotated[str, Meta(max_length=64)] | None | UnsetType = UNSET
+    country: Name | None | UnsetType = UNSET
+    city: Name | None | UnsetType = UNSET
+    groups: Annotated[list[Text], Meta(max_length=1000)] | None | UnsetType = UNSET
+    timezone: str | None | UnsetType = UNSET
+
+
+PROFILE_FIELDS: Mapping[str, str] = {
+    f.name: f.encode_name for f in msgspec.structs.fields(_Profile)
+}
+"""A profile field's name in Python, and on the wire."""
+
+
+class OwnedBy(_Profile, kw_only=True, rename="camel", omit_defaults=True):
+    """A member, named by its external id and upserted with the fields given."""
+
+    external_id: Text
+
+
+class ChallengeLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """One thing that a member did towards a challenge.
+
+    ``activity_value`` is kept as the number's own text: floats never touch an amount.
+    """
+
+    challenge_id: Text
+    activity_at: Instant
+    activity_id: Text
+    unique_identifier: Identifier
+    project: str = ids.DEFAULT_PROJECT
+    owned_by_id: Text | None = None
+    owned_by: OwnedBy | None = None
+    activity_value: Raw = ABSENT
+    status: LogStatus = "live"
+
+
+class UpsertMember(
+    OwnedBy, kw_only=True, rename="camel", omit_defaults=True, tag_field="type", tag="upsert-member"
+):
+    """Create a member or change the fields given; a deleted member lives again.
+
+    ``status`` and ``if_version`` serve the records face: a PATCH is one command. ``must_exist``
+    makes the command refuse (404) instead of creating.
+    """
+
+    project: str = ids.DEFAULT_PROJECT
+    status: MemberStatus | UnsetType = UNSET
+    if_version: int | None = None
+    must_exist: bool = False
+
+
+class _NamedMember(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """A command for a member that is there, named by ``userId`` (external id) or ``memberId``."""
+
+    project: str = ids.DEFAULT_PROJECT
+    user_id: Text | None = None
+    member_id: Text | None = None
+    if_version: int | None = None
+
+
+class UpdateMemberStatus(
+    _NamedMember, kw_only=True, rename="camel", tag_field="type", tag="update-member-status"
+):
+    """Pause a member or let it live again; only live members earn."""
+
+    status: MemberStatus
+
+
+class DeleteMember(
+    _NamedMember, kw_only=True, rename="camel", tag_field="type", tag="delete-member"
+):
+    """Erase a member's personal data; its id and counters are kept."""
+
+
+class UpdateRewardLog(
+    _NamedMember,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="update-reward-log",
+):
+    """Write down how a reward was fulfilled. A field that is absent stays as it is."""
+
+    reward_log_id: Text
+    coupon_code: Annotated[str, Meta(max_length=256)] | None | UnsetType = UNSET
+    reward_issued_at: Instant | None | UnsetType = UNSET
+    reward_expiry_at: Instant | None | UnsetType = UNSET
+
+
+MemberCommand = UpsertMember | UpdateMemberStatus | DeleteMember | UpdateRewardLog
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode(record: ChallengeLog | MemberCommand) -> bytes:
+    """Return a record's JSON as it goes onto an input topic."""
+    return _JSON.encode(record)
+
+
+def activity_nanos(value: Raw) -> int | None:
+    """Return the nanos of an ``activityValue``, or None where it is absent or null.
+
+    Raises:
+        RecordError: not a JSON number, or more digits than an amount has.
+    """
+    text = bytes(value).strip()
+    if text in (b"", b"null"):
+        return None
+    try:
+        return parse_amount(text.decode())
+    except (AmountError, UnicodeDecodeError) as error:
+        raise RecordError("activityValue", str(error)) from error
+
+
+@lru_cache(maxsize=4096)
+def check_project(project: str) -> str:
+    """Return ``project`` where it may name one.
+
+    Raises:
+        RecordError: it may not.
+    """
+    if not ids.is_project(project):
+        raise RecordError("project", "must match [a-z0-9][a-z0-9-]{0,62}")
+    return project
+
+
+@lru_cache(maxsize=4096)
+def check_timezone(name: str) -> str:
+    """Return ``name`` where the IANA database has such a zone.
+
+    Raises:
+        RecordError: it has not.
+    """
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise RecordError("timezone", "must be a time zone of the IANA database") from error
+    return name
+
+
+def check_uuid(field: str, text: str) -> str:
+    """Return the lower-case UUID that ``text`` spells.
+
+    Raises:
+        RecordError: it spells none; ``field`` is the name to blame.
+    """
+    lower = text.lower()
+    if not ids.is_uuid(lower):
+        raise RecordError(field, "must be a UUID")
+    return lower
+
+
+def check_profile(profile: OwnedBy) -> None:
+    """Check what the types of a profile cannot say: E.164 numbers and zone names.
+
+    Raises:
+        RecordError: with the field at fault.
+    """
+    if isinstance(profile.phone_number, str) and not _PHONE.fullmatch(profile.phone_number):
+        raise RecordError("phoneNumber", "must be E.164, for example +14155552671")
+    if isinstance(profile.timezone, str):
+        check_timezone(profile.timezone)
+
+
+def contains_nul(raw: bytes) -> bool:
+    """Tell whether a JSON text holds U+0000 in any string, which no record may.
+
+    A backslash before ``\\u0000`` may itself be escaped, so a hit of the quick search is looked
+    at again in the decoded value.
+    """
+    return b"\\u0000" in raw and _holds_nul(msgspec.json.decode(raw))
+
+
+def _holds_nul(value: object) -> bool:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if "\x00" in item:
+                return True
+        elif isinstance(item, dict):
+            pending.extend(item.keys())
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False

@@ -1,0 +1,124 @@
+"""The catalogue of Kafka topics (contract section 2), the one place that names them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+MIB = 1024 * 1024
+MAX_RECORD_BYTES = MIB
+"""A record's key, value and headers together; a larger one is a dead letter, ``too_large``."""
+
+
+class Partitioning(Enum):
+    """How many partitions a topic has, and what chooses one."""
+
+    MEMBER = "member"
+    """As many as ``MILESTREAM_PARTITIONS``; the place of a record is murmur2(member id)."""
+    SINGLE = "single"
+    """One partition: a total order."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic: how it is partitioned, and what its records live by."""
+
+    name: str
+    purpose: str
+    partitioning: Partitioning = Partitioning.MEMBER
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+_FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+# Inputs accept twice what the processor does, so that a record that is too large can arrive and
+# become a dead letter; base64 makes 2 MiB into 2.7, and dead-letters takes 4.
+_INPUT = {**_FOR_EVER, "max.message.bytes": str(2 * MIB)}
+_OUTPUT = {**_FOR_EVER, "max.message.bytes": str(4 * MIB)}
+_HOUR = {"cleanup.policy": "delete", "retention.ms": "3600000", "max.message.bytes": str(4 * MIB)}
+
+CHALLENGE_LOGS = "challenge-logs"
+EVENTS = "events"
+ACTIVITY_LOGS = "activity-logs"
+MEMBER_COMMANDS = "member-commands"
+TICKS = "ticks"
+FORWARDED = "forwarded"
+CHUNK_LOG = "chunk-log"
+DEFINITIONS = "definitions"
+PROGRESS_EVENTS = "progress-events"
+MILESTONE_EVENTS = "milestone-events"
+REWARD_EVENTS = "reward-events"
+POINTS_EVENTS = "points-events"
+EVENT_RESULTS = "event-results"
+STREAK_EVENTS = "streak-events"
+PATHWAY_EVENTS = "pathway-events"
+MEMBER_EVENTS = "member-events"
+DEAD_LETTERS = "dead-letters"
+REPLIES = "replies"
+
+TOPICS: Mapping[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        Topic(CHALLENGE_LOGS, "input: challenge logs", config=_INPUT),
+        Topic(EVENTS, "input: events", config=_INPUT),
+        Topic(ACTIVITY_LOGS, "input: pathway activities", config=_INPUT),
+        Topic(MEMBER_COMMANDS, "input: what is to happen to members", config=_INPUT),
+        Topic(TICKS, "internal: broker time, one record per partition and minute", config=_HOUR),
+        Topic(FORWARDED, "internal: records that lay on the wrong partition", config=_OUTPUT),
+        Topic(
+            CHUNK_LOG, "internal: one record per chunk: what was folded, in order", config=_OUTPUT
+        ),
+        Topic(DEFINITIONS, "input: the rules in force", Partitioning.SINGLE, _INPUT),
+        Topic(PROGRESS_EVENTS, "output: challenge logs and progress", config=_OUTPUT),
+        Topic(MILESTONE_EVENTS, "output: milestones reached", config=_OUTPUT),
+        Topic(REWARD_EVENTS, "output: rewards granted and updated", config=_OUTPUT),
+        Topic(POINTS_EVENTS, "output: points granted and redeemed", config=_OUTPUT),
+        Topic(EVENT_RESULTS, "output: what became of each event", config=_OUTPUT),
+        Topic(STREAK_EVENTS, "output: streaks", config=_OUTPUT),
+        Topic(PATHWAY_EVENTS, "output: pathways", config=_OUTPUT),
+        Topic(MEMBER_EVENTS, "output: members, with their personal fields", config=_OUTPUT),
+        Topic(DEAD_LETTERS, "output: what was refused, and why", config=_OUTPUT),
+        Topic(REPLIES, "output: answers to requests", config=_HOUR),
+    )
+}
+"""Every topic of the public interface by its name without prefix."""
+
+INPUT_TOPICS = (MEMBER_COMMANDS, FORWARDED, CHALLENGE_LOGS)
+"""What the processor folds, in the order in which one fetch of a partition is folded: what may
+make a member known goes first."""
+
+
+def changelog_topic(application_id: str) -> Topic:
+    """Return the topic that a worker's state is recovered from (last value of a key counts)."""
+    return Topic(
+        f"{application_id}-state-changelog",
+        "internal: the changelog of the members' state",
+        config={
+            "cleanup.policy": "compact",
+            "max.message.bytes": str(4 * MIB),
+            # Small segments let the cleaner keep up; recovery time follows what it leaves behind.
+            "segment.bytes": str(64 * MIB),
+        },
+    )
+
+
+def partition_for(member: str, partitions: int) -> int:
+    """Return the partition of a member id, as Kafka's own default partitioner chooses it."""
+    return (_murmur2(member.encode()) & 0x7FFFFFFF) % partitions
+
+
+def _murmur2(data: bytes) -> int:
+    """Return Kafka's murmur2 of ``data`` (org.apache.kafka.common.utils.Utils), unsigned.
+
+    aiokafka has the same function, but schemas import no Kafka client.
+    """
+    length = len(data)
+    m = 0x5BD1E995
+    h = 0x9747B28C ^ length
+    for i in range(0, length - length % 4, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & 0xFFFFFFFF
+        k = (k ^ (k >> 24)) * m & 0xFFFFFFFF
+        h = (h * m & 0xFFFFFFFF) ^ k
+    tail = data[length - length % 4 :]
+    if tail:
+        h = (h ^ int.from_bytes(tail, "little")) * m & 0xFFFFFFFF
+    h = (h ^ (h >> 13)) * m & 0xFFFFFFFF
+    return h ^ (h >> 15)
