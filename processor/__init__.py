@@ -1,0 +1,1 @@
+"""The processor: Faust agents fold member-keyed inputs into state and events, exactly once."""

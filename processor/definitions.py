@@ -1,0 +1,82 @@
+"""The reader of the ``definitions`` topic: all of it before anything else, and followed after."""
+
+import asyncio
+import logging
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from processor.domain.definitions import Definitions
+from schemas.definitions import DefinitionError
+from schemas.settings import Settings
+from schemas.topics import DEFINITIONS
+
+logger = logging.getLogger(__name__)
+
+
+class DefinitionsReader:
+    """Keeps ``definitions`` up to date from the topic.
+
+    One reader belongs to one event loop. ``catch_up`` gives read-your-writes: what stood on the
+    topic when it was called is in force when it returns.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.definitions = Definitions()
+        self._partition = TopicPartition(settings.topic(DEFINITIONS), 0)
+        self._consumer = AIOKafkaConsumer(
+            **settings.kafka_options(),
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+        )
+        self._lock = asyncio.Lock()
+        self.refused = 0
+        """How many records of the topic were no definitions."""
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign([self._partition])
+        await self._consumer.seek_to_beginning(self._partition)
+        await self.catch_up()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._consumer.stop()
+
+    async def end_offset(self) -> int:
+        """Ask the broker where the topic ends now."""
+        ends = await self._consumer.end_offsets([self._partition])
+        return int(ends[self._partition])
+
+    async def catch_up(self, end: int | None = None) -> int:
+        """Apply the topic up to ``end`` (default: where it ends now); return what was reached.
+
+        Control records take offsets too, so ``end`` is reached by position, not by a last record.
+        """
+        if end is None:
+            end = await self.end_offset()
+        async with self._lock:
+            while await self._consumer.position(self._partition) < end:
+                batches = await self._consumer.getmany(timeout_ms=200)
+                for records in batches.values():
+                    for record in records:
+                        self._apply(record.key, record.value, record.offset, record.timestamp)
+            reached = int(await self._consumer.position(self._partition))
+            self.definitions.next_offset = max(self.definitions.next_offset, reached)
+        return reached
+
+    def _apply(self, key: bytes | None, value: bytes | None, offset: int, millis: int) -> None:
+        try:
+            self.definitions.apply(key, value, offset, millis)
+        except DefinitionError as error:
+            self.refused += 1
+            logger.warning("definitions, offset %d: refused: %s", offset, error)

@@ -1,0 +1,105 @@
+"""Making CloudEvents of what happened, each onto its topic and keyed by its member."""
+
+from datetime import datetime
+from functools import lru_cache
+
+from processor.domain import member as member_of
+from processor.domain.effects import Effects
+from processor.domain.member import Member
+from schemas import ids, outputs
+from schemas.topics import MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS
+
+source_of = lru_cache(maxsize=4096)(outputs.source_of)
+
+
+class Announcer:
+    """Writes events into a chunk's effects. ``sequence`` is the place of the input in line."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+
+    def member(self, member_id: str, member: Member, sequence: int) -> None:
+        """``member.upserted``: the one event that carries personal fields."""
+        id_ = ids.event_id(member.project, "member.upserted", member_id, member.version)
+        record = member_of.record(member_id, member)
+        kind = outputs.MEMBER_UPSERTED
+        at = member.updated_at
+        self._put(MEMBER_EVENTS, kind, id_, member.project, member_id, at, record, sequence)
+
+    def recorded(self, project: str, data: outputs.ChallengeLogRecorded, sequence: int) -> None:
+        """``challenge_log.recorded``: its id is the log's own."""
+        kind, at = outputs.CHALLENGE_LOG_RECORDED, data.activity_at
+        self._put(PROGRESS_EVENTS, kind, data.id, project, data.owned_by_id, at, data, sequence)
+
+    def completed(
+        self, project: str, progress: outputs.ProgressRecord, version: int, sequence: int
+    ) -> None:
+        """``challenge.completed``: once a progress."""
+        fields = {name: getattr(progress, name) for name in progress.__struct_fields__}
+        data = outputs.ChallengeProgressed(**fields, definition_version=version)
+        id_ = ids.event_id(project, "challenge.completed", progress.id)
+        kind, member_id = outputs.CHALLENGE_COMPLETED, progress.owned_by_id
+        at = progress.challenge_completed_at or progress.updated_at
+        self._put(PROGRESS_EVENTS, kind, id_, project, member_id, at, data, sequence)
+
+    def reached(self, project: str, data: outputs.MilestoneReached, sequence: int) -> None:
+        """``milestone.reached``: once a milestone, member and period."""
+        id_ = ids.event_id(project, "milestone.reached", data.id)
+        kind, at = outputs.MILESTONE_REACHED, data.reached_at
+        self._put(MILESTONE_EVENTS, kind, id_, project, data.owned_by_id, at, data, sequence)
+
+    def granted(
+        self,
+        project: str,
+        reward: outputs.RewardLogRecord,
+        at: datetime,
+        version: int,
+        sequence: int,
+    ) -> None:
+        """``reward.granted``: once a reward log."""
+        id_ = ids.event_id(project, "reward.granted", reward.id)
+        self._reward(outputs.REWARD_GRANTED, id_, project, reward, at, version, sequence)
+
+    def updated(
+        self, project: str, reward: outputs.RewardLogRecord, version: int, sequence: int
+    ) -> None:
+        """``reward.updated``: once a change of a reward log."""
+        id_ = ids.event_id(project, "reward.updated", reward.id, reward.version)
+        kind, at = outputs.REWARD_UPDATED, reward.updated_at
+        self._reward(kind, id_, project, reward, at, version, sequence)
+
+    def _reward(
+        self,
+        kind: str,
+        id_: str,
+        project: str,
+        reward: outputs.RewardLogRecord,
+        at: datetime,
+        version: int,
+        sequence: int,
+    ) -> None:
+        fields = {name: getattr(reward, name) for name in reward.__struct_fields__}
+        data = outputs.RewardChanged(**fields, definition_version=version)
+        self._put(REWARD_EVENTS, kind, id_, project, reward.owned_by_id, at, data, sequence)
+
+    def _put(
+        self,
+        topic: str,
+        kind: str,
+        id_: str,
+        project: str,
+        member_id: str,
+        at: datetime,
+        data: outputs.Data,
+        sequence: int,
+    ) -> None:
+        event = outputs.CloudEvent(
+            id=id_,
+            source=source_of(project),
+            type=kind,
+            subject=member_id,
+            time=at,
+            sequence=outputs.sequence_text(sequence),
+            data=data,
+        )
+        self._effects.put(topic, member_id.encode(), outputs.encode(event))

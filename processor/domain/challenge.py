@@ -1,0 +1,145 @@
+"""Progress in a challenge: one a member, challenge and period. State, initial, evolve, decide, step.
+
+Amounts are nanos (``schemas.amounts``). The rules are those of contract section 4.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from processor.domain.definitions import Challenge, Milestone
+from schemas.amounts import SCALE
+
+IN_PROGRESS = "in_progress"
+COMPLETED = "completed"
+FAILED = "failed"
+
+
+class Progress(msgspec.Struct, frozen=True, array_like=True):
+    """What a member has in one period.
+
+    ``total`` is the exact sum, negative corrections included; what is shown is never below 0.
+    Method, period and time zone are those it began with, whatever the challenge says now.
+    """
+
+    total: int
+    status: str
+    method: str
+    period: str
+    timezone: str
+    started_at: datetime
+    completed_at: datetime | None
+    failed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    reached: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> int:
+        """The value that a member sees, in nanos."""
+        return max(self.total, 0)
+
+
+class Log(NamedTuple):
+    """A challenge log that counts: when it happened, its nanos, when it was recorded."""
+
+    at: datetime
+    nanos: int
+    recorded_at: datetime
+
+
+class Decided(NamedTuple):
+    """What a counted log led to; ``reached`` by rising target."""
+
+    completed: bool
+    reached: tuple[Milestone, ...]
+
+
+class Step(NamedTuple):
+    """The progress after a log, and what it led to."""
+
+    after: Progress
+    decided: Decided
+
+
+NOTHING = Decided(completed=False, reached=())
+
+
+def counts(challenge: Challenge, activity_id: str, at: datetime) -> bool:
+    """Tell whether a log of a live member is aggregated at all."""
+    return (
+        challenge.live
+        and (challenge.activity_ids is None or activity_id in challenge.activity_ids)
+        and (challenge.starts_at is None or challenge.starts_at <= at)
+        and (challenge.ends_at is None or at < challenge.ends_at)
+    )
+
+
+def initial(challenge: Challenge, log: Log) -> Progress:
+    """Return the progress that a first counted log begins; the log itself is not yet in it."""
+    return Progress(
+        total=0,
+        status=IN_PROGRESS,
+        method=challenge.method,
+        period=challenge.period,
+        timezone=challenge.timezone,
+        started_at=log.at,
+        completed_at=None,
+        failed_at=None,
+        created_at=log.recorded_at,
+        updated_at=log.recorded_at,
+    )
+
+
+def evolve(before: Progress, log: Log, challenge: Challenge) -> Progress:
+    """Return the progress with one more log counted.
+
+    Completed stays completed, reached stays reached; a late log can turn failed to completed.
+    """
+    total = before.total + (log.nanos if before.method == "sum" else SCALE)
+    status = before.status
+    completed_at, failed_at = before.completed_at, before.failed_at
+    if status != COMPLETED and total >= challenge.target:
+        status, completed_at, failed_at = COMPLETED, log.at, None
+    reached = before.reached
+    for milestone in challenge.milestones:
+        if milestone.target > total:
+            break  # they rise
+        if milestone.live and milestone.id not in reached:
+            reached = (*reached, milestone.id)
+    return Progress(
+        total=total,
+        status=status,
+        method=before.method,
+        period=before.period,
+        timezone=before.timezone,
+        started_at=min(before.started_at, log.at),
+        completed_at=completed_at,
+        failed_at=failed_at,
+        created_at=before.created_at,
+        updated_at=log.recorded_at,
+        reached=reached,
+    )
+
+
+def decide(before: Progress, after: Progress, challenge: Challenge) -> Decided:
+    """Return what the step from ``before`` to ``after`` is to announce."""
+    completed = after.status == COMPLETED and before.status != COMPLETED
+    if after.reached is before.reached:
+        return Decided(completed, ()) if completed else NOTHING
+    new = after.reached[len(before.reached) :]
+    return Decided(completed, tuple(m for m in challenge.milestones if m.id in new))
+
+
+def step(before: Progress | None, log: Log, challenge: Challenge) -> Step:
+    """Count one log."""
+    before = before or initial(challenge, log)
+    after = evolve(before, log, challenge)
+    return Step(after, decide(before, after, challenge))
+
+
+def next_milestone(progress: Progress | None, challenge: Challenge) -> Milestone | None:
+    """Return the lowest live milestone that is not reached yet."""
+    reached = progress.reached if progress is not None else ()
+    return next((m for m in challenge.milestones if m.live and m.id not in reached), None)

@@ -1,0 +1,219 @@
+"""The definitions in force: what the fold looks up, compiled once when a definition is read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from schemas import definitions as models
+from schemas.amounts import nanos_of
+from schemas.instants import from_millis
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One definition as it stands on the topic.
+
+    ``version`` is its offset. ``created_at`` is the timestamp of the first record since the key
+    last had none, so that every reader of the topic says the same.
+    """
+
+    project: str
+    kind: str
+    id: str
+    definition: models.Definition
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def record(self) -> dict[str, Any]:
+        """Return the record that the HTTP face shows: the fields and when they were written."""
+        return models.wire_fields(self.definition) | {
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A threshold in nanos; ``json`` is its record, ready to be embedded."""
+
+    id: str
+    target: int
+    live: bool
+    json: Raw
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A challenge as the fold needs it: amounts in nanos, its milestones by rising target."""
+
+    id: str
+    live: bool
+    method: str
+    period: str
+    target: int
+    timezone: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    activity_ids: frozenset[str] | None
+    json: Raw
+    version: int
+    milestones: tuple[Milestone, ...] = ()
+
+
+class Definitions:
+    """All definitions in force up to an offset. ``apply`` is the only thing that changes them."""
+
+    def __init__(self) -> None:
+        self.next_offset = 0
+        """The offset in ``definitions`` up to which (exclusive) records were applied."""
+        self._stored: dict[str, Stored] = {}
+        self._challenges: dict[tuple[str, str], Challenge] = {}
+        self._milestones: dict[tuple[str, str], dict[str, Milestone]] = {}
+
+    def apply(self, key: bytes | None, value: bytes | None, offset: int, millis: int) -> None:
+        """Take one record of the topic; ``millis`` is its timestamp.
+
+        Raises:
+            DefinitionError: key or value is no definition; what was in force stays in force.
+        """
+        self.next_offset = offset + 1
+        text = _text(key)
+        project, kind, definition_id = models.split_key(text)
+        before = self._stored.get(text)
+        if value is None:
+            self._stored.pop(text, None)
+        else:
+            definition = _parse(kind, value)
+            if definition.id != definition_id:
+                raise models.DefinitionError([("id", "must be the id in the key")])
+            at = from_millis(millis)
+            self._stored[text] = Stored(
+                project=project,
+                kind=kind,
+                id=definition_id,
+                definition=definition,
+                version=offset,
+                created_at=before.created_at if before else at,
+                updated_at=at,
+            )
+        self._compile(project, kind, definition_id, before, self._stored.get(text))
+
+    def challenge(self, project: str, challenge_id: str) -> Challenge | None:
+        """Return a project's challenge with its milestones, None where it has no such one."""
+        return self._challenges.get((project, challenge_id))
+
+    def milestone(self, project: str, milestone_id: str) -> Milestone | None:
+        """Return a project's milestone of any challenge."""
+        stored = self.get(project, "milestone", milestone_id)
+        if stored is None:
+            return None
+        assert isinstance(stored.definition, models.Milestone)
+        linked = (project, stored.definition.linked_schema_record_id)
+        return self._milestones.get(linked, {}).get(milestone_id)
+
+    def timezone(self, project: str) -> str:
+        """Return a project's time zone, UTC where it has set none."""
+        stored = self.get(project, "project", project)
+        if stored is None:
+            return "UTC"
+        assert isinstance(stored.definition, models.Project)
+        return stored.definition.timezone
+
+    def get(self, project: str, kind: str, definition_id: str) -> Stored | None:
+        """Return one definition as stored."""
+        return self._stored.get(models.definition_key(project, kind, definition_id))
+
+    def of(self, project: str, kind: str) -> Iterator[Stored]:
+        """Iterate over a project's definitions of one kind, in the order they were first written."""
+        return (s for s in self._stored.values() if s.project == project and s.kind == kind)
+
+    def _compile(
+        self, project: str, kind: str, id_: str, before: Stored | None, after: Stored | None
+    ) -> None:
+        if kind == "challenge":
+            self._compile_challenge(project, id_)
+        elif kind == "milestone":
+            for stored in (before, after):
+                if stored is not None:
+                    assert isinstance(stored.definition, models.Milestone)
+                    linked = (project, stored.definition.linked_schema_record_id)
+                    self._milestones.get(linked, {}).pop(id_, None)
+                    if stored is after:
+                        self._milestones.setdefault(linked, {})[id_] = _milestone(stored)
+                    self._attach_milestones(linked)
+        elif kind == "project":
+            for stored in list(self.of(project, "challenge")):
+                self._compile_challenge(project, stored.id)
+
+    def _compile_challenge(self, project: str, id_: str) -> None:
+        stored = self.get(project, "challenge", id_)
+        if stored is None:
+            self._challenges.pop((project, id_), None)
+            return
+        self._challenges[project, id_] = _challenge(stored, self.timezone(project))
+        self._attach_milestones((project, id_))
+
+    def _attach_milestones(self, linked: tuple[str, str]) -> None:
+        challenge = self._challenges.get(linked)
+        if challenge is not None:
+            milestones = sorted(
+                self._milestones.get(linked, {}).values(), key=lambda m: (m.target, m.id)
+            )
+            self._challenges[linked] = replace(challenge, milestones=tuple(milestones))
+
+
+def _text(key: bytes | None) -> str:
+    try:
+        return (key or b"").decode()
+    except UnicodeDecodeError as error:
+        raise models.DefinitionError([("", "the key must be project/kind/id")]) from error
+
+
+def _parse(kind: str, value: bytes) -> models.Definition:
+    try:
+        fields = models.decode_numbers(value)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise models.DefinitionError([("", f"no JSON: {error}")]) from error
+    if not isinstance(fields, Mapping):
+        raise models.DefinitionError([("", "must be a JSON object")])
+    known = {k: v for k, v in fields.items() if k not in ("kind", "project")}
+    return models.parse(kind, known)
+
+
+def _challenge(stored: Stored, project_timezone: str) -> Challenge:
+    definition = stored.definition
+    assert isinstance(definition, models.Challenge)
+    ids = definition.activity_ids
+    return Challenge(
+        id=definition.id,
+        live=definition.status == "live",
+        method=definition.aggregation_method,
+        period=definition.aggregation_period,
+        target=nanos_of(definition.completion_target_value),
+        timezone=definition.timezone or project_timezone,
+        starts_at=definition.starts_at,
+        ends_at=definition.ends_at,
+        activity_ids=None if ids is None else frozenset(ids),
+        json=Raw(_JSON.encode(stored.record())),
+        version=stored.version,
+    )
+
+
+def _milestone(stored: Stored) -> Milestone:
+    definition = stored.definition
+    assert isinstance(definition, models.Milestone)
+    return Milestone(
+        id=definition.id,
+        target=nanos_of(definition.milestone_target_value),
+        live=definition.status == "live",
+        json=Raw(_JSON.encode(stored.record())),
+        version=stored.version,
+    )

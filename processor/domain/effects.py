@@ -1,0 +1,56 @@
+"""What folding a chunk leads to, as data: the shell writes it in one transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+class Output(NamedTuple):
+    """A record for an output topic, on the partition of the chunk."""
+
+    key: bytes | None
+    value: bytes
+
+
+class Forward(NamedTuple):
+    """A record for ``forwarded``, on the partition of its member."""
+
+    partition: int
+    key: bytes
+    value: bytes | None
+    headers: Headers
+
+
+class Answer(NamedTuple):
+    """A reply: ``topic`` as the request named it, prefix included."""
+
+    topic: str
+    partition: int
+    correlation_id: bytes
+    value: bytes
+
+
+@dataclass(slots=True)
+class Effects:
+    """All that one chunk leads to.
+
+    ``writes`` are entries of the state store and so records of the changelog. ``counts`` are for
+    metrics: ``folded``, ``duplicates``, ``forwarded``, ``skipped``, ``replies_refused`` and
+    ``dead_letter:<reason>``.
+    """
+
+    outputs: dict[str, list[Output]] = field(default_factory=dict)
+    forwards: list[Forward] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    writes: dict[bytes, bytes] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def put(self, topic: str, key: bytes | None, value: bytes) -> None:
+        """Add one output."""
+        outputs = self.outputs.get(topic)
+        if outputs is None:
+            outputs = self.outputs[topic] = []
+        outputs.append(Output(key, value))

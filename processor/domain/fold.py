@@ -1,0 +1,289 @@
+"""Folding a chunk: records of one partition in, effects out. Pure but for ``load``.
+
+A chunk is read whole first, so that all entries it needs come from the store in one call; then its
+records are stepped through in order. Each entry is decoded and encoded once a chunk, however many
+of its member's records the chunk holds.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from processor.domain.commands import Commands
+from processor.domain.definitions import Definitions
+from processor.domain.effects import Answer, Effects, Forward
+from processor.domain.entries import POSITION, member_key
+from processor.domain.inputs import Input, Read, Record, Refused, locate, origin_header, read
+from processor.domain.logs import ChallengeLogs, Prepared
+from processor.domain.working_set import WorkingSet
+from schemas import dead_letter, replies
+from schemas.dead_letter import DeadLetter, Reason
+from schemas.ids import is_project
+from schemas.instants import from_millis
+from schemas.records import ChallengeLog
+from schemas.topics import CHUNK_LOG, DEAD_LETTERS, partition_for
+
+Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
+"""Reads entries of the partition's store, in the order of the keys; None where there is none."""
+
+
+class Position(msgspec.Struct):
+    """How far a partition was folded: the number of inputs, and the next offset of each topic."""
+
+    sequence: int = 0
+    offsets: dict[str, int] = {}
+
+
+class Part(NamedTuple):
+    """A chunk's records of one topic (name without prefix), in the order of their offsets."""
+
+    topic: str
+    records: Sequence[Record]
+
+
+class _Ready(NamedTuple):
+    """A record that could be read, and what a challenge log needs from the store."""
+
+    read: Read
+    log: Prepared | None
+
+
+_Item = _Ready | tuple[Input, Refused]
+
+
+class Range(msgspec.Struct):
+    """The first and last offset that a chunk took of a topic."""
+
+    topic: str
+    first: int
+    last: int
+
+
+class ChunkLogged(msgspec.Struct, rename="camel"):
+    """The record of one chunk on ``chunk-log``: enough to fold the same again."""
+
+    partition: int
+    sequence: int
+    count: int
+    inputs: list[Range]
+    definitions: int
+
+
+class Place(NamedTuple):
+    """The partition that is folded, how many there are, and who may be answered where."""
+
+    partition: int
+    partitions: int
+    reply_partitions: Mapping[str, int]
+
+
+_STATUS = {Reason.TOO_LARGE: 413, Reason.MISPLACED: 400}
+_POSITION = msgspec.json.Decoder(Position)
+
+
+def fold_chunk(
+    place: Place, parts: Sequence[Part], definitions: Definitions, load: Load
+) -> Effects:
+    """Fold one chunk under ``definitions`` as they are now.
+
+    Records whose offset was folded before are passed over: the store knows how far it is, so a
+    repeated delivery changes nothing even where the consumer group's offset was lost.
+    """
+    raw_position = load([POSITION])[0]
+    position = Position() if raw_position is None else _POSITION.decode(raw_position)
+    fold = _ChunkFold(place, definitions, load, position)
+    fold.run(parts)
+    return fold.effects
+
+
+class _ChunkFold:
+    """The folding of one chunk; lives as long as that takes."""
+
+    def __init__(
+        self, place: Place, definitions: Definitions, load: Load, position: Position
+    ) -> None:
+        self.effects = Effects()
+        self._place = place
+        self._definitions = definitions
+        self._position = position
+        self._entries = WorkingSet(load)
+        self._logs = ChallengeLogs(definitions, self._entries, self.effects)
+        self._commands = Commands(definitions, self._entries, self.effects)
+
+    def run(self, parts: Sequence[Part]) -> None:
+        first = self._position.sequence
+        ranges: list[Range] = []
+        queue: list[_Item] = []
+        for part in parts:
+            fresh = self._fresh(part)
+            if fresh:
+                ranges.append(Range(part.topic, fresh[0].offset, fresh[-1].offset))
+                self._position.offsets[part.topic] = fresh[-1].offset + 1
+                queue.extend(self._read_all(part.topic, fresh))
+        if not queue:
+            return
+        self._entries.prefetch(self._keys(queue))
+        for item in queue:
+            self._take(item)
+            self._position.sequence += 1
+        self.effects.writes = self._entries.changes()
+        self.effects.writes[POSITION] = msgspec.json.encode(self._position)
+        self.effects.counts["folded"] += len(queue)
+        logged = ChunkLogged(
+            partition=self._place.partition,
+            sequence=first,
+            count=len(queue),
+            inputs=ranges,
+            definitions=self._definitions.next_offset,
+        )
+        self.effects.put(CHUNK_LOG, None, msgspec.json.encode(logged))
+
+    def _fresh(self, part: Part) -> Sequence[Record]:
+        """Leave out what was folded before."""
+        next_offset = self._position.offsets.get(part.topic, 0)
+        if not part.records or part.records[0].offset >= next_offset:
+            return part.records
+        fresh = [r for r in part.records if r.offset >= next_offset]
+        self.effects.counts["skipped"] += len(part.records) - len(fresh)
+        return fresh
+
+    def _read_all(self, topic: str, records: Iterable[Record]) -> Iterable[_Item]:
+        partition = self._place.partition
+        for record in records:
+            source = Input(
+                topic, partition, record.offset, record.timestamp,
+                record.key, record.value, record.headers, False,
+            )  # fmt: skip
+            try:
+                source = locate(topic, partition, record)
+                yield self._prepare(read(source))
+            except Refused as refused:
+                yield source, refused
+
+    def _prepare(self, item: Read) -> _Ready:
+        if isinstance(item.record, ChallengeLog):
+            return _Ready(item, self._logs.prepare(item, item.record))
+        return _Ready(item, None)
+
+    def _keys(self, queue: Iterable[_Item]) -> Iterable[bytes]:
+        for ready in queue:
+            if isinstance(ready, _Ready):
+                yield member_key(ready.read.member_id)
+                record = ready.read.record
+                if ready.log is not None:
+                    yield from self._logs.keys(ready.log)
+                elif not isinstance(record, ChallengeLog):
+                    yield from self._commands.keys(record)
+
+    def _take(self, ready: _Item) -> None:
+        """Fold one record; a refusal becomes a dead letter and the flow goes on."""
+        if not isinstance(ready, _Ready):
+            self._refuse(*ready, member_id=None, project=None)
+            return
+        item = ready.read
+        try:
+            if self._is_at_home(item):
+                answer = self._step(ready)
+                if item.input.headers:
+                    self._answer(item.input, answer)
+        except Refused as refused:
+            self._refuse(item.input, refused, item.member_id, item.project)
+
+    def _step(self, ready: _Ready) -> Callable[[], replies.Reply]:
+        item, record = ready.read, ready.read.record
+        if isinstance(record, ChallengeLog):
+            assert ready.log is not None
+            return self._logs.step(item, record, ready.log, self._position.sequence)
+        return self._commands.step(item, record, self._position.sequence)
+
+    def _is_at_home(self, item: Read) -> bool:
+        """Forward a record that lies on another partition than its member; once.
+
+        A member that the store knows is at home, which saves hashing its id for each record.
+
+        Raises:
+            Refused: it was forwarded, and still lies on the wrong partition.
+        """
+        if self._entries.member(item.member_id) is not None:
+            return True
+        home = partition_for(item.member_id, self._place.partitions)
+        if home == self._place.partition:
+            return True
+        source = item.input
+        if source.forwarded:
+            raise Refused(Reason.MISPLACED, "forwarded to a partition that is not its member's")
+        headers = (*source.headers, origin_header(source))
+        self.effects.forwards.append(Forward(home, item.member_id.encode(), source.value, headers))
+        self.effects.counts["forwarded"] += 1
+        return False
+
+    def _refuse(
+        self, source: Input, refused: Refused, member_id: str | None, project: str | None
+    ) -> None:
+        reason = refused.reason
+        value, message = source.value, refused.message
+        if value is not None and len(value) > dead_letter.MAX_CARRIED_BYTES:
+            message = f"{message}; its {len(value)} bytes stay in the topic"
+            value = None
+        key, encoding = dead_letter.key_text(source.key)
+        letter = DeadLetter(
+            reason=reason,
+            message=f"{refused.field}: {message}" if refused.field else message,
+            project=project or _project_of(source.value),
+            topic=source.topic,
+            partition=source.partition,
+            offset=source.offset,
+            key=key,
+            key_encoding=encoding,
+            value=dead_letter.base64_text(value),
+            headers=dead_letter.headers_json(source.headers),
+            attempts=dead_letter.attempts_of(source.headers),
+            at=from_millis(max(source.timestamp, 0)),
+        )
+        self.effects.put(
+            DEAD_LETTERS, member_id.encode() if member_id else None, msgspec.json.encode(letter)
+        )
+        self.effects.counts[f"dead_letter:{reason}"] += 1
+        if source.headers:
+            self._answer(source, lambda: _refusal(refused))
+
+    def _answer(self, source: Input, make: Callable[[], replies.Reply]) -> None:
+        """Answer where an answer is asked for; it is made only then."""
+        try:
+            wanted = replies.reply_to(source.headers)
+        except replies.MissingReplyTopic:
+            self.effects.counts["replies_refused"] += 1
+            return
+        if wanted is None:
+            return
+        partitions = self._place.reply_partitions.get(wanted.topic, 0)
+        if not 0 <= wanted.partition < partitions:
+            self.effects.counts["replies_refused"] += 1
+            return
+        self.effects.answers.append(
+            Answer(
+                wanted.topic, wanted.partition, wanted.correlation_id, msgspec.json.encode(make())
+            )
+        )
+
+
+def _refusal(refused: Refused) -> replies.Reply:
+    reason = refused.reason
+    status = _STATUS.get(reason, 404 if reason.startswith("unknown_") else 400)
+    errors = [replies.FieldError(refused.field, refused.message)] if refused.field else []
+    body = replies.Refusal(code=reason, message=refused.message, errors=errors)
+    return replies.Reply(status, msgspec.Raw(msgspec.json.encode(body)))
+
+
+class _ProjectOnly(msgspec.Struct):
+    project: str = "default"
+
+
+def _project_of(value: bytes | None) -> str | None:
+    """Return the project that a refused record names, None where it cannot be read."""
+    try:
+        project = msgspec.json.decode(value or b"", type=_ProjectOnly).project
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return project if is_project(project) else None

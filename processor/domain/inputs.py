@@ -1,0 +1,220 @@
+"""Reading one input record: bytes in, a typed record with its member out, or a refusal."""
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from schemas import ids
+from schemas.dead_letter import ORIGIN, Origin, Reason
+from schemas.instants import InstantError, from_millis, utc
+from schemas.records import (
+    ChallengeLog,
+    MemberCommand,
+    RecordError,
+    UpdateRewardLog,
+    UpsertMember,
+    check_profile,
+    check_project,
+    check_uuid,
+    contains_nul,
+)
+from schemas.topics import CHALLENGE_LOGS, FORWARDED, MAX_RECORD_BYTES, MEMBER_COMMANDS
+
+AHEAD = timedelta(hours=24)
+"""How far a record's own times may lie after its timestamp."""
+
+
+class Record(Protocol):
+    """A record as the Kafka client gives it; ``timestamp`` in milliseconds."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+class Refused(Exception):
+    """A record changes nothing; it becomes a dead letter, and its sender is told why."""
+
+    def __init__(self, reason: Reason, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.field = field
+
+
+class Input(NamedTuple):
+    """A record and where it lay first: as it came, or before it was forwarded."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    forwarded: bool
+
+
+class Read(NamedTuple):
+    """An input that could be read, and whose it is. Only its form is known to be good."""
+
+    input: Input
+    record: ChallengeLog | MemberCommand
+    project: str
+    member_id: str
+
+
+_COMMAND = msgspec.json.Decoder(MemberCommand)
+_DECODERS: Mapping[str, msgspec.json.Decoder[ChallengeLog] | msgspec.json.Decoder[MemberCommand]]
+_DECODERS = {CHALLENGE_LOGS: msgspec.json.Decoder(ChallengeLog), MEMBER_COMMANDS: _COMMAND}
+_ORIGIN = msgspec.json.Decoder(Origin)
+
+
+def locate(topic: str, partition: int, record: Record) -> Input:
+    """Return the input that a record of ``topic`` (without prefix) is.
+
+    Raises:
+        Refused: on ``forwarded`` without an origin that can be read; only workers write there.
+    """
+    if topic != FORWARDED:
+        return _as_it_came(topic, partition, record)
+    headers = [h for h in record.headers if h[0] != ORIGIN]
+    raw = next((v for k, v in record.headers if k == ORIGIN), None)
+    try:
+        origin = _ORIGIN.decode(raw or b"")
+        key = None if origin.key is None else b64decode(origin.key, validate=True)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Refused(Reason.MALFORMED, "forwarded without its origin") from error
+    if origin.topic not in _DECODERS:
+        raise Refused(Reason.MALFORMED, "forwarded from a topic that is no input")
+    return Input(
+        origin.topic,
+        origin.partition,
+        origin.offset,
+        origin.timestamp,
+        key,
+        record.value,
+        headers,
+        True,
+    )
+
+
+def _as_it_came(topic: str, partition: int, record: Record) -> Input:
+    return Input(
+        topic,
+        partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        record.headers,
+        False,
+    )
+
+
+def origin_header(source: Input) -> tuple[str, bytes]:
+    """Return the header that tells where a forwarded record lay first."""
+    key = None if source.key is None else b64encode(source.key).decode()
+    origin = Origin(source.topic, source.partition, source.offset, source.timestamp, key)
+    return ORIGIN, msgspec.json.encode(origin)
+
+
+def read(source: Input) -> Read:
+    """Decode an input and find whose it is.
+
+    Raises:
+        Refused: too large, no JSON of its topic's shape, or of no possible member.
+    """
+    value = source.value
+    if value is None or not value.strip():
+        raise Refused(Reason.MALFORMED, "the record has no value")
+    if len(value) + len(source.key or b"") > MAX_RECORD_BYTES:
+        raise Refused(Reason.TOO_LARGE, f"the record is larger than {MAX_RECORD_BYTES} bytes")
+    try:
+        record = _DECODERS[source.topic].decode(value)
+        if contains_nul(value):
+            raise Refused(Reason.INVALID, "text must not contain U+0000")
+    except msgspec.ValidationError as error:
+        field, message = _blame(error)
+        raise Refused(Reason.INVALID, message, field) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, f"no JSON object: {error}") from error
+    try:
+        _bring_to_utc(record)
+        project = check_project(record.project)
+        member = _member_of(project, record)
+    except RecordError as error:
+        raise Refused(Reason.INVALID, error.message, error.field) from error
+    return Read(source, record, project, member)
+
+
+def not_ahead(source: Input, field: str, moment: datetime) -> None:
+    """Check that a time lies at most 24 h after the record's own timestamp.
+
+    Raises:
+        Refused: it lies further ahead.
+    """
+    if moment > from_millis(source.timestamp) + AHEAD:
+        raise Refused(Reason.INVALID, "lies more than 24 hours after the record", field)
+
+
+def _bring_to_utc(record: ChallengeLog | MemberCommand) -> None:
+    if isinstance(record, ChallengeLog):
+        record.activity_at = _utc("activityAt", record.activity_at)
+    elif isinstance(record, UpdateRewardLog):
+        if isinstance(record.reward_issued_at, datetime):
+            record.reward_issued_at = _utc("rewardIssuedAt", record.reward_issued_at)
+        if isinstance(record.reward_expiry_at, datetime):
+            record.reward_expiry_at = _utc("rewardExpiryAt", record.reward_expiry_at)
+
+
+def _utc(field: str, moment: datetime) -> datetime:
+    try:
+        return utc(moment)
+    except InstantError as error:
+        raise RecordError(field, str(error)) from error
+
+
+def _member_of(project: str, record: ChallengeLog | MemberCommand) -> str:
+    if isinstance(record, ChallengeLog):
+        return _owner_of(project, record)
+    if isinstance(record, UpsertMember):
+        check_profile(record)
+        return ids.member_id(project, record.external_id)
+    if record.member_id is not None and record.user_id is not None:
+        raise RecordError("memberId", "must not be given together with userId")
+    if record.member_id is not None:
+        return check_uuid("memberId", record.member_id)
+    if record.user_id is not None:
+        return ids.member_id(project, record.user_id)
+    raise RecordError("userId", "is required, or memberId")
+
+
+def _owner_of(project: str, log: ChallengeLog) -> str:
+    if log.owned_by is not None:
+        if log.owned_by_id is not None:
+            raise RecordError("ownedById", "must not be given together with ownedBy")
+        check_profile(log.owned_by)
+        return ids.member_id(project, log.owned_by.external_id)
+    if log.owned_by_id is None:
+        raise RecordError("ownedById", "is required, or ownedBy")
+    return check_uuid("ownedById", log.owned_by_id)
+
+
+def _blame(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Split msgspec's message into the field at fault and what is wrong with it."""
+    message, _, path = str(error).partition(" - at `$")
+    field = path.rstrip("`").lstrip(".")
+    if "missing required field" in message:
+        return ".".join(part for part in (field, message.split("`")[1]) if part), "is required"
+    return field, message[0].lower() + message[1:]

@@ -1,0 +1,359 @@
+"""Challenge logs in a chunk: who, which challenge, seen before, counted or not; then the records."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from processor.domain import challenge as progress_of
+from processor.domain import member as member_of
+from processor.domain import reward as reward_of
+from processor.domain.announce import Announcer
+from processor.domain.challenge import Decided, Log, Progress
+from processor.domain.definitions import Challenge, Definitions, Milestone
+from processor.domain.effects import Effects
+from processor.domain.entries import log_key, progress_key
+from processor.domain.inputs import Read, Refused, not_ahead
+from processor.domain.logged import Logged, Snapshot
+from processor.domain.member import Member
+from processor.domain.period import period_key
+from processor.domain.working_set import WorkingSet
+from schemas import ids, outputs, replies
+from schemas.amounts import format_amount
+from schemas.dead_letter import Reason
+from schemas.instants import from_millis
+from schemas.records import ChallengeLog, RecordError, activity_nanos, check_uuid
+
+Answer = Callable[[], replies.Reply]
+
+
+class Prepared(NamedTuple):
+    """What a log leads to in the store, worked out before anything is read from it."""
+
+    challenge: Challenge | None
+    challenge_id: str
+    log_id: str
+    log_key: bytes
+    period_key: str
+    progress_key: bytes
+
+
+class ChallengeLogs:
+    """Steps through the challenge logs of one chunk."""
+
+    def __init__(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> None:
+        self._definitions = definitions
+        self._entries = entries
+        self._counts = effects.counts
+        self._announce = Announcer(effects)
+        self._progress_ids: dict[bytes, str] = {}
+
+    def prepare(self, item: Read, log: ChallengeLog) -> Prepared:
+        """Look the challenge up and name the entries that the log needs."""
+        challenge_id = log.challenge_id.lower()
+        challenge = self._definitions.challenge(item.project, challenge_id)
+        if challenge is None:
+            return Prepared(None, challenge_id, "", b"", "", b"")
+        log_id = ids.challenge_log_id(
+            item.project, challenge.id, item.member_id, log.unique_identifier
+        )
+        period = period_key(challenge.period, challenge.timezone, log.activity_at)
+        key = progress_key(item.member_id, challenge.id, period)
+        return Prepared(challenge, challenge.id, log_id, log_key(log_id), period, key)
+
+    def keys(self, prepared: Prepared) -> Iterable[bytes]:
+        """Name the entries to prefetch."""
+        if prepared.challenge is not None:
+            yield prepared.log_key
+            yield prepared.progress_key
+
+    def step(self, item: Read, log: ChallengeLog, prepared: Prepared, sequence: int) -> Answer:
+        """Fold one log; return what answers it.
+
+        Raises:
+            Refused: nothing was changed.
+        """
+        challenge = prepared.challenge or self._unknown(prepared)
+        not_ahead(item.input, "activityAt", log.activity_at)
+        before = self._entries.progress(prepared.progress_key)
+        nanos = _nanos(log, before.method if before is not None else challenge.method)
+        seen = self._entries.logged(prepared.log_key)
+        if seen is not None:
+            self._counts["duplicates"] += 1
+            return lambda: self._duplicate(item, log, prepared, challenge, seen)
+
+        recorded_at = from_millis(item.input.timestamp)
+        member = self._member(item, log, recorded_at, sequence)
+        after, decided = before, progress_of.NOTHING
+        if (
+            log.status == "live"
+            and member.status == "live"
+            and progress_of.counts(challenge, log.activity_id, log.activity_at)
+        ):
+            counted = Log(log.activity_at, nanos or 0, recorded_at)
+            after, decided = progress_of.step(before, counted, challenge)
+            self._entries.set_progress(prepared.progress_key, after)
+        value = None if nanos is None else format_amount(nanos)
+        upcoming = progress_of.next_milestone(after, challenge)
+        self._entries.set_logged(
+            prepared.log_key,
+            Logged(
+                recorded_at,
+                log.activity_at,
+                log.activity_id,
+                log.status,
+                value,
+                prepared.period_key,
+                None if after is None else _snapshot(after),
+                tuple(m.id for m in decided.reached),
+                None if upcoming is None else upcoming.id,
+            ),
+        )
+        rewards = self._grant(item, prepared, decided, recorded_at)
+        recorded = self._record(
+            item, log, prepared, challenge, recorded_at, value, after, decided, upcoming, rewards
+        )
+        self._emit(item, log, prepared, recorded, decided, after, sequence)
+        return lambda: _created(recorded)
+
+    def _unknown(self, prepared: Prepared) -> Challenge:
+        try:
+            check_uuid("challengeId", prepared.challenge_id)
+        except RecordError as error:
+            raise Refused(Reason.INVALID, error.message, error.field) from error
+        raise Refused(Reason.UNKNOWN_CHALLENGE, "no such challenge", "challengeId")
+
+    def _member(self, item: Read, log: ChallengeLog, at: datetime, sequence: int) -> Member:
+        """Return the log's member, created or changed by what the log says of it."""
+        before = self._entries.member(item.member_id)
+        if log.owned_by is None:
+            if (
+                before is None
+                or before.project != item.project
+                or before.status == member_of.DELETED
+            ):
+                raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "ownedById")
+            return before
+        base = before or member_of.initial(item.project, log.owned_by.external_id, at)
+        after = member_of.evolve(base, log.owned_by, None, at)
+        if member_of.decide(before, after):
+            self._entries.set_member(item.member_id, after)
+            self._announce.member(item.member_id, after, sequence)
+        return after
+
+    def _grant(
+        self, item: Read, prepared: Prepared, decided: Decided, at: datetime
+    ) -> list[outputs.RewardLogRecord]:
+        rewards = []
+        for milestone in decided.reached:
+            reward_id = ids.reward_log_id(
+                item.project, milestone.id, item.member_id, prepared.period_key
+            )
+            reward = reward_of.initial(
+                item.member_id,
+                "challenge",
+                prepared.challenge_id,
+                milestone.id,
+                prepared.period_key,
+                at,
+            )
+            self._entries.set_reward(reward_id, reward)
+            rewards.append(reward_of.record(reward_id, reward, milestone.json))
+        return rewards
+
+    def _record(
+        self,
+        item: Read,
+        log: ChallengeLog,
+        prepared: Prepared,
+        challenge: Challenge,
+        recorded_at: datetime,
+        value: str | None,
+        after: Progress | None,
+        decided: Decided,
+        upcoming: Milestone | None,
+        rewards: list[outputs.RewardLogRecord],
+    ) -> outputs.ChallengeLogRecorded:
+        reached = [m.json for m in decided.reached]
+        return outputs.ChallengeLogRecorded(
+            id=prepared.log_id,
+            challenge_id=prepared.challenge_id,
+            owned_by_id=item.member_id,
+            activity_at=log.activity_at,
+            activity_id=log.activity_id,
+            unique_identifier=log.unique_identifier,
+            activity_value=outputs.NULL if value is None else Raw(value.encode()),
+            status=log.status,
+            created_at=recorded_at,
+            challenge=challenge.json,
+            challenge_progress=self._progress_record(item, prepared, after),
+            achieved_milestone=reached[-1] if reached else outputs.NULL,
+            next_milestone=outputs.NULL if upcoming is None else upcoming.json,
+            achieved_milestone_reward_log=rewards[-1] if rewards else None,
+            achieved_milestones=reached,
+            achieved_milestone_reward_logs=rewards,
+            definition_version=challenge.version,
+        )
+
+    def _progress_record(
+        self, item: Read, prepared: Prepared, progress: Progress | None
+    ) -> outputs.ProgressRecord | None:
+        if progress is None:
+            return None
+        progress_id = self._progress_ids.get(prepared.progress_key)
+        if progress_id is None:
+            progress_id = self._progress_ids[prepared.progress_key] = ids.progress_id(
+                item.project, prepared.challenge_id, item.member_id, prepared.period_key
+            )
+        return outputs.ProgressRecord(
+            id=progress_id,
+            challenge_id=prepared.challenge_id,
+            owned_by_id=item.member_id,
+            period_key=prepared.period_key,
+            aggregation_method=progress.method,
+            aggregation_period=progress.period,
+            timezone=progress.timezone,
+            current_progress_value=Raw(format_amount(progress.shown).encode()),
+            challenge_progress_status=progress.status,
+            challenge_started_at=progress.started_at,
+            challenge_completed_at=progress.completed_at,
+            challenge_failed_at=progress.failed_at,
+            created_at=progress.created_at,
+            updated_at=progress.updated_at,
+        )
+
+    def _emit(
+        self,
+        item: Read,
+        log: ChallengeLog,
+        prepared: Prepared,
+        recorded: outputs.ChallengeLogRecorded,
+        decided: Decided,
+        after: Progress | None,
+        sequence: int,
+    ) -> None:
+        announce = self._announce
+        announce.recorded(item.project, recorded, sequence)
+        progress = recorded.challenge_progress
+        if after is None or progress is None:
+            return
+        if decided.completed:
+            announce.completed(item.project, progress, recorded.definition_version, sequence)
+        for milestone, reward in zip(
+            decided.reached, recorded.achieved_milestone_reward_logs, strict=True
+        ):
+            reached_id = ids.milestone_reached_id(
+                item.project, milestone.id, item.member_id, prepared.period_key
+            )
+            announce.reached(
+                item.project,
+                outputs.MilestoneReached(
+                    id=reached_id,
+                    owned_by_id=item.member_id,
+                    milestone_id=milestone.id,
+                    linked_schema_slug="challenge",
+                    linked_schema_record_id=prepared.challenge_id,
+                    period_key=prepared.period_key,
+                    value=progress.current_progress_value,
+                    reached_at=log.activity_at,
+                    milestone=milestone.json,
+                    definition_version=milestone.version,
+                ),
+                sequence,
+            )
+            announce.granted(item.project, reward, log.activity_at, milestone.version, sequence)
+
+    def _duplicate(
+        self, item: Read, log: ChallengeLog, prepared: Prepared, challenge: Challenge, seen: Logged
+    ) -> replies.Reply:
+        """Answer with the first answer: progress and rewards as after that log, joins as now."""
+        key = progress_key(item.member_id, challenge.id, seen.period_key)
+        now = self._entries.progress(key)
+        then = None if now is None or seen.snapshot is None else _restore(now, seen.snapshot)
+        first = prepared._replace(period_key=seen.period_key, progress_key=key)
+        by_id = {m.id: m for m in challenge.milestones}
+        reached = tuple(by_id[id_] for id_ in seen.reached if id_ in by_id)
+        record = self._record(
+            item,
+            msgspec.structs.replace(
+                log,
+                activity_at=seen.activity_at,
+                activity_id=seen.activity_id,
+                status=seen.status,
+            ),
+            first,
+            challenge,
+            seen.created_at,
+            seen.value,
+            then,
+            Decided(False, reached),
+            by_id.get(seen.next or ""),
+            self._rewards_now(item, seen),
+        )
+        body = replies.Refusal(
+            code="duplicate",
+            message="this uniqueIdentifier was logged before",
+            errors=[replies.FieldError("uniqueIdentifier", "was logged before")],
+            record=Raw(outputs.encode(_as_shown(record))),
+        )
+        return replies.Reply(409, Raw(msgspec.json.encode(body)))
+
+    def _rewards_now(self, item: Read, seen: Logged) -> list[outputs.RewardLogRecord]:
+        rewards = []
+        for milestone_id in seen.reached:
+            reward_id = ids.reward_log_id(
+                item.project, milestone_id, item.member_id, seen.period_key
+            )
+            reward = self._entries.reward(reward_id)
+            milestone = self._definitions.milestone(item.project, milestone_id)
+            if reward is not None:
+                joined = outputs.NULL if milestone is None else milestone.json
+                rewards.append(reward_of.record(reward_id, reward, joined))
+        return rewards
+
+
+def _nanos(log: ChallengeLog, method: str) -> int | None:
+    try:
+        nanos = activity_nanos(log.activity_value)
+    except RecordError as error:
+        raise Refused(Reason.INVALID, error.message, error.field) from error
+    if nanos is None and method == "sum":
+        raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
+    return nanos
+
+
+def _snapshot(progress: Progress) -> Snapshot:
+    return Snapshot(
+        progress.total,
+        progress.status,
+        progress.started_at,
+        progress.completed_at,
+        progress.failed_at,
+        progress.updated_at,
+    )
+
+
+def _restore(now: Progress, then: Snapshot) -> Progress:
+    return msgspec.structs.replace(
+        now,
+        total=then.total,
+        status=then.status,
+        started_at=then.started_at,
+        completed_at=then.completed_at,
+        failed_at=then.failed_at,
+        updated_at=then.updated_at,
+    )
+
+
+_SHOWN = outputs.ChallengeLogRecord.__struct_fields__
+
+
+def _as_shown(recorded: outputs.ChallengeLogRecorded) -> outputs.ChallengeLogRecord:
+    """Return the record as the HTTP face shows it: without the definition's version."""
+    return outputs.ChallengeLogRecord(**{name: getattr(recorded, name) for name in _SHOWN})
+
+
+def _created(recorded: outputs.ChallengeLogRecorded) -> replies.Reply:
+    return replies.Reply(201, Raw(outputs.encode(_as_shown(recorded))))

@@ -1,0 +1,102 @@
+"""A member: who it is, whether it earns. State, initial, evolve, decide, step."""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import UNSET
+
+from schemas import outputs
+from schemas.records import PROFILE_FIELDS, OwnedBy
+
+
+class Member(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of a member. ``version`` counts changes; a deleted one keeps id and history."""
+
+    project: str
+    external_id: str
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    status: str = "live"
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone_number: str | None = None
+    telephone: str | None = None
+    country: str | None = None
+    city: str | None = None
+    groups: tuple[str, ...] = ()
+    timezone: str | None = None
+
+
+DELETED = "deleted"
+
+
+def initial(project: str, external_id: str, at: datetime) -> Member:
+    """Return a member of whom nothing is known but its id; version 0: not announced yet."""
+    return Member(project, external_id, at, at, 0)
+
+
+def evolve(before: Member, profile: OwnedBy, status: str | None, at: datetime) -> Member:
+    """Return the member with the fields that ``profile`` gives; itself where nothing changes.
+
+    A deleted member that is upserted lives again.
+    """
+    changes: dict[str, object] = {}
+    for name in PROFILE_FIELDS:
+        value = getattr(profile, name)
+        if value is UNSET:
+            continue
+        if name == "groups":
+            value = tuple(dict.fromkeys(value or ()))
+        if value != getattr(before, name):
+            changes[name] = value
+    if status is None and before.status == DELETED:
+        status = "live"
+    if status is not None and status != before.status:
+        changes["status"] = status
+    if not changes and before.version:
+        return before
+    return msgspec.structs.replace(before, **changes, updated_at=at, version=before.version + 1)
+
+
+def with_status(before: Member, status: str, at: datetime) -> Member:
+    """Return the member with another status; itself where it has that one."""
+    if before.status == status:
+        return before
+    return msgspec.structs.replace(before, status=status, updated_at=at, version=before.version + 1)
+
+
+def erased(before: Member, at: datetime) -> Member:
+    """Return the member without personal data: its id, dates and status stay."""
+    if before.status == DELETED:
+        return before
+    return Member(
+        before.project, before.external_id, before.created_at, at, before.version + 1, DELETED
+    )
+
+
+def decide(before: Member | None, after: Member) -> bool:
+    """Tell whether the change is to be announced: whether there is one."""
+    return after is not before
+
+
+def record(member_id: str, member: Member) -> outputs.MemberRecord:
+    """Return the member as the records face shows it."""
+    return outputs.MemberRecord(
+        id=member_id,
+        external_id=member.external_id,
+        first_name=member.first_name,
+        last_name=member.last_name,
+        email=member.email,
+        phone_number=member.phone_number,
+        telephone=member.telephone,
+        country=member.country,
+        city=member.city,
+        groups=list(member.groups),
+        timezone=member.timezone,
+        status=member.status,
+        created_at=member.created_at,
+        updated_at=member.updated_at,
+        version=member.version,
+    )
