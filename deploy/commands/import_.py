@@ -1,0 +1,124 @@
+"""`milestream import`: NDJSON or CSV into an input topic, with a progress bar, each line once."""
+
+import asyncio
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from deploy.importing.sources import STDIN, Format, guess_format
+from deploy.importing.transfer import Import, Outcome, Watcher, run_import
+from deploy.placement import PLACEABLE
+from schemas.ids import is_project
+from schemas.settings import Settings
+
+_BAD_LINES_SHOWN = 100
+
+
+def command(  # noqa: PLR0917  (Typer reads the arguments' order)
+    topic: Annotated[str, typer.Argument(help=f"One of {', '.join(PLACEABLE)}.")],
+    file: Annotated[
+        str, typer.Argument(help="A file (.ndjson, .jsonl, .csv; also .gz, .zst), or - for stdin.")
+    ],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="ndjson or csv; guessed from the file's name.")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Written into lines that name no project.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Report bad lines and leave them out.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Import all of it again, from the first line.")
+    ] = False,
+) -> None:
+    """Read NDJSON or CSV into a topic.
+
+    A file goes in once: after a crash, or when the file has grown, the same command goes on where
+    the last committed batch ended. A bad line ends the import, unless --skip-bad.
+    """
+    if topic not in PLACEABLE:
+        raise typer.BadParameter(f"must be one of {', '.join(PLACEABLE)}", param_hint="TOPIC")
+    if project is not None and not is_project(project):
+        raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}", param_hint="--project")
+    job = Import(topic, file, _format_of(file, format_), project, skip_bad, restart)
+    begun = perf_counter()
+    outcome = _with_progress_bar(Settings.from_env(), job)
+    typer.echo(_summary(outcome, job, perf_counter() - begun))
+
+
+def _format_of(file: str, given: str | None) -> Format:
+    if file != STDIN and not Path(file).is_file():
+        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+    if given == "ndjson":
+        return "ndjson"
+    if given == "csv":
+        return "csv"
+    if given is not None:
+        raise typer.BadParameter("must be ndjson or csv", param_hint="--format")
+    guessed = guess_format(file) or ("ndjson" if file == STDIN else None)
+    if guessed is None:
+        raise typer.BadParameter(
+            "cannot be guessed from the file's name: give ndjson or csv", param_hint="--format"
+        )
+    return guessed
+
+
+def _with_progress_bar(settings: Settings, job: Import) -> Outcome:
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(f"{job.topic}", total=None, rate="")
+        return asyncio.run(run_import(settings, job, _watcher(bar, task, job)))
+
+
+def _watcher(bar: Progress, task: TaskID, job: Import) -> Watcher:
+    begun = perf_counter()
+    bad_lines = 0
+
+    def progress(total: int, done: int, records: int) -> None:
+        rate = f"{records / max(perf_counter() - begun, 1e-9):,.0f} records/s"
+        bar.update(task, total=total or None, completed=done, rate=rate)
+
+    def bad_line(number: int, problem: str) -> None:
+        nonlocal bad_lines
+        bad_lines += 1
+        if bad_lines <= _BAD_LINES_SHOWN:
+            bar.console.print(f"{job.file}:{number}: {problem}", markup=False, highlight=False)
+        elif bad_lines == _BAD_LINES_SHOWN + 1:
+            bar.console.print("further bad lines are only counted")
+
+    return Watcher(progress, bad_line)
+
+
+def _summary(outcome: Outcome, job: Import, seconds: float) -> str:
+    before = outcome.resumed_records
+    if before and not outcome.records and not outcome.skipped:
+        return (
+            f"{job.file} was imported before, {before:,} records; nothing is new in it "
+            "(--restart imports it again)"
+        )
+    rate = outcome.records / max(seconds, 1e-9)
+    parts = [f"{outcome.records:,} records in {seconds:.1f} s ({rate:,.0f}/s) to {job.topic}"]
+    if before:
+        parts.append(f"going on after {before:,} of an earlier run")
+    if outcome.skipped:
+        parts.append(f"{outcome.skipped:,} bad lines left out")
+    return ", ".join(parts)

@@ -1,0 +1,39 @@
+"""`milestream topics`: make the topics of the catalogue, and show them."""
+
+import asyncio
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy import topics_create
+from deploy.topics_create import TopicState
+from schemas.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Create the topics, list them.")
+
+
+@app.command()
+def create() -> None:
+    """Make every topic that is missing; set the configuration of the others as it should be."""
+    settings = Settings.from_env()
+    topics_create.create_topics(settings)
+    typer.echo(f"{len(topics_create.catalogue(settings))} topics are as they should be")
+
+
+@app.command("list")
+def list_topics() -> None:
+    """Show every topic of the catalogue, and how it stands on the broker."""
+    states = asyncio.run(topics_create.topic_states(Settings.from_env()))
+    table = Table("topic", "partitions", "purpose", box=None, pad_edge=False)
+    for state in states:
+        table.add_row(state.name, _count(state), state.topic.purpose)
+    Console(soft_wrap=True).print(table)
+
+
+def _count(state: TopicState) -> str:
+    if state.partitions is None:
+        return "missing"
+    if state.partitions != state.wanted:
+        return f"{state.partitions}, not {state.wanted}"
+    return str(state.partitions)
