@@ -53,7 +53,7 @@ async def transactional_producer(
     """
     producer = AIOKafkaProducer(
         **settings.kafka_options(),
-        transactional_id=f"{settings.application_id}-{name}",
+        transactional_id=f"{settings.topic(settings.application_id)}-{name}",
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         # The broker writes the markers of one transaction while the next begins and answers
         # "concurrent transactions" meanwhile; the default wait of 100 ms would rule the rate.

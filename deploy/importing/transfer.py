@@ -25,8 +25,8 @@ from pathlib import Path
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer.message_accumulator import BatchBuilder
 
+from deploy.batches import Batches
 from deploy.clients import partitions_of_topic, transactional_producer
 from deploy.errors import CommandError
 from deploy.importing.sources import READERS, STDIN, Format, Line, SourceError, Tape
@@ -101,7 +101,7 @@ class Watcher:
 class _Chunk:
     """What one transaction sends."""
 
-    batches: list[tuple[int, BatchBuilder]] = field(default_factory=list)
+    batches: Batches
     records: int = 0
     bad: list[tuple[int, str]] = field(default_factory=list)
     position: int = 0
@@ -178,6 +178,8 @@ class _Run:
         self.outcome = Outcome(
             resumed_records=self.start.records, resumed_position=self.start.position
         )
+        self.topic = self.settings.topic(self.job.topic)
+        self.positions = self.settings.topic(positions_topic(self.settings.application_id).name)
         limit = int(TOPICS[self.job.topic].config["max.message.bytes"])
         self.max_bytes = limit - _OVERHEAD_BYTES
         self.prefix = f'{{"project":"{self.job.project}",'.encode() if self.job.project else b""
@@ -204,11 +206,10 @@ class _Run:
     def _collect(self, lines: Iterator[Line]) -> _Chunk:
         """Place the next lines; stop before a bad one unless bad ones are skipped."""
         tape = self.tape
-        chunk = _Chunk()
+        chunk = _Chunk(Batches(self.producer))
         until = tape.position + _BYTES_PER_TRANSACTION
-        open_batches: dict[int, BatchBuilder] = {}
         for number, value, unreadable in lines:
-            problem = unreadable or self._place(chunk, open_batches, value)
+            problem = unreadable or self._place(chunk, value)
             if problem is not None:
                 chunk.bad.append((number, problem))
                 if not self.job.skip_bad:
@@ -224,22 +225,15 @@ class _Run:
         chunk.on_disk = tape.bytes_on_disk()
         return chunk
 
-    def _place(
-        self, chunk: _Chunk, open_batches: dict[int, BatchBuilder], value: bytes
-    ) -> str | None:
-        """Put a record into the open batch of its partition; return what is wrong with it."""
+    def _place(self, chunk: _Chunk, value: bytes) -> str | None:
+        """Put a record into the batch of its partition; return what is wrong with it."""
         try:
             key, partition, project = self.placement.place(value)
         except Unplaceable as error:
             return str(error)
         if self.prefix and project is None:
             value = self.prefix + value.lstrip()[1:]
-        batch = open_batches.get(partition)
-        if batch is None or batch.append(timestamp=None, key=key, value=value) is None:
-            batch = self.producer.create_batch()
-            open_batches[partition] = batch
-            chunk.batches.append((partition, batch))
-            batch.append(timestamp=None, key=key, value=value)
+        chunk.batches.add(self.topic, partition, key, value)
         chunk.records += 1
         return None
 
@@ -250,39 +244,23 @@ class _Run:
                 self.watcher.bad_line(number, problem)
         outcome, start = self.outcome, self.start
         skipped = len(chunk.bad) if self.job.skip_bad else 0
-        if chunk.batches or skipped:
-            reached = Position(
-                self.job.file,
-                self.job.topic,
-                chunk.position,
-                chunk.sha256,
-                start.records + outcome.records + chunk.records,
-                start.skipped + outcome.skipped + skipped,
-            )
+        if chunk.records or skipped:
+            if self.job.key:
+                reached = Position(
+                    self.job.file,
+                    self.job.topic,
+                    chunk.position,
+                    chunk.sha256,
+                    start.records + outcome.records + chunk.records,
+                    start.skipped + outcome.skipped + skipped,
+                )
+                key = f"import/{self.job.key}".encode()
+                chunk.batches.add(self.positions, 0, key, msgspec.json.encode(reached))
             async with self.producer.transaction():
-                await self._send(chunk, reached)
+                await chunk.batches.send()
         outcome.records += chunk.records
         outcome.skipped += skipped
         self.watcher.progress(self.tape.size, chunk.on_disk, outcome.records)
-
-    async def _send(self, chunk: _Chunk, reached: Position) -> None:
-        topic = self.settings.topic(self.job.topic)
-        positions = self.settings.topic(positions_topic(self.settings.application_id).name)
-        # aiokafka commits a transaction although a batch of it failed, so every send is awaited.
-        sent = [
-            await self.producer.send_batch(batch, topic, partition=partition)
-            for partition, batch in chunk.batches
-        ]
-        if self.job.key:
-            sent.append(
-                await self.producer.send(
-                    positions,
-                    key=f"import/{self.job.key}".encode(),
-                    value=msgspec.json.encode(reached),
-                    partition=0,
-                )
-            )
-        await asyncio.gather(*sent)
 
     def _refusal(self, number: int, problem: str) -> CommandError:
         before = self.start.records + self.outcome.records

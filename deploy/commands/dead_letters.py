@@ -1,0 +1,124 @@
+"""`milestream dead-letters`: list what was refused, and send it back once its cause is mended."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy import dead_letters
+from deploy.dead_letters import Filter, Found, Listing, Redriven, RedriveOutcome
+from deploy.errors import CommandError
+from schemas.dead_letter import Reason
+from schemas.instants import format_instant
+from schemas.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="List refused records, or send them again."
+)
+
+_IN_A_TABLE = 50
+ReasonOption = Annotated[Reason | None, typer.Option(help="Only those refused for this reason.")]
+ProjectOption = Annotated[str | None, typer.Option(help="Only those of this project.")]
+
+
+@app.command("list")
+def list_(
+    json: Annotated[
+        bool, typer.Option("--json", help="One letter a line, as on the topic; all of them.")
+    ] = False,
+    reason: ReasonOption = None,
+    project: ProjectOption = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"The newest N. Tables show {_IN_A_TABLE} by default.")
+    ] = None,
+) -> None:
+    """Show refused records, the newest last."""
+    shown = limit if limit is not None or json else _IN_A_TABLE
+    wanted = Filter(reason, project)
+    listing = asyncio.run(dead_letters.list_letters(Settings.from_env(), wanted, shown))
+    if json:
+        for found in listing.letters:
+            print(_json(found, listing.redriven))
+    else:
+        _print_table(listing)
+
+
+@app.command()
+def redrive(
+    reason: ReasonOption = None,
+    project: ProjectOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be sent.")
+    ] = False,
+) -> None:
+    """Send refused records back to their topics, each once.
+
+    What is refused again comes back as a new dead letter.
+    """
+    wanted = Filter(reason, project)
+    outcome = asyncio.run(dead_letters.redrive(Settings.from_env(), wanted, dry_run=dry_run))
+    _print_outcome(outcome, "would be sent back" if dry_run else "sent back")
+    if outcome.failed:
+        raise CommandError(f"{len(outcome.failed)} records could not be sent back")
+
+
+def _json(found: Found, redriven: Redriven) -> str:
+    """Return a letter as it is on the topic, with its own place and whether it was redriven."""
+    fields = msgspec.json.decode(found.raw)
+    place = {"partition": found.partition, "offset": found.offset}
+    return msgspec.json.encode(
+        {**fields, "deadLetter": place, "redriven": redriven.includes(found)}
+    ).decode()
+
+
+def _print_table(listing: Listing) -> None:
+    console = Console()
+    if not listing.total:
+        console.print("no dead letters")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("at", "reason", "project", "record", "tries", "message"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("reason", "tries"))
+    for found in listing.letters:
+        table.add_row(*_cells(found, listing.redriven))
+    console.print(table)
+    if listing.total > len(listing.letters):
+        rest = f"the newest {len(listing.letters)} of {listing.total:,}; more with --limit"
+        console.print(rest, style="dim")
+
+
+def _cells(found: Found, redriven: Redriven) -> Sequence[str]:
+    letter = found.letter
+    assert letter is not None
+    tries = f"{letter.attempts}, redriven" if redriven.includes(found) else str(letter.attempts)
+    return (
+        format_instant(letter.at),
+        letter.reason,
+        letter.project or "",
+        f"{letter.topic}/{letter.partition}/{letter.offset}",
+        tries,
+        _plain(letter.message),
+    )
+
+
+def _plain(text: str) -> str:
+    """Make a message, which may quote the record, safe for a terminal and for Rich's markup."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:300])
+    return shown.replace("[", "\\[")
+
+
+def _print_outcome(outcome: RedriveOutcome, done: str) -> None:
+    for (topic, reason), count in sorted(outcome.sent.items()):
+        typer.echo(f"{count:,} {reason} {done} to {topic}")
+    if not outcome.sent and not outcome.failed:
+        typer.echo("nothing to send back")
+    for found, why in outcome.failed:
+        letter = found.letter
+        assert letter is not None
+        place = f"{letter.topic}/{letter.partition}/{letter.offset}"
+        print(f"{place}: {why}", file=sys.stderr)
