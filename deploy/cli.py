@@ -112,3 +112,7 @@ def main() -> None:
             raise
         print(f"milestream: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

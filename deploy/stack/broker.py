@@ -72,6 +72,9 @@ def _properties(storage: Path, port: int, controller_port: int) -> str:
         "share.coordinator.state.topic.num.partitions": 4,
         "group.initial.rebalance.delay.ms": 0,
         "auto.create.topics.enable": "false",
+        # A killed broker's successor is let in when its session has run out (9 s by default).
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
         # A stack that was left alone for more than the default week must still know what it has
         # folded, else every input would be taken a second time.
         "offsets.retention.minutes": 10 * 365 * 24 * 60,

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from schemas.settings import variable
 
 _FILE = "ports.json"
 _TRIES = 500
+_PATIENCE_SECONDS = 3
 
 # Never from the range that the kernel gives to outgoing connections (from 32768 on Linux): while
 # a server is down, one of its own clients could get its port, and the server could not come back.
@@ -46,8 +48,8 @@ class Ports:
         port = self._given.get(use) or self._kept.get(use)
         if port is None:
             port = self._free(_FIRST_CHOICE.get(use, _FIRST_METRICS))
-        elif not self._reserve(port):
-            raise CommandError(self._taken(use, port))
+        else:
+            self._wait_for(use, port)
         if self._kept.get(use) != port:
             self._kept[use] = port
             self._save()
@@ -58,6 +60,14 @@ class Ports:
         for reservation in self._reserved.values():
             reservation.close()
         self._reserved.clear()
+
+    def _wait_for(self, use: str, port: int) -> None:
+        """Reserve this very port; what was killed a moment ago may still be giving it back."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not self._reserve(port):
+            if time.monotonic() > deadline:
+                raise CommandError(self._taken(use, port))
+            time.sleep(0.1)
 
     def _free(self, first: int) -> int:
         for port in range(first, first + _TRIES):

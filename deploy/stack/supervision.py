@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -54,8 +55,6 @@ class PartState:
     process_id: int
     launched_at: int
     """Unix time of its latest start; another value means that it was started again."""
-    end: str
-    """How it ended last, in words."""
 
 
 class Supervisor:
@@ -79,6 +78,7 @@ class Supervisor:
             part.child.save(run / f"{part.name}.json")
         configuration = run / "supervisord.conf"
         configuration.write_text(self._configuration(), "utf-8")
+        self._socket.unlink(missing_ok=True)  # of one that was killed
         environment = {**os.environ, MARKER: str(self._data_dir)}
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
         # On TERM it stops the parts in order; its parts themselves die with it.
@@ -111,7 +111,6 @@ class Supervisor:
                 state=one["statename"],
                 process_id=one["pid"],
                 launched_at=one["start"],
-                end=one["spawnerr"] or _end(one["exitstatus"]),
             )
             for one in found
         ]
@@ -130,9 +129,7 @@ class Supervisor:
         for state in states:
             launches = len(self._launches[state.name])
             if state.state == "FATAL" or launches >= _LAUNCHES_AT_START:
-                raise CommandError(
-                    f"{state.name} keeps dying ({state.end}); {self.log_tail(state.name)}"
-                )
+                raise CommandError(f"{state.name} keeps dying; {self.log_tail(state.name)}")
         return states
 
     def log_tail(self, name: str) -> str:
@@ -153,6 +150,8 @@ class Supervisor:
             self._process.wait()
         end_leftovers(self._data_dir)
         self._socket.unlink(missing_ok=True)
+        if self._socket.parent != self._data_dir / "run":
+            self._socket.parent.rmdir()
 
     def _stop_seconds(self) -> int:
         """How long an orderly stop may take: stage after stage, and supervisord's own ends."""
@@ -163,12 +162,15 @@ class Supervisor:
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not self._socket.exists():
+        while not self._listens():
+            self._check_alive()
             if time.monotonic() > deadline:
                 raise CommandError(f"supervisord does not start; {self.log_tail('supervisord')}")
-            self._check_alive()
             time.sleep(0.02)
-        self.states()
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._socket)) == 0
 
     def _check_alive(self) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -279,7 +281,3 @@ def _socket_path(data_dir: Path) -> Path:
     if len(os.fsencode(path)) <= _MAX_SOCKET_PATH:
         return path
     return Path(tempfile.mkdtemp(prefix="milestream-")) / "supervisor.sock"
-
-
-def _end(status: int) -> str:
-    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
