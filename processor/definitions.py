@@ -8,6 +8,7 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processor.domain.definitions import Definitions
+from processor.offsets import EndOffsets
 from schemas.definitions import DefinitionError
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
@@ -33,11 +34,13 @@ class DefinitionsReader:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
         )
+        self._ends = EndOffsets(settings)
         self._lock = asyncio.Lock()
         self.refused = 0
         """How many records of the topic were no definitions."""
 
     async def __aenter__(self) -> Self:
+        await self._ends.__aenter__()
         await self._consumer.start()
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
@@ -51,11 +54,11 @@ class DefinitionsReader:
         traceback: TracebackType | None,
     ) -> None:
         await self._consumer.stop()
+        await self._ends.__aexit__(exc_type, exc, traceback)
 
     async def end_offset(self) -> int:
         """Ask the broker where the topic ends now."""
-        ends = await self._consumer.end_offsets([self._partition])
-        return int(ends[self._partition])
+        return (await self._ends.of([self._partition]))[self._partition]
 
     async def catch_up(self, end: int | None = None) -> int:
         """Apply the topic up to ``end`` (default: where it ends now); return what was reached.

@@ -1,0 +1,96 @@
+"""The agent: fold a chunk, write it in one transaction, then bring the store up to it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterable
+from typing import Any
+
+from processor import metrics
+from processor.domain.effects import Effects
+from processor.domain.fold import Place, fold_chunk
+from processor.gathering import Chunk
+from processor.shell import Shell
+from processor.transactions import Fenced
+
+logger = logging.getLogger(__name__)
+
+FENCED_SECONDS = 60
+"""How long a fenced partition may wait for the rebalance that took it away."""
+
+
+class ChunkAgent:
+    """Takes chunks one after the other; several partitions, one order."""
+
+    def __init__(self, app: Any, shell: Shell) -> None:
+        self._app = app
+        self._shell = shell
+        self._fenced_at: dict[int, int] = {}
+
+    async def run(self, stream: Any) -> None:
+        """Consume the stream. Any failure but a fenced partition stops the worker."""
+        async for event in _events(stream):
+            chunk: Chunk = event.value
+            try:
+                await self._take(chunk)
+            except Fenced as fenced:
+                await self._give_up(chunk, fenced)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                logger.exception("partition %d: the chunk could not be folded", chunk.partition)
+                self._shell.fail(error)
+                return  # not acknowledged, nothing written: the next start takes it again
+            self._shell.outstanding.done(chunk.size)
+            event.ack()
+
+    async def _take(self, chunk: Chunk) -> None:
+        generation = self._app.consumer_generation_id
+        if chunk.generation != generation or self._fenced_at.get(chunk.partition) == generation:
+            return  # of an assignment that is over; its next owner reads it again
+        shell = self._shell
+        if shell.definitions.definitions.next_offset < chunk.definitions:
+            await shell.definitions.catch_up(chunk.definitions)
+            metrics.DEFINITIONS_REFUSED.set(shell.definitions.refused)
+        store = shell.store[chunk.partition]
+        place = Place(chunk.partition, shell.settings.partitions, shell.reply_partitions)
+        started = time.perf_counter()
+        effects = fold_chunk(place, chunk.parts, shell.definitions.definitions, store.load)
+        folded = time.perf_counter()
+        if effects.writes:
+            offsets = {part.topic: part.records[-1].offset + 1 for part in chunk.parts}
+            end = await shell.producers[chunk.partition].write(effects, offsets)
+            store.apply(effects.writes, end)
+        _count(chunk, effects, folded - started, time.perf_counter() - folded)
+
+    async def _give_up(self, chunk: Chunk, fenced: Fenced) -> None:
+        """Drop a partition that has another owner, and expect the rebalance that says so."""
+        logger.warning("%s; its chunk of %d records is dropped", fenced, chunk.size)
+        metrics.FENCED.inc()
+        generation = self._app.consumer_generation_id
+        self._fenced_at[chunk.partition] = generation
+        await self._shell.producers.discard(chunk.partition)
+        asyncio.get_running_loop().call_later(FENCED_SECONDS, self._must_have_moved, generation)
+
+    def _must_have_moved(self, generation: int) -> None:
+        if self._app.consumer_generation_id == generation:
+            self._shell.fail(RuntimeError("fenced, and no rebalance came: another worker runs "
+                                          "with the same application id outside of the group"))  # fmt: skip
+
+
+async def _events(stream: Any) -> AsyncIterable[Any]:
+    async for event in stream.noack().events():
+        yield event
+
+
+def _count(chunk: Chunk, effects: Effects, fold_seconds: float, commit_seconds: float) -> None:
+    metrics.CHUNK_RECORDS.observe(chunk.size)
+    metrics.FOLD_SECONDS.observe(fold_seconds)
+    metrics.COMMIT_SECONDS.observe(commit_seconds)
+    for name, number in effects.counts.items():
+        if name == "folded":
+            metrics.FOLDED.inc(number)
+        elif name.startswith("dead_letter:"):
+            metrics.DEAD_LETTERS.labels(name.partition(":")[2]).inc(number)
+        else:
+            metrics.OUTCOMES.labels(name).inc(number)

@@ -1,0 +1,78 @@
+"""The composition root: a Faust application around one shell."""
+
+from typing import Any
+
+import faust
+from faust.types.auth import CredentialsT
+
+from processor.agent import ChunkAgent
+from processor.chunk_transport import ChunkSchema, ChunkTransport
+from processor.recovery import FencedTableManager
+from processor.shell import Shell
+from processor.state_table import add_state_table
+from schemas.settings import Settings
+from schemas.topics import INPUT_TOPICS
+
+SESSION_SECONDS = 8
+"""A worker that is frozen or cut off loses its partitions after this."""
+
+
+class App(faust.App):
+    """A Faust application that knows its shell."""
+
+    def __init__(self, shell: Shell, **options: Any) -> None:
+        self.shell = shell
+        super().__init__(shell.group, **options)
+
+
+def build_app(shell: Shell, instance: str) -> App:
+    """Build the application of one worker; ``instance`` is its static group membership."""
+    settings = shell.settings
+    app = App(
+        shell,
+        broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=_credentials(settings),
+        datadir=str(settings.data_dir / "faust"),
+        store="memory://",
+        TableManager=FencedTableManager,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        table_standby_replicas=0,
+        consumer_group_instance_id=instance,
+        consumer_max_fetch_size=1024 * 1024,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=2,
+        broker_rebalance_timeout=30,
+        broker_request_timeout=40,
+        broker_max_poll_interval=600,
+        broker_commit_interval=1,
+        stream_buffer_maxsize=4096,
+        stream_recovery_delay=0,
+        stream_wait_empty=True,
+        producer_acks=-1,
+    )
+    app.transport = ChunkTransport(app.conf.broker_consumer, app)
+    add_state_table(app, shell)
+    chunks = app.topic(
+        *(settings.topic(name) for name in INPUT_TOPICS),
+        schema=ChunkSchema(),
+        internal=False,
+    )
+    agent = ChunkAgent(app, shell)
+    app.agent(chunks, name="chunks", concurrency=1)(agent.run)
+    return app
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    options = settings.kafka_options()
+    context = options.get("ssl_context")
+    if settings.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.sasl_password,
+            mechanism=settings.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None

@@ -1,0 +1,40 @@
+"""Every metric of a worker, each with what it says. No labels name members or projects."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+FOLDED = Counter("milestream_folded_records_total", "Input records folded, by topic-free outcome.")
+OUTCOMES = Counter(
+    "milestream_outcomes_total",
+    "What became of records: duplicates, forwarded, skipped (folded before), replies_refused.",
+    ["outcome"],
+)
+DEAD_LETTERS = Counter("milestream_dead_letters_total", "Records refused, by reason.", ["reason"])
+CHUNK_RECORDS = Histogram(
+    "milestream_chunk_records",
+    "Records a chunk.",
+    buckets=(1, 2, 5, 10, 50, 100, 500, 1000, 2000, 5000, 10_000, 20_000),
+)
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+FOLD_SECONDS = Histogram("milestream_fold_seconds", "Folding a chunk, purely.", buckets=_SECONDS)
+COMMIT_SECONDS = Histogram(
+    "milestream_commit_seconds",
+    "Writing a chunk's transaction, from begin to committed.",
+    buckets=_SECONDS,
+)
+FENCED = Counter("milestream_fenced_total", "Chunks given up because the partition moved.")
+RECOVERY_SECONDS = Histogram(
+    "milestream_recovery_seconds",
+    "Taking partitions over: fencing and restoring their state.",
+    buckets=(0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300),
+)
+RECOVERED_RECORDS = Counter(
+    "milestream_recovered_records_total", "Changelog records read while taking partitions over."
+)
+LAG = Gauge(
+    "milestream_lag_records",
+    "Records of an input partition that are not folded yet, as of the last fetch.",
+    ["topic", "partition"],
+)
+DEFINITIONS_REFUSED = Gauge(
+    "milestream_definitions_refused", "Records on definitions that are no definitions."
+)

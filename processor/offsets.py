@@ -1,0 +1,42 @@
+"""Asking the broker where topics end, on a connection of its own.
+
+A broker answers the requests of one connection in order, so behind a long poll for records the
+question would wait for as long as that poll does.
+"""
+
+from collections.abc import Collection, Mapping
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.settings import Settings
+
+
+class EndOffsets:
+    """Asks for the end of partitions as a read_committed reader sees it (last stable offset)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = AIOKafkaConsumer(
+            **settings.kafka_options(),
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._client.stop()
+
+    async def of(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Return the offset after the last committed record of each partition: one request."""
+        ends: Mapping[TopicPartition, int] = await self._client.end_offsets(list(partitions))
+        return ends

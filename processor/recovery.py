@@ -1,0 +1,184 @@
+"""Recovery: take the partitions, then bring their stores to the end of the changelog, in bulk.
+
+The order is what keeps two owners apart: the partition's producer is opened first, which aborts
+and fences the earlier owner, and only then is the changelog's end asked for. Stock Faust reads
+4,000 records a second here, and hangs for ever on the commit marker at the end of a transactional
+changelog; this reads some 150,000 a second and is done by position.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.tables.manager import TableManager
+from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
+from faust.types import TP
+
+from processor import metrics
+from processor.shell import Shell
+from processor.store import PartitionStore, StoreError
+from schemas.topics import INPUT_TOPICS, changelog_topic
+
+logger = logging.getLogger(__name__)
+
+FETCH_BYTES = 8 * 1024 * 1024
+RECORDS_A_BATCH = 50_000
+
+
+class FencedRecovery(Recovery):
+    """Faust's recovery with its reading replaced; its life cycle stays."""
+
+    @property
+    def shell(self) -> Shell:
+        """The parts of this worker."""
+        shell: Shell = cast("Any", self.app).shell
+        return shell
+
+    async def _build_highwaters(
+        self, consumer: Any, tps: set[TP], destination: Any, title: str
+    ) -> None:
+        # The first thing that Faust's recovery does with the active partitions, and so the place
+        # to fence and to restore. Equal offsets and highwaters then leave Faust nothing to do.
+        if title != "active":
+            destination.clear()
+            return
+        try:
+            ends = await take_over(self.shell, {tp.partition for tp in self.active_tps})
+        except Exception as error:
+            logger.exception("recovery failed")
+            self.shell.fail(error)
+            raise
+        reached = {tp: ends[tp.partition] - 1 for tp in self.active_tps}
+        for counter in (destination, self.active_offsets):
+            counter.clear()
+            counter.update(reached)
+
+    async def _build_offsets(self, *_: Any) -> None:
+        """Done by ``_build_highwaters``."""
+
+    async def _seek_offsets(self, *_: Any) -> None:
+        """Nothing of the changelog is read through the group's consumer."""
+
+    async def _wait(self, coro: Any, timeout: Any = None) -> None:
+        # Faust's takes a time-out for a stop of the service, ends the recovery task silently and
+        # leaves the worker hanging. A restore may take as long as it needs.
+        rebalance: Any = self.signal_recovery_start
+        result = await self.wait_first(coro, rebalance)
+        if result.stopped:
+            raise ServiceStopped
+        if rebalance in result.done:
+            raise RebalanceAgain
+
+
+class FencedTableManager(TableManager):
+    """Gives the application our recovery."""
+
+    @property
+    def recovery(self) -> FencedRecovery:
+        """The recovery service, made at first use."""
+        if self._recovery is None:
+            self._recovery = FencedRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return cast("FencedRecovery", self._recovery)
+
+
+async def take_over(shell: Shell, partitions: set[int]) -> Mapping[int, int]:
+    """Fence the earlier owners of ``partitions``, then restore their stores.
+
+    Returns the changelog offset that each was brought to.
+
+    Raises:
+        StoreError: a store cannot be opened, or does not fit the changelog or the inputs.
+    """
+    started = time.monotonic()
+    shell.store.close_all_but(partitions)
+    await shell.producers.fence(partitions)
+    stores = {p: shell.store.open(p) for p in sorted(partitions)}
+    for store in stores.values():
+        store.belongs_to(shell.origin)
+    topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
+    places = {TopicPartition(topic, p): store for p, store in stores.items()}
+    ends = await shell.ends.of(places)
+    restored = await _restore(shell, places, ends)
+    await _check_inputs(shell, stores)
+    seconds = time.monotonic() - started
+    metrics.RECOVERY_SECONDS.observe(seconds)
+    metrics.RECOVERED_RECORDS.inc(restored)
+    logger.info(
+        "took over partitions %s: %d changelog records in %.2f s",
+        sorted(partitions), restored, seconds,
+    )  # fmt: skip
+    return {place.partition: ends[place] for place in places}
+
+
+async def _restore(
+    shell: Shell,
+    stores: Mapping[TopicPartition, PartitionStore],
+    ends: Mapping[TopicPartition, int],
+) -> int:
+    """Read each changelog from where its store is up to its end; return how many records."""
+    behind = {place: store for place, store in stores.items() if store.next_offset < ends[place]}
+    for place, store in stores.items():
+        if store.next_offset > ends[place]:
+            raise StoreError(
+                f"{store.path} is ahead of {place.topic}: the changelog was made anew; "
+                "delete the worker's state to restore it"
+            )
+    if not behind:
+        return 0
+    consumer = AIOKafkaConsumer(
+        **shell.settings.kafka_options(),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=50,
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    await consumer.start()
+    try:
+        consumer.assign(list(behind))
+        for place, store in behind.items():
+            consumer.seek(place, store.next_offset)
+        return await _read(consumer, behind, ends)
+    finally:
+        await consumer.stop()
+
+
+async def _read(
+    consumer: AIOKafkaConsumer,
+    behind: dict[TopicPartition, PartitionStore],
+    ends: Mapping[TopicPartition, int],
+) -> int:
+    restored = 0
+    while behind:
+        batches = await consumer.getmany(*behind, timeout_ms=50, max_records=RECORDS_A_BATCH)
+        for place, records in batches.items():
+            entries = {record.key: record.value for record in records}
+            behind[place].apply(entries, records[-1].offset + 1)
+            restored += len(records)
+        # Commit markers and aborted records take offsets as well: the position passes them, the
+        # last record's offset does not.
+        for place in [p for p in behind if await consumer.position(p) >= ends[p]]:
+            behind.pop(place).apply({}, ends[place])
+    return restored
+
+
+async def _check_inputs(shell: Shell, stores: Mapping[int, PartitionStore]) -> None:
+    """Refuse to go on where state and inputs do not belong together.
+
+    The state knows how far each input was folded. An input that ends before that was made anew;
+    folding it from its beginning would take its records for repeated ones, and lose them.
+    """
+    topic = shell.settings.topic
+    places = {(p, n): TopicPartition(topic(n), p) for p in stores for n in INPUT_TOPICS}
+    ends = await shell.ends.of(set(places.values()))
+    for (partition, name), place in places.items():
+        folded = stores[partition].position().offsets.get(name, 0)
+        if folded > ends[place]:
+            raise StoreError(
+                f"{place.topic}, partition {partition} ends at {ends[place]}, but was folded up to "
+                f"{folded}: the topic was made anew under a state that is older; use another "
+                "MILESTREAM_APPLICATION_ID or MILESTREAM_TOPIC_PREFIX"
+            )

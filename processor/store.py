@@ -1,0 +1,148 @@
+"""The state store: RocksDB, one database a partition, never ahead of the changelog.
+
+A database is written only after the transaction that wrote the same entries to the changelog has
+committed; entries and changelog position go in one batch. So a crash at any point leaves a store
+that is a prefix of its changelog, and nothing to repair.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+)
+
+from processor.domain.entries import POSITION
+from processor.domain.fold import Position
+
+_NEXT = b"\x00next"
+_ORIGIN = b"\x00origin"
+
+BLOCK_CACHE_BYTES = 128 * 1024 * 1024
+WRITE_BUFFER_BYTES = 16 * 1024 * 1024
+
+
+class StoreError(RuntimeError):
+    """A store cannot be used; the message says what to do."""
+
+
+class PartitionStore:
+    """The entries of one partition, and how far its changelog is in them."""
+
+    def __init__(self, path: Path, options: Options) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._db = Rdict(str(path), options=options)
+
+    @property
+    def next_offset(self) -> int:
+        """The changelog offset from which (inclusive) entries are not yet in the store."""
+        value = self._db.get(_NEXT)
+        return 0 if value is None else int(value)
+
+    def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Read entries; None where there is none."""
+        return cast("Sequence[bytes | None]", self._db.get(list(keys)))
+
+    def apply(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
+        """Write entries (None deletes) and the changelog position in one batch."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in entries.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(_NEXT, b"%d" % next_offset)
+        self._db.write(batch)
+
+    def position(self) -> Position:
+        """Return how far the partition's inputs are folded into these entries."""
+        raw = self._db.get(POSITION)
+        return Position() if raw is None else msgspec.json.decode(raw, type=Position)
+
+    def belongs_to(self, origin: str) -> None:
+        """Bind the store to a cluster and application, or check that it is bound to this one.
+
+        Raises:
+            StoreError: it was filled from another changelog.
+        """
+        bound = self._db.get(_ORIGIN)
+        if bound is None:
+            self._db[_ORIGIN] = origin.encode()
+        elif bound.decode() != origin:
+            raise StoreError(
+                f"{self.path} holds the state of {bound.decode()}, not of {origin}; "
+                "use another MILESTREAM_DATA_DIR, or delete it: it is restored from the changelog"
+            )
+
+    def close(self) -> None:
+        """Close the database; another process may open it then."""
+        self._db.close()
+
+
+class StateStore:
+    """The stores of the partitions that this worker has. They share one cache.
+
+    RocksDB's defaults cost gigabytes a partition; here it is 128 MiB of cache for all and at most
+    three write buffers of 16 MiB for each.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._cache = Cache(BLOCK_CACHE_BYTES)
+        self._open: dict[int, PartitionStore] = {}
+
+    def open(self, partition: int) -> PartitionStore:
+        """Return a partition's store, opened if it is not.
+
+        Raises:
+            StoreError: another process has it open, or it is damaged.
+        """
+        store = self._open.get(partition)
+        if store is None:
+            path = self._directory / f"partition-{partition}"
+            try:
+                store = PartitionStore(path, self._options())
+            except Exception as error:  # rocksdict raises plain Exception
+                raise StoreError(f"cannot open {path}: {error}") from error
+            self._open[partition] = store
+        return store
+
+    def __getitem__(self, partition: int) -> PartitionStore:
+        return self._open[partition]
+
+    def get(self, partition: int) -> PartitionStore | None:
+        """Return a partition's store where it is open."""
+        return self._open.get(partition)
+
+    def items(self) -> Iterable[tuple[int, PartitionStore]]:
+        """Iterate over the open stores by partition."""
+        return list(self._open.items())
+
+    def close_all_but(self, partitions: Iterable[int]) -> None:
+        """Close the stores of the partitions that went to another worker."""
+        for partition in set(self._open) - set(partitions):
+            self._open.pop(partition).close()
+
+    def _options(self) -> Options:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+        options.set_max_write_buffer_number(3)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_keep_log_file_num(2)
+        options.set_max_open_files(512)
+        blocks = BlockBasedOptions()
+        blocks.set_block_cache(self._cache)
+        blocks.set_cache_index_and_filter_blocks(True)
+        # Most look-ups are for logs that were never seen: the filter answers them without a read.
+        blocks.set_bloom_filter(10, False)
+        options.set_block_based_table_factory(blocks)
+        return options

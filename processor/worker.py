@@ -1,0 +1,145 @@
+"""``milestream worker``: one process, from settings to a clean end or a non-zero exit."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import uvloop
+from aiokafka.admin import AIOKafkaAdminClient
+from prometheus_client import start_http_server
+
+from processor.app import App, build_app
+from processor.definitions import DefinitionsReader
+from processor.offsets import EndOffsets
+from processor.shell import Shell
+from processor.store import StateStore
+from processor.transactions import Producers
+from schemas.settings import Settings
+from schemas.topics import REPLIES
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 15
+"""Faust may hang when told to stop while it still joins the group; the process ends regardless,
+which is safe at any point."""
+
+
+def main(settings: Settings) -> None:
+    """Run a worker until TERM or INT (exit 0), or until it cannot go on safely (exit 1)."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    _quiet()
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, addr="127.0.0.1")
+    _tune_gc()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    code = asyncio.run(_run(settings))
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)  # threads of a client that hangs must not keep the process
+
+
+def _quiet() -> None:
+    for name in ("aiokafka", "faust", "mode"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Says NotEnoughReplicas for a transaction that begins before the last one's markers are
+    # written; it is retried after 10 ms.
+    logging.getLogger("aiokafka.producer.sender").setLevel(logging.ERROR)
+
+
+def _tune_gc() -> None:
+    """Collect less often: a chunk makes some 100,000 objects, and none of them in cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
+
+
+async def _run(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    async with contextlib.AsyncExitStack() as stack:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        shell = await _shell(settings, stack)
+        app = build_app(shell, instance_of(settings))
+        app.finalize()
+        return await _serve(app, shell, stopping)
+
+
+async def _serve(app: App, shell: Shell, stopping: asyncio.Event) -> int:
+    starting: asyncio.Future[Any] = asyncio.ensure_future(app.start())
+    stop: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
+    fatal: asyncio.Future[Any] = shell.fatal
+    try:
+        await asyncio.wait({starting, stop, fatal}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and not stop.done() and not shell.fatal.done():
+            starting.result()
+            crash: asyncio.Future[Any] = asyncio.ensure_future(app.wait_until_stopped())
+            await asyncio.wait({crash, stop, fatal}, return_when=asyncio.FIRST_COMPLETED)
+    except Exception:
+        logger.exception("the worker could not start")
+        return 1
+    if not stop.done() or shell.fatal.done():
+        error = shell.fatal.result() if shell.fatal.done() else app.crash_reason
+        logger.critical("the worker stops: it cannot go on safely: %s", error)
+        return 1
+    logger.info("stopping")
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await app.stop()
+            await shell.producers.close()
+            shell.store.close_all_but(())
+    except TimeoutError:
+        logger.warning("did not stop within %d s; ending all the same", STOP_SECONDS)
+    return 0
+
+
+async def _shell(settings: Settings, stack: contextlib.AsyncExitStack) -> Shell:
+    cluster_id, reply_partitions = await _ask_broker(settings)
+    definitions = await stack.enter_async_context(DefinitionsReader(settings))
+    ends = await stack.enter_async_context(EndOffsets(settings))
+    return Shell(
+        settings=settings,
+        store=StateStore(settings.data_dir / "state" / settings.topic(settings.application_id)),
+        producers=Producers(settings),
+        ends=ends,
+        definitions=definitions,
+        reply_partitions=reply_partitions,
+        cluster_id=cluster_id,
+    )
+
+
+async def _ask_broker(settings: Settings) -> tuple[str, Mapping[str, int]]:
+    """Return the cluster's id, and how many partitions each topic has that may be replied to."""
+    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    await admin.start()
+    try:
+        cluster = await admin.describe_cluster()
+        names = [settings.topic(REPLIES), *settings.reply_topics]
+        topics = await admin.describe_topics(names)
+    finally:
+        await admin.close()
+    partitions = {t["topic"]: len(t["partitions"]) for t in topics if not t["error_code"]}
+    return str(cluster["cluster_id"]), partitions
+
+
+def instance_of(settings: Settings) -> str:
+    """Return the worker's static membership: given, or made of the machine and the data dir.
+
+    The same worker started again is the same member, and has its partitions back at once.
+    """
+    if settings.worker_instance is not None:
+        return settings.worker_instance
+    path = str(settings.data_dir.resolve()).replace("/", "_")
+    return f"{socket.gethostname()}{path}"[-200:]
