@@ -1,0 +1,50 @@
+# Milestream. `make` alone shows what there is. Needs Python 3.11 or newer and make, nothing else.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check bench format
+
+# The first of these that is new enough; `make PYTHON=/path/to/python setup` names another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+UV := uv==0.13.9
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make the environment (.venv, with .venv/bin/milestream)
+
+demo: setup ## Start everything with demo data flowing; Ctrl-C ends it
+	@$(BIN)/milestream up
+
+test: setup ## Run every test, against a real broker and a real database
+	@$(BIN)/python -m pytest
+
+check: setup ## Lint, format, types, layering
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/unit/test_layering.py
+
+bench: setup ## Run the benchmarks
+	@$(BIN)/python -m tests.bench
+
+format: setup ## Put the code into the format that `make check` wants
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# uv installs in seconds; where it cannot (it does not read pip's settings), pip does the same.
+$(STAMP): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Milestream needs Python 3.11 or newer, and none was found \
+	(make PYTHON=/path/to/python names one)." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: \
+	install it first (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@echo "Installing packages into .venv ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "$(UV)" 2>/dev/null \
+	&& $(BIN)/uv pip install -q --python $(BIN)/python -c requirements.lock -e '.[dev]' 2>/dev/null \
+	|| $(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@touch $@
