@@ -74,8 +74,12 @@ class ChunkAgent:
 
     def _must_have_moved(self, generation: int) -> None:
         if self._app.consumer_generation_id == generation:
-            self._shell.fail(RuntimeError("fenced, and no rebalance came: another worker runs "
-                                          "with the same application id outside of the group"))  # fmt: skip
+            self._shell.fail(
+                RuntimeError(
+                    "fenced, and no rebalance came: another worker runs with the same "
+                    "application id outside of the group"
+                )
+            )
 
 
 async def _events(stream: Any) -> AsyncIterable[Any]:

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from typing_extensions import override
 
 from processor.gathering import Chunk, Gathering
 from processor.shell import Shell
@@ -29,10 +30,11 @@ and the oldest record of a chunk does not wait behind many small ones."""
 class ChunkSchema(faust.Schema[Any, Any]):
     """Hands a chunk through as it is: the fold decodes records itself."""
 
+    @override
     def compile(self, app: Any, **_: Any) -> Any:
         create_event = app.create_event
 
-        async def decode(message: Any, *, propagate: bool = False) -> Any:
+        async def decode(message: Any, **_: Any) -> Any:
             return create_event(None, message.value, message.headers, message)
 
         return decode
@@ -41,6 +43,7 @@ class ChunkSchema(faust.Schema[Any, Any]):
 class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread with the group's consumer: our own settings, and seeking by our own store."""
 
+    @override
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         # Replaces Faust's: it hard-codes a fetch wait of 1500 ms, reads uncommitted records, and
         # knows nothing of our Kafka login.
@@ -65,6 +68,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
         )
 
+    @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek the inputs to where the state store says they were folded."""
         targets = cast("ChunkConsumer", self.consumer).shell.input_positions()
@@ -105,15 +109,18 @@ class ChunkConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._gathering = Gathering(self.shell.settings)
 
+    @override
     def _new_consumer_thread(self) -> ChunkConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    @override
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Drop what is held and what waits for the fold: it is fetched again by its new owner."""
         self._gathering.reset()
         self.shell.outstanding.clear()
         await super().on_partitions_revoked(revoked)
 
+    @override
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch once; yield one message for each chunk that may be folded."""
         generation = self.app.consumer_generation_id
@@ -153,11 +160,21 @@ class ChunkConsumer(driver.Consumer):
         tp = TP(topic, chunk.partition)
         self.shell.outstanding.add(chunk.size)
         message = ConsumerMessage(
-            topic, chunk.partition, last.offset, last.timestamp / 1000, 0, [], None, cast("Any", chunk),
-            None, 0, 0, tp, generation_id=chunk.generation,
-        )  # fmt: skip
+            topic,
+            chunk.partition,
+            last.offset,
+            last.timestamp / 1000,
+            0,
+            headers=[],
+            key=None,
+            value=cast("Any", chunk),
+            checksum=None,
+            tp=tp,
+            generation_id=chunk.generation,
+        )
         return tp, message
 
+    @override
     async def _wait_next_records(self, timeout: float) -> Any:
         # Replaces Faust's: it sleeps for a second where no partition is active, which would be a
         # second's pause after each rebalance.
@@ -169,6 +186,7 @@ class ChunkConsumer(driver.Consumer):
             return {}, active
         return await self._getmany(active_partitions=active, timeout=timeout), active
 
+    @override
     def _new_offset(self, tp: TP) -> int | None:
         # Faust looks for gaps between acknowledged offsets; chunks are acknowledged in order.
         acked = self._acked[tp]
@@ -179,9 +197,11 @@ class ChunkConsumer(driver.Consumer):
         self._acked_index[tp].clear()
         return last + 1
 
+    @override
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Faust would note every offset between two messages: here, a chunk's records."""
 
+    @override
     async def _commit_offsets(
         self, offsets: Mapping[TP, int], start_new_transaction: bool = True
     ) -> bool:
@@ -190,12 +210,15 @@ class ChunkConsumer(driver.Consumer):
         self._committed_offset.update(offsets)
         return True
 
+    @override
     def on_buffer_full(self, tp: TP) -> None:
         """Faust would stop fetching the partition; the bound on outstanding records does that."""
 
+    @override
     def on_buffer_drop(self, tp: TP) -> None:
         """See ``on_buffer_full``."""
 
+    @override
     def verify_event_path(self, now: float, tp: TP) -> None:
         # Faust warns of commits it did not make itself.
         """Nothing: our own metrics tell lag and age."""

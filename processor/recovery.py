@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.types import TP
+from typing_extensions import override
 
 from processor import metrics
 from processor.shell import Shell
@@ -36,6 +37,7 @@ class FencedRecovery(Recovery):
         shell: Shell = cast("Any", self.app).shell
         return shell
 
+    @override
     async def _build_highwaters(
         self, consumer: Any, tps: set[TP], destination: Any, title: str
     ) -> None:
@@ -55,12 +57,15 @@ class FencedRecovery(Recovery):
             counter.clear()
             counter.update(reached)
 
+    @override
     async def _build_offsets(self, *_: Any) -> None:
         """Done by ``_build_highwaters``."""
 
+    @override
     async def _seek_offsets(self, *_: Any) -> None:
         """Nothing of the changelog is read through the group's consumer."""
 
+    @override
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
         # Faust's takes a time-out for a stop of the service, ends the recovery task silently and
         # leaves the worker hanging. A restore may take as long as it needs.

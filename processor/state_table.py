@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.stores.base import Store
 from faust.types import TP
+from typing_extensions import override
 
 from processor.shell import Shell
 
@@ -15,15 +16,18 @@ from processor.shell import Shell
 class StateStoreAdapter(Store[bytes, bytes]):
     """Tells Faust how far a store is, and nothing more."""
 
+    @override
     def persisted_offset(self, tp: TP) -> int | None:
         """Return nothing: recovery asks the store after it has fenced the partition."""
         return None
 
+    @override
     def apply_changelog_batch(self, batch: Any, to_key: Any, to_value: Any) -> None:
         """Refuse: the changelog is read by ``recovery``, never through the stream."""
         if list(batch):
             raise RuntimeError("the changelog came through Faust's stream")
 
+    @override
     def reset_state(self) -> None:
         """Keep the files: they are a valid prefix of the changelog."""
 
@@ -54,6 +58,7 @@ class StateStoreAdapter(Store[bytes, bytes]):
 class StateTable(faust.Table[bytes, bytes]):
     """The table named ``state``; its changelog is ``<group>-state-changelog``."""
 
+    @override
     def _new_store(self) -> StateStoreAdapter:
         return StateStoreAdapter(
             "milestream:", self.app, self, table_name=self.name, loop=self.loop

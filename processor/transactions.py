@@ -62,7 +62,7 @@ class PartitionProducer:
         )
 
     async def fence(self) -> None:
-        """Take the partition: an earlier owner's open transaction is aborted, its next one fails."""
+        """Take the partition: an earlier owner's transaction is aborted, its next one fails."""
         await self._producer.start()
 
     async def close(self) -> None:

@@ -44,7 +44,7 @@ class DefinitionError(ValueError):
 def _number(value: object) -> Decimal:
     """Take a JSON or YAML number; a float is read by its shortest text, as it was written."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError("must be a number")
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic wants a ValueError
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     return amount_decimal(nanos_of(exact))
 

@@ -24,12 +24,30 @@ class Announcer:
         record = member_of.record(member_id, member)
         kind = outputs.MEMBER_UPSERTED
         at = member.updated_at
-        self._put(MEMBER_EVENTS, kind, id_, member.project, member_id, at, record, sequence)
+        self._put(
+            MEMBER_EVENTS,
+            kind,
+            id_,
+            member.project,
+            member_id=member_id,
+            at=at,
+            data=record,
+            sequence=sequence,
+        )
 
     def recorded(self, project: str, data: outputs.ChallengeLogRecorded, sequence: int) -> None:
         """``challenge_log.recorded``: its id is the log's own."""
         kind, at = outputs.CHALLENGE_LOG_RECORDED, data.activity_at
-        self._put(PROGRESS_EVENTS, kind, data.id, project, data.owned_by_id, at, data, sequence)
+        self._put(
+            PROGRESS_EVENTS,
+            kind,
+            data.id,
+            project,
+            member_id=data.owned_by_id,
+            at=at,
+            data=data,
+            sequence=sequence,
+        )
 
     def completed(
         self, project: str, progress: outputs.ProgressRecord, version: int, sequence: int
@@ -40,13 +58,31 @@ class Announcer:
         id_ = ids.event_id(project, "challenge.completed", progress.id)
         kind, member_id = outputs.CHALLENGE_COMPLETED, progress.owned_by_id
         at = progress.challenge_completed_at or progress.updated_at
-        self._put(PROGRESS_EVENTS, kind, id_, project, member_id, at, data, sequence)
+        self._put(
+            PROGRESS_EVENTS,
+            kind,
+            id_,
+            project,
+            member_id=member_id,
+            at=at,
+            data=data,
+            sequence=sequence,
+        )
 
     def reached(self, project: str, data: outputs.MilestoneReached, sequence: int) -> None:
         """``milestone.reached``: once a milestone, member and period."""
         id_ = ids.event_id(project, "milestone.reached", data.id)
         kind, at = outputs.MILESTONE_REACHED, data.reached_at
-        self._put(MILESTONE_EVENTS, kind, id_, project, data.owned_by_id, at, data, sequence)
+        self._put(
+            MILESTONE_EVENTS,
+            kind,
+            id_,
+            project,
+            member_id=data.owned_by_id,
+            at=at,
+            data=data,
+            sequence=sequence,
+        )
 
     def granted(
         self,
@@ -58,7 +94,9 @@ class Announcer:
     ) -> None:
         """``reward.granted``: once a reward log."""
         id_ = ids.event_id(project, "reward.granted", reward.id)
-        self._reward(outputs.REWARD_GRANTED, id_, project, reward, at, version, sequence)
+        self._reward(
+            outputs.REWARD_GRANTED, id_, project, reward, at=at, version=version, sequence=sequence
+        )
 
     def updated(
         self, project: str, reward: outputs.RewardLogRecord, version: int, sequence: int
@@ -66,7 +104,7 @@ class Announcer:
         """``reward.updated``: once a change of a reward log."""
         id_ = ids.event_id(project, "reward.updated", reward.id, reward.version)
         kind, at = outputs.REWARD_UPDATED, reward.updated_at
-        self._reward(kind, id_, project, reward, at, version, sequence)
+        self._reward(kind, id_, project, reward, at=at, version=version, sequence=sequence)
 
     def _reward(
         self,
@@ -74,13 +112,23 @@ class Announcer:
         id_: str,
         project: str,
         reward: outputs.RewardLogRecord,
+        *,
         at: datetime,
         version: int,
         sequence: int,
     ) -> None:
         fields = {name: getattr(reward, name) for name in reward.__struct_fields__}
         data = outputs.RewardChanged(**fields, definition_version=version)
-        self._put(REWARD_EVENTS, kind, id_, project, reward.owned_by_id, at, data, sequence)
+        self._put(
+            REWARD_EVENTS,
+            kind,
+            id_,
+            project,
+            member_id=reward.owned_by_id,
+            at=at,
+            data=data,
+            sequence=sequence,
+        )
 
     def _put(
         self,
@@ -88,6 +136,7 @@ class Announcer:
         kind: str,
         id_: str,
         project: str,
+        *,
         member_id: str,
         at: datetime,
         data: outputs.Data,

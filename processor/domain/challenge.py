@@ -1,4 +1,4 @@
-"""Progress in a challenge: one a member, challenge and period. State, initial, evolve, decide, step.
+"""Progress in a challenge, one a member and period. State, initial, evolve, decide, step.
 
 Amounts are nanos (``schemas.amounts``). The rules are those of contract section 4.
 """

@@ -132,7 +132,7 @@ class Definitions:
         return self._stored.get(models.definition_key(project, kind, definition_id))
 
     def of(self, project: str, kind: str) -> Iterator[Stored]:
-        """Iterate over a project's definitions of one kind, in the order they were first written."""
+        """Iterate over a project's definitions of a kind, in the order they were first written."""
         return (s for s in self._stored.values() if s.project == project and s.kind == kind)
 
     def _compile(

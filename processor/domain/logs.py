@@ -1,4 +1,4 @@
-"""Challenge logs in a chunk: who, which challenge, seen before, counted or not; then the records."""
+"""Challenge logs in a chunk: who, which challenge, seen before, counted or not; what follows."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -38,6 +38,18 @@ class Prepared(NamedTuple):
     log_key: bytes
     period_key: str
     progress_key: bytes
+
+
+class Outcome(NamedTuple):
+    """What a log led to. ``value`` is its amount's text; ``progress`` None where none exists."""
+
+    challenge: Challenge
+    recorded_at: datetime
+    value: str | None
+    progress: Progress | None
+    decided: Decided
+    upcoming: Milestone | None
+    rewards: list[outputs.RewardLogRecord]
 
 
 class ChallengeLogs:
@@ -84,39 +96,45 @@ class ChallengeLogs:
             self._counts["duplicates"] += 1
             return lambda: self._duplicate(item, log, prepared, challenge, seen)
 
-        recorded_at = from_millis(item.input.timestamp)
-        member = self._member(item, log, recorded_at, sequence)
-        after, decided = before, progress_of.NOTHING
+        outcome = self._count(
+            item, log, prepared, challenge=challenge, nanos=nanos, sequence=sequence
+        )
+        self._entries.set_logged(prepared.log_key, _logged(log, prepared, outcome))
+        recorded = self._record(item, log, prepared, outcome)
+        self._emit(item, prepared, recorded, outcome, sequence)
+        return lambda: _created(recorded)
+
+    def _count(
+        self,
+        item: Read,
+        log: ChallengeLog,
+        prepared: Prepared,
+        *,
+        challenge: Challenge,
+        nanos: int | None,
+        sequence: int,
+    ) -> Outcome:
+        """Bring member and progress up to the log, and grant what it reached."""
+        at = from_millis(item.input.timestamp)
+        member = self._member(item, log, at, sequence)
+        after, decided = self._entries.progress(prepared.progress_key), progress_of.NOTHING
         if (
             log.status == "live"
             and member.status == "live"
             and progress_of.counts(challenge, log.activity_id, log.activity_at)
         ):
-            counted = Log(log.activity_at, nanos or 0, recorded_at)
-            after, decided = progress_of.step(before, counted, challenge)
+            counted = Log(log.activity_at, nanos or 0, at)
+            after, decided = progress_of.step(after, counted, challenge)
             self._entries.set_progress(prepared.progress_key, after)
-        value = None if nanos is None else format_amount(nanos)
-        upcoming = progress_of.next_milestone(after, challenge)
-        self._entries.set_logged(
-            prepared.log_key,
-            Logged(
-                recorded_at,
-                log.activity_at,
-                log.activity_id,
-                log.status,
-                value,
-                prepared.period_key,
-                None if after is None else _snapshot(after),
-                tuple(m.id for m in decided.reached),
-                None if upcoming is None else upcoming.id,
-            ),
+        return Outcome(
+            challenge=challenge,
+            recorded_at=at,
+            value=None if nanos is None else format_amount(nanos),
+            progress=after,
+            decided=decided,
+            upcoming=progress_of.next_milestone(after, challenge),
+            rewards=self._grant(item, prepared, decided, at),
         )
-        rewards = self._grant(item, prepared, decided, recorded_at)
-        recorded = self._record(
-            item, log, prepared, challenge, recorded_at, value, after, decided, upcoming, rewards
-        )
-        self._emit(item, log, prepared, recorded, decided, after, sequence)
-        return lambda: _created(recorded)
 
     def _unknown(self, prepared: Prepared) -> Challenge:
         try:
@@ -153,30 +171,21 @@ class ChallengeLogs:
             )
             reward = reward_of.initial(
                 item.member_id,
-                "challenge",
-                prepared.challenge_id,
-                milestone.id,
-                prepared.period_key,
-                at,
+                slug="challenge",
+                linked_id=prepared.challenge_id,
+                milestone_id=milestone.id,
+                period_key=prepared.period_key,
+                at=at,
             )
             self._entries.set_reward(reward_id, reward)
             rewards.append(reward_of.record(reward_id, reward, milestone.json))
         return rewards
 
     def _record(
-        self,
-        item: Read,
-        log: ChallengeLog,
-        prepared: Prepared,
-        challenge: Challenge,
-        recorded_at: datetime,
-        value: str | None,
-        after: Progress | None,
-        decided: Decided,
-        upcoming: Milestone | None,
-        rewards: list[outputs.RewardLogRecord],
+        self, item: Read, log: ChallengeLog, prepared: Prepared, outcome: Outcome
     ) -> outputs.ChallengeLogRecorded:
-        reached = [m.json for m in decided.reached]
+        reached = [m.json for m in outcome.decided.reached]
+        rewards, value, upcoming = outcome.rewards, outcome.value, outcome.upcoming
         return outputs.ChallengeLogRecorded(
             id=prepared.log_id,
             challenge_id=prepared.challenge_id,
@@ -186,15 +195,15 @@ class ChallengeLogs:
             unique_identifier=log.unique_identifier,
             activity_value=outputs.NULL if value is None else Raw(value.encode()),
             status=log.status,
-            created_at=recorded_at,
-            challenge=challenge.json,
-            challenge_progress=self._progress_record(item, prepared, after),
+            created_at=outcome.recorded_at,
+            challenge=outcome.challenge.json,
+            challenge_progress=self._progress_record(item, prepared, outcome.progress),
             achieved_milestone=reached[-1] if reached else outputs.NULL,
             next_milestone=outputs.NULL if upcoming is None else upcoming.json,
             achieved_milestone_reward_log=rewards[-1] if rewards else None,
             achieved_milestones=reached,
             achieved_milestone_reward_logs=rewards,
-            definition_version=challenge.version,
+            definition_version=outcome.challenge.version,
         )
 
     def _progress_record(
@@ -227,18 +236,17 @@ class ChallengeLogs:
     def _emit(
         self,
         item: Read,
-        log: ChallengeLog,
         prepared: Prepared,
         recorded: outputs.ChallengeLogRecorded,
-        decided: Decided,
-        after: Progress | None,
+        outcome: Outcome,
         sequence: int,
     ) -> None:
         announce = self._announce
         announce.recorded(item.project, recorded, sequence)
         progress = recorded.challenge_progress
-        if after is None or progress is None:
+        if progress is None:
             return
+        decided, at = outcome.decided, recorded.activity_at
         if decided.completed:
             announce.completed(item.project, progress, recorded.definition_version, sequence)
         for milestone, reward in zip(
@@ -257,13 +265,13 @@ class ChallengeLogs:
                     linked_schema_record_id=prepared.challenge_id,
                     period_key=prepared.period_key,
                     value=progress.current_progress_value,
-                    reached_at=log.activity_at,
+                    reached_at=at,
                     milestone=milestone.json,
                     definition_version=milestone.version,
                 ),
                 sequence,
             )
-            announce.granted(item.project, reward, log.activity_at, milestone.version, sequence)
+            announce.granted(item.project, reward, at, milestone.version, sequence)
 
     def _duplicate(
         self, item: Read, log: ChallengeLog, prepared: Prepared, challenge: Challenge, seen: Logged
@@ -275,23 +283,22 @@ class ChallengeLogs:
         first = prepared._replace(period_key=seen.period_key, progress_key=key)
         by_id = {m.id: m for m in challenge.milestones}
         reached = tuple(by_id[id_] for id_ in seen.reached if id_ in by_id)
-        record = self._record(
-            item,
-            msgspec.structs.replace(
-                log,
-                activity_at=seen.activity_at,
-                activity_id=seen.activity_id,
-                status=seen.status,
-            ),
-            first,
-            challenge,
-            seen.created_at,
-            seen.value,
-            then,
-            Decided(False, reached),
-            by_id.get(seen.next or ""),
-            self._rewards_now(item, seen),
+        first_log = msgspec.structs.replace(
+            log,
+            activity_at=seen.activity_at,
+            activity_id=seen.activity_id,
+            status=seen.status,
         )
+        outcome = Outcome(
+            challenge=challenge,
+            recorded_at=seen.created_at,
+            value=seen.value,
+            progress=then,
+            decided=Decided(False, reached),
+            upcoming=by_id.get(seen.next or ""),
+            rewards=self._rewards_now(item, seen),
+        )
+        record = self._record(item, first_log, first, outcome)
         body = replies.Refusal(
             code="duplicate",
             message="this uniqueIdentifier was logged before",
@@ -322,6 +329,20 @@ def _nanos(log: ChallengeLog, method: str) -> int | None:
     if nanos is None and method == "sum":
         raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
     return nanos
+
+
+def _logged(log: ChallengeLog, prepared: Prepared, outcome: Outcome) -> Logged:
+    return Logged(
+        outcome.recorded_at,
+        log.activity_at,
+        log.activity_id,
+        log.status,
+        outcome.value,
+        prepared.period_key,
+        None if outcome.progress is None else _snapshot(outcome.progress),
+        tuple(m.id for m in outcome.decided.reached),
+        None if outcome.upcoming is None else outcome.upcoming.id,
+    )
 
 
 def _snapshot(progress: Progress) -> Snapshot:

@@ -26,7 +26,7 @@ class Reward(msgspec.Struct, frozen=True, array_like=True):
 
 
 def initial(
-    member_id: str, slug: str, linked_id: str, milestone_id: str, period_key: str, at: datetime
+    member_id: str, *, slug: str, linked_id: str, milestone_id: str, period_key: str, at: datetime
 ) -> Reward:
     """Return a reward as it is granted: no coupon, no dates."""
     return Reward(member_id, slug, linked_id, milestone_id, period_key, at, at)
