@@ -1,0 +1,116 @@
+"""A batch: what some records do to the tables, and how far the checkpoints move with it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from projections.catalogue import EVENT_TYPES
+from projections.projection import Change, Gone, Projection, Row, Value
+from projections.sources import KafkaRecord, Source, UndecodableOutput, reader_of
+from schemas.outputs import Envelope
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """One partition of one topic (without prefix), for one read model."""
+
+    table: str
+    topic: str
+    partition: int
+
+
+class TableChanges:
+    """The rows that a batch writes to one table, each key once."""
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+        self.gone: set[tuple[Value, ...]] = set()
+        """Keys to delete before any row is written."""
+        self._rows: dict[tuple[Value, ...], Row] = {}
+        self._newest = (
+            None if projection.newest_by is None else projection.columns.index(projection.newest_by)
+        )
+        self._kept = [projection.columns.index(column) for column in projection.kept]
+
+    def add(self, change: Change) -> None:
+        """Take one change; the order of calls is the order of the records."""
+        if isinstance(change, Gone):
+            self._rows.pop(change.key, None)
+            self.gone.add(change.key)
+            return
+        key = self.projection.key_of(change)
+        before = self._rows.get(key)
+        if before is None:
+            self._rows[key] = change
+        elif self._newest is not None and not change[self._newest] < before[self._newest]:  # type: ignore[operator]
+            self._rows[key] = self._keep(before, change) if self._kept else change
+
+    def rows(self) -> Iterable[Row]:
+        """Return the rows to write."""
+        return self._rows.values()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _keep(self, before: Row, after: Row) -> Row:
+        values = list(after)
+        for place in self._kept:
+            values[place] = before[place]
+        return tuple(values)
+
+
+class Batch:
+    """Changes and moves that belong into one transaction."""
+
+    def __init__(self, projections: Mapping[str, Projection]) -> None:
+        self.changes = {table: TableChanges(p) for table, p in projections.items()}
+        self.moves: dict[Place, tuple[int, int]] = {}
+        """Where each checkpoint is to stand before, and after."""
+        self.records = 0
+
+    def take(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[KafkaRecord],
+        offsets: Mapping[str, int],
+        position: int,
+    ) -> None:
+        """Take a partition's records up to ``position`` (exclusive), in order.
+
+        ``offsets`` has the next offset of each read model of the topic: an earlier record is in it
+        already. Records of transactions that were aborted, and control records, are only passed.
+
+        Raises:
+            UndecodableOutput: one of our own records cannot be read.
+        """
+        takers = []
+        for table, offset in offsets.items():
+            if position > offset:
+                self.moves[Place(table, topic, partition)] = (offset, position)
+                takers.append((offset, self.changes[table]))
+        if not takers:
+            return
+        read = reader_of(topic)
+        for record in records:
+            try:
+                source = read(record)
+                if source is not None:
+                    _check_type(source)
+                    for offset, changes in takers:
+                        if record.offset >= offset:
+                            for change in changes.projection.rows(source):
+                                changes.add(change)
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise UndecodableOutput(
+                    f"{topic}, partition {partition}, offset {record.offset}: {error}"
+                ) from error
+        self.records += len(records)
+
+
+def _check_type(source: Source) -> None:
+    if isinstance(source, Envelope) and source.type not in EVENT_TYPES:
+        raise ValueError(
+            f"unknown event type {source.type}: was it written by a newer version of Milestream?"
+        )

@@ -1,0 +1,137 @@
+"""``challenge_logs``: every log that was recorded, with the progress as it stood after it."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from projections.projection import Projection, Row, by_type, uuid_array
+from schemas.outputs import CHALLENGE_LOG_RECORDED, Envelope
+from schemas.topics import PROGRESS_EVENTS
+
+COLUMNS = (
+    "project",
+    "id",
+    "challenge_id",
+    "member_id",
+    "activity_at",
+    "activity_id",
+    "unique_identifier",
+    "activity_value",
+    "status",
+    "created_at",
+    "progress_id",
+    "period_key",
+    "aggregation_method",
+    "aggregation_period",
+    "timezone",
+    "progress_value",
+    "progress_status",
+    "challenge_started_at",
+    "challenge_completed_at",
+    "challenge_failed_at",
+    "progress_created_at",
+    "progress_updated_at",
+    "achieved_milestone_ids",
+    "achieved_milestone_reward_log_ids",
+    "next_milestone_id",
+    "definition_version",
+    "sequence",
+)
+
+
+class _Named(msgspec.Struct, gc=False):
+    """Any record, for its id."""
+
+    id: str
+
+
+class _Progress(msgspec.Struct, rename="camel", gc=False):
+    """What the table takes of ``outputs.ProgressRecord``, in the order of its columns."""
+
+    id: str
+    period_key: str
+    aggregation_method: str
+    aggregation_period: str
+    timezone: str
+    current_progress_value: msgspec.Raw
+    challenge_progress_status: str
+    challenge_started_at: str
+    challenge_completed_at: str | None
+    challenge_failed_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class _Log(msgspec.Struct, rename="camel"):
+    """What the table takes of ``outputs.ChallengeLogRecorded``."""
+
+    id: str
+    challenge_id: str
+    owned_by_id: str
+    activity_at: str
+    activity_id: str
+    unique_identifier: str
+    activity_value: msgspec.Raw
+    status: str
+    created_at: str
+    challenge_progress: _Progress | None
+    next_milestone: _Named | None
+    achieved_milestones: list[_Named]
+    achieved_milestone_reward_logs: list[_Named]
+    definition_version: int
+
+
+_LOG = msgspec.json.Decoder(_Log)
+_NO_PROGRESS = (None,) * 12
+
+
+def recorded(event: Envelope) -> Iterable[Row]:
+    """A log as it was answered. A fact: it never changes."""
+    log = _LOG.decode(event.data)
+    value = str(log.activity_value, "ascii")
+    following = log.next_milestone
+    yield (
+        event.project,
+        log.id,
+        log.challenge_id,
+        log.owned_by_id,
+        log.activity_at,
+        log.activity_id,
+        log.unique_identifier,
+        None if value == "null" else value,
+        log.status,
+        log.created_at,
+        *(_NO_PROGRESS if log.challenge_progress is None else _after(log.challenge_progress)),
+        uuid_array([milestone.id for milestone in log.achieved_milestones]),
+        uuid_array([reward.id for reward in log.achieved_milestone_reward_logs]),
+        None if following is None else following.id,
+        log.definition_version,
+        int(event.sequence),
+    )
+
+
+def _after(progress: _Progress) -> Row:
+    return (
+        progress.id,
+        progress.period_key,
+        progress.aggregation_method,
+        progress.aggregation_period,
+        progress.timezone,
+        str(progress.current_progress_value, "ascii"),
+        progress.challenge_progress_status,
+        progress.challenge_started_at,
+        progress.challenge_completed_at,
+        progress.challenge_failed_at,
+        progress.created_at,
+        progress.updated_at,
+    )
+
+
+PROJECTION = Projection(
+    table="challenge_logs",
+    topics=(PROGRESS_EVENTS,),
+    types=frozenset({CHALLENGE_LOG_RECORDED}),
+    columns=COLUMNS,
+    key=("project", "id"),
+    rows=by_type({CHALLENGE_LOG_RECORDED: recorded}),
+)

@@ -1,0 +1,122 @@
+"""``challenge_progress``: the newest progress of each member, challenge and period."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from projections.projection import Projection, Row, by_type
+from schemas.outputs import (
+    CHALLENGE_COMPLETED,
+    CHALLENGE_FAILED,
+    CHALLENGE_LOG_RECORDED,
+    Envelope,
+)
+from schemas.topics import PROGRESS_EVENTS
+
+COLUMNS = (
+    "project",
+    "id",
+    "challenge_id",
+    "member_id",
+    "period_key",
+    "aggregation_method",
+    "aggregation_period",
+    "timezone",
+    "current_progress_value",
+    "status",
+    "challenge_started_at",
+    "challenge_completed_at",
+    "challenge_failed_at",
+    "created_at",
+    "updated_at",
+    "definition_version",
+    "sequence",
+)
+
+
+class _Progress(msgspec.Struct, rename="camel", gc=False):
+    """What the table takes of ``outputs.ProgressRecord``."""
+
+    id: str
+    challenge_id: str
+    owned_by_id: str
+    period_key: str
+    aggregation_method: str
+    aggregation_period: str
+    timezone: str
+    current_progress_value: msgspec.Raw
+    challenge_progress_status: str
+    challenge_started_at: str
+    challenge_completed_at: str | None
+    challenge_failed_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class _Changed(_Progress, rename="camel", gc=False):
+    """What it takes of ``outputs.ChallengeProgressed``."""
+
+    definition_version: int
+
+
+class _Log(msgspec.Struct, rename="camel", gc=False):
+    """What it takes of ``outputs.ChallengeLogRecorded``."""
+
+    challenge_progress: _Progress | None
+    definition_version: int
+
+
+_CHANGED = msgspec.json.Decoder(_Changed)
+_LOG = msgspec.json.Decoder(_Log)
+
+
+def recorded(event: Envelope) -> Iterable[Row]:
+    """The progress after a log; none where the log belongs to no progress."""
+    log = _LOG.decode(event.data)
+    if log.challenge_progress is not None:
+        yield _row(event, log.challenge_progress, log.definition_version)
+
+
+def changed(event: Envelope) -> Iterable[Row]:
+    """The progress as it was completed or failed."""
+    progress = _CHANGED.decode(event.data)
+    yield _row(event, progress, progress.definition_version)
+
+
+def _row(event: Envelope, progress: _Progress, definition_version: int) -> Row:
+    return (
+        event.project,
+        progress.id,
+        progress.challenge_id,
+        progress.owned_by_id,
+        progress.period_key,
+        progress.aggregation_method,
+        progress.aggregation_period,
+        progress.timezone,
+        str(progress.current_progress_value, "ascii"),
+        progress.challenge_progress_status,
+        progress.challenge_started_at,
+        progress.challenge_completed_at,
+        progress.challenge_failed_at,
+        progress.created_at,
+        progress.updated_at,
+        definition_version,
+        int(event.sequence),
+    )
+
+
+PROJECTION = Projection(
+    table="challenge_progress",
+    topics=(PROGRESS_EVENTS,),
+    types=frozenset({CHALLENGE_LOG_RECORDED, CHALLENGE_COMPLETED, CHALLENGE_FAILED}),
+    columns=COLUMNS,
+    key=("project", "challenge_id", "member_id", "period_key"),
+    newest_by="sequence",
+    rows=by_type(
+        {
+            CHALLENGE_LOG_RECORDED: recorded,
+            CHALLENGE_COMPLETED: changed,
+            CHALLENGE_FAILED: changed,
+        }
+    ),
+)

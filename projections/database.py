@@ -1,0 +1,133 @@
+"""The writing side: COPY into a staging table, then one statement per table."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from psycopg import AsyncConnection, sql
+
+from projections import checkpoints
+from projections.batch import Batch, TableChanges
+from projections.projection import Projection
+
+SCHEMA = "milestream"
+
+Connection = AsyncConnection[tuple[Any, ...]]
+
+
+async def connect(database_url: str, name: str) -> Connection:
+    """Open a connection whose sessions neither plan statements ahead nor wait for ever.
+
+    Statements name tables that a rebuild may swap at any time: prepared ones would hold on to the
+    table that was.
+    """
+    return await AsyncConnection.connect(
+        database_url,
+        autocommit=True,
+        prepare_threshold=None,
+        application_name=name,
+        keepalives_idle=10,
+        connect_timeout=10,
+    )
+
+
+class TableWriter:
+    """Writes rows of one read model to its table, or to the one that is being built beside it."""
+
+    def __init__(self, projection: Projection, target: sql.Identifier) -> None:
+        self._staging = sql.Identifier("pg_temp", f"staging_{projection.table}")
+        names = sql.SQL(", ").join(map(sql.Identifier, projection.columns))
+        self._create = sql.SQL(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
+        ).format(self._staging, target)
+        self._copy = sql.SQL("COPY {} ({}) FROM STDIN").format(self._staging, names)
+        self._upsert = sql.SQL(
+            "INSERT INTO {} AS target ({names}) SELECT {names} FROM {} ON CONFLICT ({}) DO {}"
+        ).format(
+            target,
+            self._staging,
+            sql.SQL(", ").join(map(sql.Identifier, projection.key)),
+            _on_conflict(projection),
+            names=names,
+        )
+        self._delete = sql.SQL("DELETE FROM {} WHERE ({}) = ({})").format(
+            target,
+            sql.SQL(", ").join(map(sql.Identifier, projection.key)),
+            sql.SQL(", ").join([sql.Placeholder()] * len(projection.key)),
+        )
+
+    async def prepare(self, connection: Connection) -> None:
+        """Make the staging table, once per connection."""
+        await connection.execute(self._create)
+
+    async def write(self, connection: Connection, changes: TableChanges) -> None:
+        """Write the changes, in the caller's transaction, of which it may be the only one."""
+        async with connection.cursor() as cursor:
+            for key in changes.gone:
+                await cursor.execute(self._delete, key)
+            if not changes:
+                return
+            async with cursor.copy(self._copy) as copy:
+                for row in changes.rows():
+                    await copy.write_row(row)
+            await cursor.execute(self._upsert)
+
+
+def _on_conflict(projection: Projection) -> sql.Composable:
+    if projection.newest_by is None:
+        return sql.SQL("NOTHING")
+    fixed = {*projection.key, *projection.kept}
+    assignments = sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column))
+        for column in projection.columns
+        if column not in fixed
+    )
+    return sql.SQL("UPDATE SET {0} WHERE excluded.{1} >= target.{1}").format(
+        assignments, sql.Identifier(projection.newest_by)
+    )
+
+
+class Database:
+    """One connection of a projector, with its staging tables."""
+
+    def __init__(self, connection: Connection, projections: Mapping[str, Projection]) -> None:
+        self.connection = connection
+        self._writers = {
+            table: TableWriter(projection, sql.Identifier(SCHEMA, table))
+            for table, projection in projections.items()
+        }
+
+    @classmethod
+    async def open(cls, database_url: str, projections: Mapping[str, Projection]) -> Self:
+        """Connect and make ready.
+
+        Raises:
+            psycopg.OperationalError: the database is not there.
+        """
+        connection = await connect(database_url, "milestream-projector")
+        database = cls(connection, projections)
+        try:
+            for writer in database._writers.values():
+                await writer.prepare(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Hang up; what was not committed is rolled back."""
+        await self.connection.close()
+
+    async def write(self, batch: Batch) -> None:
+        """Write a batch and its checkpoints in one transaction.
+
+        A crash before the commit leaves nothing, one after it leaves all.
+
+        Raises:
+            CheckpointConflict: another projector wrote these records; nothing was written.
+        """
+        async with self.connection.transaction():
+            # First, for it is what two projectors wait for each other at.
+            await checkpoints.advance(self.connection, batch.moves)
+            for table, changes in batch.changes.items():
+                if changes or changes.gone:
+                    await self._writers[table].write(self.connection, changes)

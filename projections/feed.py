@@ -1,0 +1,205 @@
+"""The reading side: a consumer that starts at the checkpoints, and says how far it has come.
+
+The consumer group only shares the partitions out: no offset is ever committed to it.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError
+
+from projections import checkpoints
+from projections.batch import Batch, Place
+from projections.checkpoints import Connection
+from projections.projection import Projection
+from schemas.settings import Settings
+
+POLL_MS = 50
+"""How long to wait for records before the position is looked at again, for it also moves past
+transaction markers."""
+
+FETCH_WAIT_MS = 20
+"""How long the broker may hold an empty fetch. aiokafka has one fetch under way per broker, and a
+partition that was just drained waits for the end of it: this is most of the latency."""
+
+PARTITION_BYTES = 2 * 1024 * 1024
+FETCH_BYTES = 16 * 1024 * 1024
+
+
+class MissingTopics(Exception):
+    """The broker has not got the topics (yet)."""
+
+
+class CheckpointOutOfRange(Exception):
+    """The topic does not reach to the checkpoint any more, or not yet: it was truncated or made
+    anew. The read model must be rebuilt."""
+
+
+def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
+    """Return a consumer of committed records that keeps no offsets in Kafka."""
+    return AIOKafkaConsumer(
+        **settings.kafka_options(),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_partition_fetch_bytes=PARTITION_BYTES,
+        fetch_max_bytes=FETCH_BYTES,
+        **options,
+    )
+
+
+class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Batches of records, each beginning where the checkpoints say.
+
+    With ``partitions`` (topics without prefix) it reads those and no others, and joins no group.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        projections: Mapping[str, Projection],
+        partitions: Collection[tuple[str, int]] | None = None,
+    ) -> None:
+        self._projections = projections
+        self._tables: dict[str, list[str]] = defaultdict(list)
+        for projection in projections.values():
+            for topic in projection.topics:
+                self._tables[topic].append(projection.table)
+        self._topics = {settings.topic(name): name for name in self._tables}
+        self._partitions = partitions and [
+            TopicPartition(settings.topic(topic), number) for topic, number in partitions
+        ]
+        group = None if partitions else f"{settings.application_id}-projector"
+        self._consumer = consumer(settings, group_id=group, client_id="milestream-projector")
+        self._offsets: dict[TopicPartition, dict[str, int]] = {}
+        """The next offset that each read model wants, of partitions that were placed."""
+        self._heard = time.monotonic()
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            KafkaConnectionError: there is no broker.
+            MissingTopics: there are not all topics.
+        """
+        try:
+            await self._consumer.start()
+            await self._check_topics()
+            if self._partitions:
+                self._consumer.assign(self._partitions)
+            else:
+                self._consumer.subscribe(list(self._topics), listener=self)
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._consumer.stop()
+
+    async def _check_topics(self) -> None:
+        # Asked for all, and before any is subscribed to: asking for one may create it.
+        missing = self._topics.keys() - await self._consumer.topics()
+        if missing:
+            raise MissingTopics(
+                f"topics are missing: {', '.join(sorted(missing))}; "
+                "`milestream topics create` makes them"
+            )
+
+    def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002
+        """Another assignment is coming: positions will be lost."""
+        self.forget()
+
+    def on_partitions_assigned(self, assigned: object) -> None:  # noqa: ARG002
+        """Positions are not at the checkpoints."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Place every partition at its checkpoints again before anything more is taken."""
+        self._offsets.clear()
+
+    def unplaced(self) -> list[TopicPartition]:
+        """Return the partitions that ``place`` is needed for."""
+        return [tp for tp in self._consumer.assignment() if tp not in self._offsets]
+
+    async def place(self, connection: Connection) -> None:
+        """Read the checkpoints of partitions that are new, and go there.
+
+        Raises:
+            CheckpointOutOfRange: the topic has not got the record that would be next.
+        """
+        new = self.unplaced()
+        wanted = {tp: [Place(t, *self._name(tp)) for t in self._tables_of(tp)] for tp in new}
+        stored = await checkpoints.read(
+            connection, [p for places in wanted.values() for p in places]
+        )
+        begins = await self._consumer.beginning_offsets(new)
+        ends = await self._consumer.end_offsets(new)
+        for tp, places in wanted.items():
+            offsets = {place.table: stored[place] for place in places}
+            for table, offset in offsets.items():
+                if offset > ends[tp] or 0 < offset < begins[tp]:
+                    raise CheckpointOutOfRange(
+                        f"{table} has come to offset {offset} of {tp.topic}, partition "
+                        f"{tp.partition}, which has {begins[tp]} to {ends[tp]}: if the topic was "
+                        f"made anew, remove its rows from projection_checkpoints and rebuild"
+                    )
+            try:
+                # No await between this and the end: no change of assignment can come between.
+                self._consumer.seek(tp, max(min(offsets.values()), begins[tp]))
+            except IllegalStateError:
+                continue  # taken away while the checkpoints were read
+            self._offsets[tp] = offsets
+
+    async def next_batch(self) -> Batch:
+        """Wait a moment for records, and return what they do; it may be nothing."""
+        fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+        batch = Batch(self._projections)
+        for tp, offsets in list(self._offsets.items()):
+            try:
+                position = int(await self._consumer.position(tp))
+            except IllegalStateError:
+                self._offsets.pop(tp, None)
+                continue
+            if position < min(offsets.values()):
+                # A new assignment of the same partition, or a topic that was truncated: look again.
+                self._offsets.pop(tp, None)
+                continue
+            batch.take(*self._name(tp), fetched.get(tp, ()), offsets, position)
+            self._offsets[tp] = {table: max(offset, position) for table, offset in offsets.items()}
+        if fetched:
+            self._heard = time.monotonic()
+        return batch
+
+    def lags(self) -> dict[tuple[str, int], int]:
+        """Return how many offsets of each partition are not yet taken."""
+        lags = {}
+        for tp, offsets in self._offsets.items():
+            end = self._consumer.last_stable_offset(tp)
+            if end is not None and end >= 0:
+                lags[self._name(tp)] = max(0, end - min(offsets.values()))
+        return lags
+
+    def silence(self) -> float:
+        """Return the seconds since the broker was last heard of; 0 where nothing is asked."""
+        if not self._offsets:
+            return 0.0
+        polls = [self._consumer.last_poll_timestamp(tp) or 0 for tp in self._offsets]
+        since_poll = time.time() - max(polls) / 1000
+        return max(0.0, min(since_poll, time.monotonic() - self._heard))
+
+    def _name(self, tp: TopicPartition) -> tuple[str, int]:
+        return self._topics[tp.topic], tp.partition
+
+    def _tables_of(self, tp: TopicPartition) -> list[str]:
+        return self._tables[self._topics[tp.topic]]

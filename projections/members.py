@@ -1,0 +1,69 @@
+"""``members``: the newest state of each member."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from projections.projection import Projection, Row, by_type
+from schemas.outputs import MEMBER_UPSERTED, Envelope
+from schemas.topics import MEMBER_EVENTS
+
+COLUMNS = (
+    "project",
+    "member_id",
+    "external_id",
+    "first_name",
+    "last_name",
+    "email",
+    "phone_number",
+    "telephone",
+    "country",
+    "city",
+    "groups",
+    "timezone",
+    "status",
+    "created_at",
+    "updated_at",
+    "version",
+    "sequence",
+)
+
+
+class _Member(msgspec.Struct, rename="camel", gc=False):
+    """What the table takes of ``outputs.MemberRecord``."""
+
+    id: str
+    external_id: str
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    phone_number: str | None
+    telephone: str | None
+    country: str | None
+    city: str | None
+    groups: list[str]
+    timezone: str | None
+    status: str
+    created_at: str
+    updated_at: str
+    version: int
+
+
+_MEMBER = msgspec.json.Decoder(_Member)
+
+
+def upserted(event: Envelope) -> Iterable[Row]:
+    """A member as it is after a change; what a deletion erased is null."""
+    member = _MEMBER.decode(event.data)
+    yield (event.project, *msgspec.structs.astuple(member), int(event.sequence))
+
+
+PROJECTION = Projection(
+    table="members",
+    topics=(MEMBER_EVENTS,),
+    types=frozenset({MEMBER_UPSERTED}),
+    columns=COLUMNS,
+    key=("project", "member_id"),
+    newest_by="sequence",
+    rows=by_type({MEMBER_UPSERTED: upserted}),
+)

@@ -1,0 +1,84 @@
+"""What a projection is: which events it reads, and which rows of one table they make.
+
+A read model's module holds data and pure functions only: no connection, no clock. It ends in
+``PROJECTION``; ``projections.catalogue`` lists them all.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from schemas.outputs import Envelope
+
+Value = str | int | Decimal | datetime | Sequence[str] | None
+"""A column's value: as itself, or as the text that PostgreSQL reads for its type. Amounts and
+times of events stay the text that they were: nothing is parsed that is only written again."""
+
+Row = tuple[Value, ...]
+"""Values in the order of ``Projection.columns``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The row with this key is no more."""
+
+    key: tuple[Value, ...]
+
+
+Change = Row | Gone
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One read model.
+
+    A record is applied exactly once, for its offset is checked in the same transaction. Even so a
+    second application would change nothing: rows have deterministic keys.
+    """
+
+    table: str
+    """Name in schema ``milestream``, and of the checkpoints."""
+    topics: tuple[str, ...]
+    """What it is made from, names without prefix."""
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    rows: Callable[[Any], Iterable[Change]]
+    """What one thing read from a topic (see ``projections.sources``) does to the table; pure.
+
+    Raises ``msgspec.MsgspecError`` where an event's data is not what its type says."""
+    types: frozenset[str] = frozenset()
+    """CloudEvent types that it makes rows of; empty for other topics."""
+    newest_by: str | None = None
+    """Column that tells which of two rows with one key is newer. None: rows are facts, and the
+    first one with a key stays."""
+    kept: tuple[str, ...] = ()
+    """Columns that keep the value that the row began with."""
+    key_places: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the key's columns."""
+        object.__setattr__(self, "key_places", tuple(map(self.columns.index, self.key)))
+
+    def key_of(self, row: Row) -> tuple[Value, ...]:
+        """Return the key of a row."""
+        return tuple([row[place] for place in self.key_places])
+
+
+Reader = Callable[[Envelope], Iterable[Row]]
+
+
+def by_type(readers: Mapping[str, Reader]) -> Callable[[Envelope], Iterable[Row]]:
+    """Return ``rows`` for a topic of CloudEvents: one reader for each type, others make none."""
+
+    def rows(event: Envelope) -> Iterable[Row]:
+        reader = readers.get(event.type)
+        return () if reader is None else reader(event)
+
+    return rows
+
+
+def uuid_array(ids: Iterable[str]) -> str:
+    """Return PostgreSQL's text of a ``uuid[]``; ids need no quotes."""
+    return "{" + ",".join(ids) + "}"

@@ -1,0 +1,47 @@
+"""What ``milestream projector`` runs: migrations, then the projector, until told to stop."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+import psycopg
+import uvloop
+from prometheus_client import start_http_server
+
+from projections.metrics import Metrics
+from projections.migrate import MigrationError
+from projections.runner import ProjectorStopped, Runner
+from schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def main(settings: Settings) -> None:
+    """Run a projector; returns when SIGTERM or SIGINT came, exits with 1 when it cannot go on."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    # What it says about a broker that is restarting repeats itself ten times a second.
+    logging.getLogger("aiokafka").setLevel(max(logging.ERROR, logging.getLogger().level))
+    try:
+        uvloop.run(_run(settings))
+    except (ProjectorStopped, MigrationError, psycopg.Error) as error:
+        logger.error("the projector stops: %s", str(error).strip())  # noqa: TRY400
+        sys.exit(1)
+
+
+async def _run(settings: Settings) -> None:
+    metrics = Metrics()
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, addr="127.0.0.1", registry=metrics.registry)
+    runner = Runner(settings, metrics=metrics)
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, runner.stop)
+    await runner.migrate()
+    logger.info("projecting from %s", settings.kafka)
+    await runner.run()
+    logger.info("stopped")

@@ -1,0 +1,120 @@
+"""Events in, rows out: to the last digit, once, and soon."""
+
+import asyncio
+import statistics
+import time
+from decimal import Decimal
+from uuid import UUID
+
+import psycopg
+
+from projections.runner import Runner
+from schemas import outputs
+from schemas.settings import Settings
+from tests.integration.projections.driving import (
+    caught_up,
+    projecting,
+    query,
+    table,
+    writing,
+)
+from tests.unit.projections.events import (
+    CHALLENGE,
+    MILESTONE,
+    PERIOD,
+    PROJECT,
+    log_recorded,
+    member_of,
+    member_upserted,
+    milestone_reached,
+    progressed,
+    reward,
+    reward_changed,
+)
+
+
+async def test_a_log_and_what_it_led_to_is_in_the_tables_to_the_last_digit(
+    settings: Settings,
+) -> None:
+    member = member_of(1)
+    given = reward(member)
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(
+            member_upserted(1, 1, groups=["gold", 'a,"b"'], first_name="Zoë\t\\N"),
+            log_recorded(
+                member,
+                1,
+                value="0.000000001",
+                total="99999999999999999999.999999999",
+                sequence=2,
+                achieved_milestones=[],
+                achieved_milestone_reward_logs=[given],
+            ),
+            progressed(outputs.CHALLENGE_COMPLETED, member, "99999999999999999999.999999999", 2),
+            milestone_reached(member, "99999999999999999999.999999999", 2),
+            reward_changed(outputs.REWARD_GRANTED, member, 2),
+        )
+        await writer.commit(
+            reward_changed(outputs.REWARD_UPDATED, member, 3, coupon_code="X", version=2)
+        )
+        await caught_up(settings)
+    largest = Decimal("99999999999999999999.999999999")
+    assert query(
+        settings,
+        "SELECT project, member_id, period_key, activity_value, progress_value, "
+        "achieved_milestone_reward_log_ids, next_milestone_id FROM milestream.challenge_logs",
+    ) == [
+        (
+            PROJECT,
+            UUID(member),
+            PERIOD,
+            Decimal("0.000000001"),
+            largest,
+            [UUID(given.id)],
+            UUID(MILESTONE),
+        )
+    ]
+    assert query(
+        settings,
+        "SELECT challenge_id, current_progress_value, sequence FROM milestream.challenge_progress",
+    ) == [(UUID(CHALLENGE), largest, 2)]
+    assert query(settings, "SELECT value FROM milestream.milestones_reached") == [(largest,)]
+    assert query(settings, "SELECT coupon_code, version FROM milestream.reward_logs") == [("X", 2)]
+    assert query(settings, "SELECT groups, first_name FROM milestream.members") == [
+        (["gold", 'a,"b"'], "Zoë\t\\N")
+    ]
+
+
+async def test_what_was_aborted_is_never_visible_and_its_markers_are_passed(
+    settings: Settings,
+) -> None:
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(log_recorded(member_of(1), 1))
+        await writer.abort(log_recorded(member_of(1), 2), member_upserted(1, 1))
+        await writer.abort(*(log_recorded(member_of(n), 2) for n in range(20)))
+        await caught_up(settings)
+        assert len(table(settings, "challenge_logs")) == 1
+        assert table(settings, "members") == []
+
+
+async def test_a_committed_log_is_visible_within_a_fraction_of_a_second(
+    settings: Settings,
+) -> None:
+    seconds = []
+    async with (
+        writing(settings) as writer,
+        projecting(Runner(settings)),
+        await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as connection,
+    ):
+        await writer.commit(log_recorded(member_of(0), 0))
+        await caught_up(settings)
+        for number in range(1, 31):
+            await writer.commit(log_recorded(member_of(number), number))
+            begin = time.perf_counter()
+            visible = 0
+            while visible < number + 1:
+                await asyncio.sleep(0.002)
+                cursor = await connection.execute("SELECT count(*) FROM milestream.challenge_logs")
+                visible = (await cursor.fetchall())[0][0]
+            seconds.append(time.perf_counter() - begin)
+    assert statistics.median(seconds) < 0.2, seconds

@@ -1,0 +1,157 @@
+"""Output events as the processor writes them, for tests of what reads them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from schemas import ids, outputs
+from schemas.outputs import CloudEvent
+
+PROJECT = "acme"
+CHALLENGE = "11111111-1111-4111-8111-111111111111"
+MILESTONE = "22222222-2222-4222-8222-222222222222"
+AT = datetime(2026, 11, 21, 10, 30, 0, 250000, tzinfo=UTC)
+PERIOD = "2026-W47"
+
+
+def member_of(number: int, project: str = PROJECT) -> str:
+    """Return the id of the member with external id ``user-<number>``."""
+    return ids.member_id(project, f"user-{number}")
+
+
+def raw_named(record_id: str) -> Raw:
+    """Return a joined definition's JSON."""
+    return Raw(msgspec.json.encode({"id": record_id, "name": 'a "name"'}))
+
+
+def progress(member: str, value: str, **changed: Any) -> outputs.ProgressRecord:
+    """Return progress in ``PERIOD`` of ``CHALLENGE``."""
+    fields: dict[str, Any] = {
+        "id": ids.progress_id(PROJECT, CHALLENGE, member, PERIOD),
+        "challenge_id": CHALLENGE,
+        "owned_by_id": member,
+        "period_key": PERIOD,
+        "aggregation_method": "sum",
+        "aggregation_period": "weekly",
+        "timezone": "Europe/Berlin",
+        "current_progress_value": Raw(value.encode()),
+        "challenge_progress_status": "in_progress",
+        "challenge_started_at": AT,
+        "challenge_completed_at": None,
+        "challenge_failed_at": None,
+        "created_at": AT,
+        "updated_at": AT,
+    }
+    return outputs.ProgressRecord(**fields | changed)
+
+
+def event(kind: str, data: Any, subject: str, sequence: int, project: str = PROJECT) -> CloudEvent:
+    """Return the event around ``data``."""
+    return CloudEvent(
+        id=ids.event_id(project, kind, data.id, sequence),
+        source=outputs.source_of(project),
+        type=kind,
+        subject=subject,
+        time=AT,
+        sequence=outputs.sequence_text(sequence),
+        data=data,
+    )
+
+
+def log_recorded(
+    member: str,
+    number: int,
+    *,
+    value: str | None = "1",
+    total: str | None = "1",
+    sequence: int = 0,
+    project: str = PROJECT,
+    **changed: Any,
+) -> CloudEvent:
+    """Return ``challenge_log.recorded`` for a member's log number ``number``."""
+    fields: dict[str, Any] = {
+        "id": ids.challenge_log_id(project, CHALLENGE, member, f"log-{number}"),
+        "challenge_id": CHALLENGE,
+        "owned_by_id": member,
+        "activity_at": AT + timedelta(seconds=number),
+        "activity_id": "steps",
+        "unique_identifier": f"log-{number}",
+        "activity_value": outputs.NULL if value is None else Raw(value.encode()),
+        "status": "live",
+        "created_at": AT + timedelta(seconds=number),
+        "challenge": raw_named(CHALLENGE),
+        "challenge_progress": None if total is None else progress(member, total),
+        "achieved_milestone": outputs.NULL,
+        "next_milestone": raw_named(MILESTONE),
+        "achieved_milestone_reward_log": None,
+        "achieved_milestones": [],
+        "achieved_milestone_reward_logs": [],
+        "definition_version": 7,
+    }
+    data = outputs.ChallengeLogRecorded(**fields | changed)
+    return event(outputs.CHALLENGE_LOG_RECORDED, data, member, sequence, project)
+
+
+def progressed(kind: str, member: str, value: str, sequence: int, **changed: Any) -> CloudEvent:
+    """Return ``challenge.completed`` or ``challenge.failed``."""
+    fields = msgspec.structs.asdict(progress(member, value, **changed))
+    data = outputs.ChallengeProgressed(**fields, definition_version=8)
+    return event(kind, data, member, sequence)
+
+
+def reward(member: str, **changed: Any) -> outputs.RewardLogRecord:
+    """Return the reward log for ``MILESTONE`` in ``PERIOD``."""
+    fields: dict[str, Any] = {
+        "id": ids.reward_log_id(PROJECT, MILESTONE, member, PERIOD),
+        "owned_by_id": member,
+        "linked_schema_slug": "challenge",
+        "linked_schema_record_id": CHALLENGE,
+        "milestone_id": MILESTONE,
+        "period_key": PERIOD,
+        "created_at": AT,
+        "updated_at": AT,
+        "version": 1,
+        "milestone": raw_named(MILESTONE),
+    }
+    return outputs.RewardLogRecord(**fields | changed)
+
+
+def reward_changed(kind: str, member: str, sequence: int, **changed: Any) -> CloudEvent:
+    """Return ``reward.granted`` or ``reward.updated``."""
+    fields = msgspec.structs.asdict(reward(member, **changed))
+    data = outputs.RewardChanged(**fields, definition_version=9)
+    return event(kind, data, member, sequence)
+
+
+def milestone_reached(member: str, value: str, sequence: int) -> CloudEvent:
+    """Return ``milestone.reached`` for ``MILESTONE`` in ``PERIOD``."""
+    data = outputs.MilestoneReached(
+        id=ids.milestone_reached_id(PROJECT, MILESTONE, member, PERIOD),
+        owned_by_id=member,
+        milestone_id=MILESTONE,
+        linked_schema_slug="challenge",
+        linked_schema_record_id=CHALLENGE,
+        period_key=PERIOD,
+        value=Raw(value.encode()),
+        reached_at=AT,
+        milestone=raw_named(MILESTONE),
+        definition_version=9,
+    )
+    return event(outputs.MILESTONE_REACHED, data, member, sequence)
+
+
+def member_upserted(
+    number: int, sequence: int, project: str = PROJECT, **changed: Any
+) -> CloudEvent:
+    """Return ``member.upserted`` for ``user-<number>``."""
+    fields: dict[str, Any] = {
+        "id": member_of(number, project),
+        "external_id": f"user-{number}",
+        "created_at": AT,
+        "updated_at": AT,
+        "version": 1,
+    }
+    data = outputs.MemberRecord(**fields | changed)
+    return event(outputs.MEMBER_UPSERTED, data, data.id, sequence, project)
