@@ -1,0 +1,167 @@
+"""Dead letters: listed, and sent back once."""
+
+import json
+from datetime import UTC, datetime
+
+import msgspec
+
+from schemas import ids
+from schemas.dead_letter import ATTEMPTS, DeadLetter, Reason, base64_text, headers_json, key_text
+from schemas.settings import Settings
+from schemas.topics import partition_for
+from tests.integration.deploy.conftest import Run, committed, send
+
+AT = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
+VALUE = b'{"ownedBy":{"externalId":"m-1"}}'
+HOME = partition_for(ids.member_id("default", "m-1"), 4)
+
+
+def letter(
+    reason: Reason = Reason.UNKNOWN_CHALLENGE,
+    *,
+    value: bytes | None = VALUE,
+    key: bytes | None = b"\xff\x00",
+    offset: int = 0,
+    project: str | None = "default",
+    headers: tuple[tuple[str, bytes | None], ...] = (),
+    attempts: int = 1,
+    message: str = "no such challenge",
+) -> tuple[int, None, bytes]:
+    """A dead letter as a record to send, on partition 1, of a record on partition 2."""
+    text, encoding = key_text(key)
+    content = DeadLetter(
+        reason=reason, message=message, project=project, topic="challenge-logs", partition=2,
+        offset=offset, key=text, key_encoding=encoding, value=base64_text(value),
+        headers=headers_json(headers), attempts=attempts, at=AT,
+    )  # fmt: skip
+    return 1, None, msgspec.json.encode(content)
+
+
+async def test_the_original_goes_back_with_key_headers_time_and_attempts(
+    topics: Settings, run: Run
+) -> None:
+    headers: tuple[tuple[str, bytes | None], ...] = (
+        ("a", b"\x00\xff"),
+        (ATTEMPTS, b"2"),
+        ("b", None),
+    )
+    await send(topics, "dead-letters", [letter(headers=headers, attempts=3)])
+    done = run("dead-letters", "redrive")
+    assert (done.returncode, done.stdout) == (
+        0, "1 unknown_challenge sent back to challenge-logs\n",
+    )  # fmt: skip
+    (record,) = await committed(topics, "challenge-logs")
+    assert (record.key, record.value, record.partition) == (b"\xff\x00", VALUE, HOME)
+    assert record.timestamp == AT.timestamp() * 1000
+    assert record.headers == (("a", b"\x00\xff"), ("b", None), (ATTEMPTS, b"3"))
+
+
+async def test_what_names_no_member_goes_back_to_its_partition(topics: Settings, run: Run) -> None:
+    await send(topics, "dead-letters", [letter(Reason.MALFORMED, value=b"{", key=None)])
+    assert run("dead-letters", "redrive").returncode == 0
+    (record,) = await committed(topics, "challenge-logs")
+    assert (record.partition, record.key, record.value) == (2, None, b"{")
+
+
+async def test_a_second_run_sends_nothing_and_a_new_letter_goes(topics: Settings, run: Run) -> None:
+    await send(topics, "dead-letters", [letter(), letter()])
+    run("dead-letters", "redrive")
+    again = run("dead-letters", "redrive")
+    assert (again.returncode, again.stdout) == (0, "nothing to send back\n")
+    assert len(await committed(topics, "challenge-logs")) == 2
+    await send(topics, "dead-letters", [letter(attempts=2)])
+    run("dead-letters", "redrive")
+    assert len(await committed(topics, "challenge-logs")) == 3
+
+
+async def test_one_reason_leaves_the_others_for_later(topics: Settings, run: Run) -> None:
+    reasons = [Reason.INVALID, Reason.UNKNOWN_CHALLENGE, Reason.INVALID, Reason.UNKNOWN_MEMBER]
+    await send(topics, "dead-letters", [letter(reason) for reason in reasons])
+    some = run("dead-letters", "redrive", "--reason", "invalid")
+    assert some.stdout == "2 invalid sent back to challenge-logs\n"
+    assert run("dead-letters", "redrive", "--reason", "invalid").stdout == "nothing to send back\n"
+    rest = run("dead-letters", "redrive")
+    assert sorted(rest.stdout.splitlines()) == [
+        "1 unknown_challenge sent back to challenge-logs",
+        "1 unknown_member sent back to challenge-logs",
+    ]
+    assert len(await committed(topics, "challenge-logs")) == 4
+
+
+async def test_one_project_leaves_the_others_for_later(topics: Settings, run: Run) -> None:
+    await send(topics, "dead-letters", [letter(project=p) for p in ("acme", "default", None)])
+    assert run("dead-letters", "redrive", "--project", "acme").stdout.startswith("1 ")
+    assert run("dead-letters", "redrive").stdout.startswith("2 ")
+
+
+async def test_a_dry_run_sends_nothing(topics: Settings, run: Run) -> None:
+    await send(topics, "dead-letters", [letter()])
+    dry = run("dead-letters", "redrive", "--dry-run")
+    assert dry.stdout == "1 unknown_challenge would be sent back to challenge-logs\n"
+    assert await committed(topics, "challenge-logs") == []
+    assert run("dead-letters", "redrive").stdout.startswith("1 unknown_challenge sent back")
+
+
+async def test_a_value_that_was_left_out_is_fetched_from_its_topic(
+    topics: Settings, run: Run
+) -> None:
+    large = b'{"ownedBy":{"externalId":"m-1"},"x":"%s"}' % (b"x" * 1_500_000)
+    (offset,) = await send(topics, "challenge-logs", [(2, b"k", large)])
+    note = f"larger than 1 MiB; its {len(large)} bytes stay in the topic"
+    refused = letter(Reason.TOO_LARGE, value=None, key=b"k", offset=offset, message=note)
+    await send(topics, "dead-letters", [refused])
+    assert run("dead-letters", "redrive").returncode == 0
+    records = await committed(topics, "challenge-logs")
+    assert sorted((r.partition, r.value == large) for r in records) == sorted(
+        [(2, True), (HOME, True)]
+    )
+
+
+async def test_an_original_that_is_gone_is_named_and_the_rest_goes(
+    topics: Settings, run: Run
+) -> None:
+    gone = letter(Reason.TOO_LARGE, value=None, offset=99)
+    await send(topics, "dead-letters", [gone, letter()])
+    done = run("dead-letters", "redrive")
+    assert done.returncode == 1
+    assert "challenge-logs/2/99: " in done.stderr
+    assert len(await committed(topics, "challenge-logs")) == 1
+
+
+async def test_letters_are_listed_as_json_with_what_became_of_them(
+    topics: Settings, run: Run
+) -> None:
+    await send(topics, "dead-letters", [letter(Reason.INVALID), letter(project="acme")])
+    run("dead-letters", "redrive", "--reason", "invalid")
+    listed = [
+        json.loads(line) for line in run("dead-letters", "list", "--json").stdout.splitlines()
+    ]
+    assert [(entry["reason"], entry["redriven"]) for entry in listed] == [
+        ("invalid", True), ("unknown_challenge", False),
+    ]  # fmt: skip
+    assert listed[0]["deadLetter"] == {"partition": 1, "offset": 0}
+    assert (listed[0]["topic"], listed[0]["partition"]) == ("challenge-logs", 2)
+    only = run("dead-letters", "list", "--json", "--project", "acme").stdout
+    assert len(only.splitlines()) == 1
+    newest = run("dead-letters", "list", "--json", "--limit", "1").stdout
+    assert json.loads(newest)["reason"] == "unknown_challenge"
+
+
+async def test_the_table_shows_what_a_record_says_without_obeying_it(
+    topics: Settings, run: Run
+) -> None:
+    await send(topics, "dead-letters", [letter(message="\x1b[31m[bold]x[/nope]")])
+    shown = run("dead-letters", "list")
+    assert shown.returncode == 0
+    assert "unknown_challenge" in shown.stdout
+    assert "[bold]x[/nope]" in shown.stdout
+    assert "\x1b[31m" not in shown.stdout
+
+
+def test_no_letters_and_wrong_usage(run: Run) -> None:
+    assert run("dead-letters", "list").returncode == 1  # no topics
+    run("topics", "create")
+    assert run("dead-letters", "list").stdout == "no dead letters\n"
+    assert run("dead-letters", "list", "--json").stdout == ""
+    assert run("dead-letters", "redrive", "--reason", "boredom").returncode == 2
+    assert run("dead-letters", "list", "--limit", "0").returncode == 2

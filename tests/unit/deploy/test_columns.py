@@ -1,0 +1,80 @@
+"""CSV rows as JSON objects."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.importing.columns import Columns, HeaderError, RowError
+
+
+def encoded(header: str, *cells: str) -> bytes:
+    return Columns(header.split(",")).encode(cells)
+
+
+def test_dots_nest() -> None:
+    value = encoded("challengeId,ownedBy.externalId,ownedBy.city", "c", "m", "Wien")
+    assert json.loads(value) == {"challengeId": "c", "ownedBy": {"externalId": "m", "city": "Wien"}}
+
+
+def test_an_empty_cell_is_absent_and_so_is_the_object_it_would_make() -> None:
+    assert (
+        encoded("ownedById,ownedBy.externalId,activityValue", "x", "", "") == b'{"ownedById":"x"}'
+    )
+
+
+@pytest.mark.parametrize("text", ["0.1", "12345678901234567890.123456789", "1e3", "-0", "1.50"])
+def test_a_number_keeps_its_own_text(text: str) -> None:
+    assert encoded("activityValue", text) == b'{"activityValue":%s}' % text.encode()
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=9))
+def test_a_number_means_the_same_to_the_last_digit(number: Decimal) -> None:
+    value = encoded("activityValue", f"{number:f}")
+    assert json.loads(value, parse_float=Decimal, parse_int=Decimal) == {"activityValue": number}
+
+
+@pytest.mark.parametrize("text", ["1,5", ".5", "5.", "007", "NaN", "Infinity", "0x1F", "1_000"])
+def test_what_is_no_json_number_is_refused_where_a_number_belongs(text: str) -> None:
+    with pytest.raises(RowError, match="activityValue"):
+        encoded("activityValue", text)
+
+
+def test_text_that_looks_like_a_number_stays_text() -> None:
+    assert encoded("uniqueIdentifier,userId", "00127", "1e5") == (
+        b'{"uniqueIdentifier":"00127","userId":"1e5"}'
+    )
+
+
+def test_lists_are_json_or_separated_by_semicolons() -> None:
+    assert encoded("ownedBy.groups", "gold; north") == b'{"ownedBy":{"groups":["gold","north"]}}'
+    assert encoded("groups", '["a;b"]') == b'{"groups":["a;b"]}'
+    with pytest.raises(RowError, match="list"):
+        encoded("groups", "[1]")
+
+
+def test_metadata_takes_the_type_that_its_cell_spells() -> None:
+    header = "metadata.amount,metadata.new,metadata.tags,metadata.shop,metadata.odd"
+    value = encoded(header, "1.10", "true", '["a"]', "Graz", "{no")
+    assert value == (
+        b'{"metadata":{"amount":1.10,"new":true,"tags":["a"],"shop":"Graz","odd":"{no"}}'
+    )
+
+
+def test_a_flag_is_true_or_false() -> None:
+    assert encoded("approved", "true") == b'{"approved":true}'
+    with pytest.raises(RowError, match="approved"):
+        encoded("approved", "yes")
+
+
+def test_a_row_has_as_many_cells_as_the_header() -> None:
+    with pytest.raises(RowError, match="3 cells, the header has 2"):
+        encoded("a,b", "1", "2", "3")
+
+
+@pytest.mark.parametrize("header", ["a,,b", "a,b,a", "ownedBy,ownedBy.externalId", "a.,b"])
+def test_a_header_that_names_no_object_is_refused(header: str) -> None:
+    with pytest.raises(HeaderError):
+        Columns(header.split(","))

@@ -1,0 +1,62 @@
+"""Which dead letters were redriven: positions by filter."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from deploy.dead_letters import Filter, Found, Redriven
+from schemas.dead_letter import DeadLetter
+
+ALL = Filter()
+UNKNOWN = Filter("unknown_challenge")
+ACME = Filter(None, "acme")
+UNKNOWN_OF_ACME = Filter("unknown_challenge", "acme")
+
+
+def letter(offset: int, reason: str, project: str | None) -> Found:
+    content = DeadLetter(
+        reason=reason, message="", project=project, topic="challenge-logs", partition=0, offset=0,
+        key=None, value=None, headers=[], attempts=1, at=datetime(2026, 11, 21, tzinfo=UTC),
+    )  # fmt: skip
+    return Found(0, offset, 0, b"", content)
+
+
+def after(*runs: tuple[Filter, int]) -> Redriven:
+    """Positions as runs of these filters, each up to an offset, leave them."""
+    return Redriven({Redriven.key(f, 0).decode(): str(offset).encode() for f, offset in runs})
+
+
+def test_nothing_was_redriven_at_first() -> None:
+    assert not after().includes(letter(0, "invalid", "acme"))
+    assert after().start(ALL, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("run", "reason", "project", "expected"),
+    [
+        (ALL, "invalid", "acme", True),
+        (ALL, "malformed", None, True),
+        (UNKNOWN, "unknown_challenge", "acme", True),
+        (UNKNOWN, "invalid", "acme", False),
+        (ACME, "invalid", "acme", True),
+        (ACME, "invalid", "other", False),
+        (ACME, "malformed", None, False),
+        (UNKNOWN_OF_ACME, "unknown_challenge", "acme", True),
+        (UNKNOWN_OF_ACME, "unknown_challenge", "other", False),
+    ],
+)
+def test_a_run_includes_what_its_filter_matches(
+    run: Filter, reason: str, project: str | None, expected: bool
+) -> None:
+    assert after((run, 10)).includes(letter(9, reason, project)) is expected
+    assert not after((run, 10)).includes(letter(10, reason, project))
+
+
+def test_a_run_begins_where_a_wider_one_ended_but_not_where_a_narrower_one_did() -> None:
+    assert after((ALL, 7), (UNKNOWN, 3)).start(UNKNOWN, 0) == 7
+    assert after((UNKNOWN, 7)).start(ALL, 0) == 0
+    assert after((UNKNOWN, 7)).start(UNKNOWN_OF_ACME, 0) == 7
+
+
+def test_positions_of_imports_are_none_of_its_business() -> None:
+    assert Redriven({"import/abc": b"{}"}).start(ALL, 0) == 0
