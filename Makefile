@@ -38,8 +38,9 @@ format: setup ## Put the code into the format that `make check` wants
 
 # uv installs in seconds; where it cannot (it does not read pip's settings), pip does the same.
 $(STAMP): pyproject.toml requirements.lock
-	@test -n "$(PYTHON)" || { echo "Milestream needs Python 3.11 or newer, and none was found \
-	(make PYTHON=/path/to/python names one)." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+	"Milestream needs Python 3.11 or newer: name one with make PYTHON=/path/to/python setup." >&2; \
+	exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: \
 	install it first (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv

