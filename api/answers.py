@@ -1,0 +1,21 @@
+"""Answers in JSON."""
+
+from collections.abc import Mapping
+
+import msgspec
+from fastapi import Response
+
+MEDIA_TYPE = "application/json"
+
+
+def answer(
+    body: bytes | object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an answer: `body` is JSON already, or is encoded, amounts as exact numbers."""
+    content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def pending(record_id: str, location: str) -> Response:
+    """Return the 202 of a command whose reply did not come in time: it will be folded."""
+    return answer({"id": record_id}, 202, {"location": location})

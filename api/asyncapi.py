@@ -1,0 +1,121 @@
+"""`/asyncapi`: an AsyncAPI 3.0 document of the topics, from the catalogue and the structs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api import json_schemas
+from schemas import definitions as models
+from schemas import outputs, replies, topics
+from schemas.settings import Settings
+
+Document = dict[str, Any]
+
+_EVENTS: Mapping[str, Mapping[str, type]] = {
+    topics.PROGRESS_EVENTS: {
+        outputs.CHALLENGE_LOG_RECORDED: outputs.ChallengeLogRecorded,
+        outputs.CHALLENGE_COMPLETED: outputs.ChallengeProgressed,
+        outputs.CHALLENGE_FAILED: outputs.ChallengeProgressed,
+    },
+    topics.MILESTONE_EVENTS: {outputs.MILESTONE_REACHED: outputs.MilestoneReached},
+    topics.REWARD_EVENTS: {
+        outputs.REWARD_GRANTED: outputs.RewardChanged,
+        outputs.REWARD_UPDATED: outputs.RewardChanged,
+    },
+    topics.MEMBER_EVENTS: {outputs.MEMBER_UPSERTED: outputs.MemberRecord},
+}
+"""The CloudEvents of each output topic, and what their `data` is."""
+
+_INPUTS: Mapping[str, tuple[str, ...]] = {
+    topics.CHALLENGE_LOGS: ("ChallengeLog",),
+    topics.MEMBER_COMMANDS: (
+        "UpsertMember",
+        "UpdateMemberStatus",
+        "DeleteMember",
+        "UpdateRewardLog",
+    ),
+    topics.DEFINITIONS: tuple(kind.capitalize() for kind in models.KINDS),
+}
+
+
+def document(settings: Settings, version: str) -> Document:
+    """Return the AsyncAPI document of the topics that have a reader or writer outside."""
+    messages: dict[str, Document] = {}
+    channels: dict[str, Document] = {}
+    operations: dict[str, Document] = {}
+    for name, topic in topics.TOPICS.items():
+        found = _messages_of(name)
+        if not found:
+            continue
+        messages.update(found)
+        channels[name] = {
+            "address": settings.topic(name),
+            "description": topic.purpose,
+            "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in found},
+        }
+        operations[f"{'receive' if name in _INPUTS else 'send'}-{name}"] = {
+            "action": "receive" if name in _INPUTS else "send",
+            "channel": {"$ref": f"#/channels/{name}"},
+            "summary": topic.purpose,
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Milestream",
+            "version": version,
+            "description": "Kafka topics: what Milestream reads, and what it publishes. Keys are "
+            "member ids; consumers of outputs read with isolation.level=read_committed.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": _schemas()},
+    }
+
+
+def _schemas() -> dict[str, Document]:
+    structs = json_schemas.INPUT_STRUCTS + json_schemas.EVENT_STRUCTS
+    return {**json_schemas.of_definitions(), **json_schemas.of_structs(structs)}
+
+
+def _messages_of(topic: str) -> dict[str, Document]:
+    if topic in _EVENTS:
+        return {kind: _event(kind, data) for kind, data in _EVENTS[topic].items()}
+    if topic == topics.REPLIES:
+        return {"Reply": {**_plain("Reply"), "headers": _REPLY_HEADERS}}
+    if topic == topics.DEAD_LETTERS:
+        return {"DeadLetter": _plain("DeadLetter")}
+    return {name: _plain(name) for name in _INPUTS.get(topic, ())}
+
+
+def _plain(name: str) -> Document:
+    return {"name": name, "payload": json_schemas.ref(name)}
+
+
+def _event(kind: str, data: type) -> Document:
+    text, time = {"type": "string"}, {"type": "string", "format": "date-time"}
+    return {
+        "name": kind,
+        "contentType": outputs.CONTENT_TYPE[1].decode(),
+        "payload": {
+            "type": "object",
+            "description": "A CloudEvent (1.0, structured mode).",
+            "required": ["specversion", "id", "source", "type", "subject", "time", "data"],
+            "properties": {
+                "specversion": {"const": "1.0"},
+                "id": text,
+                "source": {"type": "string", "description": "/milestream/<project>"},
+                "type": {"const": kind},
+                "subject": {"type": "string", "description": "The member's id."},
+                "time": time,
+                "datacontenttype": {"const": "application/json"},
+                "sequence": text,
+                "data": json_schemas.ref(data.__name__),
+            },
+        },
+    }
+
+
+_REPLY_HEADERS = {
+    "type": "object",
+    "properties": {replies.CORRELATION_ID: {"type": "string", "description": "The request's."}},
+}

@@ -1,0 +1,120 @@
+"""Freshness: reads wait until the read models hold what was published before they came.
+
+A reply is visible as soon as its transaction is committed, but the markers of a commit reach the
+partitions one after the other. So the barrier asks for the partitions' high watermarks, open
+transactions included, and not for their last stable offsets: the outputs that belong to a reply are
+below the high watermark when the reply can be read, but not always below the last stable offset.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from api import kafka
+from api.metrics import Metrics
+from api.queries import checkpoints as queries
+from api.shared_call import SharedCall
+from schemas.settings import Settings
+from schemas.topics import (
+    DEFINITIONS,
+    MEMBER_EVENTS,
+    MILESTONE_EVENTS,
+    PROGRESS_EVENTS,
+    REWARD_EVENTS,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_WAIT_SECONDS = 1.0
+_POLL_SECONDS = 0.01
+
+SOURCES: Mapping[str, str] = {
+    "challenges": DEFINITIONS,
+    "milestones": DEFINITIONS,
+    "members": MEMBER_EVENTS,
+    "challenge_logs": PROGRESS_EVENTS,
+    "challenge_progress": PROGRESS_EVENTS,
+    "milestones_reached": MILESTONE_EVENTS,
+    "reward_logs": REWARD_EVENTS,
+}
+"""The read models that the API reads, and the topic that each is made from."""
+
+Place = tuple[str, str, int]
+"""A read model, its topic's name without prefix, and a partition."""
+
+
+class Barrier:
+    """Knows how far the topics go, and how far the read models are."""
+
+    def __init__(
+        self, settings: Settings, pool: AsyncConnectionPool[AsyncConnection], metrics: Metrics
+    ) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._consumer = kafka.consumer(settings, "read_uncommitted")
+        self._partitions: dict[TopicPartition, list[Place]] = defaultdict(list)
+        for model, topic in SOURCES.items():
+            for partition in range(kafka.partition_count(settings, topic)):
+                place = TopicPartition(settings.topic(topic), partition)
+                self._partitions[place].append((model, topic, partition))
+        self._reached: dict[Place, int] = {}
+        self.ends = SharedCall(self._ask_ends)
+        """How far the read models should be now: the next offset of each place."""
+        self.checkpoints = SharedCall(self._ask_checkpoints)
+        """How far the read models are now: the next offset of each place they know."""
+
+    async def start(self) -> None:
+        """Connect to the broker."""
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def wait(self, models: Collection[str]) -> None:
+        """Return when these read models hold all that is published now, or after a second."""
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
+                ends = await self.ends()
+                wanted = {place: end for place, end in ends.items() if place[0] in models}
+                await self._wait_for(wanted)
+        except TimeoutError:
+            self._metrics.barrier_timeouts.inc()
+        except KafkaError as error:
+            # What can be read is still worth reading; /readyz says that the broker is away.
+            self._metrics.barrier_timeouts.inc()
+            logger.warning("cannot ask how far the topics go: %s", error)
+        self._metrics.barrier_seconds.observe(time.perf_counter() - began)
+
+    async def _wait_for(self, wanted: Mapping[Place, int]) -> None:
+        while not reached(wanted, self._reached):
+            await self.checkpoints()
+            if reached(wanted, self._reached):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _ask_ends(self) -> dict[Place, int]:
+        ends = await self._consumer.end_offsets(list(self._partitions))
+        return {
+            place: int(end)
+            for partition, end in ends.items()
+            for place in self._partitions[partition]
+        }
+
+    async def _ask_checkpoints(self) -> dict[Place, int]:
+        async with self._pool.connection() as connection:
+            self._reached = await queries.checkpoints(connection)
+        return self._reached
+
+
+def reached(wanted: Mapping[Place, int], checkpoints: Mapping[Place, int]) -> bool:
+    """Tell whether the read models are as far as wanted; an empty partition needs no checkpoint."""
+    return all(end <= checkpoints.get(place, 0) for place, end in wanted.items())

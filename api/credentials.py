@@ -1,0 +1,261 @@
+"""API keys and the keys of tokens: how they are made, kept and checked.
+
+A key's secret has 256 random bits, so nobody can try them all, and there is nothing for a slow,
+salted password hash to slow down: SHA-256 and a comparison in constant time are right for it, and
+cost a microsecond a request. Whoever reads the database learns no secret.
+"""
+
+import base64
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Generic, TypeVar
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from api.queries import credentials as queries
+
+CACHE_SECONDS = 2.0
+"""How long a key that was read is believed: a revoked one stops working within this time."""
+
+_NONCE_BYTES = 12
+_PLAIN, _ENCRYPTED = b"\x00", b"\x01"
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+T = TypeVar("T")
+
+
+class Role(StrEnum):
+    """What an API key may do."""
+
+    ADMIN = "admin"
+    PRODUCER = "producer"
+    ANALYST = "analyst"
+
+
+class CredentialsError(Exception):
+    """A key cannot be made, registered or decrypted; the message says why."""
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key as it is shown to its owner, once."""
+
+    key_id: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class VerifiedKey:
+    """A key whose secret was right."""
+
+    key_id: str
+    project: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class TokenKey:
+    """What a project's tokens are checked with: the secret's text, or the public key as PEM."""
+
+    algorithm: str
+    key: str
+
+
+async def create_key(
+    connection: AsyncConnection,
+    project: str,
+    role: Role,
+    master_key: bytes | None,
+    *,
+    signing: bool,
+) -> NewKey:
+    """Make an API key and keep the hash of its secret; a signing key's secret also encrypted.
+
+    Raises:
+        CredentialsError: a signing key is wanted, but there is no master key.
+    """
+    key = NewKey(secrets.token_hex(12), _random_secret(signing=signing))
+    sealed = None
+    if signing:
+        if master_key is None:
+            raise CredentialsError("MILESTREAM_MASTER_KEY must be set to make a signing key")
+        sealed = seal(master_key, key.key_id, key.secret)
+    await queries.insert_api_key(
+        connection,
+        key_id=key.key_id,
+        project=project,
+        role=role.value,
+        secret_hash=hash_of(key.secret),
+        signing_secret=sealed,
+    )
+    return key
+
+
+def _random_secret(*, signing: bool) -> str:
+    """Return 256 random bits as text; a signature's key has to be base64."""
+    bits = secrets.token_bytes(32)
+    encode = base64.b64encode if signing else base64.urlsafe_b64encode
+    return encode(bits).decode("ascii").rstrip("" if signing else "=")
+
+
+def hash_of(secret: str) -> bytes:
+    """Return what is kept of a secret."""
+    return sha256(secret.encode()).digest()
+
+
+def seal(master_key: bytes | None, label: str, secret: str) -> bytes:
+    """Return `secret` for the database: under AES-256-GCM where there is a master key.
+
+    `label` (whose secret it is) is authenticated with it, so that no row can be given the secret
+    of another.
+    """
+    if master_key is None:
+        return _PLAIN + secret.encode()
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return _ENCRYPTED + nonce + AESGCM(master_key).encrypt(nonce, secret.encode(), label.encode())
+
+
+def unseal(master_key: bytes | None, label: str, sealed: bytes) -> str:
+    """Return the secret that `seal` kept.
+
+    Raises:
+        CredentialsError: it was encrypted, and not under this master key.
+    """
+    mark, rest = sealed[:1], sealed[1:]
+    if mark == _PLAIN:
+        return rest.decode()
+    if master_key is None:
+        raise CredentialsError(
+            "MILESTREAM_MASTER_KEY must be set: the secret is encrypted under it"
+        )
+    try:
+        cipher = AESGCM(master_key)
+        return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], label.encode()).decode()
+    except InvalidTag:
+        message = "MILESTREAM_MASTER_KEY is not the one that the secret was encrypted under"
+        raise CredentialsError(message) from None
+
+
+async def jwt_secret(connection: AsyncConnection, project: str, master_key: bytes | None) -> str:
+    """Return the project's HS256 secret, made at the first call.
+
+    Raises:
+        CredentialsError: the project has a public key instead, or the secret is encrypted under
+            another master key.
+    """
+    made = seal(master_key, _jwt_label(project), secrets.token_urlsafe(48))
+    await queries.insert_jwt_secret_once(connection, project, made)
+    kept = await queries.jwt_key(connection, project)
+    if kept is None or kept.secret is None:
+        raise CredentialsError(f"project {project} has a public key for its tokens, no secret")
+    return unseal(master_key, _jwt_label(project), kept.secret)
+
+
+def _jwt_label(project: str) -> str:
+    return f"jwt:{project}"
+
+
+async def register_public_key(connection: AsyncConnection, project: str, pem: bytes) -> str:
+    """Keep a project's public key in place of what it had; return the algorithm of its tokens.
+
+    Raises:
+        CredentialsError: not an RSA key of 2048 bits or more, nor one on P-256, in PEM.
+    """
+    algorithm = public_key_algorithm(pem)
+    await queries.upsert_jwt_public_key(connection, project, algorithm, pem.decode("ascii"))
+    return algorithm
+
+
+def public_key_algorithm(pem: bytes) -> str:
+    """Return the algorithm that tokens of this public key have: RS256 or ES256.
+
+    Raises:
+        CredentialsError: as `register_public_key`.
+    """
+    if b"PRIVATE KEY" in pem:
+        raise CredentialsError("this is a private key; register the public one")
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, TypeError) as error:
+        raise CredentialsError("not a public key in PEM") from error
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:
+        return "RS256"
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return "ES256"
+    raise CredentialsError("must be an RSA key of at least 2048 bits, or an EC key on P-256")
+
+
+class _Cached(Generic[T]):
+    """What was read a moment ago, by its key."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[float, T]] = {}
+
+    def get(self, key: str) -> T | None:
+        entry = self._entries.get(key)
+        return entry[1] if entry and time.monotonic() - entry[0] < CACHE_SECONDS else None
+
+    def put(self, key: str, value: T) -> None:
+        if len(self._entries) >= 10_000:
+            self._entries.clear()
+        self._entries[key] = (time.monotonic(), value)
+
+
+class Keyring:
+    """Looks keys up in the database. Only keys that are there are cached, and not for long: a new
+    key works at once, a revoked one stops within `CACHE_SECONDS`."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool[AsyncConnection], master_key: bytes | None
+    ) -> None:
+        self._pool = pool
+        self._master_key = master_key
+        self._api_keys = _Cached[queries.ApiKey]()
+        self._token_keys = _Cached[TokenKey]()
+
+    async def verify(self, key_id: str, secret: str) -> VerifiedKey | None:
+        """Return the key of this id if the secret is right, else None."""
+        if not _KEY_ID.fullmatch(key_id) or len(secret) > 256:
+            return None
+        key = self._api_keys.get(key_id)
+        if key is None:
+            async with self._pool.connection() as connection:
+                key = await queries.api_key(connection, key_id)
+            if key is None:
+                return None
+            self._api_keys.put(key_id, key)
+        given = hash_of(secret)
+        if not hmac.compare_digest(given, key.secret_hash):
+            return None
+        return VerifiedKey(key_id, key.project, Role(key.role))
+
+    async def token_key(self, project: str) -> TokenKey | None:
+        """Return what a project's tokens are checked with; None where it has nothing.
+
+        Raises:
+            CredentialsError: its secret is encrypted under another master key.
+        """
+        key = self._token_keys.get(project)
+        if key is not None:
+            return key
+        async with self._pool.connection() as connection:
+            kept = await queries.jwt_key(connection, project)
+        if kept is None:
+            return None
+        text = kept.public_key
+        if kept.secret is not None:
+            text = unseal(self._master_key, _jwt_label(project), kept.secret)
+        assert text is not None
+        key = TokenKey(kept.algorithm, text)
+        self._token_keys.put(project, key)
+        return key

@@ -1,0 +1,43 @@
+"""`/`: a plain live page of one project, and the data that it asks for every two seconds."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api import pages, resources
+from api.access import Caller, require
+from api.answers import answer
+from api.credentials import Role
+from api.queries import dashboard as queries
+from api.records.shapes import exact
+
+Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
+
+router = APIRouter(tags=["dashboard"])
+
+FLOW_SECONDS = 10
+NEWEST = 20
+
+
+@router.get("/", summary="The live page")
+async def page(_caller: Reader) -> Response:
+    """Answer the page; a browser asks for keyId and secret as user name and password."""
+    return pages.page("dashboard.html")
+
+
+@router.get("/dashboard/data", summary="What the live page shows")
+async def data(request: Request, caller: Reader) -> Response:
+    """Answer flow, lag, and the newest milestones and rewards of the caller's project."""
+    held = resources.of(request)
+    async with held.pool.connection() as connection:
+        flow = await queries.logs_per_second(connection, caller.project, FLOW_SECONDS)
+        milestones = await queries.newest_milestones(connection, caller.project, NEWEST)
+        rewards = await queries.newest_rewards(connection, caller.project, NEWEST)
+    shown = {
+        "project": caller.project,
+        "logsPerSecond": flow,
+        "lag": {"records": held.lag.records, "seconds": round(held.lag.seconds, 1)},
+        "milestones": [{key: exact(value) for key, value in row.items()} for row in milestones],
+        "rewards": rewards,
+    }
+    return answer(shown, headers={"cache-control": "no-store"})

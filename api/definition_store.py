@@ -1,0 +1,134 @@
+"""Writing definitions one at a time over HTTP, and reading what is in force."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from api.problems import Problem, invalid
+from api.queries import locks
+from api.requests import TIMEOUT_SECONDS, unavailable
+from processor.definitions import DefinitionsReader
+from processor.domain.definitions import Definitions, Stored
+from schemas import definitions as models
+from schemas.settings import Settings
+from schemas.topics import DEFINITIONS
+
+logger = logging.getLogger(__name__)
+
+Judge = Callable[[Stored | None], models.Definition | None]
+"""Given what is in force, returns what is to be: None deletes. Raises `Problem` to refuse."""
+
+
+class DefinitionStore:
+    """The definitions of all projects, as the topic `definitions` has them.
+
+    A write looks at what is in force and then produces, so writers of one definition take turns: by
+    a lock in the database, which all API processes share. When a write returns, this process and
+    whoever asks the topic for its end has it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: AsyncConnectionPool[AsyncConnection],
+        reader: DefinitionsReader,
+        producer: AIOKafkaProducer,
+    ) -> None:
+        self._topic = settings.topic(DEFINITIONS)
+        self._pool = pool
+        self._reader = reader
+        self._producer = producer
+
+    async def current(self) -> Definitions:
+        """Return the definitions, no older than this call.
+
+        Raises:
+            Problem: 503, the broker does not answer.
+        """
+        async with _broker_at_hand():
+            await self._reader.catch_up()
+        return self._reader.definitions
+
+    async def write(
+        self, project: str, kind: str, definition_id: str, judge: Judge
+    ) -> tuple[Stored | None, Stored | None]:
+        """Put in force what `judge` makes of what is; return (before, after).
+
+        What is in force already is not written again.
+
+        Raises:
+            Problem: the judge's, a milestone's challenge that is not there, or 503.
+        """
+        key = models.definition_key(project, kind, definition_id)
+        async with self._pool.connection() as connection:
+            await locks.lock(connection, f"{self._topic}:{key}")
+            definitions = await self.current()
+            before = definitions.get(project, kind, definition_id)
+            wanted = judge(before)
+            if wanted is not None:
+                check_link(definitions, project, wanted)
+            if wanted == (before.definition if before else None):
+                return before, before
+            await self._produce(key, None if wanted is None else models.encode(wanted))
+            return before, definitions.get(project, kind, definition_id)
+
+    async def _produce(self, key: str, value: bytes | None) -> None:
+        async with _broker_at_hand():
+            sent = await self._producer.send_and_wait(
+                self._topic, value, key=key.encode(), partition=0
+            )
+            await self._reader.catch_up(sent.offset + 1)
+
+
+@asynccontextmanager
+async def _broker_at_hand() -> AsyncIterator[None]:
+    """Turn the broker's failures, and its silence, into a 503."""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            yield
+    except (KafkaError, TimeoutError) as error:
+        logger.warning("definitions: %s", error or type(error).__name__)
+        raise unavailable() from error
+
+
+def check_link(definitions: Definitions, project: str, definition: models.Definition) -> None:
+    """Refuse a milestone whose challenge the project does not have.
+
+    Raises:
+        Problem: 400 naming `linkedSchemaRecordId`.
+    """
+    if isinstance(definition, models.Milestone) and definition.linked_schema_slug == "challenge":
+        linked = definition.linked_schema_record_id
+        if definitions.challenge(project, linked) is None:
+            raise invalid("linkedSchemaRecordId", "must be the id of a challenge that exists")
+
+
+def parsed(kind: str, fields: dict[str, object]) -> models.Definition:
+    """Return the definition that the fields give.
+
+    Raises:
+        Problem: 400 with every field at fault.
+    """
+    try:
+        return models.parse(kind, fields)
+    except models.DefinitionError as error:
+        detail = f"The {kind} is not as it should be: {error}."
+        raise Problem(400, detail, errors=[e for e in error.errors if e[0]]) from error
+
+
+def without(fields: dict[str, object], expected: dict[str, str]) -> dict[str, object]:
+    """Return the fields without those that only repeat what the request says anyway.
+
+    Raises:
+        Problem: 400, one says something else.
+    """
+    for name, value in expected.items():
+        if fields.get(name, value) != value:
+            raise invalid(name, f"must be {value!r} here, or left out")
+    return {name: value for name, value in fields.items() if name not in expected}

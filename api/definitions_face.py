@@ -1,0 +1,100 @@
+"""`/definitions/{kind}`: definitions of every kind, as `milestream apply` takes them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api import bodies, resources
+from api.access import Caller, require
+from api.answers import answer
+from api.credentials import Role
+from api.definition_store import parsed, without
+from api.preconditions import etag, expected_version
+from api.problems import Problem, clipped, not_found
+from processor.domain.definitions import Stored
+from schemas import definitions as models
+
+Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
+Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
+
+router = APIRouter(tags=["definitions"])
+
+
+@router.get("/definitions/{kind}", summary="List the definitions of a kind")
+async def list_(request: Request, caller: Reader, kind: str) -> Response:
+    """Answer all of a project's definitions of a kind, in the order they were first written."""
+    _known(kind)
+    definitions = await resources.of(request).definitions.current()
+    data = [document(stored) for stored in definitions.of(caller.project, kind)]
+    paging = {"offset": 0, "limit": len(data), "totalCount": len(data)}
+    return answer({"data": data, "paging": paging})
+
+
+@router.get("/definitions/{kind}/{id}", summary="Get a definition")
+async def get(request: Request, caller: Reader, kind: str, id: str) -> Response:  # noqa: A002
+    """Answer a definition, as it can be put or applied again."""
+    _known(kind)
+    definitions = await resources.of(request).definitions.current()
+    stored = definitions.get(caller.project, kind, spelled(kind, id))
+    if stored is None:
+        raise not_found(kind, id)
+    return answer(document(stored), headers={"etag": etag(stored.version)})
+
+
+@router.put("/definitions/{kind}/{id}", summary="Create or replace a definition")
+async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
+    """Put a definition in force: 201 where there was none, else 200."""
+    _known(kind)
+    if kind == models.Project.kind and id != caller.project:
+        raise not_found(kind, id)
+    fields = await bodies.read_object(request)
+    fields = without(fields, {"kind": kind, "project": caller.project})
+    wanted = parsed(kind, {"id": id, **fields})
+    if wanted.id != spelled(kind, id):
+        raise Problem(400, "id: must be the id in the path", errors=[("id", "must be the path's")])
+
+    def judge(before: Stored | None) -> models.Definition:
+        if before is not None:
+            expected_version(request, before.version)
+        elif "if-match" in request.headers:
+            raise not_found(kind, id)
+        return wanted
+
+    store = resources.of(request).definitions
+    before, after = await store.write(caller.project, kind, wanted.id, judge)
+    if after is None:
+        raise Problem(409, "The definition was deleted by somebody else meanwhile.")
+    status = 201 if before is None else 200
+    return answer(document(after), status, {"etag": etag(after.version)})
+
+
+@router.delete("/definitions/{kind}/{id}", summary="Delete a definition", status_code=204)
+async def delete(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
+    """Delete a definition; what was given under it stays."""
+    _known(kind)
+
+    def judge(before: Stored | None) -> None:
+        if before is None:
+            raise not_found(kind, id)
+        expected_version(request, before.version)
+
+    await resources.of(request).definitions.write(caller.project, kind, spelled(kind, id), judge)
+    return Response(status_code=204)
+
+
+def document(stored: Stored) -> dict[str, Any]:
+    """Return a definition as a document of `milestream apply`."""
+    fields = models.wire_fields(stored.definition)
+    return {"kind": stored.kind, "project": stored.project, **fields}
+
+
+def spelled(kind: str, definition_id: str) -> str:
+    """Return an id as it is stored: UUIDs in lower case."""
+    uuids = (models.Challenge.kind, models.Milestone.kind)
+    return definition_id.lower() if kind in uuids else definition_id
+
+
+def _known(kind: str) -> None:
+    if kind not in models.KINDS:
+        kinds = ", ".join(models.KINDS)
+        raise Problem(404, f"There is no kind {clipped(kind)!r}; there are {kinds}.")

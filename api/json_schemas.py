@@ -1,0 +1,121 @@
+"""JSON Schemas of what travels, for `/openapi.json` and `/asyncapi`: made from the structs and
+models that check it, so that they cannot say anything else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from api.records.bodies import ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch
+from schemas import dead_letter, outputs, records, replies
+from schemas import definitions as models
+
+Schema = dict[str, Any]
+
+REF = "#/components/schemas/{name}"
+
+NUMBER: Schema = {
+    "type": "number",
+    "description": "An exact decimal: at most 20 digits before and 9 after the point.",
+}
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to a component."""
+    return {"$ref": REF.format(name=name)}
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_RAW: dict[str, Schema] = {
+    "activityValue": _nullable(NUMBER),
+    "currentProgressValue": NUMBER,
+    "value": NUMBER,
+    "challenge": _nullable(ref("ChallengeRecord")),
+    "milestone": _nullable(ref("MilestoneRecord")),
+    "achievedMilestone": _nullable(ref("MilestoneRecord")),
+    "nextMilestone": _nullable(ref("MilestoneRecord")),
+    "achievedMilestones": {"type": "array", "items": ref("MilestoneRecord")},
+}
+"""What the structs hold as ready JSON, by the field's name: the structs do not say what it is."""
+
+RECORD_STRUCTS = (
+    outputs.ChallengeLogRecord,
+    outputs.ProgressRecord,
+    outputs.RewardLogRecord,
+    outputs.MemberRecord,
+)
+BODY_STRUCTS = (ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch)
+EVENT_STRUCTS = (
+    outputs.ChallengeLogRecorded,
+    outputs.ChallengeProgressed,
+    outputs.MilestoneReached,
+    outputs.RewardChanged,
+    outputs.MemberRecord,
+)
+INPUT_STRUCTS = (
+    records.ChallengeLog,
+    records.UpsertMember,
+    records.UpdateMemberStatus,
+    records.DeleteMember,
+    records.UpdateRewardLog,
+    replies.Reply,
+    dead_letter.DeadLetter,
+)
+
+
+def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
+    """Return the components of structs, and of the structs inside them, by name."""
+    _, components = msgspec.json.schema_components(structs, ref_template=REF)
+    for component in components.values():
+        for name, schema in component.get("properties", {}).items():
+            if name in _RAW and (_is_any(schema) or "items" in schema):
+                component["properties"][name] = _RAW[name]
+            elif schema.get("type") == "string" and name.endswith("At"):
+                schema["format"] = "date-time"
+    return components
+
+
+def _is_any(schema: Schema) -> bool:
+    return not {
+        key: value for key, value in schema.items() if key != "default"
+    } or {} in schema.get("anyOf", ())
+
+
+def of_definitions() -> dict[str, Schema]:
+    """Return the components of all kinds of definitions: as they are written, and as records."""
+    components: dict[str, Schema] = {}
+    for kind, model in models.KINDS.items():
+        name = kind.capitalize()
+        schema = model.model_json_schema(by_alias=True, ref_template=REF.replace("name", "model"))
+        for inner_name, inner in schema.pop("$defs", {}).items():
+            components[inner_name] = _exact(inner)
+        components[name] = _exact(schema)
+    for name in ("Challenge", "Milestone"):
+        written = {"type": "string", "format": "date-time"}
+        times = {"createdAt": written, "updatedAt": written}
+        components[f"{name}Record"] = {
+            "title": f"{name}Record",
+            "allOf": [ref(name), {"type": "object", "properties": times}],
+        }
+        # A record has two fields more than the definition, so it cannot forbid others.
+        del components[name]["additionalProperties"]
+    return components
+
+
+def _exact(schema: Any) -> Any:
+    """Replace pydantic's "a number or its text" by a number: text is refused."""
+    if isinstance(schema, list):
+        return [_exact(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    options = schema.get("anyOf", [])
+    if any(option.get("type") == "number" for option in options):
+        rest = [o for o in options if o.get("type") not in ("number", "string")]
+        number = next(o for o in options if o.get("type") == "number")
+        exact = {**number, "description": NUMBER["description"]}
+        kept = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        return kept | ({"anyOf": [exact, *rest]} if rest else exact)
+    return {key: _exact(value) for key, value in schema.items()}

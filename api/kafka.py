@@ -1,0 +1,71 @@
+"""Clients of the broker, as the API uses them."""
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from schemas.settings import Settings
+from schemas.topics import DEFINITIONS, TOPICS, Partitioning
+
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
+
+
+class TopicsError(Exception):
+    """The topics are not as the catalogue says; the message says which, and what to do."""
+
+
+def producer(settings: Settings) -> AIOKafkaProducer:
+    """Return the producer of requests and definitions: idempotent, acknowledged by all replicas."""
+    return AIOKafkaProducer(
+        **settings.kafka_options(),
+        enable_idempotence=True,
+        acks="all",
+        max_request_size=MAX_REQUEST_BYTES,
+    )
+
+
+def consumer(settings: Settings, isolation_level: str = "read_committed") -> AIOKafkaConsumer:
+    """Return a consumer outside of any group: its partitions are assigned by hand."""
+    return AIOKafkaConsumer(
+        **settings.kafka_options(),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level=isolation_level,
+        auto_offset_reset="latest",
+    )
+
+
+async def check_topics(settings: Settings) -> None:
+    """Check that every topic of the catalogue is there, with its number of partitions.
+
+    A client that asks about a topic that is not there waits for ever, or has it made with the
+    wrong number of partitions; so this is asked first.
+
+    Raises:
+        TopicsError: one is not.
+    """
+    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        wanted = {settings.topic(name): topic for name, topic in TOPICS.items()}
+        missing = sorted(set(wanted) - existing)
+        if missing:
+            raise TopicsError(
+                f"topics are missing: {', '.join(missing)}; run `milestream topics create`"
+            )
+        for described in await admin.describe_topics(list(wanted)):
+            name, partitions = described["topic"], len(described["partitions"])
+            keyed = wanted[name].partitioning is Partitioning.MEMBER
+            expected = settings.partitions if keyed else 1
+            if partitions != expected:
+                raise TopicsError(
+                    f"topic {name} has {partitions} partitions, MILESTREAM_PARTITIONS says "
+                    f"{expected}"
+                )
+    finally:
+        await admin.close()
+
+
+def partition_count(settings: Settings, topic: str) -> int:
+    """Return how many partitions a topic of the catalogue has."""
+    return settings.partitions if topic != DEFINITIONS else 1

@@ -1,0 +1,95 @@
+"""What operators and tools ask: is it alive, is it ready, how is it doing, what can it do."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+from aiokafka.errors import KafkaError
+from fastapi import APIRouter, Request, Response
+from psycopg_pool import PoolTimeout
+
+from api import asyncapi, openapi, pages, resources
+from api.answers import answer
+from api.metrics import CONTENT_TYPE
+from api.queries import liveness
+from api.resources import Resources
+
+router = APIRouter(tags=["operations"])
+
+MAX_LAG_SECONDS = 30.0
+"""A projection that has been missing something for longer than this is not ready."""
+
+_CHECK_SECONDS = 3.0
+
+
+@router.get("/healthz", summary="Is the process alive")
+async def healthz(request: Request) -> Response:
+    """Answer 200 while the process does its work, 503 where it should be restarted."""
+    failed = resources.of(request).failed()
+    return answer({"status": "failed" if failed else "ok"}, 503 if failed else 200)
+
+
+@router.get("/readyz", summary="Can it serve")
+async def readyz(request: Request) -> Response:
+    """Answer 200 where broker, database and projection are well, else 503 with what is not."""
+    held = resources.of(request)
+    broker, database = await asyncio.gather(_broker(held), _database(held))
+    parts = {"broker": broker, "database": database, "projection": _projection(held)}
+    ready = all(part["ok"] for part in parts.values())
+    return answer({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
+
+
+@router.get("/metrics", summary="Metrics for Prometheus")
+async def metrics(request: Request) -> Response:
+    """Answer the process's metrics in Prometheus' text format."""
+    held = resources.of(request)
+    return Response(held.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+
+
+@router.get("/openapi.json", summary="This API, as OpenAPI 3.1")
+async def openapi_json(request: Request) -> Response:
+    """Answer the OpenAPI document."""
+    return answer(openapi.document(request.app))
+
+
+@router.get("/asyncapi", summary="The Kafka topics, as AsyncAPI 3.0")
+async def asyncapi_json(request: Request) -> Response:
+    """Answer the AsyncAPI document."""
+    held = resources.of(request)
+    return answer(asyncapi.document(held.settings, request.app.version))
+
+
+@router.get("/docs", summary="This API, for people")
+async def docs() -> Response:
+    """Answer a page that shows the OpenAPI document; it loads nothing from elsewhere."""
+    return pages.page("docs.html")
+
+
+async def _broker(held: Resources) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await held.barrier.ends()
+    except (KafkaError, OSError, TimeoutError):
+        return {"ok": False, "reason": "the broker does not answer"}
+    if held.failed():
+        return {"ok": False, "reason": "a background task has ended"}
+    return {"ok": True}
+
+
+async def _database(held: Resources) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS), held.pool.connection() as connection:
+            await liveness.answers(connection)
+    except psycopg.errors.UndefinedTable:
+        return {"ok": False, "reason": "the database was not migrated"}
+    except (psycopg.Error, PoolTimeout, OSError, TimeoutError):
+        return {"ok": False, "reason": "the database does not answer"}
+    return {"ok": True}
+
+
+def _projection(held: Resources) -> dict[str, Any]:
+    lag = held.lag
+    measured = {"lagRecords": lag.records, "lagSeconds": round(lag.seconds, 1)}
+    if lag.seconds > MAX_LAG_SECONDS:
+        return {"ok": False, "reason": "the read models are behind", **measured}
+    return {"ok": True, **measured}

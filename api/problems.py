@@ -1,0 +1,164 @@
+"""Errors as `application/problem+json` (RFC 9457), for whatever goes wrong on the way."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from msgspec import Raw
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from schemas.replies import FieldError
+
+MEDIA_TYPE = "application/problem+json"
+
+CODES = {
+    400: "invalid",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    412: "precondition_failed",
+    413: "too_large",
+    500: "internal",
+    503: "unavailable",
+}
+"""The `code` of a problem that has no more precise one."""
+
+CHALLENGE = 'Basic realm="milestream", charset="UTF-8", Bearer realm="milestream"'
+"""What a 401 asks for (`WWW-Authenticate`)."""
+
+
+class Problem(Exception):
+    """A request is refused; raised anywhere below a route, answered as a problem document.
+
+    Attributes:
+        status: the HTTP status.
+        detail: what is wrong, in words for the caller; never anything internal.
+        code: a stable word for programs.
+        errors: (field, message) of each field at fault, by its name on the wire.
+        record: for a duplicate, the JSON of the first answer.
+        headers: further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        code: str | None = None,
+        errors: Sequence[tuple[str, str]] = (),
+        record: Raw | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.code = code or CODES.get(status, "error")
+        self.errors = errors
+        self.record = record
+        self.headers = dict(headers or {})
+
+
+def invalid(field: str, message: str) -> Problem:
+    """Return a 400 that names one field; an empty name stands for the whole body."""
+    if not field:
+        return Problem(400, f"The body {message}.")
+    return Problem(400, f"{field}: {message}", errors=[(field, message)])
+
+
+def not_found(what: str, record_id: str) -> Problem:
+    """Return a 404 for a record, whether it never was or belongs to somebody else."""
+    return Problem(404, f"There is no {what} {clipped(record_id)!r}.")
+
+
+def clipped(text: str) -> str:
+    """Return a caller's text short enough to be repeated to it."""
+    return text if len(text) <= 80 else text[:80] + "…"
+
+
+class _Document(msgspec.Struct, omit_defaults=True):
+    """The members of a problem document, in the order in which they are written."""
+
+    type: str | None = None
+    title: str = ""
+    status: int = 0
+    detail: str = ""
+    code: str = ""
+    errors: list[FieldError] = []
+    record: Raw | None = None
+
+
+def response(problem: Problem) -> Response:
+    """Return the answer that a problem makes."""
+    document = _Document(
+        # No page describes a problem further, and `code` is what programs look at.
+        type="about:blank",
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        code=problem.code,
+        errors=[FieldError(field, message) for field, message in problem.errors],
+        record=problem.record,
+    )
+    headers = problem.headers
+    if problem.status == 401:
+        headers = {"www-authenticate": CHALLENGE, **headers}
+    return Response(
+        msgspec.json.encode(document), problem.status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+Guard = Callable[[Request], Awaitable[object]]
+"""Lets a request pass, or raises a `Problem`."""
+
+
+def install(app: FastAPI, guards: Mapping[str, Guard]) -> None:
+    """Answer every refusal of `app` as a problem document, the framework's own included.
+
+    `guards` are asked, by the beginning of the path, before a path is said not to be there.
+    """
+
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        try:
+            if error.status_code == 404:
+                for beginning, guard in guards.items():
+                    if request.url.path.startswith(beginning):
+                        await guard(request)
+        except Problem as problem:
+            return response(problem)
+        return response(_from_framework(request, error))
+
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, on_http_exception)
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return response(error)
+
+
+def _from_framework(request: Request, error: HTTPException) -> Problem:
+    """Return what the router refuses: an unknown path, or a method that it does not have."""
+    if error.status_code == 405:
+        allowed = ", ".join(_methods_at(request))
+        detail = f"{request.method} is not possible here; possible: {allowed}."
+        return Problem(405, detail, headers={"allow": allowed})
+    if error.status_code == 404:
+        return Problem(404, f"There is nothing at {clipped(request.url.path)!r}.")
+    return Problem(error.status_code, HTTPStatus(error.status_code).phrase)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return every method that some route has at the request's path."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods: Any = getattr(route, "methods", None)
+            found.update(methods or ())
+    return sorted(found)

@@ -1,0 +1,63 @@
+"""What the live page shows of one project."""
+
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row, scalar_row
+
+
+async def logs_per_second(connection: AsyncConnection, project: str, seconds: int) -> float:
+    """Return how many logs a second were recorded in the last so many seconds."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT count(*) FROM milestream.challenge_logs
+            WHERE project = %s AND created_at > now() - make_interval(secs => %s)
+            """,
+            (project, seconds),
+        )
+        return float(await cursor.fetchone() or 0) / seconds
+
+
+async def newest_milestones(
+    connection: AsyncConnection, project: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return the milestones that were reached last, with their names and those who reached them."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT r.reached_at AS "reachedAt", r.period_key AS "periodKey", r.value,
+                   r.member_id AS "memberId", m.name AS milestone, c.name AS challenge
+            FROM (
+                SELECT * FROM milestream.milestones_reached
+                WHERE project = %s ORDER BY reached_at DESC, id LIMIT %s
+            ) r
+            LEFT JOIN milestream.milestones m ON m.project = r.project AND m.id = r.milestone_id
+            LEFT JOIN milestream.challenges c
+                ON c.project = r.project AND c.id::text = r.linked_schema_record_id
+            ORDER BY r.reached_at DESC, r.id
+            """,
+            (project, limit),
+        )
+        return await cursor.fetchall()
+
+
+async def newest_rewards(
+    connection: AsyncConnection, project: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return the rewards that were granted last, with their milestones' names."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT r.id, r.created_at AS "createdAt", r.period_key AS "periodKey",
+                   r.member_id AS "memberId", r.coupon_code AS "couponCode", m.name AS milestone
+            FROM (
+                SELECT * FROM milestream.reward_logs
+                WHERE project = %s ORDER BY created_at DESC, id LIMIT %s
+            ) r
+            LEFT JOIN milestream.milestones m ON m.project = r.project AND m.id = r.milestone_id
+            ORDER BY r.created_at DESC, r.id
+            """,
+            (project, limit),
+        )
+        return await cursor.fetchall()

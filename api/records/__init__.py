@@ -1,0 +1,1 @@
+"""The records face: `/schema/{slug}/record`."""

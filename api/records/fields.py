@@ -1,0 +1,237 @@
+"""The records by slug: which fields they have, and which column of which read model each one is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What values a field has, as SQL calls them."""
+
+    UUID = "uuid"
+    TEXT = "text"
+    NUMBER = "numeric"
+    TIME = "timestamptz"
+    TEXTS = "text[]"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a record that one column holds; such fields can be filtered and sorted by."""
+
+    name: str
+    column: str
+    kind: Kind
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Records:
+    """One slug.
+
+    Attributes:
+        table: the read model, in the schema `milestream`.
+        fields: the record's own fields, in the order in which they are shown.
+        id_column: the column of `id`.
+        joined: the fields that come from other read models, after the own ones.
+        hidden: further columns, which the joined fields are made from.
+        versioned: whether there is a column `version`, which makes the ETag.
+        hides_deleted: whether rows can have the status `deleted`, which are not shown.
+        waits_for: the read models that an answer is made from.
+    """
+
+    slug: str
+    table: str
+    fields: tuple[Field, ...]
+    waits_for: tuple[str, ...]
+    id_column: str = "id"
+    joined: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    versioned: bool = True
+    hides_deleted: bool = False
+
+    def field(self, name: str) -> Field | None:
+        """Return an own field by its name."""
+        return next((field for field in self.fields if field.name == name), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All fields of the record, by name."""
+        return (*(field.name for field in self.fields), *self.joined)
+
+
+def _uuid(name: str, column: str, *, nullable: bool = False) -> Field:
+    return Field(name, column, Kind.UUID, nullable)
+
+
+def _text(name: str, column: str, *, nullable: bool = False) -> Field:
+    return Field(name, column, Kind.TEXT, nullable)
+
+
+def _number(name: str, column: str, *, nullable: bool = False) -> Field:
+    return Field(name, column, Kind.NUMBER, nullable)
+
+
+def _time(name: str, column: str, *, nullable: bool = False) -> Field:
+    return Field(name, column, Kind.TIME, nullable)
+
+
+_WRITTEN = (_time("createdAt", "created_at"), _time("updatedAt", "updated_at"))
+
+CHALLENGE = Records(
+    slug="challenge",
+    table="challenges",
+    fields=(
+        _uuid("id", "id"),
+        _text("name", "name"),
+        _text("description", "description"),
+        _text("status", "status"),
+        _text("aggregationMethod", "aggregation_method"),
+        _text("aggregationPeriod", "aggregation_period"),
+        _number("completionTargetValue", "completion_target_value"),
+        _text("timezone", "timezone", nullable=True),
+        _time("startsAt", "starts_at", nullable=True),
+        _time("endsAt", "ends_at", nullable=True),
+        Field("activityIds", "activity_ids", Kind.TEXTS, nullable=True),
+        Field("eventIds", "event_ids", Kind.TEXTS, nullable=True),
+        _text("valueField", "value_field", nullable=True),
+        _number("pointsOnCompletion", "points_on_completion", nullable=True),
+        _text("challengeGroup", "challenge_group"),
+        *_WRITTEN,
+    ),
+    waits_for=("challenges",),
+)
+
+MILESTONE = Records(
+    slug="milestone",
+    table="milestones",
+    fields=(
+        _uuid("id", "id"),
+        _text("linkedSchemaSlug", "linked_schema_slug"),
+        _text("linkedSchemaRecordId", "linked_schema_record_id"),
+        _text("name", "name"),
+        _text("description", "description"),
+        _number("milestoneTargetValue", "milestone_target_value"),
+        _text("status", "status"),
+        _number("points", "points", nullable=True),
+        *_WRITTEN,
+    ),
+    waits_for=("milestones",),
+)
+
+MEMBER = Records(
+    slug="member",
+    table="members",
+    id_column="member_id",
+    fields=(
+        _uuid("id", "member_id"),
+        _text("externalId", "external_id"),
+        _text("firstName", "first_name", nullable=True),
+        _text("lastName", "last_name", nullable=True),
+        _text("email", "email", nullable=True),
+        _text("phoneNumber", "phone_number", nullable=True),
+        _text("telephone", "telephone", nullable=True),
+        _text("country", "country", nullable=True),
+        _text("city", "city", nullable=True),
+        Field("groups", "groups", Kind.TEXTS),
+        _text("timezone", "timezone", nullable=True),
+        _text("status", "status"),
+        *_WRITTEN,
+        _number("version", "version"),
+    ),
+    # Of a deleted member the id and the counters are kept, but there is no record to show.
+    hides_deleted=True,
+    waits_for=("members",),
+)
+
+CHALLENGE_PROGRESS = Records(
+    slug="challenge_progress",
+    table="challenge_progress",
+    fields=(
+        _uuid("id", "id"),
+        _uuid("challengeId", "challenge_id"),
+        _uuid("ownedById", "member_id"),
+        _text("periodKey", "period_key"),
+        _text("aggregationMethod", "aggregation_method"),
+        _text("aggregationPeriod", "aggregation_period"),
+        _text("timezone", "timezone"),
+        _number("currentProgressValue", "current_progress_value"),
+        _text("challengeProgressStatus", "status"),
+        _time("challengeStartedAt", "challenge_started_at"),
+        _time("challengeCompletedAt", "challenge_completed_at", nullable=True),
+        _time("challengeFailedAt", "challenge_failed_at", nullable=True),
+        *_WRITTEN,
+    ),
+    versioned=False,
+    waits_for=("challenge_progress",),
+)
+
+REWARD_LOG = Records(
+    slug="reward_log",
+    table="reward_logs",
+    fields=(
+        _uuid("id", "id"),
+        _uuid("ownedById", "member_id"),
+        _text("linkedSchemaSlug", "linked_schema_slug"),
+        _text("linkedSchemaRecordId", "linked_schema_record_id"),
+        _uuid("milestoneId", "milestone_id"),
+        _text("periodKey", "period_key"),
+        _text("couponCode", "coupon_code", nullable=True),
+        _time("rewardIssuedAt", "reward_issued_at", nullable=True),
+        _time("rewardExpiryAt", "reward_expiry_at", nullable=True),
+        *_WRITTEN,
+        _number("version", "version"),
+    ),
+    joined=("milestone",),
+    waits_for=("reward_logs", "milestones"),
+)
+
+CHALLENGE_LOG = Records(
+    slug="challenge_log",
+    table="challenge_logs",
+    fields=(
+        _uuid("id", "id"),
+        _uuid("challengeId", "challenge_id"),
+        _uuid("ownedById", "member_id"),
+        _time("activityAt", "activity_at"),
+        _text("activityId", "activity_id"),
+        _text("uniqueIdentifier", "unique_identifier"),
+        _number("activityValue", "activity_value", nullable=True),
+        _text("status", "status"),
+        _time("createdAt", "created_at"),
+    ),
+    joined=(
+        "challenge",
+        "challengeProgress",
+        "achievedMilestone",
+        "nextMilestone",
+        "achievedMilestoneRewardLog",
+        "achievedMilestones",
+        "achievedMilestoneRewardLogs",
+    ),
+    hidden=(
+        "progress_id",
+        "period_key",
+        "aggregation_method",
+        "aggregation_period",
+        "timezone",
+        "progress_value",
+        "progress_status",
+        "challenge_started_at",
+        "challenge_completed_at",
+        "challenge_failed_at",
+        "progress_created_at",
+        "progress_updated_at",
+        "achieved_milestone_ids",
+        "achieved_milestone_reward_log_ids",
+        "next_milestone_id",
+    ),
+    versioned=False,
+    waits_for=("challenge_logs", "reward_logs", "challenges", "milestones"),
+)
+
+RECORDS: Mapping[str, Records] = {
+    records.slug: records
+    for records in (CHALLENGE_LOG, CHALLENGE, MILESTONE, CHALLENGE_PROGRESS, REWARD_LOG, MEMBER)
+}
+"""Every slug of the records face."""

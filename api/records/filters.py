@@ -1,0 +1,204 @@
+"""Filters of a list: a tree of conditions in, a piece of SQL and its parameters out.
+
+Every value is a bound parameter, checked against its field's kind first; names of columns come from
+`records.fields` alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from psycopg import sql
+
+from api.problems import Problem, clipped, invalid
+from api.records.fields import Field, Kind, Records
+from schemas.amounts import AmountError, amount_decimal, nanos_of
+from schemas.ids import is_uuid
+from schemas.instants import InstantError, parse_instant
+
+MAX_DEPTH = 5
+MAX_CONDITIONS = 50
+MAX_LIST = 1000
+
+_COMPARISONS = {
+    "equals": sql.SQL("{} = {}"),
+    "not_equals": sql.SQL("{} <> {}"),
+    "greater_than": sql.SQL("{} > {}"),
+    "greater_than_or_equals": sql.SQL("{} >= {}"),
+    "less_than": sql.SQL("{} < {}"),
+    "less_than_or_equals": sql.SQL("{} <= {}"),
+}
+_ORDERING = frozenset(_COMPARISONS) - {"equals", "not_equals"}
+_MEMBERSHIPS = {"in": sql.SQL("{} = ANY({})"), "not_in": sql.SQL("{} <> ALL({})")}
+_PRESENCES = {"exists": sql.SQL("{} IS NOT NULL"), "not_exists": sql.SQL("{} IS NULL")}
+OPERATORS = (*_COMPARISONS, *_MEMBERSHIPS, "contains", *_PRESENCES)
+
+_ONE = {
+    Kind.UUID: sql.SQL("%s::uuid"),
+    Kind.TEXT: sql.SQL("%s::text"),
+    Kind.NUMBER: sql.SQL("%s::numeric"),
+    Kind.TIME: sql.SQL("%s::timestamptz"),
+}
+_MANY = {
+    Kind.UUID: sql.SQL("%s::uuid[]"),
+    Kind.TEXT: sql.SQL("%s::text[]"),
+    Kind.NUMBER: sql.SQL("%s::numeric[]"),
+    Kind.TIME: sql.SQL("%s::timestamptz[]"),
+}
+
+
+class Where(NamedTuple):
+    """A condition in SQL, and the values of its placeholders."""
+
+    text: sql.Composable
+    values: tuple[Any, ...]
+
+
+EVERYTHING = Where(sql.SQL("TRUE"), ())
+
+
+def compile_filters(tree: object, records: Records) -> Where:
+    """Return the SQL of a tree of conditions.
+
+    A field without a value makes every operator false but `not_exists`: SQL's null does just that,
+    as nothing here negates a condition.
+
+    Raises:
+        Problem: 400 that names `filters` and the place in it.
+    """
+    return _Compiler(records).node(tree, "", 1)
+
+
+def bad(at: str, message: str) -> Problem:
+    """Return the 400 that names `filters`, and the place in it."""
+    return invalid("filters", f"{at.lstrip('.')}: {message}" if at else message)
+
+
+class _Compiler:
+    """Walks a tree once; counts its conditions as it goes."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._conditions = 0
+
+    def node(self, node: object, at: str, depth: int) -> Where:
+        if not isinstance(node, Mapping):
+            raise bad(at, "must be an object")
+        if "conditions" in node or "type" in node:
+            return self._group(node, at, depth)
+        return self._condition(node, at)
+
+    def _group(self, node: Mapping[str, Any], at: str, depth: int) -> Where:
+        if depth > MAX_DEPTH:
+            raise bad("", f"must not be nested deeper than {MAX_DEPTH}")
+        _only(node, ("type", "conditions"), at)
+        joiner = node.get("type")
+        if joiner not in ("AND", "OR"):
+            raise bad(f"{at}.type", "must be AND or OR")
+        children = node.get("conditions")
+        if not isinstance(children, list):
+            raise bad(f"{at}.conditions", "must be a list")
+        parts = [
+            self.node(child, f"{at}.conditions[{i}]", depth + 1) for i, child in enumerate(children)
+        ]
+        if not parts:
+            return Where(sql.SQL("TRUE" if joiner == "AND" else "FALSE"), ())
+        between = sql.SQL(" AND ") if joiner == "AND" else sql.SQL(" OR ")
+        text = sql.SQL("({})").format(between.join([part.text for part in parts]))
+        return Where(text, tuple(value for part in parts for value in part.values))
+
+    def _condition(self, node: Mapping[str, Any], at: str) -> Where:
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise bad("", f"must not have more than {MAX_CONDITIONS} conditions")
+        _only(node, ("fieldSlug", "operator", "value"), at)
+        slug = node.get("fieldSlug")
+        field = self._records.field(slug) if isinstance(slug, str) else None
+        if field is None:
+            names = ", ".join(f.name for f in self._records.fields)
+            raise bad(f"{at}.fieldSlug", f"must be one of {names}")
+        operator = node.get("operator")
+        if operator not in OPERATORS:
+            raise bad(f"{at}.operator", f"must be one of {', '.join(OPERATORS)}")
+        return _compare(field, operator, node.get("value"), f"{at}.value")
+
+
+def _only(node: Mapping[str, Any], known: Sequence[str], at: str) -> None:
+    for key in node:
+        if key not in known:
+            raise bad(at, f"{clipped(key)!r} is not known here; known: {', '.join(known)}")
+
+
+def _compare(field: Field, operator: str, value: object, at: str) -> Where:
+    column = sql.Identifier(field.column)
+    if operator in _PRESENCES:
+        return Where(_PRESENCES[operator].format(column), ())
+    if operator == "contains":
+        return _contains(field, column, value, at)
+    if field.kind is Kind.TEXTS:
+        raise bad(at, f"{operator} is not for lists: use contains, exists or not_exists")
+    if operator in _MEMBERSHIPS:
+        return _one_of(field, column, operator, value, at)
+    if operator in _ORDERING and field.kind is Kind.UUID:
+        raise bad(at, f"{operator} is not for ids")
+    left = _comparable(field, column, operator)
+    text = _COMPARISONS[operator].format(left, _ONE[field.kind])
+    return Where(text, (parameter(field.kind, value, at),))
+
+
+def _comparable(field: Field, column: sql.Composable, operator: str) -> sql.Composable:
+    """Texts are ordered by code point, whatever language the database was made in."""
+    if field.kind is Kind.TEXT and operator in _ORDERING:
+        return sql.SQL('{} COLLATE "C"').format(column)
+    return column
+
+
+def _one_of(field: Field, column: sql.Composable, operator: str, value: object, at: str) -> Where:
+    if not isinstance(value, list) or len(value) > MAX_LIST:
+        raise bad(at, f"must be a list of at most {MAX_LIST} values for {operator}")
+    text = _MEMBERSHIPS[operator].format(column, _MANY[field.kind])
+    values = [parameter(field.kind, item, f"{at}[{i}]") for i, item in enumerate(value)]
+    return Where(text, (values,))
+
+
+def _contains(field: Field, column: sql.Composable, value: object, at: str) -> Where:
+    if field.kind is Kind.TEXTS:
+        text = sql.SQL("%s::text = ANY({})").format(column)
+        return Where(text, (parameter(Kind.TEXT, value, at),))
+    if field.kind is not Kind.TEXT:
+        raise bad(at, "contains is for texts and lists only")
+    text = sql.SQL("strpos({}, %s::text) > 0").format(column)
+    return Where(text, (parameter(Kind.TEXT, value, at),))
+
+
+def parameter(kind: Kind, value: object, at: str) -> object:
+    """Return a filter's value as the database takes it.
+
+    Raises:
+        Problem: 400, it is not of the field's kind.
+    """
+    if kind is Kind.NUMBER:
+        return _number(value, at)
+    if not isinstance(value, str):
+        raise bad(at, "must be a string")
+    if "\x00" in value:
+        raise bad(at, "must not contain U+0000")
+    if kind is Kind.UUID:
+        if not is_uuid(value.lower()):
+            raise bad(at, "must be a UUID")
+        return value.lower()
+    if kind is Kind.TIME:
+        try:
+            return parse_instant(value)
+        except InstantError as error:
+            raise bad(at, str(error)) from None
+    return value
+
+
+def _number(value: object, at: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise bad(at, "must be a number")
+    try:
+        return amount_decimal(nanos_of(Decimal(value)))
+    except AmountError as error:
+        raise bad(at, str(error)) from None

@@ -1,0 +1,90 @@
+"""Writing members: each write is a command to the processor, which answers with the member."""
+
+import msgspec
+from fastapi import Request, Response
+from msgspec import UNSET
+
+from api import bodies, resources
+from api.access import Caller
+from api.answers import answer, pending
+from api.preconditions import etag, expected_version
+from api.problems import invalid
+from api.records.bodies import MemberBody, MemberPatch, check_member
+from api.records.fields import MEMBER
+from api.records.reads import row_of
+from api.requests import refusal
+from schemas import ids, records
+from schemas.records import PROFILE_FIELDS, DeleteMember, MemberCommand, UpsertMember
+from schemas.replies import Reply
+from schemas.topics import MEMBER_COMMANDS
+
+
+class _Version(msgspec.Struct):
+    """Of a record in a reply, what makes its ETag."""
+
+    version: int
+
+
+async def create(request: Request, caller: Caller) -> Response:
+    """Create a member, or change the fields given of one that is there: 201 or 200."""
+    body = await bodies.read(request, MemberBody, caller.project)
+    check_member(body)
+    command = _upsert(body, caller.project, body.external_id)
+    member_id = ids.member_id(caller.project, body.external_id)
+    return _answer(member_id, await _ask(request, member_id, command))
+
+
+async def change(request: Request, caller: Caller, record_id: str) -> Response:
+    """Change the fields given of a member."""
+    body = await bodies.read(request, MemberPatch, caller.project)
+    check_member(body)
+    row = await row_of(request, caller, MEMBER, record_id)
+    if body.external_id not in (UNSET, row["externalId"]):
+        raise invalid("externalId", "cannot change: the member's id is made of it")
+    command = _upsert(body, caller.project, row["externalId"])
+    command.must_exist = True
+    command.if_version = expected_version(request, row["version"])
+    member_id = str(row["id"])
+    return _answer(member_id, await _ask(request, member_id, command))
+
+
+async def delete(request: Request, caller: Caller, record_id: str) -> Response:
+    """Erase a member's personal data; its id and counters stay."""
+    row = await row_of(request, caller, MEMBER, record_id)
+    member_id = str(row["id"])
+    command = DeleteMember(
+        project=caller.project,
+        member_id=member_id,
+        if_version=expected_version(request, row["version"]),
+    )
+    reply = await _ask(request, member_id, command)
+    if reply is None:
+        return pending(member_id, _location(member_id))
+    if reply.status >= 400:
+        raise refusal(reply)
+    return Response(status_code=204)
+
+
+def _upsert(body: MemberBody, project: str, external_id: str) -> UpsertMember:
+    profile = {name: getattr(body, name) for name in PROFILE_FIELDS}
+    return UpsertMember(external_id=external_id, project=project, status=body.status, **profile)
+
+
+async def _ask(request: Request, member_id: str, command: MemberCommand) -> Reply | None:
+    value = records.encode(command)
+    return await resources.of(request).requests.ask(MEMBER_COMMANDS, member_id, value)
+
+
+def _location(member_id: str) -> str:
+    return f"/schema/member/record/{member_id}"
+
+
+def _answer(member_id: str, reply: Reply | None) -> Response:
+    if reply is None:
+        return pending(member_id, _location(member_id))
+    if reply.status >= 400:
+        raise refusal(reply)
+    headers = {"etag": etag(msgspec.json.decode(reply.body, type=_Version).version)}
+    if reply.status == 201:
+        headers["location"] = _location(member_id)
+    return answer(bytes(reply.body), reply.status, headers)

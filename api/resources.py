@@ -1,0 +1,120 @@
+"""What the routes of one API process share, made when it starts and closed when it ends."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from fastapi import Request
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from api import kafka
+from api.barrier import Barrier
+from api.credentials import Keyring
+from api.definition_store import DefinitionStore
+from api.lag import LagWatch
+from api.metrics import Metrics
+from api.requests import Requests
+from processor.definitions import DefinitionsReader
+from schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+POOL_SIZE = 10
+POOL_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Connections to broker and database, and what is built on them."""
+
+    settings: Settings
+    metrics: Metrics
+    pool: AsyncConnectionPool[AsyncConnection]
+    keyring: Keyring
+    requests: Requests
+    definitions: DefinitionStore
+    barrier: Barrier
+    lag: LagWatch
+    background: tuple[asyncio.Task[None], ...]
+
+    def failed(self) -> bool:
+        """Tell whether something that has to run for ever has ended."""
+        return any(task.done() for task in self.background)
+
+
+def of(request: Request) -> Resources:
+    """Return the resources of the process that serves a request."""
+    resources: Resources = request.app.state.resources
+    return resources
+
+
+def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
+    """Return a pool, not opened yet, whose connections speak of times in UTC."""
+    return AsyncConnectionPool(
+        settings.database_url,
+        connection_class=AsyncConnection,
+        kwargs={"options": "-c timezone=UTC", "application_name": "milestream-api"},
+        min_size=2,
+        max_size=POOL_SIZE,
+        timeout=POOL_TIMEOUT_SECONDS,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resources]:
+    """Open everything, and close it again in the opposite order.
+
+    Raises:
+        TopicsError: the topics are not as the catalogue says.
+        psycopg.Error, KafkaError: the database or the broker cannot be reached.
+    """
+    await kafka.check_topics(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(connection_pool(settings))
+        await pool.wait()
+        producer = await _producer(stack, settings)
+        reader = await stack.enter_async_context(DefinitionsReader(settings))
+        requests = Requests(settings, producer, metrics)
+        stack.push_async_callback(requests.stop)
+        await requests.start()
+        barrier = Barrier(settings, pool, metrics)
+        stack.push_async_callback(barrier.stop)
+        await barrier.start()
+        lag = LagWatch(barrier, metrics)
+        background = (
+            asyncio.create_task(requests.run(), name="replies"),
+            asyncio.create_task(lag.run(), name="lag"),
+        )
+        stack.push_async_callback(_end, background)
+        yield Resources(
+            settings=settings,
+            metrics=metrics,
+            pool=pool,
+            keyring=Keyring(pool, settings.master_key),
+            requests=requests,
+            definitions=DefinitionStore(settings, pool, reader, producer),
+            barrier=barrier,
+            lag=lag,
+            background=background,
+        )
+
+
+async def _producer(stack: contextlib.AsyncExitStack, settings: Settings) -> AIOKafkaProducer:
+    producer = kafka.producer(settings)
+    stack.push_async_callback(producer.stop)
+    await producer.start()
+    return producer
+
+
+async def _end(tasks: tuple[asyncio.Task[None], ...]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            logger.error("a background task had failed", exc_info=result)

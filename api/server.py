@@ -1,0 +1,100 @@
+"""`milestream api`: serving until told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.resources import Resources
+from schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 10
+"""How long requests under way may take after TERM; a reply is waited for at most 5 s."""
+
+_WATCH_SECONDS = 1.0
+
+
+def main(settings: Settings) -> None:
+    """Serve the API until TERM or INT; exit with 1 where it cannot start, or cannot go on."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for name in ("aiokafka", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    app = create_app(settings)
+    server = _Server(config(settings, app))
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        sys.exit(runner.run(_serve(server, app)))
+
+
+def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    """Return how uvicorn serves the application."""
+    return uvicorn.Config(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        # Queries may carry personal data and, on other faces, secrets: they are not logged.
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A server for which TERM is an order to end well, and not a failure.
+
+    uvicorn's own raises the signal again when it has shut down, and so ends by it.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Shut down on TERM and INT, a second one at once."""
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+async def _serve(server: uvicorn.Server, app: FastAPI) -> int:
+    watch = asyncio.create_task(_watch(server, app))
+    await server.serve()
+    watch.cancel()
+    if not server.started:
+        logger.critical("the API could not start")
+        return 1
+    return 1 if _failed(app) else 0
+
+
+async def _watch(server: uvicorn.Server, app: FastAPI) -> None:
+    """Stop serving where something that has to run for ever has ended."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        if _failed(app) and not server.should_exit:
+            logger.critical("a background task has ended: the API cannot go on")
+            server.should_exit = True
+
+
+def _failed(app: FastAPI) -> bool:
+    held: Resources | None = getattr(app.state, "resources", None)
+    return held is not None and held.failed()

@@ -1,0 +1,90 @@
+"""Tokens of end users: JSON Web Tokens, checked without any leniency."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from api.credentials import Keyring, TokenKey
+from schemas.ids import is_project
+
+_MAX_LENGTH = 16_384
+
+
+class TokenError(Exception):
+    """A token is refused; the message says why, without repeating it."""
+
+
+@dataclass(frozen=True)
+class EndUser:
+    """Whom a token speaks for. `is_admin` lifts the limit to the user's own records."""
+
+    project: str
+    user_id: str
+    is_admin: bool
+
+
+async def verify(token: str, keyring: Keyring) -> EndUser:
+    """Return the end user that a token speaks for.
+
+    Raises:
+        TokenError: it is malformed, unsigned, expired, or not of a known project.
+    """
+    project = claimed_project(token)
+    return check(token, project, await keyring.token_key(project))
+
+
+def claimed_project(token: str) -> str:
+    """Return the project that a token says it is for, nothing about it being checked yet.
+
+    Raises:
+        TokenError: it names none.
+    """
+    if len(token) > _MAX_LENGTH:
+        raise TokenError("the token is too long")
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise TokenError("the token is no JSON Web Token") from error
+    project = claims.get("aud")
+    if not isinstance(project, str) or not is_project(project):
+        raise TokenError("the token's aud must be one project")
+    return project
+
+
+def check(token: str, project: str, key: TokenKey | None) -> EndUser:
+    """Return the end user of a token that claims to be for `project`.
+
+    A key has exactly one algorithm, whatever the token's header says, so a public key can never be
+    taken for a shared secret.
+
+    Raises:
+        TokenError: the signature or a claim is not as it must be.
+    """
+    if key is None:
+        raise TokenError("its project has no key for tokens")
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key.key,
+            algorithms=[key.algorithm],
+            audience=project,
+            leeway=0,
+            options={"require": ["sub", "exp", "aud"], "strict_aud": True},
+        )
+    except jwt.ExpiredSignatureError as error:
+        raise TokenError("the token has expired") from error
+    except jwt.ImmatureSignatureError as error:
+        raise TokenError("the token is not valid yet") from error
+    except jwt.MissingRequiredClaimError as error:
+        raise TokenError(f"the token has no {error.claim}") from error
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+        raise TokenError("the token's signature or claims are not valid") from error
+    return _end_user(project, claims)
+
+
+def _end_user(project: str, claims: dict[str, Any]) -> EndUser:
+    user_id = claims["sub"]
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= 256:
+        raise TokenError("the token's sub must be a user's id")
+    return EndUser(project, user_id, claims.get("role") == "admin")

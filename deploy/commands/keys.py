@@ -1,0 +1,99 @@
+"""`milestream keys`: API keys, and the keys that end users' tokens are checked with."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import psycopg
+import typer
+from psycopg import AsyncConnection
+
+from api import credentials
+from api.credentials import CredentialsError, Role
+from deploy.errors import CommandError
+from projections.migrate import migrate
+from schemas.ids import is_project
+from schemas.settings import Settings, variable
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Make API keys and the keys that sign tokens."
+)
+
+T = TypeVar("T")
+
+
+def _project(text: str) -> str:
+    if not is_project(text):
+        raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}")
+    return text
+
+
+Project = Annotated[str, typer.Option("--project", callback=_project, help="Whose key it is.")]
+
+
+@app.command()
+def create(
+    project: Project,
+    role: Annotated[Role, typer.Option("--role", help="What the key may do.")],
+    signing: Annotated[
+        bool,
+        typer.Option("--signing", help="Keep the secret, encrypted, so that it can sign requests."),
+    ] = False,
+) -> None:
+    """Make an API key and print {"keyId","secret"}; the secret is never shown again."""
+    settings = Settings.from_env()
+    key = _with_database(
+        settings,
+        lambda connection: credentials.create_key(
+            connection, project, role, settings.master_key, signing=signing
+        ),
+    )
+    typer.echo(json.dumps({"keyId": key.key_id, "secret": key.secret}))
+
+
+@app.command("jwt-secret")
+def jwt_secret(project: Project) -> None:
+    """Print the project's HS256 secret; it is made at the first call."""
+    settings = Settings.from_env()
+    typer.echo(
+        _with_database(
+            settings,
+            lambda connection: credentials.jwt_secret(connection, project, settings.master_key),
+        )
+    )
+
+
+@app.command("jwt-public")
+def jwt_public(
+    project: Project,
+    file: Annotated[
+        Path, typer.Option("--file", exists=True, dir_okay=False, help="The public key as PEM.")
+    ],
+) -> None:
+    """Register a public key (RSA, or EC on P-256) that tokens are checked with instead."""
+    pem = file.read_bytes()
+    algorithm = _with_database(
+        Settings.from_env(),
+        lambda connection: credentials.register_public_key(connection, project, pem),
+    )
+    typer.echo(f"tokens of {project} are now checked with this {algorithm} key")
+
+
+def _with_database(settings: Settings, ask: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Bring the database up to date, then ask it in one transaction."""
+
+    async def run() -> T:
+        async with await AsyncConnection.connect(settings.database_url) as connection:
+            return await ask(connection)
+
+    try:
+        migrate(settings.database_url)
+        return asyncio.run(run())
+    except CredentialsError as error:
+        raise CommandError(str(error)) from error
+    except psycopg.OperationalError as error:
+        raise CommandError(
+            f"the database does not answer ({variable('database_url')}): {error}"
+        ) from error
