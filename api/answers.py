@@ -7,12 +7,14 @@ from fastapi import Response
 
 MEDIA_TYPE = "application/json"
 
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
 
 def answer(
     body: bytes | object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return an answer: `body` is JSON already, or is encoded, amounts as exact numbers."""
-    content = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    content = body if isinstance(body, bytes) else _JSON.encode(body)
     return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 

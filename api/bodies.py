@@ -13,6 +13,7 @@ import msgspec
 from fastapi import Request
 
 from api.problems import Problem, invalid
+from schemas import instants
 from schemas.definitions import decode_numbers
 
 T = TypeVar("T")
@@ -82,11 +83,20 @@ def invalid_from(error: msgspec.ValidationError, prefix: str = "") -> Problem:
         path = f"{path}.{named[2]}" if path else named[2]
         message = "is required" if named["what"].startswith("missing") else "is not a known field"
     else:
-        message = message[:1].lower() + message[1:].replace("`", "")
+        message = _said(message)
     field = ".".join(part for part in (prefix, path) if part)
     if not field:
-        return Problem(400, f"The body is not as it should be: {message}.")
+        return Problem(400, f"The body {message}.")
     return invalid(field, message)
+
+
+def _said(message: str) -> str:
+    """Return msgspec's words so that they go on after a field's name."""
+    if "datetime" in message:
+        return instants.RULE
+    if message == "Expected `str` of length >= 1":
+        return "must not be empty"
+    return message.replace("Expected", "must be", 1).replace("`", "").replace("str", "string")
 
 
 def check_text(raw: bytes) -> None:

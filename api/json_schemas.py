@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from api.records.bodies import ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch
 from schemas import dead_letter, outputs, records, replies
@@ -68,7 +69,8 @@ INPUT_STRUCTS = (
 
 def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
     """Return the components of structs, and of the structs inside them, by name."""
-    _, components = msgspec.json.schema_components(structs, ref_template=REF)
+    described = [_describable(struct) for struct in structs]
+    _, components = msgspec.json.schema_components(described, ref_template=REF)
     for component in components.values():
         for name, schema in component.get("properties", {}).items():
             if name in _RAW and (_is_any(schema) or "items" in schema):
@@ -76,6 +78,31 @@ def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
             elif schema.get("type") == "string" and name.endswith("At"):
                 schema["format"] = "date-time"
     return components
+
+
+def _describable(struct: type[Any]) -> type[Any]:
+    """Return a struct that msgspec can describe: it cannot where a default is ready JSON."""
+    fields = msgspec.structs.fields(struct)
+    if not any(isinstance(field.default, Raw) for field in fields):
+        return struct
+    return msgspec.defstruct(
+        struct.__name__,
+        [_describable_field(field) for field in fields],
+        rename="camel",
+        kw_only=True,
+        forbid_unknown_fields=struct.__struct_config__.forbid_unknown_fields,
+        namespace={"__doc__": struct.__doc__},
+    )
+
+
+def _describable_field(field: msgspec.structs.FieldInfo) -> Any:
+    if isinstance(field.default, Raw):
+        return field.name, Any, None
+    if field.required:
+        return field.name, field.type
+    if field.default is not msgspec.NODEFAULT:
+        return field.name, field.type, field.default
+    return field.name, field.type, msgspec.field(default_factory=field.default_factory)
 
 
 def _is_any(schema: Schema) -> bool:

@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from msgspec import Raw
 
 from api import kafka
 from api.metrics import Metrics
 from api.problems import Problem
-from schemas.replies import Refusal, Reply, correlation_id_of, headers_for
+from schemas.replies import FieldError, Reply, correlation_id_of, headers_for
 from schemas.settings import Settings
 from schemas.topics import REPLIES, partition_for
 
@@ -26,8 +27,18 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 5.0
 
+
+class _Refused(msgspec.Struct):
+    """A `Refusal` as it is read: msgspec decodes no `Raw | None`."""
+
+    code: str
+    message: str
+    errors: list[FieldError] = []
+    record: Raw = Raw()
+
+
 _REPLY = msgspec.json.Decoder(Reply)
-_REFUSAL = msgspec.json.Decoder(Refusal)
+_REFUSAL = msgspec.json.Decoder(_Refused)
 
 
 class Requests:
@@ -129,10 +140,11 @@ def unavailable() -> Problem:
 def refusal(reply: Reply) -> Problem:
     """Return the problem that a refusing reply makes."""
     refused = _REFUSAL.decode(reply.body)
+    named = "".join(f"{error.field}: " for error in refused.errors[:1])
     return Problem(
         reply.status,
-        refused.message,
+        named + refused.message,
         code=refused.code,
         errors=[(error.field, error.message) for error in refused.errors],
-        record=refused.record,
+        record=refused.record if bytes(refused.record) else None,
     )

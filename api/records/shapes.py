@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import Raw
 from psycopg import AsyncConnection
 
@@ -34,11 +33,6 @@ _PROGRESS_COLUMNS = {
     "updatedAt": "progress_updated_at",
 }
 """The fields of a challenge log's progress, and where the log's row keeps each."""
-
-
-def encode(value: object) -> bytes:
-    """Return the JSON of what is shown."""
-    return msgspec.json.encode(value)
 
 
 async def shown(

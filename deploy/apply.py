@@ -1,0 +1,272 @@
+"""Publishing definitions from files: all of them are checked first, then all are written, or none.
+
+A file is YAML (one or many documents) or JSON (one, a list, or several one after the other). A
+document is `{kind, id, project?, …}`. YAML is read by its 1.2 core rules: what looks like a time is
+a text, `no` is a text, and a number is exactly what was written.
+"""
+
+import json
+import re
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from deploy.errors import CommandError
+from deploy.topics_create import check_topics
+from processor.definitions import DefinitionsReader
+from processor.domain.definitions import Definitions
+from schemas import definitions as models
+from schemas.ids import DEFAULT_PROJECT, is_project
+from schemas.settings import Settings
+from schemas.topics import DEFINITIONS
+
+STDIN = Path("-")
+
+
+class ApplyError(CommandError):
+    """A document is refused, so nothing was written; the message has a line for each fault."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One definition, checked, and where it came from ("file.yaml, document 2")."""
+
+    where: str
+    project: str
+    definition: models.Definition
+
+    @property
+    def key(self) -> str:
+        """The key of its record."""
+        return models.definition_key(self.project, self.definition.kind, self.definition.id)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one document: `created`, `changed` or `unchanged`."""
+
+    key: str
+    what: str
+
+
+def read(paths: Sequence[Path]) -> list[Document]:
+    """Return the definitions of all files, `-` being stdin.
+
+    Raises:
+        ApplyError: a file cannot be read, or a document is no definition; all faults are named.
+    """
+    documents: dict[str, Document] = {}
+    faults: list[str] = []
+    for where, value in _numbered(paths):
+        try:
+            document = check(where, value)
+        except models.DefinitionError as error:
+            faults += [f"{where}: {field}: {text}" if field else f"{where}: {text}"
+                       for field, text in error.errors]  # fmt: skip
+            continue
+        first = documents.setdefault(document.key, document)
+        if first is not document:
+            faults.append(f"{where}: id: is that of {first.where} too")
+    if faults:
+        raise ApplyError("nothing was written:\n" + "\n".join(faults))
+    return list(documents.values())
+
+
+def check(where: str, value: object) -> Document:
+    """Return a document's definition.
+
+    Raises:
+        DefinitionError: with every field at fault.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise models.DefinitionError([("", "must be a mapping with text keys")])
+    fields = dict(value)
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str):
+        raise models.DefinitionError([("kind", f"must be one of {', '.join(models.KINDS)}")])
+    default = fields.get("id") if kind == models.Project.kind else DEFAULT_PROJECT
+    project = fields.pop("project", default)
+    definition = models.parse(kind, fields)
+    if not isinstance(project, str) or not is_project(project):
+        raise models.DefinitionError([("project", "must match [a-z0-9][a-z0-9-]{0,62}")])
+    if isinstance(definition, models.Project) and definition.id != project:
+        raise models.DefinitionError([("project", "must be the id, or left out")])
+    try:
+        models.encode(definition)
+    except UnicodeEncodeError as error:
+        raise models.DefinitionError([("", "must not contain a lone surrogate")]) from error
+    return Document(where, project, definition)
+
+
+def _numbered(paths: Sequence[Path]) -> Iterator[tuple[str, Any]]:
+    """Yield every document of every file with its place; a list is as many documents."""
+    for path in paths:
+        name = "stdin" if path == STDIN else str(path)
+        number = 0
+        for value in _documents(name, path):
+            for item in value if isinstance(value, list) else [value]:
+                number += 1
+                yield f"{name}, document {number}", item
+
+
+def _documents(name: str, path: Path) -> list[Any]:
+    try:
+        raw = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ApplyError(f"cannot read {name}: {error}") from error
+    try:
+        if path.suffix == ".json" or text.lstrip()[:1] in ("{", "["):
+            return _json_documents(text)
+    except (ValueError, RecursionError) as error:
+        if path.suffix == ".json":
+            raise ApplyError(f"{name} is not JSON: {error}") from error
+        # YAML may begin with a brace too.
+    try:
+        loaded = yaml.load_all(text, Loader=_ExactLoader)
+        return [value for value in loaded if value is not None]
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ApplyError(f"{name} is not YAML: {error}") from error
+
+
+def _json_documents(text: str) -> list[Any]:
+    # NaN and the infinities are let in here, so that the model names the field that has them.
+    decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=float)
+    documents = []
+    end = _skip_space(text, 0)
+    while end < len(text):
+        value, end = decoder.raw_decode(text, end)
+        documents.append(value)
+        end = _skip_space(text, end)
+    return documents
+
+
+def _skip_space(text: str, start: int) -> int:
+    match = re.compile(r"[ \t\r\n]*").match(text, start)
+    return match.end() if match else start
+
+
+class _ExactLoader(yaml.SafeLoader):
+    """Reads YAML 1.2's core types, numbers as they are written, and refuses repeated keys."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node."""
+        self.flatten_mapping(node)
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is there twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _number(_loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | Decimal:
+    return int(node.value) if re.fullmatch(r"[-+]?[0-9]+", node.value) else Decimal(node.value)
+
+
+_ExactLoader.add_constructor("tag:yaml.org,2002:int", _number)
+_ExactLoader.add_constructor("tag:yaml.org,2002:float", _number)
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]{1,400}", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,9})?", list("-+0123456789.")),
+    ("merge", r"<<", ["<"]),
+):
+    _ExactLoader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
+    )
+
+
+async def publish(settings: Settings, documents: Sequence[Document]) -> list[Outcome]:
+    """Write what is not in force already, in one Kafka transaction; return what became of each.
+
+    When it returns, whoever asks the topic for its end has all of it.
+
+    Raises:
+        ApplyError: a milestone names a challenge that is not there. Nothing was written.
+        CommandError: the broker does not answer, or refuses.
+    """
+    await check_topics(settings)
+    try:
+        async with DefinitionsReader(settings) as reader:
+            _check_links(reader.definitions, documents)
+            outcomes = [_outcome(reader.definitions, document) for document in documents]
+            changes = [
+                document
+                for document, outcome in zip(documents, outcomes, strict=True)
+                if outcome.what != "unchanged"
+            ]
+            if changes:
+                await reader.catch_up(await _write(settings, changes))
+            return outcomes
+    except KafkaError as error:
+        raise CommandError(f"the broker refuses: {error}") from error
+
+
+def _outcome(definitions: Definitions, document: Document) -> Outcome:
+    kind, id_ = document.definition.kind, document.definition.id
+    before = definitions.get(document.project, kind, id_)
+    if before is None:
+        return Outcome(document.key, "created")
+    same = before.definition == document.definition
+    return Outcome(document.key, "unchanged" if same else "changed")
+
+
+def _linked_challenge(definition: models.Definition) -> str | None:
+    if isinstance(definition, models.Milestone) and definition.linked_schema_slug == "challenge":
+        return definition.linked_schema_record_id
+    return None
+
+
+def _check_links(definitions: Definitions, documents: Sequence[Document]) -> None:
+    keys = {document.key for document in documents}
+    faults = []
+    for document in documents:
+        definition = document.definition
+        if (
+            isinstance(definition, models.Milestone)
+            and definition.linked_schema_slug == "challenge"
+        ):
+            linked = definition.linked_schema_record_id
+            key = models.definition_key(document.project, models.Challenge.kind, linked)
+            if key not in keys and definitions.challenge(document.project, linked) is None:
+                faults.append(f"{document.where}: linkedSchemaRecordId: there is no such challenge")
+    if faults:
+        raise ApplyError("nothing was written:\n" + "\n".join(faults))
+
+
+async def _write(settings: Settings, documents: Sequence[Document]) -> int:
+    """Write all documents in one transaction; return the offset after the last one."""
+    producer = AIOKafkaProducer(
+        **settings.kafka_options(),
+        transactional_id=f"{settings.topic(settings.application_id)}-apply-{uuid.uuid4()}",
+        transaction_timeout_ms=10_000,
+    )
+    await producer.start()
+    try:
+        async with producer.transaction():
+            sent = [
+                await producer.send(
+                    settings.topic(DEFINITIONS),
+                    models.encode(document.definition),
+                    key=document.key.encode(),
+                    partition=0,
+                )
+                for document in documents
+            ]
+            offsets = [(await future).offset for future in sent]
+        return int(max(offsets)) + 1
+    finally:
+        await producer.stop()
