@@ -2,7 +2,7 @@
 
 Faust's own consumer runs four asyncio tasks for each message (0.6 ms); here they run once a chunk.
 This is the one module that reaches into Faust 0.15.3's consumer. Each private name is said with
-why; ``tests/integration/test_faust_contract.py`` fails when a pinned Faust changes under it.
+why; ``tests/unit/processor/test_faust_contract.py`` fails when a pinned Faust changes under it.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
@@ -43,10 +43,7 @@ def main(settings: Settings) -> None:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
     _tune_gc()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    code = asyncio.run(_run(settings))
-    logging.shutdown()
-    sys.stderr.flush()
-    os._exit(code)  # threads of a client that hangs must not keep the process
+    asyncio.run(_run(settings))
 
 
 def _quiet() -> None:
@@ -64,7 +61,14 @@ def _tune_gc() -> None:
     gc.set_threshold(200_000, 20, 20)
 
 
-async def _run(settings: Settings) -> int:
+def _end(code: int) -> NoReturn:
+    """End the process at once: nothing that hangs may keep it, and any point is a safe one."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+async def _run(settings: Settings) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -74,7 +78,7 @@ async def _run(settings: Settings) -> int:
         shell = await _shell(settings, stack)
         app = build_app(shell, instance_of(settings))
         app.finalize()
-        return await _serve(app, shell, stopping)
+        _end(await _serve(app, shell, stopping))
 
 
 async def _serve(app: App, shell: Shell, stopping: asyncio.Event) -> int:

@@ -1,4 +1,4 @@
-"""Request/reply over Kafka by the headers of Spring's ReplyingKafkaTemplate (contract section 2)."""
+"""Request/reply over Kafka, by the headers of Spring's ReplyingKafkaTemplate (section 2)."""
 
 from collections.abc import Iterable
 

@@ -2,9 +2,9 @@
 
 Every field of `Settings` is one variable: `MILESTREAM_` and the field's name in capitals. A
 variable that is unset or empty is not given. What is not given comes from the local stack that
-keeps its data in `MILESTREAM_DATA_DIR`, if there is one (its addresses, its database password and
-its master key), and else from the defaults below. So `milestream keys create` in a second terminal
-talks to what `milestream up` started in the first.
+keeps its data in `MILESTREAM_DATA_DIR`, if there is one and no other servers are given (its
+addresses, its database password, its master key), and else from the defaults below. So
+`milestream keys create` in a second terminal talks to what `milestream up` started in the first.
 """
 
 import base64
@@ -33,6 +33,7 @@ PREFIX = "MILESTREAM_"
 LOCAL_STACK_FILE = "stack.json"
 """In the data dir, mode 0600: a JSON object of fields, as text, written by `milestream up`."""
 
+_SERVERS = ("kafka", "database_url")
 _TOPIC_CHARACTERS = re.compile(r"[A-Za-z0-9._-]*")
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
@@ -228,7 +229,10 @@ class Settings(BaseModel):
         settings = cls.of(given)
         if not local_stack:
             return settings
-        return cls.of({**_local_stack(settings.data_dir), **given})
+        stack = _local_stack(settings.data_dir)
+        if any(given.get(field, stack.get(field)) != stack.get(field) for field in _SERVERS):
+            stack = {}  # these are other servers: its prefix and its keys are not theirs
+        return cls.of({**stack, **given})
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

@@ -1,10 +1,15 @@
 """`milestream worker`: one worker, until it is told to stop."""
 
+import asyncio
+
 from schemas.settings import Settings
 
 
 def command() -> None:
     """Fold input records into state and events, until told to stop."""
+    from deploy.topics_create import check_topics
     from processor.worker import main
 
-    main(Settings.from_env())
+    settings = Settings.from_env()
+    asyncio.run(check_topics(settings))
+    main(settings)

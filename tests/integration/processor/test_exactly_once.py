@@ -1,0 +1,97 @@
+"""Exactly once, whatever happens to the workers: kills, wiped state, joins, freezes."""
+
+import random
+import threading
+import time
+
+from schemas.settings import Settings
+from tests.integration.processor.driving import (
+    History,
+    Worker,
+    definitions,
+    produce,
+    wait_folded,
+    wait_until,
+)
+
+
+def test_killed_five_times_a_worker_folds_everything_once(settings: Settings) -> None:
+    history = History(members=2000, seed=1)
+    produce(settings, definitions())
+    batches = [history.records(6_000, settings) for _ in range(10)]
+
+    def feed() -> None:
+        for batch in batches:
+            produce(settings, batch)
+
+    feeding = threading.Thread(target=feed)
+    worker = Worker(settings, "w")
+    feeding.start()
+    try:
+        rng = random.Random(7)
+        for life in range(5):
+            worker.start()
+            worker.ready(times=life + 1)
+            time.sleep(rng.uniform(0.1, 1.5))
+            worker.kill()
+            if life % 2:
+                worker.wipe()  # every second time the store is restored from nothing
+        worker.start()
+        feeding.join()
+        wait_folded(settings, history.sent, 120, worker)
+    finally:
+        feeding.join()
+        worker.kill()
+    history.check(settings)
+
+
+def test_workers_share_partitions_and_take_over_from_a_killed_one(settings: Settings) -> None:
+    history = History(members=500, seed=2)
+    produce(settings, definitions())
+    with Worker(settings, "a") as first:
+        first.ready()
+        produce(settings, history.records(3_000, settings))
+        with Worker(settings, "b") as second:
+            second.ready()
+            first.ready(times=2)  # it lost partitions to the second, and goes on with the rest
+            produce(settings, history.records(3_000, settings))
+            wait_folded(settings, history.sent, 60, first, second)
+            second.kill()
+        produce(settings, history.records(3_000, settings))
+        wait_folded(settings, history.sent, 60, first)
+    history.check(settings)
+
+
+def test_a_frozen_worker_is_fenced_and_comes_back(settings: Settings) -> None:
+    history = History(members=500, seed=3)
+    produce(settings, definitions())
+    with Worker(settings, "a") as frozen, Worker(settings, "b") as other:
+        frozen.ready()
+        other.ready()
+        produce(settings, history.records(3_000, settings))
+        frozen.freeze()
+        produce(settings, history.records(3_000, settings))
+        wait_folded(settings, history.sent, 90, other)  # after its session and its transaction
+        frozen.thaw()
+        produce(settings, history.records(3_000, settings))
+        wait_folded(settings, history.sent, 90, frozen, other)
+        wait_until(
+            lambda: frozen.process.poll() is None,
+            5,
+            lambda: f"the frozen worker died:\n{frozen.text()[-3000:]}",
+        )
+    history.check(settings)
+
+
+def test_a_worker_that_leaves_cleanly_costs_seconds_not_data(settings: Settings) -> None:
+    history = History(members=500, seed=4)
+    produce(settings, definitions())
+    with Worker(settings, "a") as leaving, Worker(settings, "b") as staying:
+        leaving.ready()
+        staying.ready()
+        produce(settings, history.records(2_000, settings))
+        leaving.process.terminate()
+        assert leaving.process.wait(30) == 0, leaving.text()[-3000:]
+        produce(settings, history.records(2_000, settings))
+        wait_folded(settings, history.sent, 60, staying)
+    history.check(settings)
