@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from schemas.instants import EPOCH
+
 ALL_TIME = "all"
-_QUARTER = 900
-_FIRST_MODERN_YEAR = 1972  # before it some zones were off by odd seconds
+_QUARTER = timedelta(minutes=15)
+_LAST_OF_QUARTER = _QUARTER - timedelta(microseconds=1)
 
 
 def period_key(period: str, timezone: str, moment: datetime) -> str:
@@ -24,14 +26,13 @@ def period_key(period: str, timezone: str, moment: datetime) -> str:
 def local_date(timezone: str, moment: datetime) -> date:
     """Return the date on the wall at ``moment`` (UTC).
 
-    Since 1972 no zone changes within a quarter of an hour of UTC, so a conversion is remembered by
-    the quarter: it costs 3.5 µs otherwise, and a chunk's records lie close together.
+    A conversion costs 3.5 µs and a chunk's records lie close together, so it is remembered by the
+    quarter of an hour. Where the date changes within one (the clocks of St. John's went back from
+    00:01, old offsets have odd seconds), the moment itself is converted.
     """
     if timezone == "UTC":
         return moment.date()
-    if moment.year < _FIRST_MODERN_YEAR:
-        return _convert(timezone, moment)
-    return _date_of_quarter(timezone, int(moment.timestamp()) // _QUARTER)
+    return _date_of_quarter(timezone, (moment - EPOCH) // _QUARTER) or _convert(timezone, moment)
 
 
 def period_end(period: str, timezone: str, key: str) -> datetime | None:
@@ -46,8 +47,11 @@ def period_end(period: str, timezone: str, key: str) -> datetime | None:
 
 
 @lru_cache(maxsize=65536)
-def _date_of_quarter(timezone: str, quarter: int) -> date:
-    return _convert(timezone, datetime.fromtimestamp(quarter * _QUARTER, UTC))
+def _date_of_quarter(timezone: str, quarter: int) -> date | None:
+    """Return the date on the wall all through a quarter of an hour, None where it changes."""
+    start = EPOCH + quarter * _QUARTER
+    first = _convert(timezone, start)
+    return first if first == _convert(timezone, start + _LAST_OF_QUARTER) else None
 
 
 def _convert(timezone: str, moment: datetime) -> date:
