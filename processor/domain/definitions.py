@@ -68,6 +68,10 @@ class Challenge:
     milestones: tuple[Milestone, ...] = ()
 
 
+_Linked = tuple[str, str, str]
+"""What a milestone belongs to: project, slug and id."""
+
+
 class Definitions:
     """All definitions in force up to an offset. ``apply`` is the only thing that changes them."""
 
@@ -76,7 +80,7 @@ class Definitions:
         """The offset in ``definitions`` up to which (exclusive) records were applied."""
         self._stored: dict[str, Stored] = {}
         self._challenges: dict[tuple[str, str], Challenge] = {}
-        self._milestones: dict[tuple[str, str], dict[str, Milestone]] = {}
+        self._milestones: dict[_Linked, dict[str, Milestone]] = {}
 
     def apply(self, key: bytes | None, value: bytes | None, offset: int, millis: int) -> None:
         """Take one record of the topic; ``millis`` is its timestamp.
@@ -115,9 +119,7 @@ class Definitions:
         stored = self.get(project, "milestone", milestone_id)
         if stored is None:
             return None
-        assert isinstance(stored.definition, models.Milestone)
-        linked = (project, stored.definition.linked_schema_record_id)
-        return self._milestones.get(linked, {}).get(milestone_id)
+        return self._milestones.get(_linked(stored), {}).get(milestone_id)
 
     def timezone(self, project: str) -> str:
         """Return a project's time zone, UTC where it has set none."""
@@ -143,8 +145,7 @@ class Definitions:
         elif kind == "milestone":
             for stored in (before, after):
                 if stored is not None:
-                    assert isinstance(stored.definition, models.Milestone)
-                    linked = (project, stored.definition.linked_schema_record_id)
+                    linked = _linked(stored)
                     self._milestones.get(linked, {}).pop(id_, None)
                     if stored is after:
                         self._milestones.setdefault(linked, {})[id_] = _milestone(stored)
@@ -159,15 +160,16 @@ class Definitions:
             self._challenges.pop((project, id_), None)
             return
         self._challenges[project, id_] = _challenge(stored, self.timezone(project))
-        self._attach_milestones((project, id_))
+        self._attach_milestones((project, "challenge", id_))
 
-    def _attach_milestones(self, linked: tuple[str, str]) -> None:
-        challenge = self._challenges.get(linked)
-        if challenge is not None:
+    def _attach_milestones(self, linked: _Linked) -> None:
+        project, slug, id_ = linked
+        challenge = self._challenges.get((project, id_))
+        if challenge is not None and slug == "challenge":
             milestones = sorted(
                 self._milestones.get(linked, {}).values(), key=lambda m: (m.target, m.id)
             )
-            self._challenges[linked] = replace(challenge, milestones=tuple(milestones))
+            self._challenges[project, id_] = replace(challenge, milestones=tuple(milestones))
 
 
 def _text(key: bytes | None) -> str:
@@ -205,6 +207,12 @@ def _challenge(stored: Stored, project_timezone: str) -> Challenge:
         json=Raw(_JSON.encode(stored.record())),
         version=stored.version,
     )
+
+
+def _linked(stored: Stored) -> _Linked:
+    definition = stored.definition
+    assert isinstance(definition, models.Milestone)
+    return stored.project, definition.linked_schema_slug, definition.linked_schema_record_id
 
 
 def _milestone(stored: Stored) -> Milestone:

@@ -19,6 +19,7 @@ from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.logged import Logged, Snapshot
 from processor.domain.member import Member
 from processor.domain.period import period_key
+from processor.domain.reward import Reward
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.amounts import format_amount
@@ -89,12 +90,14 @@ class ChallengeLogs:
         """
         challenge = prepared.challenge or self._unknown(prepared)
         not_ahead(item.input, "activityAt", log.activity_at)
-        before = self._entries.progress(prepared.progress_key)
-        nanos = _nanos(log, before.method if before is not None else challenge.method)
+        nanos = _nanos(log)
         seen = self._entries.logged(prepared.log_key)
         if seen is not None:
             self._counts["duplicates"] += 1
             return lambda: self._duplicate(item, log, prepared, challenge, seen)
+        method = (self._entries.progress(prepared.progress_key) or challenge).method
+        if nanos is None and method == "sum":
+            raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
 
         outcome = self._count(
             item, log, prepared, challenge=challenge, nanos=nanos, sequence=sequence
@@ -125,6 +128,8 @@ class ChallengeLogs:
         ):
             counted = Log(log.activity_at, nanos or 0, at)
             after, decided = progress_of.step(after, counted, challenge)
+            if decided.reached:
+                decided = self._not_given_yet(item, prepared, decided)
             self._entries.set_progress(prepared.progress_key, after)
         return Outcome(
             challenge=challenge,
@@ -161,22 +166,22 @@ class ChallengeLogs:
             self._announce.member(item.member_id, after, sequence)
         return after
 
+    def _not_given_yet(self, item: Read, prepared: Prepared, decided: Decided) -> Decided:
+        """Leave out what was given in this period while it belonged to another challenge."""
+        new = tuple(
+            milestone
+            for milestone in decided.reached
+            if self._entries.reward(_reward_id(item, prepared, milestone.id)) is None
+        )
+        return decided._replace(reached=new)
+
     def _grant(
         self, item: Read, prepared: Prepared, decided: Decided, at: datetime
     ) -> list[outputs.RewardLogRecord]:
         rewards = []
         for milestone in decided.reached:
-            reward_id = ids.reward_log_id(
-                item.project, milestone.id, item.member_id, prepared.period_key
-            )
-            reward = reward_of.initial(
-                item.member_id,
-                slug="challenge",
-                linked_id=prepared.challenge_id,
-                milestone_id=milestone.id,
-                period_key=prepared.period_key,
-                at=at,
-            )
+            reward_id = _reward_id(item, prepared, milestone.id)
+            reward = _reward(item, prepared, milestone.id, at)
             self._entries.set_reward(reward_id, reward)
             rewards.append(reward_of.record(reward_id, reward, milestone.json))
         return rewards
@@ -281,8 +286,8 @@ class ChallengeLogs:
         now = self._entries.progress(key)
         then = None if now is None or seen.snapshot is None else _restore(now, seen.snapshot)
         first = prepared._replace(period_key=seen.period_key, progress_key=key)
-        by_id = {m.id: m for m in challenge.milestones}
-        reached = tuple(by_id[id_] for id_ in seen.reached if id_ in by_id)
+        joined = [self._definitions.milestone(item.project, id_) for id_ in seen.reached]
+        reached = tuple(milestone for milestone in joined if milestone is not None)
         first_log = msgspec.structs.replace(
             log,
             activity_at=seen.activity_at,
@@ -295,10 +300,12 @@ class ChallengeLogs:
             value=seen.value,
             progress=then,
             decided=Decided(False, reached),
-            upcoming=by_id.get(seen.next or ""),
-            rewards=self._rewards_now(item, seen),
+            upcoming=self._definitions.milestone(item.project, seen.next or ""),
+            rewards=self._rewards_then(item, first, seen),
         )
         record = self._record(item, first_log, first, outcome)
+        if joined and joined[-1] is None:
+            record.achieved_milestone = outputs.NULL
         body = replies.Refusal(
             code="duplicate",
             message="this uniqueIdentifier was logged before",
@@ -307,28 +314,40 @@ class ChallengeLogs:
         )
         return replies.Reply(409, Raw(msgspec.json.encode(body)))
 
-    def _rewards_now(self, item: Read, seen: Logged) -> list[outputs.RewardLogRecord]:
+    def _rewards_then(
+        self, item: Read, first: Prepared, seen: Logged
+    ) -> list[outputs.RewardLogRecord]:
+        """Return the rewards as the log gave them: a coupon came later."""
         rewards = []
         for milestone_id in seen.reached:
-            reward_id = ids.reward_log_id(
-                item.project, milestone_id, item.member_id, seen.period_key
-            )
-            reward = self._entries.reward(reward_id)
             milestone = self._definitions.milestone(item.project, milestone_id)
-            if reward is not None:
-                joined = outputs.NULL if milestone is None else milestone.json
-                rewards.append(reward_of.record(reward_id, reward, joined))
+            joined = outputs.NULL if milestone is None else milestone.json
+            reward = _reward(item, first, milestone_id, seen.created_at)
+            reward_id = _reward_id(item, first, milestone_id)
+            rewards.append(reward_of.record(reward_id, reward, joined))
         return rewards
 
 
-def _nanos(log: ChallengeLog, method: str) -> int | None:
+def _reward_id(item: Read, prepared: Prepared, milestone_id: str) -> str:
+    return ids.reward_log_id(item.project, milestone_id, item.member_id, prepared.period_key)
+
+
+def _reward(item: Read, prepared: Prepared, milestone_id: str, at: datetime) -> Reward:
+    return reward_of.initial(
+        item.member_id,
+        slug="challenge",
+        linked_id=prepared.challenge_id,
+        milestone_id=milestone_id,
+        period_key=prepared.period_key,
+        at=at,
+    )
+
+
+def _nanos(log: ChallengeLog) -> int | None:
     try:
-        nanos = activity_nanos(log.activity_value)
+        return activity_nanos(log.activity_value)
     except RecordError as error:
         raise Refused(Reason.INVALID, error.message, error.field) from error
-    if nanos is None and method == "sum":
-        raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
-    return nanos
 
 
 def _logged(log: ChallengeLog, prepared: Prepared, outcome: Outcome) -> Logged:
