@@ -5,7 +5,7 @@ This is the one module that reaches into Faust 0.15.3's consumer. Each private n
 why; ``tests/unit/processor/test_faust_contract.py`` fails when a pinned Faust changes under it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import aiokafka
@@ -16,6 +16,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from typing_extensions import override
 
+from processor import metrics
 from processor.gathering import Chunk, Gathering
 from processor.shell import Shell
 
@@ -148,9 +149,15 @@ class ChunkConsumer(driver.Consumer):
         definitions = self.shell.definitions_partition
         if not fetched and not gathering.holding:
             return []
+        self._tell_lag(fetched)
         ends = await self.shell.ends.of([*asked, definitions])
         positions = await self._thread.positions(asked | gathering.holding)
         return list(gathering.add(fetched, ends, positions, ends[definitions], generation))
+
+    def _tell_lag(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
+        for tp, records in fetched.items():
+            behind = (self.highwater(tp) or 0) - records[-1].offset - 1
+            metrics.LAG.labels(tp.topic, tp.partition).set(max(behind, 0))
 
     def _message(self, chunk: Chunk) -> tuple[TP, ConsumerMessage]:
         """Wrap a chunk into a message of its last part's topic and last offset."""

@@ -85,6 +85,19 @@ INPUT_TOPICS = (MEMBER_COMMANDS, FORWARDED, CHALLENGE_LOGS)
 """What the processor folds, in the order in which one fetch of a partition is folded: what may
 make a member known goes first."""
 
+OUTPUT_TOPICS = (
+    PROGRESS_EVENTS,
+    MILESTONE_EVENTS,
+    REWARD_EVENTS,
+    POINTS_EVENTS,
+    EVENT_RESULTS,
+    STREAK_EVENTS,
+    PATHWAY_EVENTS,
+    MEMBER_EVENTS,
+    DEAD_LETTERS,
+)
+"""What the processor writes on the partition that it folds: a function of its inputs."""
+
 
 def changelog_topic(application_id: str) -> Topic:
     """Return the topic that a worker's state is recovered from (last value of a key counts)."""

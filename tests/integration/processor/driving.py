@@ -1,4 +1,4 @@
-"""Driving real workers from tests: start, kill, freeze; produce, drain; recompute in plain Python."""
+"""Driving real workers from tests: start, kill, freeze; produce, drain; recompute plainly."""
 
 import asyncio
 import json

@@ -1,0 +1,31 @@
+"""`milestream verify`: do the inputs, folded again, give exactly the outputs that were written?"""
+
+import asyncio
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.errors import CommandError
+from schemas.settings import Settings
+
+
+def command() -> None:
+    """Fold all inputs again, in the order of the chunk log, and compare every output."""
+    from deploy.topics_create import check_topics
+    from processor.verification import Difference, verify
+
+    settings = Settings.from_env()
+    columns = (TextColumn("folded again"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        async def run() -> str:
+            await check_topics(settings)
+            found = await verify(settings, lambda count: bar.update(task, advance=count))
+            return f"{found.inputs} inputs give the {found.outputs} outputs that were written"
+
+        try:
+            answer = asyncio.run(run())
+        except Difference as difference:
+            raise CommandError(str(difference)) from difference
+    print(answer)

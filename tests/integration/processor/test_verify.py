@@ -1,0 +1,61 @@
+"""``milestream verify``: says yes to what was written, and finds what was tampered with."""
+
+import os
+import subprocess
+import sys
+
+from schemas.settings import Settings
+from tests.integration.processor.driving import (
+    History,
+    Record,
+    Worker,
+    definition,
+    definitions,
+    drain,
+    produce,
+    wait_folded,
+)
+
+CHANGED = "22222222-2222-4222-8222-222222222201"
+
+
+def verify(settings: Settings) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "verify"],
+        env=os.environ | settings.to_env(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_outputs_are_what_the_inputs_give_across_definitions_and_kills(settings: Settings) -> None:
+    history = History(members=100, seed=20)
+    produce(settings, definitions())
+    poison: list[Record] = [("challenge-logs", 0, None, b"{", ())]
+    with Worker(settings, "w") as worker:
+        produce(settings, [*history.records(1_000, settings), *poison])
+        wait_folded(settings, history.sent + 1, 60, worker)
+        worker.kill()
+        lowered = definition(
+            "milestone",
+            CHANGED,
+            name="Lowered",
+            linkedSchemaRecordId="11111111-1111-4111-8111-111111111111",
+            milestoneTargetValue=50,
+        )
+        produce(settings, [lowered])
+        worker.start()
+        produce(settings, history.records(1_000, settings))
+        wait_folded(settings, history.sent + 1, 60, worker)
+    found = verify(settings)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith(f"{history.sent + 1} inputs give the ")
+
+    forged = drain(settings, "reward-events")[0]
+    produce(settings, [("reward-events", forged.partition, forged.key, forged.value, ())])
+    found = verify(settings)
+    assert found.returncode == 1
+    assert "reward-events" in found.stderr
+    assert "no input gives this" in found.stderr
