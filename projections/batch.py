@@ -1,6 +1,6 @@
 """A batch: what some records do to the tables, and how far the checkpoints move with it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -21,12 +21,13 @@ class Place:
 
 
 class TableChanges:
-    """The rows that a batch writes to one table, each key once."""
+    """The rows that a batch writes to one table; of a read model that changes, each key once."""
 
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
         self.gone: set[tuple[Value, ...]] = set()
         """Keys to delete before any row is written."""
+        self._facts: list[Row] = []
         self._rows: dict[tuple[Value, ...], Row] = {}
         self._newest = (
             None if projection.newest_by is None else projection.columns.index(projection.newest_by)
@@ -35,6 +36,9 @@ class TableChanges:
 
     def add(self, change: Change) -> None:
         """Take one change; the order of calls is the order of the records."""
+        if self._newest is None and not isinstance(change, Gone):
+            self._facts.append(change)
+            return
         if isinstance(change, Gone):
             self._rows.pop(change.key, None)
             self.gone.add(change.key)
@@ -46,12 +50,12 @@ class TableChanges:
         elif self._newest is not None and not change[self._newest] < before[self._newest]:  # type: ignore[operator]
             self._rows[key] = self._keep(before, change) if self._kept else change
 
-    def rows(self) -> Iterable[Row]:
+    def rows(self) -> Collection[Row]:
         """Return the rows to write."""
-        return self._rows.values()
+        return self._facts or self._rows.values()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows())
 
     def _keep(self, before: Row, after: Row) -> Row:
         values = list(after)

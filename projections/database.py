@@ -1,17 +1,20 @@
-"""The writing side: COPY into a staging table, then one statement per table."""
+"""The writing side: COPY, through a staging table where rows may be there already."""
 
 from collections.abc import Mapping
 from typing import Any, Self
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, AsyncCursor, sql
+from psycopg.errors import UniqueViolation
 
 from projections import checkpoints
 from projections.batch import Batch, TableChanges
+from projections.copy_text import chunks
 from projections.projection import Projection
 
 SCHEMA = "milestream"
 
 Connection = AsyncConnection[tuple[Any, ...]]
+Cursor = AsyncCursor[tuple[Any, ...]]
 
 
 async def connect(database_url: str, name: str) -> Connection:
@@ -40,6 +43,8 @@ class TableWriter:
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
         ).format(self._staging, target)
         self._copy = sql.SQL("COPY {} ({}) FROM STDIN").format(self._staging, names)
+        self._copy_facts = sql.SQL("COPY {} ({}) FROM STDIN").format(target, names)
+        self._facts = projection.newest_by is None
         self._upsert = sql.SQL(
             "INSERT INTO {} AS target ({names}) SELECT {names} FROM {} ON CONFLICT ({}) DO {}"
         ).format(
@@ -64,12 +69,27 @@ class TableWriter:
         async with connection.cursor() as cursor:
             for key in changes.gone:
                 await cursor.execute(self._delete, key)
-            if not changes:
-                return
-            async with cursor.copy(self._copy) as copy:
-                for row in changes.rows():
-                    await copy.write_row(row)
-            await cursor.execute(self._upsert)
+            if changes and not (self._facts and await self._add(connection, changes)):
+                await _copy(cursor, self._copy, changes)
+                await cursor.execute(self._upsert)
+
+    async def _add(self, connection: Connection, changes: TableChanges) -> bool:
+        """Write facts straight to the table; False, and nothing is written, if one is there.
+
+        The checkpoint has seen to it that none is, unless a topic holds a fact twice.
+        """
+        try:
+            async with connection.transaction(), connection.cursor() as cursor:
+                await _copy(cursor, self._copy_facts, changes)
+        except UniqueViolation:
+            return False
+        return True
+
+
+async def _copy(cursor: Cursor, statement: sql.Composed, changes: TableChanges) -> None:
+    async with cursor.copy(statement) as copy:
+        for chunk in chunks(changes.rows()):
+            await copy.write(chunk)
 
 
 def _on_conflict(projection: Projection) -> sql.Composable:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError
 
 from projections import checkpoints
@@ -53,6 +54,35 @@ def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     )
 
 
+async def partitions_of(settings: Settings, topics: Collection[str]) -> list[tuple[str, int]]:
+    """Return every partition of some topics (names without prefix), in order.
+
+    Raises:
+        KafkaError: the broker does not answer.
+        MissingTopics: there are not all of them.
+    """
+    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    await admin.start()
+    try:
+        # All are asked for, and none by name: asking for a missing one may create it.
+        described = {entry["topic"]: entry for entry in await admin.describe_topics()}
+    finally:
+        await admin.close()
+    missing = {settings.topic(topic) for topic in topics} - described.keys()
+    if missing:
+        raise _missing(missing)
+    return sorted(
+        (topic, int(partition["partition"]))
+        for topic in topics
+        for partition in described[settings.topic(topic)]["partitions"]
+    )
+
+
+def _missing(topics: Collection[str]) -> MissingTopics:
+    names = ", ".join(sorted(topics))
+    return MissingTopics(f"topics are missing: {names}; `milestream topics create` makes them")
+
+
 class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
     """Batches of records, each beginning where the checkpoints say.
 
@@ -75,7 +105,14 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
             TopicPartition(settings.topic(topic), number) for topic, number in partitions
         ]
         group = None if partitions else f"{settings.application_id}-projector"
-        self._consumer = consumer(settings, group_id=group, client_id="milestream-projector")
+        self._consumer = consumer(
+            settings,
+            group_id=group,
+            client_id="milestream-projector",
+            # How long the partitions of a projector that was killed lie idle.
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_500,
+        )
         self._offsets: dict[TopicPartition, dict[str, int]] = {}
         """The next offset that each read model wants, of partitions that were placed."""
         self._heard = time.monotonic()
@@ -111,10 +148,7 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         # Asked for all, and before any is subscribed to: asking for one may create it.
         missing = self._topics.keys() - await self._consumer.topics()
         if missing:
-            raise MissingTopics(
-                f"topics are missing: {', '.join(sorted(missing))}; "
-                "`milestream topics create` makes them"
-            )
+            raise _missing(missing)
 
     def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002
         """Another assignment is coming: positions will be lost."""

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import sql
 
 from projections.catalogue import PROJECTIONS
+from projections.feed import partitions_of
 from projections.runner import Runner
 from schemas import outputs
 from schemas.outputs import CloudEvent
@@ -101,12 +102,10 @@ async def caught_up(settings: Settings, within_s: float = 20) -> None:
     consumer = AIOKafkaConsumer(**settings.kafka_options(), isolation_level="read_committed")
     async with consumer:
         ends: dict[tuple[str, int], int] = {}
-        for topic in {t for projection in PROJECTIONS.values() for t in projection.topics}:
-            full = settings.topic(topic)
-            await consumer.topics()
-            partitions = consumer.partitions_for_topic(full) or {0}
-            found = await consumer.end_offsets([TopicPartition(full, p) for p in partitions])
-            ends |= {(topic, tp.partition): offset for tp, offset in found.items()}
+        topics = {t for projection in PROJECTIONS.values() for t in projection.topics}
+        for topic, number in await partitions_of(settings, topics):
+            tp = TopicPartition(settings.topic(topic), number)
+            ends[topic, number] = (await consumer.end_offsets([tp]))[tp]
     deadline = time.monotonic() + within_s
     behind: Any = ["nothing read"]
     while behind:

@@ -1,0 +1,70 @@
+"""`milestream rebuild`: read models anew from the topics, while the old ones serve."""
+
+import asyncio
+from typing import Annotated
+
+import psycopg
+import typer
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from deploy.errors import CommandError
+from projections.catalogue import PROJECTIONS
+from projections.feed import MissingTopics
+from projections.migrate import MigrationError, migrate
+from projections.rebuild import RebuildFailed, rebuild
+from projections.sources import UndecodableOutput
+from schemas.settings import Settings
+
+FAILURES = (
+    RebuildFailed,
+    MissingTopics,
+    UndecodableOutput,
+    MigrationError,
+    KafkaError,
+    psycopg.Error,
+)
+
+
+def command(
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TABLE]...", help="Read models to rebuild; none: all of them."),
+    ] = None,
+) -> None:
+    """Rebuild read models from the topics, beside the live ones, and swap them in.
+
+    Projectors and readers go on meanwhile. After a crash, the same command begins again.
+    """
+    wanted = list(dict.fromkeys(tables or PROJECTIONS))
+    unknown = [table for table in wanted if table not in PROJECTIONS]
+    if unknown:
+        raise typer.BadParameter(
+            f"there is no read model {', '.join(unknown)}; there are {', '.join(PROJECTIONS)}",
+            param_hint="TABLE",
+        )
+    settings = Settings.from_env()
+    try:
+        migrate(settings.database_url)
+        for table in wanted:
+            rows = _with_progress_bar(settings, table)
+            typer.echo(f"{table}: {rows} rows")
+    except FAILURES as error:
+        raise CommandError(str(error).strip()) from error
+
+
+def _with_progress_bar(settings: Settings, table: str) -> int:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(table, total=None)
+
+        def report(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=max(done, total))
+
+        return asyncio.run(rebuild(settings, table, report))

@@ -1,0 +1,155 @@
+"""A read model anew: built beside the live one from its topics' beginning, then swapped in."""
+
+import time
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from projections import checkpoints, twins
+from projections.batch import Batch, Place
+from projections.catalogue import PROJECTIONS
+from projections.database import Connection, TableWriter, connect
+from projections.feed import consumer, partitions_of
+from schemas.settings import Settings
+
+NEAR = 2_000
+"""Offsets behind the live table at which the swap begins, during which that stands still."""
+
+SILENCE_S = 60.0
+
+Report = Callable[[int, int], None]
+"""Called with the offsets done and the offsets there are, now and then."""
+
+
+class RebuildFailed(Exception):
+    """The live table is as it was; the message says why."""
+
+
+async def rebuild(settings: Settings, table: str, report: Report) -> int:
+    """Rebuild one read model and return its number of rows.
+
+    Killed at any moment it leaves the live table as it was, and at most a twin that the next
+    rebuild removes. Projectors may run meanwhile.
+
+    Raises:
+        RebuildFailed: another rebuild of the table is running, or the broker fell silent.
+        MissingTopics, KafkaError: the broker has not got the topics, or does not answer.
+        UndecodableOutput: a record cannot be read.
+        psycopg.Error: the database refuses.
+    """
+    connection = await connect(settings.database_url, "milestream-rebuild")
+    async with connection:
+        cursor = await connection.execute(
+            "SELECT pg_try_advisory_lock(hashtext('milestream rebuild'), hashtext(%s))", [table]
+        )
+        if (await cursor.fetchall())[0][0] is not True:
+            raise RebuildFailed(f"{table} is being rebuilt already")
+        await twins.create(connection, table)
+        async with consumer(settings, group_id=None, client_id="milestream-rebuild") as reader:
+            twin = _Twin(settings, table, connection, reader, report)
+            await twin.begin()
+            while await twin.distance() > NEAR:
+                await twin.fill()
+            await connection.execute(_analyze(table))
+            async with connection.transaction():
+                await twin.fill_to(await checkpoints.lock(connection, table))
+                await twins.swap(connection, table)
+        cursor = await connection.execute(_count(table))
+        return int((await cursor.fetchall())[0][0])
+
+
+def _analyze(table: str) -> bytes:
+    return f"ANALYZE {twins.PRIVATE}.{table}_rebuilt".encode()
+
+
+def _count(table: str) -> bytes:
+    return f"SELECT count(*) FROM milestream.{table}".encode()  # noqa: S608  (of the catalogue)
+
+
+class _Twin:
+    """The table that is being built, and how far it has come."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        table: str,
+        connection: Connection,
+        reader: AIOKafkaConsumer,
+        report: Report,
+    ) -> None:
+        self._settings = settings
+        self._projection = PROJECTIONS[table]
+        self._connection = connection
+        self._reader = reader
+        self._report = report
+        self._writer = TableWriter(self._projection, twins.twin_of(table))
+        self._next: dict[TopicPartition, int] = {}
+        self._places: dict[TopicPartition, Place] = {}
+        self._first = 0
+
+    async def begin(self) -> None:
+        """Find the partitions and go to their beginnings."""
+        await self._writer.prepare(self._connection)
+        table = self._projection.table
+        for topic, number in await partitions_of(self._settings, self._projection.topics):
+            tp = TopicPartition(self._settings.topic(topic), number)
+            self._places[tp] = Place(table, topic, number)
+        # They must be there to be locked, also where no projector has ever run.
+        await checkpoints.read(self._connection, list(self._places.values()))
+        self._reader.assign(list(self._places))
+        self._next = {
+            tp: int(offset)
+            for tp, offset in (await self._reader.beginning_offsets(list(self._places))).items()
+        }
+        self._first = sum(self._next.values())
+        for tp, offset in self._next.items():
+            self._reader.seek(tp, offset)
+
+    async def distance(self) -> int:
+        """Return how many offsets the live table is ahead."""
+        live = await checkpoints.read(self._connection, list(self._places.values()))
+        self._report(sum(self._next.values()) - self._first, sum(live.values()) - self._first)
+        return sum(max(0, live[place] - self._next[tp]) for tp, place in self._places.items())
+
+    async def fill(self) -> None:
+        """Write what the next fetch brings. It may pass the live table: see ``fill_to``."""
+        live = await checkpoints.read(self._connection, list(self._places.values()))
+        batch = await self._read(live)
+        async with self._connection.transaction():
+            await self._write(batch)
+
+    async def fill_to(self, live: dict[Place, int]) -> None:
+        """Write exactly what is missing, in the caller's transaction."""
+        batch = self._new_batch()
+        while any(self._next[tp] < live[place] for tp, place in self._places.items()):
+            await self._read(live, batch)
+        await self._write(batch)
+        done = sum(self._next.values()) - self._first
+        self._report(done, done)
+
+    def _new_batch(self) -> Batch:
+        return Batch({self._projection.table: self._projection})
+
+    async def _read(self, live: dict[Place, int], batch: Batch | None = None) -> Batch:
+        """Take the next records, but none that the live table has not."""
+        batch = self._new_batch() if batch is None else batch
+        before = dict(self._next)
+        deadline = time.monotonic() + SILENCE_S
+        while before == self._next:
+            if time.monotonic() > deadline:
+                raise RebuildFailed(f"Kafka has sent nothing for {SILENCE_S:.0f} s")
+            wanted = [tp for tp, place in self._places.items() if self._next[tp] < live[place]]
+            fetched = await self._reader.getmany(*wanted, timeout_ms=200)
+            for tp in wanted:
+                place, offset = self._places[tp], self._next[tp]
+                end = min(int(await self._reader.position(tp)), live[place])
+                records = [r for r in fetched.get(tp, ()) if r.offset < end]
+                batch.take(place.topic, place.partition, records, {place.table: offset}, end)
+                self._next[tp] = max(offset, end)
+                if end < await self._reader.position(tp):
+                    self._reader.seek(tp, end)  # what was read too much is for the next time
+        return batch
+
+    async def _write(self, batch: Batch) -> None:
+        for changes in batch.changes.values():
+            await self._writer.write(self._connection, changes)

@@ -1,0 +1,298 @@
+"""Every record once, whatever happens: projectors that fight, are killed, or lose the database."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from projections.metrics import Metrics
+from projections.runner import ProjectorStopped, Runner
+from schemas import topics
+from schemas.dead_letter import DeadLetter, Header
+from schemas.outputs import CloudEvent, encode
+from schemas.settings import Settings
+from tests.integration.projections.driving import (
+    Writer,
+    caught_up,
+    projecting,
+    query,
+    table,
+    writing,
+)
+from tests.unit.projections.events import AT, log_recorded, member_of, member_upserted
+
+MEMBERS = 97
+
+
+class History:
+    """Logs of some members, and what the tables must be after them, in plain Python."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, Decimal] = {}
+        self.logs = 0
+
+    def next(self, count: int) -> list[CloudEvent]:
+        """Return the next logs."""
+        events = []
+        for number in range(self.logs, self.logs + count):
+            member = member_of(number % MEMBERS)
+            value = Decimal(number % 1000) / 1000
+            self.totals[member] = self.totals.get(member, Decimal(0)) + value
+            events.append(
+                log_recorded(
+                    member,
+                    number,
+                    value=str(value),
+                    total=str(self.totals[member]),
+                    sequence=number,
+                )
+            )
+        self.logs += count
+        return events
+
+    def check(self, settings: Settings) -> None:
+        """Compare the tables with the history."""
+        assert query(
+            settings, "SELECT count(*), count(DISTINCT id) FROM milestream.challenge_logs"
+        ) == [(self.logs, self.logs)]
+        sums = query(
+            settings,
+            "SELECT member_id, sum(activity_value) FROM milestream.challenge_logs GROUP BY 1",
+        )
+        newest = query(
+            settings, "SELECT member_id, current_progress_value FROM milestream.challenge_progress"
+        )
+        expected = {UUID(member): total for member, total in self.totals.items()}
+        assert dict(sums) == expected
+        assert dict(newest) == expected
+
+
+async def test_redelivery_changes_nothing(settings: Settings) -> None:
+    history = History()
+    async with writing(settings) as writer:
+        async with projecting(Runner(settings)):
+            await writer.commit(*history.next(300), member_upserted(1, 1))
+            await writer.commit(*history.next(300), member_upserted(1, 2, city="Ulm"))
+            await caught_up(settings)
+        names = ("challenge_logs", "challenge_progress", "members")
+        before = [table(settings, name) for name in names]
+        with psycopg.connect(settings.database_url) as connection:
+            connection.execute("UPDATE milestream.projection_checkpoints SET next_offset = 0")
+        async with projecting(Runner(settings)):
+            await caught_up(settings)
+    assert [table(settings, name) for name in names] == before
+    history.check(settings)
+
+
+async def test_two_projectors_that_hold_the_same_partitions_let_each_record_in_once(
+    settings: Settings,
+) -> None:
+    held = [(topics.PROGRESS_EVENTS, number) for number in range(settings.partitions)]
+    metrics = [Metrics(), Metrics()]
+    history = History()
+    async with writing(settings) as writer:
+        await writer.commit(*history.next(500))
+        async with (
+            projecting(Runner(settings, partitions=held, metrics=metrics[0])),
+            projecting(Runner(settings, partitions=held, metrics=metrics[1])),
+            projecting(Runner(settings)),
+        ):
+            for _ in range(40):
+                await writer.commit(*history.next(50))
+            await caught_up(settings)
+    history.check(settings)
+    conflicts = [m.registry.get_sample_value(CONFLICTS) or 0 for m in metrics]
+    assert sum(conflicts) > 0, "they never met: the test shows nothing"
+
+
+CONFLICTS = "milestream_projector_checkpoint_conflicts_total"
+
+
+@contextmanager
+def _process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``milestream projector``; it does not outlive the test."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from deploy.cli import main; main()", "projector"],
+        env=os.environ | settings.to_env(),
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+async def _flow(writer: Writer, history: History, total: int) -> None:
+    while history.logs < total:
+        await writer.commit(*history.next(250))
+
+
+async def test_a_projector_killed_again_and_again_loses_and_doubles_nothing(
+    settings: Settings,
+) -> None:
+    history = History()
+    async with writing(settings) as writer:
+        flowing = asyncio.create_task(_flow(writer, history, 20_000))
+        kills = 0
+        while not flowing.done() or kills < 3:
+            with _process(settings) as child:
+                await asyncio.to_thread(_wait_for_progress, settings)
+                await asyncio.sleep(0.1 * (kills % 3))
+                child.send_signal(signal.SIGKILL)
+                kills += 1
+            if kills == 3:
+                await flowing
+        await flowing
+        with _process(settings) as child:
+            await caught_up(settings, within_s=40)
+            child.terminate()
+            assert await asyncio.to_thread(child.wait, 20) == 0
+    history.check(settings)
+
+
+def _wait_for_progress(settings: Settings) -> None:
+    """Return when a projector has committed something, or has nothing to do for a while."""
+    text = "SELECT coalesce(sum(next_offset), 0) FROM milestream.projection_checkpoints"
+    before = query(settings, text)
+    for _ in range(150):
+        if query(settings, text) != before:
+            return
+        asyncio.run(asyncio.sleep(0.02))
+
+
+async def test_a_projector_goes_on_after_the_database_hung_up(settings: Settings) -> None:
+    history = History()
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        for _ in range(10):
+            await writer.commit(*history.next(100))
+            query(
+                settings,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'milestream-projector'",
+            )
+        await caught_up(settings)
+    history.check(settings)
+
+
+async def test_a_database_that_stays_away_stops_the_projector(settings: Settings) -> None:
+    away = settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:1/x"})
+    with pytest.raises(ProjectorStopped, match="PostgreSQL"):
+        await asyncio.wait_for(Runner(away, patience_s=0.5).run(), 20)
+
+
+async def test_topics_that_stay_away_stop_the_projector(settings: Settings) -> None:
+    other = settings.model_copy(update={"topic_prefix": f"{settings.topic_prefix}none-"})
+    with pytest.raises(ProjectorStopped, match="topics are missing"):
+        await asyncio.wait_for(Runner(other, patience_s=0.5).run(), 20)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"no JSON",
+        b"{}",
+        encode(log_recorded(member_of(1), 1)).replace(b"challenge_log.recorded", b"from.later"),
+        encode(log_recorded(member_of(1), 1)).replace(b'"activityId":"steps",', b""),
+    ],
+)
+async def test_an_output_that_cannot_be_read_stops_the_projector_and_nothing_passes_it(
+    settings: Settings, value: bytes
+) -> None:
+    async with writing(settings) as writer:
+        await writer.put(topics.PROGRESS_EVENTS, 2, b"k", value)
+        with pytest.raises(ProjectorStopped, match="progress-events, partition 2, offset 0"):
+            await asyncio.wait_for(Runner(settings).run(), 20)
+    assert query(
+        settings,
+        "SELECT max(next_offset) FROM milestream.projection_checkpoints WHERE topic = %s",
+        topics.PROGRESS_EVENTS,
+    ) == [(0,)]
+
+
+async def test_a_checkpoint_beyond_the_topic_stops_the_projector(settings: Settings) -> None:
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(log_recorded(member_of(1), 1))
+        await caught_up(settings)
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("UPDATE milestream.projection_checkpoints SET next_offset = 1000")
+    with pytest.raises(ProjectorStopped, match="rebuild"):
+        await asyncio.wait_for(Runner(settings).run(), 20)
+
+
+async def test_definitions_that_are_none_are_skipped(settings: Settings) -> None:
+    records: list[tuple[bytes | None, bytes | None]] = [
+        (None, b"{}"),
+        (b"", b"{}"),
+        (b"\xff", b"{}"),
+        (b"acme/challenge/not-a-uuid", None),
+        (b"acme/challenge/11111111-1111-4111-8111-111111111111", b"NaN"),
+        (b"acme/challenge/11111111-1111-4111-8111-111111111111", b"[" * 5000),
+        (b"acme/challenge/11111111-1111-4111-8111-111111111111", b'{"name":"x"}'),
+        (
+            b"acme/challenge/11111111-1111-4111-8111-111111111111",
+            (
+                b'{"id":"11111111-1111-4111-8111-111111111111","name":"Steps \\\\ \\t",'
+                b'"completionTargetValue":0.000000001,"activityIds":["a,b","c\\"d",""]}'
+            ),
+        ),
+        (
+            b"acme/challenge/11111111-1111-4111-8111-111111111111",
+            (
+                b'{"id":"11111111-1111-4111-8111-111111111111","name":"Steps \\\\ \\t",'
+                b'"completionTargetValue":0.000000001,"activityIds":["a,b","c\\"d"]}'
+            ),
+        ),
+    ]
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        for key, value in records:
+            await writer.put(topics.DEFINITIONS, 0, key, value)
+        await caught_up(settings)
+        assert query(
+            settings,
+            "SELECT name, completion_target_value, activity_ids, created_at = updated_at "
+            "FROM milestream.challenges",
+        ) == [("Steps \\ \t", Decimal("0.000000001"), ["a,b", 'c"d'], True)]
+        await writer.put(topics.DEFINITIONS, 0, records[-1][0], None)
+        await caught_up(settings)
+        assert table(settings, "challenges") == []
+
+
+async def test_a_dead_letter_with_any_text_is_kept(settings: Settings) -> None:
+    letter = DeadLetter(
+        reason="malformed",
+        message="no JSON: \x00 \\ \t",
+        project=None,
+        topic=topics.CHALLENGE_LOGS,
+        partition=1,
+        offset=7,
+        key="a\x00b",
+        value="AAE=",
+        headers=[Header("h\x00", None)],
+        attempts=1,
+        at=AT,
+    )
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.put(topics.DEAD_LETTERS, 1, None, encode(letter))
+        await caught_up(settings)
+    assert query(
+        settings,
+        'SELECT message, key, key_encoding, value, headers, "offset" FROM milestream.dead_letters',
+    ) == [
+        (
+            "no JSON: \ufffd \\ \t",
+            "YQBi",
+            "base64",
+            "AAE=",
+            [{"key": "h\ufffd", "value": None}],
+            7,
+        )
+    ]

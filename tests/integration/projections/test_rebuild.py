@@ -1,0 +1,204 @@
+"""`milestream rebuild`: the same table, anew, while everything goes on."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections.catalogue import PROJECTIONS
+from projections.rebuild import RebuildFailed, rebuild
+from projections.runner import Runner
+from schemas import outputs
+from schemas.definitions import definition_key, encode, parse
+from schemas.settings import Settings
+from schemas.topics import DEFINITIONS
+from tests.integration.projections.driving import caught_up, projecting, query, table, writing
+from tests.unit.projections.events import (
+    CHALLENGE,
+    MILESTONE,
+    log_recorded,
+    member_of,
+    member_upserted,
+    milestone_reached,
+    reward_changed,
+)
+
+
+def _quiet(_done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
+def _shape(settings: Settings, name: str) -> list[Any]:
+    """What a table is beside its rows: columns, indexes, constraints, comments, rights, rules."""
+    where = f"'milestream.{name}'::regclass"
+    return [
+        query(settings, text.format(where))
+        for text in (
+            (
+                "SELECT attname, atttypid, attnotnull, attcollation, col_description({0}, attnum) "
+                "FROM pg_attribute WHERE attrelid = {0} AND attnum > 0 ORDER BY attnum"
+            ),
+            (
+                "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index "
+                "WHERE indrelid = {0} ORDER BY 1"
+            ),
+            (
+                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
+                "WHERE conrelid = {0} ORDER BY 1"
+            ),
+            (
+                "SELECT obj_description({0}, 'pg_class'), reloptions, relrowsecurity, relowner, "
+                "(SELECT array_agg(a::text ORDER BY a::text) FROM aclexplode(relacl) AS a) "
+                "FROM pg_class WHERE oid = {0}"
+            ),
+            (
+                "SELECT polname, polroles, polcmd, pg_get_expr(polqual, polrelid) FROM pg_policy "
+                "WHERE polrelid = {0} ORDER BY 1"
+            ),
+        )
+    ]
+
+
+async def test_every_read_model_rebuilt_while_projecting_equals_the_live_one(
+    settings: Settings,
+) -> None:
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        milestone = parse(
+            "milestone",
+            {
+                "id": MILESTONE,
+                "linkedSchemaRecordId": CHALLENGE,
+                "name": "m",
+                "milestoneTargetValue": 5,
+            },
+        )
+        key = definition_key("acme", "milestone", MILESTONE).encode()
+        await writer.put(DEFINITIONS, 0, key, encode(milestone))
+        await writer.put(DEFINITIONS, 0, key, encode(milestone))
+        stop = asyncio.Event()
+
+        async def traffic() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                member = member_of(number % 17)
+                await writer.commit(
+                    log_recorded(member, number, total=f"{number}.5", sequence=number),
+                    member_upserted(number % 17, number, version=number),
+                    milestone_reached(member, "5", number),
+                    reward_changed(outputs.REWARD_GRANTED, member, number),
+                )
+                if number % 5 == 0:
+                    await writer.abort(log_recorded(member, -number))
+
+        flowing = asyncio.create_task(traffic())
+        await caught_up(settings)
+        shapes = {name: _shape(settings, name) for name in PROJECTIONS}
+        oids = {
+            name: query(settings, f"SELECT 'milestream.{name}'::regclass::oid") for name in shapes
+        }
+        for name in PROJECTIONS:
+            await rebuild(settings, name, _quiet)
+        stop.set()
+        await flowing
+        await caught_up(settings)
+        for name in PROJECTIONS:
+            assert _shape(settings, name) == shapes[name]
+            assert query(settings, f"SELECT 'milestream.{name}'::regclass::oid") != oids[name]
+            live = table(settings, name)
+            await rebuild(settings, name, _quiet)
+            assert table(settings, name) == live
+        assert len(table(settings, "challenge_logs")) > 20
+        assert len(table(settings, "milestones")) == 1
+        assert not flowing.cancelled()
+
+
+async def test_a_view_and_a_grant_of_the_operator_outlive_the_swap(settings: Settings) -> None:
+    role = f"r_{settings.application_id}"
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role}".encode())
+        connection.execute(f"GRANT SELECT ON milestream.members TO {role}".encode())
+        connection.execute(
+            "CREATE VIEW milestream.names WITH (security_invoker=true) AS "
+            "SELECT first_name FROM milestream.members"
+        )
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(member_upserted(1, 1, first_name="Ann"))
+        await caught_up(settings)
+        await rebuild(settings, "members", _quiet)
+        await writer.commit(member_upserted(2, 2, first_name="Bob"))
+        await caught_up(settings)
+    assert query(settings, "SELECT first_name FROM milestream.names ORDER BY 1") == [
+        ("Ann",),
+        ("Bob",),
+    ]
+    assert query(
+        settings,
+        "SELECT reloptions, has_table_privilege(%s, 'milestream.members', 'SELECT') "
+        "FROM pg_class WHERE oid = 'milestream.names'::regclass",
+        role,
+    ) == [(["security_invoker=true"], True)]
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        connection.execute(f"DROP OWNED BY {role}".encode())
+        connection.execute(f"DROP ROLE {role}".encode())
+
+
+async def test_what_was_corrupted_is_right_again_and_leftovers_are_gone(
+    settings: Settings,
+) -> None:
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(*(log_recorded(member_of(n), n, sequence=n) for n in range(3000)))
+        await caught_up(settings)
+    whole = table(settings, "challenge_logs")
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("DELETE FROM milestream.challenge_logs WHERE sequence % 3 = 0")
+        connection.execute("CREATE TABLE milestream_private.challenge_logs_rebuilt (x integer)")
+    assert await rebuild(settings, "challenge_logs", _quiet) == 3000
+    assert table(settings, "challenge_logs") == whole
+    assert query(settings, "SELECT to_regclass('milestream_private.challenge_logs_rebuilt')") == [
+        (None,)
+    ]
+
+
+async def test_only_one_rebuild_of_a_table_runs_at_a_time(settings: Settings) -> None:
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute(
+            "SELECT pg_advisory_lock(hashtext('milestream rebuild'), hashtext('members'))"
+        )
+        with pytest.raises(RebuildFailed):
+            await rebuild(settings, "members", _quiet)
+
+
+async def _command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from deploy.cli import main; main()", *arguments],
+            env=os.environ | settings.to_env(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return await asyncio.to_thread(run)
+
+
+async def test_the_command_says_what_there_is_and_what_it_did(settings: Settings) -> None:
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(member_upserted(1, 1))
+        await caught_up(settings)
+    done = await _command(settings, "rebuild")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
+    assert "members: 1 rows" in done.stdout
+    unknown = await _command(settings, "rebuild", "nothing")
+    assert unknown.returncode == 2
+    assert "challenge_progress" in unknown.stderr
+    unreachable = settings.model_copy(
+        update={"database_url": "postgresql://nobody@127.0.0.1:1/nowhere"}
+    )
+    failed = await _command(unreachable, "rebuild", "members")
+    assert (failed.returncode, failed.stderr.count("Traceback")) == (1, 0)

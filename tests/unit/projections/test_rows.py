@@ -1,0 +1,327 @@
+"""Each projection: given an event, then these rows; and given twice, still these rows."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from projections import (
+    challenge_logs,
+    challenge_progress,
+    challenges,
+    dead_letters,
+    members,
+    milestones,
+    milestones_reached,
+    reward_logs,
+)
+from projections.batch import TableChanges
+from projections.catalogue import PROJECTIONS
+from projections.projection import Change, Gone, Projection, Row
+from projections.sources import DefinitionChange, Source
+from schemas import ids, outputs
+from schemas.dead_letter import DeadLetter, Header
+from schemas.definitions import parse
+from schemas.outputs import CloudEvent
+from tests.unit.projections.events import (
+    AT,
+    CHALLENGE,
+    MILESTONE,
+    PERIOD,
+    PROJECT,
+    log_recorded,
+    member_of,
+    member_upserted,
+    milestone_reached,
+    progressed,
+    raw_named,
+    reward,
+    reward_changed,
+)
+
+MEMBER = member_of(1)
+ISO = "2026-11-21T10:30:00.250000Z"
+
+
+def _read(event: CloudEvent) -> outputs.Envelope:
+    return outputs.decode(outputs.encode(event))
+
+
+def _named(projection: Projection, change: Change) -> dict[str, Any]:
+    assert not isinstance(change, Gone)
+    assert len(change) == len(projection.columns)
+    return dict(zip(projection.columns, change, strict=True))
+
+
+def _only(projection: Projection, source: Source) -> dict[str, Any]:
+    (row,) = projection.rows(source)
+    return _named(projection, row)
+
+
+def _after(projection: Projection, sources: Iterable[Source]) -> tuple[set[object], list[Row]]:
+    changes = TableChanges(projection)
+    for source in sources:
+        for change in projection.rows(source):
+            changes.add(change)
+    return set(changes.gone), list(changes.rows())
+
+
+def test_a_recorded_log_is_a_row_with_the_progress_after_it() -> None:
+    other = "33333333-3333-4333-8333-333333333333"
+    given = reward(MEMBER)
+    event = log_recorded(
+        MEMBER,
+        1,
+        value="12.000000001",
+        total="99999999999999999999.999999999",
+        sequence=42,
+        achieved_milestone=raw_named(other),
+        achieved_milestones=[raw_named(MILESTONE), raw_named(other)],
+        achieved_milestone_reward_logs=[given],
+    )
+    row = _only(challenge_logs.PROJECTION, _read(event))
+    assert row == {
+        "project": PROJECT,
+        "id": event.data.id,
+        "challenge_id": CHALLENGE,
+        "member_id": MEMBER,
+        "activity_at": "2026-11-21T10:30:01.250000Z",
+        "activity_id": "steps",
+        "unique_identifier": "log-1",
+        "activity_value": "12.000000001",
+        "status": "live",
+        "created_at": "2026-11-21T10:30:01.250000Z",
+        "progress_id": ids.progress_id(PROJECT, CHALLENGE, MEMBER, PERIOD),
+        "period_key": PERIOD,
+        "aggregation_method": "sum",
+        "aggregation_period": "weekly",
+        "timezone": "Europe/Berlin",
+        "progress_value": "99999999999999999999.999999999",
+        "progress_status": "in_progress",
+        "challenge_started_at": ISO,
+        "challenge_completed_at": None,
+        "challenge_failed_at": None,
+        "progress_created_at": ISO,
+        "progress_updated_at": ISO,
+        "achieved_milestone_ids": f"{{{MILESTONE},{other}}}",
+        "achieved_milestone_reward_log_ids": f"{{{given.id}}}",
+        "next_milestone_id": MILESTONE,
+        "definition_version": 7,
+        "sequence": 42,
+    }
+
+
+def test_a_log_without_value_progress_and_milestones_has_nulls_and_no_progress() -> None:
+    event = _read(log_recorded(MEMBER, 1, value=None, total=None, next_milestone=outputs.NULL))
+    row = _only(challenge_logs.PROJECTION, event)
+    empty = {name for name, value in row.items() if value is None}
+    assert empty == {
+        "activity_value",
+        "progress_id",
+        "period_key",
+        "aggregation_method",
+        "aggregation_period",
+        "timezone",
+        "progress_value",
+        "progress_status",
+        "challenge_started_at",
+        "challenge_completed_at",
+        "challenge_failed_at",
+        "progress_created_at",
+        "progress_updated_at",
+        "next_milestone_id",
+    }
+    assert row["achieved_milestone_ids"] == "{}"
+    assert list(challenge_progress.PROJECTION.rows(event)) == []
+
+
+def test_of_several_logs_the_newest_progress_stays() -> None:
+    events = [
+        _read(log_recorded(MEMBER, 1, total="1", sequence=1)),
+        _read(log_recorded(MEMBER, 2, total="10", sequence=2)),
+        _read(
+            progressed(
+                outputs.CHALLENGE_COMPLETED,
+                MEMBER,
+                "10",
+                2,
+                challenge_progress_status="completed",
+                challenge_completed_at=AT,
+            )
+        ),
+        _read(log_recorded(MEMBER, 1, total="1", sequence=1)),  # an old one, once more
+    ]
+    _, rows = _after(challenge_progress.PROJECTION, events)
+    (row,) = rows
+    named = _named(challenge_progress.PROJECTION, row)
+    assert (named["current_progress_value"], named["status"]) == ("10", "completed")
+    assert (named["challenge_completed_at"], named["definition_version"]) == (ISO, 8)
+
+
+def test_a_failed_challenge_has_the_end_of_its_period() -> None:
+    end = datetime(2026, 11, 22, 23, tzinfo=UTC)
+    event = progressed(
+        outputs.CHALLENGE_FAILED,
+        MEMBER,
+        "3",
+        9,
+        challenge_progress_status="failed",
+        challenge_failed_at=end,
+    )
+    row = _only(challenge_progress.PROJECTION, _read(event))
+    assert (row["status"], row["challenge_failed_at"]) == ("failed", "2026-11-22T23:00:00Z")
+
+
+def test_a_milestone_reached_is_a_row() -> None:
+    row = _only(milestones_reached.PROJECTION, _read(milestone_reached(MEMBER, "87.5", 5)))
+    assert row == {
+        "project": PROJECT,
+        "id": ids.milestone_reached_id(PROJECT, MILESTONE, MEMBER, PERIOD),
+        "member_id": MEMBER,
+        "milestone_id": MILESTONE,
+        "linked_schema_slug": "challenge",
+        "linked_schema_record_id": CHALLENGE,
+        "period_key": PERIOD,
+        "value": "87.5",
+        "reached_at": ISO,
+        "definition_version": 9,
+        "sequence": 5,
+    }
+
+
+def test_a_reward_that_was_fulfilled_stays_fulfilled() -> None:
+    events = [
+        _read(reward_changed(outputs.REWARD_GRANTED, MEMBER, 1)),
+        _read(
+            reward_changed(
+                outputs.REWARD_UPDATED,
+                MEMBER,
+                2,
+                coupon_code="A\tB",
+                reward_issued_at=AT,
+                reward_expiry_at=AT + timedelta(days=1),
+                version=2,
+            )
+        ),
+        _read(reward_changed(outputs.REWARD_GRANTED, MEMBER, 1)),
+    ]
+    _, rows = _after(reward_logs.PROJECTION, events)
+    (row,) = rows
+    named = _named(reward_logs.PROJECTION, row)
+    assert named["coupon_code"] == "A\tB"
+    assert (named["reward_issued_at"], named["version"]) == (ISO, 2)
+
+
+def test_a_member_whose_data_was_erased_has_none() -> None:
+    events = [
+        _read(member_upserted(1, 1, email="a@example.org", groups=["gold"])),
+        _read(member_upserted(1, 2, status="deleted", version=2)),
+    ]
+    _, rows = _after(members.PROJECTION, events)
+    (row,) = rows
+    named = _named(members.PROJECTION, row)
+    assert (named["email"], named["groups"], named["status"]) == (None, [], "deleted")
+    assert (named["member_id"], named["external_id"]) == (MEMBER, "user-1")
+
+
+def _definition(kind: str, offset: int, **fields: Any) -> DefinitionChange:
+    given = {"id": CHALLENGE if kind == "challenge" else MILESTONE, "name": "n"} | fields
+    return DefinitionChange(
+        PROJECT, kind, given["id"], parse(kind, given), offset, AT + timedelta(seconds=offset)
+    )
+
+
+def _deletion(kind: str, definition_id: str, offset: int) -> DefinitionChange:
+    return DefinitionChange(PROJECT, kind, definition_id, None, offset, AT)
+
+
+def test_a_challenge_changed_keeps_when_it_was_made() -> None:
+    changes = [
+        _definition("challenge", 3, completionTargetValue=Decimal("0.1")),
+        _definition("challenge", 5, completionTargetValue=2, status="paused"),
+    ]
+    gone, rows = _after(challenges.PROJECTION, changes)
+    (row,) = rows
+    named = _named(challenges.PROJECTION, row)
+    assert gone == set()
+    assert (named["completion_target_value"], named["status"]) == (Decimal(2), "paused")
+    assert (named["created_at"], named["updated_at"]) == (
+        AT + timedelta(seconds=3),
+        AT + timedelta(seconds=5),
+    )
+    assert named["version"] == 5
+
+
+def test_a_challenge_deleted_and_made_again_is_a_new_one() -> None:
+    changes = [
+        _definition("challenge", 3, completionTargetValue=1),
+        _deletion("challenge", CHALLENGE, 4),
+        _definition("challenge", 5, completionTargetValue=2),
+    ]
+    gone, rows = _after(challenges.PROJECTION, changes)
+    (row,) = rows
+    assert gone == {(PROJECT, CHALLENGE)}
+    assert _named(challenges.PROJECTION, row)["created_at"] == AT + timedelta(seconds=5)
+
+
+def test_a_deleted_milestone_is_gone_and_a_name_that_is_no_uuid_is_nothing() -> None:
+    made = _definition(
+        "milestone", 1, linkedSchemaRecordId=CHALLENGE, milestoneTargetValue=5, points=3
+    )
+    assert _only(milestones.PROJECTION, made)["points"] == 3
+    gone, rows = _after(milestones.PROJECTION, [made, _deletion("milestone", MILESTONE, 2)])
+    assert (gone, rows) == ({(PROJECT, MILESTONE)}, [])
+    assert list(milestones.PROJECTION.rows(_deletion("milestone", "streak-1", 2))) == []
+    assert list(challenges.PROJECTION.rows(made)) == []
+
+
+def test_a_dead_letter_lies_at_the_place_of_the_original() -> None:
+    letter = DeadLetter(
+        reason="invalid",
+        message="activityAt: must have an offset",
+        project=PROJECT,
+        topic="challenge-logs",
+        partition=3,
+        offset=17,
+        key="k",
+        value="e30=",
+        headers=[Header("a", "AA==")],
+        attempts=2,
+        at=AT,
+    )
+    row = _only(dead_letters.PROJECTION, letter)
+    assert row["headers"] == '[{"key":"a","value":"AA=="}]'
+    assert [row[name] for name in dead_letters.PROJECTION.key] == ["challenge-logs", 3, 17]
+    assert (row["attempts"], row["at"], row["value"]) == (2, AT, "e30=")
+
+
+EVENTS = [
+    log_recorded(MEMBER, 1),
+    progressed(outputs.CHALLENGE_COMPLETED, MEMBER, "1", 1),
+    progressed(outputs.CHALLENGE_FAILED, MEMBER, "1", 1),
+    milestone_reached(MEMBER, "1", 1),
+    reward_changed(outputs.REWARD_GRANTED, MEMBER, 1),
+    reward_changed(outputs.REWARD_UPDATED, MEMBER, 1),
+    member_upserted(1, 1),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
+def test_an_event_applied_twice_gives_the_same_rows_with_the_same_keys(event: CloudEvent) -> None:
+    takers = [p for p in PROJECTIONS.values() if event.type in p.types]
+    assert takers
+    for projection in takers:
+        once = list(projection.rows(_read(event)))
+        assert once == list(projection.rows(_read(event)))
+        assert once
+        if projection.newest_by is not None:
+            _, rows = _after(projection, [_read(event), _read(event)])
+            assert rows == once
+
+
+def test_amounts_are_the_text_that_they_were() -> None:
+    for text in ("0.1", "1e-9", "-3", "12345678901234567890.123456789", "1.50"):
+        row = _only(challenge_logs.PROJECTION, _read(log_recorded(MEMBER, 1, value=text)))
+        assert row["activity_value"] == text
