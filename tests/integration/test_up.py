@@ -1,0 +1,197 @@
+"""`milestream up`, as a user runs it: ready, side by side, restarted, ended without a trace."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from deploy.stack.servers import broker_answers
+from deploy.stack.supervision import MARKER
+from schemas.settings import PREFIX, Settings
+
+READY_SECONDS = 180
+STOP_SECONDS = 20
+
+
+@dataclass
+class Up:
+    """A running `milestream up`."""
+
+    process: subprocess.Popen[str]
+    data_dir: Path
+    kafka: str
+    database_url: str
+    api: str
+
+    def parts(self) -> list[psutil.Process]:
+        """Every process of its stack but itself."""
+        return [process for process in psutil.process_iter() if _stack_of(process) == self.data_dir]
+
+    def part(self, name: str) -> psutil.Process:
+        """The process that is `milestream <name>`, or the broker."""
+        word = "kafka.Kafka" if name == "broker" else name
+        (found,) = [process for process in self.parts() if word in process.cmdline()]
+        return found
+
+    def is_ready(self) -> bool:
+        """Whether `/readyz` answers 200."""
+        try:
+            with urllib.request.urlopen(f"{self.api}/readyz", timeout=5) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+
+Start = Callable[..., Up]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start stacks by their data dirs, and end what a test leaves running."""
+    started: list[subprocess.Popen[str]] = []
+
+    def up(data_dir: Path, **variables: str) -> Up:
+        process = launch(data_dir, "--json", "--no-demo", **variables)
+        started.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()  # ends, with nothing, when the process does
+        assert line, f"exit {process.wait()}; see {data_dir / 'up.log'}"
+        addresses = json.loads(line)
+        assert set(addresses) == {"kafka", "database_url", "api"}
+        return Up(process, data_dir, **addresses)
+
+    yield up
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def launch(data_dir: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Run `milestream up` in a session of its own; its stderr goes to `up.log` in the data dir."""
+    data_dir.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    given = {f"{PREFIX}{name}": value for name, value in variables.items()}
+    with (data_dir / "up.log").open("w") as log:
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("milestream"), "up", *arguments],
+            env={**kept, f"{PREFIX}DATA_DIR": str(data_dir), **given},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def _stack_of(process: psutil.Process) -> Path | None:
+    try:
+        marked = process.environ().get(MARKER)
+    except (psutil.Error, OSError):
+        return None
+    return Path(marked) if marked else None
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it does not come true"
+        time.sleep(0.2)
+
+
+def answers(up: Up) -> bool:
+    """Whether broker, database and API all do."""
+    try:
+        psycopg.connect(up.database_url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return broker_answers(Settings.of({"kafka": up.kafka})) and up.is_ready()
+
+
+def test_two_stacks_run_side_by_side_and_end_without_a_trace(start: Start, tmp_path: Path) -> None:
+    one, two = start(tmp_path / "one"), start(tmp_path / "two", WORKERS="2")
+    assert len({one.kafka, two.kafka, one.api, two.api, one.database_url, two.database_url}) == 6
+    assert answers(one)
+    assert answers(two)
+    workers = [process for process in two.parts() if "worker" in process.cmdline()]
+    assert len(workers) == 2
+
+    one.process.send_signal(signal.SIGTERM)
+    os.killpg(two.process.pid, signal.SIGINT)  # as Ctrl-C in a terminal: the whole group has it
+    assert one.process.wait(STOP_SECONDS) == 0
+    assert two.process.wait(STOP_SECONDS) == 0
+    assert one.parts() + two.parts() == []
+
+
+def test_what_dies_is_started_again(start: Start, tmp_path: Path) -> None:
+    up = start(tmp_path / "stack")
+    for name in ("worker", "projector", "api", "broker"):
+        before = up.part(name)
+        before.kill()
+        before.wait(10)
+
+        def is_back(name: str = name, before: psutil.Process = before) -> bool:
+            found = [process for process in up.parts() if process.pid != before.pid]
+            word = "kafka.Kafka" if name == "broker" else name
+            return any(word in process.cmdline() for process in found)
+
+        eventually(is_back)
+    eventually(lambda: answers(up))
+
+
+def test_what_was_killed_whole_recovers_with_its_ports_and_keys(
+    start: Start, tmp_path: Path
+) -> None:
+    first = start(tmp_path / "stack")
+    kept = (tmp_path / "stack" / "secrets.json").read_text()
+    for process in (psutil.Process(first.process.pid), *first.parts()):
+        process.kill()
+    first.process.wait()
+    again = start(tmp_path / "stack")
+    assert (again.kafka, again.database_url, again.api) == (
+        first.kafka,
+        first.database_url,
+        first.api,
+    )
+    assert (tmp_path / "stack" / "secrets.json").read_text() == kept
+    assert answers(again)
+
+
+def test_no_part_outlives_a_killed_up(start: Start, tmp_path: Path) -> None:
+    up = start(tmp_path / "stack")
+    up.process.kill()
+    up.process.wait()
+    eventually(lambda: up.parts() == [], seconds=30)
+
+
+def test_a_data_dir_has_one_stack_at_a_time(start: Start, tmp_path: Path) -> None:
+    up = start(tmp_path / "stack")
+    refused = subprocess.run(
+        [Path(sys.executable).with_name("milestream"), "up", "--json"],
+        env={**os.environ, f"{PREFIX}DATA_DIR": str(up.data_dir)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"another stack (process {up.process.pid})" in refused.stderr
+    assert up.is_ready()
+
+
+def test_a_part_that_keeps_dying_ends_the_start(tmp_path: Path) -> None:
+    # A name that does not resolve makes the API's listening fail, at every try.
+    process = launch(tmp_path / "stack", "--no-demo", PUBLIC_URL="http://x", API_HOST="no.invalid")
+    assert process.wait(READY_SECONDS) == 1
+    said = (tmp_path / "stack" / "up.log").read_text()
+    assert "milestream: " in said
+    assert "Traceback" not in said.split("the end of", 1)[0]

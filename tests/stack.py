@@ -1,0 +1,168 @@
+"""The real broker and the real database that tests run on, and settings of their own on them.
+
+Which servers: those of `MILESTREAM_TEST_KAFKA` and `MILESTREAM_TEST_DATABASE_URL` where both are
+given; containers where `MILESTREAM_TEST_CONTAINERS=1` and Docker is there; else the local stack's,
+which need nothing. A server that cannot be had fails the tests, it never skips them.
+"""
+
+import asyncio
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from deploy.stack import LocalServers
+from schemas.settings import Settings
+
+KAFKA_VARIABLE = "MILESTREAM_TEST_KAFKA"
+DATABASE_URL_VARIABLE = "MILESTREAM_TEST_DATABASE_URL"
+_CONTAINERS = "MILESTREAM_TEST_CONTAINERS"
+KAFKA_IMAGE = "apache/kafka:4.1.0"
+DATABASE_IMAGE = "postgres:18"
+
+
+class FreshSettings:
+    """Makes settings with a topic prefix, a database and a data dir that nothing else has.
+
+    The topics are not made yet, and the database is empty.
+    """
+
+    def __init__(self, servers: Settings, data_dir: Path) -> None:
+        self._servers = servers
+        self._data_dir = data_dir
+        self._made: list[Settings] = []
+
+    def __call__(self, **overrides: object) -> Settings:
+        """Return such settings, with `overrides` by field name."""
+        name = f"t{secrets.token_hex(5)}"
+        with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        parts = urlsplit(self._servers.database_url)
+        fields = {
+            "kafka": self._servers.kafka,
+            "database_url": urlunsplit(parts._replace(path=f"/{name}")),
+            "topic_prefix": f"{name}.",
+            "application_id": name,
+            "data_dir": self._data_dir / name,
+            "master_key": secrets.token_bytes(32),
+            **overrides,
+        }
+        settings = Settings.of(fields)
+        self._made.append(settings)
+        return settings
+
+    def remove(self) -> None:
+        """Drop the databases and delete the topics that tests made, for servers that stay."""
+        with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
+            for settings in self._made:
+                name = urlsplit(settings.database_url).path[1:]
+                connection.execute(
+                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+                )
+        asyncio.run(self._delete_topics())
+
+    async def _delete_topics(self) -> None:
+        from aiokafka.admin import AIOKafkaAdminClient
+
+        prefixes = tuple(settings.topic_prefix for settings in self._made)
+        admin = AIOKafkaAdminClient(**self._servers.kafka_options())
+        await admin.start()
+        try:
+            topics = [name for name in await admin.list_topics() if name.startswith(prefixes)]
+            if topics:
+                await admin.delete_topics(topics)
+        finally:
+            await admin.close()
+
+
+def are_shared() -> bool:
+    """Whether the servers were there before the tests and stay after them."""
+    return KAFKA_VARIABLE in os.environ and DATABASE_URL_VARIABLE in os.environ
+
+
+def describe() -> str:
+    """Say which servers the tests run on, for the head of the report."""
+    if are_shared():
+        return f"the servers of {KAFKA_VARIABLE} and {DATABASE_URL_VARIABLE}"
+    return "containers" if _use_containers() else "the local stack's own servers"
+
+
+@contextmanager
+def running_servers() -> Iterator[Settings]:
+    """Run, or find, a broker and a database; give settings that name them."""
+    if are_shared():
+        kafka, database_url = os.environ[KAFKA_VARIABLE], os.environ[DATABASE_URL_VARIABLE]
+        yield Settings.of({"kafka": kafka, "database_url": database_url})
+    elif _use_containers():
+        with _containers() as settings:
+            yield settings
+    else:
+        with (
+            tempfile.TemporaryDirectory(prefix="milestream-tests-") as data_dir,
+            LocalServers(Path(data_dir)) as servers,
+        ):
+            yield servers.settings
+
+
+def _use_containers() -> bool:
+    if os.environ.get(_CONTAINERS) != "1":
+        return False
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        docker.from_env().ping()
+    except DockerException:
+        return False
+    return True
+
+
+@contextmanager
+def _containers() -> Iterator[Settings]:
+    from testcontainers.postgres import PostgresContainer
+
+    with ExitStack() as stack:
+        kafka = stack.enter_context(_kafka_container())
+        database = stack.enter_context(PostgresContainer(DATABASE_IMAGE, driver=None))
+        yield Settings.of({"kafka": kafka, "database_url": database.get_connection_url()})
+
+
+@contextmanager
+def _kafka_container() -> Iterator[str]:
+    """Apache's own image, which advertises the port that it is published on."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    port = _free_port()
+    environment = {
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_LISTENERS": "PLAINTEXT://0.0.0.0:9092,CONTROLLER://0.0.0.0:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_INTER_BROKER_LISTENER_NAME": "PLAINTEXT",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+    }
+    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(9092, port).with_envs(**environment)
+    with container.waiting_for(LogMessageWaitStrategy("Kafka Server started")):
+        yield f"127.0.0.1:{port}"
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

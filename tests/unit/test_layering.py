@@ -1,0 +1,212 @@
+"""The layering of the design, read from the source: who may import what, and how pure the core is.
+
+schemas <- processor.domain <- processor
+schemas <- projections
+schemas, processor.definitions <- api
+deploy may import all of them
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("schemas", "processor", "projections", "api", "deploy")
+
+# What modules under a prefix may import of ours, by prefix; the longest prefix that fits counts.
+MAY_IMPORT = {
+    "schemas": ("schemas",),
+    "processor.domain": ("schemas", "processor.domain"),
+    "processor": ("schemas", "processor"),
+    "projections": ("schemas", "projections"),
+    "api": ("schemas", "processor.definitions", "api"),
+    "deploy": PACKAGES,
+}
+
+# Which packages may import a library at all.
+ONLY_IN = {
+    "faust": ("processor",),
+    "mode": ("processor",),
+    "rocksdict": ("processor",),
+    "psycopg": ("projections", "api", "deploy"),
+    "psycopg_pool": ("projections", "api", "deploy"),
+    "fastapi": ("api",),
+    "starlette": ("api",),
+    "uvicorn": ("api",),
+    "typer": ("deploy",),
+    "rich": ("deploy",),
+    "supervisor": ("deploy",),
+    "aiokafka": ("processor", "projections", "api", "deploy"),
+}
+
+# schemas takes no framework but these two; the standard library is free.
+SCHEMAS_MAY_USE = ("msgspec", "pydantic", "pydantic_core")
+
+# The core's answers come from its arguments alone: no clock, chance, environment or output.
+IMPURE_MODULES = (
+    "asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "subprocess",
+    "sys", "tempfile", "threading", "time",
+)  # fmt: skip
+IMPURE_NAMES = ("now", "utcnow", "today", "uuid1", "uuid4", "urandom", "getenv", "environ")
+IMPURE_BUILTINS = ("open", "print", "input")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One source file of ours."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def package(self) -> str:
+        """Its top-level package."""
+        return self.name.split(".", 1)[0]
+
+    def imports(self) -> Iterator[tuple[str, int]]:
+        """Every module or name that is imported, anywhere in the file, with its line."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield alias.name, node.lineno
+            elif isinstance(node, ast.ImportFrom):
+                base = self._base(node)
+                for alias in node.names:
+                    yield f"{base}.{alias.name}", node.lineno
+
+    def _base(self, node: ast.ImportFrom) -> str:
+        if node.level == 0:
+            return node.module or ""
+        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def read(path: Path) -> Module:
+    """Parse a file below the root."""
+    relative = path.relative_to(ROOT).with_suffix("")
+    parts = relative.parts[:-1] if relative.name == "__init__" else relative.parts
+    return Module(".".join(parts), path, ast.parse(path.read_text("utf-8"), str(path)))
+
+
+def is_under(name: str, prefix: str) -> bool:
+    """Whether a dotted name is that of a module or in it."""
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
+def rule_for(name: str) -> tuple[str, ...]:
+    """What a module may import of ours."""
+    fitting = [prefix for prefix in MAY_IMPORT if is_under(name, prefix)]
+    return MAY_IMPORT[max(fitting, key=len)]
+
+
+def broken_imports(module: Module) -> list[str]:
+    """Imports of a module that its layer does not allow."""
+    allowed = rule_for(module.name)
+    broken = []
+    for name, line in module.imports():
+        top = name.split(".", 1)[0]
+        ours = top in PACKAGES and not any(is_under(name, prefix) for prefix in allowed)
+        library = module.package not in ONLY_IN.get(top, PACKAGES)
+        if ours or library:
+            broken.append(f"{module.path.relative_to(ROOT)}:{line} imports {name}")
+    return broken
+
+
+def impurities(module: Module) -> list[str]:
+    """Uses of a clock, chance, the environment, files or output."""
+    found = [
+        (line, name)
+        for name, line in module.imports()
+        if name.split(".", 1)[0] in IMPURE_MODULES or name.rpartition(".")[2] in IMPURE_NAMES
+    ]
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and node.attr in IMPURE_NAMES:
+            found.append((node.lineno, node.attr))
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in IMPURE_BUILTINS
+        ):
+            found.append((node.lineno, node.func.id))
+    return [f"{module.path.relative_to(ROOT)}:{line} uses {name}" for line, name in found]
+
+
+MODULES = [read(path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+STANDARD_LIBRARY = sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_its_layer_allows(package: str) -> None:
+    modules = [module for module in MODULES if module.package == package]
+    assert modules, f"{package} has no modules: the test looks in the wrong place"
+    assert [line for module in modules for line in broken_imports(module)] == []
+
+
+def test_schemas_use_no_framework() -> None:
+    allowed = {*STANDARD_LIBRARY, *SCHEMAS_MAY_USE, "schemas"}
+    used = [
+        f"{module.name}:{line} imports {name}"
+        for module in MODULES
+        if module.package == "schemas"
+        for name, line in module.imports()
+        if name.split(".", 1)[0] not in allowed
+    ]
+    assert used == []
+
+
+def test_the_domain_uses_no_framework_clock_chance_or_output() -> None:
+    domain = [module for module in MODULES if is_under(module.name, "processor.domain")]
+    assert domain, "processor.domain has no modules: the test looks in the wrong place"
+    allowed = {*STANDARD_LIBRARY, "msgspec", "schemas", "processor"}
+    frameworks = [
+        f"{module.name}:{line} imports {name}"
+        for module in domain
+        for name, line in module.imports()
+        if name.split(".", 1)[0] not in allowed
+    ]
+    assert frameworks + [line for module in domain for line in impurities(module)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("schemas.bad", "import faust"),
+        ("schemas.bad", "from processor import worker"),
+        ("processor.domain.bad", "from processor.store import Store"),
+        ("processor.domain.bad", "from .. import store"),
+        ("processor.bad", "import psycopg"),
+        ("projections.bad", "def f():\n    from faust import App"),
+        ("projections.bad", "from processor.definitions import Definitions"),
+        ("api.bad", "from processor.agent import fold"),
+        ("api.bad", "from projections import migrate"),
+        ("deploy.bad", "import fastapi"),
+    ],
+)
+def test_an_import_against_the_layering_is_found(name: str, source: str) -> None:
+    path = ROOT / Path(*name.split(".")).with_suffix(".py")
+    assert broken_imports(Module(name, path, ast.parse(source))) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os",
+        "import logging",
+        "from random import random",
+        "from uuid import uuid4",
+        "import datetime\ndatetime.datetime.now()",
+        "from datetime import date\ndate.today()",
+        "from time import time",
+        "print('x')",
+        "open('x')",
+    ],
+)
+def test_an_impurity_is_found(source: str) -> None:
+    path = ROOT / "processor" / "domain" / "bad.py"
+    assert impurities(Module("processor.domain.bad", path, ast.parse(source))) != []
