@@ -14,7 +14,6 @@ from deploy import dead_letters
 from deploy.dead_letters import Filter, Found, Listing, Redriven, RedriveOutcome
 from deploy.errors import CommandError
 from schemas.dead_letter import Reason
-from schemas.instants import format_instant
 from schemas.settings import Settings
 
 app = typer.Typer(
@@ -83,7 +82,7 @@ def _print_table(listing: Listing) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for name in ("at", "reason", "project", "record", "tries", "message"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("reason", "tries"))
+        table.add_column(name, overflow="fold", no_wrap=name in ("at", "reason"))
     for found in listing.letters:
         table.add_row(*_cells(found, listing.redriven))
     console.print(table)
@@ -97,7 +96,7 @@ def _cells(found: Found, redriven: Redriven) -> Sequence[str]:
     assert letter is not None
     tries = f"{letter.attempts}, redriven" if redriven.includes(found) else str(letter.attempts)
     return (
-        format_instant(letter.at),
+        f"{letter.at:%Y-%m-%d %H:%M:%S}Z",
         letter.reason,
         letter.project or "",
         f"{letter.topic}/{letter.partition}/{letter.offset}",

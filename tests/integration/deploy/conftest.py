@@ -1,13 +1,11 @@
 """Topics of one's own on the real broker, and the command line as it is typed."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -15,6 +13,7 @@ from aiokafka.structs import ConsumerRecord
 
 from deploy.topics_create import ensure_topics
 from schemas.settings import Settings
+from tests.stack import FreshSettings
 
 MILESTREAM = str(Path(sys.executable).with_name("milestream"))
 
@@ -22,18 +21,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 """Runs `milestream` with arguments, and waits for it."""
 
 
-@pytest.fixture(scope="session")
-def broker() -> Settings:
-    """Where the broker of these tests is."""
-    return Settings.of({"kafka": os.environ["MILESTREAM_TEST_KAFKA"]})
-
-
 @pytest.fixture
-def settings(broker: Settings, tmp_path: Path) -> Settings:
-    """Settings with a topic prefix of this test's own; no topics yet."""
-    return broker.model_copy(
-        update={"topic_prefix": f"deploy-{uuid4().hex[:8]}.", "data_dir": tmp_path / "data"}
-    )
+def settings(fresh_settings: FreshSettings) -> Settings:
+    """Settings with topics and a database of this test's own; neither is made yet."""
+    return fresh_settings()
 
 
 @pytest.fixture

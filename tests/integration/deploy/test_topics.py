@@ -34,7 +34,7 @@ async def test_every_topic_is_made_with_its_partitions_and_configuration(
     states = {state.name: state for state in await topic_states(topics)}
     assert set(states) == set(catalogue(topics))
     assert {topics.topic(name) for name in TOPICS} < set(states)
-    assert topics.topic(changelog_topic("milestream").name) in states
+    assert topics.topic(changelog_topic(topics.application_id).name) in states
     assert all(state.partitions == state.wanted for state in states.values())
     assert states[topics.topic("definitions")].partitions == 1
     assert states[topics.topic(CHALLENGE_LOGS)].partitions == topics.partitions

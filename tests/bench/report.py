@@ -1,0 +1,118 @@
+"""What a run found: a table to read, and JSON and Markdown to keep."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+_PACKAGES = ("aiokafka", "faust-streaming", "rocksdict", "msgspec", "cramjam", "uvloop")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One peer's figures; `ratio` is Milestream's rate over this one's."""
+
+    peer: str
+    guarantee: str
+    records: int
+    seconds: float
+    rate: float
+    cpu_micros: float
+    ratio: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run."""
+
+    workload: Mapping[str, float]
+    import_rate: float
+    output_bytes: int
+    rows: Sequence[Row]
+
+    def show(self) -> None:
+        """Print the table."""
+        table = Table(title="Folding challenge logs, one process each")
+        for name in _HEAD:
+            table.add_column(name, justify="right" if name in _HEAD[2:] else "left")
+        for row in self.rows:
+            table.add_row(*_cells(row))
+        console = Console()
+        console.print(table)
+        console.print(self._footnote())
+
+    def write(self, directory: Path) -> None:
+        """Write `bench.json` and `bench.md`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        content = {**asdict(self), "machine": machine(), "versions": versions()}
+        (directory / "bench.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        (directory / "bench.md").write_text(self.markdown(), "utf-8")
+
+    def markdown(self) -> str:
+        """Return the table in Markdown."""
+        lines = [
+            f"| {' | '.join(_HEAD)} |",
+            "|---|---|---:|---:|---:|---:|---:|",
+            *(f"| {' | '.join(_cells(row))} |" for row in self.rows),
+        ]
+        about = ", ".join(f"{name} {value}" for name, value in machine().items())
+        return "\n".join([*lines, "", self._footnote(), "", f"On {about}.", ""])
+
+    def _footnote(self) -> str:
+        load = self.workload
+        return (
+            f"{load['records']:,} logs of {load['members']:,} members, {load['duplicates']:.0%} "
+            f"duplicates, imported at {self.import_rate:,.0f} records/s; outputs of "
+            f"{self.output_bytes:,} bytes. Rates move from machine to machine, ratios less."
+        )
+
+
+_HEAD = ("who", "guarantee", "records", "seconds", "records/s", "CPU µs each", "Milestream")
+
+
+def _cells(row: Row) -> Sequence[str]:
+    ratio = "" if row.ratio is None else f"{row.ratio:.1f} times as fast"
+    return (
+        row.peer,
+        row.guarantee,
+        f"{row.records:,}",
+        f"{row.seconds:.1f}",
+        f"{row.rate:,.0f}",
+        f"{row.cpu_micros:.0f}",
+        ratio,
+    )
+
+
+def machine() -> dict[str, object]:
+    """Return what the figures were taken on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text("utf-8").splitlines() if cpus.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what was measured."""
+    found = {name: metadata.version(name) for name in _PACKAGES}
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return {**found, "milestream": commit.stdout.strip() or metadata.version("milestream")}

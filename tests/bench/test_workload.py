@@ -1,0 +1,59 @@
+"""The input of the benchmarks, and the tables that they end in."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from schemas.amounts import SCALE
+from schemas.records import ChallengeLog, activity_nanos
+from tests.bench.peers import MODULES, peer
+from tests.bench.report import Report, Row
+from tests.bench.workload import CHALLENGES, Workload, write_logs
+
+SMALL = Workload(records=5000, members=100)
+
+
+def logs(tmp_path: Path) -> list[bytes]:
+    path = tmp_path / "logs"
+    write_logs(SMALL, path)
+    return path.read_bytes().splitlines()
+
+
+def test_the_logs_are_valid_spread_over_members_and_two_percent_come_again(tmp_path: Path) -> None:
+    lines = logs(tmp_path)
+    assert len(lines) == SMALL.records
+    assert 0.01 < 1 - len(set(lines)) / len(lines) < 0.03
+    decoded = [msgspec.json.decode(line, type=ChallengeLog) for line in lines]
+    assert {log.challenge_id for log in decoded} == set(CHALLENGES)
+    members = Counter(log.owned_by.external_id for log in decoded if log.owned_by)
+    assert len(members) == SMALL.members
+    assert max(members.values()) < 10 * SMALL.records / SMALL.members
+    assert all(0 <= (activity_nanos(log.activity_value) or 0) < 90 * SCALE for log in decoded)
+
+
+def test_the_logs_are_the_same_every_time(tmp_path: Path) -> None:
+    assert logs(tmp_path) == logs(tmp_path)
+
+
+def test_every_peer_can_be_started() -> None:
+    for module in MODULES:
+        found = peer(module)
+        assert found.command[:2] == ("-m", f"tests.bench.peers.{module}")
+        assert 0 < found.share <= 1
+
+
+def test_a_report_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
+    rows = [
+        Row("a", "exactly once", 1000, 1.0, 1000.0, 30.0, None),
+        Row("b", "none", 1000, 2.0, 500.0, 60.0, 2.0),
+    ]
+    Report({"records": 1000, "members": 10, "duplicates": 0.02}, 90_000, 800, rows).write(tmp_path)
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert found["rows"][1]["ratio"] == 2
+    assert found["machine"]["cores"]
+    assert (
+        "| b | none | 1,000 | 2.0 | 500 | 60 | 2.0 times as fast |"
+        in (tmp_path / "bench.md").read_text()
+    )

@@ -1,0 +1,94 @@
+"""The input that all peers fold: challenge logs of sum challenges with milestones."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from aiokafka import AIOKafkaProducer
+
+from schemas import definitions
+from schemas.settings import Settings
+from schemas.topics import DEFINITIONS
+
+PROJECT = "default"
+CHALLENGES = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+MILESTONES: Mapping[int, int] = {1: 50, 2: 150, 3: 300}
+"""Targets of each challenge's milestones, the same for all three."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """How much there is to fold.
+
+    Attributes:
+        records: challenge logs, duplicates included.
+        members: among whom they are spread evenly.
+        duplicates: the share of logs that were there before.
+    """
+
+    records: int = 300_000
+    members: int = 20_000
+    duplicates: float = 0.02
+
+
+def write_logs(workload: Workload, path: Path) -> int:
+    """Write the logs as NDJSON, about 223 bytes each; return the file's size."""
+    with path.open("wb") as file:
+        file.writelines(_lines(workload))
+    return path.stat().st_size
+
+
+def _lines(workload: Workload) -> Iterator[bytes]:
+    chance = Random(20261121)
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    first = noon - timedelta(days=1)
+    distinct: list[int] = []
+    for number in range(workload.records):
+        again = distinct and chance.random() < workload.duplicates
+        which = chance.choice(distinct) if again else number
+        if not again:
+            distinct.append(number)
+        yield _line(which, workload.members, first)
+
+
+def _line(number: int, members: int, first: datetime) -> bytes:
+    # Everything about a log comes from its number, so that a duplicate is one to the last byte.
+    chance = number * 2654435761 % 2**32
+    at = first + timedelta(seconds=chance % 36_000)
+    return (
+        f'{{"challengeId":"{CHALLENGES[number % 3]}",'
+        f'"ownedBy":{{"externalId":"member-{chance % members:07d}"}},'
+        f'"activityAt":"{at:%Y-%m-%dT%H:%M:%SZ}","activityId":"made_a_purchase",'
+        f'"uniqueIdentifier":"order-{number:010d}",'
+        f'"activityValue":{chance % 9000 // 100}.{chance % 100:02d}}}\n'
+    ).encode()
+
+
+async def publish_definitions(settings: Settings) -> None:
+    """Put the challenges and milestones in force."""
+    async with AIOKafkaProducer(**settings.kafka_options()) as producer:
+        for key, definition in _definitions():
+            value = definitions.encode(definition)
+            await producer.send_and_wait(
+                settings.topic(DEFINITIONS), value, key=key.encode(), partition=0
+            )
+
+
+def _definitions() -> Iterator[tuple[str, definitions.Definition]]:
+    for number, challenge in enumerate(CHALLENGES, 1):
+        yield _definition(
+            "challenge", id=challenge, name=f"Spend {number}", aggregationPeriod="monthly",
+            completionTargetValue=500,
+        )  # fmt: skip
+        for place, target in MILESTONES.items():
+            yield _definition(
+                "milestone", id=f"00000000-0000-4000-8000-0000000000{number}{place}",
+                linkedSchemaRecordId=challenge, name=f"For {target}", milestoneTargetValue=target,
+            )  # fmt: skip
+
+
+def _definition(kind: str, **fields: object) -> tuple[str, definitions.Definition]:
+    definition = definitions.parse(kind, fields)
+    return definitions.definition_key(PROJECT, kind, definition.id), definition
