@@ -45,6 +45,8 @@ class Report:
         for row in self.rows:
             table.add_row(*_cells(row))
         console = Console()
+        if not console.is_terminal:
+            console = Console(width=120)
         console.print(table)
         console.print(self._footnote())
 
@@ -74,11 +76,11 @@ class Report:
         )
 
 
-_HEAD = ("who", "guarantee", "records", "seconds", "records/s", "CPU µs each", "Milestream")
+_HEAD = ("who", "guarantee", "records", "seconds", "records/s", "CPU µs each", "Milestream is")
 
 
 def _cells(row: Row) -> Sequence[str]:
-    ratio = "" if row.ratio is None else f"{row.ratio:.1f} times as fast"
+    ratio = "" if row.ratio is None else f"{row.ratio:.1f}x"
     return (
         row.peer,
         row.guarantee,

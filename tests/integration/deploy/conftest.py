@@ -94,6 +94,30 @@ async def committed(settings: Settings, name: str) -> list[ConsumerRecord]:
         await consumer.stop()
 
 
+async def high_watermarks(settings: Settings, name: str) -> int:
+    """Return the sum of a topic's ends, what is not committed included."""
+    partitions = [TopicPartition(settings.topic(name), p) for p in range(settings.partitions)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
+    await consumer.start()
+    try:
+        return sum((await consumer.end_offsets(partitions)).values())
+    finally:
+        await consumer.stop()
+
+
+async def send_all(
+    settings: Settings, name: str, records: Sequence[tuple[int, bytes | None, bytes]]
+) -> None:
+    """Send many (partition, key, value) records at once."""
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
+        topic = settings.topic(name)
+        sent = [
+            await producer.send(topic, partition=partition, key=key, value=value)
+            for partition, key, value in records
+        ]
+        await asyncio.gather(*sent)
+
+
 async def send(
     settings: Settings, name: str, records: Sequence[tuple[int, bytes | None, bytes | None]]
 ) -> list[int]:

@@ -1,6 +1,9 @@
 """Dead letters: listed, and sent back once."""
 
 import json
+import subprocess
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,7 +12,14 @@ from schemas import ids
 from schemas.dead_letter import ATTEMPTS, DeadLetter, Reason, base64_text, headers_json, key_text
 from schemas.settings import Settings
 from schemas.topics import partition_for
-from tests.integration.deploy.conftest import Run, committed, send
+from tests.integration.deploy.conftest import (
+    Run,
+    committed,
+    high_watermarks,
+    polling,
+    send,
+    send_all,
+)
 
 AT = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
 VALUE = b'{"ownedBy":{"externalId":"m-1"}}'
@@ -72,6 +82,22 @@ async def test_a_second_run_sends_nothing_and_a_new_letter_goes(topics: Settings
     await send(topics, "dead-letters", [letter(attempts=2)])
     run("dead-letters", "redrive")
     assert len(await committed(topics, "challenge-logs")) == 3
+
+
+async def test_sigkill_in_mid_redrive_neither_loses_nor_doubles(
+    topics: Settings, run: Run, child: Callable[..., subprocess.Popen[str]]
+) -> None:
+    values = [b'{"ownedBy":{"externalId":"m-%d"}}' % number for number in range(6000)]
+    await send_all(topics, "dead-letters", [letter(value=value) for value in values])
+    process = child("dead-letters", "redrive")
+    async for _ in polling(0.005, seconds=30):
+        if process.poll() is not None or await high_watermarks(topics, "challenge-logs"):
+            break
+    process.kill()
+    process.communicate()
+    assert run("dead-letters", "redrive").returncode == 0
+    records = await committed(topics, "challenge-logs")
+    assert Counter(record.value for record in records) == Counter(values)
 
 
 async def test_one_reason_leaves_the_others_for_later(topics: Settings, run: Run) -> None:

@@ -5,8 +5,13 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from deploy.demo import MEMBERS, apply_definitions, send_history
+import msgspec
+
+from deploy.demo import KEY_FILE, MEMBERS, apply_definitions, example_curl, send_history
+from deploy.demo_people import SPEND
 from processor.definitions import DefinitionsReader
+from projections.migrate import migrate
+from schemas.records import ChallengeLog
 from schemas.settings import Settings
 from tests.integration.deploy.conftest import committed, polling
 
@@ -43,3 +48,31 @@ async def test_it_flows_until_told_to_stop(
 
 def today() -> bytes:
     return datetime.now(UTC).date().isoformat().encode()
+
+
+def test_the_example_can_be_pasted_and_its_key_is_kept(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    migrate(settings.database_url)
+    example = example_curl(settings)
+    assert example == example_curl(settings)
+    arguments = pasted(str(example))
+    body = arguments[arguments.index("-d") + 1]
+    log = msgspec.json.decode(body, type=ChallengeLog)
+    assert (log.challenge_id, bytes(log.activity_value)) == (SPEND, b"87.5")
+    assert f"{settings.public_url}/schema/challenge_log/record" in arguments
+    kept = settings.data_dir / KEY_FILE
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_the_database_does_not_know_is_made_anew(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    migrate(settings.database_url)
+    (settings.data_dir / KEY_FILE).write_text('{"keyId": "gone", "secret": "s"}')
+    assert "x-api-key: gone" not in str(example_curl(settings))
+
+
+def pasted(example: str) -> list[str]:
+    """Return the arguments that a shell gives to curl."""
+    script = "curl() { printf '%s\\n' \"$@\"; }\n" + example
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()

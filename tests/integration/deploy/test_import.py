@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import ids
 from schemas.settings import Settings
 from schemas.topics import partition_for
-from tests.integration.deploy.conftest import Run, committed, polling
+from tests.integration.deploy.conftest import Run, committed, high_watermarks, polling
 
 MANY = 150_000
 
@@ -107,10 +106,13 @@ async def test_nothing_is_lost_or_doubled_by_sigkill(
     lines = write_logs(file, MANY)
     chance = random.Random(7)
     for _ in range(3):
-        before = await high_watermarks(topics)
+        before = await high_watermarks(topics, "challenge-logs")
         process = child("import", "challenge-logs", str(file))
         async for _ in polling(0.01):
-            if process.poll() is not None or await high_watermarks(topics) > before:
+            if (
+                process.poll() is not None
+                or await high_watermarks(topics, "challenge-logs") > before
+            ):
                 break
         await asyncio.sleep(chance.random() * 0.3)
         process.kill()
@@ -118,17 +120,6 @@ async def test_nothing_is_lost_or_doubled_by_sigkill(
     assert run("import", "challenge-logs", str(file)).returncode == 0
     records = await committed(topics, "challenge-logs")
     assert Counter(record.value for record in records) == Counter(lines)
-
-
-async def high_watermarks(settings: Settings) -> int:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
-    await consumer.start()
-    try:
-        topic = settings.topic("challenge-logs")
-        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        return sum((await consumer.end_offsets(partitions)).values())
-    finally:
-        await consumer.stop()
 
 
 async def test_a_bad_line_ends_the_import_before_it_and_corrected_it_goes_on(
