@@ -1,8 +1,9 @@
 """Which ports the local stack listens on: chosen once, then kept by the data dir."""
 
+import errno
 import json
-import os
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from deploy.errors import CommandError
 from schemas.settings import variable
 
 _FILE = "ports.json"
+_HERE = "127.0.0.1"
 _TRIES = 500
 _PATIENCE_SECONDS = 3
 
@@ -29,11 +31,11 @@ class Ports:
     it with the process. Where there are no abstract sockets (macOS), only listening counts.
     """
 
-    def __init__(self, data_dir: Path, given: Mapping[str, int], host: str = "127.0.0.1") -> None:
+    def __init__(self, data_dir: Path, given: Mapping[str, int], api_host: str = _HERE) -> None:
         """Reserve ports from a data dir's file, with `given` ones (by use) before kept ones."""
         self._path = data_dir / _FILE
         self._given = given
-        self._host = host
+        self._api_host = api_host
         self._reserved: dict[int, socket.socket] = {}
         self._kept: dict[str, int] = {}
         with suppress(FileNotFoundError):
@@ -47,7 +49,7 @@ class Ports:
         """
         port = self._given.get(use) or self._kept.get(use)
         if port is None:
-            port = self._free(_FIRST_CHOICE.get(use, _FIRST_METRICS))
+            port = self._free(use)
         else:
             self._wait_for(use, port)
         if self._kept.get(use) != port:
@@ -64,32 +66,29 @@ class Ports:
     def _wait_for(self, use: str, port: int) -> None:
         """Reserve this very port; what was killed a moment ago may still be giving it back."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not self._reserve(port):
+        while not self._reserve(use, port):
             if time.monotonic() > deadline:
                 raise CommandError(self._taken(use, port))
             time.sleep(0.1)
 
-    def _free(self, first: int) -> int:
+    def _free(self, use: str) -> int:
+        first = _FIRST_CHOICE.get(use, _FIRST_METRICS)
         for port in range(first, first + _TRIES):
-            if port not in self._kept.values() and self._reserve(port):
+            if port not in self._kept.values() and self._reserve(use, port):
                 return port
         raise CommandError(f"no port is free from {first} to {first + _TRIES - 1}")
 
-    def _reserve(self, port: int) -> bool:
+    def _reserve(self, use: str, port: int) -> bool:
         if port in self._reserved:
             return False
         reservation = socket.socket(socket.AF_UNIX)
-        try:
-            if os.uname().sysname == "Linux":
-                reservation.bind(f"\0milestream-port-{port}")
-            free = _can_listen(self._host, port)
-        except OSError:
-            free = False
-        if free:
+        if _bind(reservation, port) and _can_listen(
+            self._api_host if use == "api" else _HERE, port
+        ):
             self._reserved[port] = reservation
-        else:
-            reservation.close()
-        return free
+            return True
+        reservation.close()
+        return False
 
     def _taken(self, use: str, port: int) -> str:
         if use in self._given:
@@ -106,13 +105,27 @@ class Ports:
         partial.replace(self._path)
 
 
+def _bind(reservation: socket.socket, port: int) -> bool:
+    try:
+        if sys.platform == "linux":
+            reservation.bind(f"\0milestream-port-{port}")
+    except OSError:
+        return False
+    return True
+
+
 def _can_listen(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise CommandError(f"{variable('api_host')}: {host}: {error.strerror}") from error
+    with socket.socket(family, kind) as probe:
         # As servers do it: connections of a server that has just ended do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
-        except OSError:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise CommandError(f"cannot listen on {host}: {error.strerror}") from error
             return False
         return True

@@ -188,10 +188,12 @@ def test_a_data_dir_has_one_stack_at_a_time(start: Start, tmp_path: Path) -> Non
     assert up.is_ready()
 
 
-def test_a_part_that_keeps_dying_ends_the_start(tmp_path: Path) -> None:
-    # A name that does not resolve makes the API's listening fail, at every try.
-    process = launch(tmp_path / "stack", "--no-demo", PUBLIC_URL="http://x", API_HOST="no.invalid")
+def test_a_part_that_keeps_dying_ends_the_start_with_its_log(tmp_path: Path) -> None:
+    data_dir = tmp_path / "stack"
+    data_dir.mkdir()
+    (data_dir / "worker-1").write_text("a file, where the worker wants its directory")
+    process = launch(data_dir, "--no-demo")
     assert process.wait(READY_SECONDS) == 1
-    said = (tmp_path / "stack" / "up.log").read_text()
-    assert "milestream: " in said
-    assert "Traceback" not in said.split("the end of", 1)[0]
+    said = (data_dir / "up.log").read_text()
+    assert "milestream: worker-1 keeps dying; the end of" in said
+    assert str(data_dir / "log" / "worker-1.log") in said
