@@ -61,7 +61,7 @@ def fingerprint(function: Any) -> str:
 )
 def test_faust_is_as_the_chunk_path_knows_it(function: Any, known: str) -> None:
     assert fingerprint(function) == known, (
-        f"{function.__qualname__} of Faust {version('faust-streaming')} is not the one that was read"
+        f"{function.__qualname__} of Faust {version('faust-streaming')} was not read"
     )
 
 
