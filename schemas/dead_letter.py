@@ -12,9 +12,8 @@ ORIGIN = "milestream-origin"
 ATTEMPTS = "milestream-attempts"
 """Header of a redriven record: how often it was tried before, as decimal text."""
 
-MAX_CARRIED_BYTES = 2_900_000
-"""Above this a value does not fit into a dead letter of 4 MiB as base64. It is left out; the
-original stays in its topic for ever."""
+MAX_BYTES = 4 * 1024 * 1024 - 65536
+"""The JSON of a dead letter must fit into its topic, which takes records of 4 MiB."""
 
 
 class Reason(StrEnum):
@@ -83,6 +82,25 @@ class Origin(msgspec.Struct, frozen=True):
     offset: int
     timestamp: int
     key: str | None
+
+
+def encode(letter: DeadLetter) -> bytes:
+    """Return a dead letter's JSON.
+
+    What does not fit is left out, the value first, then key and headers; the message says so, and
+    the original stays in its topic for ever.
+    """
+    text = msgspec.json.encode(letter)
+    if len(text) > MAX_BYTES and letter.value is not None:
+        size = len(letter.original_value() or b"")
+        message = f"{letter.message}; its {size} bytes stay in the topic"
+        letter = msgspec.structs.replace(letter, value=None, message=message)
+        text = msgspec.json.encode(letter)
+    if len(text) > MAX_BYTES:
+        message = f"{letter.message}; its key and headers stay in the topic"
+        letter = msgspec.structs.replace(letter, key=None, headers=[], message=message)
+        text = msgspec.json.encode(letter)
+    return text
 
 
 def key_text(key: bytes | None) -> tuple[str | None, str]:

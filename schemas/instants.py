@@ -41,8 +41,15 @@ def utc(moment: datetime) -> datetime:
 
 
 def from_millis(millis: int) -> datetime:
-    """Return the time of a Kafka timestamp (milliseconds since 1970), exactly."""
-    return EPOCH + timedelta(milliseconds=millis)
+    """Return the time of a Kafka timestamp (milliseconds since 1970), exactly.
+
+    Raises:
+        InstantError: outside of the years 1 to 9999.
+    """
+    try:
+        return EPOCH + timedelta(milliseconds=millis)
+    except OverflowError as error:
+        raise InstantError("the timestamp is outside of the years 1 to 9999") from error
 
 
 def format_instant(moment: datetime) -> str:

@@ -257,11 +257,12 @@ class Partition:
         runs = groupby(self.placed(*records), key=lambda r: r.topic)
         parts = [Part(topic, list(run)) for topic, run in runs]
         place = Place(self.number, self.partitions, self.reply_partitions)
-        effects = fold_chunk(place, parts, self.definitions, self._load)
+        effects = fold_chunk(place, parts, self.definitions, self.load)
         self.entries.update(effects.writes)
         return Happened(self, effects)
 
-    def _load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+    def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Read entries, as a partition's store does."""
         return [self.entries.get(key) for key in keys]
 
 

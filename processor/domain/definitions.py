@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from schemas import definitions as models
 from schemas.amounts import nanos_of
-from schemas.instants import from_millis
+from schemas.instants import InstantError, from_millis
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -98,7 +98,7 @@ class Definitions:
             definition = _parse(kind, value)
             if definition.id != definition_id:
                 raise models.DefinitionError([("id", "must be the id in the key")])
-            at = from_millis(millis)
+            at = _written_at(millis)
             self._stored[text] = Stored(
                 project=project,
                 kind=kind,
@@ -177,6 +177,13 @@ def _text(key: bytes | None) -> str:
         return (key or b"").decode()
     except UnicodeDecodeError as error:
         raise models.DefinitionError([("", "the key must be project/kind/id")]) from error
+
+
+def _written_at(millis: int) -> datetime:
+    try:
+        return from_millis(millis)
+    except InstantError as error:
+        raise models.DefinitionError([("", str(error))]) from error
 
 
 def _parse(kind: str, value: bytes) -> models.Definition:

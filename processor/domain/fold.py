@@ -14,7 +14,16 @@ from processor.domain.commands import Commands
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Answer, Effects, Forward
 from processor.domain.entries import POSITION, member_key
-from processor.domain.inputs import Input, Read, Record, Refused, locate, origin_header, read
+from processor.domain.inputs import (
+    MAX_TIMESTAMP,
+    Input,
+    Read,
+    Record,
+    Refused,
+    locate,
+    origin_header,
+    read,
+)
 from processor.domain.logs import ChallengeLogs, Prepared
 from processor.domain.working_set import WorkingSet
 from schemas import dead_letter, replies
@@ -222,27 +231,23 @@ class _ChunkFold:
         self, source: Input, refused: Refused, member_id: str | None, project: str | None
     ) -> None:
         reason = refused.reason
-        value, message = source.value, refused.message
-        if value is not None and len(value) > dead_letter.MAX_CARRIED_BYTES:
-            message = f"{message}; its {len(value)} bytes stay in the topic"
-            value = None
         key, encoding = dead_letter.key_text(source.key)
         letter = DeadLetter(
             reason=reason,
-            message=f"{refused.field}: {message}" if refused.field else message,
+            message=f"{refused.field}: {refused.message}" if refused.field else refused.message,
             project=project or _project_of(source.value),
             topic=source.topic,
             partition=source.partition,
             offset=source.offset,
             key=key,
             key_encoding=encoding,
-            value=dead_letter.base64_text(value),
+            value=dead_letter.base64_text(source.value),
             headers=dead_letter.headers_json(source.headers),
             attempts=dead_letter.attempts_of(source.headers),
-            at=from_millis(max(source.timestamp, 0)),
+            at=from_millis(min(max(source.timestamp, 0), MAX_TIMESTAMP)),
         )
         self.effects.put(
-            DEAD_LETTERS, member_id.encode() if member_id else None, msgspec.json.encode(letter)
+            DEAD_LETTERS, member_id.encode() if member_id else None, dead_letter.encode(letter)
         )
         self.effects.counts[f"dead_letter:{reason}"] += 1
         if source.headers:

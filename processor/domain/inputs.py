@@ -26,6 +26,12 @@ from schemas.topics import CHALLENGE_LOGS, FORWARDED, MAX_RECORD_BYTES, MEMBER_C
 AHEAD = timedelta(hours=24)
 """How far a record's own times may lie after its timestamp."""
 
+MAX_TIMESTAMP = 253_370_764_800_000
+"""The year 9999: a day after a record's timestamp must still be a date."""
+
+MAX_MESSAGE = 500
+"""A decoder's message may quote what it refuses; so much of it is enough."""
+
 
 class Record(Protocol):
     """A record as the Kafka client gives it; ``timestamp`` in milliseconds."""
@@ -88,8 +94,10 @@ def locate(topic: str, partition: int, record: Record) -> Input:
     """
     if topic != FORWARDED:
         return _as_it_came(topic, partition, record)
-    headers = [h for h in record.headers if h[0] != ORIGIN]
-    raw = next((v for k, v in record.headers if k == ORIGIN), None)
+    headers = list(record.headers)
+    # The worker adds its header as the last; one of the same name may have been there before.
+    last = next((i for i in reversed(range(len(headers))) if headers[i][0] == ORIGIN), None)
+    raw = None if last is None else headers.pop(last)[1]
     try:
         origin = _ORIGIN.decode(raw or b"")
         key = None if origin.key is None else b64decode(origin.key, validate=True)
@@ -133,12 +141,12 @@ def read(source: Input) -> Read:
     """Decode an input and find whose it is.
 
     Raises:
-        Refused: too large, no JSON of its topic's shape, or of no possible member.
+        Refused: too large, out of time, no JSON of its topic's shape, or of no possible member.
     """
     value = source.value
     if value is None or not value.strip():
         raise Refused(Reason.MALFORMED, "the record has no value")
-    if len(value) + len(source.key or b"") > MAX_RECORD_BYTES:
+    if _size(source) > MAX_RECORD_BYTES:
         raise Refused(Reason.TOO_LARGE, f"the record is larger than {MAX_RECORD_BYTES} bytes")
     try:
         record = _DECODERS[source.topic].decode(value)
@@ -149,6 +157,8 @@ def read(source: Input) -> Read:
         raise Refused(Reason.INVALID, message, field) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, f"no JSON object: {error}") from error
+    if not 0 <= source.timestamp <= MAX_TIMESTAMP:
+        raise Refused(Reason.INVALID, "the record's timestamp is no time since 1970")
     try:
         _bring_to_utc(record)
         project = check_project(record.project)
@@ -156,6 +166,12 @@ def read(source: Input) -> Read:
     except RecordError as error:
         raise Refused(Reason.INVALID, error.message, error.field) from error
     return Read(source, record, project, member)
+
+
+def _size(source: Input) -> int:
+    """Return the bytes of key, value and headers."""
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in source.headers)
+    return len(source.value or b"") + len(source.key or b"") + headers
 
 
 def not_ahead(source: Input, field: str, moment: datetime) -> None:
@@ -204,7 +220,10 @@ def _owner_of(project: str, log: ChallengeLog) -> str:
     if log.owned_by is not None:
         if log.owned_by_id is not None:
             raise RecordError("ownedById", "must not be given together with ownedBy")
-        check_profile(log.owned_by)
+        try:
+            check_profile(log.owned_by)
+        except RecordError as error:
+            raise RecordError(f"ownedBy.{error.field}", error.message) from error
         return ids.member_id(project, log.owned_by.external_id)
     if log.owned_by_id is None:
         raise RecordError("ownedById", "is required, or ownedBy")
@@ -213,8 +232,10 @@ def _owner_of(project: str, log: ChallengeLog) -> str:
 
 def _blame(error: msgspec.ValidationError) -> tuple[str, str]:
     """Split msgspec's message into the field at fault and what is wrong with it."""
-    message, _, path = str(error).partition(" - at `$")
-    field = path.rstrip("`").lstrip(".")
-    if "missing required field" in message:
+    message, _, path = str(error).rpartition(" - at `$")
+    if not message:  # the record itself, not a field of it
+        message, path = path, ""
+    field, message = path.rstrip("`").lstrip("."), message[:MAX_MESSAGE]
+    if message.startswith("Object missing required field"):
         return ".".join(part for part in (field, message.split("`")[1]) if part), "is required"
     return field, message[0].lower() + message[1:]
