@@ -4,12 +4,15 @@ One store a partition holds entries of several kinds, told apart by a key's firs
 is one record of the changelog. Ids are UUIDs and go in as their 16 bytes.
 """
 
+from functools import lru_cache
+
 from schemas.ids import uuid_bytes
 
 POSITION = b"o"
 """The one entry about the partition itself: how far its inputs were folded."""
 
 
+@lru_cache(maxsize=65536)
 def member_key(member_id: str) -> bytes:
     """Return the key of a member."""
     return b"m" + uuid_bytes(member_id)
@@ -17,7 +20,7 @@ def member_key(member_id: str) -> bytes:
 
 def progress_key(member_id: str, challenge_id: str, period_key: str) -> bytes:
     """Return the key of a member's progress in one period of a challenge."""
-    return b"p" + uuid_bytes(member_id) + uuid_bytes(challenge_id) + period_key.encode()
+    return b"p" + member_key(member_id)[1:] + _challenge(challenge_id) + period_key.encode()
 
 
 def log_key(challenge_log_id: str) -> bytes:
@@ -30,3 +33,6 @@ def log_key(challenge_log_id: str) -> bytes:
 def reward_key(reward_log_id: str) -> bytes:
     """Return the key of a reward log."""
     return b"r" + uuid_bytes(reward_log_id)
+
+
+_challenge = lru_cache(maxsize=4096)(uuid_bytes)
