@@ -68,13 +68,11 @@ def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
 
 @contextlib.asynccontextmanager
 async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resources]:
-    """Open everything, and close it again in the opposite order.
+    """Open everything, and close it again in the opposite order. The topics must be there.
 
     Raises:
-        TopicsError: the topics are not as the catalogue says.
         psycopg.Error, KafkaError: the database or the broker cannot be reached.
     """
-    await kafka.check_topics(settings)
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(connection_pool(settings))
         await pool.wait()

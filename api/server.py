@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
+from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.kafka import TopicsError, check_topics
 from api.resources import Resources
 from schemas.settings import Settings
 
@@ -34,7 +36,7 @@ def main(settings: Settings) -> None:
     app = create_app(settings)
     server = _Server(config(settings, app))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        sys.exit(runner.run(_serve(server, app)))
+        sys.exit(runner.run(_serve(settings, server, app)))
 
 
 def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
@@ -76,25 +78,29 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-async def _serve(server: uvicorn.Server, app: FastAPI) -> int:
-    watch = asyncio.create_task(_watch(server, app))
-    await server.serve()
-    watch.cancel()
-    if not server.started:
-        logger.critical("the API could not start")
+async def _serve(settings: Settings, server: uvicorn.Server, app: FastAPI) -> int:
+    try:
+        await check_topics(settings)
+    except (TopicsError, KafkaError) as error:
+        logger.critical("the API cannot start: %s", error)
         return 1
-    return 1 if _failed(app) else 0
+    watch = asyncio.create_task(_watch(server, app))
+    try:
+        await server.serve()
+    except SystemExit:  # uvicorn's way to say that it could not start; it has logged why
+        return 1
+    failed = watch.done()
+    watch.cancel()
+    return 1 if failed else 0
 
 
 async def _watch(server: uvicorn.Server, app: FastAPI) -> None:
-    """Stop serving where something that has to run for ever has ended."""
-    while True:
+    """Return when something that has to run for ever has ended; the server is stopped then."""
+    while not server.should_exit:
         await asyncio.sleep(_WATCH_SECONDS)
-        if _failed(app) and not server.should_exit:
+        held: Resources | None = getattr(app.state, "resources", None)
+        if held is not None and held.failed() and not server.should_exit:
             logger.critical("a background task has ended: the API cannot go on")
             server.should_exit = True
-
-
-def _failed(app: FastAPI) -> bool:
-    held: Resources | None = getattr(app.state, "resources", None)
-    return held is not None and held.failed()
+            return
+    await asyncio.Event().wait()  # An orderly end is nothing to report: wait to be cancelled.

@@ -1,0 +1,36 @@
+"""An API without a worker, and one with worker and projector, each once for all tests here."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.integration.api.serving import Served, served
+from tests.stack import FreshSettings
+
+
+@pytest.fixture(scope="session")
+def lonely(
+    fresh_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """An API whose requests nobody answers, and whose read models nobody fills."""
+    with served(fresh_settings, log=tmp_path_factory.mktemp("lonely")) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def whole(
+    fresh_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """An API with a worker and a projector."""
+    log = tmp_path_factory.mktemp("whole")
+    with served(fresh_settings, "worker", "projector", log=log) as api:
+        yield api
+
+
+@pytest_asyncio.fixture
+async def admin(whole: Served) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole stack with role admin."""
+    async with await whole.client() as client:
+        yield client

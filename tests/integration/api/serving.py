@@ -1,0 +1,130 @@
+"""Running the API and what it needs as processes of their own, and talking to it."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from psycopg import AsyncConnection
+
+from api import credentials
+from api.credentials import NewKey, Role
+from deploy.topics_create import create_topics
+from projections.migrate import migrate
+from schemas.settings import PREFIX, Settings
+from tests.stack import FreshSettings
+
+PATIENCE_SECONDS = 60
+PROJECT = "acme"
+
+
+@dataclass(frozen=True)
+class Served:
+    """An API that serves, and the settings that it runs with."""
+
+    settings: Settings
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.settings.api_port}"
+
+    async def key(self, role: Role = Role.ADMIN, project: str = PROJECT) -> NewKey:
+        """Make an API key."""
+        async with await AsyncConnection.connect(self.settings.database_url) as connection:
+            return await credentials.create_key(connection, project, role, None, signing=False)
+
+    async def client(self, role: Role = Role.ADMIN, project: str = PROJECT) -> httpx.AsyncClient:
+        """Return a client with a key of its own."""
+        key = await self.key(role, project)
+        headers = {"x-api-key": key.key_id, "x-api-secret": key.secret}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+
+    def guest(self) -> httpx.AsyncClient:
+        """Return a client without credentials."""
+        return httpx.AsyncClient(base_url=self.url, timeout=30)
+
+
+@contextlib.contextmanager
+def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator[Served]:
+    """Run the API, and these other commands, on topics and a database of their own."""
+    settings = fresh_settings(api_port=_free_port(), partitions=2)
+    create_topics(settings)
+    migrate(settings.database_url)
+    with contextlib.ExitStack() as stack:
+        for command in (*commands, "api"):
+            stack.enter_context(process(settings, command, log))
+        api = Served(settings)
+        wait_until_ready(api, log)
+        yield api
+
+
+@contextlib.contextmanager
+def process(settings: Settings, command: str, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `milestream <command>` until the context ends."""
+    with (log / f"{command}.log").open("ab") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-c", "from deploy.cli import main; main()", command],
+            env=environment(settings),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def run(settings: Settings, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run `milestream …` to its end."""
+    return subprocess.run(
+        [sys.executable, "-c", "from deploy.cli import main; main()", *arguments],
+        env=environment(settings),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a process that is to have these settings."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**inherited, **settings.to_env()}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_ready(api: Served, log: Path) -> None:
+    """Return when `/readyz` says so; fail with the API's log where it does not."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{api.url}/readyz", timeout=5).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the API did not start:\n" + (log / "api.log").read_text())
+
+
+def filters(*conditions: tuple[str, str, Any], joiner: str = "AND") -> str:
+    """Return the parameter `filters` of these (field, operator, value)."""
+    listed = [{"fieldSlug": f, "operator": o, "value": v} for f, o, v in conditions]
+    return json.dumps({"type": joiner, "conditions": listed})

@@ -1,0 +1,136 @@
+"""Who may do what: keys, tokens, roles, and the order of 401, 403 and 404."""
+
+import json
+import time
+import uuid
+from pathlib import Path
+
+import jwt
+import psycopg
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from api.credentials import CACHE_SECONDS, Role
+from tests.integration.api.serving import PROJECT, Served, run
+from tests.stack import FreshSettings
+
+LOGS = "/schema/challenge_log/record"
+SOMEBODY = f"/schema/member/record/{uuid.uuid4()}"
+
+
+async def test_a_guest_is_asked_who_it_is(lonely: Served) -> None:
+    async with lonely.guest() as guest:
+        for path in (LOGS, SOMEBODY, "/", "/definitions/challenge", "/schema/nonsense/record"):
+            answer = await guest.get(path)
+            assert answer.status_code == 401, path
+            assert answer.headers["www-authenticate"].startswith("Basic ")
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_credentials_that_are_not_good_are_401(lonely: Served) -> None:
+    key = await lonely.key()
+    async with lonely.guest() as guest:
+        for headers in (
+            {"x-api-key": key.key_id, "x-api-secret": key.secret + "x"},
+            {"x-api-key": key.key_id},
+            {"x-api-secret": key.secret},
+            {"x-api-key": "nobody", "x-api-secret": key.secret},
+            {"x-api-key": "a'--", "x-api-secret": ""},
+            {"authorization": "Basic ???"},
+            {"authorization": "Basic AAA6AAA="},
+            {"authorization": "Bearer nonsense"},
+            {"x-enduser-access-token": "a.b.c"},
+        ):
+            assert (await guest.get(LOGS, headers=headers)).status_code == 401, headers
+
+
+async def test_basic_is_the_same_key(lonely: Served) -> None:
+    key = await lonely.key()
+    async with lonely.guest() as guest:
+        answer = await guest.get(LOGS, auth=(key.key_id, key.secret))
+        assert answer.status_code == 200
+
+
+async def test_a_role_has_its_rights_and_a_403_comes_before_any_404(lonely: Served) -> None:
+    reads = [LOGS, SOMEBODY, "/schema/nonsense/record"]
+    async with await lonely.client(Role.PRODUCER) as producer:
+        for path in (*reads, "/definitions/challenge", "/definitions/nonsense", "/"):
+            assert (await producer.get(path)).status_code == 403, path
+        assert (await producer.post("/schema/member/record", json={})).status_code == 403
+        assert (await producer.post(LOGS, json={})).status_code == 400
+    async with await lonely.client(Role.ANALYST) as analyst:
+        for path in reads:
+            assert (await analyst.get(path)).status_code == 403, path
+        assert (await analyst.post(LOGS, json={})).status_code == 403
+        assert (await analyst.get("/definitions/challenge")).status_code == 200
+        assert (await analyst.get("/")).status_code == 200
+        assert (await analyst.put("/definitions/challenge/x", json={})).status_code == 403
+
+
+async def test_a_revoked_key_stops_within_seconds(lonely: Served) -> None:
+    key = await lonely.key()
+    async with lonely.guest() as guest:
+        assert (await guest.get(LOGS, auth=(key.key_id, key.secret))).status_code == 200
+        with psycopg.connect(lonely.settings.database_url) as connection:
+            connection.execute(
+                "UPDATE milestream_private.api_keys SET revoked_at = now() WHERE key_id = %s",
+                (key.key_id,),
+            )
+        deadline = time.monotonic() + CACHE_SECONDS + 3
+        while (await guest.get(LOGS, auth=(key.key_id, key.secret))).status_code == 200:
+            assert time.monotonic() < deadline
+
+
+async def test_another_site_cannot_write_with_a_remembered_login(lonely: Served) -> None:
+    key = await lonely.key()
+    async with lonely.guest() as guest:
+        headers = {"sec-fetch-site": "cross-site"}
+        auth = (key.key_id, key.secret)
+        answer = await guest.post(LOGS, json={}, headers=headers, auth=auth)
+        assert answer.status_code == 403
+
+
+def test_keys_are_made_on_an_empty_database(fresh_settings: FreshSettings, tmp_path: Path) -> None:
+    settings = fresh_settings()
+    made = run(settings, "keys", "create", "--project", PROJECT, "--role", "admin", "--signing")
+    assert made.returncode == 0, made.stderr
+    assert set(json.loads(made.stdout)) == {"keyId", "secret"}
+    secrets = [run(settings, "keys", "jwt-secret", "--project", PROJECT) for _ in range(2)]
+    assert secrets[0].stdout == secrets[1].stdout
+    assert len(secrets[0].stdout.strip()) >= 32
+    private = ec.generate_private_key(ec.SECP256R1())
+    file = tmp_path / "public.pem"
+    file.write_bytes(
+        private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    registered = run(settings, "keys", "jwt-public", "--project", PROJECT, "--file", str(file))
+    assert registered.returncode == 0, registered.stderr
+    refused = run(settings, "keys", "jwt-secret", "--project", PROJECT)
+    assert refused.returncode == 1
+    assert run(settings, "keys", "create", "--project", "A", "--role", "admin").returncode == 2
+    _nothing_of_a_secret_is_kept(settings.database_url, json.loads(made.stdout)["secret"])
+
+
+def _nothing_of_a_secret_is_kept(database_url: str, secret: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT t::text FROM milestream_private.api_keys t").fetchall()
+    assert rows
+    assert all(secret not in row[0] and secret.encode().hex() not in row[0] for row in rows)
+
+
+@pytest.mark.parametrize("role", [None, "admin"])
+async def test_an_end_user_may_nothing_here(lonely: Served, role: str | None) -> None:
+    secret = run(lonely.settings, "keys", "jwt-secret", "--project", PROJECT).stdout.strip()
+    claims = {"sub": "ann", "aud": PROJECT, "exp": int(time.time()) + 60}
+    token = jwt.encode(claims | ({"role": role} if role else {}), secret)
+    stale = jwt.encode(claims | {"exp": int(time.time()) - 1}, secret)
+    async with lonely.guest() as guest:
+        for headers in ({"authorization": f"Bearer {token}"}, {"x-enduser-access-token": token}):
+            assert (await guest.get(LOGS, headers=headers)).status_code == 403
+            assert (await guest.post(LOGS, json={}, headers=headers)).status_code == 403
+            assert (await guest.get(SOMEBODY, headers=headers)).status_code == 403
+        answer = await guest.get(LOGS, headers={"authorization": f"Bearer {stale}"})
+        assert answer.status_code == 401

@@ -1,0 +1,222 @@
+"""Definitions over HTTP and from files: validated alike, in force at once."""
+
+import json
+import uuid
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.topics import DEFINITIONS
+from tests.integration.api.serving import PROJECT, Served, run
+
+CHALLENGE = {"name": "Spend", "completionTargetValue": 500}
+
+
+def numbered() -> str:
+    return str(uuid.uuid4())
+
+
+async def test_every_kind_is_put_got_listed_and_deleted(lonely: Served) -> None:
+    kinds = {
+        "challenge": (numbered(), CHALLENGE),
+        "event": ("buy", {"title": "Buy", "reward": {"default": 0.5}}),
+        "streak": ("daily", {"eventIds": ["buy"], "targetLength": 7}),
+        "leaderboard": ("all", {}),
+        "pathway": ("EV67-ZCNS-56AD", {"name": "Start", "activities": []}),
+        "project": (PROJECT, {"timezone": "Europe/Oslo"}),
+    }
+    async with await lonely.client() as admin:
+        for kind, (id_, fields) in kinds.items():
+            path = f"/definitions/{kind}/{id_}"
+            made = await admin.put(path, json=fields)
+            assert made.status_code == 201, made.text
+            assert made.json()["kind"] == kind
+            got = await admin.get(path)
+            assert got.json() == made.json()
+            again = await admin.put(path, json=got.json())
+            assert again.status_code == 200
+            assert again.headers["etag"] == got.headers["etag"]
+            listed = (await admin.get(f"/definitions/{kind}")).json()
+            assert got.json() in listed["data"]
+            assert (await admin.delete(path)).status_code == 204
+            assert (await admin.get(path)).status_code == 404
+            assert (await admin.delete(path)).status_code == 404
+        assert (await admin.get("/definitions/nonsense")).status_code == 404
+        assert (await admin.put("/definitions/project/another", json={})).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 257}, "name"),
+        ({"name": 5}, "name"),
+        ({"completionTargetValue": "500"}, "completionTargetValue"),
+        ({"completionTargetValue": 0}, "completionTargetValue"),
+        ({"completionTargetValue": 10**20}, "completionTargetValue"),
+        ({"timezone": "Mars/Base"}, "timezone"),
+        ({"startsAt": "2026-11-21T00:00:00"}, "startsAt"),
+        ({"aggregationPeriod": "hourly"}, "aggregationPeriod"),
+        ({"colour": "red"}, "colour"),
+        ({"id": "x"}, "id"),
+        ({"kind": "event"}, "kind"),
+        ({"project": "another"}, "project"),
+    ],
+)
+async def test_a_bad_field_is_named_by_both_faces(
+    lonely: Served, fields: dict[str, object], field: str
+) -> None:
+    async with await lonely.client() as admin:
+        for answer in (
+            await admin.put(f"/definitions/challenge/{numbered()}", json=CHALLENGE | fields),
+            await admin.post("/schema/challenge/record", json=CHALLENGE | fields),
+        ):
+            assert answer.status_code == 400, answer.text
+            assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+async def test_numbers_that_are_none_are_named(lonely: Served) -> None:
+    async with await lonely.client() as admin:
+        for number in ("NaN", "Infinity", "1e400", "1e-10", "123456789012345678901"):
+            body = f'{{"name":"x","completionTargetValue":{number}}}'
+            answer = await admin.post("/schema/challenge/record", content=body)
+            assert answer.status_code == 400
+            assert answer.json()["errors"][0]["field"] == "completionTargetValue", number
+
+
+async def test_a_record_is_created_once_and_patched_by_merging(lonely: Served) -> None:
+    async with await lonely.client() as admin:
+        made = await admin.post("/schema/challenge/record", json=CHALLENGE | {"description": "d"})
+        assert made.status_code == 201
+        path, id_ = made.headers["location"], made.json()["id"]
+        repeated = await admin.post("/schema/challenge/record", json=CHALLENGE | {"id": id_})
+        assert repeated.status_code == 409
+        tag = {"if-match": made.headers["etag"]}
+        patch = {"status": "paused", "description": None}
+        patched = await admin.patch(path, json=patch, headers=tag)
+        assert patched.status_code == 200
+        assert patched.json() == {
+            **made.json(), "status": "paused", "description": "",
+            "updatedAt": patched.json()["updatedAt"],
+        }  # fmt: skip
+        assert (await admin.patch(path, json=patch, headers=tag)).status_code == 412
+        assert (await admin.patch(path, json={"id": numbered()})).status_code == 400
+        assert (await admin.delete(path)).status_code == 204
+        assert (await admin.patch(path, json=patch)).status_code == 404
+        assert (await admin.delete("/schema/challenge/record/nonsense")).status_code == 404
+
+
+async def test_a_milestone_needs_its_challenge(lonely: Served) -> None:
+    milestone = {"name": "M", "milestoneTargetValue": 5, "linkedSchemaRecordId": numbered()}
+    async with await lonely.client() as admin:
+        for answer in (
+            await admin.post("/schema/milestone/record", json=milestone),
+            await admin.put(f"/definitions/milestone/{numbered()}", json=milestone),
+        ):
+            assert answer.status_code == 400
+            assert answer.json()["errors"][0]["field"] == "linkedSchemaRecordId"
+
+
+async def test_a_definition_belongs_to_one_project(lonely: Served) -> None:
+    path = f"/definitions/challenge/{numbered()}"
+    async with await lonely.client() as admin, await lonely.client(project="another") as other:
+        await admin.put(path, json=CHALLENGE)
+        assert (await other.get(path)).status_code == 404
+        assert (await other.delete(path)).status_code == 404
+        assert (await other.put(path, json=CHALLENGE)).status_code == 201
+        assert (await admin.get(path)).json()["project"] == PROJECT
+
+
+async def test_a_file_is_applied_whole_or_not_at_all(lonely: Served) -> None:
+    challenge, milestone = numbered(), numbered()
+    good = f"""
+kind: challenge
+id: {challenge}
+project: {PROJECT}
+name: no
+completionTargetValue: 12345678901234567890.123456789
+startsAt: 2026-01-01T00:00:00+01:00
+---
+kind: milestone
+id: {milestone}
+project: {PROJECT}
+name: "100"
+linkedSchemaRecordId: {challenge}
+milestoneTargetValue: 1e2
+"""
+    end = await _end_of_definitions(lonely)
+    refused = run(lonely.settings, "apply", "-f", "-", stdin=good.replace("1e2", "-1"))
+    assert refused.returncode == 1
+    assert "document 2: milestoneTargetValue" in refused.stderr
+    assert await _end_of_definitions(lonely) == end
+    for what in ("created", "unchanged"):
+        applied = run(lonely.settings, "apply", "-f", "-", stdin=good)
+        assert applied.returncode == 0, applied.stderr
+        assert applied.stdout.splitlines() == [
+            f"{what} {PROJECT}/challenge/{challenge}",
+            f"{what} {PROJECT}/milestone/{milestone}",
+        ]
+    changed = run(lonely.settings, "apply", "-f", "-", stdin=good.replace("name: no", "name: yes"))
+    assert changed.stdout.startswith("changed")
+    async with await lonely.client() as admin:
+        got = await admin.get(f"/definitions/challenge/{challenge}")
+    assert b'"completionTargetValue":12345678901234567890.123456789,' in got.content
+    assert got.json()["name"] == "yes"
+
+
+def test_json_is_applied_too(lonely: Served) -> None:
+    def event(id_: str) -> dict[str, object]:
+        return {"kind": "event", "eventId": id_, "title": "T", "reward": {"default": 1}}
+
+    text = json.dumps([event("a"), event("b")]) + json.dumps(event("c"))
+    applied = run(lonely.settings, "apply", "-f", "-", stdin=text)
+    assert applied.stdout.split() == [
+        "created", "default/event/a", "created", "default/event/b", "created", "default/event/c",
+    ]  # fmt: skip
+    assert run(lonely.settings, "apply").returncode == 2
+    assert run(lonely.settings, "apply", "-f", "/nowhere.yaml").returncode == 1
+
+
+async def test_reads_wait_for_the_projection_but_not_for_long(lonely: Served) -> None:
+    async with await lonely.client() as admin:
+        made = await admin.post("/schema/challenge/record", json=CHALLENGE)
+        late = await admin.get(made.headers["location"])
+        assert late.status_code == 404, "there is no projector here"
+        assert 0.9 < late.elapsed.total_seconds() < 3
+        _pretend_to_have_projected(lonely, made.json()["id"], await _end_of_definitions(lonely))
+        read = await admin.get(made.headers["location"])
+        assert read.status_code == 200
+        assert read.elapsed.total_seconds() < 0.9
+        assert read.headers["etag"] == made.headers["etag"]
+
+
+def _pretend_to_have_projected(lonely: Served, id_: str, end: int) -> None:
+    with psycopg.connect(lonely.settings.database_url) as connection:
+        connection.execute(
+            """
+            INSERT INTO milestream.challenges (project, id, name, description, status,
+                aggregation_method, aggregation_period, completion_target_value, challenge_group,
+                created_at, updated_at, version)
+            VALUES (%s, %s, '', '', '', '', '', 1, '', now(), now(), %s)
+            """,
+            (PROJECT, id_, end - 1),
+        )
+        connection.execute(
+            """
+            INSERT INTO milestream.projection_checkpoints
+                (projection, topic, partition, next_offset)
+            VALUES ('challenges', 'definitions', 0, %s)
+            """,
+            (end,),
+        )
+
+
+async def _end_of_definitions(lonely: Served) -> int:
+    consumer = AIOKafkaConsumer(**lonely.settings.kafka_options())
+    await consumer.start()
+    try:
+        place = TopicPartition(lonely.settings.topic(DEFINITIONS), 0)
+        return int((await consumer.end_offsets([place]))[place])
+    finally:
+        await consumer.stop()

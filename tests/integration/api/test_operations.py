@@ -1,0 +1,101 @@
+"""What operators and tools ask, and what surrounds every request."""
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.api.serving import Served, process, run, wait_until_ready
+from tests.stack import FreshSettings
+
+PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
+
+
+async def test_everybody_may_ask_how_it_is(lonely: Served) -> None:
+    async with lonely.guest() as guest:
+        for path in PUBLIC:
+            answer = await guest.get(path)
+            assert answer.status_code == 200, path
+            assert answer.headers["x-request-id"]
+        ready = (await guest.get("/readyz")).json()
+        assert {ready[part]["ok"] for part in ("broker", "database", "projection")} == {True}
+
+
+async def test_pages_load_nothing_from_elsewhere(lonely: Served) -> None:
+    async with await lonely.client() as admin:
+        for path in ("/", "/docs"):
+            page = await admin.get(path)
+            assert page.headers["content-type"].startswith("text/html")
+            assert "default-src 'none'" in page.headers["content-security-policy"]
+            assert "http://" not in page.text
+            assert "https://" not in page.text
+        data = (await admin.get("/dashboard/data")).json()
+        assert set(data) == {"project", "logsPerSecond", "lag", "milestones", "rewards"}
+
+
+async def test_metrics_name_routes_and_no_records(lonely: Served) -> None:
+    async with await lonely.client() as admin:
+        await admin.get("/schema/member/record/0b9f3c1e-0000-4000-8000-000000000000")
+        await admin.get("/nowhere/secret-path")
+        text = (await admin.get("/metrics")).text
+    assert 'route="/schema/member/record/{id}"' in text
+    assert 'route="unmatched"' in text
+    assert "0b9f3c1e" not in text
+    assert "secret-path" not in text
+
+
+async def test_a_sane_request_id_is_kept_and_another_replaced(lonely: Served) -> None:
+    async with lonely.guest() as guest:
+        kept = await guest.get("/healthz", headers={"x-request-id": "trace-1"})
+        assert kept.headers["x-request-id"] == "trace-1"
+        for insane in ("a b", "x" * 200, "<script>"):
+            answer = await guest.get("/healthz", headers={"x-request-id": insane})
+            assert answer.headers["x-request-id"] != insane
+
+
+async def test_what_is_not_there_is_a_problem_document(lonely: Served) -> None:
+    async with await lonely.client() as admin:
+        missing = await admin.get("/nowhere")
+        assert missing.status_code == 404
+        assert missing.json()["code"] == "not_found"
+        for method in ("PUT", "PATCH", "DELETE"):
+            answer = await admin.request(method, "/schema/challenge_log/record/1", json={})
+            assert answer.status_code == 405
+            assert answer.headers["allow"] == "GET"
+            assert answer.headers["content-type"] == "application/problem+json"
+        answer = await admin.put("/schema/member/record", json={})
+        assert answer.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize("path", ["/schema/challenge_log/record", "/schema/challenge/record"])
+async def test_a_body_may_have_a_mebibyte(lonely: Served, path: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    async with await lonely.client() as admin:
+        assert (await admin.post(path, content=b" " * (1024 * 1024))).status_code == 400
+        assert (await admin.post(path, content=b" " * (1024 * 1024 + 1))).status_code == 413
+        chunked = await admin.post(path, content=chunks())
+        assert chunked.status_code == 413
+        assert chunked.json()["code"] == "too_large"
+
+
+def test_term_ends_the_api_well(lonely: Served, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings = lonely.settings.model_copy(update={"api_port": probe.getsockname()[1]})
+    with process(settings, "api", tmp_path) as child:
+        wait_until_ready(Served(settings), tmp_path)
+        child.terminate()
+        assert child.wait(20) == 0
+    assert "Traceback" not in (tmp_path / "api.log").read_text()
+
+
+def test_the_api_says_which_topics_it_misses(fresh_settings: FreshSettings) -> None:
+    settings = fresh_settings()
+    refused = run(settings, "api")
+    assert refused.returncode == 1
+    assert f"{settings.topic_prefix}challenge-logs" in refused.stderr
+    assert "milestream topics create" in refused.stderr
