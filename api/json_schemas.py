@@ -71,7 +71,10 @@ def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
     """Return the components of structs, and of the structs inside them, by name."""
     described = [_describable(struct) for struct in structs]
     _, components = msgspec.json.schema_components(described, ref_template=REF)
-    for component in components.values():
+    for title, component in components.items():
+        if title.endswith("Body"):
+            # The project is that of the credentials.
+            component["properties"].pop("project", None)
         for name, schema in component.get("properties", {}).items():
             if name in _RAW and (_is_any(schema) or "items" in schema):
                 component["properties"][name] = _RAW[name]

@@ -1,0 +1,125 @@
+"""Bodies: whatever is wrong with one, the answer is a 400 that names where."""
+
+from typing import Any
+
+import pytest
+
+from api import bodies
+from api.problems import Problem
+from api.records.bodies import ChallengeLogBody, check_log
+from schemas.ids import member_id
+
+CHALLENGE = "00000000-0000-4000-8000-000000000001"
+MEMBER = "00000000-0000-4000-8000-0000000000aa"
+GOOD: dict[str, str] = {
+    "challengeId": f'"{CHALLENGE}"',
+    "ownedById": f'"{MEMBER}"',
+    "activityAt": '"2026-11-21T10:00:00+01:00"',
+    "activityId": '"walk"',
+    "uniqueIdentifier": '"one"',
+    "activityValue": "1.50",
+}
+
+
+def text(**fields: str | None) -> bytes:
+    """A log's JSON with these fields' JSON in place of the good ones; None leaves one out."""
+    kept = {name: value for name, value in (GOOD | fields).items() if value is not None}
+    return ("{" + ",".join(f'"{name}":{value}' for name, value in kept.items()) + "}").encode(
+        errors="surrogatepass"
+    )
+
+
+def read(raw: bytes) -> ChallengeLogBody:
+    """Read a log's body as the records face does."""
+    body = bodies.convert(raw, ChallengeLogBody, "acme")
+    check_log(body, "acme")
+    return body
+
+
+def test_a_good_log_is_read() -> None:
+    body = read(text(project='"acme"', challengeId=f'"{CHALLENGE.upper()}"'))
+    assert body.challenge_id == CHALLENGE
+    assert bytes(body.activity_value) == b"1.50"
+    assert body.activity_at.isoformat() == "2026-11-21T09:00:00+00:00"
+
+
+def test_the_member_comes_from_what_names_it() -> None:
+    body = bodies.convert(text(), ChallengeLogBody, "acme")
+    assert check_log(body, "acme") == MEMBER
+    inline = text(ownedById=None, ownedBy='{"externalId":"ann"}')
+    body = bodies.convert(inline, ChallengeLogBody, "acme")
+    assert check_log(body, "acme") == member_id("acme", "ann")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"challengeId": None}, "challengeId"),
+        ({"challengeId": '"x"'}, "challengeId"),
+        ({"challengeId": "5"}, "challengeId"),
+        ({"ownedById": '"x"'}, "ownedById"),
+        ({"ownedById": None}, "ownedById"),
+        ({"ownedBy": '{"externalId":"ann"}'}, "ownedById"),
+        ({"ownedById": None, "ownedBy": "{}"}, "ownedBy.externalId"),
+        ({"ownedById": None, "ownedBy": '{"externalId":""}'}, "ownedBy.externalId"),
+        ({"ownedById": None, "ownedBy": '{"externalId":"a","age":1}'}, "ownedBy.age"),
+        ({"ownedById": None, "ownedBy": '{"externalId":"a","groups":[1]}'}, "ownedBy.groups[0]"),
+        (
+            {"ownedById": None, "ownedBy": '{"externalId":"a","phoneNumber":"123"}'},
+            "ownedBy.phoneNumber",
+        ),
+        ({"ownedById": None, "ownedBy": '{"externalId":"a","timezone":"x"}'}, "ownedBy.timezone"),
+        ({"activityAt": '"2026-11-21T10:00:00"'}, "activityAt"),
+        ({"activityAt": '"yesterday"'}, "activityAt"),
+        ({"activityAt": "1700000000"}, "activityAt"),
+        ({"activityAt": '"0001-01-01T00:00:00+14:00"'}, "activityAt"),
+        ({"activityId": '""'}, "activityId"),
+        ({"activityId": "null"}, "activityId"),
+        ({"activityId": '"a\\u0000b"'}, "activityId"),
+        ({"activityId": '"\\ud800"'}, "activityId"),
+        ({"uniqueIdentifier": '"' + "x" * 513 + '"'}, "uniqueIdentifier"),
+        ({"activityValue": "NaN"}, "activityValue"),
+        ({"activityValue": "-Infinity"}, "activityValue"),
+        ({"activityValue": '"1.5"'}, "activityValue"),
+        ({"activityValue": "true"}, "activityValue"),
+        ({"activityValue": "1e400"}, "activityValue"),
+        ({"activityValue": "0.0000000001"}, "activityValue"),
+        ({"activityValue": "9" * 5000}, "activityValue"),
+        ({"status": '"deleted"'}, "status"),
+        ({"project": '"another"'}, "project"),
+        ({"colour": '"red"'}, "colour"),
+    ],
+)
+def test_the_field_at_fault_is_named(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(Problem) as raised:
+        read(text(**fields))
+    assert raised.value.status == 400
+    assert [name for name, _ in raised.value.errors] == [field]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"\xff\xfe{\x00}\x00",
+        b'{"a": b}',
+        b'"\\ud800"',
+        text(activityValue="[" * 100_000),
+        text(activityId='"\udc80"'),
+    ],
+)
+def test_what_is_no_json_is_a_400(raw: bytes) -> None:
+    with pytest.raises(Problem) as raised:
+        read(raw)
+    assert raised.value.status == 400
+
+
+def test_an_escaped_backslash_hides_no_nul() -> None:
+    assert read(text(activityId='"a\\\\u0000"')).activity_id == "a\\u0000"
+
+
+def test_a_pair_of_surrogates_is_a_character() -> None:
+    assert read(text(activityId='"\\ud83d\\ude00"')).activity_id == "\U0001f600"

@@ -1,0 +1,84 @@
+"""The OpenAPI and AsyncAPI documents: whole, and true to the structs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api import asyncapi, openapi
+from api.app import create_app
+from schemas.settings import Settings
+from schemas.topics import TOPICS
+
+SETTINGS = Settings(topic_prefix="test.")
+
+
+@pytest.fixture(scope="module")
+def api() -> dict[str, Any]:
+    return openapi.document(create_app(SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def topics() -> dict[str, Any]:
+    return asyncapi.document(SETTINGS, "1.0")
+
+
+def references(node: Any) -> Iterator[str]:
+    """Yield every `$ref` in a document."""
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for child in node.values():
+            yield from references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from references(child)
+
+
+def test_every_reference_leads_somewhere(api: dict[str, Any], topics: dict[str, Any]) -> None:
+    for document in (api, topics):
+        for reference in references(document):
+            node = document
+            for part in reference.removeprefix("#/").split("/"):
+                assert part in node, reference
+                node = node[part]
+
+
+def test_the_records_face_is_described_with_its_methods(api: dict[str, Any]) -> None:
+    methods = {path: set(item) for path, item in api["paths"].items() if "/schema/" in path}
+    single, many = "/schema/{}/record/{{id}}", "/schema/{}/record"
+    for slug in ("challenge", "milestone", "member"):
+        assert methods[single.format(slug)] == {"get", "patch", "delete"}
+        assert methods[many.format(slug)] == {"get", "post"}
+    assert methods[single.format("challenge_log")] == {"get"}
+    assert methods[many.format("challenge_log")] == {"get", "post"}
+    assert methods[single.format("reward_log")] == {"get", "patch"}
+    assert methods[many.format("challenge_progress")] == {"get"}
+    assert len(methods) == 12
+
+
+def test_operations_say_who_may(api: dict[str, Any]) -> None:
+    for path, item in api["paths"].items():
+        public = path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
+        for operation in item.values():
+            assert bool(operation["security"]) != public
+            assert "422" not in operation["responses"]
+
+
+def test_amounts_are_numbers_and_times_are_times(api: dict[str, Any]) -> None:
+    schemas = api["components"]["schemas"]
+    progress = schemas["ProgressRecord"]["properties"]
+    assert progress["currentProgressValue"]["type"] == "number"
+    assert progress["challengeStartedAt"] == {"type": "string", "format": "date-time"}
+    assert schemas["Challenge"]["properties"]["completionTargetValue"]["type"] == "number"
+    assert schemas["ChallengeLogBody"]["additionalProperties"] is False
+    assert "project" not in schemas["ChallengeLogBody"]["properties"]
+
+
+def test_topics_have_their_full_names_and_their_direction(topics: dict[str, Any]) -> None:
+    assert topics["asyncapi"] == "3.0.0"
+    for name, channel in topics["channels"].items():
+        assert name in TOPICS
+        assert channel["address"] == f"test.{name}"
+    assert topics["operations"]["receive-challenge-logs"]["action"] == "receive"
+    assert topics["operations"]["send-progress-events"]["action"] == "send"

@@ -1,0 +1,137 @@
+"""Filters become SQL whose every value is a parameter."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from api.problems import Problem
+from api.records.fields import CHALLENGE_LOG, MEMBER, RECORDS
+from api.records.filters import OPERATORS, compile_filters
+from schemas.definitions import decode_numbers
+
+UUID = "00000000-0000-4000-8000-00000000000a"
+
+
+def compiled(tree: Any) -> tuple[str, tuple[Any, ...]]:
+    """Return (SQL, values) of a tree that came as JSON."""
+    where = compile_filters(decode_numbers(json.dumps(tree).encode()), CHALLENGE_LOG)
+    return where.text.as_string(None), where.values
+
+
+def condition(field: str, operator: str, value: Any = None) -> dict[str, Any]:
+    return {"fieldSlug": field, "operator": operator, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("node", "text", "values"),
+    [
+        (condition("activityId", "equals", "x"), '"activity_id" = %s::text', ("x",)),
+        (condition("ownedById", "equals", UUID.upper()), '"member_id" = %s::uuid', (UUID,)),
+        (
+            condition("activityValue", "greater_than", 0.1),
+            '"activity_value" > %s::numeric',
+            (Decimal("0.1"),),
+        ),
+        (
+            condition("activityId", "less_than", "b"),
+            '"activity_id" COLLATE "C" < %s::text',
+            ("b",),
+        ),
+        (condition("status", "in", ["a"]), '"status" = ANY(%s::text[])', (["a"],)),
+        (condition("status", "not_in", []), '"status" <> ALL(%s::text[])', ([],)),
+        (condition("activityId", "contains", "%"), 'strpos("activity_id", %s::text) > 0', ("%",)),
+        (condition("activityValue", "exists"), '"activity_value" IS NOT NULL', ()),
+        (condition("activityValue", "not_exists"), '"activity_value" IS NULL', ()),
+    ],
+)
+def test_a_condition(node: Any, text: str, values: tuple[Any, ...]) -> None:
+    assert compiled(node) == (text, values)
+
+
+def test_groups_nest_with_their_values_in_order() -> None:
+    inner = {"type": "OR", "conditions": [condition("status", "equals", s) for s in "ab"]}
+    tree = {"type": "AND", "conditions": [inner, condition("activityId", "equals", "c")]}
+    assert compiled(tree) == (
+        '(("status" = %s::text OR "status" = %s::text) AND "activity_id" = %s::text)',
+        ("a", "b", "c"),
+    )
+
+
+def test_an_empty_group_is_what_logic_says() -> None:
+    assert compiled({"type": "AND", "conditions": []})[0] == "TRUE"
+    assert compiled({"type": "OR", "conditions": []})[0] == "FALSE"
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Groups so many deep, around one condition."""
+    node = condition("status", "exists")
+    for _ in range(depth):
+        node = {"type": "AND", "conditions": [node]}
+    return node
+
+
+def test_five_deep_is_allowed_and_six_is_not() -> None:
+    compiled(nested(5))
+    with pytest.raises(Problem):
+        compiled(nested(6))
+
+
+def test_fifty_conditions_are_allowed_and_one_more_is_not() -> None:
+    compiled({"type": "OR", "conditions": [condition("status", "exists")] * 50})
+    with pytest.raises(Problem):
+        compiled({"type": "OR", "conditions": [condition("status", "exists")] * 51})
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        [],
+        "x",
+        None,
+        {},
+        {"type": "NOT", "conditions": []},
+        {"type": "AND", "conditions": {}},
+        {"type": "AND"},
+        {"type": "AND", "conditions": [], "more": 1},
+        condition("status", "equals", "x") | {"type": "AND"},
+        condition("challenge", "exists"),
+        condition("sequence", "exists"),
+        condition("status", "matches", "x"),
+        condition("status", "equals", 1),
+        condition("status", "equals", None),
+        condition("status", "equals", "a\0b"),
+        condition("status", "in", "live"),
+        condition("ownedById", "greater_than", UUID),
+        condition("ownedById", "contains", "a"),
+        condition("ownedById", "equals", "x"),
+        condition("activityValue", "equals", "1"),
+        condition("activityValue", "equals", True),
+        condition("activityValue", "equals", 10**30),
+        condition("activityAt", "less_than", "2026-11-21T10:00:00"),
+        {"fieldSlug": ["status"], "operator": "exists"},
+        {"fieldSlug": "status", "operator": {"a": 1}},
+    ],
+)
+def test_what_cannot_be_asked_names_filters(node: Any) -> None:
+    with pytest.raises(Problem) as raised:
+        compiled(node)
+    assert raised.value.status == 400
+    assert [field for field, _ in raised.value.errors] == ["filters"]
+
+
+def test_lists_are_searched_and_not_compared() -> None:
+    where = compile_filters(condition("groups", "contains", "vip"), MEMBER)
+    assert where.text.as_string(None) == '%s::text = ANY("groups")'
+    with pytest.raises(Problem):
+        compile_filters(condition("groups", "equals", "vip"), MEMBER)
+
+
+def test_every_operator_and_every_field_has_a_meaning() -> None:
+    for records in RECORDS.values():
+        assert records.names[0] == "id"
+        assert len(set(records.names)) == len(records.names)
+        for field in records.fields:
+            compile_filters(condition(field.name, "exists"), records)
+    assert len(OPERATORS) == 11
