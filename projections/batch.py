@@ -85,6 +85,7 @@ class Batch:
 
         ``offsets`` has the next offset of each read model of the topic: an earlier record is in it
         already. Records of transactions that were aborted, and control records, are only passed.
+        May be called again for what follows.
 
         Raises:
             UndecodableOutput: one of our own records cannot be read.
@@ -92,7 +93,9 @@ class Batch:
         takers = []
         for table, offset in offsets.items():
             if position > offset:
-                self.moves[Place(table, topic, partition)] = (offset, position)
+                place = Place(table, topic, partition)
+                begin = self.moves[place][0] if place in self.moves else offset
+                self.moves[place] = (begin, position)
                 takers.append((offset, self.changes[table]))
         if not takers:
             return

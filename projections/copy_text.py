@@ -47,6 +47,8 @@ def _escaped(value: Value) -> str:
 
 def _text(value: Value) -> str:
     """PostgreSQL's text of a value that is no text itself."""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Sequence):

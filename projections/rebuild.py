@@ -1,9 +1,11 @@
 """A read model anew: built beside the live one from its topics' beginning, then swapped in."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from psycopg.errors import LockNotAvailable
 
 from projections import checkpoints, twins
 from projections.batch import Batch, Place
@@ -16,6 +18,9 @@ NEAR = 2_000
 """Offsets behind the live table at which the swap begins, during which that stands still."""
 
 SILENCE_S = 60.0
+
+SWAP_TRIES = 60
+"""How often, a second apart, the swap is tried while somebody reads the live table."""
 
 Report = Callable[[int, int], None]
 """Called with the offsets done and the offsets there are, now and then."""
@@ -48,14 +53,32 @@ async def rebuild(settings: Settings, table: str, report: Report) -> int:
         async with consumer(settings, group_id=None, client_id="milestream-rebuild") as reader:
             twin = _Twin(settings, table, connection, reader, report)
             await twin.begin()
-            while await twin.distance() > NEAR:
-                await twin.fill()
-            await connection.execute(_analyze(table))
-            async with connection.transaction():
-                await twin.fill_to(await checkpoints.lock(connection, table))
-                await twins.swap(connection, table)
+            for _ in range(SWAP_TRIES):
+                while await twin.distance() > NEAR:
+                    await twin.fill()
+                await connection.execute(_analyze(table))
+                if await _swap(connection, table, twin):
+                    break
+                await asyncio.sleep(1)
+            else:
+                raise RebuildFailed(f"somebody keeps reading or changing {table}: try again later")
         cursor = await connection.execute(_count(table))
         return int((await cursor.fetchall())[0][0])
+
+
+async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:
+    """Complete the twin and put it in place; False, and nothing has changed, if readers are in
+    the way: to wait for them would keep projectors and new readers waiting too."""
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL lock_timeout = '2s'")
+            live = await checkpoints.lock(connection, table)
+            await twins.lock_live(connection, table)
+            await twin.fill_to(live)
+            await twins.swap(connection, table)
+    except LockNotAvailable:
+        return False
+    return True
 
 
 def _analyze(table: str) -> bytes:

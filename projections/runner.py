@@ -26,6 +26,8 @@ PATIENCE_S = 120.0
 
 CONFLICT_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 2.0
+HEALTHY_S = 60.0
+"""A try that went well for so long has nothing to do with the failures before it."""
 
 DATABASE_FAILURES = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -55,7 +57,7 @@ class Patience:
             ProjectorStopped: it has been failing for too long.
         """
         now = time.monotonic()
-        if self._pause == 0.0 or now - self._last > self._limit:
+        if self._pause == 0.0 or now - self._last > HEALTHY_S:
             self._first, self._pause = now, 0.05
         self._last = now
         if now - self._first > self._limit:

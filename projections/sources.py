@@ -11,7 +11,7 @@ import msgspec
 from schemas import definitions as models
 from schemas import ids, outputs, topics
 from schemas.dead_letter import DeadLetter
-from schemas.instants import from_millis
+from schemas.instants import InstantError, from_millis
 from schemas.outputs import Envelope
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def read_definition(record: KafkaRecord) -> DefinitionChange | None:
         project, kind, definition_id = models.split_key((record.key or b"").decode())
         definition = _definition(kind, definition_id, record.value)
         at = from_millis(record.timestamp)
-    except (models.DefinitionError, UnicodeDecodeError, OverflowError) as error:
+    except (models.DefinitionError, UnicodeDecodeError, InstantError) as error:
         logger.warning("definitions, offset %d: skipped: %s", record.offset, error)
         return None
     return DefinitionChange(project, kind, definition_id, definition, record.offset, at)

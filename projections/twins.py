@@ -47,18 +47,26 @@ async def drop(connection: Connection, table: str) -> None:
     await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(twin_of(table)))
 
 
+async def lock_live(connection: Connection, table: str) -> None:
+    """Keep everyone from the live table until the transaction ends.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: somebody uses it, longer than ``lock_timeout``.
+    """
+    await connection.execute(
+        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(SCHEMA, table))
+    )
+
+
 async def swap(connection: Connection, table: str) -> None:
     """Put the twin in the live table's place and drop that, in the caller's transaction.
 
     Indexes, comments, grants and policies are then as they were; views on the table read the new
-    one. Whoever reads meanwhile waits for the commit.
+    one. The live table must be locked.
     """
     twin = f"{PRIVATE}.{table}_rebuilt"
     live = f"{SCHEMA}.{table}"
     retired = sql.Identifier(SCHEMA, f"{table}_retired")
-    await connection.execute(
-        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(SCHEMA, table))
-    )
     grants = await _grants(connection, live)
     names = await _index_names(connection, live)
     views = await _views(connection, live)

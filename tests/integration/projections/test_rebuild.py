@@ -164,6 +164,21 @@ async def test_what_was_corrupted_is_right_again_and_leftovers_are_gone(
     ]
 
 
+async def test_a_rebuild_waits_for_a_reader_without_stopping_the_flow(settings: Settings) -> None:
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(member_upserted(1, 1))
+        await caught_up(settings)
+        async with await psycopg.AsyncConnection.connect(settings.database_url) as reader:
+            await reader.execute("SELECT * FROM milestream.members")  # and the transaction is open
+            rebuilding = asyncio.create_task(rebuild(settings, "members", _quiet))
+            for number in range(2, 5):
+                await writer.commit(member_upserted(number, number))
+                await caught_up(settings)
+            assert not rebuilding.done()
+        assert await rebuilding == 4
+    assert len(table(settings, "members")) == 4
+
+
 async def test_only_one_rebuild_of_a_table_runs_at_a_time(settings: Settings) -> None:
     with psycopg.connect(settings.database_url) as connection:
         connection.execute(

@@ -1,0 +1,112 @@
+"""`milestream analysts` and `milestream projector`, as they are typed."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from schemas.settings import Settings
+from tests.integration.projections.driving import caught_up, writing
+from tests.unit.projections.events import log_recorded, member_of
+
+MILESTREAM = [sys.executable, "-c", "from deploy.cli import main; main()"]
+
+
+def _run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MILESTREAM, *arguments],
+        env=os.environ | settings.to_env(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_analysts_create_prints_a_login_that_works(settings: Settings, option: list[str]) -> None:
+    done = _run(settings, "analysts", "create", "--project", "acme", *option)
+    assert (done.returncode, done.stderr) == (0, "")
+    login = json.loads(done.stdout)
+    assert login.keys() == {"user", "password", "database_url"}
+    assert login["password"] in login["database_url"]
+    with psycopg.connect(login["database_url"]) as connection:
+        assert connection.execute("SELECT session_user::text, analyst_project()").fetchone() == (
+            login["user"],
+            "acme",
+        )
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        role = sql.Identifier(login["user"])
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_analysts_create_refuses_what_is_no_project(settings: Settings) -> None:
+    done = _run(settings, "analysts", "create", "--project", "No Project")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+
+
+def _start(settings: Settings) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*MILESTREAM, "projector"],
+        env=os.environ | settings.to_env(),
+        stderr=subprocess.PIPE,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_a_projector_shows_its_metrics_and_ends_cleanly_when_told_to(
+    settings: Settings,
+) -> None:
+    port = _free_port()
+    child = _start(settings.model_copy(update={"metrics_port": port}))
+    try:
+        async with writing(settings) as writer:
+            await writer.commit(log_recorded(member_of(1), 1))
+        await caught_up(settings)
+        text = await asyncio.to_thread(_metrics, port)
+        assert 'milestream_projector_rows_total{table="challenge_logs"} 1.0' in text
+        assert 'milestream_projector_lag{partition="' in text
+        assert "milestream_projector_transaction_seconds_count" in text
+        child.send_signal(signal.SIGTERM)
+        _, log = await asyncio.to_thread(child.communicate, timeout=20)
+        assert child.returncode == 0
+        assert b"Traceback" not in log
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _metrics(port: int) -> str:
+    """Return the metrics, once they speak of a row: they follow the commit by a moment."""
+    text: str = ""
+    for _ in range(100):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            text = str(answer.read(), "utf-8")
+        if "projector_rows_total{" in text:
+            return text
+        time.sleep(0.05)
+    raise AssertionError(text)
+
+
+async def test_a_projector_that_cannot_go_on_says_why_and_fails(settings: Settings) -> None:
+    async with writing(settings) as writer:
+        await writer.put("reward-events", 1, b"k", b"{}")
+    done = await asyncio.to_thread(_run, settings, "projector")
+    assert done.returncode == 1
+    assert "reward-events, partition 1, offset 0" in done.stderr
+    assert "Traceback" not in done.stderr
