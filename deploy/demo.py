@@ -154,7 +154,7 @@ async def _flow(settings: Settings, rate: float, stopping: asyncio.Event) -> Non
     crowd, topic = _Crowd(seed), settings.topic(CHALLENGE_LOGS)
     begun = bad_at = loop.time()
     sent = bad = 0
-    async with AIOKafkaProducer(**settings.kafka_options(), compression_type="lz4") as producer:
+    async with AIOKafkaProducer(**settings.kafka_options(), compression_type="zstd") as producer:
         while not stopping.is_set():
             pending = []
             while sent < (loop.time() - begun) * rate:

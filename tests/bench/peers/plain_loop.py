@@ -72,7 +72,7 @@ async def main(settings: Settings) -> None:
     producer = AIOKafkaProducer(
         **settings.kafka_options(),
         transactional_id=f"{settings.topic_prefix}plain-loop",
-        compression_type="lz4",
+        compression_type="zstd",
         max_batch_size=900_000,
         max_request_size=4 << 20,
         retry_backoff_ms=10,
