@@ -1,0 +1,229 @@
+"""The rules for challenge logs once more, in the plainest Python, from the contract's text alone.
+
+It shares nothing with the fold: no decoder, no ids, no amounts, no periods. It is slow, keeps
+everything in dictionaries, and is there to be read beside contract section 4.
+"""
+
+import json
+import uuid
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, localcontext
+from typing import Any
+from zoneinfo import ZoneInfo
+
+NS = uuid.uuid5(uuid.NAMESPACE_URL, "milestream")
+
+Answer = tuple[int, dict[str, Any] | None]
+
+
+class Refusal(Exception):
+    """The record is refused, with this reason."""
+
+
+class Reference:
+    """All that the rules know of one project."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[tuple[str, str], dict[str, Any]] = {}
+        self.members: dict[str, dict[str, Any]] = {}
+        self.progress: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.first_answers: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.rewards: list[tuple[str, str, str]] = []
+        self.completions: list[tuple[str, str, str]] = []
+        self.refusals: Counter[str] = Counter()
+        self.duplicates = 0
+
+    def define(self, key: bytes, value: bytes | None) -> None:
+        """The last value of a key is in force, null deletes."""
+        _, kind, id_ = key.decode().split("/", 2)
+        if value is None:
+            self.definitions.pop((kind, id_), None)
+        else:
+            self.definitions[kind, id_] = json.loads(value, parse_float=Decimal)
+
+    def take(self, topic: str, value: bytes | None, arrived_millis: int) -> Answer:
+        """Fold one record; return what answers it (for a log: the record)."""
+        arrived = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=arrived_millis)
+        try:
+            record = self._read(value)
+            if topic == "challenge-logs":
+                return self._log(record, arrived)
+            return self._command(record)
+        except Refusal as refusal:
+            reason = str(refusal)
+            self.refusals[reason] += 1
+            return (404 if reason.startswith("unknown_") else 400), None
+
+    def _read(self, value: bytes | None) -> dict[str, Any]:
+        try:
+            record = json.loads(value or b"", parse_float=Decimal)
+        except ValueError as error:
+            raise Refusal("malformed") from error
+        if not isinstance(record, dict) or record.get("project", "default") != "default":
+            raise Refusal("invalid")
+        return record
+
+    # Members.
+
+    def _command(self, command: dict[str, Any]) -> Answer:
+        if command["type"] == "upsert-member":
+            known = self._alive(member_id(command["externalId"]))
+            self._upsert(command)
+            return (200 if known else 201), None
+        id_ = command.get("memberId") or member_id(command["userId"])
+        if not self._alive(id_):
+            raise Refusal("unknown_member")
+        if command["type"] == "delete-member":
+            self.members[id_] = {"status": "deleted"}
+        else:
+            self.members[id_]["status"] = command["status"]
+        return 200, None
+
+    def _alive(self, id_: str) -> bool:
+        return id_ in self.members and self.members[id_]["status"] != "deleted"
+
+    def _upsert(self, fields: dict[str, Any]) -> str:
+        id_ = member_id(fields["externalId"])
+        if not self._alive(id_):
+            self.members[id_] = {"status": "live"}
+        for name in ("firstName", "city"):
+            if name in fields:
+                self.members[id_][name] = fields[name]
+        return id_
+
+    # Logs.
+
+    def _log(self, log: dict[str, Any], arrived: datetime) -> Answer:
+        challenge = self.definitions.get(("challenge", log["challengeId"]))
+        if challenge is None:
+            raise Refusal("unknown_challenge")
+        at = datetime.fromisoformat(log["activityAt"]).astimezone(UTC)
+        if at - arrived > timedelta(hours=24):
+            raise Refusal("invalid")
+        inline = log.get("ownedBy")
+        member = member_id(inline["externalId"]) if inline else log["ownedById"]
+        identity = (challenge["id"], member, log["uniqueIdentifier"])
+        if identity in self.first_answers:
+            self.duplicates += 1
+            return 409, self.first_answers[identity]
+
+        period = self._period_of(challenge, at)
+        key = (challenge["id"], member, period)
+        progress = self.progress.get(key)
+        method = (progress or challenge).get("aggregationMethod", "sum")
+        if method == "sum" and log.get("activityValue") is None:
+            raise Refusal("invalid")
+        if inline:
+            self._upsert(inline)
+        elif not self._alive(member):
+            raise Refusal("unknown_member")
+
+        achieved: list[str] = []
+        if self._counts(challenge, log, member, at):
+            if progress is None:
+                progress = self.progress[key] = _begun(method)
+            achieved = self._count(progress, challenge, key, log, at)
+        answer = {
+            "challengeProgress": None if progress is None else _shown(progress, period),
+            "achievedMilestone": achieved[-1] if achieved else None,
+            "achievedMilestones": achieved,
+            "nextMilestone": self._next(challenge, progress),
+            "activityValue": log.get("activityValue"),
+        }
+        self.first_answers[identity] = answer
+        return 201, answer
+
+    def _period_of(self, challenge: dict[str, Any], at: datetime) -> str:
+        project = self.definitions.get(("project", "default"), {})
+        zone = challenge.get("timezone") or project.get("timezone") or "UTC"
+        local = at.astimezone(ZoneInfo(zone))
+        names = {"daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}
+        return local.strftime(names.get(challenge.get("aggregationPeriod", "daily"), "all"))
+
+    def _counts(
+        self, challenge: dict[str, Any], log: dict[str, Any], member: str, at: datetime
+    ) -> bool:
+        activities, starts, ends = (challenge.get(n) for n in ("activityIds", "startsAt", "endsAt"))
+        return (
+            log.get("status", "live") == "live"
+            and self.members[member]["status"] == "live"
+            and challenge.get("status", "live") == "live"
+            and (activities is None or log["activityId"] in activities)
+            and (starts is None or datetime.fromisoformat(starts) <= at)
+            and (ends is None or at < datetime.fromisoformat(ends))
+        )
+
+    def _count(
+        self,
+        progress: dict[str, Any],
+        challenge: dict[str, Any],
+        key: tuple[str, str, str],
+        log: dict[str, Any],
+        at: datetime,
+    ) -> list[str]:
+        value = Decimal(1) if progress["aggregationMethod"] == "count" else log["activityValue"]
+        with localcontext() as exact:
+            exact.prec = 100
+            progress["total"] += value
+        progress["started"] = min(progress["started"] or at, at)
+        target = challenge["completionTargetValue"]
+        if progress["status"] == "in_progress" and progress["total"] >= target:
+            progress["status"], progress["completed"] = "completed", at
+            self.completions.append(key)
+        crossed = [
+            milestone
+            for milestone in self._milestones(challenge)
+            if milestone["milestoneTargetValue"] <= progress["total"]
+            and milestone["id"] not in progress["reached"]
+        ]
+        achieved = []
+        for milestone in crossed:
+            progress["reached"].add(milestone["id"])
+            reward = (milestone["id"], key[1], key[2])
+            if reward not in self.rewards:
+                self.rewards.append(reward)
+                achieved.append(milestone["id"])
+        return achieved
+
+    def _milestones(self, challenge: dict[str, Any]) -> list[dict[str, Any]]:
+        mine = [
+            fields
+            for (kind, _), fields in self.definitions.items()
+            if kind == "milestone"
+            and fields["linkedSchemaRecordId"] == challenge["id"]
+            and fields.get("status", "live") == "live"
+        ]
+        return sorted(mine, key=lambda m: (m["milestoneTargetValue"], m["id"]))
+
+    def _next(self, challenge: dict[str, Any], progress: dict[str, Any] | None) -> str | None:
+        reached = progress["reached"] if progress else set()
+        left = [m["id"] for m in self._milestones(challenge) if m["id"] not in reached]
+        return left[0] if left else None
+
+
+def member_id(external_id: str) -> str:
+    """Return a member's id as any producer computes it."""
+    return str(uuid.uuid5(NS, f"default:member:{external_id}"))
+
+
+def _begun(method: str) -> dict[str, Any]:
+    return {
+        "total": Decimal(0),
+        "status": "in_progress",
+        "aggregationMethod": method,
+        "started": None,
+        "completed": None,
+        "reached": set(),
+    }
+
+
+def _shown(progress: dict[str, Any], period: str) -> dict[str, Any]:
+    return {
+        "currentProgressValue": max(progress["total"], Decimal(0)),
+        "challengeProgressStatus": progress["status"],
+        "aggregationMethod": progress["aggregationMethod"],
+        "periodKey": period,
+        "challengeStartedAt": progress["started"],
+        "challengeCompletedAt": progress["completed"],
+    }
