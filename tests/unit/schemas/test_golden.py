@@ -1,0 +1,119 @@
+"""The bytes that are published, as stored: a change of the wire format is seen here first.
+
+Topics are kept for ever and read models are rebuilt from them, so what a golden file holds must be
+readable for ever: a file is never changed, a new version of an event gets a new one.
+``python -m tests.unit.schemas.test_golden`` writes those that are missing.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas import ids, outputs
+from schemas.dead_letter import DeadLetter
+from schemas.topics import CHUNK_LOG, DEAD_LETTERS
+from tests.spec import (
+    ANN,
+    MILESTONE,
+    OUTPUT_TOPICS,
+    PROJECT,
+    Partition,
+    challenge,
+    command,
+    log,
+    milestone,
+    numbered,
+    raw_log,
+)
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+DATA: dict[str, type[msgspec.Struct]] = {
+    outputs.CHALLENGE_LOG_RECORDED: outputs.ChallengeLogRecorded,
+    outputs.CHALLENGE_COMPLETED: outputs.ChallengeProgressed,
+    outputs.MILESTONE_REACHED: outputs.MilestoneReached,
+    outputs.REWARD_GRANTED: outputs.RewardChanged,
+    outputs.REWARD_UPDATED: outputs.RewardChanged,
+    outputs.MEMBER_UPSERTED: outputs.MemberRecord,
+}
+NAMES = (*DATA, "dead-letter", "chunk-log", "answer-201", "answer-409", "answer-400")
+
+
+def published() -> dict[str, bytes]:
+    """Fold one small history in which each kind of record is written."""
+    partition = Partition()
+    partition.define(
+        challenge(timezone="Europe/Berlin", endsAt="2027-01-01T00:00:00Z"),
+        milestone(Decimal("87.5")),
+        milestone(200, numbered(12)),
+    )
+    member = {
+        "externalId": "ann", "firstName": "Ann", "lastName": "Lee", "email": "ann@example.org",
+        "phoneNumber": "+14155552671", "telephone": "555", "country": "DE", "city": "Köln",
+        "groups": ["gold"], "timezone": "Europe/Berlin",
+    }  # fmt: skip
+    at = "2026-11-21T10:00:00.250Z"
+    crossing = log("order-1", Decimal("100.5"), ownedBy=member, activityAt=at)
+    reward = ids.reward_log_id(PROJECT, MILESTONE, ANN, "2026-11-21")
+    happened = partition.fold(
+        crossing,
+        crossing,
+        command(
+            "update-reward-log",
+            rewardLogId=reward,
+            userId="ann",
+            couponCode="SAVE10",
+            rewardIssuedAt="2026-11-21T12:00:00Z",
+        ),
+        raw_log('{"project":"acme","challengeId":7}').with_headers(("trace", b"\xff")),
+        log("order-2"),
+    )
+    values = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
+    events = [v for v in values if v.startswith(b'{"specversion"')]
+    found = {outputs.decode(event).type: event for event in events}
+    found["dead-letter"] = happened.outputs(DEAD_LETTERS)[0].value
+    found["chunk-log"] = happened.outputs(CHUNK_LOG)[0].value
+    for answer in happened.effects.answers:
+        status = msgspec.json.decode(answer.value)["status"]
+        found[f"answer-{status}"] = answer.value
+    found.pop("answer-200")
+    return found
+
+
+def file_of(name: str) -> Path:
+    """Return where the bytes of one kind are stored."""
+    return GOLDEN / f"{name}.json"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_today_is_what_is_stored(name: str) -> None:
+    assert published()[name] == file_of(name).read_bytes()
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_every_event_that_was_ever_written_can_be_read(name: str) -> None:
+    stored = file_of(name).read_bytes()
+    envelope = outputs.decode(stored)
+    data = msgspec.json.decode(envelope.data, type=DATA[name])
+    assert msgspec.json.decode(outputs.encode(data)) == msgspec.json.decode(envelope.data)
+    assert (envelope.type, envelope.project, envelope.subject) == (name, "default", ANN)
+
+
+def test_a_stored_dead_letter_gives_the_original_back() -> None:
+    letter = msgspec.json.decode(file_of("dead-letter").read_bytes(), type=DeadLetter)
+    assert letter.original_value() == b'{"project":"acme","challengeId":7}'
+    assert letter.original_headers() == [("trace", b"\xff")]
+    assert letter.original_key() is None
+
+
+def test_every_event_type_has_a_golden_file() -> None:
+    assert set(published()) == set(NAMES)
+    assert {path.stem for path in GOLDEN.glob("*.json")} >= set(NAMES)
+
+
+if __name__ == "__main__":
+    for each, stored_bytes in published().items():
+        if not file_of(each).exists():
+            file_of(each).write_bytes(stored_bytes)

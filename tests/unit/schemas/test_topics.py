@@ -1,0 +1,60 @@
+"""The catalogue has the topics of contract section 2, and no others."""
+
+from schemas.topics import (
+    INPUT_TOPICS,
+    MEMBER_COMMANDS,
+    TOPICS,
+    Partitioning,
+    changelog_topic,
+    partition_for,
+)
+
+INPUTS = {
+    "challenge-logs", "events", "activity-logs", "member-commands", "ticks", "forwarded",
+    "chunk-log", "definitions",
+}  # fmt: skip
+OUTPUTS = {
+    "progress-events", "milestone-events", "reward-events", "points-events", "event-results",
+    "streak-events", "pathway-events", "member-events", "dead-letters", "replies",
+}  # fmt: skip
+
+
+def test_the_catalogue_is_the_contract_s() -> None:
+    assert set(TOPICS) == INPUTS | OUTPUTS
+    assert all(topic.name == name and topic.purpose for name, topic in TOPICS.items())
+
+
+def test_all_topics_but_definitions_have_a_partition_for_each_of_the_members() -> None:
+    single = {n for n, t in TOPICS.items() if t.partitioning is Partitioning.SINGLE}
+    assert single == {"definitions"}
+
+
+def test_inputs_outputs_and_definitions_are_kept_for_ever_and_not_compacted() -> None:
+    for name in set(TOPICS) - {"ticks", "replies"}:
+        assert TOPICS[name].config["retention.ms"] == "-1"
+        assert TOPICS[name].config["cleanup.policy"] == "delete"
+
+
+def test_dead_letters_take_four_mebibytes() -> None:
+    assert TOPICS["dead-letters"].config["max.message.bytes"] == str(4 * 1024 * 1024)
+
+
+def test_what_makes_members_known_is_folded_first() -> None:
+    assert INPUT_TOPICS[0] == MEMBER_COMMANDS
+
+
+def test_the_changelog_is_compacted() -> None:
+    topic = changelog_topic("milestream")
+    assert topic.name == "milestream-state-changelog"
+    assert topic.config["cleanup.policy"] == "compact"
+
+
+def test_partitions_are_those_of_java_s_own_hash() -> None:
+    """Values of org.apache.kafka.common.utils.UtilsTest, made positive."""
+    known = {
+        "21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536,
+        "a-little-bit-longer-string": -1486304829,
+        "lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
+    }  # fmt: skip
+    for text, java in known.items():
+        assert partition_for(text, 1000) == (java & 0x7FFFFFFF) % 1000
