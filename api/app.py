@@ -1,18 +1,23 @@
 """The HTTP application: its faces, and what is around them."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import metadata
 
-from fastapi import FastAPI
+import psycopg
+from fastapi import FastAPI, Request, Response
 
 from api import dashboard, definitions_face, operations, problems, resources
 from api.access import require
 from api.credentials import Role
 from api.envelope import Envelope
 from api.metrics import Metrics
+from api.problems import Problem
 from api.records import routes as records_face
 from schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = "Challenges, milestones and rewards, folded from what people do."
 
@@ -39,8 +44,17 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app, guards={"/schema/": require(Role.ADMIN)})
+    for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+        app.add_exception_handler(error, _on_database_away)
     app.add_middleware(Envelope, metrics=metrics)
     for face in (operations, dashboard, definitions_face, records_face):
         for route in face.router.routes:
             app.router.routes.append(route)
     return app
+
+
+async def _on_database_away(_request: Request, error: Exception) -> Response:
+    """Answer 503 where the database is away, is too slow, or was not migrated yet."""
+    logger.warning("the database does not answer: %s", error)
+    detail = "The database does not answer now; try again."
+    return problems.response(Problem(503, detail, headers={"retry-after": "5"}))

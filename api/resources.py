@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 POOL_SIZE = 10
 POOL_TIMEOUT_SECONDS = 5.0
+STATEMENT_SECONDS = 30
+"""How long one query may take, so that a filter that no index serves gives its connection back."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,10 @@ def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
     return AsyncConnectionPool(
         settings.database_url,
         connection_class=AsyncConnection,
-        kwargs={"options": "-c timezone=UTC", "application_name": "milestream-api"},
+        kwargs={
+            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s",
+            "application_name": "milestream-api",
+        },
         min_size=2,
         max_size=POOL_SIZE,
         timeout=POOL_TIMEOUT_SECONDS,
