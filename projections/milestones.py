@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from projections.projection import Change, Gone, Projection
-from projections.sources import DefinitionChange, names_a_uuid
+from projections.sources import names_a_uuid
+from schemas.definition_records import DefinitionChange
 from schemas.definitions import Milestone
 from schemas.topics import DEFINITIONS
 

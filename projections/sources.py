@@ -2,16 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from schemas import definitions as models
 from schemas import ids, outputs, topics
 from schemas.dead_letter import DeadLetter
-from schemas.instants import InstantError, from_millis
+from schemas.definition_records import DefinitionChange, read_change
+from schemas.definitions import DefinitionError
 from schemas.outputs import Envelope
 
 logger = logging.getLogger(__name__)
@@ -44,18 +42,6 @@ class KafkaRecord(Protocol):
         """Its value."""
 
 
-@dataclass(frozen=True, slots=True)
-class DefinitionChange:
-    """One record of ``definitions``; ``definition`` is None where it was deleted."""
-
-    project: str
-    kind: str
-    id: str
-    definition: models.Definition | None
-    offset: int
-    at: datetime
-
-
 Source = Envelope | DeadLetter | DefinitionChange
 
 
@@ -86,29 +72,10 @@ def read_definition(record: KafkaRecord) -> DefinitionChange | None:
     Anyone may write there, and the processor skips the same records: what was in force stays.
     """
     try:
-        project, kind, definition_id = models.split_key((record.key or b"").decode())
-        definition = _definition(kind, definition_id, record.value)
-        at = from_millis(record.timestamp)
-    except (models.DefinitionError, UnicodeDecodeError, InstantError) as error:
+        return read_change(record.key, record.value, record.offset, record.timestamp)
+    except DefinitionError as error:
         logger.warning("definitions, offset %d: skipped: %s", record.offset, error)
         return None
-    return DefinitionChange(project, kind, definition_id, definition, record.offset, at)
-
-
-def _definition(kind: str, definition_id: str, value: bytes | None) -> models.Definition | None:
-    if value is None:
-        return None
-    try:
-        fields = models.decode_numbers(value)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise models.DefinitionError([("", f"no JSON: {error}")]) from error
-    if not isinstance(fields, Mapping):
-        raise models.DefinitionError([("", "must be a JSON object")])
-    known = {name: v for name, v in fields.items() if name not in ("kind", "project")}
-    definition = models.parse(kind, known)
-    if definition.id != definition_id:
-        raise models.DefinitionError([("id", "must be the id in the key")])
-    return definition
 
 
 def names_a_uuid(change: DefinitionChange) -> bool:

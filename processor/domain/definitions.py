@@ -1,6 +1,6 @@
 """The definitions in force: what the fold looks up, compiled once when a definition is read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from schemas import definitions as models
 from schemas.amounts import nanos_of
-from schemas.instants import InstantError, from_millis
+from schemas.definition_records import read_change
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -89,26 +89,22 @@ class Definitions:
             DefinitionError: key or value is no definition; what was in force stays in force.
         """
         self.next_offset = offset + 1
-        text = _text(key)
-        project, kind, definition_id = models.split_key(text)
+        change = read_change(key, value, offset, millis)
+        text = models.definition_key(change.project, change.kind, change.id)
         before = self._stored.get(text)
-        if value is None:
+        if change.definition is None:
             self._stored.pop(text, None)
         else:
-            definition = _parse(kind, value)
-            if definition.id != definition_id:
-                raise models.DefinitionError([("id", "must be the id in the key")])
-            at = _written_at(millis)
             self._stored[text] = Stored(
-                project=project,
-                kind=kind,
-                id=definition_id,
-                definition=definition,
+                project=change.project,
+                kind=change.kind,
+                id=change.id,
+                definition=change.definition,
                 version=offset,
-                created_at=before.created_at if before else at,
-                updated_at=at,
+                created_at=before.created_at if before else change.at,
+                updated_at=change.at,
             )
-        self._compile(project, kind, definition_id, before, self._stored.get(text))
+        self._compile(change.project, change.kind, change.id, before, self._stored.get(text))
 
     def challenge(self, project: str, challenge_id: str) -> Challenge | None:
         """Return a project's challenge with its milestones, None where it has no such one."""
@@ -170,31 +166,6 @@ class Definitions:
                 self._milestones.get(linked, {}).values(), key=lambda m: (m.target, m.id)
             )
             self._challenges[project, id_] = replace(challenge, milestones=tuple(milestones))
-
-
-def _text(key: bytes | None) -> str:
-    try:
-        return (key or b"").decode()
-    except UnicodeDecodeError as error:
-        raise models.DefinitionError([("", "the key must be project/kind/id")]) from error
-
-
-def _written_at(millis: int) -> datetime:
-    try:
-        return from_millis(millis)
-    except InstantError as error:
-        raise models.DefinitionError([("", str(error))]) from error
-
-
-def _parse(kind: str, value: bytes) -> models.Definition:
-    try:
-        fields = models.decode_numbers(value)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise models.DefinitionError([("", f"no JSON: {error}")]) from error
-    if not isinstance(fields, Mapping):
-        raise models.DefinitionError([("", "must be a JSON object")])
-    known = {k: v for k, v in fields.items() if k not in ("kind", "project")}
-    return models.parse(kind, known)
 
 
 def _challenge(stored: Stored, project_timezone: str) -> Challenge:

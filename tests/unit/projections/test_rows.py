@@ -20,9 +20,10 @@ from projections import (
 from projections.batch import TableChanges
 from projections.catalogue import PROJECTIONS
 from projections.projection import Change, Gone, Projection, Row
-from projections.sources import DefinitionChange, Source
+from projections.sources import Source
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter, Header
+from schemas.definition_records import DefinitionChange
 from schemas.definitions import parse
 from schemas.outputs import CloudEvent
 from tests.unit.projections.events import (
