@@ -2,7 +2,7 @@
 
 schemas <- processor.domain <- processor
 schemas <- projections
-schemas, processor.definitions <- api
+schemas, processor.definitions and what it reads into (processor.domain.definitions) <- api
 deploy may import all of them
 """
 
@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "processor.domain": ("schemas", "processor.domain"),
     "processor": ("schemas", "processor"),
     "projections": ("schemas", "projections"),
-    "api": ("schemas", "processor.definitions", "api"),
+    "api": ("schemas", "processor.definitions", "processor.domain.definitions", "api"),
     "deploy": PACKAGES,
 }
 
