@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "milestream",
     deadline=None,
-    max_examples=int(os.environ.get("HYPOTHESIS_MAX_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("HYPOTHESIS_MAX_EXAMPLES", "80")),
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

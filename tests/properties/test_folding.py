@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.domain.entries import POSITION
-from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG
+from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, FORWARDED
 from tests.spec import Happened, Partition, Sent, ann, challenge, log
 from tests.strategies import Segment, histories
 
@@ -106,6 +106,47 @@ def test_a_log_sent_again_is_counted_as_a_duplicate_and_as_nothing_else(
     assert {k: v for k, v in partition.entries.items() if k != POSITION} == {
         k: v for k, v in before.items() if k != POSITION
     }
+
+
+@given(histories(), st.data())
+def test_it_does_not_matter_on_which_partition_a_record_lies(
+    history: list[Segment], data: st.DataObject
+) -> None:
+    alone = Partition()
+    expected = fold_whole(history, alone)
+    partitions = [Partition(number, 3) for number in range(3)]
+    chunks: list[Happened] = []
+    for segment in history:
+        for partition in partitions:
+            partition.define(*segment.definitions)
+        for record in segment.records:
+            there = partitions[data.draw(st.integers(0, 2))].fold(record)
+            at_home = [
+                partitions[f.partition].fold(
+                    Sent(FORWARDED, f.value, f.key, headers=tuple(f.headers))
+                )
+                for f in there.forwards
+            ]
+            assert not (there.facts and at_home)
+            chunks += [there, *at_home]
+    entries: dict[bytes, bytes] = {}
+    for partition in partitions:
+        assert not {*entries} & {*partition.entries} - {POSITION}, "a member's state is split"
+        entries |= partition.entries
+    assert entries | {POSITION: b""} == alone.entries | {POSITION: b""}
+    assert _told(chunks) == _told(expected)
+
+
+def _told(chunks: list[Happened]) -> list[tuple[str, object]]:
+    """Return all facts and answers; of dead letters not the place, which differs."""
+    place = ("topic", "partition", "offset")
+    told: list[tuple[str, object]] = [
+        (type_, {name: value for name, value in fact.items() if name not in place})
+        for type_ in ("challenge_log.recorded", "reward.granted", "member.upserted", "refused")
+        for chunk in chunks
+        for fact in chunk.of(type_)
+    ]
+    return told + [("answer", answer) for chunk in chunks for answer in chunk.answers]
 
 
 @given(histories())

@@ -47,7 +47,7 @@ def test_a_duplicate_with_other_content_gets_the_first_answer_and_changes_nothin
 def test_the_first_answer_shows_progress_and_rewards_as_they_were_after_that_log() -> None:
     world = given(ann, challenge(), milestone(50), milestone(150, numbered(12)))
     first = world.when(log("a", 60, activityAt="2026-11-21T09:00:00Z")).answers[0][1]
-    world.when(log("b", 100, activityAt="2026-11-21T08:00:00Z"))
+    world.when(log("b", 100, activityAt="2026-11-21T08:00:00Z").arriving("2026-11-21T13:00:00Z"))
     again = world.when(log("a", 60)).answers[0][1]
     assert again["record"] == first
     assert again["record"]["challengeProgress"]["currentProgressValue"] == 60
