@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
-from msgspec import Raw
 
 from api import kafka
 from api.metrics import Metrics
 from api.problems import Problem
-from schemas.replies import FieldError, Reply, correlation_id_of, headers_for
+from schemas.replies import Refusal, Reply, correlation_id_of, headers_for
 from schemas.settings import Settings
 from schemas.topics import REPLIES, partition_for
 
@@ -28,17 +27,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 5.0
 
 
-class _Refused(msgspec.Struct):
-    """A `Refusal` as it is read: msgspec decodes no `Raw | None`."""
-
-    code: str
-    message: str
-    errors: list[FieldError] = []
-    record: Raw = Raw()
-
-
 _REPLY = msgspec.json.Decoder(Reply)
-_REFUSAL = msgspec.json.Decoder(_Refused)
+_REFUSAL = msgspec.json.Decoder(Refusal)
 
 
 class Requests:

@@ -39,7 +39,7 @@ class Refusal(msgspec.Struct, omit_defaults=True):
     code: str
     message: str
     errors: list[FieldError] = []
-    record: msgspec.Raw | None = None
+    record: msgspec.Raw = msgspec.Raw()  # msgspec cannot decode `Raw | None`
 
 
 class MissingReplyTopic(ValueError):

@@ -108,6 +108,6 @@ COMMENT ON TABLE milestream_private.jwt_keys IS
 COMMENT ON COLUMN milestream_private.jwt_keys.project IS 'The project; the tokens'' `aud`.';
 COMMENT ON COLUMN milestream_private.jwt_keys.algorithm IS 'HS256, RS256 or ES256.';
 COMMENT ON COLUMN milestream_private.jwt_keys.secret IS
-    'The HS256 secret, encrypted under the master key.';
+    'The HS256 secret, encrypted under the master key where there is one.';
 COMMENT ON COLUMN milestream_private.jwt_keys.public_key IS 'The public key as PEM.';
 COMMENT ON COLUMN milestream_private.jwt_keys.created_at IS 'When the key was made.';
