@@ -1,14 +1,12 @@
 """Fixtures for all tests: a real broker and a real database, once for the whole run."""
 
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from schemas.settings import PREFIX, Settings
-from tests.stack import FreshSettings, are_shared, describe, running_servers
+from tests.stack import FreshSettings, are_shared, describe, running_servers, stack_directory
 
 # The settings of whoever runs the tests must not reach them.
 for _name in [name for name in os.environ if name.startswith(PREFIX)]:
@@ -33,8 +31,8 @@ def servers() -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def fresh_settings(servers: Settings) -> Iterator[FreshSettings]:
     """Make settings of one's own: `fresh_settings(partitions=2)`; see `tests.stack`."""
-    with tempfile.TemporaryDirectory(prefix="milestream-tests-") as data_dir:
-        fresh = FreshSettings(servers, Path(data_dir))
+    with stack_directory() as data_dir:
+        fresh = FreshSettings(servers, data_dir)
         yield fresh
         if _SERVERS_STAY:
             fresh.remove()

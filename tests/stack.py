@@ -81,6 +81,17 @@ class FreshSettings:
             await admin.close()
 
 
+@contextmanager
+def stack_directory() -> Iterator[Path]:
+    """A temporary directory for a stack's data, not below pytest's own.
+
+    Every pytest that starts closes the directory that it shares with the others of its user, which
+    takes back the leave to pass that a database run by root gave to its own user.
+    """
+    with tempfile.TemporaryDirectory(prefix="milestream-tests-") as directory:
+        yield Path(directory)
+
+
 def are_shared() -> bool:
     """Whether the servers were there before the tests and stay after them."""
     return KAFKA_VARIABLE in os.environ and DATABASE_URL_VARIABLE in os.environ
@@ -103,10 +114,7 @@ def running_servers() -> Iterator[Settings]:
         with _containers() as settings:
             yield settings
     else:
-        with (
-            tempfile.TemporaryDirectory(prefix="milestream-tests-") as data_dir,
-            LocalServers(Path(data_dir)) as servers,
-        ):
+        with stack_directory() as data_dir, LocalServers(data_dir) as servers:
             yield servers.settings
 
 

@@ -27,6 +27,8 @@ _CHILD_PROGRAM = Path(__file__).with_name("child.py")
 _MAX_SOCKET_PATH = 90  # bytes; the limit is 104 or 108, and supervisord adds its process number
 _START_SECONDS = 10
 _LEFTOVER_SECONDS = 20
+_STEADY_SECONDS = 5  # a part that lives so long has read its settings and found its servers
+_STEADY_AGAIN_SECONDS = 15  # and so long, when it has died before
 _LAUNCHES_AT_START = 3  # a part that died this often while the stack starts keeps dying
 
 
@@ -132,6 +134,21 @@ class Supervisor:
                 raise CommandError(f"{state.name} keeps dying; {self.log_tail(state.name)}")
         return states
 
+    def all_are_steady(self) -> bool:
+        """Whether every part runs, and has run for long enough to be believed.
+
+        Raises:
+            CommandError: a part keeps dying.
+        """
+        return all(
+            state.state == "RUNNING"
+            and (
+                len(self._launches[state.name]) == 1
+                or time.time() - state.launched_at > _STEADY_AGAIN_SECONDS
+            )
+            for state in self.check_start()
+        )
+
     def log_tail(self, name: str) -> str:
         """The end of a part's log, under a line that says where the log is."""
         path = self._data_dir / "log" / f"{name}.log"
@@ -218,7 +235,7 @@ class Supervisor:
             f"command = {_escape(shlex.join(_become(Path('run') / f'{part.name}.json')))}",
             "autostart = false",
             "autorestart = true",
-            "startsecs = 2",
+            f"startsecs = {_STEADY_SECONDS}",
             "startretries = 20",
             f"stopsignal = {part.stop_signal}",
             f"stopwaitsecs = {part.stop_seconds}",

@@ -104,7 +104,7 @@ class WholeStack:
         for name in services:
             supervisor.run(name)
         self._wait_until_ready(supervisor)
-        wait_until(supervisor, "supervisord", lambda: _all_run(supervisor))
+        wait_until(supervisor, "supervisord", supervisor.all_are_steady)
 
     def _wait_until_ready(self, supervisor: Supervisor) -> None:
         """Wait for `/readyz`: to answer at all, not for ever; for its 200, as long as it takes."""
@@ -168,7 +168,3 @@ def readiness(settings: Settings) -> tuple[int, str] | None:
         return error.code, error.read(500).decode("utf-8", "replace")
     except OSError:
         return None
-
-
-def _all_run(supervisor: Supervisor) -> bool:
-    return all(state.state == "RUNNING" for state in supervisor.check_start())

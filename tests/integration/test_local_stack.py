@@ -24,14 +24,16 @@ from deploy.stack import LocalServers
 from deploy.stack.ports import Ports
 from deploy.stack.servers import broker_answers
 from schemas.settings import Settings
+from tests.stack import stack_directory
 
 TOPIC = "kept"
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir() -> Iterator[Path]:
     """One data dir for all these tests: each start is a restart on what the others left."""
-    return tmp_path_factory.mktemp("local stack %s")  # a path that needs care
+    with stack_directory() as directory:
+        yield directory / "local stack %s"  # a path that needs care
 
 
 @pytest.fixture(scope="class")
@@ -104,14 +106,14 @@ def test_nothing_is_left_running_after_a_stop(data_dir: Path) -> None:
     assert [process for process in processes if process.is_running()] == []
 
 
-def test_a_stale_process_file_does_not_stop_the_database(tmp_path: Path) -> None:
+def test_a_stale_process_file_does_not_stop_the_database(stack_dir: Path) -> None:
     database_alone = Settings.of({"kafka": "127.0.0.1:1"})  # named, so none is started
-    pid_file = tmp_path / "postgres" / "postmaster.pid"
-    with LocalServers(tmp_path, database_alone):
+    pid_file = stack_dir / "postgres" / "postmaster.pid"
+    with LocalServers(stack_dir, database_alone):
         left_behind = pid_file.read_text().splitlines()
     # As after a reboot: the number in the file is now that of somebody else, here of ourselves.
     pid_file.write_text("\n".join([str(os.getpid()), *left_behind[1:]]) + "\n")
-    with LocalServers(tmp_path, database_alone) as servers:
+    with LocalServers(stack_dir, database_alone) as servers:
         assert _database_answers(servers.settings)
 
 
@@ -222,10 +224,8 @@ class TestRunning:
             pass
         assert broker_answers(running.settings)
 
-    def test_two_stacks_run_side_by_side(
-        self, running: LocalServers, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
-        with LocalServers(tmp_path_factory.mktemp("second")) as second:
+    def test_two_stacks_run_side_by_side(self, running: LocalServers, stack_dir: Path) -> None:
+        with LocalServers(stack_dir) as second:
             assert second.settings.kafka != running.settings.kafka
             assert second.settings.database_url != running.settings.database_url
             assert broker_answers(second.settings)

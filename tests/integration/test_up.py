@@ -117,8 +117,8 @@ def answers(up: Up) -> bool:
     return broker_answers(Settings.of({"kafka": up.kafka})) and up.is_ready()
 
 
-def test_two_stacks_run_side_by_side_and_end_without_a_trace(start: Start, tmp_path: Path) -> None:
-    one, two = start(tmp_path / "one"), start(tmp_path / "two", WORKERS="2")
+def test_two_stacks_run_side_by_side_and_end_without_a_trace(start: Start, stack_dir: Path) -> None:
+    one, two = start(stack_dir / "one"), start(stack_dir / "two", WORKERS="2")
     assert len({one.kafka, two.kafka, one.api, two.api, one.database_url, two.database_url}) == 6
     assert answers(one)
     assert answers(two)
@@ -132,8 +132,8 @@ def test_two_stacks_run_side_by_side_and_end_without_a_trace(start: Start, tmp_p
     assert one.parts() + two.parts() == []
 
 
-def test_what_dies_is_started_again(start: Start, tmp_path: Path) -> None:
-    up = start(tmp_path / "stack")
+def test_what_dies_is_started_again(start: Start, stack_dir: Path) -> None:
+    up = start(stack_dir / "stack")
     for name in ("worker", "projector", "api", "broker"):
         before = up.part(name)
         before.kill()
@@ -149,32 +149,32 @@ def test_what_dies_is_started_again(start: Start, tmp_path: Path) -> None:
 
 
 def test_what_was_killed_whole_recovers_with_its_ports_and_keys(
-    start: Start, tmp_path: Path
+    start: Start, stack_dir: Path
 ) -> None:
-    first = start(tmp_path / "stack")
-    kept = (tmp_path / "stack" / "secrets.json").read_text()
+    first = start(stack_dir / "stack")
+    kept = (stack_dir / "stack" / "secrets.json").read_text()
     for process in (psutil.Process(first.process.pid), *first.parts()):
         process.kill()
     first.process.wait()
-    again = start(tmp_path / "stack")
+    again = start(stack_dir / "stack")
     assert (again.kafka, again.database_url, again.api) == (
         first.kafka,
         first.database_url,
         first.api,
     )
-    assert (tmp_path / "stack" / "secrets.json").read_text() == kept
+    assert (stack_dir / "stack" / "secrets.json").read_text() == kept
     assert answers(again)
 
 
-def test_no_part_outlives_a_killed_up(start: Start, tmp_path: Path) -> None:
-    up = start(tmp_path / "stack")
+def test_no_part_outlives_a_killed_up(start: Start, stack_dir: Path) -> None:
+    up = start(stack_dir / "stack")
     up.process.kill()
     up.process.wait()
     eventually(lambda: up.parts() == [], seconds=30)
 
 
-def test_a_data_dir_has_one_stack_at_a_time(start: Start, tmp_path: Path) -> None:
-    up = start(tmp_path / "stack")
+def test_a_data_dir_has_one_stack_at_a_time(start: Start, stack_dir: Path) -> None:
+    up = start(stack_dir / "stack")
     refused = subprocess.run(
         [Path(sys.executable).with_name("milestream"), "up", "--json"],
         env={**os.environ, f"{PREFIX}DATA_DIR": str(up.data_dir)},
@@ -188,12 +188,16 @@ def test_a_data_dir_has_one_stack_at_a_time(start: Start, tmp_path: Path) -> Non
     assert up.is_ready()
 
 
-def test_a_part_that_keeps_dying_ends_the_start_with_its_log(tmp_path: Path) -> None:
-    data_dir = tmp_path / "stack"
+def test_a_part_that_keeps_dying_ends_the_start_with_its_log(stack_dir: Path) -> None:
+    data_dir = stack_dir / "stack"
     data_dir.mkdir()
     (data_dir / "worker-1").write_text("a file, where the worker wants its directory")
     process = launch(data_dir, "--no-demo")
-    assert process.wait(READY_SECONDS) == 1
+    try:
+        assert process.wait(READY_SECONDS) == 1
+    finally:
+        process.kill()
+        process.communicate()
     said = (data_dir / "up.log").read_text()
     assert "milestream: worker-1 keeps dying; the end of" in said
     assert str(data_dir / "log" / "worker-1.log") in said
