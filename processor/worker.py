@@ -55,10 +55,11 @@ def _quiet() -> None:
 
 
 def _tune_gc() -> None:
-    """Collect less often: a chunk makes some 100,000 objects, and none of them in cycles."""
+    """Collect less often: a chunk makes some 300,000 objects, none in cycles, and most of them die
+    with it. Collecting at every 200,000 was 8 % of the worker's time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
+    gc.set_threshold(1_000_000, 20, 20)
 
 
 def _end(code: int) -> NoReturn:
