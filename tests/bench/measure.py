@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from deploy.clients import admin_client, partitions_of_topic, reader
 from schemas.settings import Settings
@@ -153,7 +154,12 @@ class _Progress:
 
     async def _committed(self) -> int:
         group = self._settings.topic(self._settings.application_id)
-        offsets = await self._client.list_consumer_group_offsets(group, partitions=self._partitions)
+        try:
+            offsets = await self._client.list_consumer_group_offsets(
+                group, partitions=self._partitions
+            )
+        except GroupCoordinatorNotAvailableError:
+            return 0  # a new broker has no coordinator before its first group
         return sum(max(0, found.offset) for found in offsets.values())
 
     async def _listen(self) -> None:
