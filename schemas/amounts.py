@@ -6,6 +6,7 @@ adds exactly and without bound, where ``Decimal`` would round silently at its co
 
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 SCALE = 10**9
 LIMIT = 10**20 * SCALE
@@ -20,6 +21,7 @@ class AmountError(ValueError):
     """The text is not an amount within 20 + 9 digits."""
 
 
+@lru_cache(maxsize=65536)  # prices and counts repeat
 def parse_amount(text: str) -> int:
     """Return the nanos of a JSON number's text, exponents included (``1e3``, ``1e-7``).
 

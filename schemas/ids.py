@@ -7,6 +7,7 @@ for each log.
 
 import re
 import uuid
+from functools import lru_cache
 from hashlib import sha1
 
 NS = uuid.uuid5(uuid.NAMESPACE_URL, "milestream")
@@ -45,6 +46,7 @@ def uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
+@lru_cache(maxsize=65536)
 def member_id(project: str, external_id: str) -> str:
     """Return a member's id; any producer can compute the same."""
     return derive(f"{project}:member:{external_id}")
@@ -55,6 +57,7 @@ def challenge_log_id(project: str, challenge_id: str, member: str, unique_identi
     return derive(f"{project}:challenge_log:{challenge_id}:{member}:{unique_identifier}")
 
 
+@lru_cache(maxsize=65536)
 def progress_id(project: str, challenge_id: str, member: str, period_key: str) -> str:
     """Return the id of one member's progress in one period of a challenge."""
     return derive(f"{project}:challenge_progress:{challenge_id}:{member}:{period_key}")

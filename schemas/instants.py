@@ -1,6 +1,7 @@
 """Points in time: RFC 3339 with an offset in, UTC with a ``Z`` out."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -40,6 +41,7 @@ def utc(moment: datetime) -> datetime:
         raise InstantError(RULE) from error
 
 
+@lru_cache(maxsize=4096)
 def from_millis(millis: int) -> datetime:
     """Return the time of a Kafka timestamp (milliseconds since 1970), exactly.
 

@@ -27,7 +27,7 @@ REWARD_UPDATED = "milestream.reward.updated.v1"
 MEMBER_UPSERTED = "milestream.member.upserted.v1"
 
 
-class _Record(msgspec.Struct, kw_only=True, rename="camel"):
+class _Record(msgspec.Struct, kw_only=True, rename="camel", gc=False):
     """The base of what is shown: camel-case names, every field present."""
 
 
@@ -150,7 +150,7 @@ class RewardChanged(RewardLogRecord, kw_only=True):
 Data = ChallengeLogRecorded | ChallengeProgressed | MilestoneReached | RewardChanged | MemberRecord
 
 
-class CloudEvent(msgspec.Struct, kw_only=True):
+class CloudEvent(msgspec.Struct, kw_only=True, gc=False):
     """One output event; ``time`` is when it happened, ``sequence`` its input's place in line."""
 
     specversion: str = "1.0"

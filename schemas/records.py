@@ -45,7 +45,7 @@ class RecordError(ValueError):
         self.message = message
 
 
-class _Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+class _Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """The fields of a member that a backend may set."""
 
     first_name: Name | None | UnsetType = UNSET
@@ -71,7 +71,7 @@ class OwnedBy(_Profile, kw_only=True, rename="camel", omit_defaults=True):
     external_id: Text
 
 
-class ChallengeLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+class ChallengeLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """One thing that a member did towards a challenge.
 
     ``activity_value`` is kept as the number's own text: floats never touch an amount.

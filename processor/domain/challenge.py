@@ -4,7 +4,6 @@ Amounts are nanos (``schemas.amounts``). The rules are those of contract section
 """
 
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +15,7 @@ COMPLETED = "completed"
 FAILED = "failed"
 
 
-class Progress(msgspec.Struct, frozen=True, array_like=True):
+class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a member has in one period.
 
     ``total`` is the exact sum, negative corrections included; what is shown is never below 0.
@@ -41,7 +40,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
         return max(self.total, 0)
 
 
-class Log(NamedTuple):
+class Log(msgspec.Struct, frozen=True, gc=False):
     """A challenge log that counts: when it happened, its nanos, when it was recorded."""
 
     at: datetime
@@ -49,14 +48,14 @@ class Log(NamedTuple):
     recorded_at: datetime
 
 
-class Decided(NamedTuple):
+class Decided(msgspec.Struct, frozen=True, gc=False):
     """What a counted log led to; ``reached`` by rising target."""
 
     completed: bool
     reached: tuple[Milestone, ...]
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """The progress after a log, and what it led to."""
 
     after: Progress
@@ -142,4 +141,7 @@ def step(before: Progress | None, log: Log, challenge: Challenge) -> Step:
 def next_milestone(progress: Progress | None, challenge: Challenge) -> Milestone | None:
     """Return the lowest live milestone that is not reached yet."""
     reached = progress.reached if progress is not None else ()
-    return next((m for m in challenge.milestones if m.live and m.id not in reached), None)
+    for milestone in challenge.milestones:
+        if milestone.live and milestone.id not in reached:
+            return milestone
+    return None

@@ -1,6 +1,6 @@
 """Member commands in a chunk: upsert, status, delete, and how a reward was fulfilled."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -37,10 +37,11 @@ class Commands:
         self._entries = entries
         self._announce = Announcer(effects)
 
-    def keys(self, command: MemberCommand) -> Iterable[bytes]:
+    def keys(self, command: MemberCommand) -> tuple[bytes, ...]:
         """Name the entries to prefetch, besides the member's."""
         if isinstance(command, UpdateRewardLog) and is_uuid(command.reward_log_id.lower()):
-            yield reward_key(command.reward_log_id.lower())
+            return (reward_key(command.reward_log_id.lower()),)
+        return ()
 
     def step(self, item: Read, command: MemberCommand, sequence: int) -> Answer:
         """Fold one command; return what answers it.

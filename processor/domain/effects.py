@@ -3,19 +3,20 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """A record for an output topic, on the partition of the chunk."""
 
     key: bytes | None
     value: bytes
 
 
-class Forward(NamedTuple):
+class Forward(msgspec.Struct, frozen=True, gc=False):
     """A record for ``forwarded``, on the partition of its member."""
 
     partition: int
@@ -24,7 +25,7 @@ class Forward(NamedTuple):
     headers: Headers
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A reply: ``topic`` as the request named it, prefix included."""
 
     topic: str

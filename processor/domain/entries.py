@@ -18,6 +18,7 @@ def member_key(member_id: str) -> bytes:
     return b"m" + uuid_bytes(member_id)
 
 
+@lru_cache(maxsize=65536)
 def progress_key(member_id: str, challenge_id: str, period_key: str) -> bytes:
     """Return the key of a member's progress in one period of a challenge."""
     return b"p" + member_key(member_id)[1:] + _challenge(challenge_id) + period_key.encode()
@@ -28,6 +29,11 @@ def log_key(challenge_log_id: str) -> bytes:
     duplicate has the same. One small entry a log: what was seen of a busy member grows without end
     and must not weigh on each of its records."""
     return b"l" + uuid_bytes(challenge_log_id)
+
+
+def is_of_a_log(key: bytes) -> bool:
+    """Tell whether a key is a challenge log's: such an entry is hardly ever read again."""
+    return key.startswith(b"l")
 
 
 def reward_key(reward_log_id: str) -> bytes:

@@ -20,7 +20,8 @@ from processor.domain.inputs import (
     Read,
     Record,
     Refused,
-    locate,
+    as_it_came,
+    as_it_lay_first,
     origin_header,
     read,
 )
@@ -31,7 +32,7 @@ from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import from_millis
 from schemas.records import ChallengeLog
-from schemas.topics import CHUNK_LOG, DEAD_LETTERS, partition_for
+from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, partition_for
 
 Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 """Reads entries of the partition's store, in the order of the keys; None where there is none."""
@@ -51,7 +52,7 @@ class Part(NamedTuple):
     records: Sequence[Record]
 
 
-class _Ready(NamedTuple):
+class _Ready(msgspec.Struct, frozen=True, gc=False):
     """A record that could be read, and what a challenge log needs from the store."""
 
     read: Read
@@ -160,12 +161,10 @@ class _ChunkFold:
     def _read_all(self, topic: str, records: Iterable[Record]) -> Iterable[_Item]:
         partition = self._place.partition
         for record in records:
-            source = Input(
-                topic, partition, record.offset, record.timestamp,
-                record.key, record.value, record.headers, False,
-            )  # fmt: skip
+            source = as_it_came(topic, partition, record)
             try:
-                source = locate(topic, partition, record)
+                if topic == FORWARDED:
+                    source = as_it_lay_first(source)
                 yield self._prepare(read(source))
             except Refused as refused:
                 yield source, refused
@@ -175,15 +174,17 @@ class _ChunkFold:
             return _Ready(item, self._logs.prepare(item, item.record))
         return _Ready(item, None)
 
-    def _keys(self, queue: Iterable[_Item]) -> Iterable[bytes]:
+    def _keys(self, queue: Iterable[_Item]) -> list[bytes]:
+        keys: list[bytes] = []
         for ready in queue:
             if isinstance(ready, _Ready):
-                yield member_key(ready.read.member_id)
+                keys.append(member_key(ready.read.member_id))
                 record = ready.read.record
                 if ready.log is not None:
-                    yield from self._logs.keys(ready.log)
+                    keys.extend(self._logs.keys(ready.log))
                 elif not isinstance(record, ChallengeLog):
-                    yield from self._commands.keys(record)
+                    keys.extend(self._commands.keys(record))
+        return keys
 
     def _take(self, ready: _Item) -> None:
         """Fold one record; a refusal becomes a dead letter and the flow goes on."""

@@ -3,7 +3,7 @@
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -21,7 +21,7 @@ from schemas.records import (
     check_uuid,
     contains_nul,
 )
-from schemas.topics import CHALLENGE_LOGS, FORWARDED, MAX_RECORD_BYTES, MEMBER_COMMANDS
+from schemas.topics import CHALLENGE_LOGS, MAX_RECORD_BYTES, MEMBER_COMMANDS
 
 AHEAD = timedelta(hours=24)
 """How far a record's own times may lie after its timestamp."""
@@ -58,7 +58,7 @@ class Refused(Exception):
         self.field = field
 
 
-class Input(NamedTuple):
+class Input(msgspec.Struct, frozen=True, gc=False):
     """A record and where it lay first: as it came, or before it was forwarded."""
 
     topic: str
@@ -71,7 +71,7 @@ class Input(NamedTuple):
     forwarded: bool
 
 
-class Read(NamedTuple):
+class Read(msgspec.Struct, frozen=True, gc=False):
     """An input that could be read, and whose it is. Only its form is known to be good."""
 
     input: Input
@@ -86,15 +86,27 @@ _DECODERS = {CHALLENGE_LOGS: msgspec.json.Decoder(ChallengeLog), MEMBER_COMMANDS
 _ORIGIN = msgspec.json.Decoder(Origin)
 
 
-def locate(topic: str, partition: int, record: Record) -> Input:
-    """Return the input that a record of ``topic`` (without prefix) is.
+def as_it_came(topic: str, partition: int, record: Record) -> Input:
+    """Return the input that a record of ``topic`` (without prefix) is, where it lies."""
+    return Input(
+        topic,
+        partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        record.headers,
+        False,
+    )
+
+
+def as_it_lay_first(source: Input) -> Input:
+    """Return the input that a record of ``forwarded`` was before.
 
     Raises:
-        Refused: on ``forwarded`` without an origin that can be read; only workers write there.
+        Refused: it has no origin that can be read; only workers write there.
     """
-    if topic != FORWARDED:
-        return _as_it_came(topic, partition, record)
-    headers = list(record.headers)
+    headers = list(source.headers)
     # The worker adds its header as the last; one of the same name may have been there before.
     last = next((i for i in reversed(range(len(headers))) if headers[i][0] == ORIGIN), None)
     raw = None if last is None else headers.pop(last)[1]
@@ -111,22 +123,9 @@ def locate(topic: str, partition: int, record: Record) -> Input:
         origin.offset,
         origin.timestamp,
         key,
-        record.value,
+        source.value,
         headers,
         True,
-    )
-
-
-def _as_it_came(topic: str, partition: int, record: Record) -> Input:
-    return Input(
-        topic,
-        partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        record.headers,
-        False,
     )
 
 
@@ -170,8 +169,10 @@ def read(source: Input) -> Read:
 
 def _size(source: Input) -> int:
     """Return the bytes of key, value and headers."""
-    headers = sum(len(name.encode()) + len(value or b"") for name, value in source.headers)
-    return len(source.value or b"") + len(source.key or b"") + headers
+    size = len(source.value or b"") + len(source.key or b"")
+    for name, value in source.headers:
+        size += len(name.encode()) + len(value or b"")
+    return size
 
 
 def not_ahead(source: Input, field: str, moment: datetime) -> None:

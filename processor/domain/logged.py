@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 
-class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A progress as it was after one log; what never changes is in the progress itself."""
 
     total: int
@@ -16,7 +16,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     updated_at: datetime
 
 
-class Logged(msgspec.Struct, frozen=True, array_like=True):
+class Logged(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A challenge log as it was recorded. ``value`` is the text of its amount."""
 
     created_at: datetime

@@ -1,8 +1,7 @@
 """Challenge logs in a chunk: who, which challenge, seen before, counted or not; what follows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -30,7 +29,7 @@ from schemas.records import ChallengeLog, RecordError, activity_nanos, check_uui
 Answer = Callable[[], replies.Reply]
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """What a log leads to in the store, worked out before anything is read from it."""
 
     challenge: Challenge | None
@@ -41,7 +40,7 @@ class Prepared(NamedTuple):
     progress_key: bytes
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a log led to. ``value`` is its amount's text; ``progress`` None where none exists."""
 
     challenge: Challenge
@@ -61,7 +60,6 @@ class ChallengeLogs:
         self._entries = entries
         self._counts = effects.counts
         self._announce = Announcer(effects)
-        self._progress_ids: dict[bytes, str] = {}
 
     def prepare(self, item: Read, log: ChallengeLog) -> Prepared:
         """Look the challenge up and name the entries that the log needs."""
@@ -76,11 +74,11 @@ class ChallengeLogs:
         key = progress_key(item.member_id, challenge.id, period)
         return Prepared(challenge, challenge.id, log_id, log_key(log_id), period, key)
 
-    def keys(self, prepared: Prepared) -> Iterable[bytes]:
+    def keys(self, prepared: Prepared) -> tuple[bytes, ...]:
         """Name the entries to prefetch."""
-        if prepared.challenge is not None:
-            yield prepared.log_key
-            yield prepared.progress_key
+        if prepared.challenge is None:
+            return ()
+        return prepared.log_key, prepared.progress_key
 
     def step(self, item: Read, log: ChallengeLog, prepared: Prepared, sequence: int) -> Answer:
         """Fold one log; return what answers it.
@@ -95,12 +93,13 @@ class ChallengeLogs:
         if seen is not None:
             self._counts["duplicates"] += 1
             return lambda: self._duplicate(item, log, prepared, challenge, seen)
-        method = (self._entries.progress(prepared.progress_key) or challenge).method
+        before = self._entries.progress(prepared.progress_key)
+        method = (before or challenge).method
         if nanos is None and method == "sum":
             raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
 
         outcome = self._count(
-            item, log, prepared, challenge=challenge, nanos=nanos, sequence=sequence
+            item, log, prepared, before, challenge=challenge, nanos=nanos, sequence=sequence
         )
         self._entries.set_logged(prepared.log_key, _logged(log, prepared, outcome))
         recorded = self._record(item, log, prepared, outcome)
@@ -112,6 +111,7 @@ class ChallengeLogs:
         item: Read,
         log: ChallengeLog,
         prepared: Prepared,
+        before: Progress | None,
         *,
         challenge: Challenge,
         nanos: int | None,
@@ -120,14 +120,15 @@ class ChallengeLogs:
         """Bring member and progress up to the log, and grant what it reached."""
         at = from_millis(item.input.timestamp)
         member = self._member(item, log, at, sequence)
-        after, decided = self._entries.progress(prepared.progress_key), progress_of.NOTHING
+        after, decided = before, progress_of.NOTHING
         if (
             log.status == "live"
             and member.status == "live"
             and progress_of.counts(challenge, log.activity_id, log.activity_at)
         ):
             counted = Log(log.activity_at, nanos or 0, at)
-            after, decided = progress_of.step(after, counted, challenge)
+            step = progress_of.step(before, counted, challenge)
+            after, decided = step.after, step.decided
             if decided.reached:
                 decided = self._not_given_yet(item, prepared, decided)
             self._entries.set_progress(prepared.progress_key, after)
@@ -173,7 +174,7 @@ class ChallengeLogs:
             for milestone in decided.reached
             if self._entries.reward(_reward_id(item, prepared, milestone.id)) is None
         )
-        return decided._replace(reached=new)
+        return Decided(decided.completed, new)
 
     def _grant(
         self, item: Read, prepared: Prepared, decided: Decided, at: datetime
@@ -216,13 +217,10 @@ class ChallengeLogs:
     ) -> outputs.ProgressRecord | None:
         if progress is None:
             return None
-        progress_id = self._progress_ids.get(prepared.progress_key)
-        if progress_id is None:
-            progress_id = self._progress_ids[prepared.progress_key] = ids.progress_id(
-                item.project, prepared.challenge_id, item.member_id, prepared.period_key
-            )
         return outputs.ProgressRecord(
-            id=progress_id,
+            id=ids.progress_id(
+                item.project, prepared.challenge_id, item.member_id, prepared.period_key
+            ),
             challenge_id=prepared.challenge_id,
             owned_by_id=item.member_id,
             period_key=prepared.period_key,
@@ -285,7 +283,7 @@ class ChallengeLogs:
         key = progress_key(item.member_id, challenge.id, seen.period_key)
         now = self._entries.progress(key)
         then = None if now is None or seen.snapshot is None else _restore(now, seen.snapshot)
-        first = prepared._replace(period_key=seen.period_key, progress_key=key)
+        first = msgspec.structs.replace(prepared, period_key=seen.period_key, progress_key=key)
         joined = [self._definitions.milestone(item.project, id_) for id_ in seen.reached]
         reached = tuple(milestone for milestone in joined if milestone is not None)
         first_log = msgspec.structs.replace(

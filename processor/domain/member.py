@@ -1,6 +1,7 @@
 """A member: who it is, whether it earns. State, initial, evolve, decide, step."""
 
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET
@@ -9,7 +10,7 @@ from schemas import outputs
 from schemas.records import PROFILE_FIELDS, OwnedBy
 
 
-class Member(msgspec.Struct, frozen=True, array_like=True):
+class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of a member. ``version`` counts changes; a deleted one keeps id and history."""
 
     project: str
@@ -31,6 +32,9 @@ class Member(msgspec.Struct, frozen=True, array_like=True):
 
 DELETED = "deleted"
 
+_PROFILE = attrgetter(*PROFILE_FIELDS)
+_NOTHING_GIVEN = (UNSET,) * len(PROFILE_FIELDS)
+
 
 def initial(project: str, external_id: str, at: datetime) -> Member:
     """Return a member of whom nothing is known but its id; version 0: not announced yet."""
@@ -42,15 +46,15 @@ def evolve(before: Member, profile: OwnedBy, status: str | None, at: datetime) -
 
     A deleted member that is upserted lives again.
     """
+    given = _PROFILE(profile)
+    if given == _NOTHING_GIVEN and status is None and before.version and before.status != DELETED:
+        return before  # most logs only name their member
     changes: dict[str, object] = {}
-    for name in PROFILE_FIELDS:
-        value = getattr(profile, name)
-        if value is UNSET:
-            continue
-        if name == "groups":
-            value = tuple(dict.fromkeys(value or ()))
-        if value != getattr(before, name):
-            changes[name] = value
+    for name, value in zip(PROFILE_FIELDS, given, strict=True):
+        if value is not UNSET:
+            after = tuple(dict.fromkeys(value or ())) if name == "groups" else value
+            if after != getattr(before, name):
+                changes[name] = after
     if status is None and before.status == DELETED:
         status = "live"
     if status is not None and status != before.status:

@@ -9,7 +9,7 @@ from schemas import outputs
 from schemas.records import UpdateRewardLog
 
 
-class Reward(msgspec.Struct, frozen=True, array_like=True):
+class Reward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One reward; only coupon, issue and expiry ever change, each change is a version."""
 
     member_id: str

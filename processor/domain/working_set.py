@@ -19,6 +19,8 @@ _LOGGED = msgspec.json.Decoder(Logged)
 _REWARD = msgspec.json.Decoder(Reward)
 _ENCODER = msgspec.json.Encoder()
 
+_UNREAD = b"unread"
+
 E = TypeVar("E", bound=msgspec.Struct)
 
 
@@ -27,14 +29,14 @@ class WorkingSet:
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._raw: dict[bytes, bytes | None] = {}
-        self._decoded: dict[bytes, msgspec.Struct | None] = {}
+        self._entries: dict[bytes, msgspec.Struct | bytes | None] = {}
+        """What was read, as JSON until it is first asked for; None where the store has nothing."""
         self._changed: dict[bytes, msgspec.Struct] = {}
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Read many entries in one call."""
         wanted = list(dict.fromkeys(keys))
-        self._raw.update(zip(wanted, self._load(wanted), strict=True))
+        self._entries.update(zip(wanted, self._load(wanted), strict=True))
 
     def member(self, member_id: str) -> Member | None:
         """Return a member, None where it is not known here."""
@@ -74,17 +76,14 @@ class WorkingSet:
         return {key: encode(entry) for key, entry in self._changed.items()}
 
     def _get(self, key: bytes, decoder: msgspec.json.Decoder[E]) -> E | None:
-        try:
-            return self._decoded[key]  # type: ignore[return-value]  # a key's first byte is its type
-        except KeyError:
-            pass
-        if key not in self._raw:
-            self._raw[key] = self._load([key])[0]
-        raw = self._raw[key]
-        entry = None if raw is None else decoder.decode(raw)
-        self._decoded[key] = entry
-        return entry
+        entry = self._entries.get(key, _UNREAD)
+        if entry is _UNREAD:
+            entry = self._load([key])[0]
+        if entry.__class__ is bytes:
+            entry = decoder.decode(entry)
+        self._entries[key] = entry
+        return entry  # type: ignore[return-value]  # a key's first byte is its type
 
     def _set(self, key: bytes, entry: msgspec.Struct) -> None:
-        self._decoded[key] = entry
+        self._entries[key] = entry
         self._changed[key] = entry
