@@ -11,7 +11,6 @@ from psycopg import AsyncConnection
 from api.queries import records as queries
 from api.queries.records import Row
 from api.records.fields import CHALLENGE, CHALLENGE_LOG, MILESTONE, REWARD_LOG, Records
-from schemas.amounts import format_amount, nanos_of
 
 Shown = dict[str, Any]
 """A record by its fields' names, in their order; msgspec encodes it exactly."""
@@ -57,7 +56,18 @@ async def shown(
 
 def exact(value: object) -> object:
     """Return a column's value so that its JSON is the shortest exact number."""
-    return Raw(format_amount(nanos_of(value)).encode()) if isinstance(value, Decimal) else value
+    return Raw(number_text(value).encode()) if isinstance(value, Decimal) else value
+
+
+def number_text(value: Decimal) -> str:
+    """Return a finite decimal as the shortest plain JSON number, however many digits it has.
+
+    What a sum of amounts comes to can have more digits than an amount may.
+    """
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").removesuffix(".")
+    return "0" if text == "-0" else text
 
 
 def _own(records: Records, row: Row) -> Shown:
