@@ -7,6 +7,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from fastapi import Request
 
@@ -16,6 +17,7 @@ from api.problems import Problem
 from api.tokens import EndUser, TokenError
 
 _READING = ("GET", "HEAD", "OPTIONS")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,45 @@ def require(*roles: Role) -> Callable[[Request], Awaitable[Caller]]:
 def _refuse_other_sites(request: Request) -> None:
     """Refuse a write that another web site makes with the login that a browser remembers.
 
+    Browsers say `Sec-Fetch-Site` to HTTPS and localhost only, `Origin` with every write.
+
     Raises:
         Problem: 403.
     """
     remembered = request.headers.get("authorization", "").lower().startswith("basic ")
+    if not remembered or request.method in _READING:
+        return
     site = request.headers.get("sec-fetch-site", "none")
-    if remembered and request.method not in _READING and site in ("cross-site", "same-site"):
+    origin = request.headers.get("origin")
+    public_url = request.app.state.resources.settings.public_url
+    if site in ("cross-site", "same-site") or (
+        origin is not None and is_foreign(origin, request.headers.get("host", ""), public_url)
+    ):
         raise Problem(403, "Another web site may not use this login.")
+
+
+def is_foreign(origin: str, host: str, public_url: str) -> bool:
+    """Tell whether an `Origin` is neither where the request went (`Host`) nor the public URL.
+
+    Only host and port count: behind a proxy that ends TLS the scheme is not known here.
+    """
+    try:
+        scheme = urlsplit(origin).scheme
+        place = _place(origin)
+        return place is None or place not in (_place(f"{scheme}://{host}"), _place(public_url))
+    except ValueError:
+        return True
+
+
+def _place(url: str) -> tuple[str, int] | None:
+    """Return a URL's host and port, None where it has none.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    parts = urlsplit(url)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    return (parts.hostname, port) if parts.hostname and port else None
 
 
 def _api_key_of(request: Request) -> tuple[str, str] | None:
