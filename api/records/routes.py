@@ -15,6 +15,7 @@ from api.records.openapi import create_operation, get_operation, list_operation,
 
 Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
 Producer = Annotated[Caller, Depends(require(Role.ADMIN, Role.PRODUCER))]
+"""Who may create, whatever the record is."""
 
 router = APIRouter(tags=["records"])
 
@@ -54,7 +55,7 @@ def _add_reads(records: Records) -> None:
 
 
 def _add_definition_writes(kind: str) -> None:
-    async def create(request: Request, caller: Admin) -> Response:
+    async def create(request: Request, caller: Producer) -> Response:
         return await definitions.create(request, caller, kind)
 
     async def change(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
@@ -67,7 +68,7 @@ def _add_definition_writes(kind: str) -> None:
 
 
 def _add_member_writes() -> None:
-    async def create(request: Request, caller: Admin) -> Response:
+    async def create(request: Request, caller: Producer) -> Response:
         return await members.create(request, caller)
 
     async def change(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002

@@ -57,12 +57,24 @@ async def test_a_role_has_its_rights_and_a_403_comes_before_any_404(lonely: Serv
     async with await lonely.client(Role.PRODUCER) as producer:
         for path in (*reads, "/definitions/challenge", "/definitions/nonsense", "/"):
             assert (await producer.get(path)).status_code == 403, path
-        assert (await producer.post("/schema/member/record", json={})).status_code == 403
-        assert (await producer.post(LOGS, json={})).status_code == 400
+        for slug in ("challenge_log", "challenge", "milestone", "member"):
+            answer = await producer.post(f"/schema/{slug}/record", json={})
+            assert answer.status_code == 400, slug
+            one = f"/schema/{slug}/record/{uuid.uuid4()}"
+            assert (await producer.get(one)).status_code == 403
+            if slug != "challenge_log":
+                assert (await producer.patch(one, json={})).status_code == 403
+                assert (await producer.delete(one)).status_code == 403
+        reward_log = f"/schema/reward_log/record/{uuid.uuid4()}"
+        assert (await producer.patch(reward_log, json={})).status_code == 403
+        challenge = {"name": "Spend", "completionTargetValue": 500}
+        made = await producer.post("/schema/challenge/record", json=challenge)
+        assert made.status_code == 201
     async with await lonely.client(Role.ANALYST) as analyst:
         for path in reads:
             assert (await analyst.get(path)).status_code == 403, path
         assert (await analyst.post(LOGS, json={})).status_code == 403
+        assert (await analyst.post("/schema/member/record", json={})).status_code == 403
         assert (await analyst.get("/definitions/challenge")).status_code == 200
         assert (await analyst.get("/")).status_code == 200
         assert (await analyst.put("/definitions/challenge/x", json={})).status_code == 403
@@ -85,10 +97,18 @@ async def test_a_revoked_key_stops_within_seconds(lonely: Served) -> None:
 async def test_another_site_cannot_write_with_a_remembered_login(lonely: Served) -> None:
     key = await lonely.key()
     async with lonely.guest() as guest:
-        headers = {"sec-fetch-site": "cross-site"}
         auth = (key.key_id, key.secret)
-        answer = await guest.post(LOGS, json={}, headers=headers, auth=auth)
-        assert answer.status_code == 403
+        for headers, status in (
+            ({"sec-fetch-site": "cross-site"}, 403),
+            ({"origin": "http://evil.example.org"}, 403),
+            ({"origin": "null"}, 403),
+            ({"origin": lonely.url}, 400),
+            ({"origin": lonely.settings.public_url, "host": "elsewhere"}, 400),
+        ):
+            answer = await guest.post(LOGS, json={}, headers=headers, auth=auth)
+            assert answer.status_code == status, headers
+        answer = await guest.get(LOGS, headers={"origin": "http://evil.example.org"}, auth=auth)
+        assert answer.status_code == 200
 
 
 def test_keys_are_made_on_an_empty_database(fresh_settings: FreshSettings, tmp_path: Path) -> None:
