@@ -3,20 +3,20 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
 from processor import metrics
 from processor.domain.effects import Effects
-from processor.domain.fold import Place, fold_chunk
+from processor.domain.fold import Part, Place, fold_chunk
 from processor.gathering import Chunk
 from processor.shell import Shell
 from processor.transactions import Fenced
 
 logger = logging.getLogger(__name__)
 
-FENCED_SECONDS = 60
-"""How long a fenced partition may wait for the rebalance that took it away."""
+FENCED_SECONDS = 16
+"""How long a fenced partition may wait for the rebalance that took it away: twice a session."""
 
 
 class ChunkAgent:
@@ -54,14 +54,16 @@ class ChunkAgent:
             metrics.DEFINITIONS_REFUSED.set(shell.definitions.refused)
         store = shell.store[chunk.partition]
         place = Place(chunk.partition, shell.settings.partitions, shell.reply_partitions)
-        started = time.perf_counter()
-        effects = fold_chunk(place, chunk.parts, shell.definitions.definitions, store.load)
-        folded = time.perf_counter()
-        if effects.writes:
-            offsets = {part.topic: part.records[-1].offset + 1 for part in chunk.parts}
-            end = await shell.producers[chunk.partition].write(effects, offsets)
-            store.apply(effects.writes, end)
-        _count(chunk, effects, folded - started, time.perf_counter() - folded)
+        parts = chunk.parts
+        while parts:
+            started = time.perf_counter()
+            effects = fold_chunk(place, parts, shell.definitions.definitions, store.load)
+            folded = time.perf_counter()
+            if effects.writes:
+                end = await shell.producers[chunk.partition].write(effects)
+                store.apply(effects.writes, end)
+            _count(effects, folded - started, time.perf_counter() - folded)
+            parts = [] if effects.complete else [_rest(part, effects.offsets) for part in parts]
 
     async def _give_up(self, chunk: Chunk, fenced: Fenced) -> None:
         """Drop a partition that has another owner, and expect the rebalance that says so."""
@@ -76,10 +78,16 @@ class ChunkAgent:
         if self._app.consumer_generation_id == generation:
             self._shell.fail(
                 RuntimeError(
-                    "fenced, and no rebalance came: another worker runs with the same "
-                    "application id outside of the group"
+                    "fenced, and no rebalance came: a transaction took longer than its time limit, "
+                    "or another worker runs with the same application id outside of the group"
                 )
             )
+
+
+def _rest(part: Part, folded: Mapping[str, int]) -> Part:
+    """Return what is left of a part after ``folded`` of its topic."""
+    after = folded.get(part.topic, 0)
+    return Part(part.topic, [record for record in part.records if record.offset >= after])
 
 
 async def _events(stream: Any) -> AsyncIterable[Any]:
@@ -87,8 +95,8 @@ async def _events(stream: Any) -> AsyncIterable[Any]:
         yield event
 
 
-def _count(chunk: Chunk, effects: Effects, fold_seconds: float, commit_seconds: float) -> None:
-    metrics.CHUNK_RECORDS.observe(chunk.size)
+def _count(effects: Effects, fold_seconds: float, commit_seconds: float) -> None:
+    metrics.CHUNK_RECORDS.observe(effects.counts["folded"])
     metrics.FOLD_SECONDS.observe(fold_seconds)
     metrics.COMMIT_SECONDS.observe(commit_seconds)
     for name, number in effects.counts.items():

@@ -13,6 +13,9 @@ from processor.state_table import add_state_table
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS
 
+MAX_CHUNK = 8_000
+"""Records a fetch hands out at most, and so the largest chunk: larger ones are no faster."""
+
 SESSION_SECONDS = 8
 """A worker that is frozen or cut off loses its partitions after this."""
 
@@ -32,7 +35,7 @@ def build_app(shell: Shell, instance: str) -> App:
         shell,
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
         broker_credentials=_credentials(settings),
-        datadir=str(settings.data_dir / "faust"),
+        datadir=str(shell.store.directory.parent / "faust"),
         store="memory://",
         TableManager=FencedTableManager,
         web_enabled=False,
@@ -48,6 +51,7 @@ def build_app(shell: Shell, instance: str) -> App:
         broker_request_timeout=40,
         broker_max_poll_interval=600,
         broker_commit_interval=1,
+        broker_max_poll_records=MAX_CHUNK,
         stream_buffer_maxsize=4096,
         stream_recovery_delay=0,
         stream_wait_empty=True,

@@ -147,14 +147,19 @@ class ChunkConsumer(driver.Consumer):
         gathering = self._gathering
         asked = gathering.commands_to_ask(fetched)
         definitions = self.shell.definitions_partition
+        self._tell_lag(fetched)
         if not fetched and not gathering.holding:
             return []
-        self._tell_lag(fetched)
         ends = await self.shell.ends.of([*asked, definitions])
         positions = await self._thread.positions(asked | gathering.holding)
+        if self._moved(generation):
+            return []
         return list(gathering.add(fetched, ends, positions, ends[definitions], generation))
 
     def _tell_lag(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
+        """Say how far behind each partition is; nothing fetched means: none is."""
+        if not fetched:
+            metrics.LAG.clear()
         for tp, records in fetched.items():
             behind = (self.highwater(tp) or 0) - records[-1].offset - 1
             metrics.LAG.labels(tp.topic, tp.partition).set(max(behind, 0))

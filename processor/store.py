@@ -110,7 +110,7 @@ class StateStore:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._cache = Cache(BLOCK_CACHE_BYTES)
         self._open: dict[int, PartitionStore] = {}
 
@@ -122,7 +122,7 @@ class StateStore:
         """
         store = self._open.get(partition)
         if store is None:
-            path = self._directory / f"partition-{partition}"
+            path = self.directory / f"partition-{partition}"
             try:
                 store = PartitionStore(path, self._options())
             except Exception as error:  # rocksdict raises plain Exception
@@ -132,10 +132,6 @@ class StateStore:
 
     def __getitem__(self, partition: int) -> PartitionStore:
         return self._open[partition]
-
-    def get(self, partition: int) -> PartitionStore | None:
-        """Return a partition's store where it is open."""
-        return self._open.get(partition)
 
     def items(self) -> Iterable[tuple[int, PartitionStore]]:
         """Iterate over the open stores by partition."""

@@ -72,8 +72,8 @@ class PartitionProducer:
         """Stop, and give up what is not committed."""
         await self._producer.stop()
 
-    async def write(self, effects: Effects, offsets: Mapping[str, int]) -> int:
-        """Write a chunk's effects and its input offsets (topic → next) in one transaction.
+    async def write(self, effects: Effects) -> int:
+        """Write a chunk's effects and its input offsets in one transaction.
 
         Returns the changelog offset after its last record. Every delivery is awaited before the
         commit: aiokafka would commit a transaction of which a batch failed.
@@ -96,7 +96,7 @@ class PartitionProducer:
             for (name, partition), answers in _by_place(effects).items():
                 tasks.append(self._send_all(name, partition, answers))
             tasks.append(self._producer.send_offsets_to_transaction(
-                {TopicPartition(topic(t), self.partition): o for t, o in offsets.items()},
+                {TopicPartition(topic(t), self.partition): o for t, o in effects.offsets.items()},
                 self._group,
             ))  # fmt: skip
             ends = await asyncio.gather(*tasks)

@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -15,11 +14,13 @@ import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client import start_http_server
 
+from processor import lenient_records
 from processor.app import App, build_app
 from processor.definitions import DefinitionsReader
 from processor.offsets import EndOffsets
 from processor.shell import Shell
-from processor.store import StateStore
+from processor.slot import Slot, take_slot
+from processor.store import StateStore, StoreError
 from processor.transactions import Producers
 from schemas.settings import Settings
 from schemas.topics import REPLIES
@@ -42,6 +43,7 @@ def main(settings: Settings) -> None:
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
     _tune_gc()
+    lenient_records.install()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_run(settings))
 
@@ -75,9 +77,13 @@ async def _run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        shell = await _shell(settings, stack)
-        app = build_app(shell, instance_of(settings))
+        try:
+            slot = take_slot(settings)
+        except StoreError as error:
+            logger.critical("%s", error)
+            _end(1)
+        shell = await _shell(settings, slot, stack)
+        app = build_app(shell, slot.instance)
         app.finalize()
         _end(await _serve(app, shell, stopping))
 
@@ -110,13 +116,13 @@ async def _serve(app: App, shell: Shell, stopping: asyncio.Event) -> int:
     return 0
 
 
-async def _shell(settings: Settings, stack: contextlib.AsyncExitStack) -> Shell:
+async def _shell(settings: Settings, slot: Slot, stack: contextlib.AsyncExitStack) -> Shell:
     cluster_id, reply_partitions = await _ask_broker(settings)
     definitions = await stack.enter_async_context(DefinitionsReader(settings))
     ends = await stack.enter_async_context(EndOffsets(settings))
     return Shell(
         settings=settings,
-        store=StateStore(settings.data_dir / "state" / settings.topic(settings.application_id)),
+        store=StateStore(slot.directory),
         producers=Producers(settings),
         ends=ends,
         definitions=definitions,
@@ -137,14 +143,3 @@ async def _ask_broker(settings: Settings) -> tuple[str, Mapping[str, int]]:
         await admin.close()
     partitions = {t["topic"]: len(t["partitions"]) for t in topics if not t["error_code"]}
     return str(cluster["cluster_id"]), partitions
-
-
-def instance_of(settings: Settings) -> str:
-    """Return the worker's static membership: given, or made of the machine and the data dir.
-
-    The same worker started again is the same member, and has its partitions back at once.
-    """
-    if settings.worker_instance is not None:
-        return settings.worker_instance
-    path = str(settings.data_dir.resolve()).replace("/", "_")
-    return f"{socket.gethostname()}{path}"[-200:]

@@ -120,7 +120,10 @@ def base64_text(value: bytes | None) -> str | None:
 
 def headers_json(headers: Iterable[tuple[str, bytes | None]]) -> list[Header]:
     """Return headers as a dead letter carries them."""
-    return [Header(name, base64_text(value)) for name, value in headers]
+    return [
+        Header(name.encode("utf-8", "backslashreplace").decode(), base64_text(value))
+        for name, value in headers
+    ]
 
 
 def attempts_of(headers: Iterable[tuple[str, bytes | None]]) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
-from zoneinfo import ZoneInfo
 
 import msgspec
 from pydantic import (
@@ -24,7 +23,7 @@ from pydantic.alias_generators import to_camel
 
 from schemas import ids
 from schemas.amounts import amount_decimal, nanos_of
-from schemas.instants import InstantError, parse_instant
+from schemas.instants import InstantError, is_zone, parse_instant
 
 CONDITION_DEPTH = 16
 
@@ -58,10 +57,8 @@ def _instant(value: object) -> datetime:
 
 
 def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError("must be a time zone of the IANA database") from error
+    if not is_zone(value):
+        raise ValueError("must be a time zone of the IANA database")
     return value
 
 
@@ -78,6 +75,20 @@ def _clean(value: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise ValueError("must not contain a lone surrogate") from error
+    return value
+
+
+def _clean_throughout(value: Any) -> Any:
+    """Refuse unclean text anywhere in a JSON value."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            _clean(item)
+        elif isinstance(item, dict):
+            pending.extend((*item.keys(), *item.values()))
+        elif isinstance(item, list):
+            pending.extend(item)
     return value
 
 
@@ -156,11 +167,17 @@ class Milestone(Definition):
     status: Status = "live"
     points: Points | None = None
 
-    @model_validator(mode="after")
-    def _links_to_a_challenge_by_uuid(self) -> Self:
-        if self.linked_schema_slug == "challenge" and not ids.is_uuid(self.linked_schema_record_id):
-            raise ValueError("linkedSchemaRecordId: must be a challenge's id, a lower-case UUID")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _links_to_a_challenge_by_uuid(cls, fields: Any) -> Any:
+        given = fields if isinstance(fields, dict) else {}
+        linked = given.get("linkedSchemaRecordId")
+        slug = given.get("linkedSchemaSlug", "challenge")
+        if slug != "challenge" or not isinstance(linked, str):
+            return fields
+        if not ids.is_uuid(linked.lower()):
+            raise ValueError("linkedSchemaRecordId: must be a challenge's id, a UUID")
+        return {**given, "linkedSchemaRecordId": linked.lower()}
 
 
 class Condition(BaseModel):
@@ -186,7 +203,7 @@ class Condition(BaseModel):
         ]
         | None
     ) = None
-    value: Any = None
+    value: Annotated[Any, AfterValidator(_clean_throughout)] = None
 
     @model_validator(mode="after")
     def _is_a_group_or_a_comparison(self) -> Self:

@@ -1,7 +1,8 @@
 """Points in time: RFC 3339 with an offset in, UTC with a ``Z`` out."""
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 
 import msgspec
 
@@ -57,3 +58,17 @@ def from_millis(millis: int) -> datetime:
 def format_instant(moment: datetime) -> str:
     """Return RFC 3339 in UTC; a fraction only where there is one."""
     return utc(moment).isoformat().replace("+00:00", "Z")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether the IANA database has a zone of this name.
+
+    The list is that of the ``tzdata`` package: a machine may have names of its own (``localtime``),
+    under which two machines would fold differently.
+    """
+    return name in _zones()

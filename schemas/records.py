@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from schemas import ids
 from schemas.amounts import AmountError, parse_amount
+from schemas.instants import is_zone
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Name = Annotated[str, Meta(max_length=256)]
@@ -179,17 +179,14 @@ def check_project(project: str) -> str:
     return project
 
 
-@lru_cache(maxsize=4096)
 def check_timezone(name: str) -> str:
     """Return ``name`` where the IANA database has such a zone.
 
     Raises:
         RecordError: it has not.
     """
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise RecordError("timezone", "must be a time zone of the IANA database") from error
+    if not is_zone(name):
+        raise RecordError("timezone", "must be a time zone of the IANA database")
     return name
 
 

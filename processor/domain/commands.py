@@ -97,7 +97,7 @@ class Commands:
             self._announce.member(item.member_id, after, sequence)
 
     def _update_reward(self, item: Read, command: UpdateRewardLog, sequence: int) -> Answer:
-        self._existing(item)
+        self._known(item)
         reward_id = command.reward_log_id.lower()
         before = self._entries.reward(reward_id) if is_uuid(reward_id) else None
         if before is None or before.member_id != item.member_id:
@@ -114,9 +114,16 @@ class Commands:
             self._announce.updated(item.project, record, version, sequence)
         return lambda: _shown(200, record)
 
-    def _existing(self, item: Read) -> Member:
+    def _known(self, item: Read) -> Member:
+        """Return a member of this project, deleted or not: what it was given stays."""
         member = self._entries.member(item.member_id)
-        if member is None or member.project != item.project or member.status == member_of.DELETED:
+        if member is None or member.project != item.project:
+            raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "userId")
+        return member
+
+    def _existing(self, item: Read) -> Member:
+        member = self._known(item)
+        if member.status == member_of.DELETED:
             raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "userId")
         return member
 

@@ -48,6 +48,12 @@ class Effects:
     answers: list[Answer] = field(default_factory=list)
     writes: dict[bytes, bytes] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    offsets: dict[str, int] = field(default_factory=dict)
+    """By input topic, the offset up to which (exclusive) it was folded."""
+    complete: bool = True
+    """False where the chunk led to more than fits: fold the rest of it next."""
+    size: int = 0
+    """Bytes of the outputs."""
 
     def put(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Add one output."""
@@ -55,3 +61,4 @@ class Effects:
         if outputs is None:
             outputs = self.outputs[topic] = []
         outputs.append(Output(key, value))
+        self.size += len(value)

@@ -6,6 +6,7 @@ of its member's records the chunk holds.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import msgspec
@@ -88,6 +89,10 @@ class Place(NamedTuple):
     reply_partitions: Mapping[str, int]
 
 
+MAX_OUTPUT_BYTES = 32 * 1024 * 1024
+"""A transaction must be written within its time limit; a challenge's record may be large, and each
+of its logs carries it."""
+
 _STATUS = {Reason.TOO_LARGE: 413, Reason.MISPLACED: 400}
 _POSITION = msgspec.json.Decoder(Position)
 
@@ -123,27 +128,39 @@ class _ChunkFold:
 
     def run(self, parts: Sequence[Part]) -> None:
         first = self._position.sequence
-        ranges: list[Range] = []
-        queue: list[_Item] = []
+        queue: list[tuple[str, int, _Item]] = []
         for part in parts:
             fresh = self._fresh(part)
-            if fresh:
-                ranges.append(Range(part.topic, fresh[0].offset, fresh[-1].offset))
-                self._position.offsets[part.topic] = fresh[-1].offset + 1
-                queue.extend(self._read_all(part.topic, fresh))
+            offsets = (record.offset for record in fresh)
+            queue.extend(zip(repeat(part.topic), offsets, self._read_all(part.topic, fresh)))
         if not queue:
             return
-        self._entries.prefetch(self._keys(queue))
-        for item in queue:
+        self._entries.prefetch(self._keys(item for _, _, item in queue))
+        ranges: list[Range] = []
+        for topic, offset, item in queue:
+            if self.effects.size > MAX_OUTPUT_BYTES:
+                self.effects.complete = False
+                break
             self._take(item)
             self._position.sequence += 1
+            if ranges and ranges[-1].topic == topic:
+                ranges[-1].last = offset
+            else:
+                ranges.append(Range(topic, offset, offset))
+        self._close(first, ranges)
+
+    def _close(self, first: int, ranges: list[Range]) -> None:
+        """Write down what was folded: the new entries, the position, the chunk's record."""
+        folded = self._position.sequence - first
+        self.effects.offsets = {span.topic: span.last + 1 for span in ranges}
+        self._position.offsets |= self.effects.offsets
         self.effects.writes = self._entries.changes()
         self.effects.writes[POSITION] = msgspec.json.encode(self._position)
-        self.effects.counts["folded"] += len(queue)
+        self.effects.counts["folded"] += folded
         logged = ChunkLogged(
             partition=self._place.partition,
             sequence=first,
-            count=len(queue),
+            count=folded,
             inputs=ranges,
             definitions=self._definitions.next_offset,
         )

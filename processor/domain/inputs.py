@@ -171,7 +171,10 @@ def _size(source: Input) -> int:
     """Return the bytes of key, value and headers."""
     size = len(source.value or b"") + len(source.key or b"")
     for name, value in source.headers:
-        size += len(name.encode()) + len(value or b"")
+        try:
+            size += len(name.encode()) + len(value or b"")
+        except UnicodeEncodeError as error:
+            raise Refused(Reason.MALFORMED, "a header's name is not UTF-8") from error
     return size
 
 

@@ -214,3 +214,24 @@ def test_the_same_inputs_give_the_same_outputs_again(settings: Settings) -> None
     events = values(settings, "progress-events", "reward-events", "milestone-events")
     assert ids_of(events) == once
     assert len(events) == 2 * len(once)
+
+
+def test_a_header_name_that_is_not_text_is_refused_and_the_flow_goes_on(settings: Settings) -> None:
+    """librdkafka takes header names as bytes; aiokafka alone would stop at one for ever."""
+    from confluent_kafka import Producer
+
+    history = History(members=5, seed=12)
+    produce(settings, definitions())
+    client = Producer({"bootstrap.servers": settings.kafka, "compression.type": "lz4"})
+    topic = settings.topic("challenge-logs")
+    for _, partition, key, value, _ in history.records(50, settings):
+        assert partition is not None
+        client.produce(topic, value, key, partition)
+    client.produce(topic, b"{}", b"k", 1, headers=[("\udcff" + "bcd", b"v")])
+    client.flush(10)
+    produce(settings, history.records(50, settings))
+    with Worker(settings, "w") as worker:
+        wait_folded(settings, history.sent + 1, 60, worker)
+    history.check(settings)
+    (letter,) = values(settings, "dead-letters")
+    assert letter["reason"] == "malformed"

@@ -38,7 +38,7 @@ def test_a_worker_refuses_a_store_of_another_application(settings: Settings) -> 
         wait_folded(settings, history.sent, 60, worker)
     other = settings.model_copy(update={"application_id": "other"})
     create_topics(other)
-    state = worker.settings.data_dir / "state"
+    state = worker.settings.data_dir / "worker-w"
     mine = settings.topic(settings.application_id)
     Path(state / mine).rename(state / settings.topic("other"))
     assert "delete it" in refuses(Worker(other, "w"))

@@ -30,13 +30,13 @@ def test_all_topics_but_definitions_have_a_partition_for_each_of_the_members() -
 
 
 def test_inputs_outputs_and_definitions_are_kept_for_ever_and_not_compacted() -> None:
-    for name in set(TOPICS) - {"ticks", "replies"}:
+    for name in TOPICS:
         assert TOPICS[name].config["retention.ms"] == "-1"
         assert TOPICS[name].config["cleanup.policy"] == "delete"
 
 
 def test_dead_letters_take_four_mebibytes() -> None:
-    assert TOPICS["dead-letters"].config["max.message.bytes"] == str(4 * 1024 * 1024)
+    assert int(TOPICS["dead-letters"].config["max.message.bytes"]) > 4 * 1024 * 1024
 
 
 def test_what_makes_members_known_is_folded_first() -> None:

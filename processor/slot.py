@@ -1,0 +1,63 @@
+"""A worker's place in its data dir: one process at a time, with its own state and membership.
+
+The same worker started again takes the same place, and with it the same static group membership:
+it has its partitions back at once. A second worker on the same data dir takes the next place.
+"""
+
+import fcntl
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from processor.store import StoreError
+from schemas.settings import Settings
+
+MAX_WORKERS = 256
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place that this process holds for as long as ``lock`` is open."""
+
+    instance: str
+    directory: Path
+    lock: IO[bytes]
+
+
+def take_slot(settings: Settings) -> Slot:
+    """Take the place of ``MILESTREAM_WORKER_INSTANCE``, or the first that is free.
+
+    Raises:
+        StoreError: another process holds it, or all are taken.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    for name, instance in _candidates(settings):
+        lock = _lock(settings.data_dir / f"worker-{name}.lock")
+        if lock is not None:
+            group = settings.topic(settings.application_id)
+            return Slot(instance, settings.data_dir / f"worker-{name}" / group, lock)
+    raise StoreError(
+        f"another worker already runs with this instance in {settings.data_dir}; give this one "
+        "another MILESTREAM_WORKER_INSTANCE or MILESTREAM_DATA_DIR"
+    )
+
+
+def _candidates(settings: Settings) -> Iterable[tuple[str, str]]:
+    if settings.worker_instance is not None:
+        yield settings.worker_instance, settings.worker_instance
+        return
+    home = str(settings.data_dir.resolve()).replace("/", "_")
+    for number in range(1, MAX_WORKERS + 1):
+        yield str(number), f"{socket.gethostname()}{home}-{number}"[-200:]
+
+
+def _lock(path: Path) -> IO[bytes] | None:
+    file = path.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
