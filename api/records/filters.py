@@ -1,10 +1,12 @@
 """Filters of a list: a tree of conditions in, a piece of SQL and its parameters out.
 
 Every value is a bound parameter, checked against its field's kind first; names of columns come from
-`records.fields` alone.
+`records.fields` alone. A value of another type than the field's makes its condition false, as in
+the conditions of events.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -12,13 +14,13 @@ from psycopg import sql
 
 from api.problems import Problem, clipped, invalid
 from api.records.fields import Field, Kind, Records
-from schemas.amounts import AmountError, amount_decimal, nanos_of
 from schemas.ids import is_uuid
 from schemas.instants import InstantError, parse_instant
 
 MAX_DEPTH = 5
 MAX_CONDITIONS = 50
 MAX_LIST = 1000
+MAX_DIGITS = 100
 
 _COMPARISONS = {
     "equals": sql.SQL("{} = {}"),
@@ -29,7 +31,11 @@ _COMPARISONS = {
     "less_than_or_equals": sql.SQL("{} <= {}"),
 }
 _ORDERING = frozenset(_COMPARISONS) - {"equals", "not_equals"}
-_MEMBERSHIPS = {"in": sql.SQL("{} = ANY({})"), "not_in": sql.SQL("{} <> ALL({})")}
+_MEMBERSHIPS = {
+    "in": sql.SQL("{0} = ANY({1})"),
+    # Of an empty list ALL is true for a null too.
+    "not_in": sql.SQL("({0} <> ALL({1}) AND {0} IS NOT NULL)"),
+}
 _PRESENCES = {"exists": sql.SQL("{} IS NOT NULL"), "not_exists": sql.SQL("{} IS NULL")}
 OPERATORS = (*_COMPARISONS, *_MEMBERSHIPS, "contains", *_PRESENCES)
 
@@ -55,13 +61,18 @@ class Where(NamedTuple):
 
 
 EVERYTHING = Where(sql.SQL("TRUE"), ())
+NOTHING = Where(sql.SQL("FALSE"), ())
+
+
+class _OtherType(Exception):
+    """A value is not of its field's type."""
 
 
 def compile_filters(tree: object, records: Records) -> Where:
     """Return the SQL of a tree of conditions.
 
     A field without a value makes every operator false but `not_exists`: SQL's null does just that,
-    as nothing here negates a condition.
+    as nothing here negates a condition. A value of another type than the field's does so too.
 
     Raises:
         Problem: 400 that names `filters` and the place in it.
@@ -102,7 +113,7 @@ class _Compiler:
             self.node(child, f"{at}.conditions[{i}]", depth + 1) for i, child in enumerate(children)
         ]
         if not parts:
-            return Where(sql.SQL("TRUE" if joiner == "AND" else "FALSE"), ())
+            return EVERYTHING if joiner == "AND" else NOTHING
         between = sql.SQL(" AND ") if joiner == "AND" else sql.SQL(" OR ")
         text = sql.SQL("({})").format(between.join([part.text for part in parts]))
         return Where(text, tuple(value for part in parts for value in part.values))
@@ -120,7 +131,14 @@ class _Compiler:
         operator = node.get("operator")
         if operator not in OPERATORS:
             raise bad(f"{at}.operator", f"must be one of {', '.join(OPERATORS)}")
-        return _compare(field, operator, node.get("value"), f"{at}.value")
+        if operator in _PRESENCES:
+            return Where(_PRESENCES[operator].format(sql.Identifier(field.column)), ())
+        if "value" not in node:
+            raise bad(f"{at}.value", f"must be given for {operator}")
+        try:
+            return _compare(field, operator, node["value"], f"{at}.value")
+        except _OtherType:
+            return NOTHING
 
 
 def _only(node: Mapping[str, Any], known: Sequence[str], at: str) -> None:
@@ -130,17 +148,19 @@ def _only(node: Mapping[str, Any], known: Sequence[str], at: str) -> None:
 
 
 def _compare(field: Field, operator: str, value: object, at: str) -> Where:
+    """Return the SQL of one comparison.
+
+    Raises:
+        Problem: 400, no value that can be asked for at all.
+        _OtherType: the value is of another type than the field, or the operator is for others.
+    """
     column = sql.Identifier(field.column)
-    if operator in _PRESENCES:
-        return Where(_PRESENCES[operator].format(column), ())
-    if operator == "contains":
-        return _contains(field, column, value, at)
-    if field.kind is Kind.TEXTS:
-        raise bad(at, f"{operator} is not for lists: use contains, exists or not_exists")
     if operator in _MEMBERSHIPS:
         return _one_of(field, column, operator, value, at)
-    if operator in _ORDERING and field.kind is Kind.UUID:
-        raise bad(at, f"{operator} is not for ids")
+    if operator == "contains":
+        return _contains(field, column, value, at)
+    if field.kind is Kind.TEXTS or (operator in _ORDERING and field.kind is Kind.UUID):
+        raise _OtherType
     left = _comparable(field, column, operator)
     text = _COMPARISONS[operator].format(left, _ONE[field.kind])
     return Where(text, (parameter(field.kind, value, at),))
@@ -154,11 +174,16 @@ def _comparable(field: Field, column: sql.Composable, operator: str) -> sql.Comp
 
 
 def _one_of(field: Field, column: sql.Composable, operator: str, value: object, at: str) -> Where:
+    """Values of another type are equal to no field's, so a list is as if they were not in it."""
     if not isinstance(value, list) or len(value) > MAX_LIST:
         raise bad(at, f"must be a list of at most {MAX_LIST} values for {operator}")
-    text = _MEMBERSHIPS[operator].format(column, _MANY[field.kind])
-    values = [parameter(field.kind, item, f"{at}[{i}]") for i, item in enumerate(value)]
-    return Where(text, (values,))
+    if field.kind is Kind.TEXTS:
+        raise _OtherType
+    values = []
+    for number, item in enumerate(value):
+        with suppress(_OtherType):
+            values.append(parameter(field.kind, item, f"{at}[{number}]"))
+    return Where(_MEMBERSHIPS[operator].format(column, _MANY[field.kind]), (values,))
 
 
 def _contains(field: Field, column: sql.Composable, value: object, at: str) -> Where:
@@ -166,7 +191,7 @@ def _contains(field: Field, column: sql.Composable, value: object, at: str) -> W
         text = sql.SQL("%s::text = ANY({})").format(column)
         return Where(text, (parameter(Kind.TEXT, value, at),))
     if field.kind is not Kind.TEXT:
-        raise bad(at, "contains is for texts and lists only")
+        raise _OtherType
     text = sql.SQL("strpos({}, %s::text) > 0").format(column)
     return Where(text, (parameter(Kind.TEXT, value, at),))
 
@@ -175,30 +200,32 @@ def parameter(kind: Kind, value: object, at: str) -> object:
     """Return a filter's value as the database takes it.
 
     Raises:
-        Problem: 400, it is not of the field's kind.
+        Problem: 400, no field of the kind can have it.
+        _OtherType: it is not of the field's kind.
     """
     if kind is Kind.NUMBER:
         return _number(value, at)
     if not isinstance(value, str):
-        raise bad(at, "must be a string")
+        raise _OtherType
     if "\x00" in value:
         raise bad(at, "must not contain U+0000")
     if kind is Kind.UUID:
         if not is_uuid(value.lower()):
-            raise bad(at, "must be a UUID")
+            raise _OtherType
         return value.lower()
     if kind is Kind.TIME:
         try:
             return parse_instant(value)
-        except InstantError as error:
-            raise bad(at, str(error)) from None
+        except InstantError:
+            raise _OtherType from None
     return value
 
 
 def _number(value: object, at: str) -> Decimal:
+    """Sums of amounts have more digits than amounts, so more are taken than an amount has."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise bad(at, "must be a number")
-    try:
-        return amount_decimal(nanos_of(Decimal(value)))
-    except AmountError as error:
-        raise bad(at, str(error)) from None
+        raise _OtherType
+    number = Decimal(value)
+    if len(number.as_tuple().digits) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
+        raise bad(at, f"must have at most {MAX_DIGITS} digits")
+    return number
