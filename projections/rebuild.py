@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg.errors import LockNotAvailable
@@ -69,6 +69,7 @@ async def rebuild(settings: Settings, table: str, report: Report) -> int:
 async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:
     """Complete the twin and put it in place; False, and nothing has changed, if readers are in
     the way: to wait for them would keep projectors and new readers waiting too."""
+    before = twin.offsets()
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '2s'")
@@ -77,6 +78,7 @@ async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:
             await twin.fill_to(live)
             await twins.swap(connection, table)
     except LockNotAvailable:
+        twin.go_back(before)  # the rows that led here were rolled back
         return False
     return True
 
@@ -126,6 +128,16 @@ class _Twin:
         }
         self._first = sum(self._next.values())
         for tp, offset in self._next.items():
+            self._reader.seek(tp, offset)
+
+    def offsets(self) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition: all before it is in the twin."""
+        return dict(self._next)
+
+    def go_back(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read on from earlier offsets, for what was written since was rolled back."""
+        for tp, offset in offsets.items():
+            self._next[tp] = offset
             self._reader.seek(tp, offset)
 
     async def distance(self) -> int:

@@ -164,6 +164,31 @@ async def test_what_was_corrupted_is_right_again_and_leftovers_are_gone(
     ]
 
 
+async def test_a_swap_that_fails_half_way_loses_nothing_when_it_is_tried_again(
+    settings: Settings,
+) -> None:
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("CREATE VIEW milestream.ids AS SELECT member_id FROM milestream.members")
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(*(member_upserted(n, n) for n in range(50)))
+        await caught_up(settings)
+    live = table(settings, "members")
+    statement = "SELECT count(*) FROM pg_locks WHERE relation = 'milestream.ids'::regclass"
+    async with await psycopg.AsyncConnection.connect(settings.database_url) as operator:
+        # Holds the view and not the table: in the way only after the twin was completed.
+        await operator.execute("COMMENT ON VIEW milestream.ids IS 'in the way'")
+        rebuilding = asyncio.create_task(rebuild(settings, "members", _quiet))
+        for _ in range(400):
+            if query(settings, statement)[0][0] > 1:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(2.5)  # longer than the swap waits for a lock
+        assert not rebuilding.done()
+        await operator.rollback()
+    assert await asyncio.wait_for(rebuilding, 30) == 50
+    assert table(settings, "members") == live
+
+
 async def test_a_rebuild_waits_for_a_reader_without_stopping_the_flow(settings: Settings) -> None:
     async with writing(settings) as writer, projecting(Runner(settings)):
         await writer.commit(member_upserted(1, 1))
