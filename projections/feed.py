@@ -108,7 +108,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         self._partitions = partitions and [
             TopicPartition(settings.topic(topic), number) for topic, number in partitions
         ]
-        group = None if partitions else f"{settings.application_id}-projector"
+        # With the prefix: members that want other topics would stall the group of these.
+        group = None if partitions else settings.topic(f"{settings.application_id}-projector")
         self._consumer = consumer(
             settings,
             group_id=group,
