@@ -5,6 +5,7 @@ The right is checked before anything is looked up, so that a 403 never tells wha
 
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -12,9 +13,11 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from api import tokens
-from api.credentials import Keyring, Role, VerifiedKey
+from api.credentials import CredentialsError, Keyring, Role, VerifiedKey
 from api.problems import Problem
 from api.tokens import EndUser, TokenError
+
+logger = logging.getLogger(__name__)
 
 _READING = ("GET", "HEAD", "OPTIONS")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -40,7 +43,8 @@ async def identify(request: Request) -> Caller:
     An API key goes before a token, for a backend may pass its user's token along.
 
     Raises:
-        Problem: 401 for a guest, and for credentials that are not good.
+        Problem: 401 for a guest, and for credentials that are not good; 503 where the secret that
+            the project's tokens are checked with cannot be decrypted.
     """
     keyring: Keyring = request.app.state.resources.keyring
     given = _api_key_of(request)
@@ -56,6 +60,10 @@ async def identify(request: Request) -> Caller:
         user = await tokens.verify(token, keyring)
     except TokenError as error:
         raise Problem(401, f"The token is refused: {error}.") from error
+    except CredentialsError as error:
+        logger.warning("tokens cannot be checked: %s", error)
+        detail = "Tokens of this project cannot be checked here: its secret cannot be decrypted."
+        raise Problem(503, detail) from error
     return Caller(user.project, user=user)
 
 
