@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from api import credentials
 from api.credentials import CredentialsError, Role
 from deploy.errors import CommandError
-from projections.migrate import migrate
+from projections.migrate import MigrationError, migrate
 from schemas.ids import is_project
 from schemas.settings import Settings, variable
 
@@ -91,9 +91,10 @@ def _with_database(settings: Settings, ask: Callable[[AsyncConnection], Awaitabl
     try:
         migrate(settings.database_url)
         return asyncio.run(run())
-    except CredentialsError as error:
+    except (CredentialsError, MigrationError) as error:
         raise CommandError(str(error)) from error
-    except psycopg.OperationalError as error:
-        raise CommandError(
-            f"the database does not answer ({variable('database_url')}): {error}"
-        ) from error
+    except psycopg.Error as error:
+        away = isinstance(error, psycopg.OperationalError)
+        what = "does not answer" if away else "refuses"
+        said = " ".join(str(error).split())  # the server's messages have several lines
+        raise CommandError(f"the database {what} ({variable('database_url')}): {said}") from error

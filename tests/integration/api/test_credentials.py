@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.credentials import CACHE_SECONDS, Role
+from projections.migrate import migrate
 from tests.integration.api.serving import PROJECT, Served, run
 from tests.stack import FreshSettings
 
@@ -134,6 +135,30 @@ def test_keys_are_made_on_an_empty_database(fresh_settings: FreshSettings, tmp_p
     _nothing_of_a_secret_is_kept(settings.database_url, json.loads(made.stdout)["secret"])
 
 
+@pytest.mark.parametrize(
+    "command", [("api",), ("keys", "create", "--project", PROJECT, "--role", "admin")]
+)
+def test_a_database_that_refuses_is_one_line(
+    fresh_settings: FreshSettings, command: tuple[str, ...]
+) -> None:
+    settings = fresh_settings()
+    migrate(settings.database_url)
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute(
+            "INSERT INTO milestream_private.migrations (version, name) VALUES (9999, 'later')"
+        )
+    newer = run(settings, *command)
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("DROP TABLE milestream_private.migrations")
+        connection.execute("CREATE TABLE milestream_private.migrations (other int)")
+    strange = run(settings, *command)
+    away = run(settings.model_copy(update={"database_url": "postgresql://127.0.0.1:1/x"}), *command)
+    for refused, said in ((newer, "migration 9999"), (strange, "version"), (away, "DATABASE_URL")):
+        assert refused.returncode == 1
+        assert said in refused.stderr
+        assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
+
+
 def _nothing_of_a_secret_is_kept(database_url: str, secret: str) -> None:
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT t::text FROM milestream_private.api_keys t").fetchall()
@@ -154,3 +179,16 @@ async def test_an_end_user_may_nothing_here(lonely: Served, role: str | None) ->
             assert (await guest.get(SOMEBODY, headers=headers)).status_code == 403
         answer = await guest.get(LOGS, headers={"authorization": f"Bearer {stale}"})
         assert answer.status_code == 401
+
+
+async def test_a_secret_under_another_master_key_is_a_503(lonely: Served) -> None:
+    elsewhere = lonely.settings.model_copy(
+        update={"master_key": b"another master key of 32 bytes.."}
+    )
+    secret = run(elsewhere, "keys", "jwt-secret", "--project", "sealed").stdout.strip()
+    token = jwt.encode({"sub": "ann", "aud": "sealed", "exp": int(time.time()) + 60}, secret)
+    async with lonely.guest() as guest:
+        answer = await guest.get(LOGS, headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "unavailable"
+    assert "decrypted" in answer.json()["detail"]
