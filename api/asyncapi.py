@@ -37,26 +37,41 @@ _INPUTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_FREE: Mapping[str, str] = {
+    topics.EVENTS: "EventRecord",  # `Event` is its definition
+    topics.ACTIVITY_LOGS: "ActivityLog",
+    topics.TICKS: "Tick",
+    topics.FORWARDED: "Forwarded",
+    topics.CHUNK_LOG: "Chunk",
+}
+"""Topics whose messages are described as objects and no closer, and their messages' names."""
+
+_ACTIONS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys((*_INPUTS, topics.EVENTS, topics.ACTIVITY_LOGS), ("receive",)),
+    **dict.fromkeys((topics.TICKS, topics.FORWARDED, topics.CHUNK_LOG), ("send", "receive")),
+}
+"""What Milestream does with a topic where that is not only to send."""
+
+
 def document(settings: Settings, version: str) -> Document:
-    """Return the AsyncAPI document of the topics that have a reader or writer outside."""
+    """Return the AsyncAPI document of all topics of the catalogue."""
     messages: dict[str, Document] = {}
     channels: dict[str, Document] = {}
     operations: dict[str, Document] = {}
     for name, topic in topics.TOPICS.items():
         found = _messages_of(name)
-        if not found:
-            continue
         messages.update(found)
         channels[name] = {
             "address": settings.topic(name),
             "description": topic.purpose,
             "messages": {key: {"$ref": f"#/components/messages/{key}"} for key in found},
         }
-        operations[f"{'receive' if name in _INPUTS else 'send'}-{name}"] = {
-            "action": "receive" if name in _INPUTS else "send",
-            "channel": {"$ref": f"#/channels/{name}"},
-            "summary": topic.purpose,
-        }
+        for action in _ACTIONS.get(name, ("send",)):
+            operations[f"{action}-{name}"] = {
+                "action": action,
+                "channel": {"$ref": f"#/channels/{name}"},
+                "summary": topic.purpose,
+            }
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -79,22 +94,31 @@ def _schemas() -> dict[str, Document]:
 
 def _messages_of(topic: str) -> dict[str, Document]:
     if topic in _EVENTS:
-        return {kind: _event(kind, data) for kind, data in _EVENTS[topic].items()}
+        return {
+            kind: _event(kind, {"const": kind}, json_schemas.ref(data.__name__))
+            for kind, data in _EVENTS[topic].items()
+        }
     if topic == topics.REPLIES:
         return {"Reply": {**_plain("Reply"), "headers": _REPLY_HEADERS}}
     if topic == topics.DEAD_LETTERS:
         return {"DeadLetter": _plain("DeadLetter")}
-    return {name: _plain(name) for name in _INPUTS.get(topic, ())}
+    if topic in _INPUTS:
+        return {name: _plain(name) for name in _INPUTS[topic]}
+    if topic in _FREE:
+        name = _FREE[topic]
+        return {name: {"name": name, "payload": {"type": "object"}}}
+    return {topic: _event(topic, {"type": "string"}, {"type": "object"})}
 
 
 def _plain(name: str) -> Document:
     return {"name": name, "payload": json_schemas.ref(name)}
 
 
-def _event(kind: str, data: type) -> Document:
+def _event(name: str, kind: Document, data: Document) -> Document:
+    """Return the message of a CloudEvent, given the schemas of its type and of its data."""
     text, time = {"type": "string"}, {"type": "string", "format": "date-time"}
     return {
-        "name": kind,
+        "name": name,
         "contentType": outputs.CONTENT_TYPE[1].decode(),
         "payload": {
             "type": "object",
@@ -104,12 +128,12 @@ def _event(kind: str, data: type) -> Document:
                 "specversion": {"const": "1.0"},
                 "id": text,
                 "source": {"type": "string", "description": "/milestream/<project>"},
-                "type": {"const": kind},
+                "type": kind,
                 "subject": {"type": "string", "description": "The member's id."},
                 "time": time,
                 "datacontenttype": {"const": "application/json"},
                 "sequence": text,
-                "data": json_schemas.ref(data.__name__),
+                "data": data,
             },
         },
     }

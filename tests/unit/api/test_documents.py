@@ -77,8 +77,17 @@ def test_amounts_are_numbers_and_times_are_times(api: dict[str, Any]) -> None:
 
 def test_topics_have_their_full_names_and_their_direction(topics: dict[str, Any]) -> None:
     assert topics["asyncapi"] == "3.0.0"
+    assert set(topics["channels"]) == set(TOPICS)
+    used = {operation["channel"]["$ref"] for operation in topics["operations"].values()}
     for name, channel in topics["channels"].items():
-        assert name in TOPICS
         assert channel["address"] == f"test.{name}"
-    assert topics["operations"]["receive-challenge-logs"]["action"] == "receive"
-    assert topics["operations"]["send-progress-events"]["action"] == "send"
+        assert channel["messages"], name
+        assert f"#/channels/{name}" in used
+    listed = [name for channel in topics["channels"].values() for name in channel["messages"]]
+    assert sorted(listed) == sorted(topics["components"]["messages"]), "no two share a name"
+    for name in ("challenge-logs", "events", "activity-logs", "member-commands", "definitions"):
+        assert topics["operations"][f"receive-{name}"]["action"] == "receive"
+        assert f"send-{name}" not in topics["operations"]
+    for name in ("progress-events", "streak-events", "replies", "dead-letters"):
+        assert topics["operations"][f"send-{name}"]["action"] == "send"
+        assert f"receive-{name}" not in topics["operations"]
