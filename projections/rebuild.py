@@ -9,6 +9,7 @@ from psycopg.errors import LockNotAvailable
 
 from projections import checkpoints, twins
 from projections.batch import Batch, Place
+from projections.binding import bind, cluster_id
 from projections.catalogue import PROJECTIONS
 from projections.database import Connection, TableWriter, connect
 from projections.feed import consumer, partitions_of
@@ -38,12 +39,14 @@ async def rebuild(settings: Settings, table: str, report: Report) -> int:
 
     Raises:
         RebuildFailed: another rebuild of the table is running, or the broker fell silent.
+        OtherSource: the database is that of another cluster or topic prefix.
         MissingTopics, KafkaError: the broker has not got the topics, or does not answer.
         UndecodableOutput: a record cannot be read.
         psycopg.Error: the database refuses.
     """
     connection = await connect(settings.database_url, "milestream-rebuild")
     async with connection:
+        await bind(connection, settings, await cluster_id(settings))
         cursor = await connection.execute(
             "SELECT pg_try_advisory_lock(hashtext('milestream rebuild'), hashtext(%s))", [table]
         )

@@ -9,6 +9,7 @@ import psycopg
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from projections.batch import Batch
+from projections.binding import OtherSource, bind, cluster_id
 from projections.catalogue import PROJECTIONS
 from projections.checkpoints import CheckpointConflict
 from projections.database import Database
@@ -119,28 +120,30 @@ class Runner:
         """Project until ``stop`` is called.
 
         Raises:
-            ProjectorStopped: an output cannot be read, a topic does not fit the checkpoints, or
-                database or broker were gone for too long.
+            ProjectorStopped: an output cannot be read, a topic does not fit the checkpoints, the
+                database is that of another cluster or prefix, or database or broker were gone for
+                too long.
         """
         while not self._stopping.is_set():
             feed = Feed(self._settings, self._projections, self._partitions)
             try:
                 async with feed:
-                    await self._with_database(feed)
+                    await self._with_database(feed, await cluster_id(self._settings))
             except (KafkaConnectionError, MissingTopics) as error:
                 await self._patience.wait("Kafka", error)
             except KafkaError as error:
                 if not error.retriable:
                     raise ProjectorStopped(f"Kafka refuses: {error}") from error
                 await self._patience.wait("Kafka", error)
-            except (UndecodableOutput, CheckpointOutOfRange) as error:
+            except (UndecodableOutput, CheckpointOutOfRange, OtherSource) as error:
                 raise ProjectorStopped(str(error)) from error
 
-    async def _with_database(self, feed: Feed) -> None:
+    async def _with_database(self, feed: Feed, cluster: str) -> None:
         while not self._stopping.is_set():
             try:
                 database = await Database.open(self._settings.database_url, self._projections)
                 try:
+                    await bind(database.connection, self._settings, cluster)
                     await self._project(feed, database)
                 finally:
                     await database.close()

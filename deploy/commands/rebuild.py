@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deploy.errors import CommandError
+from projections.binding import OtherSource
 from projections.catalogue import PROJECTIONS
 from projections.feed import MissingTopics
 from projections.migrate import MigrationError, migrate
@@ -19,6 +20,7 @@ from schemas.settings import Settings
 
 FAILURES = (
     RebuildFailed,
+    OtherSource,
     MissingTopics,
     UndecodableOutput,
     MigrationError,

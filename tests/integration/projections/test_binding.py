@@ -1,0 +1,85 @@
+"""A database's read models are of one cluster and one topic prefix, and groups are apart too."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from projections.binding import OtherSource
+from projections.rebuild import rebuild
+from projections.runner import ProjectorStopped, Runner
+from schemas.settings import Settings
+from tests.integration.projections.driving import caught_up, projecting, query, table, writing
+from tests.unit.projections.events import member_upserted
+
+_SOURCE = "SELECT cluster_id, topic_prefix FROM milestream_private.projection_source"
+
+
+async def _project_one_member(settings: Settings) -> None:
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(member_upserted(1, 1))
+        await caught_up(settings)
+
+
+async def test_the_first_start_binds_and_the_next_goes_on(settings: Settings) -> None:
+    await _project_one_member(settings)
+    ((cluster, prefix),) = query(settings, _SOURCE)
+    assert cluster
+    assert prefix == settings.topic_prefix
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(member_upserted(2, 2))
+        await caught_up(settings)
+    assert len(table(settings, "members")) == 2
+
+
+@pytest.mark.parametrize("column", ["cluster_id", "topic_prefix"])
+async def test_a_database_of_another_source_is_refused(settings: Settings, column: str) -> None:
+    await _project_one_member(settings)
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute(
+            f"UPDATE milestream_private.projection_source SET {column} = 'another'".encode()
+        )
+    before = table(settings, "members")
+    async with writing(settings) as writer:
+        await writer.commit(member_upserted(2, 2))
+    with pytest.raises(ProjectorStopped, match=r"'another'.*MILESTREAM_DATABASE_URL"):
+        await asyncio.wait_for(Runner(settings).run(), 20)
+    with pytest.raises(OtherSource):
+        await rebuild(settings, "members", lambda _done, _total: None)
+    assert table(settings, "members") == before
+
+
+@pytest.mark.parametrize("command", [["projector"], ["rebuild", "members"]])
+async def test_the_commands_say_so_and_fail(settings: Settings, command: list[str]) -> None:
+    await _project_one_member(settings)
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("UPDATE milestream_private.projection_source SET cluster_id = 'another'")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", "from deploy.cli import main; main()", *command],
+        env=os.environ | settings.to_env(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cluster 'another'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_the_projectors_of_two_prefixes_are_two_groups(settings: Settings) -> None:
+    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    await admin.start()
+    try:
+        async with projecting(Runner(settings)):
+            await caught_up(settings)
+            groups = {group for group, *_ in await admin.list_consumer_groups()}
+    finally:
+        await admin.close()
+    assert settings.topic(f"{settings.application_id}-projector") in groups
+    assert f"{settings.application_id}-projector" not in groups
