@@ -18,10 +18,10 @@ Cursor = AsyncCursor[tuple[Any, ...]]
 
 
 async def connect(database_url: str, name: str) -> Connection:
-    """Open a connection whose sessions neither plan statements ahead nor wait for ever.
+    """Open a connection that prepares no statements and does not wait for ever to connect.
 
-    Statements name tables that a rebuild may swap at any time: prepared ones would hold on to the
-    table that was.
+    Prepared ones would be right too, for PostgreSQL looks their tables up by name again when a
+    rebuild has swapped them. But most of the work is COPY, which cannot be prepared.
     """
     return await AsyncConnection.connect(
         database_url,
