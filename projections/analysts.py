@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -11,6 +11,12 @@ GROUP = "milestream_project_analyst"
 """The role whose policies show one project. Not ``milestream_analyst``: its members see all."""
 
 _LONGEST_NAME = 63
+
+_OF_THE_OWNER = {
+    "user", "password", "passfile", "sslcert", "sslkey", "sslpassword",
+    "oauth_client_secret",
+}  # fmt: skip
+"""Parameters of a libpq URL that say who logs in, and how he proves it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,18 @@ def create_login(database_url: str, project: str) -> Login:
 
 
 def _url_for(database_url: str, user: str, password: str) -> str:
-    """Return the URL with another login in it."""
+    """Return the URL with another login in it, and nothing of the owner's."""
     parts = urlsplit(database_url)
     place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(password)}@{place}"))
+    # As libpq reads it: a parameter is stronger than what stands before the host.
+    options = [
+        option
+        for option in parts.query.split("&")
+        if unquote(option.partition("=")[0]) not in _OF_THE_OWNER
+    ]
+    return urlunsplit(
+        parts._replace(
+            netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{place}",
+            query="&".join(options),
+        )
+    )
