@@ -224,12 +224,6 @@ def _outcome(definitions: Definitions, document: Document) -> Outcome:
     return Outcome(document.key, "unchanged" if same else "changed")
 
 
-def _linked_challenge(definition: models.Definition) -> str | None:
-    if isinstance(definition, models.Milestone) and definition.linked_schema_slug == "challenge":
-        return definition.linked_schema_record_id
-    return None
-
-
 def _check_links(definitions: Definitions, documents: Sequence[Document]) -> None:
     keys = {document.key for document in documents}
     faults = []

@@ -11,22 +11,20 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
-from importlib import resources
+from importlib.resources import as_file, files
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import yaml
 from aiokafka import AIOKafkaProducer
 
 from deploy import demo_people
+from deploy.apply import Document, publish, read
 from deploy.batches import Batches
 from deploy.clients import transactional_producer
 from deploy.positions import positions_topic, read_positions
-from processor.definitions import DefinitionsReader
-from schemas import definitions, ids, records
+from schemas import ids, records
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, DEFINITIONS, MIB, partition_for
+from schemas.topics import CHALLENGE_LOGS, MIB, partition_for
 
 MEMBERS = 3000
 HISTORY_DAYS = 10
@@ -41,30 +39,20 @@ _RECENT = 200
 _NEWCOMER_SHARE = 0.1
 
 
-def demo_documents() -> list[dict[str, Any]]:
+def demo_documents() -> list[Document]:
     """Return the demo's definitions as they stand in their file."""
-    text = resources.files("deploy").joinpath("demo_definitions.yaml").read_text("utf-8")
-    return list(yaml.safe_load_all(text))
+    with as_file(files("deploy") / "demo_definitions.yaml") as path:
+        return read([path])
 
 
 async def apply_definitions(settings: Settings) -> int:
-    """Publish the demo's definitions that are not in force as they are; return how many."""
-    producer = AIOKafkaProducer(**settings.kafka_options(), acks="all", enable_idempotence=True)
-    async with DefinitionsReader(settings) as reader, producer:
-        written = 0
-        for document in demo_documents():
-            fields = dict(document)
-            kind = fields.pop("kind")
-            wanted = definitions.parse(kind, fields)
-            stored = reader.definitions.get(ids.DEFAULT_PROJECT, kind, wanted.id)
-            if stored is None or stored.definition != wanted:
-                key = definitions.definition_key(ids.DEFAULT_PROJECT, kind, wanted.id)
-                value = definitions.encode(wanted)
-                await producer.send_and_wait(
-                    settings.topic(DEFINITIONS), value, key=key.encode(), partition=0
-                )
-                written += 1
-        return written
+    """Publish the demo's definitions that are not in force as they are; return how many.
+
+    Raises:
+        CommandError: the broker is not there or refuses.
+    """
+    outcomes = await publish(settings, demo_documents())
+    return sum(outcome.what != "unchanged" for outcome in outcomes)
 
 
 async def run_demo(settings: Settings, rate: float, stopping: asyncio.Event) -> None:
