@@ -2,6 +2,7 @@
 
 import asyncio
 
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -28,4 +29,6 @@ def command() -> None:
             answer = asyncio.run(run())
         except Difference as difference:
             raise CommandError(str(difference)) from difference
+        except KafkaError as error:
+            raise CommandError(f"Kafka refused: {error!r}") from error
     print(answer)

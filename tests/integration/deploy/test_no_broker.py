@@ -1,0 +1,27 @@
+"""What the commands say where no broker answers: one line, and no traceback."""
+
+import os
+import subprocess
+
+import pytest
+
+from schemas.settings import Settings
+from tests.integration.deploy.conftest import MILESTREAM
+
+
+@pytest.mark.parametrize("command", [["verify"], ["rebuild", "members"], ["dead-letters", "list"]])
+def test_one_line_says_so(settings: Settings, command: list[str]) -> None:
+    away = settings.model_copy(update={"kafka": "127.0.0.1:1"})
+    done = subprocess.run(
+        [MILESTREAM, *command],
+        env={**os.environ, **away.to_env()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("milestream: ")
+    assert "127.0.0.1:1" in last
