@@ -36,8 +36,9 @@ def take_slot(settings: Settings) -> Slot:
     for name, instance in _candidates(settings):
         lock = _lock(settings.data_dir / f"worker-{name}.lock")
         if lock is not None:
-            group = settings.topic(settings.application_id)
-            return Slot(instance, settings.data_dir / f"worker-{name}" / group, lock)
+            place = settings.data_dir / f"worker-{name}"
+            place.mkdir(exist_ok=True)
+            return Slot(instance, place / settings.topic(settings.application_id), lock)
     raise StoreError(
         f"another worker already runs with this instance in {settings.data_dir}; give this one "
         "another MILESTREAM_WORKER_INSTANCE or MILESTREAM_DATA_DIR"
