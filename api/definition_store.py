@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.problems import Problem, invalid
 from api.queries import locks
-from api.requests import TIMEOUT_SECONDS, unavailable
+from api.requests import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
 from processor.definitions import DefinitionsReader
 from processor.domain.definitions import Definitions, Stored
 from schemas import definitions as models
@@ -20,6 +20,17 @@ from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 
 logger = logging.getLogger(__name__)
+
+MAX_WRITES = 3
+"""Writes under way in one process. Each holds a connection of the pool while it waits for its turn
+and for the broker; the other connections are for reads."""
+
+_NOT_CONFIRMED = (
+    "The broker did not confirm the write: it may be in force; look before trying again."
+)
+_NOT_READ_BACK = (
+    "The write was taken, but not read back: it may be in force; look before trying again."
+)
 
 Judge = Callable[[Stored | None], models.Definition | None]
 """Given what is in force, returns what is to be: None deletes. Raises `Problem` to refuse."""
@@ -44,6 +55,7 @@ class DefinitionStore:
         self._pool = pool
         self._reader = reader
         self._producer = producer
+        self._writing = asyncio.Semaphore(MAX_WRITES)
 
     async def current(self) -> Definitions:
         """Return the definitions, no older than this call.
@@ -66,7 +78,7 @@ class DefinitionStore:
             Problem: the judge's, a milestone's challenge that is not there, or 503.
         """
         key = models.definition_key(project, kind, definition_id)
-        async with self._pool.connection() as connection:
+        async with self._a_turn(), self._pool.connection() as connection:
             await locks.lock(connection, f"{self._topic}:{key}")
             definitions = await self.current()
             before = definitions.get(project, kind, definition_id)
@@ -78,23 +90,41 @@ class DefinitionStore:
             await self._produce(key, None if wanted is None else models.encode(wanted))
             return before, definitions.get(project, kind, definition_id)
 
+    @asynccontextmanager
+    async def _a_turn(self) -> AsyncIterator[None]:
+        """Wait until few enough writes are under way.
+
+        Raises:
+            Problem: 503, they take too long.
+        """
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._writing.acquire()
+        except TimeoutError as error:
+            raise unavailable("Too many definitions are being written; try again.") from error
+        try:
+            yield
+        finally:
+            self._writing.release()
+
     async def _produce(self, key: str, value: bytes | None) -> None:
-        async with _broker_at_hand():
+        async with _broker_at_hand(_NOT_CONFIRMED):
             sent = await self._producer.send_and_wait(
                 self._topic, value, key=key.encode(), partition=0
             )
+        async with _broker_at_hand(_NOT_READ_BACK):
             await self._reader.catch_up(sent.offset + 1)
 
 
 @asynccontextmanager
-async def _broker_at_hand() -> AsyncIterator[None]:
-    """Turn the broker's failures, and its silence, into a 503."""
+async def _broker_at_hand(detail: str = BROKER_AWAY) -> AsyncIterator[None]:
+    """Turn the broker's failures, and its silence, into a 503 that says what this means."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             yield
     except (KafkaError, TimeoutError) as error:
         logger.warning("definitions: %s", error or type(error).__name__)
-        raise unavailable() from error
+        raise unavailable(detail) from error
 
 
 def check_link(definitions: Definitions, project: str, definition: models.Definition) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError
 
 from api import kafka
 from api.metrics import Metrics
@@ -25,7 +25,7 @@ from schemas.topics import REPLIES, partition_for
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 5.0
-
+BROKER_AWAY = "The broker takes nothing now; try again."
 
 _REPLY = msgspec.json.Decoder(Reply)
 _REFUSAL = msgspec.json.Decoder(Refusal)
@@ -54,14 +54,13 @@ class Requests:
         await self._consumer.stop()
 
     async def run(self) -> None:
-        """Hand out replies until cancelled."""
+        """Hand out replies until cancelled.
+
+        Replies are kept for an hour; after a longer break the consumer goes on from their end.
+        """
         while True:
             try:
                 batches = await self._consumer.getmany(timeout_ms=1000)
-            except OffsetOutOfRangeError:
-                # Replies are kept for an hour; after a longer break there is nothing to catch up.
-                await self._consumer.seek_to_end(self._partition)
-                continue
             except KafkaError as error:
                 logger.warning("cannot read replies: %s", error)
                 await asyncio.sleep(0.5)
@@ -122,9 +121,9 @@ class Requests:
             raise unavailable() from error
 
 
-def unavailable() -> Problem:
-    """Return the 503 of a broker that takes nothing."""
-    return Problem(503, "The broker takes nothing now; try again.", headers={"retry-after": "5"})
+def unavailable(detail: str = BROKER_AWAY) -> Problem:
+    """Return a 503 that it is worth to try again after."""
+    return Problem(503, detail, headers={"retry-after": "5"})
 
 
 def refusal(reply: Reply) -> Problem:

@@ -1,0 +1,63 @@
+"""The store of definitions when the broker or other writers are slow."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from api import definition_store, resources
+from api.definition_store import MAX_WRITES, parsed
+from api.metrics import Metrics
+from api.problems import Problem
+from schemas.definitions import definition_key
+from schemas.topics import DEFINITIONS
+from tests.integration.api.serving import PROJECT, Served
+
+CHALLENGE: dict[str, Any] = {"name": "Spend", "completionTargetValue": 500}
+
+
+async def test_writers_that_wait_leave_connections_to_readers(lonely: Served) -> None:
+    assert MAX_WRITES <= resources.POOL_SIZE // 2
+    id_ = str(uuid.uuid4())
+    key = definition_key(PROJECT, "challenge", id_)
+    lock = f"{lonely.settings.topic(DEFINITIONS)}:{key}"
+    async with await lonely.client() as admin, await lonely.client() as reader:
+        with psycopg.connect(lonely.settings.database_url) as holder:
+            holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))
+            writes = [
+                asyncio.create_task(admin.put(f"/definitions/challenge/{id_}", json=CHALLENGE))
+                for _ in range(2 * resources.POOL_SIZE)
+            ]
+            await asyncio.sleep(1)
+            read = await reader.get("/schema/member/record?limit=1")
+            assert read.status_code == 200
+            assert read.elapsed.total_seconds() < 3
+            assert not any(write.done() for write in writes)
+        answers: list[httpx.Response] = await asyncio.gather(*writes)
+    assert sorted(answer.status_code for answer in answers) == [200] * (len(writes) - 1) + [201]
+
+
+async def test_a_write_that_cannot_be_read_back_may_be_in_force(
+    lonely: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(definition_store, "TIMEOUT_SECONDS", 1.0)
+    id_ = str(uuid.uuid4())
+    wanted = parsed("challenge", {"id": id_, **CHALLENGE})
+    async with resources.opened(lonely.settings, Metrics()) as held:
+        reading = held.definitions._reader._lock  # who holds it lets nobody else read
+        tasks = []
+
+        def judge(_before: object) -> Any:
+            tasks.append(asyncio.create_task(reading.acquire()))
+            return wanted
+
+        with pytest.raises(Problem) as raised:
+            await held.definitions.write(PROJECT, "challenge", id_, judge)
+        assert raised.value.status == 503
+        assert "may be in force" in raised.value.detail
+        await asyncio.gather(*tasks)
+        reading.release()
+        assert (await held.definitions.current()).get(PROJECT, "challenge", id_) is not None
