@@ -2,11 +2,12 @@
 
 **What was redriven** is known by positions, one per filter and partition of `dead-letters`: all of
 it, one reason, one project, or one reason of one project. A letter was redriven when it lies before
-the position of any filter that it matches. So `--reason unknown_challenge` leaves the others where
-they are, and a later run without a filter sends those, and only those. Positions are committed in
-the transaction that sends the records: killed anywhere, or run twice, nothing is sent twice and
-nothing is left out. An original that is refused again comes back as a new letter, with `attempts`
-one higher, behind all positions; it can be redriven again.
+the position of any filter that it matches, and is not among those that could not be sent: each of
+these has a record of its own, until a later run sends it. So `--reason unknown_challenge` leaves
+the others where they are, and a later run without a filter sends those, and only those. All this is
+committed in the transaction that sends the records: killed anywhere, or run twice, nothing is sent
+twice and nothing is left out. An original that is refused again comes back as a new letter, with
+`attempts` one higher, behind all positions; it can be redriven again.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ from schemas.topics import DEAD_LETTERS, MIB, TOPICS
 _LETTERS_PER_TRANSACTION = 1000
 _BYTES_PER_TRANSACTION = 8 * MIB
 _FETCH_SECONDS = 10
+_OF_A_REQUEST = "kafka_"
+"""What the names of the headers begin with that say where to a reply is to go, and to what."""
 _LETTER = msgspec.json.Decoder(DeadLetter)
 
 
@@ -63,10 +66,12 @@ class Found(NamedTuple):
 
 
 class Redriven:
-    """How far each filter's redrives have got: next offset by filter and partition."""
+    """How far each filter's redrives have got: next offset by filter and partition; and which
+    letters before it could not be sent."""
 
     def __init__(self, positions: Mapping[str, bytes]) -> None:
         self._next: dict[tuple[Filter, int], int] = {}
+        self._failed: dict[int, set[int]] = defaultdict(set)
         for key, value in positions.items():
             kind, _, rest = key.partition("/")
             if kind == "redrive":
@@ -74,27 +79,46 @@ class Redriven:
                     rest, type=tuple[str | None, str | None, int]
                 )
                 self._next[Filter(reason, project), partition] = int(value)
+            elif kind == "redrive-failed":
+                number, _, offset = rest.partition("/")
+                self._failed[int(number)].add(int(offset))
 
     @staticmethod
     def key(wanted: Filter, partition: int) -> bytes:
         """Return the key that a position is kept under."""
         return b"redrive/" + msgspec.json.encode((wanted.reason, wanted.project, partition))
 
+    @staticmethod
+    def failed_key(partition: int, offset: int) -> bytes:
+        """Return the key under which it is kept that a letter could not be sent."""
+        return f"redrive-failed/{partition}/{offset}".encode()
+
+    def failed(self, found: Found) -> bool:
+        """Tell whether an earlier run could not send a letter."""
+        return found.offset in self._failed.get(found.partition, ())
+
+    def position(self, wanted: Filter, partition: int) -> int:
+        """Return the offset that runs with this very filter have come to."""
+        return self._next.get((wanted, partition), 0)
+
     def start(self, wanted: Filter, partition: int) -> int:
         """Return the first offset of a partition that may hold a letter not yet redriven."""
+        return min([self._passed(wanted, partition), *self._failed.get(partition, ())])
+
+    def _passed(self, wanted: Filter, partition: int) -> int:
         wider = {
             Filter(reason, project)
             for reason in (None, wanted.reason)
             for project in (None, wanted.project)
         }
-        return max(self._next.get((each, partition), 0) for each in wider)
+        return max(self.position(each, partition) for each in wider)
 
     def includes(self, found: Found) -> bool:
         """Tell whether a letter was redriven, by whatever filter."""
         letter = found.letter
-        if letter is None:
+        if letter is None or self.failed(found):
             return False
-        return found.offset < self.start(Filter(letter.reason, letter.project), found.partition)
+        return found.offset < self._passed(Filter(letter.reason, letter.project), found.partition)
 
 
 async def read_letters(
@@ -181,9 +205,9 @@ async def redrive(settings: Settings, wanted: Filter, *, dry_run: bool = False) 
 
     A record goes back with its key, its value, its timestamp (it is what `createdAt` and the
     period of an event without a time of its own come from) and its headers, and with
-    `milestream-attempts`. It goes to its member's partition; where no member can be read, to the
-    one where it lay. The next run passes over letters that could not be sent, too: what is
-    missing then, a topic or the original's bytes, will not come back.
+    `milestream-attempts`; but without those that ask for a reply, for nobody waits for it any
+    more. It goes to its member's partition; where no member can be read, to the one where it lay.
+    Letters that could not be sent are tried again by the next run.
 
     Raises:
         CommandError: no broker answers, or another redrive took over.
@@ -198,7 +222,7 @@ async def redrive(settings: Settings, wanted: Filter, *, dry_run: bool = False) 
         settings, "redrive", max_request_size=6 * MIB
     ) as producer:  # one name for all filters: two redrives at once would both send a letter
         redriven = Redriven(await read_positions(settings))
-        run = _Redrive(settings, wanted, producer)
+        run = _Redrive(settings, wanted, redriven, producer)
         async for found in _to_redrive(settings, wanted, redriven):
             await run.add(found)
         await run.flush()
@@ -222,10 +246,13 @@ def _count(outcome: RedriveOutcome, found: Found) -> None:
 class _Redrive:
     """One redrive: letters gathered until they fill a transaction."""
 
-    def __init__(self, settings: Settings, wanted: Filter, producer: AIOKafkaProducer) -> None:
+    def __init__(
+        self, settings: Settings, wanted: Filter, redriven: Redriven, producer: AIOKafkaProducer
+    ) -> None:
         self.outcome = RedriveOutcome()
         self._settings = settings
         self._wanted = wanted
+        self._redriven = redriven
         self._producer = producer
         self._gathered: list[Found] = []
         self._bytes = 0
@@ -250,16 +277,28 @@ class _Redrive:
                 _count(outcome, found)
             except CannotRedrive as error:
                 outcome.failed.append((found, str(error)))
-        positions = self._settings.topic(positions_topic(self._settings.application_id).name)
-        reached = {found.partition: found.offset + 1 for found in self._gathered}
-        for partition, offset in reached.items():
-            key = Redriven.key(self._wanted, partition)
-            batches.add(positions, 0, key, str(offset).encode())
+        self._keep_positions(batches, outcome)
         async with self._producer.transaction():
             await batches.send()
         self.outcome.add(outcome)
         self._gathered.clear()
         self._bytes = 0
+
+    def _keep_positions(self, batches: Batches, outcome: RedriveOutcome) -> None:
+        """Put how far this is, and which letters could not be sent, into the transaction."""
+        topic = self._settings.topic(positions_topic(self._settings.application_id).name)
+        failed = {(found.partition, found.offset) for found, _ in outcome.failed}
+        reached: dict[int, int] = {}
+        for found in self._gathered:
+            reached[found.partition] = found.offset + 1
+            place = found.partition, found.offset
+            if self._redriven.failed(found) is not (place in failed):
+                value = b"1" if place in failed else None
+                batches.add(topic, 0, Redriven.failed_key(*place), value)
+        for partition, offset in reached.items():
+            # Letters that failed once lie before it.
+            position = max(offset, self._redriven.position(self._wanted, partition))
+            batches.add(topic, 0, Redriven.key(self._wanted, partition), str(position).encode())
 
     async def _put(self, batches: Batches, found: Found) -> None:
         letter = found.letter
@@ -270,7 +309,11 @@ class _Redrive:
         value = letter.original_value()
         if value is None:  # too large for a letter, or there was none
             value = await _original_value(self._settings, letter)
-        headers = [(n, v) for n, v in letter.original_headers() if n != ATTEMPTS]
+        headers = [
+            (name, content)
+            for name, content in letter.original_headers()
+            if name != ATTEMPTS and not name.startswith(_OF_A_REQUEST)
+        ]
         headers.append((ATTEMPTS, str(letter.attempts).encode()))
         batches.add(
             home.topic,

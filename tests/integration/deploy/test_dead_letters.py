@@ -53,6 +53,8 @@ async def test_the_original_goes_back_with_key_headers_time_and_attempts(
     headers: tuple[tuple[str, bytes | None], ...] = (
         ("a", b"\x00\xff"),
         (ATTEMPTS, b"2"),
+        ("kafka_replyTopic", b"replies"),
+        ("kafka_correlationId", b"\x00" * 16),
         ("b", None),
     )
     await send(topics, "dead-letters", [letter(headers=headers, attempts=3)])
@@ -152,6 +154,29 @@ async def test_an_original_that_is_gone_is_named_and_the_rest_goes(
     assert done.returncode == 1
     assert "challenge-logs/2/99: " in done.stderr
     assert len(await committed(topics, "challenge-logs")) == 1
+
+
+async def test_what_could_not_be_sent_is_tried_again_and_then_sent_once(
+    topics: Settings, run: Run
+) -> None:
+    large = b'{"ownedBy":{"externalId":"m-1"},"x":"later"}'
+    gone = letter(Reason.TOO_LARGE, value=None, offset=0)
+    await send(topics, "dead-letters", [letter(), gone, letter(Reason.INVALID)])
+    assert run("dead-letters", "redrive").returncode == 1
+    lines = run("dead-letters", "list", "--json").stdout.splitlines()
+    assert [json.loads(line)["redriven"] for line in lines] == [True, False, True]
+    again = run("dead-letters", "redrive")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "challenge-logs/2/0: " in again.stderr
+    await send(topics, "challenge-logs", [(2, b"k", large)])
+    mended = run("dead-letters", "redrive", "--reason", "too_large")
+    assert mended.stdout == "1 too_large sent back to challenge-logs\n"
+    lines = run("dead-letters", "list", "--json").stdout.splitlines()
+    assert [json.loads(line)["redriven"] for line in lines] == [True, True, True]
+    for filters in ([], ["--reason", "too_large"]):
+        assert run("dead-letters", "redrive", *filters).stdout == "nothing to send back\n"
+    values = Counter(record.value for record in await committed(topics, "challenge-logs"))
+    assert values == {VALUE: 2, large: 2}
 
 
 async def test_letters_are_listed_as_json_with_what_became_of_them(

@@ -60,3 +60,14 @@ def test_a_run_begins_where_a_wider_one_ended_but_not_where_a_narrower_one_did()
 
 def test_positions_of_imports_are_none_of_its_business() -> None:
     assert Redriven({"import/abc": b"{}"}).start(ALL, 0) == 0
+
+
+def test_what_could_not_be_sent_was_not_redriven_and_is_where_the_next_run_begins() -> None:
+    failed = Redriven(
+        {Redriven.key(ALL, 0).decode(): b"10", Redriven.failed_key(0, 4).decode(): b"1"}
+    )
+    assert not failed.includes(letter(4, "invalid", None))
+    assert failed.includes(letter(5, "invalid", None))
+    assert failed.start(ALL, 0) == failed.start(UNKNOWN, 0) == 4
+    assert failed.start(ALL, 1) == 0
+    assert failed.position(ALL, 0) == 10
