@@ -5,10 +5,11 @@ from typing import Annotated
 
 import psycopg
 import typer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from deploy.clients import unreachable
 from deploy.errors import CommandError
 from projections.binding import OtherSource
 from projections.catalogue import PROJECTIONS
@@ -52,6 +53,8 @@ def command(
         for table in wanted:
             rows = _with_progress_bar(settings, table)
             typer.echo(f"{table}: {rows} rows")
+    except KafkaConnectionError as error:
+        raise unreachable(settings) from error
     except FAILURES as error:
         raise CommandError(str(error).strip()) from error
 

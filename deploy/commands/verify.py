@@ -2,10 +2,11 @@
 
 import asyncio
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.clients import unreachable
 from deploy.errors import CommandError
 from schemas.settings import Settings
 
@@ -29,6 +30,8 @@ def command() -> None:
             answer = asyncio.run(run())
         except Difference as difference:
             raise CommandError(str(difference)) from difference
+        except KafkaConnectionError as error:
+            raise unreachable(settings) from error
         except KafkaError as error:
             raise CommandError(f"Kafka refused: {error!r}") from error
     print(answer)
