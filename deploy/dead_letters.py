@@ -103,7 +103,7 @@ class Redriven:
 
     def start(self, wanted: Filter, partition: int) -> int:
         """Return the first offset of a partition that may hold a letter not yet redriven."""
-        return min([self._passed(wanted, partition), *self._failed.get(partition, ())])
+        return min({self._passed(wanted, partition)} | self._failed.get(partition, set()))
 
     def _passed(self, wanted: Filter, partition: int) -> int:
         wider = {
