@@ -4,7 +4,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.settings import Settings
-from schemas.topics import DEFINITIONS, TOPICS, Partitioning
+from schemas.topics import TOPICS, Partitioning
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
@@ -55,8 +55,7 @@ async def check_topics(settings: Settings) -> None:
             )
         for described in await admin.describe_topics(list(wanted)):
             name, partitions = described["topic"], len(described["partitions"])
-            keyed = wanted[name].partitioning is Partitioning.MEMBER
-            expected = settings.partitions if keyed else 1
+            expected = partition_count(settings, wanted[name].name)
             if partitions != expected:
                 raise TopicsError(
                     f"topic {name} has {partitions} partitions, MILESTREAM_PARTITIONS says "
@@ -68,4 +67,5 @@ async def check_topics(settings: Settings) -> None:
 
 def partition_count(settings: Settings, topic: str) -> int:
     """Return how many partitions a topic of the catalogue has."""
-    return settings.partitions if topic != DEFINITIONS else 1
+    keyed = TOPICS[topic].partitioning is Partitioning.MEMBER
+    return settings.partitions if keyed else 1

@@ -1,13 +1,25 @@
 """ETags of single records, and `If-Match` on what changes them."""
 
+import msgspec
 from fastapi import Request
 
 from api.problems import Problem
 
 
+class _Version(msgspec.Struct):
+    """Of a record's JSON, what makes its ETag."""
+
+    version: int
+
+
 def etag(version: int) -> str:
     """Return the ETag of a record's version."""
     return f'"{version}"'
+
+
+def etag_of(record: bytes) -> str:
+    """Return the ETag of a record, given its JSON as the processor answered it."""
+    return etag(msgspec.json.decode(record, type=_Version).version)
 
 
 def expected_version(request: Request, current: int) -> int | None:

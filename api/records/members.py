@@ -1,13 +1,12 @@
 """Writing members: each write is a command to the processor, which answers with the member."""
 
-import msgspec
 from fastapi import Request, Response
 from msgspec import UNSET
 
 from api import bodies, resources
 from api.access import Caller
 from api.answers import answer, pending
-from api.preconditions import etag, expected_version
+from api.preconditions import etag_of, expected_version
 from api.problems import invalid
 from api.records.bodies import MemberBody, MemberPatch, check_member
 from api.records.fields import MEMBER
@@ -17,12 +16,6 @@ from schemas import ids, records
 from schemas.records import PROFILE_FIELDS, DeleteMember, MemberCommand, UpsertMember
 from schemas.replies import Reply
 from schemas.topics import MEMBER_COMMANDS
-
-
-class _Version(msgspec.Struct):
-    """Of a record in a reply, what makes its ETag."""
-
-    version: int
 
 
 async def create(request: Request, caller: Caller) -> Response:
@@ -84,7 +77,7 @@ def _answer(member_id: str, reply: Reply | None) -> Response:
         return pending(member_id, _location(member_id))
     if reply.status >= 400:
         raise refusal(reply)
-    headers = {"etag": etag(msgspec.json.decode(reply.body, type=_Version).version)}
+    headers = {"etag": etag_of(reply.body)}
     if reply.status == 201:
         headers["location"] = _location(member_id)
     return answer(bytes(reply.body), reply.status, headers)

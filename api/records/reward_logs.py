@@ -6,7 +6,7 @@ from fastapi import Request, Response
 from api import bodies, resources
 from api.access import Caller
 from api.answers import answer, pending
-from api.preconditions import etag, expected_version
+from api.preconditions import etag_of, expected_version
 from api.problems import invalid
 from api.records.bodies import RewardLogPatch
 from api.records.fields import REWARD_LOG
@@ -16,12 +16,6 @@ from schemas import records
 from schemas.instants import InstantError, utc
 from schemas.records import UpdateRewardLog
 from schemas.topics import MEMBER_COMMANDS
-
-
-class _Version(msgspec.Struct):
-    """Of a record in a reply, what makes its ETag."""
-
-    version: int
 
 
 async def change(request: Request, caller: Caller, record_id: str) -> Response:
@@ -46,8 +40,7 @@ async def change(request: Request, caller: Caller, record_id: str) -> Response:
         return pending(reward_id, f"/schema/reward_log/record/{reward_id}")
     if reply.status >= 400:
         raise refusal(reply)
-    version = msgspec.json.decode(reply.body, type=_Version).version
-    return answer(bytes(reply.body), reply.status, {"etag": etag(version)})
+    return answer(bytes(reply.body), reply.status, {"etag": etag_of(reply.body)})
 
 
 def _check(body: RewardLogPatch) -> None:
