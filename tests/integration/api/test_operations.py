@@ -12,8 +12,8 @@ from tests.stack import FreshSettings
 PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
 
 
-async def test_everybody_may_ask_how_it_is(lonely: Served) -> None:
-    async with lonely.guest() as guest:
+async def test_everybody_may_ask_how_it_is(whole: Served) -> None:
+    async with whole.guest() as guest:
         for path in PUBLIC:
             answer = await guest.get(path)
             assert answer.status_code == 200, path
