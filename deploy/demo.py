@@ -5,7 +5,6 @@ which days are there. So a demo that is started again goes on instead of telling
 """
 
 import asyncio
-import json
 import shlex
 from collections import deque
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from random import Random
 
+import orjson
 from aiokafka import AIOKafkaProducer
 
 from deploy import demo_people
@@ -175,8 +175,8 @@ def _bad_record(number: int, seed: int) -> bytes:
     )
     kind = number % (len(faults) + 1)
     if kind == len(faults):
-        return json.dumps(fields).encode()[:-20]
-    return json.dumps({**fields, **faults[kind]}).encode()
+        return orjson.dumps(fields)[:-20]
+    return orjson.dumps({**fields, **faults[kind]})
 
 
 def example_curl(settings: Settings) -> str | None:
@@ -194,7 +194,7 @@ def example_curl(settings: Settings) -> str | None:
         "uniqueIdentifier": "order-SECONDS",
         "activityValue": 87.5,
     }
-    text = shlex.quote(json.dumps(body))
+    text = shlex.quote(orjson.dumps(body).decode())
     text = text.replace("NOW", "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'")
     text = text.replace("SECONDS", "'$(date +%s)'")
     return (
@@ -229,7 +229,7 @@ async def _admin_key(settings: Settings) -> tuple[str, str]:
 
 def _kept(path: Path) -> tuple[str, str] | None:
     try:
-        kept = json.loads(path.read_text("utf-8"))
+        kept = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     return kept["keyId"], kept["secret"]

@@ -1,9 +1,8 @@
 """`milestream analysts`: database logins for analysts."""
 
-import json
-from dataclasses import asdict
 from typing import Annotated
 
+import orjson
 import psycopg
 import typer
 
@@ -40,4 +39,4 @@ def create(
         login = create_login(settings.database_url, project)
     except (MigrationError, psycopg.Error) as error:
         raise CommandError(str(error).strip()) from error
-    typer.echo(json.dumps(asdict(login)))
+    typer.echo(orjson.dumps(login).decode())

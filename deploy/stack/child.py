@@ -6,12 +6,13 @@ It is run as a file and imports nothing of ours, so that it starts in millisecon
 """
 
 import ctypes
-import json
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import orjson
 
 _PR_SET_PDEATHSIG = 1
 
@@ -31,8 +32,8 @@ class Child:
     def save(self, path: Path) -> None:
         """Write the spec; only its owner may read it, for the environment holds secrets."""
         path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(self), file, indent=2)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(orjson.dumps(self, option=orjson.OPT_INDENT_2))
 
 
 def die_with_parent(death_signal: int) -> None:
@@ -62,7 +63,7 @@ def _become(child: Child, parent: int) -> None:
 def main() -> None:
     """Read the spec named on the command line and become it."""
     parent = os.getppid()
-    _become(Child(**json.loads(Path(sys.argv[1]).read_text("utf-8"))), parent)
+    _become(Child(**orjson.loads(Path(sys.argv[1]).read_bytes())), parent)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ run/            what the parts are started with; made anew at every start
 
 import base64
 import fcntl
-import json
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
+
+import orjson
 
 from deploy.errors import CommandError
 
@@ -68,7 +69,7 @@ def keep_secrets(data_dir: Path) -> Secrets:
     """Read the data dir's secrets; make them the first time."""
     path = data_dir / "secrets.json"
     if path.exists():
-        return Secrets(**json.loads(path.read_text("utf-8")))
+        return Secrets(**orjson.loads(path.read_bytes()))
     made = Secrets(
         database_password=secrets.token_urlsafe(24),
         master_key=base64.b64encode(secrets.token_bytes(32)).decode("ascii"),
@@ -82,8 +83,8 @@ def write_private(path: Path, values: Mapping[str, str]) -> None:
     """Write a JSON object that only its owner may read, whole or not at all."""
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(values, file, indent=2)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(orjson.dumps(values, option=orjson.OPT_INDENT_2))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

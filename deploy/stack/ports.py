@@ -1,13 +1,14 @@
 """Which ports the local stack listens on: chosen once, then kept by the data dir."""
 
 import errno
-import json
 import socket
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+import orjson
 
 from deploy.errors import CommandError
 from schemas.settings import variable
@@ -39,7 +40,7 @@ class Ports:
         self._reserved: dict[int, socket.socket] = {}
         self._kept: dict[str, int] = {}
         with suppress(FileNotFoundError):
-            self._kept = json.loads(self._path.read_text("utf-8"))
+            self._kept = orjson.loads(self._path.read_bytes())
 
     def take(self, use: str) -> int:
         """Reserve the port of a use (`kafka`, `controller`, `database`, `api`, any metrics).
@@ -101,7 +102,9 @@ class Ports:
 
     def _save(self) -> None:
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(self._kept, indent=2) + "\n", "utf-8")
+        partial.write_bytes(
+            orjson.dumps(self._kept, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        )
         partial.replace(self._path)
 
 

@@ -1,6 +1,5 @@
 """The whole stack of `milestream up`: the servers, then everything of ours on top of them."""
 
-import json
 import sys
 import time
 import urllib.error
@@ -9,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+
+import orjson
 
 from deploy.stack.child import Child
 from deploy.stack.data_dir import Secrets
@@ -32,7 +33,7 @@ class Addresses:
 
     def to_json(self) -> str:
         """One line: `{"kafka","database_url","api"}`."""
-        return json.dumps({"kafka": self.kafka, "database_url": self.database_url, "api": self.api})
+        return orjson.dumps(self).decode()
 
 
 class WholeStack:
