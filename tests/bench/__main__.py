@@ -19,7 +19,7 @@ from deploy.topics_create import ensure_topics
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
 from tests.bench.measure import Timing, last_committed_input, output_bytes, time_peer
-from tests.bench.peers import CHANGELOG, MODULES, OUTPUTS, Peer, peer
+from tests.bench.peers import CHANGELOG, FAUST_CHANGELOGS, MODULES, OUTPUTS, Peer, peer
 from tests.bench.report import Report, Row
 from tests.bench.workload import Workload, publish_definitions, write_logs
 from tests.stack import FreshSettings, are_shared, running_servers
@@ -104,7 +104,7 @@ async def _make_topics_of_peers(settings: Settings) -> None:
         await admin.create_topics(
             [
                 NewTopic(settings.topic(name), settings.partitions, settings.replication_factor)
-                for name in (OUTPUTS, CHANGELOG)
+                for name in (OUTPUTS, CHANGELOG, *FAUST_CHANGELOGS)
             ]
         )
 

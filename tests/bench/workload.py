@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -17,6 +18,8 @@ CHALLENGES = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
 MILESTONES: Mapping[int, int] = {1: 200, 2: 400, 3: 800}
 """Targets of each challenge's milestones, the same for all three. A member has some five logs of 45
 on average for a challenge, so that about one log in eight reaches a milestone."""
+TARGET = 500
+"""What completes a challenge."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,33 @@ async def publish_definitions(settings: Settings) -> None:
             )
 
 
+def challenge_fields(challenge: str) -> dict[str, Any]:
+    """Return a challenge's definition."""
+    number = CHALLENGES.index(challenge) + 1
+    return {
+        "id": challenge, "name": f"Spend {number}", "aggregationPeriod": "monthly",
+        "completionTargetValue": TARGET,
+    }  # fmt: skip
+
+
+def milestone_fields(challenge: str) -> list[dict[str, Any]]:
+    """Return the definitions of a challenge's milestones by rising target."""
+    number = CHALLENGES.index(challenge) + 1
+    return [
+        {
+            "id": f"00000000-0000-4000-8000-0000000000{number}{place}",
+            "linkedSchemaRecordId": challenge, "name": f"For {target}",
+            "milestoneTargetValue": target,
+        }
+        for place, target in MILESTONES.items()
+    ]  # fmt: skip
+
+
 def _definitions() -> Iterator[tuple[str, definitions.Definition]]:
-    for number, challenge in enumerate(CHALLENGES, 1):
-        yield _definition(
-            "challenge", id=challenge, name=f"Spend {number}", aggregationPeriod="monthly",
-            completionTargetValue=500,
-        )  # fmt: skip
-        for place, target in MILESTONES.items():
-            yield _definition(
-                "milestone", id=f"00000000-0000-4000-8000-0000000000{number}{place}",
-                linkedSchemaRecordId=challenge, name=f"For {target}", milestoneTargetValue=target,
-            )  # fmt: skip
+    for challenge in CHALLENGES:
+        yield _definition("challenge", **challenge_fields(challenge))
+        for fields in milestone_fields(challenge):
+            yield _definition("milestone", **fields)
 
 
 def _definition(kind: str, **fields: object) -> tuple[str, definitions.Definition]:

@@ -18,6 +18,10 @@ from importlib import import_module
 OUTPUTS = "bench-outputs"
 CHANGELOG = "bench-changelog"
 """Topics for peers that do not make their own; names without the settings' prefix."""
+FAUST_CHANGELOGS = tuple(
+    f"stock-faust-{table}-changelog" for table in ("progress", "members", "seen")
+)
+"""Stock Faust makes these itself, but its agent crashes where their metadata comes late."""
 
 MODULES = ("milestream", "stock_faust", "plain_loop")
 
