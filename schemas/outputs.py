@@ -51,6 +51,17 @@ class MemberRecord(_Record, kw_only=True):
     version: int
 
 
+class MemberReference(_Record, kw_only=True):
+    """What a reply says of a member: who and which version. Personal fields go elsewhere."""
+
+    id: str
+    external_id: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
 class ProgressRecord(_Record, kw_only=True):
     """A member's progress in one period of a challenge. Amounts are plain JSON numbers."""
 

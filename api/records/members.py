@@ -6,11 +6,12 @@ from msgspec import UNSET
 from api import bodies, resources
 from api.access import Caller
 from api.answers import answer, pending
-from api.preconditions import etag_of, expected_version
-from api.problems import invalid
+from api.preconditions import etag, etag_of, expected_version
+from api.problems import Problem, invalid
 from api.records.bodies import MemberBody, MemberPatch, check_member
 from api.records.fields import MEMBER
 from api.records.reads import row_of
+from api.records.shapes import shown
 from api.requests import refusal
 from schemas import ids, records
 from schemas.records import PROFILE_FIELDS, DeleteMember, MemberCommand, UpsertMember
@@ -24,7 +25,7 @@ async def create(request: Request, caller: Caller) -> Response:
     check_member(body)
     command = _upsert(body, caller.project, body.external_id)
     member_id = ids.member_id(caller.project, body.external_id)
-    return _answer(member_id, await _ask(request, member_id, command))
+    return await _answer(request, caller, member_id, await _ask(request, member_id, command))
 
 
 async def change(request: Request, caller: Caller, record_id: str) -> Response:
@@ -38,7 +39,7 @@ async def change(request: Request, caller: Caller, record_id: str) -> Response:
     command.must_exist = True
     command.if_version = expected_version(request, row["version"])
     member_id = str(row["id"])
-    return _answer(member_id, await _ask(request, member_id, command))
+    return await _answer(request, caller, member_id, await _ask(request, member_id, command))
 
 
 async def delete(request: Request, caller: Caller, record_id: str) -> Response:
@@ -72,12 +73,19 @@ def _location(member_id: str) -> str:
     return f"/schema/member/record/{member_id}"
 
 
-def _answer(member_id: str, reply: Reply | None) -> Response:
+async def _answer(
+    request: Request, caller: Caller, member_id: str, reply: Reply | None
+) -> Response:
+    """Answer with the member as the read model has it: the reply names it and its version only."""
     if reply is None:
         return pending(member_id, _location(member_id))
     if reply.status >= 400:
         raise refusal(reply)
-    headers = {"etag": etag_of(reply.body)}
-    if reply.status == 201:
-        headers["location"] = _location(member_id)
-    return answer(bytes(reply.body), reply.status, headers)
+    headers = {"location": _location(member_id)} if reply.status == 201 else {}
+    try:
+        row = await row_of(request, caller, MEMBER, member_id)
+    except Problem:  # the projection is behind by more than a request waits for
+        return answer(bytes(reply.body), reply.status, headers | {"etag": etag_of(reply.body)})
+    async with resources.of(request).pool.connection() as connection:
+        (record,) = await shown(connection, MEMBER, caller.project, [row], MEMBER.names)
+    return answer(record, reply.status, headers | {"etag": etag(row["version"])})

@@ -75,7 +75,7 @@ class Commands:
         base = before or member_of.initial(item.project, command.external_id, at)
         after = member_of.evolve(base, command, status, at)
         self._store(item, before, after, sequence)
-        return lambda: _shown(200 if alive else 201, member_of.record(item.member_id, after))
+        return lambda: _shown(200 if alive else 201, member_of.reference(item.member_id, after))
 
     def _change(
         self,
@@ -89,7 +89,7 @@ class Commands:
             return _precondition_failed
         after = change(before, from_millis(item.input.timestamp))
         self._store(item, before, after, sequence)
-        return lambda: _shown(200, member_of.record(item.member_id, after))
+        return lambda: _shown(200, member_of.reference(item.member_id, after))
 
     def _store(self, item: Read, before: Member | None, after: Member, sequence: int) -> None:
         if member_of.decide(before, after):

@@ -85,6 +85,18 @@ def decide(before: Member | None, after: Member) -> bool:
     return after is not before
 
 
+def reference(member_id: str, member: Member) -> outputs.MemberReference:
+    """Return what a reply says of the member: personal fields travel in member events only."""
+    return outputs.MemberReference(
+        id=member_id,
+        external_id=member.external_id,
+        status=member.status,
+        created_at=member.created_at,
+        updated_at=member.updated_at,
+        version=member.version,
+    )
+
+
 def record(member_id: str, member: Member) -> outputs.MemberRecord:
     """Return the member as the records face shows it."""
     return outputs.MemberRecord(

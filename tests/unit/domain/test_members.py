@@ -46,7 +46,7 @@ def test_an_upsert_makes_a_member_with_the_id_that_anyone_can_compute() -> None:
             updatedAt="2026-11-21T12:00:00Z",
             **EVERYTHING,
         )
-    ).answering((201, {"id": ANN, **EVERYTHING}))
+    ).answering((201, {"id": ANN, "externalId": "ann", "version": 1}))
 
 
 def test_an_upsert_changes_only_the_fields_it_gives_and_null_clears() -> None:
@@ -59,13 +59,13 @@ def test_an_upsert_changes_only_the_fields_it_gives_and_null_clears() -> None:
             updatedAt="2026-11-21T13:00:00Z",
             **EVERYTHING | {"city": "Oakland", "email": None, "groups": []},
         )
-    ).answering((200, {"city": "Oakland", "lastName": "Lee"}))
+    ).answering((200, {"id": ANN, "version": 2}))
 
 
 def test_an_upsert_that_changes_nothing_announces_nothing_and_is_answered() -> None:
     given(upsert("ann", **EVERYTHING)).when(
         upsert("ann", city="San Francisco", groups=["gold", "early", "gold"]), upsert("ann")
-    ).then_nothing_happened().answering((200, EVERYTHING), (200, EVERYTHING))
+    ).then_nothing_happened().answering((200, {"version": 1}), (200, {"version": 1}))
 
 
 def test_an_upsert_that_must_find_a_member_does_not_make_one() -> None:
@@ -160,7 +160,7 @@ def test_deleting_a_member_erases_its_personal_data_and_keeps_its_id() -> None:
             updatedAt="2026-11-21T13:00:00Z",
             **NOTHING,
         )
-    ).answering((200, {"status": "deleted", **NOTHING}))
+    ).answering((200, {"status": "deleted", "version": 2}))
 
 
 def test_no_entry_holds_personal_data_of_a_deleted_member() -> None:
@@ -285,3 +285,10 @@ def test_unknown_fields_are_ignored() -> None:
     given(ann, challenge()).when(
         log("a", 5, colour="red", ownedBy={"externalId": "ann", "x": 1})
     ).then(recorded(progress(5), challengeId=CHALLENGE))
+
+
+def test_a_reply_names_a_member_and_holds_nothing_personal() -> None:
+    world = given().when(upsert("ann", **EVERYTHING))
+    (answer,) = world.effects.answers
+    for value in EVERYTHING.values():
+        assert str(value).encode() not in answer.value
