@@ -61,7 +61,11 @@ TOPICS: Mapping[str, Topic] = {
         Topic(EVENTS, "input: events", config=_INPUT),
         Topic(ACTIVITY_LOGS, "input: pathway activities", config=_INPUT),
         Topic(MEMBER_COMMANDS, "input: what is to happen to members", config=_INPUT),
-        Topic(TICKS, "internal: broker time, one record per partition and minute", config=_OUTPUT),
+        Topic(
+            TICKS,
+            "input, internal: broker time, one record per partition and minute",
+            config=_OUTPUT,
+        ),
         Topic(FORWARDED, "internal: records that lay on the wrong partition", config=_OUTPUT),
         Topic(
             CHUNK_LOG, "internal: one record per chunk: what was folded, in order", config=_OUTPUT

@@ -76,12 +76,13 @@ def _json(found: Found, redriven: Redriven) -> str:
 
 
 def _print_table(listing: Listing) -> None:
-    console = Console()
+    # Where nobody looks, a line a letter is easier to search than a table folded to 80 columns.
+    console = Console() if sys.stdout.isatty() else Console(width=400)
     if not listing.total:
         console.print("no dead letters")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("at", "reason", "project", "record", "tries", "message"):
+    for name in ("at", "reason", "project", "record", "attempts", "message"):
         table.add_column(name, overflow="fold", no_wrap=name in ("at", "reason"))
     for found in listing.letters:
         table.add_row(*_cells(found, listing.redriven))
@@ -94,13 +95,13 @@ def _print_table(listing: Listing) -> None:
 def _cells(found: Found, redriven: Redriven) -> Sequence[str]:
     letter = found.letter
     assert letter is not None
-    tries = f"{letter.attempts}, redriven" if redriven.includes(found) else str(letter.attempts)
+    attempts = f"{letter.attempts}, redriven" if redriven.includes(found) else str(letter.attempts)
     return (
         f"{letter.at:%Y-%m-%d %H:%M:%S}Z",
         letter.reason,
         letter.project or "",
         f"{letter.topic}/{letter.partition}/{letter.offset}",
-        tries,
+        attempts,
         _plain(letter.message),
     )
 

@@ -1,6 +1,7 @@
 """`milestream topics`: make the topics of the catalogue, and show them."""
 
 import asyncio
+import sys
 
 import typer
 from rich.console import Console
@@ -28,7 +29,7 @@ def list_topics() -> None:
     table = Table("topic", "partitions", "purpose", box=None, pad_edge=False)
     for state in states:
         table.add_row(state.name, _count(state), state.topic.purpose)
-    Console(soft_wrap=True).print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _count(state: TopicState) -> str:
