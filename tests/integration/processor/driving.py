@@ -35,11 +35,14 @@ Record = tuple[str, int | None, bytes | None, bytes | None, Sequence[tuple[str, 
 class Worker:
     """One worker process; killed at the latest when the block is left."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        self.settings = settings.model_copy(
-            update={"worker_instance": name, "data_dir": settings.data_dir / name}
-        )
-        self.log = settings.data_dir / f"{name}.log"
+    def __init__(self, settings: Settings, name: str | None) -> None:
+        """Without a name, it runs with the settings as they are."""
+        self.settings = settings
+        if name is not None:
+            self.settings = settings.model_copy(
+                update={"worker_instance": name, "data_dir": settings.data_dir / name}
+            )
+        self.log = settings.data_dir / f"{name or 'unnamed'}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

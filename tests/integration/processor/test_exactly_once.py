@@ -95,3 +95,20 @@ def test_a_worker_that_leaves_cleanly_costs_seconds_not_data(settings: Settings)
         produce(settings, history.records(2_000, settings))
         wait_folded(settings, history.sent, 60, staying)
     history.check(settings)
+
+
+def test_two_workers_with_one_environment_share_the_work(settings: Settings) -> None:
+    """Same data dir, no instance given: each takes a place of its own there."""
+    history = History(members=500, seed=5)
+    produce(settings, definitions())
+    with Worker(settings, None) as first, Worker(settings, None) as second:
+        wait_until(
+            lambda: first.text().count("Worker ready") >= 2, 60, lambda: first.text()[-3000:]
+        )
+        produce(settings, history.records(3_000, settings))
+        wait_folded(settings, history.sent, 60, first, second)
+        assert first.process.poll() is None
+        assert second.process.poll() is None
+    assert (settings.data_dir / "worker-1").is_dir()
+    assert (settings.data_dir / "worker-2").is_dir()
+    history.check(settings)
