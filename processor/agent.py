@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from processor import metrics
@@ -29,14 +29,12 @@ class ChunkAgent:
 
     async def run(self, stream: Any) -> None:
         """Consume the stream. Any failure but a fenced partition stops the worker."""
-        async for event in _events(stream):
+        async for event in stream.noack().events():
             chunk: Chunk = event.value
             try:
                 await self._take(chunk)
             except Fenced as fenced:
                 await self._give_up(chunk, fenced)
-            except asyncio.CancelledError:
-                raise
             except Exception as error:
                 logger.exception("partition %d: the chunk could not be folded", chunk.partition)
                 self._shell.fail(error)
@@ -88,11 +86,6 @@ def _rest(part: Part, folded: Mapping[str, int]) -> Part:
     """Return what is left of a part after ``folded`` of its topic."""
     after = folded.get(part.topic, 0)
     return Part(part.topic, [record for record in part.records if record.offset >= after])
-
-
-async def _events(stream: Any) -> AsyncIterable[Any]:
-    async for event in stream.noack().events():
-        yield event
 
 
 def _count(effects: Effects, fold_seconds: float, commit_seconds: float) -> None:

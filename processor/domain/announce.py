@@ -3,6 +3,8 @@
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
+
 from processor.domain import member as member_of
 from processor.domain.effects import Effects
 from processor.domain.member import Member
@@ -53,7 +55,7 @@ class Announcer:
         self, project: str, progress: outputs.ProgressRecord, version: int, sequence: int
     ) -> None:
         """``challenge.completed``: once a progress."""
-        fields = {name: getattr(progress, name) for name in progress.__struct_fields__}
+        fields = msgspec.structs.asdict(progress)
         data = outputs.ChallengeProgressed(**fields, definition_version=version)
         id_ = ids.event_id(project, "challenge.completed", progress.id)
         kind, member_id = outputs.CHALLENGE_COMPLETED, progress.owned_by_id
@@ -117,7 +119,7 @@ class Announcer:
         version: int,
         sequence: int,
     ) -> None:
-        fields = {name: getattr(reward, name) for name in reward.__struct_fields__}
+        fields = msgspec.structs.asdict(reward)
         data = outputs.RewardChanged(**fields, definition_version=version)
         self._put(
             REWARD_EVENTS,

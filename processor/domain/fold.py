@@ -27,16 +27,13 @@ from processor.domain.inputs import (
     read,
 )
 from processor.domain.logs import ChallengeLogs, Prepared
-from processor.domain.working_set import WorkingSet
+from processor.domain.working_set import Load, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import from_millis
 from schemas.records import ChallengeLog
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, partition_for
-
-Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
-"""Reads entries of the partition's store, in the order of the keys; None where there is none."""
 
 
 class Position(msgspec.Struct):
@@ -93,7 +90,7 @@ MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 """A transaction must be written within its time limit; a challenge's record may be large, and each
 of its logs carries it."""
 
-_STATUS = {Reason.TOO_LARGE: 413, Reason.MISPLACED: 400}
+_STATUS = {Reason.TOO_LARGE: 413}
 _POSITION = msgspec.json.Decoder(Position)
 
 

@@ -385,12 +385,11 @@ def _restore(now: Progress, then: Snapshot) -> Progress:
     )
 
 
-_SHOWN = outputs.ChallengeLogRecord.__struct_fields__
-
-
 def _as_shown(recorded: outputs.ChallengeLogRecorded) -> outputs.ChallengeLogRecord:
     """Return the record as the HTTP face shows it: without the definition's version."""
-    return outputs.ChallengeLogRecord(**{name: getattr(recorded, name) for name in _SHOWN})
+    fields = msgspec.structs.asdict(recorded)
+    del fields["definition_version"]
+    return outputs.ChallengeLogRecord(**fields)
 
 
 def _created(recorded: outputs.ChallengeLogRecorded) -> replies.Reply:

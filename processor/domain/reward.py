@@ -49,25 +49,20 @@ def evolve(before: Reward, command: UpdateRewardLog, at: datetime) -> Reward:
     return msgspec.structs.replace(before, **changes, updated_at=at, version=before.version + 1)
 
 
-def record_fields(reward_id: str, reward: Reward, milestone: Raw) -> dict[str, object]:
-    """Return the fields of the reward log as the records face shows it."""
-    return {
-        "id": reward_id,
-        "owned_by_id": reward.member_id,
-        "linked_schema_slug": reward.slug,
-        "linked_schema_record_id": reward.linked_id,
-        "milestone_id": reward.milestone_id,
-        "period_key": reward.period_key,
-        "coupon_code": reward.coupon_code,
-        "reward_issued_at": reward.issued_at,
-        "reward_expiry_at": reward.expiry_at,
-        "created_at": reward.created_at,
-        "updated_at": reward.updated_at,
-        "version": reward.version,
-        "milestone": milestone,
-    }
-
-
 def record(reward_id: str, reward: Reward, milestone: Raw) -> outputs.RewardLogRecord:
     """Return the reward log as the records face shows it."""
-    return outputs.RewardLogRecord(**record_fields(reward_id, reward, milestone))  # type: ignore[arg-type]
+    return outputs.RewardLogRecord(
+        id=reward_id,
+        owned_by_id=reward.member_id,
+        linked_schema_slug=reward.slug,
+        linked_schema_record_id=reward.linked_id,
+        milestone_id=reward.milestone_id,
+        period_key=reward.period_key,
+        coupon_code=reward.coupon_code,
+        reward_issued_at=reward.issued_at,
+        reward_expiry_at=reward.expiry_at,
+        created_at=reward.created_at,
+        updated_at=reward.updated_at,
+        version=reward.version,
+        milestone=milestone,
+    )

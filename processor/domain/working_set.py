@@ -12,6 +12,7 @@ from processor.domain.member import Member
 from processor.domain.reward import Reward
 
 Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
+"""Reads entries of the partition's store, in the order of the keys; None where there is none."""
 
 _MEMBER = msgspec.json.Decoder(Member)
 _PROGRESS = msgspec.json.Decoder(Progress)
