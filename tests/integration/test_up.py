@@ -65,7 +65,7 @@ def start() -> Iterator[Start]:
         started.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()  # ends, with nothing, when the process does
-        assert line, f"exit {process.wait()}; see {data_dir / 'up.log'}"
+        assert line, f"exit {process.wait()}:\n{(data_dir / 'up.log').read_text()[-5000:]}"
         addresses = json.loads(line)
         assert set(addresses) == {"kafka", "database_url", "api"}
         return Up(process, data_dir, **addresses)

@@ -139,32 +139,47 @@ def produce(settings: Settings, records: Iterable[Record], **options: Any) -> No
     asyncio.run(run())
 
 
-def drain(settings: Settings, *topics: str, isolation: str = "read_committed") -> list[Any]:
-    """Return every committed record of ``topics``, in the order of topic, partition, offset."""
+def drain(
+    settings: Settings,
+    *topics: str,
+    isolation: str = "read_committed",
+    settled: bool = True,
+) -> list[Any]:
+    """Return every committed record of ``topics``, in the order of topic, partition, offset.
+
+    A commit shows in one partition before it shows in another: the coordinator writes its markers
+    one by one. So ``settled`` reads to the end of the log, open transactions included, and waits
+    for what became of them; without it, to the end of what is committed by now.
+    """
 
     async def run() -> list[Any]:
-        consumer = AIOKafkaConsumer(
+        places = [
+            TopicPartition(settings.topic(t), p)
+            for t in topics
+            for p in range(1 if t == DEFINITIONS else settings.partitions)
+        ]
+        async with AIOKafkaConsumer(
             **settings.kafka_options(), isolation_level=isolation, auto_offset_reset="earliest"
-        )
-        await consumer.start()
-        try:
-            places = [
-                TopicPartition(settings.topic(t), p)
-                for t in topics
-                for p in range(1 if t == DEFINITIONS else settings.partitions)
-            ]
+        ) as consumer:
             consumer.assign(places)
-            ends = await consumer.end_offsets(places)
+            ends = await (log_ends(settings, places) if settled else consumer.end_offsets(places))
             await consumer.seek_to_beginning(*places)
             found: list[Any] = []
             while any([await consumer.position(p) < ends[p] for p in places]):
                 for batch in (await consumer.getmany(timeout_ms=100)).values():
                     found.extend(batch)
             return sorted(found, key=lambda r: (r.topic, r.partition, r.offset))
-        finally:
-            await consumer.stop()
 
     return asyncio.run(run())
+
+
+async def log_ends(
+    settings: Settings, places: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where the logs end, open transactions included."""
+    async with AIOKafkaConsumer(**settings.kafka_options()) as consumer:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        return ends
 
 
 def values(settings: Settings, *topics: str) -> list[dict[str, Any]]:
@@ -259,7 +274,7 @@ class History:
         completed = [e for e in progress if e["type"] == "milestream.challenge.completed.v1"]
         rewards = values(settings, "reward-events")
         reached = values(settings, "milestone-events")
-        assert len(recorded) == len(self.seen)
+        assert len(recorded) == len(self.seen), (len(recorded), len(self.seen))
         assert max(Counter(e["id"] for e in recorded).values()) == 1
         final: dict[str, Decimal] = {}
         for event in recorded:
@@ -288,7 +303,7 @@ class History:
 
 def recorded_count(settings: Settings) -> int:
     """Return how many logs were folded, by the chunk log: quick to read, for it is short."""
-    return sum(chunk["count"] for chunk in values(settings, "chunk-log"))
+    return sum(json.loads(r.value)["count"] for r in drain(settings, "chunk-log", settled=False))
 
 
 def wait_folded(settings: Settings, inputs: int, seconds: float = 120, *workers: Worker) -> None:
