@@ -55,7 +55,9 @@ class ChunkAgent:
         parts = chunk.parts
         while parts:
             started = time.perf_counter()
-            effects = fold_chunk(place, parts, shell.definitions.definitions, store.load)
+            effects = fold_chunk(
+                place, parts, shell.definitions.definitions, store.load, store.scan
+            )
             folded = time.perf_counter()
             if effects.writes:
                 end = await shell.producers[chunk.partition].write(effects)

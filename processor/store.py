@@ -61,6 +61,16 @@ class PartitionStore:
                     self._recent.put(keys[place], value)
         return found
 
+    def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
+        """Return the keys in [first, last), in order, at most ``limit``."""
+        found: list[bytes] = []
+        for key in self._db.keys(from_key=first):
+            assert isinstance(key, bytes)  # raw mode
+            if key >= last or len(found) >= limit:
+                break
+            found.append(key)
+        return found
+
     def apply(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
         """Write entries (None deletes) and the changelog position in one batch."""
         batch = WriteBatch(raw_mode=True)

@@ -124,7 +124,7 @@ class _Replay:
                 Part(span.topic, await cursors[span.topic].up_to(span.last))
                 for span in chunk.inputs
             ]
-            effects = fold_chunk(place, parts, self._definitions, store.load)
+            effects = fold_chunk(place, parts, self._definitions, store.load, store.scan)
             changelog += 1
             store.apply(effects.writes, changelog)
             self._same_chunk(record, effects.outputs.pop(CHUNK_LOG)[0].value)

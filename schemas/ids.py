@@ -57,6 +57,27 @@ def challenge_log_id(project: str, challenge_id: str, member: str, unique_identi
     return derive(f"{project}:challenge_log:{challenge_id}:{member}:{unique_identifier}")
 
 
+def event_log_id(project: str, member: str, idempotency_key: str) -> str:
+    """Return the id of a logged event that has a key. Equal ids are repetitions of each other."""
+    return derive(f"{project}:event:{member}:{idempotency_key}")
+
+
+def placed_event_log_id(project: str, topic: str, partition: int, offset: int) -> str:
+    """Return the id of a logged event that has nothing of its own but where it landed first."""
+    return derive(f"{project}:event:{topic}:{partition}:{offset}")
+
+
+def points_entry_id(project: str, source: str, source_id: str) -> str:
+    """Return the id of the one entry that a source (``event``, ``challenge``, …) gives."""
+    return derive(f"{project}:points:{source}:{source_id}")
+
+
+@lru_cache(maxsize=65536)
+def streak_progress_id(project: str, streak_id: str, member: str) -> str:
+    """Return the id of a member's streak."""
+    return derive(f"{project}:streak_progress:{streak_id}:{member}")
+
+
 @lru_cache(maxsize=65536)
 def progress_id(project: str, challenge_id: str, member: str, period_key: str) -> str:
     """Return the id of one member's progress in one period of a challenge."""

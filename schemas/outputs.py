@@ -25,6 +25,12 @@ MILESTONE_REACHED = "milestream.milestone.reached.v1"
 REWARD_GRANTED = "milestream.reward.granted.v1"
 REWARD_UPDATED = "milestream.reward.updated.v1"
 MEMBER_UPSERTED = "milestream.member.upserted.v1"
+EVENT_LOGGED = "milestream.event.logged.v1"
+POINTS_GRANTED = "milestream.points.granted.v1"
+POINTS_REDEEMED = "milestream.points.redeemed.v1"
+STREAK_ADVANCED = "milestream.streak.advanced.v1"
+STREAK_BROKEN = "milestream.streak.broken.v1"
+STREAK_COMPLETED = "milestream.streak.completed.v1"
 
 
 class _Record(msgspec.Struct, kw_only=True, rename="camel", gc=False):
@@ -158,7 +164,102 @@ class RewardChanged(RewardLogRecord, kw_only=True):
     definition_version: int
 
 
-Data = ChallengeLogRecorded | ChallengeProgressed | MilestoneReached | RewardChanged | MemberRecord
+class EventAnswer(_Record, kw_only=True):
+    """What the events face answers of a logged event. ``metadata`` is the sender's own text."""
+
+    user_id: str
+    event_id: str
+    points: int
+    type: str
+    title: str
+    limit: int | None
+    maximum_reward: Raw
+    metadata: Raw
+    condition_reached: bool
+    limit_reached: bool
+    user_group_id: str
+
+
+class EventLogged(EventAnswer, kw_only=True):
+    """``data`` of ``event.logged``. The local date and hour are those of the project's zone."""
+
+    id: str
+    owned_by_id: str
+    challenge_group: str
+    idempotency_key: str | None
+    ip: str | None
+    occurred_at: datetime
+    created_at: datetime
+    local_date: str
+    local_hour: int
+    definition_version: int
+
+
+class PointsChanged(_Record, kw_only=True):
+    """``data`` of ``points.granted`` and ``points.redeemed``: one entry of the ledger.
+
+    ``points`` is signed; ``balance`` is its group's afterwards, ``total_balance`` that of all.
+    """
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    action_id: str
+    challenge_group: str
+    points: int
+    balance: int
+    total_balance: int
+    operation: str
+    event_id: str | None
+    user_group_id: str
+    source_id: str
+    ip: str | None
+    occurred_at: datetime
+    created_at: datetime
+    definition_version: int
+
+
+class StreakChanged(_Record, kw_only=True):
+    """``data`` of the streak events: a member's streak after what happened.
+
+    ``period_key`` is the period that was hit, or the first one missed; ``current_length`` is that
+    of the latest run (0 when broken), ``run_length`` that of the run the hit is in.
+    ``active_until`` is when the current run breaks without another event.
+    """
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    streak_id: str
+    period: str
+    timezone: str
+    period_key: str
+    current_length: int
+    run_length: int
+    longest_length: int
+    target_length: int
+    freezes_left: int
+    healed: bool
+    status: str
+    completed: bool
+    started_period_key: str
+    active_until: datetime | None
+    occurred_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    definition_version: int
+
+
+Data = (
+    ChallengeLogRecorded
+    | ChallengeProgressed
+    | MilestoneReached
+    | RewardChanged
+    | MemberRecord
+    | EventLogged
+    | PointsChanged
+    | StreakChanged
+)
 
 
 class CloudEvent(msgspec.Struct, kw_only=True, gc=False):

@@ -88,6 +88,31 @@ class ChallengeLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=T
     status: LogStatus = "live"
 
 
+class Event(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """Something that a member did, by the name of a defined event.
+
+    ``metadata`` is kept as its own JSON text. ``with_api_key`` and ``by_end_user`` are how the API
+    tells who called: a record of a backend has neither.
+    """
+
+    event_id: Text
+    user_id: Text
+    project: str = ids.DEFAULT_PROJECT
+    metadata: Raw = ABSENT
+    occurred_at: Instant | None = None
+    idempotency_key: Identifier | None = None
+    ip: Annotated[str, Meta(max_length=64)] | None = None
+    with_api_key: bool = True
+    by_end_user: bool = False
+
+
+class Tick(msgspec.Struct, kw_only=True):
+    """Time on a partition: the record's timestamp. ``ends`` are where the partition's other inputs
+    ended when it was written, by topic without prefix: it is folded after those."""
+
+    ends: dict[str, int]
+
+
 class UpsertMember(
     OwnedBy, kw_only=True, rename="camel", omit_defaults=True, tag_field="type", tag="upsert-member"
 ):
@@ -147,7 +172,7 @@ MemberCommand = UpsertMember | UpdateMemberStatus | DeleteMember | UpdateRewardL
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-def encode(record: ChallengeLog | MemberCommand) -> bytes:
+def encode(record: ChallengeLog | Event | Tick | MemberCommand) -> bytes:
     """Return a record's JSON as it goes onto an input topic."""
     return _JSON.encode(record)
 

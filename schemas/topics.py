@@ -63,8 +63,8 @@ TOPICS: Mapping[str, Topic] = {
         Topic(MEMBER_COMMANDS, "input: what is to happen to members", config=_INPUT),
         Topic(
             TICKS,
-            "input, internal: broker time, one record per partition and minute",
-            config=_OUTPUT,
+            "input, internal: broker time, at least one record per partition and minute",
+            config={**_OUTPUT, "message.timestamp.type": "LogAppendTime"},
         ),
         Topic(FORWARDED, "internal: records that lay on the wrong partition", config=_OUTPUT),
         Topic(

@@ -257,13 +257,21 @@ class Partition:
         runs = groupby(self.placed(*records), key=lambda r: r.topic)
         parts = [Part(topic, list(run)) for topic, run in runs]
         place = Place(self.number, self.partitions, self.reply_partitions)
-        effects = fold_chunk(place, parts, self.definitions, self.load)
-        self.entries.update(effects.writes)
+        effects = fold_chunk(place, parts, self.definitions, self.load, self.scan)
+        for key, value in effects.writes.items():
+            if value is None:
+                self.entries.pop(key, None)
+            else:
+                self.entries[key] = value
         return Happened(self, effects)
 
     def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read entries, as a partition's store does."""
         return [self.entries.get(key) for key in keys]
+
+    def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
+        """Return the first keys of a range, as a partition's store does."""
+        return sorted(key for key in self.entries if first <= key < last)[:limit]
 
 
 class Given:

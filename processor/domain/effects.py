@@ -38,20 +38,22 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 class Effects:
     """All that one chunk leads to.
 
-    ``writes`` are entries of the state store and so records of the changelog. ``counts`` are for
-    metrics: ``folded``, ``duplicates``, ``forwarded``, ``skipped``, ``replies_refused`` and
-    ``dead_letter:<reason>``.
+    ``writes`` are entries of the state store and so records of the changelog; None deletes one.
+    ``counts`` are for metrics: ``folded``, ``duplicates``, ``forwarded``, ``skipped``, ``dues``,
+    ``replies_refused`` and ``dead_letter:<reason>``.
     """
 
     outputs: dict[str, list[Output]] = field(default_factory=dict)
     forwards: list[Forward] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
-    writes: dict[bytes, bytes] = field(default_factory=dict)
+    writes: dict[bytes, bytes | None] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     offsets: dict[str, int] = field(default_factory=dict)
     """By input topic, the offset up to which (exclusive) it was folded."""
     complete: bool = True
     """False where the chunk led to more than fits: fold the rest of it next."""
+    more_due: bool = False
+    """True where a tick left dues for the partition's next one."""
     size: int = 0
     """Bytes of the outputs."""
 

@@ -27,7 +27,7 @@ from processor.domain.inputs import (
     read,
 )
 from processor.domain.logs import ChallengeLogs, Prepared
-from processor.domain.working_set import Load, WorkingSet
+from processor.domain.working_set import Load, Scan, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
@@ -95,7 +95,7 @@ _POSITION = msgspec.json.Decoder(Position)
 
 
 def fold_chunk(
-    place: Place, parts: Sequence[Part], definitions: Definitions, load: Load
+    place: Place, parts: Sequence[Part], definitions: Definitions, load: Load, scan: Scan
 ) -> Effects:
     """Fold one chunk under ``definitions`` as they are now.
 
@@ -104,7 +104,7 @@ def fold_chunk(
     """
     raw_position = load([POSITION])[0]
     position = Position() if raw_position is None else _POSITION.decode(raw_position)
-    fold = _ChunkFold(place, definitions, load, position)
+    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), position)
     fold.run(parts)
     return fold.effects
 
@@ -113,13 +113,13 @@ class _ChunkFold:
     """The folding of one chunk; lives as long as that takes."""
 
     def __init__(
-        self, place: Place, definitions: Definitions, load: Load, position: Position
+        self, place: Place, definitions: Definitions, entries: WorkingSet, position: Position
     ) -> None:
         self.effects = Effects()
         self._place = place
         self._definitions = definitions
         self._position = position
-        self._entries = WorkingSet(load)
+        self._entries = entries
         self._logs = ChallengeLogs(definitions, self._entries, self.effects)
         self._commands = Commands(definitions, self._entries, self.effects)
 

@@ -14,6 +14,9 @@ from processor.domain.reward import Reward
 Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 """Reads entries of the partition's store, in the order of the keys; None where there is none."""
 
+Scan = Callable[[bytes, bytes, int], Sequence[bytes]]
+"""Returns the keys of the partition's store in [first, last), in order, at most so many."""
+
 _MEMBER = msgspec.json.Decoder(Member)
 _PROGRESS = msgspec.json.Decoder(Progress)
 _LOGGED = msgspec.json.Decoder(Logged)
@@ -28,8 +31,9 @@ E = TypeVar("E", bound=msgspec.Struct)
 class WorkingSet:
     """A view of the store in which a chunk's own changes are seen at once."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, scan: Scan) -> None:
         self._load = load
+        self._scan = scan
         self._entries: dict[bytes, msgspec.Struct | bytes | None] = {}
         """What was read, as JSON until it is first asked for; None where the store has nothing."""
         self._changed: dict[bytes, msgspec.Struct] = {}
@@ -71,7 +75,7 @@ class WorkingSet:
         """Change a reward log."""
         self._set(reward_key(reward_log_id), reward)
 
-    def changes(self) -> dict[bytes, bytes]:
+    def changes(self) -> dict[bytes, bytes | None]:
         """Return every entry that was set, as its last value's JSON."""
         encode = _ENCODER.encode
         return {key: encode(entry) for key, entry in self._changed.items()}
