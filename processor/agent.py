@@ -62,6 +62,8 @@ class ChunkAgent:
             if effects.writes:
                 end = await shell.producers[chunk.partition].write(effects)
                 store.apply(effects.writes, end)
+            if effects.more_due:
+                shell.ticker.soon([chunk.partition])
             _count(effects, folded - started, time.perf_counter() - folded)
             parts = [] if effects.complete else [_rest(part, effects.offsets) for part in parts]
 

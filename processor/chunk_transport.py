@@ -17,8 +17,9 @@ from faust.types.tuples import ConsumerMessage
 from typing_extensions import override
 
 from processor import metrics
-from processor.gathering import Chunk, Gathering
+from processor.gathering import Asked, Chunk, Gathering, Offsets
 from processor.shell import Shell
+from schemas.topics import TICKS
 
 POLL_SECONDS = 0.1
 IDLE_SECONDS = 0.02
@@ -85,15 +86,15 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
                 sought[TP(*partition)] = offset
         return sought
 
-    async def positions(self, partitions: Iterable[TopicPartition]) -> Mapping[int, int]:
-        """Return, by partition, the offset up to which records of these were handed out."""
-        found: Mapping[int, int] = await self.call_thread(self._positions, set(partitions))
+    async def positions(self, partitions: Iterable[TopicPartition]) -> Offsets:
+        """Return the offsets up to which records of these were handed out."""
+        found: Offsets = await self.call_thread(self._positions, set(partitions))
         return found
 
-    async def _positions(self, partitions: set[TopicPartition]) -> Mapping[int, int]:
+    async def _positions(self, partitions: set[TopicPartition]) -> Offsets:
         consumer = self._ensure_consumer()
         assigned = consumer.assignment() & partitions
-        return {tp.partition: await consumer.position(tp) for tp in assigned}
+        return {tp: await consumer.position(tp) for tp in assigned}
 
 
 class ChunkConsumer(driver.Consumer):
@@ -145,24 +146,34 @@ class ChunkConsumer(driver.Consumer):
 
     async def _gather(self, fetched: Any, generation: int) -> list[Chunk]:
         gathering = self._gathering
-        asked = gathering.commands_to_ask(fetched)
+        commands = gathering.commands_to_ask(fetched)
+        logs = gathering.logs_to_ask(fetched)
         definitions = self.shell.definitions_partition
         self._tell_lag(fetched)
         if not fetched and not gathering.holding:
             return []
-        ends = await self.shell.ends.of([*asked, definitions])
-        positions = await self._thread.positions(asked | gathering.holding)
+        ends = await self.shell.ends.of([*commands, definitions])
+        log_ends = await self.shell.log_ends.of(logs) if logs else {}
+        positions = await self._thread.positions(commands | logs | gathering.holding)
         if self._moved(generation):
             return []
-        return list(gathering.add(fetched, ends, positions, ends[definitions], generation))
+        asked = Asked(ends, log_ends, positions, ends[definitions])
+        chunks = list(gathering.add(fetched, asked, generation))
+        metrics.TICKS_HELD.set(gathering.ticks_held)
+        return chunks
 
     def _tell_lag(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
-        """Say how far behind each partition is; nothing fetched means: none is."""
+        """Say how far behind each partition is; nothing fetched means: none is.
+
+        A tick is none of the records that somebody waits for, and may be held.
+        """
         if not fetched:
             metrics.LAG.clear()
+        ticks = self.shell.settings.topic(TICKS)
         for tp, records in fetched.items():
-            behind = (self.highwater(tp) or 0) - records[-1].offset - 1
-            metrics.LAG.labels(tp.topic, tp.partition).set(max(behind, 0))
+            if tp.topic != ticks:
+                behind = (self.highwater(tp) or 0) - records[-1].offset - 1
+                metrics.LAG.labels(tp.topic, tp.partition).set(max(behind, 0))
 
     def _message(self, chunk: Chunk) -> tuple[TP, ConsumerMessage]:
         """Wrap a chunk into a message of its last part's topic and last offset."""

@@ -5,7 +5,8 @@ from prometheus_client import Counter, Gauge, Histogram
 FOLDED = Counter("milestream_folded_records_total", "Input records folded, by topic-free outcome.")
 OUTCOMES = Counter(
     "milestream_outcomes_total",
-    "What became of records: duplicates, forwarded, skipped (folded before), replies_refused.",
+    "What became of records: duplicates, forwarded, skipped (folded before), replies_refused; and "
+    "dues: what ended with its period and was done.",
     ["outcome"],
 )
 DEAD_LETTERS = Counter("milestream_dead_letters_total", "Records refused, by reason.", ["reason"])
@@ -32,9 +33,17 @@ RECOVERED_RECORDS = Counter(
 )
 LAG = Gauge(
     "milestream_lag_records",
-    "Records of an input partition that are not folded yet, as of the last fetch.",
+    "Records of an input partition (ticks apart) that are not folded yet, as of the last fetch.",
     ["topic", "partition"],
 )
 DEFINITIONS_REFUSED = Gauge(
     "milestream_definitions_refused", "Records on definitions that are no definitions."
+)
+TICKS_PUBLISHED = Counter("milestream_ticks_published_total", "Ticks written, one a partition.")
+TICKS_FAILED = Counter(
+    "milestream_ticks_failed_total", "Ticks that could not be written; each is tried again."
+)
+TICKS_HELD = Gauge(
+    "milestream_ticks_held_partitions",
+    "Partitions whose tick waits until the records before it were fetched.",
 )

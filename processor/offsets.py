@@ -14,14 +14,15 @@ from schemas.settings import Settings
 
 
 class EndOffsets:
-    """Asks for the end of partitions as a read_committed reader sees it (last stable offset)."""
+    """Asks for the end of partitions: as a read_committed reader sees it (last stable offset), or
+    with ``read_uncommitted`` that of the log, what transactions have open included."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, isolation: str = "read_committed") -> None:
         self._client = AIOKafkaConsumer(
             **settings.kafka_options(),
             group_id=None,
             enable_auto_commit=False,
-            isolation_level="read_committed",
+            isolation_level=isolation,
         )
 
     async def __aenter__(self) -> Self:
@@ -37,6 +38,14 @@ class EndOffsets:
         await self._client.stop()
 
     async def of(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Return the offset after the last committed record of each partition: one request."""
+        """Return the offset after the last record of each partition: one request."""
         ends: Mapping[TopicPartition, int] = await self._client.end_offsets(list(partitions))
         return ends
+
+    async def at(
+        self, partitions: Collection[TopicPartition], millis: int
+    ) -> Mapping[TopicPartition, int | None]:
+        """Return the offset of each partition's first record that is not older than ``millis``
+        (since the epoch); None where all are."""
+        found = await self._client.offsets_for_times(dict.fromkeys(partitions, millis))
+        return {place: None if hit is None else hit.offset for place, hit in found.items()}

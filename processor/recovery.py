@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 FETCH_BYTES = 8 * 1024 * 1024
 RECORDS_A_BATCH = 50_000
 
+TOMBSTONES_SECONDS = 12 * 3600
+"""For so long a deletion surely stays on the changelog: Kafka compacts it away a day after."""
+
 
 class FencedRecovery(Recovery):
     """Faust's recovery with its reading replaced; its life cycle stays."""
@@ -105,16 +108,42 @@ async def take_over(shell: Shell, partitions: set[int]) -> Mapping[int, int]:
     topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
     places = {TopicPartition(topic, p): store for p, store in stores.items()}
     ends = await shell.ends.of(places)
+    places |= await _renew_outdated(shell, places, ends)
     restored = await _restore(shell, places, ends)
     await _check_inputs(shell, stores)
     seconds = time.monotonic() - started
     metrics.RECOVERY_SECONDS.observe(seconds)
     metrics.RECOVERED_RECORDS.inc(restored)
+    shell.ticker.soon(partitions)  # what ended in the meantime is found at once
     logger.info(
         "took over partitions %s: %d changelog records in %.2f s",
         sorted(partitions), restored, seconds,
     )  # fmt: skip
     return {place.partition: ends[place] for place in places}
+
+
+async def _renew_outdated(
+    shell: Shell,
+    stores: Mapping[TopicPartition, PartitionStore],
+    ends: Mapping[TopicPartition, int],
+) -> Mapping[TopicPartition, PartitionStore]:
+    """Empty the stores that stood still for so long that they may have missed deletions.
+
+    An entry that was deleted meanwhile, and its deletion compacted away, would stay in such a store
+    for ever. Returns the empty ones; they are restored from the changelog's beginning.
+    """
+    behind = [place for place, store in stores.items() if 0 < store.next_offset < ends[place]]
+    if not behind:
+        return {}
+    kept = await shell.ends.at(behind, int((time.time() - TOMBSTONES_SECONDS) * 1000))
+    renewed: dict[TopicPartition, PartitionStore] = {}
+    for place in behind:
+        surely_kept = kept[place]
+        if surely_kept is None or stores[place].next_offset < surely_kept:
+            logger.info("%s is outdated and restored from nothing", stores[place].path)
+            renewed[place] = shell.store.renew(place.partition)
+            renewed[place].belongs_to(shell.origin)
+    return renewed
 
 
 async def _restore(

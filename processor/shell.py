@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from processor.definitions import DefinitionsReader
 from processor.offsets import EndOffsets
 from processor.store import StateStore
+from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, INPUT_TOPICS
@@ -58,6 +59,9 @@ class Shell:
     store: StateStore
     producers: Producers
     ends: EndOffsets
+    log_ends: EndOffsets
+    """Asks where logs end, what transactions have open included."""
+    ticker: Ticker
     definitions: DefinitionsReader
     reply_partitions: Mapping[str, int]
     cluster_id: str

@@ -5,8 +5,10 @@ committed; entries and changelog position go in one batch. So a crash at any poi
 that is a prefix of its changelog, and nothing to repair.
 """
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 from rocksdict import (
@@ -15,6 +17,7 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
+    ReadOptions,
     WriteBatch,
 )
 
@@ -27,6 +30,11 @@ _ORIGIN = b"\x00origin"
 
 BLOCK_CACHE_BYTES = 128 * 1024 * 1024
 WRITE_BUFFER_BYTES = 32 * 1024 * 1024
+
+DELETIONS_WINDOW = 10_000
+DELETIONS_TRIGGER = 5_000
+"""A file with so many deletions in a row of so many entries is compacted soon: dues are deleted at
+the front of their index, where each scan begins."""
 
 
 class StoreError(RuntimeError):
@@ -41,6 +49,8 @@ class PartitionStore:
         self.path = path
         self._db = Rdict(str(path), options=options)
         self._recent = Recent()
+        self._empty = (b"", b"")
+        """From the first (inclusive) to the second key there is no entry: what scans found."""
 
     @property
     def next_offset(self) -> int:
@@ -62,13 +72,22 @@ class PartitionStore:
         return found
 
     def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
-        """Return the keys in [first, last), in order, at most ``limit``."""
+        """Return the keys in [first, last), in order, at most ``limit`` (1 or more).
+
+        What is deleted at the front of a range stays in RocksDB for a while, and a scan walks over
+        it: 0.3 s for a million deletions. So it is walked over once, and remembered as empty.
+        """
+        start, end = self._empty
+        joins = start <= first < end
+        options = ReadOptions()
+        options.set_iterate_upper_bound(last)
         found: list[bytes] = []
-        for key in self._db.keys(from_key=first):
-            assert isinstance(key, bytes)  # raw mode
-            if key >= last or len(found) >= limit:
+        for key in self._db.keys(from_key=end if joins else first, read_opt=options):
+            found.append(cast("bytes", key))
+            if len(found) >= limit:
                 break
-            found.append(key)
+        reached = found[0] if found else last
+        self._empty = (start, max(end, reached)) if joins else (first, reached)
         return found
 
     def apply(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
@@ -79,6 +98,8 @@ class PartitionStore:
                 batch.delete(key)
             else:
                 batch.put(key, value)
+                if self._empty[0] <= key < self._empty[1]:
+                    self._empty = (self._empty[0], key)
         batch.put(_NEXT, b"%d" % next_offset)
         self._db.write(batch)
         for key, value in entries.items():
@@ -140,6 +161,20 @@ class StateStore:
             self._open[partition] = store
         return store
 
+    def renew(self, partition: int) -> PartitionStore:
+        """Return a partition's store, empty again.
+
+        Raises:
+            StoreError: its files cannot be deleted.
+        """
+        store = self._open.pop(partition)
+        store.close()
+        try:
+            shutil.rmtree(store.path)
+        except OSError as error:
+            raise StoreError(f"cannot delete {store.path}: {error}") from error
+        return self.open(partition)
+
     def __getitem__(self, partition: int) -> PartitionStore:
         return self._open[partition]
 
@@ -170,4 +205,5 @@ class StateStore:
         options.set_memtable_prefix_bloom_ratio(0.1)
         options.set_memtable_whole_key_filtering(True)
         options.set_block_based_table_factory(blocks)
+        options.add_compact_on_deletion_collector_factory(DELETIONS_WINDOW, DELETIONS_TRIGGER, 0)
         return options

@@ -142,6 +142,11 @@ class Producers:
         self._open = {producer.partition: producer for producer in producers}
         await asyncio.gather(*(producer.fence() for producer in producers))
 
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that this worker took over and was not fenced from."""
+        return frozenset(self._open)
+
     def __getitem__(self, partition: int) -> PartitionProducer:
         return self._open[partition]
 
@@ -158,6 +163,7 @@ class Producers:
 
 
 def _entries(effects: Effects) -> Iterable[_Record]:
+    """Return the changelog's records; one without value deletes its entry (a tombstone)."""
     return ((key, value, _NONE) for key, value in effects.writes.items())
 
 

@@ -21,6 +21,7 @@ from processor.offsets import EndOffsets
 from processor.shell import Shell
 from processor.slot import Slot, take_slot
 from processor.store import StateStore, StoreError
+from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.settings import Settings
 from schemas.topics import REPLIES
@@ -85,7 +86,18 @@ async def _run(settings: Settings) -> None:
         shell = await _shell(settings, slot, stack)
         app = build_app(shell, slot.instance)
         app.finalize()
-        _end(await _serve(app, shell, stopping))
+        ticking = asyncio.ensure_future(_tick(shell))
+        code = await _serve(app, shell, stopping)
+        ticking.cancel()
+        _end(code)
+
+
+async def _tick(shell: Shell) -> None:
+    try:
+        await shell.ticker.run()
+    except Exception as error:
+        logger.exception("the ticker failed")
+        shell.fail(error)
 
 
 async def _serve(app: App, shell: Shell, stopping: asyncio.Event) -> int:
@@ -120,11 +132,15 @@ async def _shell(settings: Settings, slot: Slot, stack: contextlib.AsyncExitStac
     cluster_id, reply_partitions = await _ask_broker(settings)
     definitions = await stack.enter_async_context(DefinitionsReader(settings))
     ends = await stack.enter_async_context(EndOffsets(settings))
+    log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
+    producers = Producers(settings)
     return Shell(
         settings=settings,
         store=StateStore(slot.directory),
-        producers=Producers(settings),
+        producers=producers,
         ends=ends,
+        log_ends=log_ends,
+        ticker=Ticker(settings, log_ends, lambda: producers.partitions),
         definitions=definitions,
         reply_partitions=reply_partitions,
         cluster_id=cluster_id,

@@ -67,6 +67,8 @@ def test_lists_keys_and_words_are_read(tmp_path: Path) -> None:
         ("DATABASE_URL", "mysql://me:secret@host/db"),
         ("API_PORT", "0"),
         ("API_PORT", "80.5"),
+        ("TICK_SECONDS", "0"),
+        ("TICK_SECONDS", "61"),
         ("PARTITIONS", "0"),
         ("WORKERS", "-1"),
         ("REPLICATION_FACTOR", "0"),

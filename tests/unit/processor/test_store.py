@@ -1,0 +1,66 @@
+"""The store's ranges: what a scan finds, whatever was written and deleted before it."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from processor.store import PartitionStore, StateStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PartitionStore:
+    return StateStore(tmp_path).open(0)
+
+
+def test_a_scan_finds_a_range_in_order_and_no_more_than_wanted(store: PartitionStore) -> None:
+    store.apply(dict.fromkeys((b"t3", b"t1", b"s", b"u", b"t2"), b""), 1)
+    assert store.scan(b"t", b"u", 10) == [b"t1", b"t2", b"t3"]
+    assert store.scan(b"t", b"u", 2) == [b"t1", b"t2"]
+    assert store.scan(b"t2", b"t3", 10) == [b"t2"]
+    assert store.scan(b"v", b"w", 10) == []
+
+
+def test_a_deleted_entry_is_gone(store: PartitionStore) -> None:
+    store.apply({b"t1": b"x", b"t2": b"y"}, 1)
+    assert store.load([b"t1"]) == [b"x"]
+    store.apply({b"t1": None}, 2)
+    assert store.load([b"t1", b"t2"]) == [None, b"y"]
+    assert store.scan(b"t", b"u", 10) == [b"t2"]
+
+
+def test_what_is_written_into_a_range_that_was_empty_is_found(store: PartitionStore) -> None:
+    store.apply({b"t5": b""}, 1)
+    assert store.scan(b"t", b"t9", 10) == [b"t5"]
+    store.apply({b"t5": None}, 2)
+    assert store.scan(b"t", b"t9", 10) == []
+    store.apply({b"t3": b"", b"t7": b"", b"t1": b""}, 3)
+    assert store.scan(b"t2", b"t9", 10) == [b"t3", b"t7"]
+    assert store.scan(b"t", b"t9", 10) == [b"t1", b"t3", b"t7"]
+
+
+def test_scans_say_what_a_plain_set_says(store: PartitionStore) -> None:
+    rng = random.Random(3)
+    keys: set[bytes] = set()
+    for turn in range(2_000):
+        key = b"t%03d" % rng.randrange(300)
+        if rng.random() < 0.5:
+            keys.add(key)
+            store.apply({key: b""}, turn)
+        else:
+            keys.discard(key)
+            store.apply({key: None}, turn)
+        first, last = sorted(b"t%03d" % rng.randrange(300) for _ in range(2))
+        if rng.random() < 0.5:
+            first = b"t"
+        limit = rng.randrange(1, 20)
+        expected = sorted(key for key in keys if first <= key < last)[:limit]
+        assert store.scan(first, last, limit) == expected
+
+
+def test_a_renewed_store_is_empty(tmp_path: Path) -> None:
+    stores = StateStore(tmp_path)
+    stores.open(3).apply({b"t1": b""}, 5)
+    renewed = stores.renew(3)
+    assert (renewed.next_offset, renewed.scan(b"", b"z", 10)) == (0, [])
+    assert stores[3] is renewed
