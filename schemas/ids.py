@@ -46,6 +46,11 @@ def uuid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
+def uuid_text(raw: bytes) -> str:
+    """Return the text of a UUID's 16 bytes."""
+    return str(uuid.UUID(bytes=raw))
+
+
 @lru_cache(maxsize=65536)
 def member_id(project: str, external_id: str) -> str:
     """Return a member's id; any producer can compute the same."""

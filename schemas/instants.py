@@ -7,6 +7,7 @@ from importlib.resources import files
 import msgspec
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 RULE = "must be an RFC 3339 time with an offset, for example 2026-11-21T10:30:00Z"
 
 
@@ -53,6 +54,11 @@ def from_millis(millis: int) -> datetime:
         return EPOCH + timedelta(milliseconds=millis)
     except OverflowError as error:
         raise InstantError("the timestamp is outside of the years 1 to 9999") from error
+
+
+def millis_of(moment: datetime) -> int:
+    """Return the milliseconds since 1970, those before it as 0."""
+    return max((moment - EPOCH) // _MILLISECOND, 0)
 
 
 def format_instant(moment: datetime) -> str:

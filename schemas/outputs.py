@@ -180,6 +180,14 @@ class EventAnswer(_Record, kw_only=True):
     user_group_id: str
 
 
+class EventReply(_Record, kw_only=True):
+    """The whole answer of the events face, as the seed prints it."""
+
+    status_code: int = 200
+    message: str
+    data: EventAnswer
+
+
 class EventLogged(EventAnswer, kw_only=True):
     """``data`` of ``event.logged``. The local date and hour are those of the project's zone."""
 

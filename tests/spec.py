@@ -381,7 +381,10 @@ class Happened:
         return Given(self.partition).and_given(*things)
 
 
-_ORDER = ("challenge", "challenge_log", "milestone", "reward", "member", "refused")
+_ORDER = (
+    *("challenge", "challenge_log", "milestone", "reward", "member"),
+    *("points", "event", "streak", "refused"),
+)
 
 
 def _topic_order(fact: Fact) -> int:

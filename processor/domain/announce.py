@@ -71,6 +71,22 @@ class Announcer:
             sequence=sequence,
         )
 
+    def failed(
+        self, project: str, progress: outputs.ProgressRecord, version: int, sequence: int
+    ) -> None:
+        """``challenge.failed``: once a progress."""
+        fields = msgspec.structs.asdict(progress)
+        self._put(
+            PROGRESS_EVENTS,
+            outputs.CHALLENGE_FAILED,
+            ids.event_id(project, "challenge.failed", progress.id),
+            project,
+            member_id=progress.owned_by_id,
+            at=progress.challenge_failed_at or progress.updated_at,
+            data=outputs.ChallengeProgressed(**fields, definition_version=version),
+            sequence=sequence,
+        )
+
     def reached(self, project: str, data: outputs.MilestoneReached, sequence: int) -> None:
         """``milestone.reached``: once a milestone, member and period."""
         id_ = ids.event_id(project, "milestone.reached", data.id)

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from processor.domain.definitions import Challenge, Milestone
+from processor.domain.period import period_end
 from schemas.amounts import SCALE
 
 IN_PROGRESS = "in_progress"
@@ -136,6 +137,23 @@ def step(before: Progress | None, log: Log, challenge: Challenge) -> Step:
     before = before or initial(challenge, log)
     after = evolve(before, log, challenge)
     return Step(after, decide(before, after, challenge))
+
+
+def ends(progress: Progress, challenge: Challenge, period_key: str) -> datetime | None:
+    """Return when a progress can no longer be completed in time; None: never."""
+    end = period_end(progress.period, progress.timezone, period_key)
+    if challenge.ends_at is None or (end is not None and end <= challenge.ends_at):
+        return end
+    return challenge.ends_at
+
+
+def failed(
+    before: Progress, challenge: Challenge, end: datetime, recorded_at: datetime
+) -> Progress:
+    """Return the progress as its end finds it; itself where it is not short of the target."""
+    if before.status != IN_PROGRESS or before.total >= challenge.target:
+        return before
+    return msgspec.structs.replace(before, status=FAILED, failed_at=end, updated_at=recorded_at)
 
 
 def next_milestone(progress: Progress | None, challenge: Challenge) -> Milestone | None:

@@ -1,9 +1,9 @@
 """The definitions in force: what the fold looks up, compiled once when a definition is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -11,6 +11,9 @@ from msgspec import Raw
 from schemas import definitions as models
 from schemas.amounts import nanos_of
 from schemas.definition_records import read_change
+
+DEFAULT_GROUP = "_default"
+"""The challenge group of points that name none."""
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -48,11 +51,15 @@ class Milestone:
     live: bool
     json: Raw
     version: int
+    points: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """A challenge as the fold needs it: amounts in nanos, its milestones by rising target."""
+    """A challenge as the fold needs it: amounts in nanos, its milestones by rising target.
+
+    ``activity_ids`` has the events that feed it as well: what they log bears their name.
+    """
 
     id: str
     live: bool
@@ -66,6 +73,49 @@ class Challenge:
     json: Raw
     version: int
     milestones: tuple[Milestone, ...] = ()
+    value_field: str | None = None
+    points: int = 0
+    group: str = DEFAULT_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as the fold needs it: ``rewards`` by user group and ``maximum`` in nanos."""
+
+    id: str
+    title: str
+    active: bool
+    type: str
+    rewards: Mapping[str, int]
+    value_field: str | None
+    limit: int | None
+    limit_period: str
+    maximum: int | None
+    conditions: models.Condition | None
+    fields: tuple[models.MetadataField, ...]
+    requires_api_key: bool
+    group: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """A streak as the fold needs it, its milestones by rising target."""
+
+    id: str
+    period: str
+    target: int
+    timezone: str
+    freezes: int
+    version: int
+    milestones: tuple[Milestone, ...] = ()
+
+
+class Fed(NamedTuple):
+    """What an event moves."""
+
+    challenges: tuple[Challenge, ...]
+    streaks: tuple[Streak, ...]
 
 
 _Linked = tuple[str, str, str]
@@ -81,6 +131,10 @@ class Definitions:
         self._stored: dict[str, Stored] = {}
         self._challenges: dict[tuple[str, str], Challenge] = {}
         self._milestones: dict[_Linked, dict[str, Milestone]] = {}
+        self._events: dict[tuple[str, str], Event] = {}
+        self._streaks: dict[tuple[str, str], Streak] = {}
+        self._fed: dict[tuple[str, str], Fed] = {}
+        """By event; made when first asked for, forgotten with every change."""
 
     def apply(self, key: bytes | None, value: bytes | None, offset: int, millis: int) -> None:
         """Take one record of the topic; ``millis`` is its timestamp.
@@ -117,6 +171,31 @@ class Definitions:
             return None
         return self._milestones.get(_linked(stored), {}).get(milestone_id)
 
+    def event(self, project: str, event_id: str) -> Event | None:
+        """Return a project's event, None where it has no such one."""
+        return self._events.get((project, event_id))
+
+    def streak(self, project: str, streak_id: str) -> Streak | None:
+        """Return a project's streak with its milestones, None where it has no such one."""
+        return self._streaks.get((project, streak_id))
+
+    def fed_by(self, project: str, event_id: str) -> Fed:
+        """Return what an event moves: the challenges and streaks that name it."""
+        fed = self._fed.get((project, event_id))
+        if fed is None:
+            challenges, streaks = [], []
+            for stored in (*self.of(project, "challenge"), *self.of(project, "streak")):
+                definition = stored.definition
+                assert isinstance(definition, models.Challenge | models.Streak)
+                if event_id not in (definition.event_ids or ()):
+                    continue
+                if isinstance(definition, models.Challenge):
+                    challenges.append(self._challenges[project, stored.id])
+                else:
+                    streaks.append(self._streaks[project, stored.id])
+            fed = self._fed[project, event_id] = Fed(tuple(challenges), tuple(streaks))
+        return fed
+
     def timezone(self, project: str) -> str:
         """Return a project's time zone, UTC where it has set none."""
         stored = self.get(project, "project", project)
@@ -136,8 +215,16 @@ class Definitions:
     def _compile(
         self, project: str, kind: str, id_: str, before: Stored | None, after: Stored | None
     ) -> None:
+        self._fed.clear()
         if kind == "challenge":
             self._compile_challenge(project, id_)
+        elif kind == "streak":
+            self._compile_streak(project, id_)
+        elif kind == "event":
+            if after is None:
+                self._events.pop((project, id_), None)
+            else:
+                self._events[project, id_] = _event(after)
         elif kind == "milestone":
             for stored in (before, after):
                 if stored is not None:
@@ -149,6 +236,8 @@ class Definitions:
         elif kind == "project":
             for stored in list(self.of(project, "challenge")):
                 self._compile_challenge(project, stored.id)
+            for stored in list(self.of(project, "streak")):
+                self._compile_streak(project, stored.id)
 
     def _compile_challenge(self, project: str, id_: str) -> None:
         stored = self.get(project, "challenge", id_)
@@ -158,14 +247,25 @@ class Definitions:
         self._challenges[project, id_] = _challenge(stored, self.timezone(project))
         self._attach_milestones((project, "challenge", id_))
 
+    def _compile_streak(self, project: str, id_: str) -> None:
+        stored = self.get(project, "streak", id_)
+        if stored is None:
+            self._streaks.pop((project, id_), None)
+            return
+        self._streaks[project, id_] = _streak(stored, self.timezone(project))
+        self._attach_milestones((project, "streak", id_))
+
     def _attach_milestones(self, linked: _Linked) -> None:
         project, slug, id_ = linked
+        milestones = tuple(
+            sorted(self._milestones.get(linked, {}).values(), key=lambda m: (m.target, m.id))
+        )
         challenge = self._challenges.get((project, id_))
         if challenge is not None and slug == "challenge":
-            milestones = sorted(
-                self._milestones.get(linked, {}).values(), key=lambda m: (m.target, m.id)
-            )
-            self._challenges[project, id_] = replace(challenge, milestones=tuple(milestones))
+            self._challenges[project, id_] = replace(challenge, milestones=milestones)
+        streak = self._streaks.get((project, id_))
+        if streak is not None and slug == "streak":
+            self._streaks[project, id_] = replace(streak, milestones=milestones)
 
 
 def _challenge(stored: Stored, project_timezone: str) -> Challenge:
@@ -181,8 +281,48 @@ def _challenge(stored: Stored, project_timezone: str) -> Challenge:
         timezone=definition.timezone or project_timezone,
         starts_at=definition.starts_at,
         ends_at=definition.ends_at,
-        activity_ids=None if ids is None else frozenset(ids),
+        activity_ids=None if ids is None else frozenset(ids).union(definition.event_ids or ()),
         json=Raw(_JSON.encode(stored.record())),
+        version=stored.version,
+        value_field=definition.value_field,
+        points=definition.points_on_completion or 0,
+        group=definition.challenge_group,
+    )
+
+
+def _event(stored: Stored) -> Event:
+    definition = stored.definition
+    assert isinstance(definition, models.Event)
+    maximum = definition.maximum_reward
+    return Event(
+        id=definition.id,
+        title=definition.title,
+        active=definition.status == "ACTIVE",
+        type=definition.type,
+        rewards={group: nanos_of(reward) for group, reward in definition.reward.items()},
+        value_field=definition.reward_value_field,
+        limit=definition.limit,
+        limit_period="all_time"
+        if definition.limit_period == "unlimited"
+        else definition.limit_period,
+        maximum=None if maximum is None else nanos_of(maximum),
+        conditions=definition.conditions,
+        fields=tuple(definition.metadata_fields or ()),
+        requires_api_key=definition.requires_api_key,
+        group=definition.challenge_group,
+        version=stored.version,
+    )
+
+
+def _streak(stored: Stored, project_timezone: str) -> Streak:
+    definition = stored.definition
+    assert isinstance(definition, models.Streak)
+    return Streak(
+        id=definition.id,
+        period=definition.period,
+        target=definition.target_length,
+        timezone=definition.timezone or project_timezone,
+        freezes=definition.freezes,
         version=stored.version,
     )
 
@@ -202,4 +342,5 @@ def _milestone(stored: Stored) -> Milestone:
         live=definition.status == "live",
         json=Raw(_JSON.encode(stored.record())),
         version=stored.version,
+        points=definition.points or 0,
     )

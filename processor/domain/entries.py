@@ -4,9 +4,13 @@ One store a partition holds entries of several kinds, told apart by a key's firs
 is one record of the changelog. Ids are UUIDs and go in as their 16 bytes.
 """
 
+from datetime import datetime
 from functools import lru_cache
 
-from schemas.ids import uuid_bytes
+from schemas.ids import uuid_bytes, uuid_text
+from schemas.instants import from_millis, millis_of
+
+DUE = b"t"
 
 POSITION = b"o"
 """The one entry about the partition itself: how far its inputs were folded."""
@@ -31,9 +35,51 @@ def log_key(challenge_log_id: str) -> bytes:
     return b"l" + uuid_bytes(challenge_log_id)
 
 
+def answer_key(event_log_id: str) -> bytes:
+    """Return the key of the first answer to an event with an idempotency key."""
+    return b"e" + uuid_bytes(event_log_id)
+
+
 def is_of_a_log(key: bytes) -> bool:
-    """Tell whether a key is a challenge log's: such an entry is hardly ever read again."""
-    return key.startswith(b"l")
+    """Tell whether a key is a log's, or a due's: such an entry is hardly ever read again."""
+    return key.startswith((b"l", b"e", DUE))
+
+
+def used_key(member_id: str, event_id: str, period_key: str) -> bytes:
+    """Return the key of how much of an event's limit a member used in a period."""
+    return b"n" + member_key(member_id)[1:] + f"{period_key}/{event_id}".encode()
+
+
+@lru_cache(maxsize=65536)
+def balances_key(member_id: str) -> bytes:
+    """Return the key of a member's points."""
+    return b"b" + member_key(member_id)[1:]
+
+
+@lru_cache(maxsize=65536)
+def streak_key(member_id: str, streak_id: str) -> bytes:
+    """Return the key of a member's streak."""
+    return b"s" + member_key(member_id)[1:] + streak_id.encode()
+
+
+def due_key(at: datetime, entry: bytes) -> bytes:
+    """Return the key under which an entry waits in the due-index: sorted by the moment."""
+    return DUE + millis_of(at).to_bytes(8, "big") + entry
+
+
+def due_entry(key: bytes) -> tuple[datetime, bytes]:
+    """Return the moment and the entry's key of a key of the due-index."""
+    return from_millis(int.from_bytes(key[1:9], "big")), key[9:]
+
+
+def due_range(until: datetime) -> tuple[bytes, bytes]:
+    """Return the range, first inclusive and last exclusive, of what is due at ``until``."""
+    return DUE, DUE + (millis_of(until) + 1).to_bytes(8, "big")
+
+
+def member_of(entry: bytes) -> tuple[str, bytes]:
+    """Return the member's id in the key of one of its entries, and what follows it there."""
+    return uuid_text(entry[1:17]), entry[17:]
 
 
 def reward_key(reward_log_id: str) -> bytes:

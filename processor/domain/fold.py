@@ -15,6 +15,7 @@ from processor.domain.commands import Commands
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Answer, Effects, Forward
 from processor.domain.entries import POSITION, member_key
+from processor.domain.events import Events, PreparedEvent
 from processor.domain.inputs import (
     MAX_TIMESTAMP,
     Input,
@@ -27,12 +28,13 @@ from processor.domain.inputs import (
     read,
 )
 from processor.domain.logs import ChallengeLogs, Prepared
+from processor.domain.ticks import Ticks
 from processor.domain.working_set import Load, Scan, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import from_millis
-from schemas.records import ChallengeLog
+from schemas.records import ChallengeLog, Event, Tick
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, partition_for
 
 
@@ -51,10 +53,11 @@ class Part(NamedTuple):
 
 
 class _Ready(msgspec.Struct, frozen=True, gc=False):
-    """A record that could be read, and what a challenge log needs from the store."""
+    """A record that could be read, and what a log or an event needs from the store."""
 
     read: Read
-    log: Prepared | None
+    log: Prepared | None = None
+    event: PreparedEvent | None = None
 
 
 _Item = _Ready | tuple[Input, Refused]
@@ -121,7 +124,9 @@ class _ChunkFold:
         self._position = position
         self._entries = entries
         self._logs = ChallengeLogs(definitions, self._entries, self.effects)
+        self._events = Events(definitions, self._entries, self.effects, self._logs)
         self._commands = Commands(definitions, self._entries, self.effects)
+        self._ticks = Ticks(definitions, self._entries, self.effects)
 
     def run(self, parts: Sequence[Part]) -> None:
         first = self._position.sequence
@@ -184,20 +189,28 @@ class _ChunkFold:
                 yield source, refused
 
     def _prepare(self, item: Read) -> _Ready:
-        if isinstance(item.record, ChallengeLog):
-            return _Ready(item, self._logs.prepare(item, item.record))
-        return _Ready(item, None)
+        record = item.record
+        if isinstance(record, ChallengeLog):
+            return _Ready(item, self._logs.prepare(item, record))
+        if isinstance(record, Event):
+            return _Ready(item, event=self._events.prepare(item, record))
+        return _Ready(item)
 
     def _keys(self, queue: Iterable[_Item]) -> list[bytes]:
         keys: list[bytes] = []
         for ready in queue:
-            if isinstance(ready, _Ready):
-                keys.append(member_key(ready.read.member_id))
-                record = ready.read.record
-                if ready.log is not None:
-                    keys.extend(self._logs.keys(ready.log))
-                elif not isinstance(record, ChallengeLog):
-                    keys.extend(self._commands.keys(record))
+            if not isinstance(ready, _Ready):
+                continue
+            record = ready.read.record
+            if isinstance(record, Tick):
+                continue
+            keys.append(member_key(ready.read.member_id))
+            if ready.log is not None:
+                keys.extend(self._logs.keys(ready.log))
+            elif isinstance(record, Event) and ready.event is not None:
+                keys.extend(self._events.keys(ready.read, record, ready.event))
+            elif not isinstance(record, ChallengeLog | Event):
+                keys.extend(self._commands.keys(record))
         return keys
 
     def _take(self, ready: _Item) -> None:
@@ -206,6 +219,9 @@ class _ChunkFold:
             self._refuse(*ready, member_id=None, project=None)
             return
         item = ready.read
+        if isinstance(item.record, Tick):
+            self._ticks.step(from_millis(item.input.timestamp), self._position.sequence)
+            return
         try:
             if self._is_at_home(item):
                 answer = self._step(ready)
@@ -219,6 +235,10 @@ class _ChunkFold:
         if isinstance(record, ChallengeLog):
             assert ready.log is not None
             return self._logs.step(item, record, ready.log, self._position.sequence)
+        if isinstance(record, Event):
+            assert ready.event is not None
+            return self._events.step(item, record, ready.event, self._position.sequence)
+        assert not isinstance(record, Tick)
         return self._commands.step(item, record, self._position.sequence)
 
     def _is_at_home(self, item: Read) -> bool:
@@ -290,7 +310,8 @@ class _ChunkFold:
 
 def _refusal(refused: Refused) -> replies.Reply:
     reason = refused.reason
-    status = _STATUS.get(reason, 404 if reason.startswith("unknown_") else 400)
+    usual = _STATUS.get(reason, 404 if reason.startswith("unknown_") else 400)
+    status = refused.status or usual
     errors = [replies.FieldError(refused.field, refused.message)] if refused.field else []
     body = replies.Refusal(code=reason, message=refused.message, errors=errors)
     return replies.Reply(status, msgspec.Raw(msgspec.json.encode(body)))

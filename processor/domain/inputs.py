@@ -12,8 +12,10 @@ from schemas.dead_letter import ORIGIN, Origin, Reason
 from schemas.instants import InstantError, from_millis, utc
 from schemas.records import (
     ChallengeLog,
+    Event,
     MemberCommand,
     RecordError,
+    Tick,
     UpdateRewardLog,
     UpsertMember,
     check_profile,
@@ -21,7 +23,7 @@ from schemas.records import (
     check_uuid,
     contains_nul,
 )
-from schemas.topics import CHALLENGE_LOGS, MAX_RECORD_BYTES, MEMBER_COMMANDS
+from schemas.topics import CHALLENGE_LOGS, EVENTS, MAX_RECORD_BYTES, MEMBER_COMMANDS, TICKS
 
 AHEAD = timedelta(hours=24)
 """How far a record's own times may lie after its timestamp."""
@@ -51,8 +53,10 @@ class Record(Protocol):
 class Refused(Exception):
     """A record changes nothing; it becomes a dead letter, and its sender is told why."""
 
-    def __init__(self, reason: Reason, message: str, field: str = "") -> None:
+    def __init__(self, reason: Reason, message: str, field: str = "", status: int = 0) -> None:
+        """``status`` is the answer's HTTP status where it does not follow from the reason."""
         super().__init__(message)
+        self.status = status
         self.reason = reason
         self.message = message
         self.field = field
@@ -75,14 +79,23 @@ class Read(msgspec.Struct, frozen=True, gc=False):
     """An input that could be read, and whose it is. Only its form is known to be good."""
 
     input: Input
-    record: ChallengeLog | MemberCommand
+    record: ChallengeLog | Event | Tick | MemberCommand
     project: str
     member_id: str
 
 
-_COMMAND = msgspec.json.Decoder(MemberCommand)
-_DECODERS: Mapping[str, msgspec.json.Decoder[ChallengeLog] | msgspec.json.Decoder[MemberCommand]]
-_DECODERS = {CHALLENGE_LOGS: msgspec.json.Decoder(ChallengeLog), MEMBER_COMMANDS: _COMMAND}
+_Decoder = (
+    msgspec.json.Decoder[ChallengeLog]
+    | msgspec.json.Decoder[Event]
+    | msgspec.json.Decoder[Tick]
+    | msgspec.json.Decoder[MemberCommand]
+)
+_DECODERS: Mapping[str, _Decoder] = {
+    CHALLENGE_LOGS: msgspec.json.Decoder(ChallengeLog),
+    EVENTS: msgspec.json.Decoder(Event),
+    TICKS: msgspec.json.Decoder(Tick),
+    MEMBER_COMMANDS: msgspec.json.Decoder(MemberCommand),
+}
 _ORIGIN = msgspec.json.Decoder(Origin)
 
 
@@ -158,6 +171,8 @@ def read(source: Input) -> Read:
         raise Refused(Reason.MALFORMED, f"no JSON object: {error}") from error
     if not 0 <= source.timestamp <= MAX_TIMESTAMP:
         raise Refused(Reason.INVALID, "the record's timestamp is no time since 1970")
+    if isinstance(record, Tick):
+        return Read(source, record, "", "")
     try:
         _bring_to_utc(record)
         project = check_project(record.project)
@@ -188,9 +203,12 @@ def not_ahead(source: Input, field: str, moment: datetime) -> None:
         raise Refused(Reason.INVALID, "lies more than 24 hours after the record", field)
 
 
-def _bring_to_utc(record: ChallengeLog | MemberCommand) -> None:
+def _bring_to_utc(record: ChallengeLog | Event | MemberCommand) -> None:
     if isinstance(record, ChallengeLog):
         record.activity_at = _utc("activityAt", record.activity_at)
+    elif isinstance(record, Event):
+        if record.occurred_at is not None:
+            record.occurred_at = _utc("occurredAt", record.occurred_at)
     elif isinstance(record, UpdateRewardLog):
         if isinstance(record.reward_issued_at, datetime):
             record.reward_issued_at = _utc("rewardIssuedAt", record.reward_issued_at)
@@ -205,9 +223,11 @@ def _utc(field: str, moment: datetime) -> datetime:
         raise RecordError(field, str(error)) from error
 
 
-def _member_of(project: str, record: ChallengeLog | MemberCommand) -> str:
+def _member_of(project: str, record: ChallengeLog | Event | MemberCommand) -> str:
     if isinstance(record, ChallengeLog):
         return _owner_of(project, record)
+    if isinstance(record, Event):
+        return ids.member_id(project, record.user_id)
     if isinstance(record, UpsertMember):
         check_profile(record)
         return ids.member_id(project, record.external_id)

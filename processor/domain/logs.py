@@ -15,9 +15,11 @@ from processor.domain.definitions import Challenge, Definitions, Milestone
 from processor.domain.effects import Effects
 from processor.domain.entries import log_key, progress_key
 from processor.domain.inputs import Read, Refused, not_ahead
+from processor.domain.ledger import Ledger
 from processor.domain.logged import Logged, Snapshot
 from processor.domain.member import Member
 from processor.domain.period import period_key
+from processor.domain.points import Entry
 from processor.domain.reward import Reward
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
@@ -60,6 +62,7 @@ class ChallengeLogs:
         self._entries = entries
         self._counts = effects.counts
         self._announce = Announcer(effects)
+        self._ledger = Ledger(entries, effects)
 
     def prepare(self, item: Read, log: ChallengeLog) -> Prepared:
         """Look the challenge up and name the entries that the log needs."""
@@ -132,6 +135,8 @@ class ChallengeLogs:
             if decided.reached:
                 decided = self._not_given_yet(item, prepared, decided)
             self._entries.set_progress(prepared.progress_key, after)
+            if before is None:
+                self._await_end(prepared, challenge, after)
         return Outcome(
             challenge=challenge,
             recorded_at=at,
@@ -141,6 +146,13 @@ class ChallengeLogs:
             upcoming=progress_of.next_milestone(after, challenge),
             rewards=self._grant(item, prepared, decided, at),
         )
+
+    def _await_end(self, prepared: Prepared, challenge: Challenge, begun: Progress) -> None:
+        """Have a tick look at a progress when it can no longer be completed in time."""
+        if begun.status == progress_of.IN_PROGRESS:
+            end = progress_of.ends(begun, challenge, prepared.period_key)
+            if end is not None:
+                self._entries.add_due(end, prepared.progress_key)
 
     def _unknown(self, prepared: Prepared) -> Challenge:
         try:
@@ -203,37 +215,21 @@ class ChallengeLogs:
             status=log.status,
             created_at=outcome.recorded_at,
             challenge=outcome.challenge.json,
-            challenge_progress=self._progress_record(item, prepared, outcome.progress),
+            challenge_progress=None
+            if outcome.progress is None
+            else progress_record(
+                item.project,
+                item.member_id,
+                prepared.challenge_id,
+                prepared.period_key,
+                outcome.progress,
+            ),
             achieved_milestone=reached[-1] if reached else outputs.NULL,
             next_milestone=outputs.NULL if upcoming is None else upcoming.json,
             achieved_milestone_reward_log=rewards[-1] if rewards else None,
             achieved_milestones=reached,
             achieved_milestone_reward_logs=rewards,
             definition_version=outcome.challenge.version,
-        )
-
-    def _progress_record(
-        self, item: Read, prepared: Prepared, progress: Progress | None
-    ) -> outputs.ProgressRecord | None:
-        if progress is None:
-            return None
-        return outputs.ProgressRecord(
-            id=ids.progress_id(
-                item.project, prepared.challenge_id, item.member_id, prepared.period_key
-            ),
-            challenge_id=prepared.challenge_id,
-            owned_by_id=item.member_id,
-            period_key=prepared.period_key,
-            aggregation_method=progress.method,
-            aggregation_period=progress.period,
-            timezone=progress.timezone,
-            current_progress_value=Raw(format_amount(progress.shown).encode()),
-            challenge_progress_status=progress.status,
-            challenge_started_at=progress.started_at,
-            challenge_completed_at=progress.completed_at,
-            challenge_failed_at=progress.failed_at,
-            created_at=progress.created_at,
-            updated_at=progress.updated_at,
         )
 
     def _emit(
@@ -252,6 +248,7 @@ class ChallengeLogs:
         decided, at = outcome.decided, recorded.activity_at
         if decided.completed:
             announce.completed(item.project, progress, recorded.definition_version, sequence)
+            self._give_points(item, outcome, progress, sequence)
         for milestone, reward in zip(
             decided.reached, recorded.achieved_milestone_reward_logs, strict=True
         ):
@@ -275,6 +272,34 @@ class ChallengeLogs:
                 sequence,
             )
             announce.granted(item.project, reward, at, milestone.version, sequence)
+            if milestone.points:
+                entry = Entry(
+                    source="milestone",
+                    source_id=reward.id,
+                    action_id=f"milestone:{milestone.id}",
+                    points=milestone.points,
+                    at=at,
+                    group=outcome.challenge.group,
+                    version=milestone.version,
+                )
+                self._ledger.add(item.project, item.member_id, entry, outcome.recorded_at, sequence)
+
+    def _give_points(
+        self, item: Read, outcome: Outcome, progress: outputs.ProgressRecord, sequence: int
+    ) -> None:
+        """Give the points of a completed challenge."""
+        challenge = outcome.challenge
+        if challenge.points:
+            entry = Entry(
+                source="challenge",
+                source_id=progress.id,
+                action_id=f"challenge:{challenge.id}",
+                points=challenge.points,
+                at=progress.challenge_completed_at or outcome.recorded_at,
+                group=challenge.group,
+                version=challenge.version,
+            )
+            self._ledger.add(item.project, item.member_id, entry, outcome.recorded_at, sequence)
 
     def _duplicate(
         self, item: Read, log: ChallengeLog, prepared: Prepared, challenge: Challenge, seen: Logged
@@ -324,6 +349,28 @@ class ChallengeLogs:
             reward_id = _reward_id(item, first, milestone_id)
             rewards.append(reward_of.record(reward_id, reward, joined))
         return rewards
+
+
+def progress_record(
+    project: str, member_id: str, challenge_id: str, period_key: str, progress: Progress
+) -> outputs.ProgressRecord:
+    """Return a progress as the records face shows it."""
+    return outputs.ProgressRecord(
+        id=ids.progress_id(project, challenge_id, member_id, period_key),
+        challenge_id=challenge_id,
+        owned_by_id=member_id,
+        period_key=period_key,
+        aggregation_method=progress.method,
+        aggregation_period=progress.period,
+        timezone=progress.timezone,
+        current_progress_value=Raw(format_amount(progress.shown).encode()),
+        challenge_progress_status=progress.status,
+        challenge_started_at=progress.started_at,
+        challenge_completed_at=progress.completed_at,
+        challenge_failed_at=progress.failed_at,
+        created_at=progress.created_at,
+        updated_at=progress.updated_at,
+    )
 
 
 def _reward_id(item: Read, prepared: Prepared, milestone_id: str) -> str:

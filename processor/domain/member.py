@@ -30,6 +30,7 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
     timezone: str | None = None
 
 
+LIVE = "live"
 DELETED = "deleted"
 
 _PROFILE = attrgetter(*PROFILE_FIELDS)

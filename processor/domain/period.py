@@ -35,6 +35,16 @@ def local_date(timezone: str, moment: datetime) -> date:
     return _date_of_quarter(timezone, (moment - EPOCH) // _QUARTER) or _convert(timezone, moment)
 
 
+def local_hour(timezone: str, moment: datetime) -> int:
+    """Return the hour on the wall at ``moment`` (UTC), 0 to 23."""
+    if timezone == "UTC":
+        return moment.hour
+    try:
+        return moment.astimezone(ZoneInfo(timezone)).hour
+    except OverflowError:  # the first or last day of the calendar, on the other side of it
+        return moment.hour
+
+
 def period_end(period: str, timezone: str, key: str) -> datetime | None:
     """Return the first moment (UTC) after the period ``key``, None for all time."""
     if period == "all_time":

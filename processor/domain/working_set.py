@@ -1,15 +1,26 @@
 """The entries that a chunk works on: decoded once, changed in memory, encoded once."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from processor.domain.challenge import Progress
-from processor.domain.entries import member_key, reward_key
+from processor.domain.entries import (
+    DUE,
+    balances_key,
+    due_key,
+    due_range,
+    member_key,
+    reward_key,
+)
+from processor.domain.event import Answered, Used
 from processor.domain.logged import Logged
 from processor.domain.member import Member
+from processor.domain.points import Balances
 from processor.domain.reward import Reward
+from processor.domain.streak import State
 
 Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 """Reads entries of the partition's store, in the order of the keys; None where there is none."""
@@ -21,11 +32,21 @@ _MEMBER = msgspec.json.Decoder(Member)
 _PROGRESS = msgspec.json.Decoder(Progress)
 _LOGGED = msgspec.json.Decoder(Logged)
 _REWARD = msgspec.json.Decoder(Reward)
+_ANSWERED = msgspec.json.Decoder(Answered)
+_USED = msgspec.json.Decoder(Used)
+_BALANCES = msgspec.json.Decoder(Balances)
+_STREAK = msgspec.json.Decoder(State)
 _ENCODER = msgspec.json.Encoder()
+
+Entry = msgspec.Struct
 
 _UNREAD = b"unread"
 
 E = TypeVar("E", bound=msgspec.Struct)
+
+
+class DueEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An entry of the due-index: its key says everything."""
 
 
 class WorkingSet:
@@ -34,9 +55,9 @@ class WorkingSet:
     def __init__(self, load: Load, scan: Scan) -> None:
         self._load = load
         self._scan = scan
-        self._entries: dict[bytes, msgspec.Struct | bytes | None] = {}
+        self._entries: dict[bytes, Entry | bytes | None] = {}
         """What was read, as JSON until it is first asked for; None where the store has nothing."""
-        self._changed: dict[bytes, msgspec.Struct] = {}
+        self._changed: dict[bytes, Entry | None] = {}
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Read many entries in one call."""
@@ -75,10 +96,65 @@ class WorkingSet:
         """Change a reward log."""
         self._set(reward_key(reward_log_id), reward)
 
+    def answered(self, key: bytes) -> Answered | None:
+        """Return the first answer with this ``entries.answer_key``."""
+        return self._get(key, _ANSWERED)
+
+    def set_answered(self, key: bytes, answered: Answered) -> None:
+        """Remember the first answer to an idempotency key."""
+        self._set(key, answered)
+
+    def used(self, key: bytes) -> Used:
+        """Return what was used of the limit with this ``entries.used_key``."""
+        return self._get(key, _USED) or Used()
+
+    def set_used(self, key: bytes, used: Used) -> None:
+        """Change what was used of a limit."""
+        self._set(key, used)
+
+    def balances(self, member_id: str) -> Balances:
+        """Return a member's points."""
+        return self._get(balances_key(member_id), _BALANCES) or Balances()
+
+    def set_balances(self, member_id: str, balances: Balances) -> None:
+        """Change a member's points."""
+        self._set(balances_key(member_id), balances)
+
+    def streak(self, key: bytes) -> State | None:
+        """Return the streak with this ``entries.streak_key``."""
+        return self._get(key, _STREAK)
+
+    def set_streak(self, key: bytes, streak: State) -> None:
+        """Change a streak."""
+        self._set(key, streak)
+
+    def add_due(self, at: datetime, entry: bytes) -> None:
+        """Have a tick look at an entry at a moment."""
+        self._set(due_key(at, entry), DueEntry())
+
+    def drop_due(self, at: datetime, entry: bytes) -> None:
+        """Take an entry out of the due-index."""
+        key = due_key(at, entry)
+        self._entries[key] = self._changed[key] = None
+
+    def dues(self, until: datetime, limit: int) -> list[bytes]:
+        """Return the first keys of what is due by ``until``, at most ``limit``, in order."""
+        first, last = due_range(until)
+        changed = {key: entry for key, entry in self._changed.items() if key.startswith(DUE)}
+        found = set(self._scan(first, last, limit + len(changed)))
+        for key, entry in changed.items():
+            if entry is None:
+                found.discard(key)
+            elif first <= key < last:
+                found.add(key)
+        return sorted(found)[:limit]
+
     def changes(self) -> dict[bytes, bytes | None]:
-        """Return every entry that was set, as its last value's JSON."""
+        """Return every entry that was set, as its last value's JSON; None where it was deleted."""
         encode = _ENCODER.encode
-        return {key: encode(entry) for key, entry in self._changed.items()}
+        return {
+            key: None if entry is None else encode(entry) for key, entry in self._changed.items()
+        }
 
     def _get(self, key: bytes, decoder: msgspec.json.Decoder[E]) -> E | None:
         entry = self._entries.get(key, _UNREAD)
@@ -89,6 +165,6 @@ class WorkingSet:
         self._entries[key] = entry
         return entry  # type: ignore[return-value]  # a key's first byte is its type
 
-    def _set(self, key: bytes, entry: msgspec.Struct) -> None:
+    def _set(self, key: bytes, entry: Entry) -> None:
         self._entries[key] = entry
         self._changed[key] = entry

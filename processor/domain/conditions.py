@@ -1,0 +1,122 @@
+"""Conditions on an event's metadata: nested AND and OR of comparisons.
+
+A field that is missing (null counts as missing), or a value of another type than the condition's,
+makes every operator false but ``not_exists``. Numbers are exact: ints and ``Decimal``.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from schemas.definitions import Condition
+
+Metadata = Mapping[str, Any]
+
+
+def holds(condition: Condition, metadata: Metadata) -> bool:
+    """Tell whether metadata meets a condition. An empty AND holds, an empty OR does not."""
+    if condition.conditions is not None:
+        test = all if condition.type == "AND" else any
+        return test(holds(each, metadata) for each in condition.conditions)
+    assert condition.field is not None
+    assert condition.operator is not None
+    found = lookup(metadata, condition.field)
+    if condition.operator == "exists":
+        return found is not None
+    if condition.operator == "not_exists":
+        return found is None
+    return found is not None and _COMPARISONS[condition.operator](found, condition.value)
+
+
+def lookup(metadata: Metadata, field: str) -> Any | None:
+    """Return a field's value, None where it is missing: by its whole name, else by its path."""
+    if field in metadata:
+        return metadata[field]
+    value: Any = metadata
+    for name in field.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = value[name]
+    return value
+
+
+def type_of(value: Any) -> str:
+    """Return the JSON name of a value's type."""
+    for name, types in _TYPES.items():
+        if isinstance(value, types):
+            return name
+    return "null"
+
+
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "boolean": bool,  # before number: Python's booleans are ints
+    "number": (int, Decimal, float),
+    "string": str,
+    "array": list,
+    "object": dict,
+}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two JSON values are equal, with their types: true is not 1.
+
+    Without recursion, for metadata may nest deeper than Python recurses.
+    """
+    pending = [(one, other)]
+    while pending:
+        a, b = pending.pop()
+        if type_of(a) != type_of(b):
+            return False
+        if isinstance(a, dict):
+            if a.keys() != b.keys():
+                return False
+            pending.extend((a[key], b[key]) for key in a)
+        elif isinstance(a, list):
+            if len(a) != len(b):
+                return False
+            pending.extend(zip(a, b, strict=True))
+        elif a != b:
+            return False
+    return True
+
+
+def _not_equals(found: Any, wanted: Any) -> bool:
+    return type_of(found) == type_of(wanted) and not same(found, wanted)
+
+
+def _in(found: Any, wanted: list[Any]) -> bool:
+    return any(same(found, each) for each in wanted)
+
+
+def _not_in(found: Any, wanted: list[Any]) -> bool:
+    comparable = not wanted or any(type_of(found) == type_of(each) for each in wanted)
+    return comparable and not _in(found, wanted)
+
+
+def _contains(found: Any, wanted: Any) -> bool:
+    if isinstance(found, list):
+        return any(same(each, wanted) for each in found)
+    return isinstance(found, str) and isinstance(wanted, str) and wanted in found
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Compare numbers with numbers and texts with texts; nothing else has an order."""
+
+    def comparison(found: Any, wanted: Any) -> bool:
+        kind = type_of(found)
+        return kind in ("number", "string") and kind == type_of(wanted) and compare(found, wanted)
+
+    return comparison
+
+
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "equals": same,
+    "not_equals": _not_equals,
+    "greater_than": _ordered(lambda found, wanted: found > wanted),
+    "greater_than_or_equals": _ordered(lambda found, wanted: found >= wanted),
+    "less_than": _ordered(lambda found, wanted: found < wanted),
+    "less_than_or_equals": _ordered(lambda found, wanted: found <= wanted),
+    "in": _in,
+    "not_in": _not_in,
+    "contains": _contains,
+}

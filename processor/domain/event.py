@@ -1,0 +1,165 @@
+"""An event: what its definition makes of it. Metadata, conditions, limit, points.
+
+There is no state but two small entries: how many slots of the limit are used, and the first answer
+to an idempotency key. The rules are those of contract section 4.
+"""
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from processor.domain.conditions import holds, lookup, type_of
+from processor.domain.definitions import Event
+from processor.domain.inputs import Refused
+from schemas.amounts import SCALE, AmountError, nanos_of
+from schemas.dead_letter import Reason
+
+DEFAULT_USER_GROUP = "default"
+MAX_POINTS = 10**12
+"""What one event may give: sums of many stay within a 64-bit integer."""
+_LARGEST_EXPONENT = 400
+
+
+class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The first answer to an idempotency key: the reply's body."""
+
+    body: Raw
+
+
+class Used(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many slots of an event's limit a member used in one period."""
+
+    slots: int = 0
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of an event."""
+
+    points: int
+    condition_reached: bool
+    limit_reached: bool
+    user_group: str
+
+    @property
+    def takes_slot(self) -> bool:
+        """Whether it takes a slot of the limit: met, and within it."""
+        return self.condition_reached and not self.limit_reached
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("number out of range") from error
+    if abs(number.adjusted()) > _LARGEST_EXPONENT:  # neither use nor PostgreSQL could take it
+        raise ValueError("number out of range")
+    return number
+
+
+_METADATA = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
+
+
+def decode_metadata(raw: Raw) -> Mapping[str, Any]:
+    """Return an event's metadata, numbers exact; empty where there is none.
+
+    Raises:
+        Refused: it is no JSON object, or its text or numbers are none that can be kept.
+    """
+    if not raw or raw == b"null":
+        return {}
+    try:
+        return _METADATA.decode(raw)
+    except msgspec.ValidationError as error:
+        raise Refused(Reason.INVALID, _message(error), "metadata") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.INVALID, f"no JSON object: {error}", "metadata") from error
+
+
+def _message(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    return "must be an object" if text.startswith("Expected `object`") else text.lower()
+
+
+def check_metadata(event: Event, metadata: Mapping[str, Any]) -> None:
+    """Hold metadata against the fields that the event defines; others are free.
+
+    Raises:
+        Refused: a required field is missing, or one has another type.
+    """
+    for field in event.fields:
+        value = metadata.get(field.key)
+        if value is None:
+            if field.required:
+                raise Refused(Reason.INVALID, "is required", f"metadata.{field.key}")
+        elif type_of(value) != field.type:
+            article = "an" if field.type in ("array", "object") else "a"
+            raise Refused(
+                Reason.INVALID, f"must be {article} {field.type}", f"metadata.{field.key}"
+            )
+
+
+def decide(
+    event: Event,
+    metadata: Mapping[str, Any],
+    used: Used,
+    groups: Collection[str] | None,
+    *,
+    earns: bool,
+) -> Decided:
+    """Judge an event. ``groups`` are those the sender may name, None for any.
+
+    Raises:
+        Refused: its value leads to no number of points.
+    """
+    met = event.conditions is None or holds(event.conditions, metadata)
+    full = event.limit is not None and used.slots >= event.limit
+    group = _user_group(event, metadata, groups)
+    points = _points(event, metadata, group) if met and not full and earns else 0
+    return Decided(points, met, full, group)
+
+
+def _user_group(event: Event, metadata: Mapping[str, Any], groups: Collection[str] | None) -> str:
+    named = metadata.get("usergroup")
+    for group in named if isinstance(named, list) else [named]:
+        allowed = groups is None or group in groups
+        if allowed and isinstance(group, str) and group in event.rewards:
+            return group
+    return DEFAULT_USER_GROUP
+
+
+def _points(event: Event, metadata: Mapping[str, Any], group: str) -> int:
+    reward = event.rewards[group]
+    if event.type != "TRANSACTION":
+        return max(_rounded(reward, SCALE), 0)
+    nanos = number_field(metadata, event.value_field)
+    if nanos is None:
+        return 0
+    points = max(_rounded(nanos * reward, SCALE * SCALE), 0)
+    if event.maximum is not None:
+        points = min(points, event.maximum // SCALE)
+    if points > MAX_POINTS:
+        raise Refused(Reason.INVALID, "leads to too many points", f"metadata.{event.value_field}")
+    return points
+
+
+def number_field(metadata: Mapping[str, Any], field: str | None) -> int | None:
+    """Return the nanos of a metadata field, None where it holds no number.
+
+    Raises:
+        Refused: a number with more digits than an amount has.
+    """
+    value = None if field is None else lookup(metadata, field)
+    if value is None or type_of(value) != "number":
+        return None
+    try:
+        return nanos_of(Decimal(value))
+    except AmountError as error:
+        raise Refused(Reason.INVALID, str(error), f"metadata.{field}") from error
+
+
+def _rounded(number: int, scale: int) -> int:
+    """Round ``number`` / ``scale`` to the nearest integer, halves up."""
+    return (2 * number + scale) // (2 * scale)

@@ -1,0 +1,334 @@
+"""Events in a chunk: which one, by whom, its points; then what it moves."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from processor.domain import event as event_of
+from processor.domain import member as member_of
+from processor.domain.cloud_events import emit
+from processor.domain.definitions import Challenge, Definitions, Event, Fed
+from processor.domain.effects import Effects
+from processor.domain.entries import answer_key, balances_key, streak_key, used_key
+from processor.domain.event import Answered, Decided, Used
+from processor.domain.inputs import Read, Refused, not_ahead
+from processor.domain.ledger import Ledger
+from processor.domain.logs import ChallengeLogs, Prepared
+from processor.domain.member import Member
+from processor.domain.period import local_date, local_hour, period_key
+from processor.domain.points import Entry
+from processor.domain.streaks import Hit, Streaks
+from processor.domain.working_set import WorkingSet
+from schemas import ids, outputs, replies
+from schemas.amounts import format_amount
+from schemas.dead_letter import Reason
+from schemas.instants import from_millis
+from schemas.records import ABSENT, ChallengeLog
+from schemas.records import Event as EventRecord
+from schemas.topics import EVENT_RESULTS
+
+Answer = Callable[[], replies.Reply]
+
+LOGGED = "Event erfolgreich geloggt"
+LIMIT_REACHED = "Event Limit erreicht"
+
+_NO_RIGHT = 403
+
+
+class FedLog(msgspec.Struct, frozen=True, gc=False):
+    """The challenge log that an event becomes."""
+
+    log: ChallengeLog
+    prepared: Prepared
+
+
+class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
+    """What an event leads to in the store, worked out before anything is read from it."""
+
+    event: Event | None
+    log_id: str
+    at: datetime
+    used_key: bytes
+    metadata: Mapping[str, Any]
+    wrong: Refused | None
+    """Why the metadata cannot be read; said after what comes before it in order."""
+    fed: Fed
+    logs: tuple[FedLog, ...]
+
+
+_UNKNOWN = PreparedEvent(None, "", from_millis(0), b"", {}, None, Fed((), ()), ())
+
+
+class Events:
+    """Steps through the events of one chunk."""
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        entries: WorkingSet,
+        effects: Effects,
+        logs: ChallengeLogs,
+    ) -> None:
+        self._definitions = definitions
+        self._entries = entries
+        self._effects = effects
+        self._logs = logs
+        self._ledger = Ledger(entries, effects)
+        self._streaks = Streaks(entries, effects)
+
+    def prepare(self, item: Read, record: EventRecord) -> PreparedEvent:
+        """Look the event up and name the entries that it needs."""
+        event = self._definitions.event(item.project, record.event_id)
+        if event is None:
+            return _UNKNOWN
+        at = record.occurred_at or from_millis(item.input.timestamp)
+        metadata: Mapping[str, Any] = {}
+        wrong = None
+        try:
+            metadata = event_of.decode_metadata(record.metadata)
+        except Refused as refused:
+            wrong = refused
+        log_id = _log_id(item, record)
+        zone = self._definitions.timezone(item.project)
+        fed = self._definitions.fed_by(item.project, event.id)
+        return PreparedEvent(
+            event,
+            log_id,
+            at,
+            used_key(item.member_id, event.id, period_key(event.limit_period, zone, at)),
+            metadata,
+            wrong,
+            fed,
+            tuple(self._fed_logs(item, fed, log_id, at=at, event=event, metadata=metadata)),
+        )
+
+    def keys(self, item: Read, record: EventRecord, prepared: PreparedEvent) -> list[bytes]:
+        """Name the entries to prefetch, besides the member's."""
+        event = prepared.event
+        if event is None:
+            return []
+        keys = [balances_key(item.member_id)]
+        if event.limit is not None:
+            keys.append(prepared.used_key)
+        if record.idempotency_key is not None:
+            keys.append(answer_key(prepared.log_id))
+        for fed in prepared.logs:
+            keys.extend(self._logs.keys(fed.prepared))
+        keys.extend(streak_key(item.member_id, streak.id) for streak in prepared.fed.streaks)
+        return keys
+
+    def step(
+        self, item: Read, record: EventRecord, prepared: PreparedEvent, sequence: int
+    ) -> Answer:
+        """Fold one event; return what answers it.
+
+        Raises:
+            Refused: nothing was changed.
+        """
+        event = _usable(prepared.event, record)
+        member = self._member(item)
+        if prepared.wrong is not None:
+            raise prepared.wrong
+        not_ahead(item.input, "occurredAt", prepared.at)
+        event_of.check_metadata(event, prepared.metadata)
+        if record.idempotency_key is not None:
+            answered = self._entries.answered(answer_key(prepared.log_id))
+            if answered is not None:
+                self._effects.counts["duplicates"] += 1
+                return lambda: replies.Reply(200, answered.body)
+
+        decided = self._decide(record, prepared, event, member)
+        logged = self._logged(item, record, prepared, event, member=member, decided=decided)
+        answer = _answer(logged)
+        if record.idempotency_key is not None:
+            self._entries.set_answered(answer_key(prepared.log_id), Answered(answer))
+        self._emit(item, logged, sequence)
+        if decided.points:
+            self._ledger.add(
+                item.project, item.member_id, _entry(logged), logged.created_at, sequence
+            )
+        if decided.condition_reached and member.status == member_of.LIVE:
+            self._feed(item, prepared, member, sequence)
+        return lambda: replies.Reply(200, answer)
+
+    def _member(self, item: Read) -> Member:
+        member = self._entries.member(item.member_id)
+        if member is None or member.project != item.project or member.status == member_of.DELETED:
+            raise Refused(Reason.UNKNOWN_MEMBER, "no such user in the project", "userId")
+        return member
+
+    def _decide(
+        self, record: EventRecord, prepared: PreparedEvent, event: Event, member: Member
+    ) -> Decided:
+        """Judge the event, and take a slot of its limit where it earns one."""
+        used = Used() if event.limit is None else self._entries.used(prepared.used_key)
+        groups = member.groups if record.by_end_user else None
+        live = member.status == member_of.LIVE
+        decided = event_of.decide(event, prepared.metadata, used, groups, earns=live)
+        if event.limit is not None and decided.takes_slot and live:
+            self._entries.set_used(prepared.used_key, Used(used.slots + 1))
+        return decided
+
+    def _logged(
+        self,
+        item: Read,
+        record: EventRecord,
+        prepared: PreparedEvent,
+        event: Event,
+        *,
+        member: Member,
+        decided: Decided,
+    ) -> outputs.EventLogged:
+        zone = self._definitions.timezone(item.project)
+        maximum = event.maximum
+        return outputs.EventLogged(
+            user_id=member.external_id,
+            event_id=event.id,
+            points=decided.points,
+            type=event.type,
+            title=event.title,
+            limit=event.limit,
+            maximum_reward=outputs.NULL if maximum is None else _number(maximum),
+            metadata=record.metadata if prepared.metadata else _EMPTY,
+            condition_reached=decided.condition_reached,
+            limit_reached=decided.limit_reached,
+            user_group_id=decided.user_group,
+            id=prepared.log_id,
+            owned_by_id=item.member_id,
+            challenge_group=event.group,
+            idempotency_key=record.idempotency_key,
+            ip=record.ip,
+            occurred_at=prepared.at,
+            created_at=from_millis(item.input.timestamp),
+            local_date=local_date(zone, prepared.at).isoformat(),
+            local_hour=local_hour(zone, prepared.at),
+            definition_version=event.version,
+        )
+
+    def _emit(self, item: Read, logged: outputs.EventLogged, sequence: int) -> None:
+        emit(
+            self._effects,
+            EVENT_RESULTS,
+            outputs.EVENT_LOGGED,
+            logged.id,
+            item.project,
+            member_id=item.member_id,
+            at=logged.occurred_at,
+            data=logged,
+            sequence=sequence,
+        )
+
+    def _fed_logs(
+        self,
+        item: Read,
+        fed: Fed,
+        log_id: str,
+        *,
+        at: datetime,
+        event: Event,
+        metadata: Mapping[str, Any],
+    ) -> list[FedLog]:
+        logs = []
+        for challenge in fed.challenges:
+            value = _fed_value(challenge, metadata)
+            if value is None:
+                self._effects.counts["not_fed"] += 1
+                continue
+            log = ChallengeLog(
+                challenge_id=challenge.id,
+                activity_at=at,
+                activity_id=event.id,
+                unique_identifier=log_id,
+                project=item.project,
+                owned_by_id=item.member_id,
+                activity_value=value,
+            )
+            logs.append(FedLog(log, self._logs.prepare(item, log)))
+        return logs
+
+    def _feed(self, item: Read, prepared: PreparedEvent, member: Member, sequence: int) -> None:
+        """Move the challenges and streaks that name the event."""
+        for fed in prepared.logs:
+            try:
+                self._logs.step(item, fed.log, fed.prepared, sequence)
+            except Refused:  # a progress that began as a sum, and no value; nothing was changed
+                self._effects.counts["not_fed"] += 1
+        hit = Hit(
+            item.project,
+            item.member_id,
+            member.external_id,
+            prepared.at,
+            from_millis(item.input.timestamp),
+            sequence,
+        )
+        for streak in prepared.fed.streaks:
+            self._streaks.step(hit, streak)
+
+
+_EMPTY = Raw(b"{}")
+_ONE = Raw(b"1")
+
+
+def _usable(event: Event | None, record: EventRecord) -> Event:
+    if event is None:
+        raise Refused(Reason.UNKNOWN_EVENT, "no such event", "eventId")
+    if not event.active:
+        raise Refused(Reason.INACTIVE, "the event is not active", "eventId")
+    if event.requires_api_key and not record.with_api_key:
+        raise Refused(Reason.INVALID, "this event needs an API key", "eventId", _NO_RIGHT)
+    return event
+
+
+def _log_id(item: Read, record: EventRecord) -> str:
+    if record.idempotency_key is not None:
+        return ids.event_log_id(item.project, item.member_id, record.idempotency_key)
+    source = item.input
+    return ids.placed_event_log_id(item.project, source.topic, source.partition, source.offset)
+
+
+def _fed_value(challenge: Challenge, metadata: Mapping[str, Any]) -> Raw | None:
+    """Return the value of the challenge log, None where the event has none to give.
+
+    Without ``valueField`` each event counts as 1. A number that is no amount gives nothing: the
+    event itself is good.
+    """
+    if challenge.value_field is None:
+        return _ONE
+    try:
+        nanos = event_of.number_field(metadata, challenge.value_field)
+    except Refused:
+        nanos = None
+    if nanos is not None:
+        return _number(nanos)
+    return ABSENT if challenge.method == "count" else None
+
+
+def _number(nanos: int) -> Raw:
+    return Raw(format_amount(nanos).encode())
+
+
+def _answer(logged: outputs.EventLogged) -> Raw:
+    message = LIMIT_REACHED if logged.limit_reached else LOGGED
+    data = outputs.EventAnswer(**{name: getattr(logged, name) for name in _SHOWN})
+    return Raw(outputs.encode(outputs.EventReply(message=message, data=data)))
+
+
+_SHOWN = outputs.EventAnswer.__struct_fields__
+
+
+def _entry(logged: outputs.EventLogged) -> Entry:
+    return Entry(
+        source="event",
+        source_id=logged.id,
+        action_id=logged.event_id,
+        points=logged.points,
+        at=logged.occurred_at,
+        group=logged.challenge_group,
+        event_id=logged.event_id,
+        user_group=logged.user_group_id,
+        ip=logged.ip,
+        version=logged.definition_version,
+    )

@@ -1,0 +1,45 @@
+"""Writing entries into the members' points ledgers within a chunk."""
+
+from datetime import datetime
+
+from processor.domain import points as points_of
+from processor.domain.cloud_events import emit
+from processor.domain.effects import Effects
+from processor.domain.points import Entry
+from processor.domain.working_set import WorkingSet
+from schemas import ids, outputs
+from schemas.topics import POINTS_EVENTS
+
+
+class Ledger:
+    """The points of one chunk's members."""
+
+    def __init__(self, entries: WorkingSet, effects: Effects) -> None:
+        self._entries = entries
+        self._effects = effects
+
+    def add(
+        self, project: str, member_id: str, entry: Entry, recorded_at: datetime, sequence: int
+    ) -> None:
+        """Write an entry and publish it; none where there are no points."""
+        if not entry.points:
+            return
+        after = points_of.evolve(self._entries.balances(member_id), entry.group, entry.points)
+        self._entries.set_balances(member_id, after)
+        member = self._entries.member(member_id)
+        user_id = "" if member is None else member.external_id
+        data = points_of.record(
+            project, member_id, user_id, entry, after=after, recorded_at=recorded_at
+        )
+        redeemed = data.operation == points_of.REDEEM
+        emit(
+            self._effects,
+            POINTS_EVENTS,
+            outputs.POINTS_REDEEMED if redeemed else outputs.POINTS_GRANTED,
+            ids.event_id(project, "points", data.id),
+            project,
+            member_id=member_id,
+            at=entry.at,
+            data=data,
+            sequence=sequence,
+        )

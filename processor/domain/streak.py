@@ -1,0 +1,264 @@
+"""A streak: consecutive periods in which a member did something. State, evolve, decide.
+
+Periods are counted as ordinals: days and weeks since the year 1, months since the year 0. The state
+is the set of periods hit, as stretches without a gap; everything else follows from it. From left to
+right, a run takes in the next stretch as long as its freezes bridge the missed periods between
+them; a gap that they do not bridge is broken.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import date, datetime
+from functools import lru_cache
+from itertools import pairwise
+
+import msgspec
+
+from processor.domain.definitions import Milestone, Streak
+from processor.domain.period import local_date, period_end
+from schemas.amounts import SCALE
+
+ACTIVE = "active"
+BROKEN = "broken"
+COMPLETED = "completed"
+
+_TARGET = ""
+"""Stands among the milestones given for the streak's own target."""
+
+Stretch = tuple[int, int]
+"""The first and last of consecutive ordinals."""
+
+
+class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A member's streak. Period and time zone are those it began with.
+
+    ``broken`` has one period of each gap that was announced; ``given`` says which milestone (or
+    the target) was given at which period, so that runs that merge inherit it. ``due`` is when the
+    latest run breaks without another event, None where it is broken.
+    """
+
+    period: str
+    timezone: str
+    created_at: datetime
+    updated_at: datetime
+    hits: tuple[Stretch, ...] = ()
+    broken: tuple[int, ...] = ()
+    given: tuple[tuple[int, str], ...] = ()
+    longest: int = 0
+    completed: bool = False
+    due: datetime | None = None
+
+
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """Periods that count as one: ``length`` of them were hit, ``frozen`` were bridged."""
+
+    first: int
+    last: int
+    length: int
+    frozen: int
+
+    def holds(self, ordinal: int) -> bool:
+        """Tell whether a period lies in the run."""
+        return self.first <= ordinal <= self.last
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """What a hit led to: the runs that are broken for a gap, in order; what each run reached."""
+
+    broken: tuple[Run, ...]
+    healed: bool
+    reached: tuple[tuple[Run, Milestone], ...]
+    completed: tuple[Run, ...]
+
+
+def ordinal(period: str, timezone: str, moment: datetime) -> int:
+    """Return the ordinal of the period of ``moment`` (UTC)."""
+    day = local_date(timezone, moment)
+    if period == "daily":
+        return day.toordinal()
+    if period == "weekly":  # the first day of the year 1 was a Monday
+        return (day.toordinal() - 1) // 7
+    return day.year * 12 + day.month - 1
+
+
+@lru_cache(maxsize=65536)
+def key_of(period: str, at: int) -> str:
+    """Return the period's key as ``period.period_key`` names it."""
+    if period == "daily":
+        return date.fromordinal(at).isoformat()
+    if period == "weekly":
+        year, week, _ = date.fromordinal(at * 7 + 1).isocalendar()
+        return f"{year:04d}-W{week:02d}"
+    return f"{at // 12:04d}-{at % 12 + 1:02d}"
+
+
+def initial(streak: Streak, recorded_at: datetime) -> State:
+    """Return the streak of a member who has done nothing yet."""
+    return State(streak.period, streak.timezone, recorded_at, recorded_at)
+
+
+def runs(hits: tuple[Stretch, ...], freezes: int) -> list[Run]:
+    """Return the runs that the periods hit make, in order."""
+    found: list[Run] = []
+    for first, last in hits:
+        length = last - first + 1
+        missed = first - found[-1].last - 1 if found else 0
+        if found and found[-1].frozen + missed <= freezes:
+            run = found[-1]
+            found[-1] = Run(run.first, last, run.length + length, run.frozen + missed)
+        else:
+            found.append(Run(first, last, length, 0))
+    return found
+
+
+def is_hit(state: State, at: int) -> bool:
+    """Tell whether a period was hit before."""
+    place = bisect_right(state.hits, (at, at)) - 1
+    return (place >= 0 and state.hits[place][1] >= at) or (
+        place + 1 < len(state.hits) and state.hits[place + 1][0] == at
+    )
+
+
+def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tuple[State, Decided]:
+    """Return the streak with one more period hit, and what that led to."""
+    hits = _with(before.hits, at)
+    announced = _split(before, at)
+    found = runs(hits, streak.freezes)
+    gaps = [
+        (one, one.last + 1)
+        for one, other in pairwise(found)
+        if not any(one.last < x < other.first for x in announced)
+    ]
+    reached, completed, given = _reached(before, found, streak)
+    after = State(
+        period=before.period,
+        timezone=before.timezone,
+        created_at=before.created_at,
+        updated_at=recorded_at,
+        hits=hits,
+        broken=(*announced, *(missed for _, missed in gaps)),
+        given=given,
+        longest=max(before.longest, *(run.length for run in found)),
+        completed=before.completed or bool(completed),
+        due=None,
+    )
+    healed = _healed(before, at, next(run for run in found if run.holds(at)))
+    after = msgspec.structs.replace(after, due=due(after, streak))
+    return after, Decided(tuple(run for run, _ in gaps), healed, reached, completed)
+
+
+def broken_off(before: State, streak: Streak, recorded_at: datetime) -> State:
+    """Return the streak with the gap after its latest run announced."""
+    missed = runs(before.hits, streak.freezes)[-1].last + 1
+    return msgspec.structs.replace(
+        before, broken=(*before.broken, missed), due=None, updated_at=recorded_at
+    )
+
+
+def breaks_at(state: State, run: Run, freezes: int) -> datetime | None:
+    """Return the moment after which nothing but a late event can continue a run; None: never."""
+    last = run.last + freezes - run.frozen + 1
+    try:
+        return period_end(state.period, state.timezone, key_of(state.period, last))
+    except (ValueError, OverflowError):  # after the last year of the calendar
+        return None
+
+
+def due(state: State, streak: Streak) -> datetime | None:
+    """Return when the latest run breaks; None where it is broken, or never will be."""
+    run = runs(state.hits, streak.freezes)[-1]
+    if any(x > run.last for x in state.broken):
+        return None
+    return breaks_at(state, run, streak.freezes)
+
+
+def is_broken(state: State) -> bool:
+    """Tell whether the latest run is over."""
+    return any(x > state.hits[-1][1] for x in state.broken)
+
+
+def status(state: State, streak: Streak) -> str:
+    """Return ``active``, ``completed`` (and going on) or ``broken``."""
+    if is_broken(state):
+        return BROKEN
+    run = runs(state.hits, streak.freezes)[-1]
+    return COMPLETED if _has(state.given, run, _TARGET) else ACTIVE
+
+
+def _with(hits: tuple[Stretch, ...], at: int) -> tuple[Stretch, ...]:
+    """Return the stretches with one more period, which is in none of them."""
+    left = tuple(s for s in hits if s[1] < at)
+    right = hits[len(left) :]
+    first = last = at
+    if left and left[-1][1] == at - 1:
+        first, left = left[-1][0], left[:-1]
+    if right and right[0][0] == at + 1:
+        last, right = right[0][1], right[1:]
+    return (*left, (first, last), *right)
+
+
+def _gap(hits: tuple[Stretch, ...], at: int) -> tuple[int | None, int | None]:
+    """Return the last period hit before ``at`` and the first one after it."""
+    before = max((last for _, last in hits if last < at), default=None)
+    after = min((first for first, _ in hits if first > at), default=None)
+    return before, after
+
+
+def _split(state: State, at: int) -> tuple[int, ...]:
+    """Return ``state.broken`` where ``at`` is hit: what is left of its gap is known as broken.
+
+    What comes after the latest hit is another matter: it has not been missed yet.
+    """
+    last, following = _gap(state.hits, at)
+    inside = [
+        x
+        for x in state.broken
+        if (last is None or x > last) and (following is None or x < following)
+    ]
+    if not inside or last is None:
+        return state.broken
+    kept = [x for x in state.broken if x not in inside]
+    if at > last + 1:
+        kept.append(last + 1)
+    if following is not None and at < following - 1:
+        kept.append(at + 1)
+    return tuple(kept)
+
+
+def _healed(before: State, at: int, run: Run) -> bool:
+    """Tell whether a hit closed a gap behind others: between two hits of its run, or where the
+    break had been announced."""
+    last, following = _gap(before.hits, at)
+    if last is None or not run.holds(last):
+        return False
+    if following is not None:
+        return run.holds(following)
+    return is_broken(before)
+
+
+def _has(given: tuple[tuple[int, str], ...], run: Run, what: str) -> bool:
+    return any(name == what and run.holds(at) for at, name in given)
+
+
+def _reached(
+    before: State, found: list[Run], streak: Streak
+) -> tuple[tuple[tuple[Run, Milestone], ...], tuple[Run, ...], tuple[tuple[int, str], ...]]:
+    """Return what runs reached that they, or those they were merged from, were not given yet."""
+    given = before.given
+    reached: list[tuple[Run, Milestone]] = []
+    completed: list[Run] = []
+    for run in found:
+        for milestone in _due_milestones(streak, run):
+            if not _has(given, run, milestone.id):
+                given = (*given, (run.last, milestone.id))
+                reached.append((run, milestone))
+        if run.length >= streak.target and not _has(given, run, _TARGET):
+            given = (*given, (run.last, _TARGET))
+            completed.append(run)
+    return tuple(reached), tuple(completed), given
+
+
+def _due_milestones(streak: Streak, run: Run) -> Iterator[Milestone]:
+    for milestone in streak.milestones:
+        if milestone.live and milestone.target <= run.length * SCALE:
+            yield milestone

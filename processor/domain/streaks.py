@@ -1,0 +1,157 @@
+"""Streaks in a chunk: what a qualifying event does to them, and what time does."""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw
+
+from processor.domain import streak as streak_of
+from processor.domain.cloud_events import emit
+from processor.domain.definitions import Streak
+from processor.domain.effects import Effects
+from processor.domain.entries import streak_key
+from processor.domain.milestones import Milestones, Reached
+from processor.domain.streak import Run, State
+from processor.domain.working_set import WorkingSet
+from schemas import ids, outputs
+from schemas.topics import STREAK_EVENTS
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """A qualifying event: whose, when it happened, when it was recorded, its place in line."""
+
+    project: str
+    member_id: str
+    user_id: str
+    at: datetime
+    recorded_at: datetime
+    sequence: int
+
+
+class Streaks:
+    """Steps through the streaks of one chunk's members."""
+
+    def __init__(self, entries: WorkingSet, effects: Effects) -> None:
+        self._entries = entries
+        self._effects = effects
+        self._milestones = Milestones(entries, effects)
+
+    def step(self, hit: Hit, streak: Streak) -> None:
+        """Count an event; several in a period count once."""
+        key = streak_key(hit.member_id, streak.id)
+        before = self._entries.streak(key) or streak_of.initial(streak, hit.recorded_at)
+        at = streak_of.ordinal(before.period, before.timezone, hit.at)
+        if streak_of.is_hit(before, at):
+            return
+        after, decided = streak_of.evolve(before, at, streak, hit.recorded_at)
+        self._set(key, before, after)
+        for run in decided.broken:
+            self._broken(hit, streak, after, run)
+        self._advanced(hit, streak, after, at, healed=decided.healed)
+        for run, milestone in decided.reached:
+            reached = Reached(
+                member_id=hit.member_id,
+                slug="streak",
+                linked_id=streak.id,
+                milestone=milestone,
+                period_key=streak_of.key_of(after.period, run.last),
+                value=Raw(b"%d" % run.length),
+                at=hit.at,
+                recorded_at=hit.recorded_at,
+            )
+            self._milestones.give(hit.project, reached, hit.sequence)
+        for run in decided.completed:
+            self._put(outputs.STREAK_COMPLETED, hit, streak, after, run, at=run.last)
+
+    def break_off(self, hit: Hit, streak: Streak, key: bytes) -> None:
+        """Break what is due at ``hit.at``, or wait on where the definition has changed since."""
+        before = self._entries.streak(key)
+        if before is None or streak_of.is_broken(before):
+            return
+        due = streak_of.due(before, streak)
+        if due is None or due > hit.at:
+            self._set(key, before, msgspec.structs.replace(before, due=due))
+            return
+        run = streak_of.runs(before.hits, streak.freezes)[-1]
+        after = streak_of.broken_off(before, streak, hit.recorded_at)
+        self._set(key, before, after)
+        self._broken(hit, streak, after, run)
+
+    def _set(self, key: bytes, before: State, after: State) -> None:
+        self._entries.set_streak(key, after)
+        if before.due is not None and before.due != after.due:
+            self._entries.drop_due(before.due, key)
+        if after.due is not None:
+            self._entries.add_due(after.due, key)
+
+    def _broken(self, hit: Hit, streak: Streak, state: State, run: Run) -> None:
+        moment = streak_of.breaks_at(state, run, streak.freezes) or hit.at
+        hit = msgspec.structs.replace(hit, at=moment)
+        self._put(outputs.STREAK_BROKEN, hit, streak, state, run, at=run.last + 1)
+
+    def _advanced(self, hit: Hit, streak: Streak, state: State, at: int, *, healed: bool) -> None:
+        found = streak_of.runs(state.hits, streak.freezes)
+        run = next(run for run in found if run.holds(at))
+        self._put(outputs.STREAK_ADVANCED, hit, streak, state, run, at=at, healed=healed)
+
+    def _put(
+        self,
+        kind: str,
+        hit: Hit,
+        streak: Streak,
+        state: State,
+        run: Run,
+        *,
+        at: int,
+        healed: bool = False,
+    ) -> None:
+        period_key = streak_of.key_of(state.period, at)
+        id_ = ids.streak_progress_id(hit.project, streak.id, hit.member_id)
+        emit(
+            self._effects,
+            STREAK_EVENTS,
+            kind,
+            ids.event_id(hit.project, kind, f"{id_}:{period_key}"),
+            hit.project,
+            member_id=hit.member_id,
+            at=hit.at,
+            data=_record(id_, hit, streak, state, run=run, period_key=period_key, healed=healed),
+            sequence=hit.sequence,
+        )
+
+
+def _record(
+    id_: str,
+    hit: Hit,
+    streak: Streak,
+    state: State,
+    *,
+    run: Run,
+    period_key: str,
+    healed: bool,
+) -> outputs.StreakChanged:
+    latest = streak_of.runs(state.hits, streak.freezes)[-1]
+    status = streak_of.status(state, streak)
+    return outputs.StreakChanged(
+        id=id_,
+        user_id=hit.user_id,
+        owned_by_id=hit.member_id,
+        streak_id=streak.id,
+        period=state.period,
+        timezone=state.timezone,
+        period_key=period_key,
+        current_length=0 if status == streak_of.BROKEN else latest.length,
+        run_length=run.length,
+        longest_length=state.longest,
+        target_length=streak.target,
+        freezes_left=max(streak.freezes - latest.frozen, 0),
+        healed=healed,
+        status=status,
+        completed=state.completed,
+        started_period_key=streak_of.key_of(state.period, latest.first),
+        active_until=state.due,
+        occurred_at=hit.at,
+        created_at=state.created_at,
+        updated_at=hit.recorded_at,
+        definition_version=streak.version,
+    )

@@ -1,0 +1,75 @@
+"""Ticks in a chunk: what ends with a period, with no record coming.
+
+A due-index in the store has what ends when, so a tick costs what is due, not what exists. It takes
+a bounded number; where more is due, the partition's next tick goes on.
+"""
+
+from datetime import datetime
+
+from processor.domain import challenge as progress_of
+from processor.domain.announce import Announcer
+from processor.domain.definitions import Definitions
+from processor.domain.effects import Effects
+from processor.domain.entries import due_entry, member_of
+from processor.domain.logs import progress_record
+from processor.domain.streaks import Hit, Streaks
+from processor.domain.working_set import WorkingSet
+from schemas.ids import uuid_text
+
+MAX_DUES = 1_000
+"""What one tick takes: its transaction stays short."""
+
+
+class Ticks:
+    """Steps through the ticks of one chunk."""
+
+    def __init__(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> None:
+        self._definitions = definitions
+        self._entries = entries
+        self._effects = effects
+        self._announce = Announcer(effects)
+        self._streaks = Streaks(entries, effects)
+
+    def step(self, now: datetime, sequence: int) -> None:
+        """Do what is due at ``now``."""
+        dues = self._entries.dues(now, MAX_DUES + 1)
+        self._effects.more_due = len(dues) > MAX_DUES
+        for key in dues[:MAX_DUES]:
+            at, entry = due_entry(key)
+            self._entries.drop_due(at, entry)
+            member_id, rest = member_of(entry)
+            member = self._entries.member(member_id)
+            if member is None:
+                continue
+            hit = Hit(member.project, member_id, member.external_id, now, now, sequence)
+            if entry.startswith(b"p"):
+                self._fail(hit, entry, rest)
+            else:
+                self._break(hit, entry, rest.decode())
+        self._effects.counts["dues"] += len(dues[:MAX_DUES])
+
+    def _fail(self, hit: Hit, key: bytes, rest: bytes) -> None:
+        """Fail a challenge whose period ended short of its target, while the challenge is live."""
+        challenge = self._definitions.challenge(hit.project, uuid_text(rest[:16]))
+        before = self._entries.progress(key)
+        if challenge is None or before is None or not challenge.live:
+            return
+        end = progress_of.ends(before, challenge, rest[16:].decode())
+        if end is None:
+            return
+        if end > hit.at:  # the challenge's end was moved
+            self._entries.add_due(end, key)
+            return
+        after = progress_of.failed(before, challenge, end, hit.recorded_at)
+        if after is before:
+            return
+        self._entries.set_progress(key, after)
+        record = progress_record(
+            hit.project, hit.member_id, challenge.id, rest[16:].decode(), after
+        )
+        self._announce.failed(hit.project, record, challenge.version, hit.sequence)
+
+    def _break(self, hit: Hit, key: bytes, streak_id: str) -> None:
+        streak = self._definitions.streak(hit.project, streak_id)
+        if streak is not None:
+            self._streaks.break_off(hit, streak, key)
