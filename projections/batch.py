@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from projections import meeting
 from projections.catalogue import EVENT_TYPES
 from projections.projection import Change, Gone, Projection, Row, Value
 from projections.sources import KafkaRecord, Source, UndecodableOutput, reader_of
@@ -21,7 +22,7 @@ class Place:
 
 
 class TableChanges:
-    """The rows that a batch writes to one table; of a read model that changes, each key once."""
+    """The rows that a batch writes to one table; unless they are facts, each key once."""
 
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
@@ -29,26 +30,20 @@ class TableChanges:
         """Keys to delete before any row is written."""
         self._facts: list[Row] = []
         self._rows: dict[tuple[Value, ...], Row] = {}
-        self._newest = (
-            None if projection.newest_by is None else projection.columns.index(projection.newest_by)
-        )
-        self._kept = [projection.columns.index(column) for column in projection.kept]
+        self._of_both = meeting.in_batch(projection)
 
     def add(self, change: Change) -> None:
         """Take one change; the order of calls is the order of the records."""
-        if self._newest is None and not isinstance(change, Gone):
-            self._facts.append(change)
-            return
         if isinstance(change, Gone):
             self._rows.pop(change.key, None)
             self.gone.add(change.key)
             return
+        if self._of_both is None:
+            self._facts.append(change)
+            return
         key = self.projection.key_of(change)
         before = self._rows.get(key)
-        if before is None:
-            self._rows[key] = change
-        elif self._newest is not None and not change[self._newest] < before[self._newest]:  # type: ignore[operator]
-            self._rows[key] = self._keep(before, change) if self._kept else change
+        self._rows[key] = change if before is None else self._of_both(before, change)
 
     def rows(self) -> Collection[Row]:
         """Return the rows to write."""
@@ -56,12 +51,6 @@ class TableChanges:
 
     def __len__(self) -> int:
         return len(self.rows())
-
-    def _keep(self, before: Row, after: Row) -> Row:
-        values = list(after)
-        for place in self._kept:
-            values[place] = before[place]
-        return tuple(values)
 
 
 class Batch:

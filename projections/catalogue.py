@@ -11,10 +11,23 @@ from projections import (
     challenge_progress,
     challenges,
     dead_letters,
+    event_definitions,
+    event_log,
+    event_stats_daily,
+    event_stats_hourly,
+    event_stats_hourly_all,
+    event_user_days,
+    leaderboard_points,
+    leaderboards,
     members,
     milestones,
     milestones_reached,
+    points_balances,
+    points_ledger,
+    points_totals,
     reward_logs,
+    streak_progress,
+    streaks,
 )
 from projections.projection import Projection
 
@@ -24,14 +37,28 @@ PROJECTIONS: Mapping[str, Projection] = {
         members,
         challenges,
         milestones,
+        event_definitions,
+        streaks,
+        leaderboards,
         challenge_logs,
         challenge_progress,
         milestones_reached,
         reward_logs,
+        event_log,
+        points_ledger,
+        points_balances,
+        points_totals,
+        leaderboard_points,
+        streak_progress,
         dead_letters,
+        # Last what projectors of other partitions add to as well: they wait for each other there.
+        event_user_days,
+        event_stats_hourly,
+        event_stats_daily,
+        event_stats_hourly_all,
     )
 }
-"""By table."""
+"""By table; a transaction writes them in this order."""
 
 EVENT_TYPES = frozenset[str]().union(*(p.types for p in PROJECTIONS.values()))
 """Every type of event that some read model knows."""

@@ -1,12 +1,12 @@
 """The writing side: COPY, through a staging table where rows may be there already."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.errors import UniqueViolation
 
-from projections import checkpoints
+from projections import checkpoints, meeting
 from projections.batch import Batch, TableChanges
 from projections.copy_text import chunks
 from projections.projection import Projection
@@ -33,31 +33,41 @@ async def connect(database_url: str, name: str) -> Connection:
     )
 
 
-class TableWriter:
-    """Writes rows of one read model to its table, or to the one that is being built beside it."""
+def live(table: str) -> sql.Identifier:
+    """Return the name of a table that everybody reads."""
+    return sql.Identifier(SCHEMA, table)
 
-    def __init__(self, projection: Projection, target: sql.Identifier) -> None:
+
+class TableWriter:
+    """Writes rows of one read model to its tables, or to those that are built beside them."""
+
+    def __init__(
+        self, projection: Projection, place: Callable[[str], sql.Identifier] = live
+    ) -> None:
+        target = place(projection.table)
         self._staging = sql.Identifier("pg_temp", f"staging_{projection.table}")
         names = sql.SQL(", ").join(map(sql.Identifier, projection.columns))
+        key = sql.SQL(", ").join(map(sql.Identifier, projection.key))
         self._create = sql.SQL(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
         ).format(self._staging, target)
         self._copy = sql.SQL("COPY {} ({}) FROM STDIN").format(self._staging, names)
         self._copy_facts = sql.SQL("COPY {} ({}) FROM STDIN").format(target, names)
-        self._facts = projection.newest_by is None
+        self._facts = projection.newest_by is None and not projection.combined
+        # By key: where projectors add to the same rows, they lock them in the same order.
         self._upsert = sql.SQL(
-            "INSERT INTO {} AS target ({names}) SELECT {names} FROM {} ON CONFLICT ({}) DO {}"
-        ).format(
-            target,
-            self._staging,
-            sql.SQL(", ").join(map(sql.Identifier, projection.key)),
-            _on_conflict(projection),
-            names=names,
+            "INSERT INTO {} AS target ({names}) SELECT {names} FROM {} ORDER BY {key} "
+            "ON CONFLICT ({key}) DO {}"
+        ).format(target, self._staging, meeting.in_table(projection), names=names, key=key)
+        self._derive = (
+            None
+            if projection.derived is None
+            else sql.SQL(projection.derived.statement).format(
+                rows=self._staging, model=target, derived=place(projection.derived.table)
+            )
         )
         self._delete = sql.SQL("DELETE FROM {} WHERE ({}) = ({})").format(
-            target,
-            sql.SQL(", ").join(map(sql.Identifier, projection.key)),
-            sql.SQL(", ").join([sql.Placeholder()] * len(projection.key)),
+            target, key, sql.SQL(", ").join([sql.Placeholder()] * len(projection.key))
         )
 
     async def prepare(self, connection: Connection) -> None:
@@ -71,6 +81,8 @@ class TableWriter:
                 await cursor.execute(self._delete, key)
             if changes and not (self._facts and await self._add(connection, changes)):
                 await _copy(cursor, self._copy, changes)
+                if self._derive is not None:
+                    await cursor.execute(self._derive)
                 await cursor.execute(self._upsert)
 
     async def _add(self, connection: Connection, changes: TableChanges) -> bool:
@@ -92,28 +104,13 @@ async def _copy(cursor: Cursor, statement: sql.Composed, changes: TableChanges) 
             await copy.write(chunk)
 
 
-def _on_conflict(projection: Projection) -> sql.Composable:
-    if projection.newest_by is None:
-        return sql.SQL("NOTHING")
-    fixed = {*projection.key, *projection.kept}
-    assignments = sql.SQL(", ").join(
-        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column))
-        for column in projection.columns
-        if column not in fixed
-    )
-    return sql.SQL("UPDATE SET {0} WHERE excluded.{1} >= target.{1}").format(
-        assignments, sql.Identifier(projection.newest_by)
-    )
-
-
 class Database:
     """One connection of a projector, with its staging tables."""
 
     def __init__(self, connection: Connection, projections: Mapping[str, Projection]) -> None:
         self.connection = connection
         self._writers = {
-            table: TableWriter(projection, sql.Identifier(SCHEMA, table))
-            for table, projection in projections.items()
+            table: TableWriter(projection) for table, projection in projections.items()
         }
 
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, LiteralString
 
 from schemas.outputs import Envelope
 
@@ -29,13 +29,27 @@ class Gone:
 
 Change = Row | Gone
 
+Combination = Literal["sum", "union", "greatest"]
+"""What becomes of two values in one column: their sum, the bits of both, or the greater one."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A table that is kept beside a read model, in its transactions, and rebuilt with it."""
+
+    table: str
+    """Name in schema ``milestream``."""
+    statement: LiteralString
+    """SQL that brings it up to date before a batch's rows are taken into the read model: ``{rows}``
+    has these, ``{model}`` what there was before, ``{derived}`` is to be changed."""
+
 
 @dataclass(frozen=True)
 class Projection:
     """One read model.
 
-    A record is applied exactly once, for its offset is checked in the same transaction. Even so a
-    second application would change nothing: rows have deterministic keys.
+    A record is applied exactly once, for its offset is checked in the same transaction. Where rows
+    are whole, even a second application would change nothing: they have deterministic keys.
     """
 
     table: str
@@ -55,11 +69,20 @@ class Projection:
     first one with a key stays."""
     kept: tuple[str, ...] = ()
     """Columns that keep the value that the row began with."""
+    combined: Mapping[str, Combination] = field(default_factory=dict)
+    """Of an aggregate: how these columns take up what another row with the key adds to them. The
+    others keep what they have."""
+    derived: Derived | None = None
     key_places: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Find the key's columns."""
         object.__setattr__(self, "key_places", tuple(map(self.columns.index, self.key)))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table that it writes."""
+        return (self.table,) if self.derived is None else (self.table, self.derived.table)
 
     def key_of(self, row: Row) -> tuple[Value, ...]:
         """Return the key of a row."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from projections import checkpoints, twins
 from projections.batch import Batch, Place
@@ -32,7 +32,7 @@ class RebuildFailed(Exception):
 
 
 async def rebuild(settings: Settings, table: str, report: Report) -> int:
-    """Rebuild one read model and return its number of rows.
+    """Rebuild one read model, with what is derived from it, and return its number of rows.
 
     Killed at any moment it leaves the live table as it was, and at most a twin that the next
     rebuild removes. Projectors may run meanwhile.
@@ -52,14 +52,17 @@ async def rebuild(settings: Settings, table: str, report: Report) -> int:
         )
         if (await cursor.fetchall())[0][0] is not True:
             raise RebuildFailed(f"{table} is being rebuilt already")
-        await twins.create(connection, table)
+        tables = PROJECTIONS[table].tables
+        for one in tables:
+            await twins.create(connection, one)
         async with consumer(settings, group_id=None, client_id="milestream-rebuild") as reader:
             twin = _Twin(settings, table, connection, reader, report)
             await twin.begin()
             for _ in range(SWAP_TRIES):
                 while await twin.distance() > NEAR:
                     await twin.fill()
-                await connection.execute(_analyze(table))
+                for one in tables:
+                    await connection.execute(_analyze(one))
                 if await _swap(connection, table, twin):
                     break
                 await asyncio.sleep(1)
@@ -77,10 +80,11 @@ async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             live = await checkpoints.lock(connection, table)
-            await twins.lock_live(connection, table)
+            await twins.lock_live(connection, PROJECTIONS[table].tables)
             await twin.fill_to(live)
-            await twins.swap(connection, table)
-    except LockNotAvailable:
+            for one in PROJECTIONS[table].tables:
+                await twins.swap(connection, one)
+    except (LockNotAvailable, DeadlockDetected):
         twin.go_back(before)  # the rows that led here were rolled back
         return False
     return True
@@ -110,7 +114,7 @@ class _Twin:
         self._connection = connection
         self._reader = reader
         self._report = report
-        self._writer = TableWriter(self._projection, twins.twin_of(table))
+        self._writer = TableWriter(self._projection, twins.twin_of)
         self._next: dict[TopicPartition, int] = {}
         self._places: dict[TopicPartition, Place] = {}
         self._first = 0

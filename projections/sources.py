@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from schemas import ids, outputs, topics
+from schemas import outputs, topics
 from schemas.dead_letter import DeadLetter
 from schemas.definition_records import DefinitionChange, read_change
 from schemas.definitions import DefinitionError
@@ -76,11 +76,6 @@ def read_definition(record: KafkaRecord) -> DefinitionChange | None:
     except DefinitionError as error:
         logger.warning("definitions, offset %d: skipped: %s", record.offset, error)
         return None
-
-
-def names_a_uuid(change: DefinitionChange) -> bool:
-    """Tell whether a definition's id is a UUID; a deletion may name anything."""
-    return ids.is_uuid(change.id)
 
 
 READERS: Mapping[str, Callable[[KafkaRecord], Source | None]] = {

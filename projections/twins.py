@@ -1,10 +1,11 @@
 """A table beside a read model's live one, with everything but its name, and the swap of the two."""
 
 import re
+from collections.abc import Sequence
 
 from psycopg import sql
 
-from projections.database import SCHEMA, Connection
+from projections.database import SCHEMA, Connection, live
 
 PRIVATE = "milestream_private"
 """Where a twin is built: no analyst sees it."""
@@ -17,10 +18,9 @@ def twin_of(table: str) -> sql.Identifier:
 
 async def create(connection: Connection, table: str) -> None:
     """Make an empty twin; one that an earlier rebuild left behind goes first."""
-    live = sql.Identifier(SCHEMA, table)
     await drop(connection, table)
     await connection.execute(
-        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(twin_of(table), live)
+        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(twin_of(table), live(table))
     )
     # LIKE leaves out the storage parameters and the table's own comment.
     cursor = await connection.execute(
@@ -47,14 +47,17 @@ async def drop(connection: Connection, table: str) -> None:
     await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(twin_of(table)))
 
 
-async def lock_live(connection: Connection, table: str) -> None:
-    """Keep everyone from the live table until the transaction ends.
+async def lock_live(connection: Connection, tables: Sequence[str]) -> None:
+    """Keep everyone from the live tables until the transaction ends.
 
     Raises:
-        psycopg.errors.LockNotAvailable: somebody uses it, longer than ``lock_timeout``.
+        psycopg.errors.LockNotAvailable: somebody uses one, longer than ``lock_timeout``.
+        psycopg.errors.DeadlockDetected: somebody who uses one waits for another.
     """
     await connection.execute(
-        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(SCHEMA, table))
+        sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(
+            sql.SQL(", ").join(map(live, tables))
+        )
     )
 
 
@@ -65,14 +68,14 @@ async def swap(connection: Connection, table: str) -> None:
     one. The live table must be locked.
     """
     twin = f"{PRIVATE}.{table}_rebuilt"
-    live = f"{SCHEMA}.{table}"
+    name = f"{SCHEMA}.{table}"
     retired = sql.Identifier(SCHEMA, f"{table}_retired")
-    grants = await _grants(connection, live)
-    names = await _index_names(connection, live)
-    views = await _views(connection, live)
+    grants = await _grants(connection, name)
+    names = await _index_names(connection, name)
+    views = await _views(connection, name)
     await connection.execute(
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(
-            sql.Identifier(SCHEMA, table), sql.Identifier(f"{table}_retired")
+            live(table), sql.Identifier(f"{table}_retired")
         )
     )
     await connection.execute(
@@ -85,14 +88,14 @@ async def swap(connection: Connection, table: str) -> None:
     )
     for statement in (*grants, *views):
         await connection.execute(statement)
-    await connection.execute("SELECT milestream_private.protect(%s::regclass)", [live])
+    await connection.execute("SELECT milestream_private.protect(%s::regclass)", [name])
     await connection.execute(sql.SQL("DROP TABLE {}").format(retired))
-    built = await _index_names(connection, live)
-    assert built.keys() == names.keys(), f"{twin} was not made like {live}"
-    for definition, name in names.items():
+    built = await _index_names(connection, name)
+    assert built.keys() == names.keys(), f"{twin} was not made like {name}"
+    for definition, index in names.items():
         await connection.execute(
             sql.SQL("ALTER INDEX {} RENAME TO {}").format(
-                sql.Identifier(SCHEMA, built[definition]), sql.Identifier(name)
+                sql.Identifier(SCHEMA, built[definition]), sql.Identifier(index)
             )
         )
 

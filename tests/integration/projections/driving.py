@@ -18,10 +18,13 @@ from schemas import outputs
 from schemas.outputs import CloudEvent
 from schemas.settings import Settings
 from schemas.topics import (
+    EVENT_RESULTS,
     MEMBER_EVENTS,
     MILESTONE_EVENTS,
+    POINTS_EVENTS,
     PROGRESS_EVENTS,
     REWARD_EVENTS,
+    STREAK_EVENTS,
     partition_for,
 )
 
@@ -33,6 +36,12 @@ TOPIC_OF = {
     outputs.REWARD_GRANTED: REWARD_EVENTS,
     outputs.REWARD_UPDATED: REWARD_EVENTS,
     outputs.MEMBER_UPSERTED: MEMBER_EVENTS,
+    outputs.EVENT_LOGGED: EVENT_RESULTS,
+    outputs.POINTS_GRANTED: POINTS_EVENTS,
+    outputs.POINTS_REDEEMED: POINTS_EVENTS,
+    outputs.STREAK_ADVANCED: STREAK_EVENTS,
+    outputs.STREAK_BROKEN: STREAK_EVENTS,
+    outputs.STREAK_COMPLETED: STREAK_EVENTS,
 }
 
 

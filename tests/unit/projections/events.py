@@ -155,3 +155,98 @@ def member_upserted(
     }
     data = outputs.MemberRecord(**fields | changed)
     return event(outputs.MEMBER_UPSERTED, data, data.id, sequence, project)
+
+
+def event_logged(
+    member: str,
+    number: int,
+    *,
+    event_id: str = "purchase",
+    at: datetime = AT,
+    points: int = 5,
+    metadata: str = "{}",
+    project: str = PROJECT,
+    **changed: Any,
+) -> CloudEvent:
+    """Return ``event.logged`` for a member's event number ``number``; its zone is UTC."""
+    fields: dict[str, Any] = {
+        "id": ids.derive(f"{project}:event:{member}:{event_id}:{number}"),
+        "user_id": f"user of {member}",
+        "owned_by_id": member,
+        "event_id": event_id,
+        "title": "A title",
+        "type": "TRANSACTION",
+        "points": points,
+        "limit": None,
+        "maximum_reward": outputs.NULL,
+        "metadata": Raw(metadata.encode()),
+        "condition_reached": True,
+        "limit_reached": False,
+        "user_group_id": "default",
+        "challenge_group": "_default",
+        "idempotency_key": None,
+        "ip": None,
+        "occurred_at": at,
+        "created_at": AT,
+        "local_date": at.date().isoformat(),
+        "local_hour": at.hour,
+        "definition_version": 3,
+    }
+    data = outputs.EventLogged(**fields | changed)
+    return event(outputs.EVENT_LOGGED, data, member, number, project)
+
+
+def points_changed(
+    member: str, number: int, points: int, *, at: datetime = AT, **changed: Any
+) -> CloudEvent:
+    """Return ``points.granted``, or ``points.redeemed`` where ``points`` are negative."""
+    granted = points > 0
+    fields: dict[str, Any] = {
+        "id": ids.derive(f"{PROJECT}:points:{member}:{number}"),
+        "user_id": f"user of {member}",
+        "owned_by_id": member,
+        "action_id": "purchase" if granted else "redeem",
+        "challenge_group": "_default",
+        "points": points,
+        "balance": max(0, points),
+        "total_balance": max(0, points),
+        "operation": "grant" if granted else "redeem",
+        "event_id": "purchase" if granted else None,
+        "user_group_id": "default",
+        "source_id": ids.derive(f"{PROJECT}:event:{member}:{number}"),
+        "ip": None,
+        "occurred_at": at,
+        "created_at": AT,
+        "definition_version": 3,
+    }
+    data = outputs.PointsChanged(**fields | changed)
+    kind = outputs.POINTS_GRANTED if granted else outputs.POINTS_REDEEMED
+    return event(kind, data, member, number)
+
+
+def streak_changed(kind: str, member: str, number: int, **changed: Any) -> CloudEvent:
+    """Return an event of the streak ``daily_login``."""
+    fields: dict[str, Any] = {
+        "id": ids.derive(f"{PROJECT}:streak_progress:daily_login:{member}"),
+        "user_id": f"user of {member}",
+        "owned_by_id": member,
+        "streak_id": "daily_login",
+        "period": "daily",
+        "timezone": "UTC",
+        "period_key": "2026-11-21",
+        "current_length": 1,
+        "run_length": 1,
+        "longest_length": 1,
+        "target_length": 7,
+        "freezes_left": 1,
+        "healed": False,
+        "status": "active",
+        "completed": False,
+        "started_period_key": "2026-11-21",
+        "active_until": AT + timedelta(days=2),
+        "occurred_at": AT,
+        "created_at": AT,
+        "updated_at": AT,
+        "definition_version": 3,
+    }
+    return event(kind, outputs.StreakChanged(**fields | changed), member, number)

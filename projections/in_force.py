@@ -1,0 +1,72 @@
+"""Read models of definitions: those of one kind that are in force, each a row."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from projections.projection import Change, Gone, Projection, Value
+from schemas import ids
+from schemas.definition_records import DefinitionChange
+from schemas.definitions import Definition
+from schemas.topics import DEFINITIONS
+
+
+def in_force(
+    table: str,
+    kind: type[Definition],
+    fields: tuple[str, ...],
+    *,
+    id_column: str = "id",
+    id_is_uuid: bool = False,
+    computed: Mapping[str, Callable[[Any], Value]] | None = None,
+) -> Projection:
+    """Return the read model of a kind of definition.
+
+    Args:
+        table: its name.
+        kind: the kind.
+        fields: columns that have the name of the definition's attribute that they hold.
+        id_column: the column of its id.
+        id_is_uuid: whether that column holds nothing but UUIDs.
+        computed: further columns, and how each comes from the definition.
+    """
+    more = {} if computed is None else computed
+
+    def rows(change: DefinitionChange) -> Iterable[Change]:
+        if change.kind != kind.kind or not _may_be_a_key(change.id, id_is_uuid):
+            return
+        definition = change.definition
+        if definition is None:
+            yield Gone((change.project, change.id))
+            return
+        yield (
+            change.project,
+            definition.id,
+            *[getattr(definition, field) for field in fields],
+            *[value_of(definition) for value_of in more.values()],
+            change.at,
+            change.at,
+            change.offset,
+        )
+
+    return Projection(
+        table=table,
+        topics=(DEFINITIONS,),
+        columns=(
+            "project",
+            id_column,
+            *fields,
+            *more,
+            "created_at",
+            "updated_at",
+            "version",
+        ),
+        key=("project", id_column),
+        newest_by="version",
+        kept=("created_at",),
+        rows=rows,
+    )
+
+
+def _may_be_a_key(definition_id: str, is_uuid: bool) -> bool:
+    """Tell whether a row may have this id; anyone may write a deletion that names anything."""
+    return ids.is_uuid(definition_id) if is_uuid else "\x00" not in definition_id

@@ -1,0 +1,49 @@
+"""``points_balances``: each member's balance in each challenge group."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from projections.projection import Projection, Row, by_type
+from schemas.outputs import POINTS_GRANTED, POINTS_REDEEMED, Envelope
+from schemas.topics import POINTS_EVENTS
+
+COLUMNS = (
+    "project",
+    "member_id",
+    "challenge_group",
+    "user_id",
+    "balance",
+    "updated_at",
+    "sequence",
+)
+
+
+class _Entry(msgspec.Struct, rename="camel", gc=False):
+    """What the table takes of ``outputs.PointsChanged``."""
+
+    owned_by_id: str
+    challenge_group: str
+    user_id: str
+    balance: int
+    created_at: str
+
+
+_ENTRY = msgspec.json.Decoder(_Entry)
+
+
+def changed(event: Envelope) -> Iterable[Row]:
+    """The group's balance after an entry."""
+    entry = _ENTRY.decode(event.data)
+    yield (event.project, *msgspec.structs.astuple(entry), int(event.sequence))
+
+
+PROJECTION = Projection(
+    table="points_balances",
+    topics=(POINTS_EVENTS,),
+    types=frozenset({POINTS_GRANTED, POINTS_REDEEMED}),
+    columns=COLUMNS,
+    key=("project", "member_id", "challenge_group"),
+    newest_by="sequence",
+    rows=by_type({POINTS_GRANTED: changed, POINTS_REDEEMED: changed}),
+)
