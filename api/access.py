@@ -37,8 +37,11 @@ class Caller:
         return self.key.role if self.key else None
 
 
-async def identify(request: Request) -> Caller:
-    """Return who calls.
+_WANTED = "Credentials are required: x-api-key and x-api-secret, or Basic."
+
+
+async def identify(request: Request, wanted: str = _WANTED) -> Caller:
+    """Return who calls; a guest is told what is `wanted`.
 
     An API key goes before a token, for a backend may pass its user's token along.
 
@@ -55,7 +58,7 @@ async def identify(request: Request) -> Caller:
         return Caller(key.project, key=key)
     token = _token_of(request)
     if token is None:
-        raise Problem(401, "Credentials are required: x-api-key and x-api-secret, or Basic.")
+        raise Problem(401, wanted)
     try:
         user = await tokens.verify(token, keyring)
     except TokenError as error:
@@ -67,16 +70,18 @@ async def identify(request: Request) -> Caller:
     return Caller(user.project, user=user)
 
 
-def require(*roles: Role) -> Callable[[Request], Awaitable[Caller]]:
-    """Return a dependency that lets keys with one of `roles` pass.
+def require(
+    *roles: Role, end_users: bool = False, wanted: str = _WANTED
+) -> Callable[[Request], Awaitable[Caller]]:
+    """Return a dependency that lets keys with one of `roles` pass, and maybe end users.
 
     Raises (the dependency):
         Problem: 401 or 403.
     """
 
     async def caller(request: Request) -> Caller:
-        found = await identify(request)
-        if found.role not in roles:
+        found = await identify(request, wanted)
+        if not (end_users if found.role is None else found.role in roles):
             who = f"Keys with role {found.role.value}" if found.role else "End users"
             raise Problem(403, f"{who} may not do this.")
         _refuse_other_sites(request)

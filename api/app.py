@@ -12,6 +12,9 @@ from api import dashboard, definitions_face, operations, problems, resources
 from api.access import require
 from api.credentials import Role
 from api.envelope import Envelope
+from api.events import routes as events_face
+from api.events.access import reader
+from api.events.face import PATHS, EventsFace
 from api.metrics import Metrics
 from api.problems import Problem
 from api.records import routes as records_face
@@ -19,7 +22,7 @@ from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = "Challenges, milestones and rewards, folded from what people do."
+DESCRIPTION = "Challenges, milestones, points and rewards, folded from what people do."
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -43,18 +46,20 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
-    problems.install(app, guards={"/schema/": require(Role.ADMIN)})
+    guards = {f"{path}/": reader for path in PATHS}
+    problems.install(app, guards={"/schema/": require(Role.ADMIN), **guards})
     for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         app.add_exception_handler(error, _on_database_away)
     app.add_middleware(Envelope, metrics=metrics)
-    for face in (operations, dashboard, definitions_face, records_face):
+    app.add_middleware(EventsFace)  # around the other, whose errors are to be this face's too
+    for face in (operations, dashboard, definitions_face, records_face, events_face):
         for route in face.router.routes:
             app.router.routes.append(route)
     return app
 
 
-async def _on_database_away(_request: Request, error: Exception) -> Response:
+async def _on_database_away(request: Request, error: Exception) -> Response:
     """Answer 503 where the database is away, is too slow, or was not migrated yet."""
     logger.warning("the database does not answer: %s", error)
     detail = "The database does not answer now; try again."
-    return problems.response(Problem(503, detail, headers={"retry-after": "5"}))
+    return problems.answer_to(request.scope, Problem(503, detail, headers={"retry-after": "5"}))

@@ -21,12 +21,24 @@ _EVENTS: Mapping[str, Mapping[str, type]] = {
         outputs.REWARD_GRANTED: outputs.RewardChanged,
         outputs.REWARD_UPDATED: outputs.RewardChanged,
     },
+    topics.POINTS_EVENTS: {
+        outputs.POINTS_GRANTED: outputs.PointsChanged,
+        outputs.POINTS_REDEEMED: outputs.PointsChanged,
+    },
+    topics.EVENT_RESULTS: {outputs.EVENT_LOGGED: outputs.EventLogged},
+    topics.STREAK_EVENTS: {
+        outputs.STREAK_ADVANCED: outputs.StreakChanged,
+        outputs.STREAK_BROKEN: outputs.StreakChanged,
+        outputs.STREAK_COMPLETED: outputs.StreakChanged,
+    },
     topics.MEMBER_EVENTS: {outputs.MEMBER_UPSERTED: outputs.MemberRecord},
 }
 """The CloudEvents of each output topic, and what their `data` is."""
 
 _INPUTS: Mapping[str, tuple[str, ...]] = {
     topics.CHALLENGE_LOGS: ("ChallengeLog",),
+    topics.EVENTS: ("EventRecord",),
+    topics.TICKS: ("Tick",),
     topics.MEMBER_COMMANDS: (
         "UpsertMember",
         "UpdateMemberStatus",
@@ -38,16 +50,14 @@ _INPUTS: Mapping[str, tuple[str, ...]] = {
 
 
 _FREE: Mapping[str, str] = {
-    topics.EVENTS: "EventRecord",  # `Event` is its definition
     topics.ACTIVITY_LOGS: "ActivityLog",
-    topics.TICKS: "Tick",
     topics.FORWARDED: "Forwarded",
     topics.CHUNK_LOG: "Chunk",
 }
 """Topics whose messages are described as objects and no closer, and their messages' names."""
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys((*_INPUTS, topics.EVENTS, topics.ACTIVITY_LOGS), ("receive",)),
+    **dict.fromkeys((*_INPUTS, topics.ACTIVITY_LOGS), ("receive",)),
     **dict.fromkeys((topics.TICKS, topics.FORWARDED, topics.CHUNK_LOG), ("send", "receive")),
 }
 """What Milestream does with a topic where that is not only to send."""

@@ -152,10 +152,17 @@ class _NotJson:
 
 
 def _leniently(text: str) -> Any:
+    """Return what a text holds, None where it cannot be read.
+
+    Raises:
+        Problem: 400, it nests deeper than can be looked at, though the decoder may go as deep.
+    """
     try:
         return json.loads(text, parse_constant=_NotJson, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
+    except RecursionError:
+        raise Problem(400, "The body is nested too deep.", code="malformed") from None
 
 
 def _malformed(raw: bytes) -> Problem:
@@ -169,8 +176,6 @@ def _malformed(raw: bytes) -> Problem:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}: {error.msg}"
         return Problem(400, f"The body is not JSON ({where}).", code="malformed")
-    except RecursionError:
-        return Problem(400, "The body is nested too deep.", code="malformed")
     return Problem(400, "The body is not JSON.", code="malformed")
 
 

@@ -42,7 +42,7 @@ class Envelope:
             if answer.status:  # The answer had begun; all that can be done is to break it off.
                 raise
             failure = Problem(500, "Something went wrong here; the request id helps to find out.")
-            await problems.response(failure)(scope, receive, answer)
+            await problems.answer_to(scope, failure)(scope, receive, answer)
         finally:
             self._count(scope, answer.status, time.perf_counter() - began)
 
@@ -54,7 +54,7 @@ class Envelope:
             # A client that waits for `100 Continue` has sent nothing that would have to be drained.
             if request.headers.get("expect", "").lower() != "100-continue":
                 await body.drain()
-            await problems.response(too_large())(scope, receive, answer)
+            await problems.answer_to(scope, too_large())(scope, receive, answer)
             return
         await self._app(scope, body, answer)
 

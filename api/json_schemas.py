@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from api.events import shapes as events_face
+from api.events.bodies import EventBody
 from api.records.bodies import ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch
 from schemas import dead_letter, outputs, records, replies
 from schemas import definitions as models
@@ -34,6 +36,10 @@ _RAW: dict[str, Schema] = {
     "activityValue": _nullable(NUMBER),
     "currentProgressValue": NUMBER,
     "value": NUMBER,
+    "goal": NUMBER,
+    "progress": NUMBER,
+    "maximumReward": _nullable(NUMBER),
+    "metadata": {"type": "object"},
     "challenge": _nullable(ref("ChallengeRecord")),
     "milestone": _nullable(ref("MilestoneRecord")),
     "achievedMilestone": _nullable(ref("MilestoneRecord")),
@@ -48,16 +54,23 @@ RECORD_STRUCTS = (
     outputs.RewardLogRecord,
     outputs.MemberRecord,
 )
-BODY_STRUCTS = (ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch)
+BODY_STRUCTS = (ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch, EventBody)
+FACE_STRUCTS = RECORD_STRUCTS + BODY_STRUCTS + events_face.STRUCTS
+"""What the HTTP faces answer and take."""
 EVENT_STRUCTS = (
     outputs.ChallengeLogRecorded,
     outputs.ChallengeProgressed,
     outputs.MilestoneReached,
     outputs.RewardChanged,
     outputs.MemberRecord,
+    outputs.EventLogged,
+    outputs.PointsChanged,
+    outputs.StreakChanged,
 )
 INPUT_STRUCTS = (
     records.ChallengeLog,
+    records.Event,
+    records.Tick,
     records.UpsertMember,
     records.UpdateMemberStatus,
     records.DeleteMember,
@@ -65,6 +78,10 @@ INPUT_STRUCTS = (
     replies.Reply,
     dead_letter.DeadLetter,
 )
+
+
+_NAMES: dict[type, str] = {records.Event: "EventRecord"}
+"""Components that cannot be called as their structs are: `Event` is an event's definition."""
 
 
 def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
@@ -89,7 +106,7 @@ def _describable(struct: type[Any]) -> type[Any]:
     if not any(isinstance(field.default, Raw) for field in fields):
         return struct
     return msgspec.defstruct(
-        struct.__name__,
+        _NAMES.get(struct, struct.__name__),
         [_describable_field(field) for field in fields],
         rename="camel",
         kw_only=True,

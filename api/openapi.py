@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import json_schemas
+from api.answers import MEDIA_TYPE as JSON
+from api.events import openapi as events_face
 from api.problems import MEDIA_TYPE
 
 _PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
@@ -15,6 +17,7 @@ _SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "apiSecret": {"type": "apiKey", "in": "header", "name": "x-api-secret"},
     "basic": {"type": "http", "scheme": "basic", "description": "keyId:secret"},
+    **events_face.SECURITY_SCHEMES,
 }
 _SECURITY: list[dict[str, list[str]]] = [{"apiKey": [], "apiSecret": []}, {"basic": []}]
 
@@ -67,27 +70,38 @@ def _document(app: FastAPI) -> dict[str, Any]:
     components = {
         "Problem": _PROBLEM,
         "Paging": _PAGING,
+        "EventError": events_face.ERROR,
         **json_schemas.of_definitions(),
-        **json_schemas.of_structs(json_schemas.RECORD_STRUCTS + json_schemas.BODY_STRUCTS),
+        **json_schemas.of_structs(json_schemas.FACE_STRUCTS),
     }
     found["components"] = {
         "schemas": components,
         "securitySchemes": _SECURITY_SCHEMES,
-        "responses": {str(status): _problem(status) for status in _ERRORS},
+        "responses": {
+            **{str(status): _error(status, MEDIA_TYPE, "Problem") for status in _ERRORS},
+            **{f"event-{status}": _error(status, JSON, "EventError") for status in _ERRORS},
+        },
     }
+    found["tags"] = [{"name": events_face.TAG, "description": events_face.DESCRIPTION}]
     for path, item in found["paths"].items():
         for operation in item.values():
             # Bodies and queries are checked by the face itself: FastAPI's 422 never comes.
             operation["responses"].pop("422", None)
-            operation["security"] = [] if path in _PUBLIC else _SECURITY
+            operation["security"] = _security_of(path, operation["tags"])
     return found
 
 
 _ERRORS = (400, 401, 403, 404, 409, 412, 413, 503)
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _security_of(path: str, tags: list[str]) -> list[dict[str, list[str]]]:
+    if path in _PUBLIC:
+        return []
+    return events_face.SECURITY if events_face.TAG in tags else _SECURITY
+
+
+def _error(status: int, media_type: str, schema: str) -> dict[str, Any]:
     return {
         "description": HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": json_schemas.ref("Problem")}},
+        "content": {media_type: {"schema": json_schemas.ref(schema)}},
     }

@@ -1,4 +1,5 @@
-"""Errors as `application/problem+json` (RFC 9457), for whatever goes wrong on the way."""
+"""Errors, for whatever goes wrong on the way: as `application/problem+json` (RFC 9457), or as the
+face has them that a request came to."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from msgspec import Raw
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
 
 from schemas.replies import FieldError
 
@@ -27,6 +29,9 @@ CODES = {
     503: "unavailable",
 }
 """The `code` of a problem that has no more precise one."""
+
+RENDERER = "milestream.problem_response"
+"""Key of a request's scope: how its face answers problems, where not by `response`."""
 
 CHALLENGE = 'Basic realm="milestream", charset="UTF-8", Bearer realm="milestream"'
 """What a 401 asks for (`WWW-Authenticate`)."""
@@ -112,12 +117,18 @@ def response(problem: Problem) -> Response:
     )
 
 
+def answer_to(scope: Scope, problem: Problem) -> Response:
+    """Return the answer that a problem makes on the face that a request came to."""
+    render: Callable[[Problem], Response] = scope.get(RENDERER, response)
+    return render(problem)
+
+
 Guard = Callable[[Request], Awaitable[object]]
 """Lets a request pass, or raises a `Problem`."""
 
 
 def install(app: FastAPI, guards: Mapping[str, Guard]) -> None:
-    """Answer every refusal of `app` as a problem document, the framework's own included.
+    """Answer every refusal of `app` as its face does, the framework's own included.
 
     `guards` are asked, by the beginning of the path, before a path is said not to be there.
     """
@@ -130,16 +141,16 @@ def install(app: FastAPI, guards: Mapping[str, Guard]) -> None:
                     if request.url.path.startswith(beginning):
                         await guard(request)
         except Problem as problem:
-            return response(problem)
-        return response(_from_framework(request, error))
+            return answer_to(request.scope, problem)
+        return answer_to(request.scope, _from_framework(request, error))
 
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
 
 
-async def _on_problem(_request: Request, error: Exception) -> Response:
+async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return response(error)
+    return answer_to(request.scope, error)
 
 
 def _from_framework(request: Request, error: HTTPException) -> Problem:

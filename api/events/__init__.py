@@ -1,0 +1,1 @@
+"""The events and analytics face: `/event`, `/stats/event`, `/analytics/streak` and what is near."""
