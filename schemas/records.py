@@ -167,7 +167,23 @@ class UpdateRewardLog(
     reward_expiry_at: Instant | None | UnsetType = UNSET
 
 
-MemberCommand = UpsertMember | UpdateMemberStatus | DeleteMember | UpdateRewardLog
+class RedeemPoints(
+    _NamedMember,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="redeem-points",
+):
+    """Take points from a member; a repeated ``uniqueIdentifier`` takes them once."""
+
+    points: Annotated[int, Meta(ge=1, le=10**12)]
+    unique_identifier: Identifier
+    challenge_group: Text | None = None
+    ip: Annotated[str, Meta(max_length=64)] | None = None
+
+
+MemberCommand = UpsertMember | UpdateMemberStatus | DeleteMember | UpdateRewardLog | RedeemPoints
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 

@@ -6,21 +6,26 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from processor.domain import member as member_of
+from processor.domain import points as points_of
 from processor.domain import reward as reward_of
 from processor.domain.announce import Announcer
-from processor.domain.definitions import Definitions
+from processor.domain.definitions import DEFAULT_GROUP, Definitions
 from processor.domain.effects import Effects
-from processor.domain.entries import reward_key
+from processor.domain.entries import balances_key, redemption_key, reward_key
+from processor.domain.event import Answered
 from processor.domain.inputs import Read, Refused
+from processor.domain.ledger import Ledger
 from processor.domain.member import Member
+from processor.domain.points import Entry
 from processor.domain.working_set import WorkingSet
-from schemas import outputs, replies
+from schemas import ids, outputs, replies
 from schemas.dead_letter import Reason
 from schemas.ids import is_uuid
 from schemas.instants import from_millis
 from schemas.records import (
     DeleteMember,
     MemberCommand,
+    RedeemPoints,
     UpdateMemberStatus,
     UpdateRewardLog,
     UpsertMember,
@@ -35,12 +40,16 @@ class Commands:
     def __init__(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> None:
         self._definitions = definitions
         self._entries = entries
+        self._counts = effects.counts
         self._announce = Announcer(effects)
+        self._ledger = Ledger(entries, effects)
 
-    def keys(self, command: MemberCommand) -> tuple[bytes, ...]:
+    def keys(self, item: Read, command: MemberCommand) -> tuple[bytes, ...]:
         """Name the entries to prefetch, besides the member's."""
         if isinstance(command, UpdateRewardLog) and is_uuid(command.reward_log_id.lower()):
             return (reward_key(command.reward_log_id.lower()),)
+        if isinstance(command, RedeemPoints):
+            return balances_key(item.member_id), redemption_key(_redemption_id(item, command))
         return ()
 
     def step(self, item: Read, command: MemberCommand, sequence: int) -> Answer:
@@ -62,6 +71,8 @@ class Commands:
                 return self._change(item, command.if_version, sequence, member_of.erased)
             case UpdateRewardLog():
                 return self._update_reward(item, command, sequence)
+            case RedeemPoints():
+                return self._redeem(item, command, sequence)
 
     def _upsert(self, item: Read, command: UpsertMember, sequence: int) -> Answer:
         at = from_millis(item.input.timestamp)
@@ -114,6 +125,31 @@ class Commands:
             self._announce.updated(item.project, record, version, sequence)
         return lambda: _shown(200, record)
 
+    def _redeem(self, item: Read, command: RedeemPoints, sequence: int) -> Answer:
+        """Take points: the entry is written in full, the balance stops at 0."""
+        member = self._existing(item)
+        if _differs(command.if_version, member.version):
+            return _precondition_failed
+        key = redemption_key(_redemption_id(item, command))
+        answered = self._entries.answered(key)
+        if answered is not None:
+            self._counts["duplicates"] += 1
+            return lambda: replies.Reply(200, answered.body)
+        at = from_millis(item.input.timestamp)
+        entry = Entry(
+            source=points_of.REDEEM,
+            source_id=f"{item.member_id}:{command.unique_identifier}",
+            action_id=points_of.REDEEM,
+            points=-command.points,
+            at=at,
+            group=command.challenge_group or DEFAULT_GROUP,
+            ip=command.ip,
+        )
+        record = self._ledger.add(item.project, item.member_id, entry, at, sequence)
+        body = Raw(outputs.encode(record))
+        self._entries.set_answered(key, Answered(body))
+        return lambda: replies.Reply(200, body)
+
     def _known(self, item: Read) -> Member:
         """Return a member of this project, deleted or not: what it was given stays."""
         member = self._entries.member(item.member_id)
@@ -126,6 +162,11 @@ class Commands:
         if member.status == member_of.DELETED:
             raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "userId")
         return member
+
+
+def _redemption_id(item: Read, command: RedeemPoints) -> str:
+    source_id = f"{item.member_id}:{command.unique_identifier}"
+    return ids.points_entry_id(item.project, points_of.REDEEM, source_id)
 
 
 def _differs(wanted: int | None, version: int) -> bool:

@@ -40,9 +40,14 @@ def answer_key(event_log_id: str) -> bytes:
     return b"e" + uuid_bytes(event_log_id)
 
 
+def redemption_key(points_entry_id: str) -> bytes:
+    """Return the key of the first answer to a redemption."""
+    return b"q" + uuid_bytes(points_entry_id)
+
+
 def is_of_a_log(key: bytes) -> bool:
     """Tell whether a key is a log's, or a due's: such an entry is hardly ever read again."""
-    return key.startswith((b"l", b"e", DUE))
+    return key.startswith((b"l", b"e", b"q", DUE))
 
 
 def used_key(member_id: str, event_id: str, period_key: str) -> bytes:

@@ -210,7 +210,7 @@ class _ChunkFold:
             elif isinstance(record, Event) and ready.event is not None:
                 keys.extend(self._events.keys(ready.read, record, ready.event))
             elif not isinstance(record, ChallengeLog | Event):
-                keys.extend(self._commands.keys(record))
+                keys.extend(self._commands.keys(ready.read, record))
         return keys
 
     def _take(self, ready: _Item) -> None:

@@ -20,10 +20,8 @@ class Ledger:
 
     def add(
         self, project: str, member_id: str, entry: Entry, recorded_at: datetime, sequence: int
-    ) -> None:
-        """Write an entry and publish it; none where there are no points."""
-        if not entry.points:
-            return
+    ) -> outputs.PointsChanged:
+        """Write an entry and publish it; return it."""
         after = points_of.evolve(self._entries.balances(member_id), entry.group, entry.points)
         self._entries.set_balances(member_id, after)
         member = self._entries.member(member_id)
@@ -43,3 +41,4 @@ class Ledger:
             data=data,
             sequence=sequence,
         )
+        return data

@@ -55,6 +55,8 @@ class Milestones:
         self._announce.reached(project, _record(project, reached), sequence)
         record = reward_of.record(reward_id, reward, milestone.json)
         self._announce.granted(project, record, reached.at, milestone.version, sequence)
+        if not milestone.points:
+            return
         entry = Entry(
             source="milestone",
             source_id=reward_id,
