@@ -131,18 +131,18 @@ def _user_group(event: Event, metadata: Mapping[str, Any], groups: Collection[st
 
 
 def _points(event: Event, metadata: Mapping[str, Any], group: str) -> int:
-    reward = event.rewards[group]
-    if event.type != "TRANSACTION":
-        return max(_rounded(reward, SCALE), 0)
-    nanos = number_field(metadata, event.value_field)
-    if nanos is None:
-        return 0
-    points = max(_rounded(nanos * reward, SCALE * SCALE), 0)
-    if event.maximum is not None:
-        points = min(points, event.maximum // SCALE)
+    reward, blamed = event.rewards[group], "eventId"
+    if event.type == "TRANSACTION":
+        nanos = number_field(metadata, event.value_field)
+        points = _rounded((nanos or 0) * reward, SCALE * SCALE)
+        blamed = f"metadata.{event.value_field}"
+        if event.maximum is not None:
+            points = min(points, event.maximum // SCALE)
+    else:
+        points = _rounded(reward, SCALE)
     if points > MAX_POINTS:
-        raise Refused(Reason.INVALID, "leads to too many points", f"metadata.{event.value_field}")
-    return points
+        raise Refused(Reason.INVALID, f"gives more than {MAX_POINTS} points", blamed)
+    return max(points, 0)
 
 
 def number_field(metadata: Mapping[str, Any], field: str | None) -> int | None:

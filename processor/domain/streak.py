@@ -243,11 +243,14 @@ def _has(given: tuple[tuple[int, str], ...], run: Run, what: str) -> bool:
 def _reached(
     before: State, found: list[Run], streak: Streak
 ) -> tuple[tuple[tuple[Run, Milestone], ...], tuple[Run, ...], tuple[tuple[int, str], ...]]:
-    """Return what runs reached that they, or those they were merged from, were not given yet."""
-    given = before.given
+    """Return what the runs that a hit changed reached, and were not given yet, nor were those that
+    they were merged from."""
+    given, unchanged = before.given, runs(before.hits, streak.freezes)
     reached: list[tuple[Run, Milestone]] = []
     completed: list[Run] = []
     for run in found:
+        if run in unchanged:
+            continue
         for milestone in _due_milestones(streak, run):
             if not _has(given, run, milestone.id):
                 given = (*given, (run.last, milestone.id))

@@ -4,7 +4,7 @@ A due-index in the store has what ends when, so a tick costs what is due, not wh
 a bounded number; where more is due, the partition's next tick goes on.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from processor.domain import challenge as progress_of
 from processor.domain.announce import Announcer
@@ -16,6 +16,8 @@ from processor.domain.streaks import Hit, Streaks
 from processor.domain.working_set import WorkingSet
 from schemas.ids import uuid_text
 
+_LATER = timedelta(days=1)
+"""When a challenge that is paused at its end is looked at again."""
 MAX_DUES = 1_000
 """What one tick takes: its transaction stays short."""
 
@@ -52,7 +54,10 @@ class Ticks:
         """Fail a challenge whose period ended short of its target, while the challenge is live."""
         challenge = self._definitions.challenge(hit.project, uuid_text(rest[:16]))
         before = self._entries.progress(key)
-        if challenge is None or before is None or not challenge.live:
+        if challenge is None or before is None:
+            return
+        if not challenge.live:
+            self._entries.add_due(hit.at + _LATER, key)
             return
         end = progress_of.ends(before, challenge, rest[16:].decode())
         if end is None:
