@@ -1,6 +1,7 @@
 """The composition root: a Faust application around one shell."""
 
 from typing import Any
+from zlib import crc32
 
 import faust
 from faust.types.auth import CredentialsT
@@ -43,7 +44,7 @@ def build_app(shell: Shell, instance: str) -> App:
         topic_disable_leader=True,
         topic_partitions=settings.partitions,
         table_standby_replicas=0,
-        consumer_group_instance_id=instance,
+        consumer_group_instance_id=membership(instance),
         consumer_max_fetch_size=1024 * 1024,
         broker_session_timeout=SESSION_SECONDS,
         broker_heartbeat_interval=2,
@@ -67,6 +68,16 @@ def build_app(shell: Shell, instance: str) -> App:
     agent = ChunkAgent(app, shell)
     app.agent(chunks, name="chunks", concurrency=1)(agent.run)
     return app
+
+
+def membership(instance: str) -> str:
+    """Return the static group membership of a worker with the inputs that it reads.
+
+    A static member that comes back gets its partitions back, whatever it subscribes to by then: a
+    version with more inputs would never see them. So it is another member, and the one before it
+    leaves with its session.
+    """
+    return f"{instance}-{crc32(','.join(INPUT_TOPICS).encode()):08x}"
 
 
 def _credentials(settings: Settings) -> CredentialsT | None:

@@ -1,0 +1,162 @@
+"""What a fetch brought becomes chunks: commands first, ticks after everything before them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from aiokafka import TopicPartition
+
+from processor.gathering import Asked, Chunk, Gathering
+from schemas.settings import Settings
+from schemas.topics import CHALLENGE_LOGS, FORWARDED, INPUT_TOPICS, MEMBER_COMMANDS, TICKS
+
+PREFIX = "test-"
+Shape = list[tuple[str, list[int]]]
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A record as far as gathering looks at it."""
+
+    offset: int
+
+
+def place(topic: str, partition: int = 0) -> TopicPartition:
+    return TopicPartition(PREFIX + topic, partition)
+
+
+@dataclass
+class Partitions:
+    """A gathering, and a broker as data: where logs end, and up to where they were handed out."""
+
+    gathering: Gathering
+    ends: dict[TopicPartition, int]
+    positions: dict[TopicPartition, int]
+
+    def fetch(self, **offsets: Sequence[int]) -> list[Chunk]:
+        """Hand out records of partition 0, by topic with ``_`` for ``-``."""
+        found = {place(name.replace("_", "-")): list(o) for name, o in offsets.items()}
+        return self.fetch_of(found)
+
+    def fetch_of(self, offsets: Mapping[TopicPartition, Sequence[int]]) -> list[Chunk]:
+        """Hand out records of any partitions, and gather."""
+        for tp, numbers in offsets.items():
+            self.positions[tp] = max(self.positions.get(tp, 0), numbers[-1] + 1)
+            self.ends[tp] = max(self.ends.get(tp, 0), self.positions[tp])
+        fetched = {tp: [Fetch(o) for o in numbers] for tp, numbers in offsets.items()}
+        gathering = self.gathering
+        commands = gathering.commands_to_ask(fetched)
+        logs = gathering.logs_to_ask(fetched)
+        wanted = commands | logs | gathering.holding
+        asked = Asked(
+            commands_ends={tp: self.ends.get(tp, 0) for tp in commands},
+            log_ends={tp: self.ends.get(tp, 0) for tp in logs},
+            positions={tp: self.positions.get(tp, 0) for tp in wanted},
+            definitions=0,
+        )
+        return list(gathering.add(fetched, asked, generation=1))
+
+    def wanted(self) -> set[str]:
+        """Name the topics of partition 0 that are fetched next."""
+        active = {place(name) for name in INPUT_TOPICS}
+        return {tp.topic.removeprefix(PREFIX) for tp in self.gathering.wanted(active)}
+
+
+@pytest.fixture
+def partitions() -> Partitions:
+    settings = Settings.of({"topic_prefix": PREFIX})
+    return Partitions(Gathering(settings), {}, {})
+
+
+def shape(chunks: list[Chunk]) -> list[Shape]:
+    return [[(p.topic, [r.offset for r in p.records]) for p in chunk.parts] for chunk in chunks]
+
+
+def test_commands_go_first_and_ticks_last(partitions: Partitions) -> None:
+    chunks = partitions.fetch(ticks=[0], challenge_logs=[0, 1], forwarded=[3], member_commands=[5])
+    assert shape(chunks) == [
+        [(MEMBER_COMMANDS, [5]), (FORWARDED, [3]), (CHALLENGE_LOGS, [0, 1]), (TICKS, [0])]
+    ]
+    assert chunks[0].size == 5
+    assert not partitions.gathering.holding
+
+
+def test_records_wait_for_the_commands_before_them(partitions: Partitions) -> None:
+    partitions.ends[place(MEMBER_COMMANDS)] = 2
+    assert partitions.fetch(challenge_logs=[0]) == []
+    assert partitions.wanted() == {MEMBER_COMMANDS}
+    assert shape(partitions.fetch(member_commands=[0])) == [[(MEMBER_COMMANDS, [0])]]
+    assert shape(partitions.fetch(member_commands=[1])) == [
+        [(MEMBER_COMMANDS, [1]), (CHALLENGE_LOGS, [0])]
+    ]
+
+
+def test_a_tick_waits_for_the_backlog_while_the_backlog_is_folded(partitions: Partitions) -> None:
+    partitions.ends[place(CHALLENGE_LOGS)] = 4
+    assert partitions.fetch(ticks=[7, 8]) == []
+    assert partitions.gathering.ticks_held == 1
+    assert partitions.wanted() == set(INPUT_TOPICS) - {TICKS}
+    assert shape(partitions.fetch(challenge_logs=[0, 1])) == [[(CHALLENGE_LOGS, [0, 1])]]
+    assert shape(partitions.fetch(challenge_logs=[2, 3, 4])) == [
+        [(CHALLENGE_LOGS, [2, 3, 4]), (TICKS, [7, 8])]
+    ]
+    assert partitions.wanted() == set(INPUT_TOPICS)
+
+
+def test_what_comes_after_a_tick_was_fetched_does_not_hold_it_longer(
+    partitions: Partitions,
+) -> None:
+    partitions.ends[place(CHALLENGE_LOGS)] = 2
+    assert partitions.fetch(ticks=[0]) == []
+    partitions.ends[place(CHALLENGE_LOGS)] = 1_000
+    chunks = partitions.fetch(challenge_logs=[0, 1])
+    assert shape(chunks) == [[(CHALLENGE_LOGS, [0, 1]), (TICKS, [0])]]
+
+
+def test_a_tick_is_released_by_a_position_that_passes_what_was_aborted(
+    partitions: Partitions,
+) -> None:
+    """Aborted records and markers take offsets; nothing is handed out for them."""
+    partitions.ends[place(FORWARDED)] = 9
+    partitions.positions[place(FORWARDED)] = 5
+    assert partitions.fetch(ticks=[0]) == []
+    assert place(FORWARDED) in partitions.gathering.holding
+    assert partitions.fetch_of({}) == []
+    partitions.positions[place(FORWARDED)] = 9
+    assert shape(partitions.fetch_of({})) == [[(TICKS, [0])]]
+
+
+def test_a_tick_waits_behind_records_that_wait_for_commands(partitions: Partitions) -> None:
+    partitions.ends[place(MEMBER_COMMANDS)] = 1
+    assert partitions.fetch(challenge_logs=[0], ticks=[0]) == []
+    assert partitions.wanted() == {MEMBER_COMMANDS}
+    assert shape(partitions.fetch(member_commands=[0])) == [
+        [(MEMBER_COMMANDS, [0]), (CHALLENGE_LOGS, [0]), (TICKS, [0])]
+    ]
+
+
+def test_ticks_keep_their_order_and_wait_for_the_newest(partitions: Partitions) -> None:
+    partitions.ends[place(CHALLENGE_LOGS)] = 1
+    assert partitions.fetch(ticks=[0]) == []
+    partitions.ends[place(CHALLENGE_LOGS)] = 2
+    assert partitions.fetch(ticks=[1]) == []
+    assert shape(partitions.fetch(challenge_logs=[0])) == [[(CHALLENGE_LOGS, [0])]]
+    chunks = partitions.fetch(challenge_logs=[1])
+    assert shape(chunks) == [[(CHALLENGE_LOGS, [1]), (TICKS, [0, 1])]]
+
+
+def test_partitions_wait_each_for_itself(partitions: Partitions) -> None:
+    partitions.ends[place(CHALLENGE_LOGS, 1)] = 1
+    chunks = partitions.fetch_of({place(TICKS, 0): [0], place(TICKS, 1): [0]})
+    assert [chunk.partition for chunk in chunks] == [0]
+    active = {place(TICKS, 0), place(TICKS, 1), place(CHALLENGE_LOGS, 1)}
+    assert partitions.gathering.wanted(active) == active - {place(TICKS, 1)}
+
+
+def test_a_rebalance_forgets_what_is_held(partitions: Partitions) -> None:
+    partitions.ends[place(CHALLENGE_LOGS)] = 1
+    assert partitions.fetch(ticks=[0]) == []
+    partitions.gathering.reset()
+    assert partitions.wanted() == set(INPUT_TOPICS)
+    assert not partitions.gathering.holding
+    assert shape(partitions.fetch(challenge_logs=[0])) == [[(CHALLENGE_LOGS, [0])]]
