@@ -24,10 +24,13 @@ from api.shared_call import SharedCall
 from schemas.settings import Settings
 from schemas.topics import (
     DEFINITIONS,
+    EVENT_RESULTS,
     MEMBER_EVENTS,
     MILESTONE_EVENTS,
+    POINTS_EVENTS,
     PROGRESS_EVENTS,
     REWARD_EVENTS,
+    STREAK_EVENTS,
 )
 
 logger = logging.getLogger(__name__)
@@ -43,6 +46,14 @@ SOURCES: Mapping[str, str] = {
     "challenge_progress": PROGRESS_EVENTS,
     "milestones_reached": MILESTONE_EVENTS,
     "reward_logs": REWARD_EVENTS,
+    "event_stats_daily": EVENT_RESULTS,
+    "event_stats_hourly": EVENT_RESULTS,
+    "event_stats_hourly_all": EVENT_RESULTS,
+    "event_user_days": EVENT_RESULTS,
+    "points_balances": POINTS_EVENTS,
+    "points_totals": POINTS_EVENTS,
+    "leaderboard_points": POINTS_EVENTS,
+    "streak_progress": STREAK_EVENTS,
 }
 """The read models that the API reads, and the topic that each is made from."""
 

@@ -31,7 +31,9 @@ TOP_EVENTS = 10
 EXACT_BY_DAY, EXACT_BY_MONTH = "daily_exact", "monthly_exact"
 """How unique users were counted: from the days they were active on, or a month's own count."""
 
-MODELS = ("event_stats",)
+_FOR_ALL = ("event_stats_daily", "event_stats_hourly_all", "event_user_days")
+_FOR_ONE = ("event_stats_daily", "event_stats_hourly", "event_user_days")
+"""The read models that an answer is made from. `event_user_counts` is kept with its days."""
 
 _ALL = ""
 """The event id under which all events together are counted."""
@@ -46,7 +48,7 @@ async def events(request: Request, caller: Caller) -> Response:
     definitions = await held.definitions.current()
     day = periods.today(definitions.timezone(caller.project), datetime.now(UTC))
     span = periods.of_stats(request.query_params, day)
-    await held.barrier.wait(MODELS)
+    await held.barrier.wait(_FOR_ALL if event_id is None else _FOR_ONE)
     async with held.pool.connection() as connection:
         await snapshots.hold(connection)
         if span.start is None:

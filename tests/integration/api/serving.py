@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 from psycopg import AsyncConnection
 
 from api import credentials
@@ -46,6 +47,20 @@ class Served:
         """Return a client with a key of its own."""
         key = await self.key(role, project)
         headers = {"x-api-key": key.key_id, "x-api-secret": key.secret}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+
+    async def token(self, user: str, project: str = PROJECT, **claims: Any) -> str:
+        """Return an end user's token; claims that are None are left out."""
+        async with await AsyncConnection.connect(self.settings.database_url) as connection:
+            master_key = self.settings.master_key
+            secret = await credentials.jwt_secret(connection, project, master_key)
+        good = {"sub": user, "aud": project, "exp": int(time.time()) + 300}
+        payload = {name: value for name, value in (good | claims).items() if value is not None}
+        return jwt.encode(payload, secret, algorithm="HS256")
+
+    async def end_user(self, user: str, project: str = PROJECT, **claims: Any) -> httpx.AsyncClient:
+        """Return a client that speaks for an end user."""
+        headers = {"authorization": f"Bearer {await self.token(user, project, **claims)}"}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
 
     def guest(self) -> httpx.AsyncClient:
