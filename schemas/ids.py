@@ -72,6 +72,25 @@ def placed_event_log_id(project: str, topic: str, partition: int, offset: int) -
     return derive(f"{project}:event:{topic}:{partition}:{offset}")
 
 
+def activity_log_id(
+    project: str, pathway_id: str, activity_id: str, member: str, unique_identifier: str
+) -> str:
+    """Return an activity log's id. Equal ids are duplicates of each other."""
+    named = f"{pathway_id}:{activity_id}:{member}:{unique_identifier}"
+    return derive(f"{project}:activity_log:{named}")
+
+
+@lru_cache(maxsize=65536)
+def enrolment_id(project: str, pathway_id: str, member: str) -> str:
+    """Return the id of a member's enrolment in a pathway."""
+    return derive(f"{project}:enrolment:{pathway_id}:{member}")
+
+
+def activity_progress_id(project: str, pathway_id: str, activity_id: str, member: str) -> str:
+    """Return the id of a member's progress at an activity."""
+    return derive(f"{project}:activity_progress:{pathway_id}:{activity_id}:{member}")
+
+
 def points_entry_id(project: str, source: str, source_id: str) -> str:
     """Return the id of the one entry that a source (``event``, ``challenge``, …) gives."""
     return derive(f"{project}:points:{source}:{source_id}")

@@ -31,6 +31,10 @@ POINTS_REDEEMED = "milestream.points.redeemed.v1"
 STREAK_ADVANCED = "milestream.streak.advanced.v1"
 STREAK_BROKEN = "milestream.streak.broken.v1"
 STREAK_COMPLETED = "milestream.streak.completed.v1"
+MEMBER_ENROLLED = "milestream.member.enrolled.v1"
+MEMBER_UNENROLLED = "milestream.member.unenrolled.v1"
+ACTIVITY_PROGRESSED = "milestream.activity.progressed.v1"
+ACTIVITY_COMPLETED = "milestream.activity.completed.v1"
 
 
 class _Record(msgspec.Struct, kw_only=True, rename="camel", gc=False):
@@ -258,6 +262,51 @@ class StreakChanged(_Record, kw_only=True):
     definition_version: int
 
 
+class Enrolled(_Record, kw_only=True):
+    """``data`` of ``member.enrolled`` and ``member.unenrolled``."""
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    pathway_id: str
+    enrolled: bool
+    enrolled_at: datetime | None
+    completed_required: int
+    required_activities: int
+    pathway_completed: bool
+    updated_at: datetime
+    version: int
+    definition_version: int
+
+
+class ActivityChanged(_Record, kw_only=True):
+    """``data`` of ``activity.progressed`` and ``activity.completed``.
+
+    ``progress`` is 0 to 100; ``fulfilment`` is what the pathway-logs face shows of it;
+    ``timestamp`` is when it was completed, else when it was last worked at.
+    """
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    pathway_id: str
+    activity_id: str
+    state: str
+    complete: bool
+    progress: Raw
+    timestamp: datetime
+    fulfilment: Raw
+    enrolled: bool
+    completed_required: int
+    required_activities: int
+    pathway_completed: bool
+    started_at: datetime
+    completed_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    definition_version: int
+
+
 Data = (
     ChallengeLogRecorded
     | ChallengeProgressed
@@ -267,6 +316,8 @@ Data = (
     | EventLogged
     | PointsChanged
     | StreakChanged
+    | Enrolled
+    | ActivityChanged
 )
 
 

@@ -113,6 +113,45 @@ class Tick(msgspec.Struct, kw_only=True):
     ends: dict[str, int]
 
 
+class CheckIn(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """Where a member checked in. The names are those of the seed; ``distance`` in metres, -1 where
+    it is not known."""
+
+    event_id: Name | None = msgspec.field(default=None, name="eventID")
+    virtual: bool = False
+    guid: Name | None = None
+    distance: float = -1
+
+
+class Upload(msgspec.Struct, kw_only=True, gc=False):
+    """What a member uploaded."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class Fulfilment(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """What a member did at an activity. Numbers are kept as their own text."""
+
+    type: Name | None = None
+    score: Raw = ABSENT
+    value: Raw = ABSENT
+    progress: Raw = ABSENT
+    checkin: CheckIn | None = None
+    upload: Upload | None = None
+
+
+class ActivityLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """One thing that a member did at an activity of a pathway."""
+
+    pathway_id: Text
+    activity_id: Text
+    user_id: Text
+    occurred_at: Instant
+    unique_identifier: Identifier
+    project: str = ids.DEFAULT_PROJECT
+    fulfilment: Fulfilment = msgspec.field(default_factory=Fulfilment)
+
+
 class UpsertMember(
     OwnedBy, kw_only=True, rename="camel", omit_defaults=True, tag_field="type", tag="upsert-member"
 ):
@@ -183,17 +222,49 @@ class RedeemPoints(
     ip: Annotated[str, Meta(max_length=64)] | None = None
 
 
-MemberCommand = UpsertMember | UpdateMemberStatus | DeleteMember | UpdateRewardLog | RedeemPoints
+class Enrol(_NamedMember, kw_only=True, rename="camel", tag_field="type", tag="enrol"):
+    """Enrol a member in a pathway: from then on its activities show and count."""
+
+    pathway_id: Text
+
+
+class Unenrol(_NamedMember, kw_only=True, rename="camel", tag_field="type", tag="unenrol"):
+    """Take a member out of a pathway; what was done there is kept."""
+
+    pathway_id: Text
+
+
+class ReviewActivity(
+    _NamedMember, kw_only=True, rename="camel", tag_field="type", tag="review-activity"
+):
+    """Judge what a member uploaded."""
+
+    pathway_id: Text
+    activity_id: Text
+    approved: bool
+
+
+PathwayCommand = Enrol | Unenrol | ReviewActivity
+MemberCommand = (
+    UpsertMember
+    | UpdateMemberStatus
+    | DeleteMember
+    | UpdateRewardLog
+    | RedeemPoints
+    | PathwayCommand
+)
+Record = ChallengeLog | Event | ActivityLog | Tick | MemberCommand
+"""What an input topic holds."""
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-def encode(record: ChallengeLog | Event | Tick | MemberCommand) -> bytes:
+def encode(record: Record) -> bytes:
     """Return a record's JSON as it goes onto an input topic."""
     return _JSON.encode(record)
 
 
-def activity_nanos(value: Raw) -> int | None:
+def activity_nanos(value: Raw, field: str = "activityValue") -> int | None:
     """Return the nanos of an ``activityValue``, or None where it is absent or null.
 
     Raises:
@@ -205,7 +276,7 @@ def activity_nanos(value: Raw) -> int | None:
     try:
         return parse_amount(text.decode())
     except (AmountError, UnicodeDecodeError) as error:
-        raise RecordError("activityValue", str(error)) from error
+        raise RecordError(field, str(error)) from error
 
 
 @lru_cache(maxsize=4096)

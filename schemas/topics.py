@@ -85,7 +85,7 @@ TOPICS: Mapping[str, Topic] = {
 }
 """Every topic of the public interface by its name without prefix."""
 
-INPUT_TOPICS = (MEMBER_COMMANDS, FORWARDED, CHALLENGE_LOGS, EVENTS, TICKS)
+INPUT_TOPICS = (MEMBER_COMMANDS, FORWARDED, CHALLENGE_LOGS, EVENTS, ACTIVITY_LOGS, TICKS)
 """What the processor folds, in the order in which one fetch of a partition is folded: what may
 make a member known goes first, time last."""
 

@@ -383,7 +383,7 @@ class Happened:
 
 _ORDER = (
     *("challenge", "challenge_log", "milestone", "reward", "member"),
-    *("points", "event", "streak", "refused"),
+    *("points", "event", "streak", "activity", "refused"),
 )
 
 

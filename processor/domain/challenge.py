@@ -7,8 +7,8 @@ from datetime import datetime
 
 import msgspec
 
-from processor.domain.definitions import Challenge, Milestone
 from processor.domain.period import period_end
+from processor.domain.rules import Challenge, Milestone
 from schemas.amounts import SCALE
 
 IN_PROGRESS = "in_progress"

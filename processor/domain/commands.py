@@ -9,14 +9,16 @@ from processor.domain import member as member_of
 from processor.domain import points as points_of
 from processor.domain import reward as reward_of
 from processor.domain.announce import Announcer
-from processor.domain.definitions import DEFAULT_GROUP, Definitions
+from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.entries import balances_key, redemption_key, reward_key
 from processor.domain.event import Answered
 from processor.domain.inputs import Read, Refused
 from processor.domain.ledger import Ledger
 from processor.domain.member import Member
+from processor.domain.pathways import Pathways
 from processor.domain.points import Entry
+from processor.domain.rules import DEFAULT_GROUP
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.dead_letter import Reason
@@ -24,8 +26,12 @@ from schemas.ids import is_uuid
 from schemas.instants import from_millis
 from schemas.records import (
     DeleteMember,
+    Enrol,
     MemberCommand,
+    PathwayCommand,
     RedeemPoints,
+    ReviewActivity,
+    Unenrol,
     UpdateMemberStatus,
     UpdateRewardLog,
     UpsertMember,
@@ -37,12 +43,19 @@ Answer = Callable[[], replies.Reply]
 class Commands:
     """Steps through the member commands of one chunk."""
 
-    def __init__(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        entries: WorkingSet,
+        effects: Effects,
+        pathways: Pathways,
+    ) -> None:
         self._definitions = definitions
         self._entries = entries
         self._counts = effects.counts
         self._announce = Announcer(effects)
         self._ledger = Ledger(entries, effects)
+        self._pathways = pathways
 
     def keys(self, item: Read, command: MemberCommand) -> tuple[bytes, ...]:
         """Name the entries to prefetch, besides the member's."""
@@ -50,6 +63,8 @@ class Commands:
             return (reward_key(command.reward_log_id.lower()),)
         if isinstance(command, RedeemPoints):
             return balances_key(item.member_id), redemption_key(_redemption_id(item, command))
+        if isinstance(command, PathwayCommand):
+            return self._pathways.keys(item, command)
         return ()
 
     def step(self, item: Read, command: MemberCommand, sequence: int) -> Answer:
@@ -73,6 +88,8 @@ class Commands:
                 return self._update_reward(item, command, sequence)
             case RedeemPoints():
                 return self._redeem(item, command, sequence)
+            case Enrol() | Unenrol() | ReviewActivity():
+                return self._pathways.command(item, command, sequence)
 
     def _upsert(self, item: Read, command: UpsertMember, sequence: int) -> Answer:
         at = from_millis(item.input.timestamp)

@@ -45,9 +45,19 @@ def redemption_key(points_entry_id: str) -> bytes:
     return b"q" + uuid_bytes(points_entry_id)
 
 
+def activity_log_key(activity_log_id: str) -> bytes:
+    """Return the key of an activity log that was seen."""
+    return b"a" + uuid_bytes(activity_log_id)
+
+
+def enrolment_key(member_id: str, pathway_id: str) -> bytes:
+    """Return the key of a member in a pathway."""
+    return b"w" + member_key(member_id)[1:] + pathway_id.encode()
+
+
 def is_of_a_log(key: bytes) -> bool:
     """Tell whether a key is a log's, or a due's: such an entry is hardly ever read again."""
-    return key.startswith((b"l", b"e", b"q", DUE))
+    return key.startswith((b"l", b"a", b"e", b"q", DUE))
 
 
 def used_key(member_id: str, event_id: str, period_key: str) -> bytes:

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Raw
 
 from processor.domain.conditions import holds, lookup, type_of
-from processor.domain.definitions import Event
 from processor.domain.inputs import Refused
+from processor.domain.rules import Event
 from schemas.amounts import SCALE, AmountError, nanos_of
 from schemas.dead_letter import Reason
 

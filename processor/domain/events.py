@@ -10,7 +10,7 @@ from msgspec import Raw
 from processor.domain import event as event_of
 from processor.domain import member as member_of
 from processor.domain.cloud_events import emit
-from processor.domain.definitions import Challenge, Definitions, Event, Fed
+from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.entries import answer_key, balances_key, streak_key, used_key
 from processor.domain.event import Answered, Decided, Used
@@ -20,6 +20,7 @@ from processor.domain.logs import ChallengeLogs, Prepared
 from processor.domain.member import Member
 from processor.domain.period import local_date, local_hour, period_key
 from processor.domain.points import Entry
+from processor.domain.rules import Challenge, Event, Fed
 from processor.domain.streaks import Hit, Streaks
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies

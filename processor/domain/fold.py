@@ -28,13 +28,14 @@ from processor.domain.inputs import (
     read,
 )
 from processor.domain.logs import ChallengeLogs, Prepared
+from processor.domain.pathways import Pathways
 from processor.domain.ticks import Ticks
 from processor.domain.working_set import Load, Scan, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import from_millis
-from schemas.records import ChallengeLog, Event, Tick
+from schemas.records import ActivityLog, ChallengeLog, Event, Tick
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, partition_for
 
 
@@ -125,7 +126,8 @@ class _ChunkFold:
         self._entries = entries
         self._logs = ChallengeLogs(definitions, self._entries, self.effects)
         self._events = Events(definitions, self._entries, self.effects, self._logs)
-        self._commands = Commands(definitions, self._entries, self.effects)
+        self._pathways = Pathways(definitions, self._entries, self.effects)
+        self._commands = Commands(definitions, self._entries, self.effects, self._pathways)
         self._ticks = Ticks(definitions, self._entries, self.effects)
 
     def run(self, parts: Sequence[Part]) -> None:
@@ -209,6 +211,8 @@ class _ChunkFold:
                 keys.extend(self._logs.keys(ready.log))
             elif isinstance(record, Event) and ready.event is not None:
                 keys.extend(self._events.keys(ready.read, record, ready.event))
+            elif isinstance(record, ActivityLog):
+                keys.extend(self._pathways.keys(ready.read, record))
             elif not isinstance(record, ChallengeLog | Event):
                 keys.extend(self._commands.keys(ready.read, record))
         return keys
@@ -238,6 +242,8 @@ class _ChunkFold:
         if isinstance(record, Event):
             assert ready.event is not None
             return self._events.step(item, record, ready.event, self._position.sequence)
+        if isinstance(record, ActivityLog):
+            return self._pathways.step(item, record, self._position.sequence)
         assert not isinstance(record, Tick)
         return self._commands.step(item, record, self._position.sequence)
 

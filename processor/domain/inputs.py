@@ -7,10 +7,11 @@ from typing import Protocol
 
 import msgspec
 
-from schemas import ids
+from schemas import ids, records
 from schemas.dead_letter import ORIGIN, Origin, Reason
 from schemas.instants import InstantError, from_millis, utc
 from schemas.records import (
+    ActivityLog,
     ChallengeLog,
     Event,
     MemberCommand,
@@ -23,7 +24,14 @@ from schemas.records import (
     check_uuid,
     contains_nul,
 )
-from schemas.topics import CHALLENGE_LOGS, EVENTS, MAX_RECORD_BYTES, MEMBER_COMMANDS, TICKS
+from schemas.topics import (
+    ACTIVITY_LOGS,
+    CHALLENGE_LOGS,
+    EVENTS,
+    MAX_RECORD_BYTES,
+    MEMBER_COMMANDS,
+    TICKS,
+)
 
 AHEAD = timedelta(hours=24)
 """How far a record's own times may lie after its timestamp."""
@@ -79,7 +87,7 @@ class Read(msgspec.Struct, frozen=True, gc=False):
     """An input that could be read, and whose it is. Only its form is known to be good."""
 
     input: Input
-    record: ChallengeLog | Event | Tick | MemberCommand
+    record: records.Record
     project: str
     member_id: str
 
@@ -87,12 +95,14 @@ class Read(msgspec.Struct, frozen=True, gc=False):
 _Decoder = (
     msgspec.json.Decoder[ChallengeLog]
     | msgspec.json.Decoder[Event]
+    | msgspec.json.Decoder[ActivityLog]
     | msgspec.json.Decoder[Tick]
     | msgspec.json.Decoder[MemberCommand]
 )
 _DECODERS: Mapping[str, _Decoder] = {
     CHALLENGE_LOGS: msgspec.json.Decoder(ChallengeLog),
     EVENTS: msgspec.json.Decoder(Event),
+    ACTIVITY_LOGS: msgspec.json.Decoder(ActivityLog),
     TICKS: msgspec.json.Decoder(Tick),
     MEMBER_COMMANDS: msgspec.json.Decoder(MemberCommand),
 }
@@ -203,10 +213,10 @@ def not_ahead(source: Input, field: str, moment: datetime) -> None:
         raise Refused(Reason.INVALID, "lies more than 24 hours after the record", field)
 
 
-def _bring_to_utc(record: ChallengeLog | Event | MemberCommand) -> None:
+def _bring_to_utc(record: ChallengeLog | Event | ActivityLog | MemberCommand) -> None:
     if isinstance(record, ChallengeLog):
         record.activity_at = _utc("activityAt", record.activity_at)
-    elif isinstance(record, Event):
+    elif isinstance(record, Event | ActivityLog):
         if record.occurred_at is not None:
             record.occurred_at = _utc("occurredAt", record.occurred_at)
     elif isinstance(record, UpdateRewardLog):
@@ -223,10 +233,10 @@ def _utc(field: str, moment: datetime) -> datetime:
         raise RecordError(field, str(error)) from error
 
 
-def _member_of(project: str, record: ChallengeLog | Event | MemberCommand) -> str:
+def _member_of(project: str, record: ChallengeLog | Event | ActivityLog | MemberCommand) -> str:
     if isinstance(record, ChallengeLog):
         return _owner_of(project, record)
-    if isinstance(record, Event):
+    if isinstance(record, Event | ActivityLog):
         return ids.member_id(project, record.user_id)
     if isinstance(record, UpsertMember):
         check_profile(record)

@@ -11,7 +11,7 @@ from processor.domain import member as member_of
 from processor.domain import reward as reward_of
 from processor.domain.announce import Announcer
 from processor.domain.challenge import Decided, Log, Progress
-from processor.domain.definitions import Challenge, Definitions, Milestone
+from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.entries import log_key, progress_key
 from processor.domain.inputs import Read, Refused, not_ahead
@@ -21,6 +21,7 @@ from processor.domain.member import Member
 from processor.domain.period import period_key
 from processor.domain.points import Entry
 from processor.domain.reward import Reward
+from processor.domain.rules import Challenge, Milestone
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.amounts import format_amount

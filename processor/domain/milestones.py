@@ -7,10 +7,10 @@ from msgspec import Raw
 
 from processor.domain import reward as reward_of
 from processor.domain.announce import Announcer
-from processor.domain.definitions import DEFAULT_GROUP, Milestone
 from processor.domain.effects import Effects
 from processor.domain.ledger import Ledger
 from processor.domain.points import Entry
+from processor.domain.rules import DEFAULT_GROUP, Milestone
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
 

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from processor.domain.definitions import DEFAULT_GROUP
 from processor.domain.event import DEFAULT_USER_GROUP
+from processor.domain.rules import DEFAULT_GROUP
 from schemas import ids, outputs
 
 GRANT = "grant"

@@ -14,9 +14,8 @@ from itertools import pairwise
 
 import msgspec
 
-from processor.domain.definitions import Milestone, Streak
 from processor.domain.period import local_date, period_end
-from schemas.amounts import SCALE
+from processor.domain.rules import Milestone, Streak
 
 ACTIVE = "active"
 BROKEN = "broken"
@@ -263,5 +262,5 @@ def _reached(
 
 def _due_milestones(streak: Streak, run: Run) -> Iterator[Milestone]:
     for milestone in streak.milestones:
-        if milestone.live and milestone.target <= run.length * SCALE:
+        if milestone.live and milestone.is_reached_by(run.length):
             yield milestone

@@ -7,10 +7,10 @@ from msgspec import Raw
 
 from processor.domain import streak as streak_of
 from processor.domain.cloud_events import emit
-from processor.domain.definitions import Streak
 from processor.domain.effects import Effects
 from processor.domain.entries import streak_key
 from processor.domain.milestones import Milestones, Reached
+from processor.domain.rules import Streak
 from processor.domain.streak import Run, State
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs

@@ -18,6 +18,7 @@ from processor.domain.entries import (
 from processor.domain.event import Answered, Used
 from processor.domain.logged import Logged
 from processor.domain.member import Member
+from processor.domain.pathway import Enrolment, Seen
 from processor.domain.points import Balances
 from processor.domain.reward import Reward
 from processor.domain.streak import State
@@ -36,6 +37,8 @@ _ANSWERED = msgspec.json.Decoder(Answered)
 _USED = msgspec.json.Decoder(Used)
 _BALANCES = msgspec.json.Decoder(Balances)
 _STREAK = msgspec.json.Decoder(State)
+_SEEN = msgspec.json.Decoder(Seen)
+_ENROLMENT = msgspec.json.Decoder(Enrolment)
 _ENCODER = msgspec.json.Encoder()
 
 Entry = msgspec.Struct
@@ -127,6 +130,22 @@ class WorkingSet:
     def set_streak(self, key: bytes, streak: State) -> None:
         """Change a streak."""
         self._set(key, streak)
+
+    def seen(self, key: bytes) -> Seen | None:
+        """Return whether the activity log with this ``entries.activity_log_key`` was seen."""
+        return self._get(key, _SEEN)
+
+    def set_seen(self, key: bytes, seen: Seen) -> None:
+        """Remember an activity log."""
+        self._set(key, seen)
+
+    def enrolment(self, key: bytes) -> Enrolment | None:
+        """Return the member in a pathway with this ``entries.enrolment_key``."""
+        return self._get(key, _ENROLMENT)
+
+    def set_enrolment(self, key: bytes, enrolment: Enrolment) -> None:
+        """Change a member in a pathway."""
+        self._set(key, enrolment)
 
     def add_due(self, at: datetime, entry: bytes) -> None:
         """Have a tick look at an entry at a moment."""

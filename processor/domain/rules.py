@@ -1,0 +1,248 @@
+"""The rules that definitions compile to: what the fold needs of each, made once when it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from schemas import definitions as models
+from schemas.amounts import SCALE, nanos_of
+
+DEFAULT_GROUP = "_default"
+"""The challenge group of points that name none."""
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One definition as it stands on the topic.
+
+    ``version`` is its offset. ``created_at`` is the timestamp of the first record since the key
+    last had none, so that every reader of the topic says the same.
+    """
+
+    project: str
+    kind: str
+    id: str
+    definition: models.Definition
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def record(self) -> dict[str, Any]:
+        """Return the record that the HTTP face shows: the fields and when they were written."""
+        return models.wire_fields(self.definition) | {
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A threshold in nanos; ``json`` is its record, ready to be embedded."""
+
+    id: str
+    target: int
+    live: bool
+    json: Raw
+    version: int
+    points: int = 0
+
+    def is_reached_by(self, count: int) -> bool:
+        """Tell whether a whole number reaches it."""
+        return count * SCALE >= self.target
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A challenge as the fold needs it: amounts in nanos, its milestones by rising target.
+
+    ``activity_ids`` has the events that feed it as well: what they log bears their name.
+    """
+
+    id: str
+    live: bool
+    method: str
+    period: str
+    target: int
+    timezone: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    activity_ids: frozenset[str] | None
+    json: Raw
+    version: int
+    milestones: tuple[Milestone, ...] = ()
+    value_field: str | None = None
+    points: int = 0
+    group: str = DEFAULT_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as the fold needs it: ``rewards`` by user group and ``maximum`` in nanos."""
+
+    id: str
+    title: str
+    active: bool
+    type: str
+    rewards: Mapping[str, int]
+    value_field: str | None
+    limit: int | None
+    limit_period: str
+    maximum: int | None
+    conditions: models.Condition | None
+    fields: tuple[models.MetadataField, ...]
+    requires_api_key: bool
+    group: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """A streak as the fold needs it, its milestones by rising target."""
+
+    id: str
+    period: str
+    target: int
+    timezone: str
+    freezes: int
+    version: int
+    milestones: tuple[Milestone, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity of a pathway: amounts in nanos; ``formula`` None where it measures nothing."""
+
+    id: str
+    name: str
+    type: str
+    fulfilment: str
+    required: bool
+    pass_score: int
+    category: str
+    formula: str | None
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pathway:
+    """A pathway as the fold needs it, its milestones by rising target."""
+
+    id: str
+    activities: Mapping[str, Activity]
+    version: int
+    milestones: tuple[Milestone, ...] = ()
+
+
+class Fed(NamedTuple):
+    """What an event moves."""
+
+    challenges: tuple[Challenge, ...]
+    streaks: tuple[Streak, ...]
+
+
+def compile_challenge(stored: Stored, timezone: str) -> Challenge:
+    """Compile a challenge; the time zone is its project's."""
+    definition = stored.definition
+    assert isinstance(definition, models.Challenge)
+    ids = definition.activity_ids
+    return Challenge(
+        id=definition.id,
+        live=definition.status == "live",
+        method=definition.aggregation_method,
+        period=definition.aggregation_period,
+        target=nanos_of(definition.completion_target_value),
+        timezone=definition.timezone or timezone,
+        starts_at=definition.starts_at,
+        ends_at=definition.ends_at,
+        activity_ids=None if ids is None else frozenset(ids).union(definition.event_ids or ()),
+        json=Raw(_JSON.encode(stored.record())),
+        version=stored.version,
+        value_field=definition.value_field,
+        points=definition.points_on_completion or 0,
+        group=definition.challenge_group,
+    )
+
+
+def compile_event(stored: Stored, _timezone: str) -> Event:
+    """Compile an event; the time zone is its project's."""
+    definition = stored.definition
+    assert isinstance(definition, models.Event)
+    maximum = definition.maximum_reward
+    return Event(
+        id=definition.id,
+        title=definition.title,
+        active=definition.status == "ACTIVE",
+        type=definition.type,
+        rewards={group: nanos_of(reward) for group, reward in definition.reward.items()},
+        value_field=definition.reward_value_field,
+        limit=definition.limit,
+        limit_period="all_time"
+        if definition.limit_period == "unlimited"
+        else definition.limit_period,
+        maximum=None if maximum is None else nanos_of(maximum),
+        conditions=definition.conditions,
+        fields=tuple(definition.metadata_fields or ()),
+        requires_api_key=definition.requires_api_key,
+        group=definition.challenge_group,
+        version=stored.version,
+    )
+
+
+def compile_streak(stored: Stored, timezone: str) -> Streak:
+    """Compile a streak; the time zone is its project's."""
+    definition = stored.definition
+    assert isinstance(definition, models.Streak)
+    return Streak(
+        id=definition.id,
+        period=definition.period,
+        target=definition.target_length,
+        timezone=definition.timezone or timezone,
+        freezes=definition.freezes,
+        version=stored.version,
+    )
+
+
+def compile_pathway(stored: Stored, _timezone: str) -> Pathway:
+    """Compile a pathway; the time zone is its project's."""
+    definition = stored.definition
+    assert isinstance(definition, models.Pathway)
+    return Pathway(
+        id=definition.id,
+        activities={activity.id: _activity(activity) for activity in definition.activities},
+        version=stored.version,
+    )
+
+
+def _activity(activity: models.PathwayActivity) -> Activity:
+    data = activity.data
+    return Activity(
+        id=activity.id,
+        name=activity.name,
+        type=activity.type,
+        fulfilment=activity.fulfilment_type,
+        required=activity.required,
+        pass_score=nanos_of(activity.pass_score),
+        category="" if data is None else data.category,
+        formula=None if data is None else data.formula,
+        target=0 if data is None else nanos_of(data.target),
+    )
+
+
+def compile_milestone(stored: Stored) -> Milestone:
+    """Compile a milestone."""
+    definition = stored.definition
+    assert isinstance(definition, models.Milestone)
+    return Milestone(
+        id=definition.id,
+        target=nanos_of(definition.milestone_target_value),
+        live=definition.status == "live",
+        json=Raw(_JSON.encode(stored.record())),
+        version=stored.version,
+        points=definition.points or 0,
+    )
