@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from schemas import ids
+from schemas import activity_types, ids
 from schemas.amounts import amount_decimal, nanos_of
 from schemas.instants import InstantError, is_zone, parse_instant
 
@@ -66,6 +66,12 @@ def _uuid(value: str) -> str:
     if not ids.is_uuid(value.lower()):
         raise ValueError("must be a UUID")
     return value.lower()
+
+
+def _fulfilment(value: str) -> str:
+    if value not in activity_types.FULFILMENTS:
+        raise ValueError(f"must be one of {', '.join(sorted(activity_types.FULFILMENTS))}")
+    return value
 
 
 def _clean(value: str) -> str:
@@ -289,17 +295,23 @@ class ActivityData(BaseModel):
 
 
 class PathwayActivity(BaseModel):
-    """One activity of a pathway. Types are lower-case names."""
+    """One activity of a pathway. Types are lower-case names (``schemas.activity_types``)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
     id: Identifier
     name: Name
     type: Annotated[str, Field(pattern=r"^[a-z][a-z0-9 _-]{0,63}$")]
-    fulfilment_type: Annotated[str, Field(pattern=r"^[a-z][a-z0-9 &_-]{0,63}$")]
+    fulfilment_type: Annotated[str, AfterValidator(_fulfilment)]
     required: bool = True
     level: Annotated[int, Field(ge=1, le=4)] = 1
     pass_score: Annotated[Number, Field(ge=0)] = Decimal(0)
     data: ActivityData | None = None
+
+    @model_validator(mode="after")
+    def _measures_what_it_says(self) -> Self:
+        if self.data is None and activity_types.DATA in (self.type, self.fulfilment_type):
+            raise ValueError("data: is required for data activities")
+        return self
 
 
 class Pathway(Definition):
