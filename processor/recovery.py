@@ -106,9 +106,10 @@ async def take_over(shell: Shell, partitions: set[int]) -> Mapping[int, int]:
     for store in stores.values():
         store.belongs_to(shell.origin)
     topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
+    ends = await shell.ends.of([TopicPartition(topic, p) for p in stores])
+    await _renew_outdated(shell, ends)
+    stores = dict(shell.store.items())
     places = {TopicPartition(topic, p): store for p, store in stores.items()}
-    ends = await shell.ends.of(places)
-    places |= await _renew_outdated(shell, places, ends)
     restored = await _restore(shell, places, ends)
     await _check_inputs(shell, stores)
     seconds = time.monotonic() - started
@@ -122,28 +123,26 @@ async def take_over(shell: Shell, partitions: set[int]) -> Mapping[int, int]:
     return {place.partition: ends[place] for place in places}
 
 
-async def _renew_outdated(
-    shell: Shell,
-    stores: Mapping[TopicPartition, PartitionStore],
-    ends: Mapping[TopicPartition, int],
-) -> Mapping[TopicPartition, PartitionStore]:
+async def _renew_outdated(shell: Shell, ends: Mapping[TopicPartition, int]) -> None:
     """Empty the stores that stood still for so long that they may have missed deletions.
 
     An entry that was deleted meanwhile, and its deletion compacted away, would stay in such a store
-    for ever. Returns the empty ones; they are restored from the changelog's beginning.
+    for ever. What is emptied is restored from the beginning of the changelog, whose ``ends`` these
+    are.
     """
-    behind = [place for place, store in stores.items() if 0 < store.next_offset < ends[place]]
+    behind = {
+        place: shell.store[place.partition]
+        for place, end in ends.items()
+        if 0 < shell.store[place.partition].next_offset < end
+    }
     if not behind:
-        return {}
+        return
     kept = await shell.ends.at(behind, int((time.time() - TOMBSTONES_SECONDS) * 1000))
-    renewed: dict[TopicPartition, PartitionStore] = {}
-    for place in behind:
+    for place, store in behind.items():
         surely_kept = kept[place]
-        if surely_kept is None or stores[place].next_offset < surely_kept:
-            logger.info("%s is outdated and restored from nothing", stores[place].path)
-            renewed[place] = shell.store.renew(place.partition)
-            renewed[place].belongs_to(shell.origin)
-    return renewed
+        if surely_kept is None or store.next_offset < surely_kept:
+            logger.info("%s is outdated and restored from nothing", store.path)
+            shell.store.renew(place.partition).belongs_to(shell.origin)
 
 
 async def _restore(

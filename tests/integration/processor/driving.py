@@ -306,13 +306,15 @@ def recorded_count(settings: Settings) -> int:
 
     Ticks have no gaps between their offsets, for no transaction writes them.
     """
-    chunks = [json.loads(r.value) for r in drain(settings, "chunk-log", settled=False)]
-    return sum(chunk["count"] for chunk in chunks) - sum(
+    chunks: list[Any] = [json.loads(r.value) for r in drain(settings, "chunk-log", settled=False)]
+    folded: int = sum(chunk["count"] for chunk in chunks)
+    ticks: int = sum(
         span["last"] - span["first"] + 1
         for chunk in chunks
         for span in chunk["inputs"]
         if span["topic"] == TICKS
     )
+    return folded - ticks
 
 
 def wait_folded(settings: Settings, inputs: int, seconds: float = 120, *workers: Worker) -> None:

@@ -148,13 +148,14 @@ def test_a_tick_that_claims_more_than_there_is_does_not_stop_time(settings: Sett
 
 def _folded_on(settings: Settings, partition: int) -> int:
     chunks: list[Any] = [json.loads(r.value) for r in drain(settings, "chunk-log")]
-    return max(
-        span["last"] + 1
+    spans: list[int] = [
+        span["last"]
         for chunk in chunks
         if chunk["partition"] == partition
         for span in chunk["inputs"]
         if span["topic"] == TICKS
-    )
+    ]
+    return max(spans) + 1
 
 
 def overdue(settings: Settings, members: range) -> list[Record]:
