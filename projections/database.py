@@ -54,11 +54,18 @@ class TableWriter:
         self._copy = sql.SQL("COPY {} ({}) FROM STDIN").format(self._staging, names)
         self._copy_facts = sql.SQL("COPY {} ({}) FROM STDIN").format(target, names)
         self._facts = projection.newest_by is None and not projection.combined
-        # By key: where projectors add to the same rows, they lock them in the same order.
         self._upsert = sql.SQL(
-            "INSERT INTO {} AS target ({names}) SELECT {names} FROM {} ORDER BY {key} "
-            "ON CONFLICT ({key}) DO {}"
-        ).format(target, self._staging, meeting.in_table(projection), names=names, key=key)
+            "INSERT INTO {} AS target ({names}) SELECT {names} FROM {} {} ON CONFLICT ({key}) DO {}"
+        ).format(
+            target,
+            self._staging,
+            # Projectors that add to the same rows lock them in the same order. Facts stay in
+            # theirs, for the first one counts.
+            sql.SQL("ORDER BY {}").format(key) if projection.combined else sql.SQL(""),
+            meeting.in_table(projection),
+            names=names,
+            key=key,
+        )
         self._derive = (
             None
             if projection.derived is None

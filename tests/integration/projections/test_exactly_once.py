@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from decimal import Decimal
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -17,7 +16,7 @@ from projections.metrics import Metrics
 from projections.runner import ProjectorStopped, Runner
 from schemas import topics
 from schemas.dead_letter import DeadLetter, Header
-from schemas.outputs import CloudEvent, encode
+from schemas.outputs import encode
 from schemas.settings import Settings
 from tests.integration.projections.driving import (
     Writer,
@@ -27,56 +26,14 @@ from tests.integration.projections.driving import (
     table,
     writing,
 )
+from tests.integration.projections.histories import Events, History, Logs
 from tests.unit.projections.events import AT, log_recorded, member_of, member_upserted
 
-MEMBERS = 97
+HISTORIES = pytest.mark.parametrize("make", [Logs, Events])
 
 
-class History:
-    """Logs of some members, and what the tables must be after them, in plain Python."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, Decimal] = {}
-        self.logs = 0
-
-    def next(self, count: int) -> list[CloudEvent]:
-        """Return the next logs."""
-        events = []
-        for number in range(self.logs, self.logs + count):
-            member = member_of(number % MEMBERS)
-            value = Decimal(number % 1000) / 1000
-            self.totals[member] = self.totals.get(member, Decimal(0)) + value
-            events.append(
-                log_recorded(
-                    member,
-                    number,
-                    value=str(value),
-                    total=str(self.totals[member]),
-                    sequence=number,
-                )
-            )
-        self.logs += count
-        return events
-
-    def check(self, settings: Settings) -> None:
-        """Compare the tables with the history."""
-        assert query(
-            settings, "SELECT count(*), count(DISTINCT id) FROM milestream.challenge_logs"
-        ) == [(self.logs, self.logs)]
-        sums = query(
-            settings,
-            "SELECT member_id, sum(activity_value) FROM milestream.challenge_logs GROUP BY 1",
-        )
-        newest = query(
-            settings, "SELECT member_id, current_progress_value FROM milestream.challenge_progress"
-        )
-        expected = {UUID(member): total for member, total in self.totals.items()}
-        assert dict(sums) == expected
-        assert dict(newest) == expected
-
-
-async def test_redelivery_changes_nothing(settings: Settings) -> None:
-    history = History()
+async def test_redelivery_of_whole_rows_changes_nothing(settings: Settings) -> None:
+    history = Logs()
     async with writing(settings) as writer:
         async with projecting(Runner(settings)):
             await writer.commit(*history.next(300), member_upserted(1, 1))
@@ -92,12 +49,13 @@ async def test_redelivery_changes_nothing(settings: Settings) -> None:
     history.check(settings)
 
 
+@HISTORIES
 async def test_two_projectors_that_hold_the_same_partitions_let_each_record_in_once(
-    settings: Settings,
+    settings: Settings, make: type[History]
 ) -> None:
-    held = [(topics.PROGRESS_EVENTS, number) for number in range(settings.partitions)]
+    history = make()
+    held = [(topic, number) for topic in history.topics for number in range(settings.partitions)]
     metrics = [Metrics(), Metrics()]
-    history = History()
     async with writing(settings) as writer:
         await writer.commit(*history.next(500))
         async with (
@@ -113,7 +71,29 @@ async def test_two_projectors_that_hold_the_same_partitions_let_each_record_in_o
     assert sum(conflicts) > 0, "they never met: the test shows nothing"
 
 
+async def test_projectors_of_different_partitions_add_to_the_same_rows_without_deadlock(
+    settings: Settings,
+) -> None:
+    history = Events()
+    metrics = [Metrics() for _ in range(settings.partitions)]
+    async with AsyncExitStack() as stack:
+        writer = await stack.enter_async_context(writing(settings))
+        for number, own in enumerate(metrics):
+            held = [(topic, number) for topic in history.topics]
+            runner = Runner(settings, partitions=held, metrics=own)
+            await stack.enter_async_context(projecting(runner))
+        for _ in range(40):
+            await writer.commit(*history.next(100))
+        await stack.enter_async_context(projecting(Runner(settings)))
+        await caught_up(settings)
+    history.check(settings)
+    assert [m.registry.get_sample_value(RETRIES, {"cause": "PostgreSQL"}) for m in metrics] == [
+        None
+    ] * settings.partitions
+
+
 CONFLICTS = "milestream_projector_checkpoint_conflicts_total"
+RETRIES = "milestream_projector_retries_total"
 
 
 @contextmanager
@@ -132,14 +112,15 @@ def _process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def _flow(writer: Writer, history: History, total: int) -> None:
-    while history.logs < total:
+    while history.done < total:
         await writer.commit(*history.next(250))
 
 
+@HISTORIES
 async def test_a_projector_killed_again_and_again_loses_and_doubles_nothing(
-    settings: Settings,
+    settings: Settings, make: type[History]
 ) -> None:
-    history = History()
+    history = make()
     async with writing(settings) as writer:
         flowing = asyncio.create_task(_flow(writer, history, 20_000))
         kills = 0
@@ -153,6 +134,7 @@ async def test_a_projector_killed_again_and_again_loses_and_doubles_nothing(
                 await flowing
         await flowing
         with _process(settings) as child:
+            await writer.commit(*history.next(10))  # so that this one has something to do
             await caught_up(settings, within_s=40)
             child.terminate()
             assert await asyncio.to_thread(child.wait, 20) == 0
@@ -170,7 +152,7 @@ def _wait_for_progress(settings: Settings) -> None:
 
 
 async def test_a_projector_goes_on_after_the_database_hung_up(settings: Settings) -> None:
-    history = History()
+    history = Logs()
     async with writing(settings) as writer, projecting(Runner(settings)):
         for _ in range(10):
             await writer.commit(*history.next(100))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -16,15 +17,21 @@ from schemas import outputs
 from schemas.definitions import definition_key, encode, parse
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
+from tests.integration.projections import recomputation
 from tests.integration.projections.driving import caught_up, projecting, query, table, writing
+from tests.integration.projections.histories import Events
 from tests.unit.projections.events import (
+    AT,
     CHALLENGE,
     MILESTONE,
+    event_logged,
     log_recorded,
     member_of,
     member_upserted,
     milestone_reached,
+    points_changed,
     reward_changed,
+    streak_changed,
 )
 
 
@@ -91,13 +98,17 @@ async def test_every_read_model_rebuilt_while_projecting_equals_the_live_one(
                     member_upserted(number % 17, number, version=number),
                     milestone_reached(member, "5", number),
                     reward_changed(outputs.REWARD_GRANTED, member, number),
+                    event_logged(member, number, at=AT - timedelta(days=number % 60)),
+                    points_changed(member, number, 5),
+                    streak_changed(outputs.STREAK_ADVANCED, member, number),
                 )
                 if number % 5 == 0:
                     await writer.abort(log_recorded(member, -number))
 
         flowing = asyncio.create_task(traffic())
         await caught_up(settings)
-        shapes = {name: _shape(settings, name) for name in PROJECTIONS}
+        names = [name for projection in PROJECTIONS.values() for name in projection.tables]
+        shapes = {name: _shape(settings, name) for name in names}
         oids = {
             name: query(settings, f"SELECT 'milestream.{name}'::regclass::oid") for name in shapes
         }
@@ -106,12 +117,15 @@ async def test_every_read_model_rebuilt_while_projecting_equals_the_live_one(
         stop.set()
         await flowing
         await caught_up(settings)
-        for name in PROJECTIONS:
+        for name in names:
             assert _shape(settings, name) == shapes[name]
             assert query(settings, f"SELECT 'milestream.{name}'::regclass::oid") != oids[name]
+        recomputation.check(settings)
+        for name in PROJECTIONS:
             live = table(settings, name)
             await rebuild(settings, name, _quiet)
             assert table(settings, name) == live
+        recomputation.check(settings)
         assert len(table(settings, "challenge_logs")) > 20
         assert len(table(settings, "milestones")) == 1
         assert not flowing.cancelled()
@@ -162,6 +176,24 @@ async def test_what_was_corrupted_is_right_again_and_leftovers_are_gone(
     assert query(settings, "SELECT to_regclass('milestream_private.challenge_logs_rebuilt')") == [
         (None,)
     ]
+
+
+async def test_what_is_added_up_is_right_again_after_a_rebuild(settings: Settings) -> None:
+    history = Events()
+    async with writing(settings) as writer, projecting(Runner(settings)):
+        await writer.commit(*history.next(1500))
+        await caught_up(settings)
+        with psycopg.connect(settings.database_url) as connection:
+            connection.execute("UPDATE milestream.event_stats_daily SET events = events + 1")
+            connection.execute("DELETE FROM milestream.event_user_days WHERE days % 3 = 0")
+            connection.execute("UPDATE milestream.event_user_counts SET users = users * 2")
+            connection.execute("TRUNCATE milestream.leaderboard_points")
+        for name in ("event_stats_daily", "event_user_days", "leaderboard_points"):
+            await rebuild(settings, name, _quiet)
+        history.check(settings)
+        await writer.commit(*history.next(1500))
+        await caught_up(settings)
+    history.check(settings)
 
 
 async def test_a_swap_that_fails_half_way_loses_nothing_when_it_is_tried_again(

@@ -1,0 +1,86 @@
+"""What is added up as events come, compared with plain SQL over the logs."""
+
+from typing import Any
+
+from schemas.settings import Settings
+from tests.integration.projections.driving import query
+
+_SUMS = (
+    "count(*), sum(points), count(*) FILTER (WHERE condition_reached), "
+    "count(*) FILTER (WHERE NOT condition_reached), count(*) FILTER (WHERE limit_reached)"
+)
+_ALL_TOO = (
+    "milestream.event_log AS log "
+    "CROSS JOIN LATERAL (VALUES (log.event_id), ('')) AS counted (event_of)"
+)
+"""The log with each event twice: once as itself, once as one of all."""
+
+AGAIN = {
+    "event_stats_hourly": (
+        f"SELECT project, event_id, local_date, local_hour, {_SUMS} FROM milestream.event_log "
+        "GROUP BY 1, 2, 3, 4"
+    ),
+    "event_stats_hourly_all": (
+        "SELECT project, local_date, local_hour, count(*) FROM milestream.event_log "
+        "GROUP BY 1, 2, 3"
+    ),
+    "event_stats_daily": (
+        f"SELECT project, event_of, local_date, {_SUMS} FROM {_ALL_TOO} GROUP BY 1, 2, 3"
+    ),
+    "event_user_days": (
+        "SELECT project, event_of, member_id, date_trunc('month', local_date)::date, "
+        "bit_or(1 << extract(day FROM local_date)::integer - 1), max(local_date) "
+        f"FROM {_ALL_TOO} GROUP BY 1, 2, 3, 4"
+    ),
+    "event_user_counts": (
+        "SELECT project, event_of, 'day', local_date, count(DISTINCT member_id) "
+        f"FROM {_ALL_TOO} GROUP BY 1, 2, 4 UNION ALL "
+        "SELECT project, event_of, 'month', date_trunc('month', local_date)::date, "
+        f"count(DISTINCT member_id) FROM {_ALL_TOO} GROUP BY 1, 2, 4 UNION ALL "
+        "SELECT project, event_of, 'last', last_day, count(*) FROM "
+        "(SELECT project, event_of, member_id, max(local_date) AS last_day "
+        f"FROM {_ALL_TOO} GROUP BY 1, 2, 3) AS members GROUP BY 1, 2, 4"
+    ),
+    "leaderboard_points": (
+        "SELECT project, (occurred_at AT TIME ZONE 'UTC')::date, member_id, user_group_id, "
+        "coalesce(event_id, ''), min(user_id), sum(points) FROM milestream.points_ledger "
+        "WHERE operation = 'grant' GROUP BY 1, 2, 3, 4, 5"
+    ),
+}
+"""Each table that is added up, from the log that has it all."""
+
+PERIODS = (
+    ("2026-11-21", "2026-11-21"),
+    ("2026-11-15", "2026-11-21"),
+    ("2026-08-24", "2026-11-21"),
+    ("2026-11-01", "2026-11-21"),
+    ("2026-01-01", "2026-11-21"),
+    ("-infinity", "2026-11-21"),
+    ("-infinity", "infinity"),
+    ("2026-11-22", "2026-11-22"),
+    ("2026-11-23", "2026-12-24"),
+    ("2026-02-03", "2026-06-05"),
+)
+"""First and last days: those of the events face where today is 2026-11-21, and others."""
+
+
+def check(settings: Settings) -> None:
+    """Compare every table that is added up, and the unique users of some periods."""
+    for table, statement in AGAIN.items():
+        assert rows(settings, table) == set(query(settings, statement)), table
+    for first, final in PERIODS:
+        users = "SELECT event_id, users FROM milestream.event_users('acme', %s, %s) WHERE users > 0"
+        plain = (
+            f"SELECT event_of, count(DISTINCT member_id) FROM {_ALL_TOO} "
+            "WHERE project = 'acme' AND local_date BETWEEN %s AND %s GROUP BY 1"
+        )
+        assert set(query(settings, users, first, final)) == set(
+            query(settings, plain, first, final)
+        ), (first, final)
+
+
+def rows(settings: Settings, table: str) -> set[tuple[Any, ...]]:
+    """Return a table's rows, without counts that came down to nobody."""
+    found = query(settings, f"SELECT * FROM milestream.{table}")
+    assert len(found) == len(set(found))
+    return {row for row in found if table != "event_user_counts" or row[-1] != 0}
