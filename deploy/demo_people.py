@@ -31,6 +31,9 @@ _CITIES = (
     ("Valencia", "ES"), ("Torino", "IT"), ("Utrecht", "NL"), ("Aarhus", "DK"), ("Leeds", "GB"),
 )  # fmt: skip
 
+YOU = OwnedBy(external_id="you", first_name="Robin", groups=["gold"])
+"""Whoever looks at the demo."""
+
 
 def person(number: int) -> OwnedBy:
     """Return the member `number` with its profile."""

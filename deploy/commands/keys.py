@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 
 from api import credentials
 from api.credentials import CredentialsError, Role
+from deploy.end_user_tokens import end_user_token
 from deploy.errors import CommandError
 from projections.migrate import MigrationError, migrate
 from schemas.ids import is_project
@@ -63,6 +64,22 @@ def jwt_secret(project: Project) -> None:
             lambda connection: credentials.jwt_secret(connection, project, settings.master_key),
         )
     )
+
+
+@app.command()
+def token(
+    project: Project,
+    user: Annotated[str, typer.Option("--user", help="The member's external id.")],
+    admin: Annotated[bool, typer.Option("--admin", help="It may act for everybody.")] = False,
+    hours: Annotated[int, typer.Option(min=1, max=8760, help="How long it is good for.")] = 24,
+) -> None:
+    """Print an end user's token, to try things out: otherwise your own backend signs them."""
+    settings = Settings.from_env()
+    secret = _with_database(
+        settings,
+        lambda connection: credentials.jwt_secret(connection, project, settings.master_key),
+    )
+    typer.echo(end_user_token(secret, project, user, hours * 3600, admin=admin))
 
 
 @app.command("jwt-public")

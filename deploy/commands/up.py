@@ -66,14 +66,9 @@ def _show(stack: WholeStack, *, demo: bool) -> None:
     console.print("\nMilestream is running", style="bold")
     for what, where in lines.items():
         console.print(f"  {what:<11}{where}", markup=False)
-    example = _example(settings) if demo else None
-    if example is not None:
+    if demo:
+        from deploy.demo_examples import examples
+
         console.print("\nTry", style="bold")
-        console.print(example, markup=False)
+        console.print(examples(settings), markup=False)
     console.print("\nCtrl-C ends it all; the data stays.\n")
-
-
-def _example(settings: Settings) -> str | None:
-    from deploy.demo import example_curl
-
-    return example_curl(settings)

@@ -1,14 +1,20 @@
 """The demo's definitions and people."""
 
-from datetime import date
+import json
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from random import Random
 
 import msgspec
 import pytest
 
-from deploy.demo import _bad_record, demo_documents
-from deploy.demo_people import SPEND, STEPS, VISITS, day, person
+from deploy import demo_events, demo_people
+from deploy.demo import demo_documents
+from deploy.demo_crowd import Crowd, bad_record, upsert
+from deploy.demo_events import LOGIN, PURCHASE, REVIEW
+from deploy.demo_people import SPEND, STEPS, VISITS, person
 from schemas import records
-from schemas.definitions import Challenge, Definition, Milestone
+from schemas.definitions import Challenge, Definition, Event, Leaderboard, Milestone, Streak
 
 TODAY = date(2026, 11, 21)
 
@@ -17,22 +23,51 @@ def parsed() -> list[Definition]:
     return [document.definition for document in demo_documents()]
 
 
-def test_the_definitions_are_valid_and_every_milestone_has_its_challenge() -> None:
+def metadata(event: records.Event) -> dict[str, object]:
+    found: dict[str, object] = json.loads(bytes(event.metadata))
+    return found
+
+
+def test_the_definitions_are_valid_and_every_milestone_has_what_it_is_of() -> None:
     found = parsed()
-    challenges = [d for d in found if isinstance(d, Challenge)]
-    assert [c.id for c in challenges] == [SPEND, VISITS, STEPS]
+    challenges = {d.id for d in found if isinstance(d, Challenge)}
+    streaks = {d.id for d in found if isinstance(d, Streak)}
+    assert {SPEND, VISITS, STEPS} < challenges
     linked = {d.linked_schema_record_id for d in found if isinstance(d, Milestone)}
-    assert linked == {SPEND, VISITS, STEPS}
-    assert len({d.id for d in found}) == len(found)
+    assert linked == (challenges | streaks) - {challenge_without_milestone(found)}
+    assert len({(d.kind, d.id) for d in found}) == len(found)
+
+
+def challenge_without_milestone(found: list[Definition]) -> str:
+    (critic,) = [d for d in found if isinstance(d, Challenge) and d.name == "Critic"]
+    return critic.id
+
+
+def test_there_is_one_of_everything_that_events_have() -> None:
+    found = parsed()
+    events = {d.id: d for d in found if isinstance(d, Event)}
+    assert {e.id: e.type for e in events.values()} == {
+        PURCHASE: "TRANSACTION", LOGIN: "FIXED", REVIEW: "CONDITIONAL",
+    }  # fmt: skip
+    assert events[PURCHASE].limit == 10
+    assert events[PURCHASE].maximum_reward == 1000
+    assert {s.period for s in found if isinstance(s, Streak)} == {"daily", "weekly"}
+    fed = [d for d in found if isinstance(d, Challenge) and d.event_ids]
+    assert {c.value_field for c in fed} == {"amount", None}
+    assert all(c.points_on_completion for c in fed)
+    named = {e for d in found if isinstance(d, Streak | Challenge) for e in d.event_ids or ()}
+    assert named == set(events)
+    assert len([d for d in found if isinstance(d, Leaderboard)]) == 2
 
 
 def test_a_day_is_the_same_whenever_it_is_told() -> None:
-    assert list(day(TODAY, 50)) == list(day(TODAY, 50))
-    assert list(day(TODAY, 50)) != list(day(date(2026, 11, 20), 50))
+    for day in (demo_people.day, demo_events.day):
+        assert list(day(TODAY, 50)) == list(day(TODAY, 50))
+        assert list(day(TODAY, 50)) != list(day(date(2026, 11, 20), 50))
 
 
 def test_what_happened_on_a_day_is_valid_and_happened_once() -> None:
-    logs = list(day(TODAY, 200))
+    logs = list(demo_people.day(TODAY, 200))
     assert {log.challenge_id for log in logs} == {SPEND, VISITS, STEPS}
     assert len({log.unique_identifier for log in logs}) == len(logs)
     for log in logs:
@@ -43,18 +78,72 @@ def test_what_happened_on_a_day_is_valid_and_happened_once() -> None:
         )
 
 
+def test_the_events_of_a_day_are_valid_and_happened_once() -> None:
+    events = list(demo_events.day(TODAY, 300))
+    assert {event.event_id for event in events} == {PURCHASE, LOGIN, REVIEW}
+    assert len({event.idempotency_key for event in events}) == len(events)
+    for event in events:
+        again = msgspec.json.decode(records.encode(event), type=records.Event)
+        assert again.occurred_at is not None
+        assert again.occurred_at.date() == TODAY
+    logins = Counter(event.user_id for event in events if event.event_id == LOGIN)
+    assert set(logins.values()) == {1, 2}  # the second one is over the limit
+
+
+def test_some_events_fail_their_conditions() -> None:
+    chance, owner = Random(1), person(1)
+    orders = [demo_events.purchase(chance, owner, None, str(n)) for n in range(400)]
+    unpaid = [order for order in orders if metadata(order)["amount"] == 0]
+    assert 0 < len(unpaid) < 50
+    reviews = [metadata(demo_events.review(chance, owner, None, str(n))) for n in range(400)]
+    thin = [review for review in reviews if review["length"] < 80 and "photos" not in review]  # type: ignore[operator]
+    assert 60 < len(thin) < 200
+
+
 def test_people_have_profiles_that_a_member_may_have() -> None:
     for number in range(200):
         records.check_profile(person(number))
     assert person(3) == person(3)
+    command = msgspec.json.decode(records.encode(upsert(person(3))), type=records.MemberCommand)
+    assert isinstance(command, records.UpsertMember)
+    assert command.email == person(3).email
+
+
+def test_the_crowd_signs_up_logs_and_sends_events_some_late_some_again() -> None:
+    crowd = Crowd(5, 100)
+    acts = [crowd.act() for _ in range(2000)]
+    kinds = Counter(type(act) for act in acts)
+    assert kinds[records.UpsertMember] > 100
+    assert min(kinds[records.Event], kinds[records.ChallengeLog]) > 700
+    events = [act for act in acts if isinstance(act, records.Event)]
+    keys = [event.idempotency_key for event in events]
+    assert 0 < len(keys) - len(set(keys)) < 100
+    late = [event.occurred_at for event in events if event.occurred_at is not None]
+    assert 10 < len(late) < 200
+    now = datetime.now(UTC)
+    assert all(now - timedelta(days=4) < at < now for at in late)
 
 
 def test_bad_records_are_bad_in_more_than_one_way() -> None:
     decoder = msgspec.json.Decoder(records.ChallengeLog)
-    unknown, valueless, naive, cut_off = (_bad_record(number, 1) for number in range(4))
+    unknown, valueless, naive, cut_off = (bad("challenge-logs", number) for number in (0, 2, 4, 6))
     assert decoder.decode(unknown).challenge_id not in (SPEND, VISITS, STEPS)
     assert records.activity_nanos(decoder.decode(valueless).activity_value) is None
     with pytest.raises(msgspec.ValidationError):
         decoder.decode(naive)
     with pytest.raises(msgspec.DecodeError):
         decoder.decode(cut_off)
+
+
+def test_bad_events_are_bad_in_more_than_one_way() -> None:
+    decoder = msgspec.json.Decoder(records.Event)
+    undefined, by_nobody, empty = (decoder.decode(bad("events", number)) for number in (1, 3, 5))
+    assert undefined.event_id not in (PURCHASE, LOGIN, REVIEW)
+    assert by_nobody.user_id == "nobody"
+    assert (empty.event_id, bytes(empty.metadata)) == (PURCHASE, b"")
+
+
+def bad(topic: str, number: int) -> bytes:
+    given, value = bad_record(number, 1)
+    assert given == topic
+    return value

@@ -1,0 +1,118 @@
+"""Who does something right now: a crowd that changes, and what a careless backend sends."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import msgspec
+import orjson
+
+from deploy import demo_events, demo_people
+from schemas import records
+from schemas.records import ChallengeLog, Event, OwnedBy, UpsertMember
+from schemas.topics import CHALLENGE_LOGS, EVENTS
+
+Record = ChallengeLog | Event | UpsertMember
+
+_RECENT = 200
+_NEWCOMER_SHARE = 0.1
+_AGAIN_SHARE = 0.02
+_LATE_SHARE = 0.05
+
+
+def upsert(owner: OwnedBy) -> UpsertMember:
+    """Return the command that makes a person known, with its profile."""
+    return UpsertMember(**msgspec.structs.asdict(owner))
+
+
+class Crowd:
+    """People who do something now: some thousand at a time, newcomers replacing the longest there.
+
+    With the same people for ever, fifty records a second would soon be a year's shopping each.
+    """
+
+    def __init__(self, seed: int, members: int) -> None:
+        self._chance = Random(seed)  # noqa: S311
+        self._people = deque(range(members), maxlen=members)
+        self._next = seed
+        self._recent: deque[ChallengeLog | Event] = deque(maxlen=_RECENT)
+
+    def act(self) -> Record:
+        """Return what happens next: half of it are events; one in fifty comes a second time.
+
+        A newcomer signs up first, for an event of somebody unknown is refused.
+        """
+        chance = self._chance
+        self._next += 1
+        if self._recent and chance.random() < _AGAIN_SHARE:
+            return chance.choice(self._recent)
+        if chance.random() < _NEWCOMER_SHARE:
+            self._people.append(self._next)
+            return upsert(demo_people.person(self._next))
+        owner = demo_people.person(self._people[chance.randrange(len(self._people))])
+        made = self._event(owner) if chance.random() < 0.5 else self._log(owner)
+        self._recent.append(made)
+        return made
+
+    def _log(self, owner: OwnedBy) -> ChallengeLog:
+        at, name = datetime.now(UTC).replace(microsecond=0), str(self._next)
+        kind = self._chance.random()
+        if kind < 0.25:
+            return demo_people.purchase(self._chance, owner, at, name)
+        if kind < 0.45:
+            return demo_people.visit(owner, at, name)
+        return demo_people.walk(self._chance, owner, at, name)
+
+    def _event(self, owner: OwnedBy) -> Event:
+        """Make an event: most happen now, a few come late from a phone that was offline."""
+        chance, name = self._chance, str(self._next)
+        at = None
+        if chance.random() < _LATE_SHARE:
+            late = timedelta(minutes=chance.randrange(10, 3 * 24 * 60))
+            at = datetime.now(UTC).replace(microsecond=0) - late
+        kind = chance.random()
+        if kind < 0.45:
+            return demo_events.login(chance, owner, at, name)
+        if kind < 0.85:
+            return demo_events.purchase(chance, owner, at, name)
+        return demo_events.review(chance, owner, at, name)
+
+
+def bad_record(number: int, seed: int) -> tuple[str, bytes]:
+    """Return a topic and a record for it that is refused; logs and events take turns."""
+    if number % 2:
+        return EVENTS, _bad_event(number // 2)
+    return CHALLENGE_LOGS, _bad_log(number // 2, seed)
+
+
+def _bad_log(number: int, seed: int) -> bytes:
+    """Return a log of an unknown challenge, a sum without a value, with a time that has no offset,
+    or cut off."""
+    fields: dict[str, object] = {
+        "challengeId": demo_people.SPEND,
+        "ownedBy": {"externalId": demo_people.external_id(7)},
+        "activityAt": datetime.now(UTC).isoformat(timespec="seconds"),
+        "activityId": "made_a_purchase",
+        "uniqueIdentifier": f"bad-{seed}-{number}",
+    }
+    faults: Sequence[dict[str, object]] = (
+        {"challengeId": "7e1f3b52-0000-4000-8000-000000000000", "activityValue": 12},
+        {},
+        {"activityAt": "2026-11-21T10:30:00", "activityValue": 12},
+    )
+    kind = number % (len(faults) + 1)
+    if kind == len(faults):
+        return orjson.dumps(fields)[:-20]
+    return orjson.dumps({**fields, **faults[kind]})
+
+
+def _bad_event(number: int) -> bytes:
+    """Return an event that nobody defined, of somebody unknown, or without what it must say."""
+    owner = demo_people.external_id(7)
+    faults = (
+        Event(event_id="purchase_complete", user_id=owner),
+        Event(event_id=demo_events.LOGIN, user_id="nobody"),
+        Event(event_id=demo_events.PURCHASE, user_id=owner),
+    )
+    return records.encode(faults[number % len(faults)])

@@ -1,0 +1,103 @@
+"""What `milestream up` prints to paste: commands with a key and a token that work here."""
+
+import asyncio
+import shlex
+from pathlib import Path
+
+import orjson
+
+from deploy import demo_events, demo_people
+from deploy.end_user_tokens import end_user_token
+from schemas import ids
+from schemas.settings import Settings
+
+KEY_FILE = "demo-key.json"
+TOKEN_SECONDS = 24 * 3600
+
+
+def examples(settings: Settings) -> str:
+    """Return commands to paste: a challenge log, an event, its statistics; how to see the page.
+
+    The key is made at the first call, with role admin in project `default`, and kept in the data
+    dir. The token is good for a day.
+    """
+    key_id, secret, bearer = asyncio.run(_credentials(settings))
+    key = f"-H 'x-api-key: {key_id}' -H 'x-api-secret: {secret}'"
+    user = key if bearer is None else f"-H 'authorization: Bearer {bearer}'"
+    json = "-H 'content-type: application/json'"
+    url = settings.public_url
+    return (
+        "# A challenge log, with a backend's key:\n"
+        f"curl -s {url}/schema/challenge_log/record \\\n  {key} \\\n  {json} \\\n  -d {_log()}\n"
+        "\n# An event, with a token of the user called you, good for a day:\n"
+        f"curl -s {url}/v1/event \\\n  {user} \\\n  {json} \\\n"
+        f"  -d {_event()}\n"
+        "\n# What all events came to, and who has the most points this month:\n"
+        f"curl -s '{url}/v1/stats/event?period=7d' {key}\n"
+        f"curl -s '{url}/v1/leaderboard?limit=3' {key}\n"
+        f"\n# The dashboard, {url}/, asks for a name and a password:\n#   {key_id}\n#   {secret}"
+    )
+
+
+def _log() -> str:
+    body = {
+        "challengeId": demo_people.SPEND,
+        "ownedBy": {"externalId": demo_people.YOU.external_id},
+        "activityAt": "NOW",
+        "activityId": "made_a_purchase",
+        "uniqueIdentifier": "order-SECONDS",
+        "activityValue": 87.5,
+    }
+    text = shlex.quote(orjson.dumps(body).decode())
+    text = text.replace("NOW", "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'")
+    return text.replace("SECONDS", "'$(date +%s)'")
+
+
+def _event() -> str:
+    body = {
+        "eventId": demo_events.PURCHASE,
+        "userId": demo_people.YOU.external_id,
+        "metadata": {
+            "amount": 49.99,
+            "currency": "EUR",
+            "usergroup": ["default"],
+            "source": "web",
+        },
+    }
+    return shlex.quote(orjson.dumps(body).decode())
+
+
+async def _credentials(settings: Settings) -> tuple[str, str, str | None]:
+    """Return the demo's admin key, made anew where the database does not know it, and a token.
+
+    The token is None where the project's tokens are signed by somebody else.
+    """
+    from psycopg import AsyncConnection
+
+    from api.credentials import CredentialsError, Role, create_key, jwt_secret
+    from api.queries import credentials as queries
+    from deploy.stack.data_dir import write_private
+
+    path = settings.data_dir / KEY_FILE
+    project = ids.DEFAULT_PROJECT
+    async with await AsyncConnection.connect(settings.database_url) as connection:
+        try:
+            signing = await jwt_secret(connection, project, settings.master_key)
+        except CredentialsError:  # it has a public key
+            bearer = None
+        else:
+            bearer = end_user_token(signing, project, demo_people.YOU.external_id, TOKEN_SECONDS)
+        kept = _kept(path)
+        if kept is not None and await queries.api_key(connection, kept[0]) is not None:
+            return *kept, bearer
+        key = await create_key(connection, project, Role.ADMIN, settings.master_key, signing=False)
+    write_private(path, {"keyId": key.key_id, "secret": key.secret})
+    return key.key_id, key.secret, bearer
+
+
+def _kept(path: Path) -> tuple[str, str] | None:
+    try:
+        kept = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return kept["keyId"], kept["secret"]
