@@ -31,11 +31,13 @@ async def data(request: Request, caller: Reader) -> Response:
     held = resources.of(request)
     async with held.pool.connection() as connection:
         flow = await queries.logs_per_second(connection, caller.project, FLOW_SECONDS)
+        events = await queries.events_per_second(connection, caller.project, FLOW_SECONDS)
         milestones = await queries.newest_milestones(connection, caller.project, NEWEST)
         rewards = await queries.newest_rewards(connection, caller.project, NEWEST)
     shown = {
         "project": caller.project,
         "logsPerSecond": flow,
+        "eventsPerSecond": events,
         "lag": {"records": held.lag.records, "seconds": round(held.lag.seconds, 1)},
         "milestones": [{key: exact(value) for key, value in row.items()} for row in milestones],
         "rewards": rewards,

@@ -19,6 +19,19 @@ async def logs_per_second(connection: AsyncConnection, project: str, seconds: in
         return float(await cursor.fetchone() or 0) / seconds
 
 
+async def events_per_second(connection: AsyncConnection, project: str, seconds: int) -> float:
+    """Return how many events a second were logged in the last so many seconds."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT count(*) FROM milestream.event_log
+            WHERE project = %s AND created_at > now() - make_interval(secs => %s)
+            """,
+            (project, seconds),
+        )
+        return float(await cursor.fetchone() or 0) / seconds
+
+
 async def newest_milestones(
     connection: AsyncConnection, project: str, limit: int
 ) -> list[dict[str, Any]]:

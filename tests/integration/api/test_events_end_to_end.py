@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from api.credentials import Role
+from processor.domain.period import period_key
 from tests.integration.api import seed_001 as seed
 from tests.integration.api.seed_001 import assert_same_shape
 from tests.integration.api.serving import Served
@@ -149,6 +150,44 @@ async def test_an_event_moves_a_challenge_and_a_streak(
     }
     assert unknown.status_code == 200
     assert unknown.content == b"null"
+
+
+async def test_a_challenge_is_shown_in_its_period_of_now(admin: httpx.AsyncClient) -> None:
+    await define(admin, "event", "step", title="Step", reward={"default": 0})
+    user = await member(admin, "periodic")
+    base = {"name": "Steps", "completionTargetValue": 0.5, "eventIds": ["step"]}
+    wanted: dict[str, str] = {}
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago", None):
+        for period in ("daily", "weekly", "monthly", "yearly", "all_time"):
+            body = {**base, "aggregationPeriod": period, "timezone": zone}
+            made = await admin.post("/schema/challenge/record", json=body)
+            key = period_key(period, zone or "UTC", datetime.now(UTC))
+            wanted[made.json()["id"]] = key
+    for fields in ({"status": "paused"}, {"endsAt": "2026-01-01T00:00:00Z"}, {"startsAt": FUTURE}):
+        await admin.post("/schema/challenge/record", json={**base, **fields})
+    before = await shown_challenges(admin, user)
+    assert {id_: before[id_]["periodKey"] for id_ in wanted} == wanted
+    assert {before[id_]["progress"] for id_ in wanted} == {0}
+    await send(admin, "step", user)
+    after = await shown_challenges(admin, user)
+    assert {after[id_]["progress"] for id_ in wanted} == {1}
+    assert {after[id_]["goal"] for id_ in wanted} == {0.5}
+    assert all(after[id_]["completed"] and after[id_]["completedDate"] for id_ in wanted)
+    assert set(after) & set(await shown_challenges(admin, user, completed="true")) >= set(wanted)
+    assert not set(wanted) & set(await shown_challenges(admin, user, completed="false"))
+    assert len([each for each in after.values() if each["title"] == "Steps"]) == len(wanted)
+
+
+FUTURE = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+async def shown_challenges(
+    admin: httpx.AsyncClient, user: str, **parameters: str
+) -> dict[str, dict[str, Any]]:
+    """Return a user's challenges by their ids."""
+    answer = await admin.get(f"/user/{user}/challenge", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return {each["challengeId"]: each for each in answer.json()["challenges"]}
 
 
 async def test_definitions_act_and_are_seen_at_once(admin: httpx.AsyncClient) -> None:

@@ -31,7 +31,8 @@ async def test_pages_load_nothing_from_elsewhere(lonely: Served) -> None:
             assert "http://" not in page.text
             assert "https://" not in page.text
         data = (await admin.get("/dashboard/data")).json()
-        assert set(data) == {"project", "logsPerSecond", "lag", "milestones", "rewards"}
+        flows = {"logsPerSecond", "eventsPerSecond"}
+        assert set(data) == {"project", *flows, "lag", "milestones", "rewards"}
 
 
 async def test_metrics_name_routes_and_no_records(lonely: Served) -> None:

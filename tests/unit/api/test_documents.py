@@ -57,6 +57,45 @@ def test_the_records_face_is_described_with_its_methods(api: dict[str, Any]) -> 
     assert len(methods) == 12
 
 
+def test_the_events_face_is_described_once_and_without_versions(api: dict[str, Any]) -> None:
+    tag = "events and analytics"
+    paths = {
+        path: set(item)
+        for path, item in api["paths"].items()
+        if any(operation["tags"] == [tag] for operation in item.values())
+    }
+    assert paths == {
+        "/event": {"get", "post"},
+        "/event/{eventId}": {"get"},
+        "/analytics/streak": {"get"},
+        "/stats/event": {"get"},
+        "/leaderboard": {"get"},
+        **{f"/user/{{id}}/{what}": {"get"} for what in ("rank", "points", "challenge", "streak")},
+    }
+    for path in paths:
+        for operation in api["paths"][path].values():
+            assert {"bearer": []} in operation["security"]
+            assert operation["responses"]["401"]["$ref"].endswith("event-401")
+    schemas = api["components"]["schemas"]
+    assert set(schemas["EventBody"]["required"]) == {"eventId", "userId"}
+    assert schemas["EventBody"]["additionalProperties"] is False
+    assert schemas["EventAnswer"]["properties"]["metadata"] == {"type": "object"}
+    assert "_metadata" in schemas["GlobalStats"]["properties"]
+
+
+def test_the_events_topics_are_described(topics: dict[str, Any]) -> None:
+    messages = {name: set(channel["messages"]) for name, channel in topics["channels"].items()}
+    assert messages["events"] == {"EventRecord"}
+    assert messages["event-results"] == {"milestream.event.logged.v1"}
+    assert messages["points-events"] == {
+        "milestream.points.granted.v1",
+        "milestream.points.redeemed.v1",
+    }
+    assert len(messages["streak-events"]) == 3
+    record = topics["components"]["schemas"]["EventRecord"]["properties"]
+    assert {"project", "eventId", "userId", "metadata", "occurredAt"} <= set(record)
+
+
 def test_operations_say_who_may(api: dict[str, Any]) -> None:
     for path, item in api["paths"].items():
         public = path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")

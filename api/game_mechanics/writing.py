@@ -1,0 +1,153 @@
+"""`gm.notifyAction` and `gm.redeemPoints`: asking the processor, and what its reply means."""
+
+import uuid
+
+import msgspec
+from fastapi import Response
+from msgspec import Raw
+
+from api import bodies
+from api.game_mechanics.calls import Call, unknown_user
+from api.game_mechanics.errors import BAD_VALUE, PENDING, CallError, bad, from_problem
+from api.game_mechanics.parameters import Parameters
+from api.game_mechanics.presentation import Presentation
+from api.problems import Problem
+from api.requests import refusal
+from schemas import ids, records
+from schemas.dead_letter import Reason
+from schemas.records import ABSENT
+from schemas.topics import EVENTS, MEMBER_COMMANDS
+
+MAX_POINTS = 10**12
+IDENTIFIER = "uniqueIdentifier"
+"""The parameter that makes a repetition of a call known. One that nobody gave is made here, and
+named in the answer."""
+
+_MAX_IDENTIFIER = 512
+
+
+class _Result(msgspec.Struct, rename="camel"):
+    """What is told of a logged event."""
+
+    points: int
+
+
+class _EventReply(msgspec.Struct):
+    """The part of the processor's answer to an event that counts here."""
+
+    data: _Result
+
+
+class _Entry(msgspec.Struct, rename="camel"):
+    """What is told of the ledger's entry that a redemption made."""
+
+    challenge_group: str
+    points: int
+    balance: int
+
+
+async def notify(call: Call, presentation: Presentation) -> Response:
+    """Have an action logged as the event of that name, and answer the points that it gave."""
+    user_id = call.given.required("UID")
+    key = _identifier(call.given)
+    event = records.Event(
+        project=call.project,
+        event_id=call.given.required("action"),
+        user_id=user_id,
+        metadata=attributes(call.given),
+        idempotency_key=key,
+        ip=call.ip(),
+    )
+    pending_id = ids.event_log_id(call.project, call.member_id(user_id), key)
+    body = await _ask(call, user_id, EVENTS, records.encode(event), {"id": pending_id}, key)
+    result = msgspec.json.decode(body, type=_EventReply).data
+    return presentation.success(
+        {"actionID": event.event_id, "points": result.points, IDENTIFIER: key}
+    )
+
+
+async def redeem(call: Call, presentation: Presentation) -> Response:
+    """Have points taken from a user, and answer the entry and the balance after it."""
+    user_id = call.given.required("UID")
+    call.given.required("points")
+    points = call.given.whole("points", 1, MAX_POINTS)
+    assert points is not None
+    key = _identifier(call.given)
+    command = records.RedeemPoints(
+        project=call.project,
+        user_id=user_id,
+        points=points,
+        unique_identifier=key,
+        challenge_group=call.given.text("challenge"),
+        ip=call.ip(),
+    )
+    body = await _ask(call, user_id, MEMBER_COMMANDS, records.encode(command), {}, key)
+    entry = msgspec.json.decode(body, type=_Entry)
+    return presentation.success(
+        {
+            "challengeID": entry.challenge_group,
+            "points": entry.points,
+            "pointsTotal": entry.balance,
+            IDENTIFIER: key,
+        }
+    )
+
+
+def _identifier(given: Parameters) -> str:
+    return given.text(IDENTIFIER, _MAX_IDENTIFIER) or str(uuid.uuid4())
+
+
+def attributes(given: Parameters) -> Raw:
+    """Return the action's attributes, the metadata of the event that it becomes.
+
+    Raises:
+        CallError: they are no JSON object, or hold text that no record may.
+    """
+    text = (given.values.get("actionAttributes") or "").strip()
+    if not text:
+        return ABSENT
+    raw = text.encode()
+    try:
+        bodies.check_text(raw)
+        if isinstance(msgspec.json.decode(raw), dict):
+            return Raw(raw)
+    except Problem as problem:
+        raise bad("actionAttributes", problem.detail) from None
+    except (msgspec.DecodeError, RecursionError):
+        pass  # said below
+    raise bad("actionAttributes", "must be a JSON object")
+
+
+async def _ask(
+    call: Call, user_id: str, topic: str, value: bytes, pending: dict[str, object], key: str
+) -> Raw:
+    """Send a record to the processor; return the body of its reply.
+
+    Raises:
+        CallError: it refuses, or does not answer in time.
+    """
+    reply = await call.held.requests.ask(topic, call.member_id(user_id), value)
+    if reply is None:
+        details = (
+            "it was taken and will count, but its result did not come in time; "
+            f"a repetition with this {IDENTIFIER} counts once"
+        )
+        raise CallError(PENDING, details, fields={**pending, IDENTIFIER: key})
+    if reply.status >= 400:
+        raise _refused(refusal(reply))
+    return reply.body
+
+
+_OWN_NAMES = {"eventId": "action", "metadata": "actionAttributes"}
+
+
+def _refused(problem: Problem) -> CallError:
+    """Return the error that the processor's refusal is, with the parameter's name on this face."""
+    if problem.code == Reason.UNKNOWN_MEMBER:
+        return unknown_user()
+    if problem.status >= 500 or not problem.errors:
+        return from_problem(problem)
+    field, message = problem.errors[0]
+    first, dot, rest = field.partition(".")
+    name = _OWN_NAMES.get(first, first) + dot + rest
+    return CallError(BAD_VALUE, f"{name}: {message}", about=name)

@@ -1,0 +1,71 @@
+"""The actions log: a member's entries of the points ledger, the newest first."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the order of the log: entries of one moment are told apart by the other two."""
+
+    occurred_at: datetime
+    sequence: int
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Action:
+    """An entry."""
+
+    occurred_at: datetime
+    sequence: int
+    id: UUID
+    action_id: str
+    points: Decimal
+    ip: str | None
+    challenge_group: str
+    operation: str
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.occurred_at, self.sequence, self.id)
+
+
+async def before(
+    connection: AsyncConnection,
+    project: str,
+    member_id: UUID,
+    place: Place,
+    since: datetime,
+    limit: int,
+) -> list[Action]:
+    """Return the next entries before a place, none older than `since`.
+
+    The index points_ledger_member_id has this order: only what is returned is read.
+    """
+    async with connection.cursor(row_factory=class_row(Action)) as cursor:
+        await cursor.execute(
+            """
+            SELECT occurred_at, sequence, id, action_id, points, ip, challenge_group, operation
+            FROM milestream.points_ledger
+            WHERE member_id = %(member_id)s AND project = %(project)s
+                AND occurred_at >= %(since)s
+                AND (occurred_at, sequence, id) < (%(occurred_at)s, %(sequence)s, %(id)s)
+            ORDER BY occurred_at DESC, sequence DESC, id DESC
+            LIMIT %(limit)s
+            """,
+            {
+                "project": project,
+                "member_id": member_id,
+                "since": since,
+                "limit": limit,
+                **vars(place),
+            },
+        )
+        return await cursor.fetchall()

@@ -1,0 +1,191 @@
+"""Leaderboards, ranks, points and streaks over rows that are put into the read models here."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from schemas.ids import derive, member_id
+from tests.integration.api.serving import Served
+
+PROJECT = "ranked"
+NOW = datetime.now(UTC)
+TODAY = NOW.date()
+TABLES = ("members", "leaderboard_points", "points_balances", "points_totals", "streak_progress")
+MEMBERS = {
+    "ann": ["red"], "bob": [], "cid": ["blue"], "dan": ["red", "blue"], "eve": [], "fay": [],
+    "gone": [],
+}  # fmt: skip
+POINTS = (
+    # user, days ago, user group, event, points
+    ("ann", 0, "default", "buy", 10), ("ann", 40, "default", "buy", 500),
+    ("bob", 6, "red", "buy", 10), ("bob", 6, "default", "", 5),
+    ("cid", 7, "default", "login", 15), ("dan", 1, "default", "login", 15),
+    ("eve", 2, "default", "", 3), ("fay", 364, "default", "buy", 1), ("gone", 0, "red", "buy", 999),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rows(lonely: Served) -> Iterator[None]:
+    with psycopg.connect(lonely.settings.database_url) as connection:
+        for user, groups in MEMBERS.items():
+            status = "deleted" if user == "gone" else "live"
+            insert(connection, "members", member_id=member_id(PROJECT, user), external_id=user,
+                   first_name=user.capitalize(), groups=groups, status=status, created_at=NOW,
+                   updated_at=NOW, version=1, sequence=0)  # fmt: skip
+        for user, ago, group, event, points in POINTS:
+            insert(connection, "leaderboard_points", day=TODAY - timedelta(days=ago),
+                   member_id=member_id(PROJECT, user), user_group_id=group, event_id=event,
+                   user_id=user, points=points)  # fmt: skip
+        own = {"member_id": member_id(PROJECT, "ann"), "user_id": "ann", "updated_at": NOW}
+        insert(connection, "points_totals", **own, balance=10**30, sequence=0)
+        for group, balance in (("_default", 7), ("shop", 0)):
+            insert(connection, "points_balances", **own, challenge_group=group, balance=balance,
+                   sequence=0)  # fmt: skip
+        put_streaks(connection)
+    yield
+    with psycopg.connect(lonely.settings.database_url) as connection:
+        for table in TABLES:
+            connection.execute(f"DELETE FROM milestream.{table} WHERE project = %s", (PROJECT,))
+
+
+def insert(connection: "psycopg.Connection[Any]", table: str, **values: Any) -> None:
+    values = {"project": PROJECT, **values}
+    columns, places = ", ".join(values), ", ".join(["%s"] * len(values))
+    statement = f"INSERT INTO milestream.{table} ({columns}) VALUES ({places})"
+    connection.execute(statement, list(values.values()))
+
+
+def put_streaks(connection: "psycopg.Connection[Any]") -> None:
+    hour = timedelta(hours=1)
+    for user, length, longest, status, completed, until in (
+        ("ann", 5, 9, "completed", True, NOW + hour),
+        ("bob", 8, 8, "active", True, NOW + 20 * hour),
+        ("cid", 6, 6, "active", False, NOW + hour),
+        ("dan", 6, 6, "active", False, NOW + hour),
+        ("eve", 40, 45, "active", True, NOW - hour),  # no tick has come since it ended
+        ("fay", 0, 3, "broken", False, None),
+    ):
+        insert(connection, "streak_progress", streak_id="daily", id=derive(user),
+               member_id=member_id(PROJECT, user), user_id=user, period="daily", timezone="UTC",
+               period_key="2026-11-21", current_length=length, run_length=length,
+               longest_length=longest, target_length=7, freezes_left=1, status=status,
+               completed=completed, started_period_key="2026-11-21", active_until=until,
+               occurred_at=NOW, created_at=NOW, updated_at=NOW, definition_version=0,
+               sequence=0)  # fmt: skip
+
+
+async def got(lonely: Served, path: str, **parameters: str) -> Any:
+    async with await lonely.client(project=PROJECT) as admin:
+        answer = await admin.get(path, params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def board(lonely: Served, **parameters: str) -> list[tuple[str, int, int]]:
+    """Return (user, points, rank) of a leaderboard."""
+    users = (await got(lonely, "/leaderboard", **parameters))["users"]
+    return [(user["userId"], user["points"], user["rank"]) for user in users]
+
+
+async def test_equal_points_share_a_rank_and_the_deleted_are_left_out(lonely: Served) -> None:
+    week = await board(lonely, timeframe="7d")
+    assert week == [("bob", 15, 1), ("dan", 15, 1), ("ann", 10, 3), ("eve", 3, 4)]
+    month = await board(lonely, timeframe="30d")
+    assert month[:4] == [("bob", 15, 1), ("cid", 15, 1), ("dan", 15, 1), ("ann", 10, 4)]
+    year = await board(lonely, timeframe="365d")
+    assert (year[0], year[-1]) == (("ann", 510, 1), ("fay", 1, 6))
+    assert await board(lonely, timeframe="365d", limit="1") == [("ann", 510, 1)]
+
+
+async def test_a_month_is_the_calendars(lonely: Served) -> None:
+    months: dict[str, dict[str, int]] = {}
+    for user, ago, _, _, points in POINTS:
+        if user != "gone":
+            totals = months.setdefault((TODAY - timedelta(days=ago)).isoformat()[:7], {})
+            totals[user] = totals.get(user, 0) + points
+    for month, totals in months.items():
+        assert {user: points for user, points, _ in await board(lonely, month=month)} == totals
+    assert await board(lonely) == await board(lonely, month=TODAY.isoformat()[:7])
+    assert await board(lonely, month="1999-01") == []
+
+
+async def test_a_group_has_what_was_granted_under_it_and_all_of_its_members(lonely: Served) -> None:
+    assert await board(lonely, timeframe="30d", groupId="red") == [
+        ("dan", 15, 1), ("ann", 10, 2), ("bob", 10, 2),
+    ]  # fmt: skip
+    assert await board(lonely, timeframe="30d", groupId="nobody's") == []
+
+
+async def test_a_definition_says_which_points_count(lonely: Served) -> None:
+    async with await lonely.client(project=PROJECT) as admin:
+        for id_, fields in {
+            "buyers": {"eventIds": ["buy"]},
+            "blue-logins": {"eventIds": ["login"], "groups": ["blue"]},
+            "everything": {},
+        }.items():
+            made = await admin.put(f"/definitions/leaderboard/{id_}", json=fields)
+            assert made.status_code == 201, made.text
+    buyers = await board(lonely, timeframe="365d", groupId="buyers")
+    assert buyers == [("ann", 510, 1), ("bob", 10, 2), ("fay", 1, 3)]
+    blue = await board(lonely, timeframe="30d", groupId="blue-logins")
+    assert blue == [("cid", 15, 1), ("dan", 15, 1)]
+    everything = await board(lonely, timeframe="7d", groupId="everything")
+    assert everything == await board(lonely, timeframe="7d")
+    answer = await got(lonely, "/leaderboard", timeframe="30d", groupId="blue-logins", limit="1")
+    place = {"userId": "cid", "username": "Cid", "points": 15, "rank": 1}
+    assert answer == {"groupId": "blue-logins", "users": [place]}
+
+
+async def test_a_rank_has_its_neighbours(lonely: Served) -> None:
+    rank = await got(lonely, "/v1/user/ann/rank")
+    assert (rank["userId"], rank["groupId"]) == ("ann", None)
+    assert (rank["points7d"], rank["rank7d"]) == (10, 3)
+    assert (rank["points30d"], rank["rank30d"]) == (10, 4)
+    assert (rank["points365d"], rank["rank365d"]) == (510, 1)
+    beside = rank["neighbours30d"]
+    assert [user["userId"] for user in beside["usersBefore"]] == ["cid", "dan"]
+    assert [user["userId"] for user in beside["usersAfter"]] == ["eve"]
+    assert rank["neighbours365d"]["usersBefore"] == []
+    last = await got(lonely, "/user/fay/rank")
+    assert (last["points7d"], last["rank7d"]) == (0, None)
+    assert last["neighbours7d"] == {"usersBefore": [], "usersAfter": []}
+    assert last["rank365d"] == 6
+
+
+async def test_points_are_whole_whatever_their_size(lonely: Served) -> None:
+    points = await got(lonely, "/user/ann/points")
+    assert points == {"userId": "ann", "points": 10**30, "groups": {"_default": 7, "shop": 0}}
+    assert await got(lonely, "/user/bob/points") == {"userId": "bob", "points": 0, "groups": {}}
+
+
+async def test_a_deleted_user_is_not_found(lonely: Served) -> None:
+    async with await lonely.client(project=PROJECT) as admin:
+        assert (await admin.get("/user/gone/points")).status_code == 404
+
+
+async def test_a_streak_is_alive_by_the_clock(lonely: Served) -> None:
+    assert await got(lonely, "/analytics/streak", streakId="daily") == {
+        "streakId": "daily",
+        "totalParticipants": 6,
+        "activeParticipants": 4,
+        "averageStreakLength": 6.3,  # 6.25: halves go up
+        "longestUserStreak": 45,
+        "completionRate": 0.5,
+    }
+    ended = (await got(lonely, "/user/eve/streak"))["streaks"]
+    assert ended == [
+        {"streakId": "daily", "currentLength": 0, "longestLength": 45, "status": "broken",
+         "freezesLeft": 1},
+    ]  # fmt: skip
+    own = (await got(lonely, "/user/ann/streak"))["streaks"][0]
+    assert (own["status"], own["currentLength"]) == ("completed", 5)
+
+
+async def test_nobody_took_part(lonely: Served) -> None:
+    assert await got(lonely, "/analytics/streak", streakId="weekly") is None
+    async with await lonely.client(project="another") as admin:
+        answer = await admin.get("/analytics/streak", params={"streakId": "daily"})
+    assert answer.content == b"null"
