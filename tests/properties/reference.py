@@ -1,5 +1,7 @@
 """The rules for challenge logs once more, in the plainest Python, from the contract's text alone.
 
+Events, points and streaks build on it: ``event_reference``.
+
 It shares nothing with the fold: no decoder, no ids, no amounts, no periods. It is slow, keeps
 everything in dictionaries, and is there to be read beside contract section 4.
 """
@@ -17,8 +19,16 @@ NS = uuid.uuid5(uuid.NAMESPACE_URL, "milestream")
 Answer = tuple[int, dict[str, Any] | None]
 
 
+Fact = tuple[int, str, dict[str, Any]]
+"""The record that it came with, counted from 0; an output's type; and what it is about."""
+
+
 class Refusal(Exception):
     """The record is refused, with this reason."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status or (404 if reason.startswith("unknown_") else 400)
 
 
 class Reference:
@@ -33,6 +43,8 @@ class Reference:
         self.completions: list[tuple[str, str, str]] = []
         self.refusals: Counter[str] = Counter()
         self.duplicates = 0
+        self.facts: list[Fact] = []
+        self.taken = 0
 
     def define(self, key: bytes, value: bytes | None) -> None:
         """The last value of a key is in force, null deletes."""
@@ -46,14 +58,20 @@ class Reference:
         """Fold one record; return what answers it (for a log: the record)."""
         arrived = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=arrived_millis)
         try:
-            record = self._read(value)
-            if topic == "challenge-logs":
-                return self._log(record, arrived)
-            return self._command(record)
+            return self._dispatch(topic, self._read(value), arrived)
         except Refusal as refusal:
-            reason = str(refusal)
-            self.refusals[reason] += 1
-            return (404 if reason.startswith("unknown_") else 400), None
+            self.refusals[str(refusal)] += 1
+            return refusal.status, None
+        finally:
+            self.taken += 1
+
+    def _dispatch(self, topic: str, record: dict[str, Any], arrived: datetime) -> Answer:
+        if topic == "challenge-logs":
+            return self._log(record, arrived)
+        return self._command(record)
+
+    def _tell(self, type_: str, **about: Any) -> None:
+        self.facts.append((self.taken, type_, about))
 
     def _read(self, value: bytes | None) -> dict[str, Any]:
         try:
@@ -87,7 +105,7 @@ class Reference:
         id_ = member_id(fields["externalId"])
         if not self._alive(id_):
             self.members[id_] = {"status": "live"}
-        for name in ("firstName", "city"):
+        for name in ("firstName", "city", "groups"):
             if name in fields:
                 self.members[id_][name] = fields[name]
         return id_
@@ -122,7 +140,8 @@ class Reference:
         achieved: list[str] = []
         if self._counts(challenge, log, member, at):
             if progress is None:
-                progress = self.progress[key] = _begun(method)
+                progress = self.progress[key] = _begun(challenge, method)
+                progress["zone"] = self._zone_of(challenge)
             achieved = self._count(progress, challenge, key, log, at)
         answer = {
             "challengeProgress": None if progress is None else _shown(progress, period),
@@ -132,24 +151,34 @@ class Reference:
             "activityValue": log.get("activityValue"),
         }
         self.first_answers[identity] = answer
+        self._tell(
+            "challenge_log.recorded",
+            challengeId=challenge["id"],
+            ownedById=member,
+            value=progress and max(progress["total"], Decimal(0)),
+        )
         return 201, answer
 
     def _period_of(self, challenge: dict[str, Any], at: datetime) -> str:
-        project = self.definitions.get(("project", "default"), {})
-        zone = challenge.get("timezone") or project.get("timezone") or "UTC"
-        local = at.astimezone(ZoneInfo(zone))
+        local = at.astimezone(ZoneInfo(self._zone_of(challenge)))
         names = {"daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}
         return local.strftime(names.get(challenge.get("aggregationPeriod", "daily"), "all"))
+
+    def _zone_of(self, definition: dict[str, Any]) -> str:
+        """Its own, else the project's, else UTC."""
+        project = self.definitions.get(("project", "default"), {})
+        return str(definition.get("timezone") or project.get("timezone") or "UTC")
 
     def _counts(
         self, challenge: dict[str, Any], log: dict[str, Any], member: str, at: datetime
     ) -> bool:
         activities, starts, ends = (challenge.get(n) for n in ("activityIds", "startsAt", "endsAt"))
+        feeding = challenge.get("eventIds") or []
         return (
             log.get("status", "live") == "live"
             and self.members[member]["status"] == "live"
             and challenge.get("status", "live") == "live"
-            and (activities is None or log["activityId"] in activities)
+            and (activities is None or log["activityId"] in [*activities, *feeding])
             and (starts is None or datetime.fromisoformat(starts) <= at)
             and (ends is None or at < datetime.fromisoformat(ends))
         )
@@ -168,9 +197,11 @@ class Reference:
             progress["total"] += value
         progress["started"] = min(progress["started"] or at, at)
         target = challenge["completionTargetValue"]
-        if progress["status"] == "in_progress" and progress["total"] >= target:
+        if progress["status"] != "completed" and progress["total"] >= target:
             progress["status"], progress["completed"] = "completed", at
             self.completions.append(key)
+            self._tell("challenge.completed", challengeId=key[0], ownedById=key[1], at=at)
+            self._grant("challenge", challenge, "pointsOnCompletion", key[1], challenge)
         crossed = [
             milestone
             for milestone in self._milestones(challenge)
@@ -184,7 +215,19 @@ class Reference:
             if reward not in self.rewards:
                 self.rewards.append(reward)
                 achieved.append(milestone["id"])
+                self._tell("reward.granted", milestoneId=milestone["id"], ownedById=key[1])
+                self._grant("milestone", milestone, "points", key[1], challenge)
         return achieved
+
+    def _grant(
+        self,
+        kind: str,
+        what: dict[str, Any],
+        field: str,
+        member: str,
+        challenge: dict[str, Any] | None,
+    ) -> None:
+        """Give the points that a definition says; the ledger is kept by ``event_reference``."""
 
     def _milestones(self, challenge: dict[str, Any]) -> list[dict[str, Any]]:
         mine = [
@@ -207,8 +250,9 @@ def member_id(external_id: str) -> str:
     return str(uuid.uuid5(NS, f"default:member:{external_id}"))
 
 
-def _begun(method: str) -> dict[str, Any]:
+def _begun(challenge: dict[str, Any], method: str) -> dict[str, Any]:
     return {
+        "challenge": challenge,
         "total": Decimal(0),
         "status": "in_progress",
         "aggregationMethod": method,

@@ -1,0 +1,241 @@
+"""The fold of events, points and streaks agrees with a plain reading of the contract."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.instants import from_millis
+from schemas.topics import TICKS
+from tests.properties.event_reference import EventReference, stats_of
+from tests.properties.streak_reference import name_of
+from tests.properties.test_folding import cut, fold_whole, written
+from tests.spec import Happened, Partition, Sent
+from tests.strategies import Segment
+from tests.strategies_events import event_histories
+
+Fact = dict[str, Any]
+
+PROGRESS = ("challengeId", "ownedById")
+ABOUT: Mapping[str, tuple[str, ...]] = {
+    "challenge_log.recorded": PROGRESS,
+    "challenge.completed": PROGRESS,
+    "challenge.failed": PROGRESS,
+    "reward.granted": ("milestoneId", "ownedById"),
+    "points.granted": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
+    "points.redeemed": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
+    "event.logged": (
+        *("ownedById", "userId", "eventId", "points", "type", "title", "limit", "maximumReward"),
+        *("metadata", "conditionReached", "limitReached", "userGroupId", "localDate", "localHour"),
+    ),
+    "streak.advanced": (
+        *("streakId", "ownedById", "periodKey", "runLength", "healed", "longestLength"),
+    ),
+    "streak.broken": ("streakId", "ownedById", "periodKey"),
+    "streak.completed": ("streakId", "ownedById"),
+}
+"""What the reference says of each type of event."""
+
+
+def fold_both(history: Iterable[Segment]) -> tuple[list[Happened], EventReference]:
+    """Fold a history for real and by the reference; compare the answers on the way."""
+    partition, reference = Partition(), EventReference()
+    chunks: list[Happened] = []
+    for segment in history:
+        partition.define(*segment.definitions)
+        for each in segment.definitions:
+            reference.define(each.key, each.value)
+        chunks.append(partition.fold(*segment.records))
+        answers = iter(chunks[-1].answers)
+        for record in segment.records:
+            if record.topic == TICKS:
+                reference.tick(from_millis(record.timestamp))
+                continue
+            expected, answer = reference.take(record.topic, record.value, record.timestamp)
+            status, body = next(answers)
+            assert status == expected, (record, body)
+            if answer is not None:
+                assert body == answer
+    return chunks, reference
+
+
+def events_of(chunks: Iterable[Happened]) -> list[dict[str, Any]]:
+    """Return every CloudEvent, its type without what they all have."""
+    return [
+        event | {"type": event["type"].removeprefix("milestream.").removesuffix(".v1")}
+        for chunk in chunks
+        for event in chunk.envelopes
+    ]
+
+
+def as_reference(event: Mapping[str, Any]) -> Fact:
+    """Return of an output what the reference knows of it."""
+    data, type_ = event["data"], event["type"]
+    fact = {name: data[name] for name in ABOUT[type_]}
+    if type_ == "challenge_log.recorded":
+        progress = data["challengeProgress"]
+        fact["value"] = progress and progress["currentProgressValue"]
+    elif type_ in ("challenge.completed", "challenge.failed"):
+        what = type_.split(".")[1].title()
+        fact["at"] = datetime.fromisoformat(data[f"challenge{what}At"])
+    return fact
+
+
+def by_record(facts: Iterable[tuple[int, str, Fact]]) -> dict[tuple[int, str], list[Fact]]:
+    """Put facts together by the record that they came with, and their type."""
+    together: dict[tuple[int, str], list[Fact]] = defaultdict(list)
+    for record, type_, fact in facts:
+        together[record, type_].append(fact)
+    return together
+
+
+def test_what_the_reference_knows_is_what_is_compared() -> None:
+    assert not set(ABOUT) & {"member.upserted", "milestone.reached"}
+
+
+@given(event_histories())
+def test_events_and_what_follows_are_as_the_contract_says(history: list[Segment]) -> None:
+    chunks, reference = fold_both(history)
+    events = [event for event in events_of(chunks) if event["type"] in ABOUT]
+    happened = by_record((int(e["sequence"]), e["type"], as_reference(e)) for e in events)
+    expected = by_record(reference.facts)
+    assert set(happened) == set(expected)
+    for place, facts in expected.items():
+        left = happened[place]
+        for fact in facts:
+            assert fact in left, (place, left)
+            left.remove(fact)
+        assert not left, place
+    counts = sum(chunk.counts.get("duplicates", 0) for chunk in chunks)
+    assert counts == reference.duplicates
+
+
+@given(event_histories())
+def test_balances_add_up_entry_by_entry_and_are_never_below_zero(history: list[Segment]) -> None:
+    chunks, reference = fold_both(history)
+    balances: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for event in events_of(chunks):
+        if event["type"].startswith("points."):
+            entry = event["data"]
+            groups = balances[entry["ownedById"]]
+            group = entry["challengeGroup"]
+            groups[group] = max(0, groups[group] + entry["points"])
+            assert entry["balance"] == groups[group]
+            assert entry["totalBalance"] == sum(groups.values())
+            assert (entry["operation"] == "redeem") == (entry["points"] < 0)
+            assert entry["points"] != 0
+    for (member, group), balance in reference.balances.items():
+        assert balances[member][group] == balance
+
+
+@given(event_histories())
+def test_the_last_streak_event_of_a_member_is_its_state(history: list[Segment]) -> None:
+    chunks, reference = fold_both(history)
+    last = {
+        (event["data"]["streakId"], event["data"]["ownedById"]): event["data"]
+        for event in events_of(chunks)
+        if event["type"].startswith("streak.")
+    }
+    assert set(last) == set(reference.streaks)
+    for key, streak in reference.streaks.items():
+        state, run, broken = last[key], streak.runs[-1], streak.is_broken()
+        assert state["currentLength"] == (0 if broken else run.length)
+        assert state["longestLength"] == streak.longest
+        assert state["targetLength"] == streak.definition["targetLength"]
+        assert state["timezone"] == streak.zone
+        if not streak.fell_apart:
+            assert state["status"] == streak.status()
+        assert state["completed"] == any(what == "completion" for what, _ in streak.given)
+        if not broken:
+            assert state["freezesLeft"] == run.left
+            assert state["startedPeriodKey"] == name_of(streak.period, run.hits[0])
+            assert datetime.fromisoformat(state["activeUntil"]) == streak.active_until()
+
+
+@given(event_histories())
+def test_stats_over_the_results_are_those_over_what_was_logged(history: list[Segment]) -> None:
+    chunks, reference = fold_both(history)
+    results = [e["data"] for e in events_of(chunks) if e["type"] == "event.logged"]
+    assert stats_of(results) == stats_of(reference.logged)
+    for what in ("conditionReached", "limitReached"):
+        for id_ in {result["eventId"] for result in results}:
+            assert [r[what] for r in results if r["eventId"] == id_] == [
+                r[what] for r in reference.logged if r["eventId"] == id_
+            ]
+
+
+@given(event_histories(), st.data())
+def test_events_fold_alike_in_any_chunks(history: list[Segment], data: st.DataObject) -> None:
+    whole, parts = Partition(), Partition()
+    chunks_of_whole = fold_whole(history, whole)
+    chunks_of_parts = []
+    for segment in history:
+        parts.define(*segment.definitions)
+        chunks_of_parts += [parts.fold(*run) for run in cut(segment.records, data)]
+    assert written(chunks_of_parts) == written(chunks_of_whole)
+    assert parts.entries == whole.entries
+
+
+@given(event_histories(), st.data())
+def test_chunks_delivered_again_change_nothing(history: list[Segment], data: st.DataObject) -> None:
+    partition = Partition()
+    for segment in history:
+        partition.define(*segment.definitions)
+        for run in cut(segment.records, data):
+            placed = partition.placed(*run)
+            partition.fold(*placed)
+            before = dict(partition.entries)
+            again = partition.fold(*placed)
+            assert not again.effects.outputs
+            assert not again.effects.answers
+            assert not again.effects.writes
+            assert partition.entries == before
+
+
+@given(event_histories(), st.data())
+def test_events_with_a_key_sent_again_get_the_first_answer_and_do_nothing(
+    history: list[Segment], data: st.DataObject
+) -> None:
+    partition = Partition()
+    chunks = fold_whole(history, partition)
+    sent = [record for segment in history for record in segment.records]
+    answers = [answer for chunk in chunks for answer in chunk.answers]
+    with_answer = [record for record in sent if record.topic != TICKS]
+    keyed = [
+        (record, body)
+        for record, (status, body) in zip(with_answer, answers, strict=True)
+        if status == 200 and record.topic == "events" and b"idempotencyKey" in (record.value or b"")
+    ]
+    again: list[tuple[Sent, Any]] = []
+    if keyed:
+        again = data.draw(st.lists(st.sampled_from(keyed), max_size=10))
+    repeated = partition.fold(*(record for record, _ in again))
+    assert not repeated.of("event.logged")
+    assert not [fact for fact in repeated.facts if fact.type != "refused"]
+    for (_, first), (status, body) in zip(again, repeated.answers, strict=True):
+        assert status in (200, 400, 403, 404)
+        if status == 200:
+            assert body == first
+
+
+@given(event_histories())
+def test_no_two_of_what_events_lead_to_have_one_id(history: list[Segment]) -> None:
+    events = events_of(fold_whole(history))
+    assert len({event["id"] for event in events}) == len(events)
+    entries = [e["data"]["id"] for e in events if e["type"].startswith("points.")]
+    assert len(set(entries)) == len(entries)
+
+
+@given(event_histories())
+def test_a_tick_again_at_the_same_time_finds_nothing_due(history: list[Segment]) -> None:
+    partition = Partition()
+    fold_whole(history, partition)
+    ticks = [r for segment in history for r in segment.records if r.topic == TICKS]
+    if ticks:
+        latest = max(ticks, key=lambda tick: tick.timestamp)
+        partition.fold(Sent(TICKS, latest.value, timestamp=latest.timestamp, headers=()))
+        again = partition.fold(Sent(TICKS, latest.value, timestamp=latest.timestamp, headers=()))
+        assert not again.facts

@@ -1,0 +1,241 @@
+"""Hypothesis strategies for histories of events, with a clock that goes on and ticks in between.
+
+As in ``strategies`` all is drawn from small pools. A history has a unit, a day, a week or a month,
+in which its clock advances and its events are late, so that streaks grow, break and heal.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from schemas.instants import format_instant, parse_instant
+from tests.event_spec import all_of, any_of, condition, event, event_of, redeem, streak_of, tick
+from tests.spec import Defined, Sent, challenge, command, milestone, project_settings, upsert
+from tests.strategies import CHALLENGES, MEMBERS, MILESTONES, ZONES, Segment, seldom
+
+EVENTS = ("buy", "visit", "quiz")
+STREAKS = ("by-day", "by-week", "by-month")
+BEGINNINGS = (
+    "2026-10-23T21:30:00Z",  # clocks go back in Berlin on the 25th, in New York on November 1st
+    "2026-12-26T23:00:00Z",  # the year ends in ISO week 53
+    "2027-02-26T10:00:00Z",
+    "2027-03-12T04:45:00Z",  # and go forward: New York on the 14th, Berlin on the 28th
+)
+UNITS = (timedelta(days=1), timedelta(days=1), timedelta(days=7), timedelta(days=30, hours=10))
+
+GROUPS = ("default", "gold", "vip")
+numbers: SearchStrategy[Any] = st.sampled_from(
+    [0, 1, 3, 20, -4, Decimal("0.5"), Decimal("12.25"), Decimal("2.5"), Decimal("0.1")]
+)
+odd_values: SearchStrategy[Any] = st.sampled_from(
+    ["", "3", "web", True, False, [], ["web", 3], [3, "gold"], {"a": 1}, Decimal("3.0")]
+)
+values = st.one_of(numbers, numbers, odd_values)
+usergroups: SearchStrategy[Any] = st.one_of(
+    st.sampled_from(["gold", "vip", "other", ["gold"], ["other", "vip", "gold"], ["default"]]),
+    st.sampled_from([[], 7, [3, "gold"], ["vip", "default"]]),
+)
+metadata_of_events = st.fixed_dictionaries(
+    {}, optional={"amount": values, "score": values, "source": values, "usergroup": usergroups}
+)
+
+OPERATORS = (
+    *("equals", "not_equals", "greater_than", "greater_than_or_equals", "less_than"),
+    *("less_than_or_equals", "contains", "exists", "not_exists"),
+)
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> dict[str, Any]:
+    """One comparison, with any operator."""
+    field = draw(st.sampled_from(["amount", "score", "source"]))
+    operator = draw(st.sampled_from([*OPERATORS, "in", "not_in"]))
+    if operator in ("in", "not_in"):
+        return condition(field, operator, draw(st.lists(values, min_size=1, max_size=3)))
+    return condition(field, operator, draw(values))
+
+
+conditions = st.recursive(
+    comparisons(),
+    lambda inner: st.builds(
+        lambda group, children: group(*children),
+        st.sampled_from([all_of, any_of]),
+        st.lists(inner, min_size=1, max_size=3),
+    ),
+    max_leaves=5,
+)
+easy_conditions = st.sampled_from(
+    [
+        condition("amount", "greater_than", 0),
+        any_of(condition("amount", "not_exists"), condition("amount", "less_than", 20)),
+    ]
+)
+fields_of_metadata: SearchStrategy[Any] = st.sampled_from(
+    [
+        [{"key": "amount", "type": "number", "required": True}],
+        [{"key": "amount", "type": "number"}, {"key": "source", "type": "string"}],
+        [{"key": "usergroup", "type": "array", "required": False}],
+    ]
+)
+rewards: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"default": st.sampled_from([5, 2, 1, 0, Decimal("2.5"), Decimal("0.1")])},
+    optional={"gold": st.sampled_from([10, Decimal("1.5")]), "vip": st.sampled_from([0, 7])},
+)
+limits: SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries(
+        {
+            "limit": st.sampled_from([1, 1, 2, 3]),
+            "limitPeriod": st.sampled_from(["daily", "weekly", "monthly", "unlimited"]),
+        }
+    ),
+)
+
+
+@st.composite
+def event_definitions(draw: st.DrawFn, id_: str, limit: dict[str, Any]) -> Defined:
+    """An event's definition; its limit is given, for what a changed period means is not said."""
+    type_ = draw(st.sampled_from(["FIXED", "CONDITIONAL", "TRANSACTION"]))
+    fields: dict[str, Any] = {
+        "title": draw(st.sampled_from(["Was done", "Done 🎉"])),
+        "type": type_,
+        "reward": draw(rewards),
+        "status": draw(seldom("ACTIVE", "INACTIVE")),
+        "conditions": draw(st.one_of(st.none(), st.none(), easy_conditions, conditions)),
+        "metadataFields": draw(st.one_of(st.none(), st.none(), fields_of_metadata)),
+        "requiresApiKey": draw(seldom(False, True)),
+        "challengeGroup": draw(st.sampled_from(["_default", "spring"])),
+        "maximumReward": draw(st.sampled_from([None, None, 15, 0, Decimal(30)])),
+        **limit,
+    }
+    if type_ == "TRANSACTION":
+        fields["rewardValueField"] = "amount"
+    return event_of(id_, **fields)
+
+
+@st.composite
+def fed_challenges(draw: st.DrawFn, number: int, beginning: datetime) -> Defined:
+    """A challenge that events feed."""
+    ends = beginning + timedelta(days=draw(st.sampled_from([2, 9, 40])))
+    fields: dict[str, Any] = {
+        "aggregationMethod": draw(st.sampled_from(["sum", "count"])),
+        "aggregationPeriod": draw(
+            st.sampled_from(["daily", "weekly", "monthly", "yearly", "all_time"])
+        ),
+        "completionTargetValue": draw(st.sampled_from([1, 2, 3, 10, 25])),
+        "timezone": draw(st.sampled_from([None, *ZONES])),
+        "eventIds": draw(st.lists(st.sampled_from(EVENTS), min_size=1, max_size=3, unique=True)),
+        "valueField": draw(st.sampled_from([None, "amount"])),
+        "activityIds": draw(seldom(None, ["visit"])),
+        "pointsOnCompletion": draw(st.sampled_from([None, 50])),
+        "challengeGroup": draw(st.sampled_from(["_default", "spring"])),
+        "endsAt": draw(seldom(None, format_instant(ends))),
+    }
+    return challenge(CHALLENGES[number], **fields)
+
+
+@st.composite
+def streak_definitions(draw: st.DrawFn, id_: str, period: str) -> Defined:
+    """A streak's definition."""
+    return streak_of(
+        id_,
+        eventIds=draw(st.sampled_from([["visit"], ["visit", "buy"], ["quiz"], [*EVENTS]])),
+        period=period,
+        targetLength=draw(st.integers(1, 4)),
+        timezone=draw(st.sampled_from([None, *ZONES])),
+        freezes=draw(st.sampled_from([0, 0, 1, 2])),
+    )
+
+
+@st.composite
+def linked_milestones(draw: st.DrawFn, number: int) -> Defined:
+    """A milestone of a challenge or a streak, some with points."""
+    of_challenge = draw(st.booleans())
+    return milestone(
+        draw(st.sampled_from([1, 2, 3] if of_challenge else [1, 2, 3, 4])),
+        MILESTONES[number],
+        linkedSchemaSlug="challenge" if of_challenge else "streak",
+        linkedSchemaRecordId=draw(st.sampled_from(CHALLENGES if of_challenge else STREAKS)),
+        points=draw(st.sampled_from([None, 100])),
+        status=draw(seldom("live", "paused")),
+    )
+
+
+@st.composite
+def events(draw: st.DrawFn, now: datetime, unit: timedelta) -> Sent:
+    """An event, most of them good: now, late, or a little ahead."""
+    late = draw(st.sampled_from([None, 0, 0, 1, 1, 2, 3, 5, 0.5, -1]))
+    if late == -1:
+        at = now + timedelta(hours=draw(st.sampled_from([1, 23])))
+    else:
+        at = now - (late or 0) * unit
+    fields: dict[str, Any] = {
+        "userId": draw(st.sampled_from(MEMBERS)) if draw(st.integers(0, 29)) else "nobody",
+        "metadata": draw(metadata_of_events) if draw(st.integers(0, 5)) else None,
+        "idempotencyKey": draw(st.sampled_from([None, None, None, "k1", "k2", "k3"])),
+        "withApiKey": draw(seldom(None, False)),
+        "byEndUser": draw(seldom(None, True)),
+    }
+    id_ = draw(seldom("", "unknown")) or draw(st.sampled_from(EVENTS))
+    return event(id_, None if late is None else format_instant(at), **fields)
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> Sent:
+    """A command for a member, or a redemption of points."""
+    name = draw(st.sampled_from(MEMBERS))
+    match draw(st.sampled_from(["upsert", "status", "redeem", "redeem"])):
+        case "upsert":
+            groups = draw(st.sampled_from([["gold"], ["vip", "gold"], []]))
+            return upsert(name, groups=groups)
+        case "status":
+            to = draw(st.sampled_from(["live", "live", "paused"]))
+            return command("update-member-status", userId=name, status=to)
+        case _:
+            number = draw(st.integers(1, 4))
+            fields = {"challengeGroup": draw(st.sampled_from([None, "spring"]))}
+            given = {name: value for name, value in fields.items() if value is not None}
+            points = draw(st.sampled_from([1, 7, 40, 500]))
+            return redeem(points, f"redeem-{number}", userId=name, **given)
+
+
+@st.composite
+def records(draw: st.DrawFn, beginning: datetime, unit: timedelta, length: int) -> list[Sent]:
+    """Events, commands and ticks, each arriving when the clock says; the last are ticks."""
+    now = beginning
+    made: list[Sent] = []
+    for _ in range(draw(st.integers(6, length))):
+        now += draw(st.sampled_from([0, 0, 0.25, 1, 1, 1, 2, 3])) * unit
+        at = format_instant(now)
+        which = draw(st.integers(0, 11))
+        if which < 9:
+            made.append(draw(events(now, unit)).arriving(at))
+        else:
+            made.append(tick(at) if which < 11 else draw(commands()).arriving(at))
+    return made
+
+
+@st.composite
+def event_histories(draw: st.DrawFn, length: int = 30) -> list[Segment]:
+    """Segments of records, the first begun with all definitions, the others with some changes."""
+    beginning = parse_instant(draw(st.sampled_from(BEGINNINGS)))
+    unit = draw(st.sampled_from(UNITS))
+    limit = {id_: draw(limits) for id_ in EVENTS}
+    definitions = [project_settings(timezone=draw(st.sampled_from(ZONES)))]
+    definitions += [draw(event_definitions(id_, limit[id_])).but(status="ACTIVE") for id_ in EVENTS]
+    definitions += [draw(fed_challenges(number, beginning)) for number in range(2)]
+    definitions += [
+        draw(streak_definitions(id_, period))
+        for id_, period in zip(STREAKS, ("daily", "weekly", "monthly"), strict=True)
+    ]
+    definitions += [draw(linked_milestones(number)) for number in range(4)]
+    at = format_instant(beginning)
+    known = [upsert(name, groups=["gold"]).arriving(at) for name in MEMBERS]
+    all_records = draw(records(beginning, unit, length))
+    cut = draw(st.integers(0, len(all_records)))
+    changed = draw(st.sampled_from(EVENTS))
+    changes = [draw(event_definitions(changed, limit[changed])), draw(linked_milestones(4))]
+    return [Segment(definitions, known + all_records[:cut]), Segment(changes, all_records[cut:])]
