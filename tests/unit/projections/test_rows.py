@@ -32,14 +32,17 @@ from tests.unit.projections.events import (
     MILESTONE,
     PERIOD,
     PROJECT,
+    event_logged,
     log_recorded,
     member_of,
     member_upserted,
     milestone_reached,
+    points_changed,
     progressed,
     raw_named,
     reward,
     reward_changed,
+    streak_changed,
 )
 
 MEMBER = member_of(1)
@@ -306,6 +309,12 @@ EVENTS = [
     reward_changed(outputs.REWARD_GRANTED, MEMBER, 1),
     reward_changed(outputs.REWARD_UPDATED, MEMBER, 1),
     member_upserted(1, 1),
+    event_logged(MEMBER, 1),
+    points_changed(MEMBER, 1, 5),
+    points_changed(MEMBER, 1, -5),
+    streak_changed(outputs.STREAK_ADVANCED, MEMBER, 1),
+    streak_changed(outputs.STREAK_BROKEN, MEMBER, 1),
+    streak_changed(outputs.STREAK_COMPLETED, MEMBER, 1),
 ]
 
 
