@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from projections.progress_state import Progress
 from projections.projection import Projection, Row, by_type, uuid_array
 from schemas.outputs import CHALLENGE_LOG_RECORDED, Envelope
 from schemas.topics import PROGRESS_EVENTS
@@ -45,23 +46,6 @@ class _Named(msgspec.Struct, gc=False):
     id: str
 
 
-class _Progress(msgspec.Struct, rename="camel", gc=False):
-    """What the table takes of ``outputs.ProgressRecord``, in the order of its columns."""
-
-    id: str
-    period_key: str
-    aggregation_method: str
-    aggregation_period: str
-    timezone: str
-    current_progress_value: msgspec.Raw
-    challenge_progress_status: str
-    challenge_started_at: str
-    challenge_completed_at: str | None
-    challenge_failed_at: str | None
-    created_at: str
-    updated_at: str
-
-
 class _Log(msgspec.Struct, rename="camel"):
     """What the table takes of ``outputs.ChallengeLogRecorded``."""
 
@@ -74,7 +58,7 @@ class _Log(msgspec.Struct, rename="camel"):
     activity_value: msgspec.Raw
     status: str
     created_at: str
-    challenge_progress: _Progress | None
+    challenge_progress: Progress | None
     next_milestone: _Named | None
     achieved_milestones: list[_Named]
     achieved_milestone_reward_logs: list[_Named]
@@ -89,6 +73,7 @@ def recorded(event: Envelope) -> Iterable[Row]:
     """A log as it was answered. A fact: it never changes."""
     log = _LOG.decode(event.data)
     value = str(log.activity_value, "ascii")
+    progress = log.challenge_progress
     following = log.next_milestone
     yield (
         event.project,
@@ -101,29 +86,12 @@ def recorded(event: Envelope) -> Iterable[Row]:
         None if value == "null" else value,
         log.status,
         log.created_at,
-        *(_NO_PROGRESS if log.challenge_progress is None else _after(log.challenge_progress)),
+        *(_NO_PROGRESS if progress is None else (progress.id, *progress.state())),
         uuid_array([milestone.id for milestone in log.achieved_milestones]),
         uuid_array([reward.id for reward in log.achieved_milestone_reward_logs]),
         None if following is None else following.id,
         log.definition_version,
         int(event.sequence),
-    )
-
-
-def _after(progress: _Progress) -> Row:
-    return (
-        progress.id,
-        progress.period_key,
-        progress.aggregation_method,
-        progress.aggregation_period,
-        progress.timezone,
-        str(progress.current_progress_value, "ascii"),
-        progress.challenge_progress_status,
-        progress.challenge_started_at,
-        progress.challenge_completed_at,
-        progress.challenge_failed_at,
-        progress.created_at,
-        progress.updated_at,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from projections.progress_state import Progress
 from projections.projection import Projection, Row, by_type
 from schemas.outputs import (
     CHALLENGE_COMPLETED,
@@ -34,23 +35,11 @@ COLUMNS = (
 )
 
 
-class _Progress(msgspec.Struct, rename="camel", gc=False):
+class _Progress(Progress, rename="camel", gc=False):
     """What the table takes of ``outputs.ProgressRecord``."""
 
-    id: str
     challenge_id: str
     owned_by_id: str
-    period_key: str
-    aggregation_method: str
-    aggregation_period: str
-    timezone: str
-    current_progress_value: msgspec.Raw
-    challenge_progress_status: str
-    challenge_started_at: str
-    challenge_completed_at: str | None
-    challenge_failed_at: str | None
-    created_at: str
-    updated_at: str
 
 
 class _Changed(_Progress, rename="camel", gc=False):
@@ -89,17 +78,7 @@ def _row(event: Envelope, progress: _Progress, definition_version: int) -> Row:
         progress.id,
         progress.challenge_id,
         progress.owned_by_id,
-        progress.period_key,
-        progress.aggregation_method,
-        progress.aggregation_period,
-        progress.timezone,
-        str(progress.current_progress_value, "ascii"),
-        progress.challenge_progress_status,
-        progress.challenge_started_at,
-        progress.challenge_completed_at,
-        progress.challenge_failed_at,
-        progress.created_at,
-        progress.updated_at,
+        *progress.state(),
         definition_version,
         int(event.sequence),
     )
