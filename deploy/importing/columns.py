@@ -9,9 +9,10 @@ from msgspec import Raw
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = frozenset({"activityValue", "points", "ifVersion"})
-_FLAGS = frozenset({"approved", "mustExist"})
+_FLAGS = frozenset({"approved", "mustExist", "withApiKey", "byEndUser"})
 _LISTS = frozenset({"groups", "ownedBy.groups"})
-_FREE = ("metadata.", "fulfilment.")
+_OBJECTS = frozenset({"metadata", "fulfilment"})
+_FREE = tuple(f"{name}." for name in sorted(_OBJECTS))
 """Columns under these have no fixed type: what reads as a JSON number, flag, list or object is
 one; anything else is text."""
 
@@ -77,9 +78,20 @@ def _value(name: str, cell: str) -> Any:
         return cell == "true"
     if name in _LISTS:
         return _list(name, cell)
+    if name in _OBJECTS:
+        return _object(name, cell)
     if name.startswith(_FREE):
         return _free(cell)
     return cell
+
+
+def _object(name: str, cell: str) -> Raw:
+    """Read a whole object that stands in one cell, numbers as they were written."""
+    try:
+        msgspec.json.decode(cell, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RowError(f"{name}: {_short(cell)} is not a JSON object") from error
+    return Raw(cell)
 
 
 def _list(name: str, cell: str) -> Any:

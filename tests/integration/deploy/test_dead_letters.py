@@ -36,11 +36,12 @@ def letter(
     headers: tuple[tuple[str, bytes | None], ...] = (),
     attempts: int = 1,
     message: str = "no such challenge",
+    topic: str = "challenge-logs",
 ) -> tuple[int, None, bytes]:
     """A dead letter as a record to send, on partition 1, of a record on partition 2."""
     text, encoding = key_text(key)
     content = DeadLetter(
-        reason=reason, message=message, project=project, topic="challenge-logs", partition=2,
+        reason=reason, message=message, project=project, topic=topic, partition=2,
         offset=offset, key=text, key_encoding=encoding, value=base64_text(value),
         headers=headers_json(headers), attempts=attempts, at=AT,
     )  # fmt: skip
@@ -66,6 +67,23 @@ async def test_the_original_goes_back_with_key_headers_time_and_attempts(
     assert (record.key, record.value, record.partition) == (b"\xff\x00", VALUE, HOME)
     assert record.timestamp == AT.timestamp() * 1000
     assert record.headers == (("a", b"\x00\xff"), ("b", None), (ATTEMPTS, b"3"))
+
+
+async def test_an_event_goes_back_to_the_partition_of_its_user(topics: Settings, run: Run) -> None:
+    value = b'{"project":"acme","eventId":"login","userId":"joe","metadata":{"userId":"other"}}'
+    unknown = {"value": value, "project": "acme", "topic": "events"}
+    letters = [letter(Reason.UNKNOWN_EVENT, **unknown), letter(Reason.UNKNOWN_MEMBER, **unknown)]  # type: ignore[arg-type]
+    await send(topics, "dead-letters", letters)
+    done = run("dead-letters", "redrive", "--project", "acme")
+    assert sorted(done.stdout.splitlines()) == [
+        "1 unknown_event sent back to events", "1 unknown_member sent back to events",
+    ]  # fmt: skip
+    home = partition_for(ids.member_id("acme", "joe"), 4)
+    records = await committed(topics, "events")
+    assert [(r.partition, r.value, r.timestamp) for r in records] == [
+        (home, value, AT.timestamp() * 1000)
+    ] * 2
+    assert await committed(topics, "challenge-logs") == []
 
 
 async def test_what_names_no_member_goes_back_to_its_partition(topics: Settings, run: Run) -> None:

@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from schemas import ids
+from schemas.records import Event
 from schemas.settings import Settings
 from schemas.topics import partition_for
 from tests.integration.deploy.conftest import Run, committed, high_watermarks, polling
@@ -179,6 +181,25 @@ async def test_csv_rows_arrive_as_records_with_exact_numbers(
     )
 
 
+async def test_events_lie_on_their_members_partitions_whatever_their_metadata_name(
+    topics: Settings, run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.csv"
+    rows = [f"login,user-{n},2026-11-20T08:00:00Z,key-{n},{n}.10,web" for n in range(200)]
+    header = "eventId,userId,occurredAt,idempotencyKey,metadata.amount,metadata.userId"
+    file.write_text("\n".join([header, *rows]) + "\n")
+    assert run("import", "events", str(file)).returncode == 0
+    records = await committed(topics, "events")
+    assert len(records) == 200
+    for record in records:
+        event = msgspec.json.decode(record.value, type=Event)
+        member = ids.member_id("default", event.user_id)
+        assert record.key == member.encode()
+        assert record.partition == partition_for(member, topics.partitions)
+        number = event.user_id.removeprefix("user-")
+        assert bytes(event.metadata) == b'{"amount":%s.10,"userId":"web"}' % number.encode()
+
+
 async def test_standard_input_is_read(topics: Settings, run: Run) -> None:
     for _ in range(2):  # it has no position to go on from
         assert run("import", "events", "-", stdin='{"userId":"a"}\n').returncode == 0
@@ -189,6 +210,8 @@ async def test_standard_input_is_read(topics: Settings, run: Run) -> None:
     ("arguments", "said"),
     [
         (("replies", "-"), "must be one of challenge-logs"),
+        (("ticks", "-"), "must be one of challenge-logs, events, member-commands"),
+        (("activity-logs", "-"), "no worker of this version reads activity-logs"),
         (("events", "nowhere.ndjson"), "there is no file"),
         (("events", "-", "--format", "xml"), "ndjson or csv"),
         (("events", "-", "--project", "No"), "[a-z0-9]"),

@@ -63,6 +63,14 @@ def test_metadata_takes_the_type_that_its_cell_spells() -> None:
     )
 
 
+def test_metadata_may_stand_in_one_cell_as_an_object_with_its_own_numbers() -> None:
+    value = encoded("eventId,metadata", "purchase", '{"amount": 1.10, "tags": ["a"]}')
+    assert value == b'{"eventId":"purchase","metadata":{"amount": 1.10, "tags": ["a"]}}'
+    for cell in ("[1]", "7", "{no", "text"):
+        with pytest.raises(RowError, match=r"metadata: .* is not a JSON object"):
+            encoded("metadata", cell)
+
+
 def test_a_flag_is_true_or_false() -> None:
     assert encoded("approved", "true") == b'{"approved":true}'
     with pytest.raises(RowError, match="approved"):

@@ -19,7 +19,7 @@ def key(topic: str, value: bytes, project: str = "default") -> bytes:
         ("challenge-logs", b'{"ownedBy":{"externalId":"m-1"}}'),
         ("challenge-logs", b'{"ownedById":"%s"}' % MEMBER.upper().encode()),
         ("events", b'{"userId":"m-1"}'),
-        ("activity-logs", b'{"userId":"m-1","other":[1,{"x":null}]}'),
+        ("events", b'{"userId":"m-1","metadata":{"userId":"m-2","x":[1,{"y":null}]}}'),
         ("member-commands", b'{"type":"upsert-member","externalId":"m-1","userId":"other"}'),
         ("member-commands", b'{"type":"delete-member","userId":"m-1"}'),
         ("member-commands", b'{"type":"delete-member","memberId":"%s"}' % MEMBER.encode()),
