@@ -14,12 +14,15 @@ import pytest
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS
+from tests.event_spec import condition, event, purchase_of, redeem, streak_of, tick
+from tests.pathway_spec import activity, did, enrolled, pathway, pathway_command
 from tests.spec import (
     ANN,
     MILESTONE,
     OUTPUT_TOPICS,
     PROJECT,
     Partition,
+    ann,
     challenge,
     command,
     log,
@@ -37,6 +40,17 @@ DATA: dict[str, type[msgspec.Struct]] = {
     outputs.REWARD_GRANTED: outputs.RewardChanged,
     outputs.REWARD_UPDATED: outputs.RewardChanged,
     outputs.MEMBER_UPSERTED: outputs.MemberRecord,
+    outputs.CHALLENGE_FAILED: outputs.ChallengeProgressed,
+    outputs.EVENT_LOGGED: outputs.EventLogged,
+    outputs.POINTS_GRANTED: outputs.PointsChanged,
+    outputs.POINTS_REDEEMED: outputs.PointsChanged,
+    outputs.STREAK_ADVANCED: outputs.StreakChanged,
+    outputs.STREAK_BROKEN: outputs.StreakChanged,
+    outputs.STREAK_COMPLETED: outputs.StreakChanged,
+    outputs.MEMBER_ENROLLED: outputs.Enrolled,
+    outputs.MEMBER_UNENROLLED: outputs.Enrolled,
+    outputs.ACTIVITY_PROGRESSED: outputs.ActivityChanged,
+    outputs.ACTIVITY_COMPLETED: outputs.ActivityChanged,
 }
 NAMES = (*DATA, "dead-letter", "chunk-log", "answer-201", "answer-409", "answer-400")
 
@@ -79,7 +93,35 @@ def published() -> dict[str, bytes]:
         status = msgspec.json.decode(answer.value)["status"]
         found[f"answer-{status}"] = answer.value
     found.pop("answer-200")
-    return found
+    return {**found, **_of_the_other_faces()}
+
+
+def _of_the_other_faces() -> dict[str, bytes]:
+    """Fold another one, with events, points, streaks and pathways."""
+    partition = Partition()
+    partition.define(
+        challenge(),
+        purchase_of(conditions=condition("amount", "greater_than", 0), limit=10),
+        streak_of(eventIds=["purchase"], targetLength=2),
+        pathway(activity(), activity("b", "story", "complete", passScore=50)),
+    )
+    bought = event("purchase", "2026-11-21T10:00:00Z", metadata={"amount": 49.99}, ip="192.0.2.1")
+    happened = partition.fold(
+        ann,
+        log("order-1", 1, activityAt="2026-11-20T10:00:00Z"),
+        event("purchase", "2026-11-20T10:00:00Z", metadata={"amount": 1}, idempotencyKey="k"),
+        bought,
+        redeem(30),
+        enrolled,
+        did("1", id_="b", score=40),
+        did("2"),
+        pathway_command("unenrol"),
+        tick("2026-11-24"),
+    )
+    events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
+    found = {outputs.decode(value).type: value for value in events}
+    shared = (outputs.MEMBER_UPSERTED, outputs.CHALLENGE_LOG_RECORDED)
+    return {name: value for name, value in found.items() if name not in shared}
 
 
 def file_of(name: str) -> Path:
