@@ -15,12 +15,24 @@ from api.envelope import Envelope
 from api.events import routes as events_face
 from api.events.access import reader
 from api.events.face import PATHS, EventsFace
+from api.game_mechanics import routes as game_mechanics_face
+from api.game_mechanics.face import GameMechanicsFace
 from api.metrics import Metrics
 from api.problems import Problem
 from api.records import routes as records_face
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+FACES = (
+    operations,
+    dashboard,
+    definitions_face,
+    records_face,
+    events_face,
+    game_mechanics_face,
+)
+"""What has routes."""
 
 DESCRIPTION = "Challenges, milestones, points and rewards, folded from what people do."
 
@@ -52,7 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_exception_handler(error, _on_database_away)
     app.add_middleware(Envelope, metrics=metrics)
     app.add_middleware(EventsFace)  # around the other, whose errors are to be this face's too
-    for face in (operations, dashboard, definitions_face, records_face, events_face):
+    app.add_middleware(GameMechanicsFace)
+    for face in FACES:
         for route in face.router.routes:
             app.router.routes.append(route)
     return app

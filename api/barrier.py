@@ -51,6 +51,7 @@ SOURCES: Mapping[str, str] = {
     "event_stats_hourly_all": EVENT_RESULTS,
     "event_user_days": EVENT_RESULTS,
     "points_balances": POINTS_EVENTS,
+    "points_ledger": POINTS_EVENTS,
     "points_totals": POINTS_EVENTS,
     "leaderboard_points": POINTS_EVENTS,
     "streak_progress": STREAK_EVENTS,

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from api import json_schemas
 from api.answers import MEDIA_TYPE as JSON
 from api.events import openapi as events_face
+from api.game_mechanics import openapi as game_mechanics_face
 from api.problems import MEDIA_TYPE
 
 _PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
@@ -18,6 +19,7 @@ _SECURITY_SCHEMES = {
     "apiSecret": {"type": "apiKey", "in": "header", "name": "x-api-secret"},
     "basic": {"type": "http", "scheme": "basic", "description": "keyId:secret"},
     **events_face.SECURITY_SCHEMES,
+    **game_mechanics_face.SECURITY_SCHEMES,
 }
 _SECURITY: list[dict[str, list[str]]] = [{"apiKey": [], "apiSecret": []}, {"basic": []}]
 
@@ -82,7 +84,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
             **{f"event-{status}": _error(status, JSON, "EventError") for status in _ERRORS},
         },
     }
-    found["tags"] = [{"name": events_face.TAG, "description": events_face.DESCRIPTION}]
+    found["tags"] = [
+        {"name": face.TAG, "description": face.DESCRIPTION}
+        for face in (events_face, game_mechanics_face)
+    ]
     for path, item in found["paths"].items():
         for operation in item.values():
             # Bodies and queries are checked by the face itself: FastAPI's 422 never comes.
@@ -97,6 +102,8 @@ _ERRORS = (400, 401, 403, 404, 409, 412, 413, 503)
 def _security_of(path: str, tags: list[str]) -> list[dict[str, list[str]]]:
     if path in _PUBLIC:
         return []
+    if game_mechanics_face.TAG in tags:
+        return game_mechanics_face.SECURITY
     return events_face.SECURITY if events_face.TAG in tags else _SECURITY
 
 

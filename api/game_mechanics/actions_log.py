@@ -56,7 +56,12 @@ async def answer(call: Call, presentation: Presentation) -> Response:
     size = BATCH if window.limit is None else window.limit
     async with call.member("points_ledger") as (connection, member_id):
         found = await queries.before(
-            connection, call.project, member_id, window.before, window.since, size + 1
+            connection,
+            call.project,
+            member_id,
+            window.before,
+            since=window.since,
+            limit=size + 1,
         )
     if len(found) <= size:
         return presentation.success({"actions": shown(found)})
@@ -74,7 +79,12 @@ async def _all(
         yield msgspec.json.encode(shown(found))[1:-1]
         async with call.held.pool.connection() as connection:
             found = await queries.before(
-                connection, call.project, member_id, found[-1].place, window.since, BATCH
+                connection,
+                call.project,
+                member_id,
+                found[-1].place,
+                since=window.since,
+                limit=BATCH,
             )
 
 

@@ -47,10 +47,9 @@ async def _identify(request: Request, given: Parameters) -> VerifiedKey:
         raise CallError(BAD_VALUE, "secret and sig exclude each other")
     if key_id is None or (secret is None and sig is None):
         raise unauthorized(_WANTED)
-    held = resources.of(request)
     if sig is not None:
-        return await _signed(request, held, given, key_id, _plus(sig))
-    key = await held.keyring.verify(key_id, _plus(secret or ""))
+        return await _signed(request, given, key_id, _plus(sig))
+    key = await resources.of(request).keyring.verify(key_id, _plus(secret or ""))
     if key is None:
         raise unauthorized("apiKey or secret is not right")
     return key
@@ -61,13 +60,12 @@ def _plus(text: str) -> str:
     return text.replace(" ", "+")
 
 
-async def _signed(
-    request: Request, held: Resources, given: Parameters, key_id: str, sig: str
-) -> VerifiedKey:
+async def _signed(request: Request, given: Parameters, key_id: str, sig: str) -> VerifiedKey:
     given.required("timestamp")
     nonce = given.required("nonce")
     timestamp = given.whole("timestamp", 0, _MAX_TIMESTAMP)
     assert timestamp is not None
+    held = resources.of(request)
     async with held.pool.connection() as connection:
         key = await queries.signing_key(connection, key_id)
         if key is None:

@@ -12,10 +12,12 @@ from api.game_mechanics.parameters import Parameters
 from api.game_mechanics.presentation import Presentation
 from api.queries import gm_standings as queries
 from api.queries.gm_standings import Points, Ranks, Standing
-from processor.domain.definitions import DEFAULT_GROUP, Definitions
+from processor.domain.definitions import Definitions
 from schemas import definitions as models
 
 ALL = "*"
+DEFAULT_CHALLENGE = "_default"
+"""The challenge group of points that name none."""
 DEFAULT_TOTAL = 12
 MAX_TOTAL = 100
 _MAX_LIST = 8192
@@ -60,7 +62,7 @@ async def status(call: Call, presentation: Presentation) -> Response:
 async def top(call: Call, presentation: Presentation) -> Response:
     """Answer the best users of a challenge, and where the user `UID` stands among all."""
     given = call.given
-    group = given.text("challenge") or DEFAULT_GROUP
+    group = given.text("challenge") or DEFAULT_CHALLENGE
     limit = given.whole("totalCount", 1, MAX_TOTAL) or DEFAULT_TOTAL
     given.whole("friendsCount", 0, MAX_TOTAL)  # nobody has friends here
     include_self = given.flag("includeSelf", True)
@@ -106,7 +108,7 @@ def challenges(definitions: Definitions, project: str, own: Sequence[str]) -> li
         for stored in definitions.of(project, kind):
             assert isinstance(stored.definition, models.Event | models.Challenge)
             found.add(stored.definition.challenge_group)
-    return [DEFAULT_GROUP, *sorted(found - {DEFAULT_GROUP})]
+    return [DEFAULT_CHALLENGE, *sorted(found - {DEFAULT_CHALLENGE})]
 
 
 def achievements(

@@ -58,8 +58,11 @@ async def notify(call: Call, presentation: Presentation) -> Response:
         idempotency_key=key,
         ip=call.ip(),
     )
-    pending_id = ids.event_log_id(call.project, call.member_id(user_id), key)
-    body = await _ask(call, user_id, EVENTS, records.encode(event), {"id": pending_id}, key)
+    named: dict[str, object] = {
+        "id": ids.event_log_id(call.project, call.member_id(user_id), key),
+        IDENTIFIER: key,
+    }
+    body = await _ask(call, user_id, EVENTS, records.encode(event), named)
     result = msgspec.json.decode(body, type=_EventReply).data
     return presentation.success(
         {"actionID": event.event_id, "points": result.points, IDENTIFIER: key}
@@ -81,7 +84,8 @@ async def redeem(call: Call, presentation: Presentation) -> Response:
         challenge_group=call.given.text("challenge"),
         ip=call.ip(),
     )
-    body = await _ask(call, user_id, MEMBER_COMMANDS, records.encode(command), {}, key)
+    named: dict[str, object] = {IDENTIFIER: key}
+    body = await _ask(call, user_id, MEMBER_COMMANDS, records.encode(command), named)
     entry = msgspec.json.decode(body, type=_Entry)
     return presentation.success(
         {
@@ -118,10 +122,10 @@ def attributes(given: Parameters) -> Raw:
     raise bad("actionAttributes", "must be a JSON object")
 
 
-async def _ask(
-    call: Call, user_id: str, topic: str, value: bytes, pending: dict[str, object], key: str
-) -> Raw:
+async def _ask(call: Call, user_id: str, topic: str, value: bytes, named: dict[str, object]) -> Raw:
     """Send a record to the processor; return the body of its reply.
+
+    `named` is what a caller has to know of a record whose reply does not come.
 
     Raises:
         CallError: it refuses, or does not answer in time.
@@ -132,7 +136,7 @@ async def _ask(
             "it was taken and will count, but its result did not come in time; "
             f"a repetition with this {IDENTIFIER} counts once"
         )
-        raise CallError(PENDING, details, fields={**pending, IDENTIFIER: key})
+        raise CallError(PENDING, details, fields=named)
     if reply.status >= 400:
         raise _refused(refusal(reply))
     return reply.body

@@ -42,6 +42,7 @@ async def before(
     project: str,
     member_id: UUID,
     place: Place,
+    *,
     since: datetime,
     limit: int,
 ) -> list[Action]:

@@ -1,0 +1,137 @@
+"""What `/openapi.json` says about the methods of the game-mechanics face."""
+
+from typing import Any
+
+Operation = dict[str, Any]
+
+TAG = "game mechanics"
+DESCRIPTION = (
+    "Parameters come in the query, or in a form. Credentials are `apiKey` and `secret`, or "
+    "`apiKey`, `timestamp`, `nonce` and `sig`. The HTTP status is 200 unless `httpStatusCodes` is "
+    "true: `errorCode` tells."
+)
+ABOUT = "Answers the envelope, with what was asked for beside it."
+SECURITY: list[dict[str, list[str]]] = [
+    {"keyParameter": [], "secretParameter": []},
+    {"keyParameter": [], "signatureParameter": []},
+]
+SECURITY_SCHEMES: dict[str, Operation] = {
+    "keyParameter": {"type": "apiKey", "in": "query", "name": "apiKey"},
+    "secretParameter": {"type": "apiKey", "in": "query", "name": "secret"},
+    "signatureParameter": {"type": "apiKey", "in": "query", "name": "sig"},
+}
+
+SUMMARIES = {
+    "getActionsLog": "List what gave a user points, and what took them",
+    "notifyAction": "Log an action of a user",
+    "redeemPoints": "Take points from a user",
+    "getChallengeStatus": "A user's points and ranks in each challenge",
+    "getTopUsers": "Rank the users of a challenge",
+}
+
+_TEXT: Operation = {"type": "string"}
+_FLAG: Operation = {"type": "boolean", "default": False}
+_SECONDS: Operation = {"type": "integer", "minimum": 0, "description": "Unix time, inclusive."}
+
+_COMMON: dict[str, Operation] = {
+    "apiKey": {**_TEXT, "description": "The key's id."},
+    "secret": {**_TEXT, "description": "The key's secret, where the call is not signed."},
+    "timestamp": {"type": "integer", "description": "Of the signature: Unix time, within 120 s."},
+    "nonce": {**_TEXT, "description": "Of the signature: never used before."},
+    "sig": {**_TEXT, "description": "base64(HMAC-SHA1(secret, METHOD&url&sorted parameters))."},
+    "format": {**_TEXT, "enum": ["json", "jsonp"], "default": "json"},
+    "callback": {**_TEXT, "description": "With jsonp: the function that is called."},
+    "context": {**_TEXT, "description": "Text or JSON that comes back unchanged."},
+    "httpStatusCodes": _FLAG,
+    "dontHandleScreenSet": _FLAG,
+}
+_UID: Operation = {**_TEXT, "maxLength": 256, "description": "The member's external id."}
+_IP: Operation = {**_TEXT, "description": "Where the user acted from; else the caller's address."}
+_IDENTIFIER: Operation = {
+    **_TEXT,
+    "maxLength": 512,
+    "description": "A repetition with the same one counts once, and is answered as the first time.",
+}
+_OWN: dict[str, dict[str, Operation]] = {
+    "getActionsLog": {
+        "UID": _UID,
+        "startTime": _SECONDS,
+        "endTime": _SECONDS,
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 1000,
+            "description": "How many at most; the answer has `next` where there are more.",
+        },
+        "start": {**_TEXT, "description": "The `next` of the page before."},
+    },
+    "notifyAction": {
+        "UID": _UID,
+        "action": {**_TEXT, "description": "An event's id."},
+        "actionAttributes": {**_TEXT, "description": "The event's metadata: a JSON object."},
+        "ip": _IP,
+        "uniqueIdentifier": _IDENTIFIER,
+    },
+    "redeemPoints": {
+        "UID": _UID,
+        "points": {"type": "integer", "minimum": 1, "maximum": 10**12},
+        "challenge": {**_TEXT, "default": "_default"},
+        "ip": _IP,
+        "uniqueIdentifier": _IDENTIFIER,
+    },
+    "getChallengeStatus": {
+        "UID": _UID,
+        "includeChallenges": {**_TEXT, "default": "*", "description": "Separated by commas."},
+        "excludeChallenges": {**_TEXT, "description": "Separated by commas."},
+        "details": {**_TEXT, "enum": ["basic", "full"], "default": "basic"},
+    },
+    "getTopUsers": {
+        "challenge": {**_TEXT, "default": "_default"},
+        "totalCount": {"type": "integer", "minimum": 1, "maximum": 100, "default": 12},
+        "period": {**_TEXT, "enum": ["7days", "all"], "default": "7days"},
+        "UID": _UID,
+        "includeSelf": {"type": "boolean", "default": True},
+    },
+}
+_REQUIRED = {
+    "getActionsLog": ("UID",),
+    "notifyAction": ("UID", "action"),
+    "redeemPoints": ("UID", "points"),
+    "getChallengeStatus": ("UID",),
+    "getTopUsers": (),
+}
+
+_ENVELOPE: Operation = {
+    "type": "object",
+    "required": ["statusCode", "errorCode", "statusReason", "callId", "time"],
+    "properties": {
+        "statusCode": {"type": "integer"},
+        "errorCode": {"type": "integer", "description": "0: it went well."},
+        "errorMessage": {**_TEXT, "description": "With an error only."},
+        "errorDetails": {**_TEXT, "description": "With an error only."},
+        "statusReason": _TEXT,
+        "callId": _TEXT,
+        "time": {**_TEXT, "format": "date-time"},
+        "context": {"description": "As it was given."},
+    },
+}
+
+
+def operation(method: str, verb: str) -> Operation:
+    """Return what is said of a method called by GET or POST."""
+    parameters = {**_OWN[method], **_COMMON}
+    required = ["apiKey", *_REQUIRED[method]]
+    answers = {"200": {"description": "Done, or an error.", "content": _content(_ENVELOPE)}}
+    if verb == "GET":
+        listed = [
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            for name, schema in parameters.items()
+        ]
+        return {"parameters": listed, "responses": answers}
+    form = {"type": "object", "required": required, "properties": parameters}
+    content = {"application/x-www-form-urlencoded": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}, "responses": answers}
+
+
+def _content(schema: Operation) -> Operation:
+    return {"application/json": {"schema": schema}}

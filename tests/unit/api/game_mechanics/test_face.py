@@ -1,0 +1,158 @@
+"""The face over HTTP, with nothing behind it: what is answered before anything is looked up."""
+
+import json
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from api import openapi
+from api.app import create_app
+from api.envelope import MAX_BODY_BYTES
+from api.game_mechanics.routes import METHODS
+from schemas.settings import Settings
+
+NAMES = [method.name for method in METHODS]
+LOG = "/gm.getActionsLog"
+
+
+@pytest_asyncio.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application that has opened nothing: enough for what needs nothing."""
+    transport = httpx.ASGITransport(app=create_app(Settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+async def test_a_guest_is_an_unauthorized_user(
+    client: httpx.AsyncClient, name: str, verb: str
+) -> None:
+    for given in ({}, {"apiKey": "k"}, {"secret": "s"}):
+        answer = await client.request(verb, f"/gm.{name}", params={"UID": "ann", **given})
+        assert answer.status_code == 200
+        assert answer.json()["errorCode"] == 403005
+        assert answer.json()["statusCode"] == 403
+    given = {"httpStatusCodes": "true"}
+    assert (await client.request(verb, f"/gm.{name}", params=given)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        (
+            (
+                ("UID", "a"),
+                ("UID", "a"),
+            ),
+            400006,
+        ),
+        ((("format", "xml"),), 400006),
+        ((("format", "jsonp"),), 400002),
+        (
+            (
+                ("format", "jsonp"),
+                ("callback", "alert(1)"),
+            ),
+            400006,
+        ),
+        ((("httpStatusCodes", "1x"),), 400006),
+        (
+            (
+                ("apiKey", "k"),
+                ("secret", "s"),
+                ("sig", "x"),
+            ),
+            400006,
+        ),
+        (
+            (
+                ("apiKey", "k"),
+                ("sig", "x"),
+            ),
+            400002,
+        ),
+        (
+            (
+                ("apiKey", "k"),
+                ("sig", "x"),
+                ("timestamp", "1"),
+                ("nonce", "n" * 257),
+            ),
+            400006,
+        ),
+    ],
+)
+async def test_bad_input_has_its_code(
+    client: httpx.AsyncClient, params: tuple[tuple[str, str], ...], code: int
+) -> None:
+    for answer in (
+        await client.get(LOG, params=params),
+        await client.post(
+            LOG,
+            content=urlencode(params),
+            headers={"content-type": "application/x-www-form-urlencoded"},
+        ),
+    ):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["errorCode"] == code
+
+
+async def test_query_and_form_at_once_are_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post(LOG, params={"UID": "a", "httpStatusCodes": "true"}, data={"x": "1"})
+    assert answer.status_code == 400
+    assert answer.json()["errorCode"] == 400006
+
+
+async def test_an_error_calls_back_too(client: httpx.AsyncClient) -> None:
+    params = {"format": "jsonp", "callback": "a.b", "context": '{"n":1}'}
+    answer = await client.get(LOG, params=params)
+    assert answer.text.startswith("/**/a.b({")
+    shown = json.loads(answer.text[len("/**/a.b(") : -2])
+    assert shown["errorCode"] == 403005
+    assert shown["context"] == {"n": 1}
+
+
+async def test_a_body_that_is_too_large(client: httpx.AsyncClient) -> None:
+    answer = await client.post(LOG, content=b"x" * (MAX_BODY_BYTES + 1))
+    assert answer.status_code == 200
+    assert answer.json()["errorCode"] == 400006
+
+
+async def test_a_failure_of_ours_shows_nothing(client: httpx.AsyncClient) -> None:
+    given = {"apiKey": "k", "secret": "very-secret"}  # nothing was opened that could be asked
+    for flag, status in (("false", 200), ("true", 500)):
+        answer = await client.get(LOG, params={**given, "httpStatusCodes": flag})
+        assert answer.status_code == status
+        assert answer.json()["errorCode"] == 500001
+        assert "resources" not in answer.text
+        assert "very-secret" not in answer.text
+
+
+async def test_other_methods_and_paths_are_none(client: httpx.AsyncClient) -> None:
+    answer = await client.put(LOG)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, POST"
+    assert (await client.get("/gm.deleteChallenge")).status_code == 404
+
+
+async def test_answers_are_kept_by_nobody(client: httpx.AsyncClient) -> None:
+    answer = await client.get(LOG)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_every_method_is_described() -> None:
+    document = openapi.document(create_app(Settings()))
+    for name in NAMES:
+        item = document["paths"][f"/gm.{name}"]
+        assert set(item) == {"get", "post"}
+        listed = {parameter["name"] for parameter in item["get"]["parameters"]}
+        form = item["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"]
+        assert listed == set(form["schema"]["properties"])
+        assert {"apiKey", "sig", "format", "context"} <= listed
+        assert {"keyParameter": [], "secretParameter": []} in item["get"]["security"]
