@@ -1,4 +1,7 @@
-"""The routes of the events and analytics face. Their paths have no version: see `face`."""
+"""The routes of the events and analytics face. Their paths have no version: see `face`.
+
+A user's id may hold slashes, so it is matched as a path; an event's may not.
+"""
 
 from fastapi import APIRouter, Request, Response
 
@@ -55,27 +58,27 @@ async def rank_users(request: Request, caller: Reader) -> Response:
     return await boards.leaderboard(request, caller)
 
 
-@router.get("/user/{id}/rank", summary="A user's ranks", openapi_extra=described.RANK)
+@router.get("/user/{id:path}/rank", summary="A user's ranks", openapi_extra=described.RANK)
 async def rank_user(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
     """Answer a user's points and rank of the last 7, 30 and 365 days, and who stands beside."""
     return await boards.rank(request, _own(caller, id), id)
 
 
-@router.get("/user/{id}/points", summary="A user's points", openapi_extra=described.POINTS)
+@router.get("/user/{id:path}/points", summary="A user's points", openapi_extra=described.POINTS)
 async def user_points(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
     """Answer a user's balances."""
     return await users.points(request, _own(caller, id), id)
 
 
 @router.get(
-    "/user/{id}/challenge", summary="A user's challenges", openapi_extra=described.CHALLENGE
+    "/user/{id:path}/challenge", summary="A user's challenges", openapi_extra=described.CHALLENGE
 )
 async def user_challenges(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
     """Answer the challenges that run now, with the user's progress in their present period."""
     return await users.challenges(request, _own(caller, id), id)
 
 
-@router.get("/user/{id}/streak", summary="A user's streaks", openapi_extra=described.STREAKS)
+@router.get("/user/{id:path}/streak", summary="A user's streaks", openapi_extra=described.STREAKS)
 async def user_streaks(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
     """Answer the streaks that a user takes or took part in."""
     return await streaks.of_user(request, _own(caller, id), id)

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from psycopg import AsyncConnection
 
 from api.credentials import Role
 from processor.domain.period import period_key
@@ -282,6 +283,33 @@ async def post_text(admin: httpx.AsyncClient, user: str, metadata: str) -> httpx
     """Post an event with metadata of just this text."""
     body = f'{{"eventId":"🎉","userId":"{user}","metadata":{metadata}}}'
     return await admin.post("/event", content=body.encode("utf-8", "surrogatepass"))
+
+
+async def test_a_users_id_may_hold_slashes(whole: Served, admin: httpx.AsyncClient) -> None:
+    await define(admin, "event", "hop", title="Hop", reward={"default": 4})
+    user = await member(admin, "crm/7/rank")
+    async with await whole.end_user(user) as client:
+        assert (await send(client, "hop", user)).status_code == 200
+        for id_ in (user, "crm%2F7%2Frank"):
+            answer = await client.get(f"/v1/user/{id_}/points")
+            assert answer.json()["points"] == 4
+
+
+async def test_the_address_is_the_callers_and_no_proxys_word_for_it(
+    whole: Served, admin: httpx.AsyncClient
+) -> None:
+    await define(admin, "event", "ping", title="Ping", reward={"default": 0})
+    user = await member(admin, "pinger")
+    body = {"eventId": "ping", "userId": user, "idempotencyKey": "address"}
+    await admin.post("/event", json=body, headers={"x-forwarded-for": "10.9.8.7"})
+    question = "SELECT ip FROM milestream.event_log WHERE idempotency_key = 'address'"
+    row = None
+    url = whole.settings.database_url
+    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        for _ in range(100):
+            row = row or await (await connection.execute(question)).fetchone()
+            await asyncio.sleep(0 if row else 0.1)
+    assert row == ("127.0.0.1",)
 
 
 async def test_an_end_users_group_counts_only_where_it_belongs(
