@@ -105,7 +105,7 @@ def event_definitions(draw: st.DrawFn, id_: str, limit: dict[str, Any]) -> Defin
         "reward": draw(rewards),
         "status": draw(seldom("ACTIVE", "INACTIVE")),
         "conditions": draw(st.one_of(st.none(), st.none(), easy_conditions, conditions)),
-        "metadataFields": draw(st.one_of(st.none(), st.none(), fields_of_metadata)),
+        "metadataFields": draw(fields_of_metadata) if draw(st.integers(0, 5)) == 5 else None,
         "requiresApiKey": draw(seldom(False, True)),
         "challengeGroup": draw(st.sampled_from(["_default", "spring"])),
         "maximumReward": draw(st.sampled_from([None, None, 15, 0, Decimal(30)])),
@@ -167,19 +167,19 @@ def linked_milestones(draw: st.DrawFn, number: int) -> Defined:
 @st.composite
 def events(draw: st.DrawFn, now: datetime, unit: timedelta) -> Sent:
     """An event, most of them good: now, late, or a little ahead."""
-    late = draw(st.sampled_from([None, 0, 0, 1, 1, 2, 3, 5, 0.5, -1]))
+    late = draw(st.sampled_from([None, 0, 0, 0, 0, 1, 2, 5, 0.5, -1]))
     if late == -1:
         at = now + timedelta(hours=draw(st.sampled_from([1, 23])))
     else:
         at = now - (late or 0) * unit
     fields: dict[str, Any] = {
-        "userId": draw(st.sampled_from(MEMBERS)) if draw(st.integers(0, 29)) else "nobody",
+        "userId": draw(st.sampled_from(["ann", "ann", *MEMBERS, *MEMBERS, "nobody"])),
         "metadata": draw(metadata_of_events) if draw(st.integers(0, 5)) else None,
-        "idempotencyKey": draw(st.sampled_from([None, None, None, "k1", "k2", "k3"])),
+        "idempotencyKey": draw(st.sampled_from([None] * 6 + ["k1", "k2", "k3"])),
         "withApiKey": draw(seldom(None, False)),
         "byEndUser": draw(seldom(None, True)),
     }
-    id_ = draw(seldom("", "unknown")) or draw(st.sampled_from(EVENTS))
+    id_ = draw(st.sampled_from([*EVENTS * 6, "unknown"]))
     return event(id_, None if late is None else format_instant(at), **fields)
 
 
@@ -192,7 +192,7 @@ def commands(draw: st.DrawFn) -> Sent:
             groups = draw(st.sampled_from([["gold"], ["vip", "gold"], []]))
             return upsert(name, groups=groups)
         case "status":
-            to = draw(st.sampled_from(["live", "live", "paused"]))
+            to = draw(st.sampled_from(["live", "paused"]))
             return command("update-member-status", userId=name, status=to)
         case _:
             number = draw(st.integers(1, 4))
@@ -208,18 +208,42 @@ def records(draw: st.DrawFn, beginning: datetime, unit: timedelta, length: int) 
     now = beginning
     made: list[Sent] = []
     for _ in range(draw(st.integers(6, length))):
-        now += draw(st.sampled_from([0, 0, 0.25, 1, 1, 1, 2, 3])) * unit
+        now += draw(st.sampled_from([0, 0, 0, 0, 0, 0.1, 0.25, 1, 1, 2])) * unit
         at = format_instant(now)
-        which = draw(st.integers(0, 11))
-        if which < 9:
+        which = draw(st.integers(0, 13))
+        if which < 10:
             made.append(draw(events(now, unit)).arriving(at))
         else:
-            made.append(tick(at) if which < 11 else draw(commands()).arriving(at))
+            made.append(tick(at) if which < 12 else draw(commands()).arriving(at))
     return made
 
 
 @st.composite
-def event_histories(draw: st.DrawFn, length: int = 30) -> list[Segment]:
+def streak_histories(draw: st.DrawFn, length: int = 25) -> list[Segment]:
+    """One member's visits and one streak, as dense as it takes for runs to merge and to fall
+    apart."""
+    beginning = parse_instant(draw(st.sampled_from(BEGINNINGS)))
+    unit = draw(st.sampled_from(UNITS))
+    period = {1: "daily", 7: "weekly"}.get(unit.days, "monthly")
+    streak = draw(streak_definitions(STREAKS[0], period)).but(eventIds=["visit"])
+    given = [event_of(), streak.but(freezes=draw(st.integers(0, 3)))]
+    given += [draw(linked_milestones(number)) for number in range(3)]
+    linked = [d.but(linkedSchemaSlug="streak", linkedSchemaRecordId=streak.id) for d in given[2:]]
+    now, made = beginning, [upsert("ann").arriving(format_instant(beginning))]
+    for _ in range(draw(st.integers(6, length))):
+        now += draw(st.sampled_from([0, 0, 0, 0.5, 1, 1, 2])) * unit
+        at = format_instant(now)
+        if draw(st.integers(0, 5)):
+            late = draw(st.sampled_from([0, 0, 1, 2, 3, 4, 5, 6, 8, 11]))
+            made.append(event("visit", format_instant(now - late * unit)).arriving(at))
+        else:
+            made.append(tick(at))
+    cut = draw(st.integers(0, len(made)))
+    return [Segment([*given[:2], *linked[:2]], made[:cut]), Segment(linked[2:], made[cut:])]
+
+
+@st.composite
+def event_histories(draw: st.DrawFn, length: int = 40) -> list[Segment]:
     """Segments of records, the first begun with all definitions, the others with some changes."""
     beginning = parse_instant(draw(st.sampled_from(BEGINNINGS)))
     unit = draw(st.sampled_from(UNITS))

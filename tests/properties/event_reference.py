@@ -248,7 +248,7 @@ class EventReference(Reference):
         """Let happen what was due by ``now``; a tick is no record of a member's."""
         for (challenge_id, member, _), progress in self.progress.items():
             challenge = self.definitions.get(("challenge", challenge_id), {"status": "deleted"})
-            end = self._end(progress, challenge)
+            end = self.end_of(progress, challenge)
             if end is None or end > now or progress["status"] != "in_progress":
                 continue
             if challenge.get("status", "live") == "live":
@@ -260,7 +260,7 @@ class EventReference(Reference):
                 self._tell_streak("broken", id_, member, streak, gap)
         self.taken += 1
 
-    def _end(self, progress: dict[str, Any], challenge: dict[str, Any]) -> datetime | None:
+    def end_of(self, progress: dict[str, Any], challenge: dict[str, Any]) -> datetime | None:
         """Return the end of a progress's period, or the challenge's own where that is earlier."""
         ends = [datetime.fromisoformat(challenge["endsAt"])] if challenge.get("endsAt") else []
         period = progress["challenge"].get("aggregationPeriod", "daily")

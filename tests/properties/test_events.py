@@ -1,6 +1,6 @@
 """The fold of events, points and streaks agrees with a plain reading of the contract."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.domain.entries import DUE, due_entry
 from schemas.instants import from_millis
 from schemas.topics import TICKS
 from tests.properties.event_reference import EventReference, stats_of
@@ -15,7 +16,7 @@ from tests.properties.streak_reference import name_of
 from tests.properties.test_folding import cut, fold_whole, written
 from tests.spec import Happened, Partition, Sent
 from tests.strategies import Segment
-from tests.strategies_events import event_histories
+from tests.strategies_events import event_histories, streak_histories
 
 Fact = dict[str, Any]
 
@@ -42,6 +43,13 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
 
 def fold_both(history: Iterable[Segment]) -> tuple[list[Happened], EventReference]:
     """Fold a history for real and by the reference; compare the answers on the way."""
+    return fold_with(history)[:2]
+
+
+def fold_with(
+    history: Iterable[Segment],
+) -> tuple[list[Happened], EventReference, Partition]:
+    """Do as ``fold_both``, and return the partition as well."""
     partition, reference = Partition(), EventReference()
     chunks: list[Happened] = []
     for segment in history:
@@ -59,7 +67,7 @@ def fold_both(history: Iterable[Segment]) -> tuple[list[Happened], EventReferenc
             assert status == expected, (record, body)
             if answer is not None:
                 assert body == answer
-    return chunks, reference
+    return chunks, reference, partition
 
 
 def events_of(chunks: Iterable[Happened]) -> list[dict[str, Any]]:
@@ -96,7 +104,7 @@ def test_what_the_reference_knows_is_what_is_compared() -> None:
     assert not set(ABOUT) & {"member.upserted", "milestone.reached"}
 
 
-@given(event_histories())
+@given(st.one_of(event_histories(), streak_histories()))
 def test_events_and_what_follows_are_as_the_contract_says(history: list[Segment]) -> None:
     chunks, reference = fold_both(history)
     events = [event for event in events_of(chunks) if event["type"] in ABOUT]
@@ -131,7 +139,7 @@ def test_balances_add_up_entry_by_entry_and_are_never_below_zero(history: list[S
         assert balances[member][group] == balance
 
 
-@given(event_histories())
+@given(streak_histories())
 def test_the_last_streak_event_of_a_member_is_its_state(history: list[Segment]) -> None:
     chunks, reference = fold_both(history)
     last = {
@@ -239,3 +247,20 @@ def test_a_tick_again_at_the_same_time_finds_nothing_due(history: list[Segment])
         partition.fold(Sent(TICKS, latest.value, timestamp=latest.timestamp, headers=()))
         again = partition.fold(Sent(TICKS, latest.value, timestamp=latest.timestamp, headers=()))
         assert not again.facts
+
+
+@given(st.one_of(event_histories(), streak_histories()))
+def test_the_due_index_has_one_entry_for_each_thing_that_can_still_end(
+    history: list[Segment],
+) -> None:
+    _, reference, partition = fold_with(history)
+    alive = [streak for streak in reference.streaks.values() if not streak.is_broken()]
+    open_ = [
+        progress
+        for (challenge, _, _), progress in reference.progress.items()
+        if progress["status"] == "in_progress"
+        and reference.end_of(progress, reference.definitions["challenge", challenge])
+    ]
+    due = Counter(due_entry(key)[1][:1] for key in partition.entries if key.startswith(DUE))
+    assert due[b"s"] == len(alive)
+    assert len(open_) <= due[b"p"] <= len(reference.progress)  # completed ones wait for their end
