@@ -18,6 +18,8 @@ from api.events.face import PATHS, EventsFace
 from api.game_mechanics import routes as game_mechanics_face
 from api.game_mechanics.face import GameMechanicsFace
 from api.metrics import Metrics
+from api.pathways import face as pathways
+from api.pathways import routes as pathways_face
 from api.problems import Problem
 from api.records import routes as records_face
 from schemas.settings import Settings
@@ -31,6 +33,7 @@ FACES = (
     records_face,
     events_face,
     game_mechanics_face,
+    pathways_face,
 )
 """What has routes."""
 
@@ -58,13 +61,14 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
-    guards = {f"{path}/": reader for path in PATHS}
+    guards = {f"{path}/": reader for path in PATHS} | {f"{pathways.PATH}/": pathways.reader}
     problems.install(app, guards={"/schema/": require(Role.ADMIN), **guards})
     for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         app.add_exception_handler(error, _on_database_away)
     app.add_middleware(Envelope, metrics=metrics)
     app.add_middleware(EventsFace)  # around the other, whose errors are to be this face's too
     app.add_middleware(GameMechanicsFace)
+    app.add_middleware(pathways.PathwaysFace)
     for face in FACES:
         for route in face.router.routes:
             app.router.routes.append(route)

@@ -27,6 +27,7 @@ from schemas.topics import (
     EVENT_RESULTS,
     MEMBER_EVENTS,
     MILESTONE_EVENTS,
+    PATHWAY_EVENTS,
     POINTS_EVENTS,
     PROGRESS_EVENTS,
     REWARD_EVENTS,
@@ -55,6 +56,11 @@ SOURCES: Mapping[str, str] = {
     "points_totals": POINTS_EVENTS,
     "leaderboard_points": POINTS_EVENTS,
     "streak_progress": STREAK_EVENTS,
+    "pathways": DEFINITIONS,
+    "pathway_profiles": MEMBER_EVENTS,
+    "pathway_enrolments": PATHWAY_EVENTS,
+    "pathway_logs": PATHWAY_EVENTS,
+    "pathway_standings": PATHWAY_EVENTS,
 }
 """The read models that the API reads, and the topic that each is made from."""
 

@@ -1,5 +1,6 @@
 """`/leaderboard` and `/user/{id}/rank`: users by the points that they were granted."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -30,10 +31,11 @@ async def leaderboard(request: Request, caller: Caller) -> Response:
     """Answer the top of a leaderboard."""
     group_id = text(request, "groupId")
     limit = whole(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-    held = resources.of(request)
-    definitions = await held.definitions.current()
     span = periods.of_board(request.query_params, _today())
-    await held.barrier.wait(("members", "leaderboard_points"))
+    held = resources.of(request)
+    definitions, _ = await asyncio.gather(
+        held.definitions.current(), held.barrier.wait(("members", "leaderboard_points"))
+    )
     async with held.pool.connection() as connection:
         board = board_of(definitions, caller.project, group_id, span)
         places = await queries.places(connection, board, top=limit)

@@ -1,5 +1,6 @@
 """`/stats/event`: what all events, or one, came to in some days of the project's time zone."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -45,10 +46,12 @@ async def events(request: Request, caller: Caller) -> Response:
     """Answer the statistics that the parameters ask for."""
     event_id = text(request, "eventId")
     held = resources.of(request)
-    definitions = await held.definitions.current()
+    definitions, _ = await asyncio.gather(
+        held.definitions.current(),
+        held.barrier.wait(_FOR_ALL if event_id is None else _FOR_ONE),
+    )
     day = periods.today(definitions.timezone(caller.project), datetime.now(UTC))
     span = periods.of_stats(request.query_params, day)
-    await held.barrier.wait(_FOR_ALL if event_id is None else _FOR_ONE)
     async with held.pool.connection() as connection:
         await snapshots.hold(connection)
         if span.start is None:
