@@ -17,10 +17,12 @@ from deploy.clients import admin_client
 from deploy.importing.transfer import Import, Watcher, run_import
 from deploy.topics_create import ensure_topics
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS
+from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
+from tests.bench.events import publish_event_definitions, write_events, write_members
 from tests.bench.measure import Timing, last_committed_input, output_bytes, time_peer
 from tests.bench.peers import CHANGELOG, FAUST_CHANGELOGS, MODULES, OUTPUTS, Peer, peer
 from tests.bench.report import Report, Row
+from tests.bench.stats import ask_stats
 from tests.bench.workload import Workload, publish_definitions, write_logs
 from tests.stack import FreshSettings, are_shared, running_servers
 
@@ -28,15 +30,21 @@ _OWN = MODULES[0]
 _say = Console(stderr=True).print
 
 
-def main(
+def main(  # noqa: PLR0917  (Typer reads the arguments' order)
     records: Annotated[int, typer.Option(envvar="MILESTREAM_BENCH_RECORDS", min=10)] = 300_000,
     members: Annotated[int, typer.Option(min=1)] = 20_000,
     peers: Annotated[str, typer.Option(help="Names of modules in tests/bench/peers.")] = ",".join(
         MODULES
     ),
+    events: Annotated[bool, typer.Option(help="Measure events as well.")] = True,
+    stats: Annotated[
+        bool,
+        typer.Option(envvar="MILESTREAM_BENCH_STATS", help="Ask for statistics of many events."),
+    ] = False,
+    stats_events: Annotated[int, typer.Option(min=1000, help="How many.")] = 10_000_000,
     output: Annotated[Path, typer.Option(help="Where the results go.")] = Path(".bench"),
 ) -> None:
-    """Measure how fast peers fold the same challenge logs."""
+    """Measure how fast peers fold the same challenge logs, and Milestream events."""
     # New topics have no leaders for a moment; the client says so and tries again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     workload = Workload(records, members)
@@ -47,6 +55,13 @@ def main(
     ):
         fresh = FreshSettings(servers, Path(directory))
         report = asyncio.run(_run(fresh(), workload, names, Path(directory)))
+        if events:
+            report = replace(
+                report, events=_time_events(fresh(), workload, report, Path(directory))
+            )
+        if stats:
+            _say(f"asking for statistics of {stats_events:,} events …")
+            report = replace(report, stats=ask_stats(fresh, stats_events, Path(directory)))
         if are_shared():
             fresh.remove()
     report.show()
@@ -60,11 +75,7 @@ async def _run(settings: Settings, workload: Workload, names: list[str], directo
     await publish_definitions(settings)
     import_rate = await _import(settings, workload, directory)
     timings: dict[str, tuple[Peer, Timing]] = {}
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("MILESTREAM_")},
-        **settings.to_env(),
-        "BENCH_DIR": str(directory),
-    }
+    environment = _environment(settings, directory)
     size = 0
     for name in names:
         measured = peer(name)
@@ -78,15 +89,53 @@ async def _run(settings: Settings, workload: Workload, names: list[str], directo
 
 
 async def _time(
-    settings: Settings, measured: Peer, workload: Workload, environment: dict[str, str]
+    settings: Settings,
+    measured: Peer,
+    workload: Workload,
+    environment: dict[str, str],
+    topic: str = CHALLENGE_LOGS,
 ) -> Timing:
     if not measured.commits:
         goal = int(workload.records * measured.share)
         return await time_peer(settings, measured, goal, environment)
     # Offsets count the markers of the import's transactions too; only records are work.
-    goal = await last_committed_input(settings)
-    timing = await time_peer(settings, measured, goal, environment)
+    goal = await last_committed_input(settings, topic)
+    timing = await time_peer(settings, measured, goal, environment, topic)
     return replace(timing, records=timing.records * workload.records // goal)
+
+
+def _time_events(settings: Settings, workload: Workload, report: Report, directory: Path) -> Row:
+    """Measure Milestream with events, on topics of their own."""
+    measured = peer(_OWN)
+    logs = next((row.rate for row in report.rows if row.peer == measured.name), None)
+    own = directory / "events"
+    own.mkdir()
+    timing = asyncio.run(_events(settings, workload, measured, own))
+    _say(f"  {timing.rate:,.0f} events/s, started in {timing.start_seconds:.1f} s")
+    return _row(measured, timing, logs, name=f"{measured.name}: events")
+
+
+async def _events(
+    settings: Settings, workload: Workload, measured: Peer, directory: Path
+) -> Timing:
+    members, events = directory / "members.ndjson", directory / "events.ndjson"
+    write_members(workload, members)
+    size = write_events(workload, events)
+    await ensure_topics(settings)
+    await publish_event_definitions(settings)
+    _say(f"importing {workload.records:,} events of {size / workload.records:.0f} bytes …")
+    await run_import(settings, Import(MEMBER_COMMANDS, str(members), "ndjson"), Watcher())
+    await run_import(settings, Import(EVENTS, str(events), "ndjson"), Watcher())
+    _say(f"measuring {measured.name}: events …")
+    return await _time(settings, measured, workload, _environment(settings, directory), EVENTS)
+
+
+def _environment(settings: Settings, directory: Path) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("MILESTREAM_")},
+        **settings.to_env(),
+        "BENCH_DIR": str(directory),
+    }
 
 
 async def _import(settings: Settings, workload: Workload, directory: Path) -> float:
@@ -112,17 +161,22 @@ async def _make_topics_of_peers(settings: Settings) -> None:
 def _rows(timings: dict[str, tuple[Peer, Timing]]) -> list[Row]:
     own = timings[_OWN][1].rate if _OWN in timings else None
     return [
-        Row(
-            measured.name,
-            measured.guarantee,
-            timing.records,
-            timing.seconds,
-            timing.rate,
-            timing.cpu_micros,
-            own / timing.rate if own is not None and name != _OWN else None,
-        )
+        _row(measured, timing, own if name != _OWN else None, measured.name)
         for name, (measured, timing) in timings.items()
     ]
+
+
+def _row(measured: Peer, timing: Timing, compared: float | None, name: str) -> Row:
+    """Return a row; `compared` is the rate that this one's is held against."""
+    return Row(
+        name,
+        measured.guarantee,
+        timing.records,
+        timing.seconds,
+        timing.rate,
+        timing.cpu_micros,
+        None if compared is None else compared / timing.rate,
+    )
 
 
 if __name__ == "__main__":

@@ -57,9 +57,13 @@ class Timing:
 
 
 async def time_peer(
-    settings: Settings, peer: Peer, goal: int, environment: dict[str, str]
+    settings: Settings,
+    peer: Peer,
+    goal: int,
+    environment: dict[str, str],
+    topic: str = CHALLENGE_LOGS,
 ) -> Timing:
-    """Run a peer until it is done with `goal` inputs, and end it.
+    """Run a peer until it is done with `goal` inputs of a topic, and end it.
 
     Raises:
         PeerFailed: it does not get there.
@@ -73,7 +77,7 @@ async def time_peer(
             env=environment, stdout=asyncio.subprocess.PIPE, stderr=errors,
         )  # fmt: skip
     try:
-        async with _Progress(settings, peer, process) as done:
+        async with _Progress(settings, peer, process, topic) as done:
             return await _watch(done, goal, begun, process, log)
     finally:
         await _end(process)
@@ -128,8 +132,11 @@ def _tail(log: Path) -> str:
 class _Progress:
     """How many inputs a peer is done with, asked or heard."""
 
-    def __init__(self, settings: Settings, peer: Peer, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, settings: Settings, peer: Peer, process: asyncio.subprocess.Process, topic: str
+    ) -> None:
         self._settings = settings
+        self._topic = settings.topic(topic)
         self._peer = peer
         self._process = process
         self._printed = 0
@@ -138,8 +145,7 @@ class _Progress:
     async def __aenter__(self) -> Callable[[], Awaitable[int]]:
         if not self._peer.commits:
             return self._heard
-        topic = self._settings.topic(CHALLENGE_LOGS)
-        self._partitions = await partitions_of_topic(self._settings, topic)
+        self._partitions = await partitions_of_topic(self._settings, self._topic)
         self._admin = admin_client(self._settings)
         self._client = await self._admin.__aenter__()
         return self._committed
@@ -178,12 +184,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
                 await asyncio.wait_for(process.wait(), 10)
 
 
-async def last_committed_input(settings: Settings) -> int:
-    """Return the sum of the offsets after the last record of each input partition.
+async def last_committed_input(settings: Settings, topic: str = CHALLENGE_LOGS) -> int:
+    """Return the sum of the offsets after the last record of each partition of an input topic.
 
     A partition's end is no such offset: a transaction's marker lies there.
     """
-    partitions = await partitions_of_topic(settings, settings.topic(CHALLENGE_LOGS))
+    partitions = await partitions_of_topic(settings, settings.topic(topic))
     total = 0
     async with reader(settings, "read_committed") as consumer:
         ends = await consumer.end_offsets(partitions)

@@ -12,12 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.stats import StatsTiming
+
 _PACKAGES = ("aiokafka", "faust-streaming", "rocksdict", "msgspec", "cramjam", "uvloop")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One peer's figures; `ratio` is Milestream's rate over this one's."""
+    """One peer's figures; `ratio` is the rate of Milestream's challenge logs over this one's."""
 
     peer: str
     guarantee: str
@@ -36,13 +38,16 @@ class Report:
     import_rate: float
     output_bytes: int
     rows: Sequence[Row]
+    events: Row | None = None
+    """Milestream's own, with events in place of challenge logs."""
+    stats: StatsTiming | None = None
 
     def show(self) -> None:
         """Print the table."""
-        table = Table(title="Folding challenge logs, one process each")
+        table = Table(title="Folding challenge logs, and events, one process each")
         for name in _HEAD:
             table.add_column(name, justify="right" if name in _HEAD[2:] else "left")
-        for row in self.rows:
+        for row in self._all():
             table.add_row(*_cells(row))
         console = Console()
         if not console.is_terminal:
@@ -53,7 +58,12 @@ class Report:
     def write(self, directory: Path) -> None:
         """Write `bench.json` and `bench.md`."""
         directory.mkdir(parents=True, exist_ok=True)
-        content = {**asdict(self), "machine": machine(), "versions": versions()}
+        content = {
+            **asdict(self),
+            "eventsToLogs": self.events_to_logs,
+            "machine": machine(),
+            "versions": versions(),
+        }
         (directory / "bench.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         (directory / "bench.md").write_text(self.markdown(), "utf-8")
 
@@ -62,13 +72,33 @@ class Report:
         lines = [
             f"| {' | '.join(_HEAD)} |",
             "|---|---|---:|---:|---:|---:|---:|",
-            *(f"| {' | '.join(_cells(row))} |" for row in self.rows),
+            *(f"| {' | '.join(_cells(row))} |" for row in self._all()),
         ]
         about = ", ".join(f"{name} {value}" for name, value in machine().items())
         return "\n".join([*lines, "", self._footnote(), "", f"On {about}.", ""])
 
+    @property
+    def events_to_logs(self) -> float | None:
+        """The rate of events over that of challenge logs; None where either is missing."""
+        ratio = self.events.ratio if self.events is not None else None
+        return None if ratio is None else 1 / ratio
+
+    def _all(self) -> Sequence[Row]:
+        return [*self.rows, *([] if self.events is None else [self.events])]
+
     def _footnote(self) -> str:
         load = self.workload
+        said = [self._about_logs(load)]
+        if self.events_to_logs is not None:
+            said.append(
+                "Events (conditions, a limit, points, one challenge fed) fold at "
+                f"{self.events_to_logs:.2f} of the rate of challenge logs."
+            )
+        if self.stats is not None:
+            said.append(self.stats.text())
+        return " ".join(said)
+
+    def _about_logs(self, load: Mapping[str, float]) -> str:
         return (
             f"{load['records']:,} logs of {load['members']:,} members, {load['duplicates']:.0%} "
             f"duplicates, imported at {self.import_rate:,.0f} records/s; outputs of "
@@ -76,7 +106,7 @@ class Report:
         )
 
 
-_HEAD = ("who", "guarantee", "records", "seconds", "records/s", "CPU µs each", "Milestream is")
+_HEAD = ("who", "guarantee", "records", "seconds", "records/s", "CPU µs each", "Milestream's logs")
 
 
 def _cells(row: Row) -> Sequence[str]:

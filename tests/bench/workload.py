@@ -1,6 +1,6 @@
 """The input that all peers fold: challenge logs of sum challenges with milestones."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,9 @@ MILESTONES: Mapping[int, int] = {1: 200, 2: 400, 3: 800}
 on average for a challenge, so that about one log in eight reaches a milestone."""
 TARGET = 500
 """What completes a challenge."""
+
+Definition = tuple[str, definitions.Definition]
+"""A definition and its key."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,26 @@ def write_logs(workload: Workload, path: Path) -> int:
 
 
 def _lines(workload: Workload) -> Iterator[bytes]:
-    chance = Random(20261121)
+    first = first_moment()
+    return (_line(number, workload.members, first) for number in numbers(workload))
+
+
+def first_moment() -> datetime:
+    """Return noon of yesterday: what happens in a workload happens in the ten hours after it."""
     noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-    first = noon - timedelta(days=1)
+    return noon - timedelta(days=1)
+
+
+def numbers(workload: Workload) -> Iterator[int]:
+    """Yield the number of each record; a number comes again where the record is a duplicate."""
+    chance = Random(20261121)
     distinct: list[int] = []
     for number in range(workload.records):
-        again = distinct and chance.random() < workload.duplicates
-        which = chance.choice(distinct) if again else number
-        if not again:
+        if distinct and chance.random() < workload.duplicates:
+            yield chance.choice(distinct)
+        else:
             distinct.append(number)
-        yield _line(which, workload.members, first)
+            yield number
 
 
 def _line(number: int, members: int, first: datetime) -> bytes:
@@ -72,8 +85,13 @@ def _line(number: int, members: int, first: datetime) -> bytes:
 
 async def publish_definitions(settings: Settings) -> None:
     """Put the challenges and milestones in force."""
+    await publish(settings, _definitions())
+
+
+async def publish(settings: Settings, given: Iterable[Definition]) -> None:
+    """Write definitions onto their topic."""
     async with AIOKafkaProducer(**settings.kafka_options()) as producer:
-        for key, definition in _definitions():
+        for key, definition in given:
             value = definitions.encode(definition)
             await producer.send_and_wait(
                 settings.topic(DEFINITIONS), value, key=key.encode(), partition=0
@@ -102,13 +120,14 @@ def milestone_fields(challenge: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _definitions() -> Iterator[tuple[str, definitions.Definition]]:
+def _definitions() -> Iterator[Definition]:
     for challenge in CHALLENGES:
-        yield _definition("challenge", **challenge_fields(challenge))
+        yield defined("challenge", **challenge_fields(challenge))
         for fields in milestone_fields(challenge):
-            yield _definition("milestone", **fields)
+            yield defined("milestone", **fields)
 
 
-def _definition(kind: str, **fields: object) -> tuple[str, definitions.Definition]:
+def defined(kind: str, **fields: object) -> Definition:
+    """Return a definition with its key."""
     definition = definitions.parse(kind, fields)
     return definitions.definition_key(PROJECT, kind, definition.id), definition
