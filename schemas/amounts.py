@@ -62,9 +62,13 @@ def nanos_of(value: Decimal) -> int:
 
 def format_amount(nanos: int) -> str:
     """Return the shortest plain JSON number for ``nanos``: ``87.5``, ``-3``, ``0.000000001``."""
-    whole, fraction = divmod(abs(nanos), SCALE)
-    text = f"{whole}.{fraction:09d}".rstrip("0") if fraction else str(whole)
-    return f"-{text}" if nanos < 0 else text
+    if nanos < 0:
+        return f"-{format_amount(-nanos)}"
+    whole, fraction = nanos // SCALE, nanos % SCALE
+    if not fraction:
+        return str(whole)
+    # A third of the time that "{fraction:09d}" takes: the fold does this for each log.
+    return f"{whole}.{str(SCALE + fraction)[1:].rstrip('0')}"
 
 
 def amount_decimal(nanos: int) -> Decimal:

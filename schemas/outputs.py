@@ -72,8 +72,12 @@ class MemberReference(_Record, kw_only=True):
     version: int
 
 
-class ProgressRecord(_Record, kw_only=True):
-    """A member's progress in one period of a challenge. Amounts are plain JSON numbers."""
+class ProgressRecord(_Record):
+    """A member's progress in one period of a challenge. Amounts are plain JSON numbers.
+
+    The fold makes one of these and one ``ChallengeLogRecorded`` for each log, so both take their
+    fields by position as well: 17 by name cost 0.5 µs, by position 0.1.
+    """
 
     id: str
     challenge_id: str
@@ -123,7 +127,7 @@ class MilestoneReachedRecord(_Record, kw_only=True):
     milestone: Raw
 
 
-class ChallengeLogRecord(_Record, kw_only=True):
+class ChallengeLogRecord(_Record):
     """A challenge log with what it led to: the answer to the POST that made it."""
 
     id: str
@@ -144,13 +148,13 @@ class ChallengeLogRecord(_Record, kw_only=True):
     achieved_milestone_reward_logs: list[RewardLogRecord]
 
 
-class ChallengeLogRecorded(ChallengeLogRecord, kw_only=True):
+class ChallengeLogRecorded(ChallengeLogRecord):
     """``data`` of ``challenge_log.recorded``."""
 
     definition_version: int
 
 
-class ChallengeProgressed(ProgressRecord, kw_only=True):
+class ChallengeProgressed(ProgressRecord):
     """``data`` of ``challenge.completed`` and ``challenge.failed``."""
 
     definition_version: int
@@ -363,7 +367,7 @@ def source_of(project: str) -> str:
 
 def sequence_text(sequence: int) -> str:
     """Return a sequence number so that texts sort as numbers do."""
-    return f"{sequence:0{SEQUENCE_DIGITS}d}"
+    return str(sequence).zfill(SEQUENCE_DIGITS)
 
 
 def encode(value: msgspec.Struct) -> bytes:

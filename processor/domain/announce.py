@@ -39,17 +39,17 @@ class Announcer:
 
     def recorded(self, project: str, data: outputs.ChallengeLogRecorded, sequence: int) -> None:
         """``challenge_log.recorded``: its id is the log's own."""
-        kind, at = outputs.CHALLENGE_LOG_RECORDED, data.activity_at
-        self._put(
-            PROGRESS_EVENTS,
-            kind,
-            data.id,
-            project,
-            member_id=data.owned_by_id,
-            at=at,
+        member_id = data.owned_by_id
+        event = outputs.CloudEvent(
+            id=data.id,
+            source=source_of(project),
+            type=outputs.CHALLENGE_LOG_RECORDED,
+            subject=member_id,
+            time=data.activity_at,
+            sequence=outputs.sequence_text(sequence),
             data=data,
-            sequence=sequence,
         )
+        self._effects.put(PROGRESS_EVENTS, member_id.encode(), outputs.encode(event))
 
     def completed(
         self, project: str, progress: outputs.ProgressRecord, version: int, sequence: int

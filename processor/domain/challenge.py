@@ -56,13 +56,6 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     reached: tuple[Milestone, ...]
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
-    """The progress after a log, and what it led to."""
-
-    after: Progress
-    decided: Decided
-
-
 NOTHING = Decided(completed=False, reached=())
 
 
@@ -109,17 +102,17 @@ def evolve(before: Progress, log: Log, challenge: Challenge) -> Progress:
         if milestone.live and milestone.id not in reached:
             reached = (*reached, milestone.id)
     return Progress(
-        total=total,
-        status=status,
-        method=before.method,
-        period=before.period,
-        timezone=before.timezone,
-        started_at=min(before.started_at, log.at),
-        completed_at=completed_at,
-        failed_at=failed_at,
-        created_at=before.created_at,
-        updated_at=log.recorded_at,
-        reached=reached,
+        total,
+        status,
+        before.method,
+        before.period,
+        before.timezone,
+        min(before.started_at, log.at),
+        completed_at,
+        failed_at,
+        before.created_at,
+        log.recorded_at,
+        reached,
     )
 
 
@@ -132,11 +125,11 @@ def decide(before: Progress, after: Progress, challenge: Challenge) -> Decided:
     return Decided(completed, tuple(m for m in challenge.milestones if m.id in new))
 
 
-def step(before: Progress | None, log: Log, challenge: Challenge) -> Step:
-    """Count one log."""
+def step(before: Progress | None, log: Log, challenge: Challenge) -> tuple[Progress, Decided]:
+    """Count one log: the progress after it, and what it led to."""
     before = before or initial(challenge, log)
     after = evolve(before, log, challenge)
-    return Step(after, decide(before, after, challenge))
+    return after, decide(before, after, challenge)
 
 
 def ends(progress: Progress, challenge: Challenge, period_key: str) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache, partial
 
 import msgspec
 from msgspec import Raw
@@ -10,13 +11,13 @@ from processor.domain import challenge as progress_of
 from processor.domain import member as member_of
 from processor.domain import reward as reward_of
 from processor.domain.announce import Announcer
-from processor.domain.challenge import Decided, Log, Progress
+from processor.domain.challenge import NOTHING, Decided, Log, Progress
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.entries import log_key, progress_key
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.ledger import Ledger
-from processor.domain.logged import Logged, Snapshot
+from processor.domain.logged import Logged, restore, snapshot
 from processor.domain.member import Member
 from processor.domain.period import period_key
 from processor.domain.points import Entry
@@ -43,12 +44,20 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
     progress_key: bytes
 
 
+class Amount(msgspec.Struct, frozen=True, gc=False):
+    """A log's amount: its nanos, its shortest text, and that as JSON."""
+
+    nanos: int | None
+    text: str | None
+    json: Raw
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What a log led to. ``value`` is its amount's text; ``progress`` None where none exists."""
+    """What a log led to. ``value`` is its amount's JSON; ``progress`` None where none exists."""
 
     challenge: Challenge
     recorded_at: datetime
-    value: str | None
+    value: Raw
     progress: Progress | None
     decided: Decided
     upcoming: Milestone | None
@@ -91,62 +100,53 @@ class ChallengeLogs:
             Refused: nothing was changed.
         """
         challenge = prepared.challenge or self._unknown(prepared)
-        not_ahead(item.input, "activityAt", log.activity_at)
-        nanos = _nanos(log)
+        at = from_millis(item.input.timestamp)
+        if log.activity_at > at:
+            not_ahead(item.input, "activityAt", log.activity_at)
+        amount = _amount_of(log)
         seen = self._entries.logged(prepared.log_key)
         if seen is not None:
             self._counts["duplicates"] += 1
-            return lambda: self._duplicate(item, log, prepared, challenge, seen)
+            return partial(self._duplicate, item, log, prepared, challenge, seen)
         before = self._entries.progress(prepared.progress_key)
-        method = (before or challenge).method
-        if nanos is None and method == "sum":
+        if amount.nanos is None and (before or challenge).method == "sum":
             raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
 
-        outcome = self._count(
-            item, log, prepared, before, challenge=challenge, nanos=nanos, sequence=sequence
-        )
-        self._entries.set_logged(prepared.log_key, _logged(log, prepared, outcome))
-        recorded = self._record(item, log, prepared, outcome)
-        self._emit(item, prepared, recorded, outcome, sequence)
-        return lambda: _created(recorded)
-
-    def _count(
-        self,
-        item: Read,
-        log: ChallengeLog,
-        prepared: Prepared,
-        before: Progress | None,
-        *,
-        challenge: Challenge,
-        nanos: int | None,
-        sequence: int,
-    ) -> Outcome:
-        """Bring member and progress up to the log, and grant what it reached."""
-        at = from_millis(item.input.timestamp)
         member = self._member(item, log, at, sequence)
-        after, decided = before, progress_of.NOTHING
+        after, decided = before, NOTHING
         if (
             log.status == "live"
             and member.status == "live"
             and progress_of.counts(challenge, log.activity_id, log.activity_at)
         ):
-            counted = Log(log.activity_at, nanos or 0, at)
-            step = progress_of.step(before, counted, challenge)
-            after, decided = step.after, step.decided
-            if decided.reached:
-                decided = self._not_given_yet(item, prepared, decided)
-            self._entries.set_progress(prepared.progress_key, after)
-            if before is None:
-                self._await_end(prepared, challenge, after)
-        return Outcome(
-            challenge=challenge,
-            recorded_at=at,
-            value=None if nanos is None else format_amount(nanos),
-            progress=after,
-            decided=decided,
-            upcoming=progress_of.next_milestone(after, challenge),
-            rewards=self._grant(item, prepared, decided, at),
-        )
+            counted = Log(log.activity_at, amount.nanos or 0, at)
+            after, decided = self._count(item, prepared, before, counted, challenge)
+        upcoming = progress_of.next_milestone(after, challenge)
+        rewards = self._grant(item, prepared, decided, at) if decided.reached else []
+        outcome = Outcome(challenge, at, amount.json, after, decided, upcoming, rewards)
+        self._entries.set_logged(prepared.log_key, _logged(log, prepared, outcome, amount.text))
+        recorded = self._record(item, log, prepared, outcome)
+        self._announce.recorded(item.project, recorded, sequence)
+        if decided is not NOTHING:
+            self._emit(item, prepared, recorded, outcome, sequence)
+        return partial(_created, recorded)
+
+    def _count(
+        self,
+        item: Read,
+        prepared: Prepared,
+        before: Progress | None,
+        counted: Log,
+        challenge: Challenge,
+    ) -> tuple[Progress, Decided]:
+        """Bring the progress up to a log that counts; say what there is to announce."""
+        after, decided = progress_of.step(before, counted, challenge)
+        if decided.reached:
+            decided = self._not_given_yet(item, prepared, decided)
+        self._entries.set_progress(prepared.progress_key, after)
+        if before is None:
+            self._await_end(prepared, challenge, after)
+        return after, decided
 
     def _await_end(self, prepared: Prepared, challenge: Challenge, begun: Progress) -> None:
         """Have a tick look at a progress when it can no longer be completed in time."""
@@ -204,33 +204,30 @@ class ChallengeLogs:
         self, item: Read, log: ChallengeLog, prepared: Prepared, outcome: Outcome
     ) -> outputs.ChallengeLogRecorded:
         reached = [m.json for m in outcome.decided.reached]
-        rewards, value, upcoming = outcome.rewards, outcome.value, outcome.upcoming
+        progress, rewards, upcoming = outcome.progress, outcome.rewards, outcome.upcoming
+        challenge_id, member_id = prepared.challenge_id, item.member_id
         return outputs.ChallengeLogRecorded(
-            id=prepared.log_id,
-            challenge_id=prepared.challenge_id,
-            owned_by_id=item.member_id,
-            activity_at=log.activity_at,
-            activity_id=log.activity_id,
-            unique_identifier=log.unique_identifier,
-            activity_value=outputs.NULL if value is None else Raw(value.encode()),
-            status=log.status,
-            created_at=outcome.recorded_at,
-            challenge=outcome.challenge.json,
-            challenge_progress=None
-            if outcome.progress is None
+            prepared.log_id,
+            challenge_id,
+            member_id,
+            log.activity_at,
+            log.activity_id,
+            log.unique_identifier,
+            outcome.value,
+            log.status,
+            outcome.recorded_at,
+            outcome.challenge.json,
+            None
+            if progress is None
             else progress_record(
-                item.project,
-                item.member_id,
-                prepared.challenge_id,
-                prepared.period_key,
-                outcome.progress,
+                item.project, member_id, challenge_id, prepared.period_key, progress
             ),
-            achieved_milestone=reached[-1] if reached else outputs.NULL,
-            next_milestone=outputs.NULL if upcoming is None else upcoming.json,
-            achieved_milestone_reward_log=rewards[-1] if rewards else None,
-            achieved_milestones=reached,
-            achieved_milestone_reward_logs=rewards,
-            definition_version=outcome.challenge.version,
+            reached[-1] if reached else outputs.NULL,
+            outputs.NULL if upcoming is None else upcoming.json,
+            rewards[-1] if rewards else None,
+            reached,
+            rewards,
+            outcome.challenge.version,
         )
 
     def _emit(
@@ -241,11 +238,9 @@ class ChallengeLogs:
         outcome: Outcome,
         sequence: int,
     ) -> None:
-        announce = self._announce
-        announce.recorded(item.project, recorded, sequence)
-        progress = recorded.challenge_progress
-        if progress is None:
-            return
+        """Announce what a counted log led to, its own record apart."""
+        announce, progress = self._announce, recorded.challenge_progress
+        assert progress is not None
         decided, at = outcome.decided, recorded.activity_at
         if decided.completed:
             announce.completed(item.project, progress, recorded.definition_version, sequence)
@@ -308,7 +303,7 @@ class ChallengeLogs:
         """Answer with the first answer: progress and rewards as after that log, joins as now."""
         key = progress_key(item.member_id, challenge.id, seen.period_key)
         now = self._entries.progress(key)
-        then = None if now is None or seen.snapshot is None else _restore(now, seen.snapshot)
+        then = None if now is None or seen.snapshot is None else restore(now, seen.snapshot)
         first = msgspec.structs.replace(prepared, period_key=seen.period_key, progress_key=key)
         joined = [self._definitions.milestone(item.project, id_) for id_ in seen.reached]
         reached = tuple(milestone for milestone in joined if milestone is not None)
@@ -321,7 +316,7 @@ class ChallengeLogs:
         outcome = Outcome(
             challenge=challenge,
             recorded_at=seen.created_at,
-            value=seen.value,
+            value=outputs.NULL if seen.value is None else Raw(seen.value.encode()),
             progress=then,
             decided=Decided(False, reached),
             upcoming=self._definitions.milestone(item.project, seen.next or ""),
@@ -357,20 +352,20 @@ def progress_record(
 ) -> outputs.ProgressRecord:
     """Return a progress as the records face shows it."""
     return outputs.ProgressRecord(
-        id=ids.progress_id(project, challenge_id, member_id, period_key),
-        challenge_id=challenge_id,
-        owned_by_id=member_id,
-        period_key=period_key,
-        aggregation_method=progress.method,
-        aggregation_period=progress.period,
-        timezone=progress.timezone,
-        current_progress_value=Raw(format_amount(progress.shown).encode()),
-        challenge_progress_status=progress.status,
-        challenge_started_at=progress.started_at,
-        challenge_completed_at=progress.completed_at,
-        challenge_failed_at=progress.failed_at,
-        created_at=progress.created_at,
-        updated_at=progress.updated_at,
+        ids.progress_id(project, challenge_id, member_id, period_key),
+        challenge_id,
+        member_id,
+        period_key,
+        progress.method,
+        progress.period,
+        progress.timezone,
+        Raw(format_amount(progress.shown).encode()),
+        progress.status,
+        progress.started_at,
+        progress.completed_at,
+        progress.failed_at,
+        progress.created_at,
+        progress.updated_at,
     )
 
 
@@ -389,47 +384,39 @@ def _reward(item: Read, prepared: Prepared, milestone_id: str, at: datetime) -> 
     )
 
 
-def _nanos(log: ChallengeLog) -> int | None:
+def _amount_of(log: ChallengeLog) -> Amount:
+    """Return a log's amount.
+
+    Raises:
+        Refused: what it has is none.
+    """
     try:
-        return activity_nanos(log.activity_value)
+        return _amount(bytes(log.activity_value))
     except RecordError as error:
         raise Refused(Reason.INVALID, error.message, error.field) from error
 
 
-def _logged(log: ChallengeLog, prepared: Prepared, outcome: Outcome) -> Logged:
+@lru_cache(maxsize=65536)  # prices and counts repeat
+def _amount(value: bytes) -> Amount:
+    nanos = activity_nanos(Raw(value))
+    if nanos is None:
+        return Amount(None, None, outputs.NULL)
+    text = format_amount(nanos)
+    return Amount(nanos, text, Raw(text.encode()))
+
+
+def _logged(log: ChallengeLog, prepared: Prepared, outcome: Outcome, value: str | None) -> Logged:
+    progress, reached, upcoming = outcome.progress, outcome.decided.reached, outcome.upcoming
     return Logged(
         outcome.recorded_at,
         log.activity_at,
         log.activity_id,
         log.status,
-        outcome.value,
+        value,
         prepared.period_key,
-        None if outcome.progress is None else _snapshot(outcome.progress),
-        tuple(m.id for m in outcome.decided.reached),
-        None if outcome.upcoming is None else outcome.upcoming.id,
-    )
-
-
-def _snapshot(progress: Progress) -> Snapshot:
-    return Snapshot(
-        progress.total,
-        progress.status,
-        progress.started_at,
-        progress.completed_at,
-        progress.failed_at,
-        progress.updated_at,
-    )
-
-
-def _restore(now: Progress, then: Snapshot) -> Progress:
-    return msgspec.structs.replace(
-        now,
-        total=then.total,
-        status=then.status,
-        started_at=then.started_at,
-        completed_at=then.completed_at,
-        failed_at=then.failed_at,
-        updated_at=then.updated_at,
+        None if progress is None else snapshot(progress),
+        tuple(m.id for m in reached) if reached else (),
+        None if upcoming is None else upcoming.id,
     )
 
 
