@@ -18,7 +18,7 @@ from api.queries.gm_actions import Action, Place
 from schemas.instants import EPOCH
 
 MAX_LIMIT = 1000
-BATCH = 1000
+BATCH = 5000
 """How many entries are held at once where all are wanted."""
 
 _MAX_SECONDS = 253_402_300_799

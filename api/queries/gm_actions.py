@@ -48,7 +48,8 @@ async def before(
 ) -> list[Action]:
     """Return the next entries before a place, none older than `since`.
 
-    The index points_ledger_member_id has this order: only what is returned is read.
+    The index points_ledger_member_id has this order: only what is returned is read. The statement
+    is planned for these very values each time, for a plan for any would not choose that index.
     """
     async with connection.cursor(row_factory=class_row(Action)) as cursor:
         await cursor.execute(
@@ -68,5 +69,6 @@ async def before(
                 "limit": limit,
                 **vars(place),
             },
+            prepare=False,
         )
         return await cursor.fetchall()

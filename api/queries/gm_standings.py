@@ -50,7 +50,10 @@ class Standing:
 async def points(
     connection: AsyncConnection, project: str, member_id: UUID, since: datetime
 ) -> list[Points]:
-    """Return what a member has in every group that it ever had points in."""
+    """Return what a member has in every group that it ever had points in.
+
+    Planned anew each time, as the actions log is: only the member's entries are to be read.
+    """
     async with connection.cursor(row_factory=class_row(Points)) as cursor:
         await cursor.execute(
             """
@@ -65,6 +68,7 @@ async def points(
             WHERE b.project = %(project)s AND b.member_id = %(member_id)s
             """,
             {"project": project, "member_id": member_id, "since": since},
+            prepare=False,
         )
         return await cursor.fetchall()
 

@@ -13,6 +13,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
 from api.credentials import Role
+from api.game_mechanics.actions_log import BATCH
 from schemas import ids
 from schemas.topics import EVENTS
 from tests.integration.api.game_mechanics import (
@@ -321,7 +322,7 @@ async def test_attributes_are_the_events_metadata(
 async def test_a_very_long_log_comes_whole_and_its_newest_at_once(
     whole: Served, gm: Caller, ann: str, callback: str | None
 ) -> None:
-    count = 2_345
+    count = 2 * BATCH + 345
     with psycopg.connect(whole.settings.database_url) as connection:
         connection.execute(
             """
