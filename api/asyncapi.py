@@ -31,6 +31,12 @@ _EVENTS: Mapping[str, Mapping[str, type]] = {
         outputs.STREAK_BROKEN: outputs.StreakChanged,
         outputs.STREAK_COMPLETED: outputs.StreakChanged,
     },
+    topics.PATHWAY_EVENTS: {
+        outputs.MEMBER_ENROLLED: outputs.Enrolled,
+        outputs.MEMBER_UNENROLLED: outputs.Enrolled,
+        outputs.ACTIVITY_PROGRESSED: outputs.ActivityChanged,
+        outputs.ACTIVITY_COMPLETED: outputs.ActivityChanged,
+    },
     topics.MEMBER_EVENTS: {outputs.MEMBER_UPSERTED: outputs.MemberRecord},
 }
 """The CloudEvents of each output topic, and what their `data` is."""
@@ -38,26 +44,30 @@ _EVENTS: Mapping[str, Mapping[str, type]] = {
 _INPUTS: Mapping[str, tuple[str, ...]] = {
     topics.CHALLENGE_LOGS: ("ChallengeLog",),
     topics.EVENTS: ("EventRecord",),
+    topics.ACTIVITY_LOGS: ("ActivityLog",),
     topics.TICKS: ("Tick",),
     topics.MEMBER_COMMANDS: (
         "UpsertMember",
         "UpdateMemberStatus",
         "DeleteMember",
         "UpdateRewardLog",
+        "RedeemPoints",
+        "Enrol",
+        "Unenrol",
+        "ReviewActivity",
     ),
     topics.DEFINITIONS: tuple(kind.capitalize() for kind in models.KINDS),
 }
 
 
 _FREE: Mapping[str, str] = {
-    topics.ACTIVITY_LOGS: "ActivityLog",
     topics.FORWARDED: "Forwarded",
     topics.CHUNK_LOG: "Chunk",
 }
 """Topics whose messages are described as objects and no closer, and their messages' names."""
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys((*_INPUTS, topics.ACTIVITY_LOGS), ("receive",)),
+    **dict.fromkeys(_INPUTS, ("receive",)),
     **dict.fromkeys((topics.TICKS, topics.FORWARDED, topics.CHUNK_LOG), ("send", "receive")),
 }
 """What Milestream does with a topic where that is not only to send."""
@@ -114,10 +124,8 @@ def _messages_of(topic: str) -> dict[str, Document]:
         return {"DeadLetter": _plain("DeadLetter")}
     if topic in _INPUTS:
         return {name: _plain(name) for name in _INPUTS[topic]}
-    if topic in _FREE:
-        name = _FREE[topic]
-        return {name: {"name": name, "payload": {"type": "object"}}}
-    return {topic: _event(topic, {"type": "string"}, {"type": "object"})}
+    name = _FREE[topic]
+    return {name: {"name": name, "payload": {"type": "object"}}}
 
 
 def _plain(name: str) -> Document:

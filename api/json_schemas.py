@@ -66,15 +66,22 @@ EVENT_STRUCTS = (
     outputs.EventLogged,
     outputs.PointsChanged,
     outputs.StreakChanged,
+    outputs.Enrolled,
+    outputs.ActivityChanged,
 )
 INPUT_STRUCTS = (
     records.ChallengeLog,
     records.Event,
+    records.ActivityLog,
     records.Tick,
     records.UpsertMember,
     records.UpdateMemberStatus,
     records.DeleteMember,
     records.UpdateRewardLog,
+    records.RedeemPoints,
+    records.Enrol,
+    records.Unenrol,
+    records.ReviewActivity,
     replies.Reply,
     dead_letter.DeadLetter,
 )
@@ -102,9 +109,9 @@ def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
 
 def _describable(struct: type[Any]) -> type[Any]:
     """Return a struct that msgspec can describe: it cannot where a default is ready JSON."""
-    fields = msgspec.structs.fields(struct)
-    if not any(isinstance(field.default, Raw) for field in fields):
+    if not _holds_ready_json(struct):
         return struct
+    fields = msgspec.structs.fields(struct)
     return msgspec.defstruct(
         _NAMES.get(struct, struct.__name__),
         [_describable_field(field) for field in fields],
@@ -115,9 +122,22 @@ def _describable(struct: type[Any]) -> type[Any]:
     )
 
 
+def _holds_ready_json(type_: Any) -> bool:
+    return (
+        isinstance(type_, type)
+        and issubclass(type_, msgspec.Struct)
+        and any(
+            isinstance(field.default, Raw) or _holds_ready_json(field.type)
+            for field in msgspec.structs.fields(type_)
+        )
+    )
+
+
 def _describable_field(field: msgspec.structs.FieldInfo) -> Any:
     if isinstance(field.default, Raw):
         return field.name, Any, None
+    if _holds_ready_json(field.type):
+        return field.name, _describable(field.type) | None, None
     if field.required:
         return field.name, field.type
     if field.default is not msgspec.NODEFAULT:
