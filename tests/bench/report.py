@@ -106,7 +106,15 @@ class Report:
         )
 
 
-_HEAD = ("who", "guarantee", "records", "seconds", "records/s", "CPU µs each", "Milestream's logs")
+_HEAD = (
+    "who",
+    "guarantee",
+    "records",
+    "seconds",
+    "records/s",
+    "CPU µs each",
+    "Milestream's logs are",
+)
 
 
 def _cells(row: Row) -> Sequence[str]:

@@ -41,7 +41,8 @@ _STATEMENTS = (
     """
     INSERT INTO milestream.event_stats_hourly
     SELECT %(project)s, event_id, local_date, local_hour, count(*), sum(points),
-        count(*) FILTER (WHERE met), count(*) FILTER (WHERE NOT met), count(*) FILTER (WHERE over_limit)
+        count(*) FILTER (WHERE met), count(*) FILTER (WHERE NOT met),
+        count(*) FILTER (WHERE over_limit)
     FROM made GROUP BY event_id, local_date, local_hour
     """,
     """
