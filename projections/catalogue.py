@@ -22,6 +22,11 @@ from projections import (
     members,
     milestones,
     milestones_reached,
+    pathway_enrolments,
+    pathway_logs,
+    pathway_profiles,
+    pathway_standings,
+    pathways,
     points_balances,
     points_ledger,
     points_totals,
@@ -40,6 +45,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         event_definitions,
         streaks,
         leaderboards,
+        pathways,
         challenge_logs,
         challenge_progress,
         milestones_reached,
@@ -50,12 +56,16 @@ PROJECTIONS: Mapping[str, Projection] = {
         points_totals,
         leaderboard_points,
         streak_progress,
+        pathway_profiles,
+        pathway_enrolments,
+        pathway_logs,
         dead_letters,
         # Last what projectors of other partitions add to as well: they wait for each other there.
         event_user_days,
         event_stats_hourly,
         event_stats_daily,
         event_stats_hourly_all,
+        pathway_standings,
     )
 }
 """By table; a transaction writes them in this order."""

@@ -1,0 +1,80 @@
+"""``pathway_profiles``: how the pathway-logs face shows each member, and what it finds them by.
+
+An answer shows each member once for each activity, so that its JSON is made here, once a change.
+Names are kept without regard to case as Python knows it: a database's locale may know ASCII alone.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from projections.projection import Projection, Row, by_type
+from schemas.caseless import caseless
+from schemas.outputs import MEMBER_UPSERTED, Envelope
+from schemas.topics import MEMBER_EVENTS
+
+
+class _Member(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.MemberRecord``."""
+
+    id: str
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    telephone: str | None
+    country: str | None
+    city: str | None
+    groups: list[str]
+
+
+class _Profile(msgspec.Struct, gc=False):
+    """The first fields of a log, in the order in which they are shown."""
+
+    firstname: str
+    lastname: str
+    email: str
+    telephone: str
+    country: str
+    city: str
+    groups: list[str]
+
+
+_MEMBER = msgspec.json.Decoder(_Member)
+
+
+def upserted(event: Envelope) -> Iterable[Row]:
+    """A member after a change; one whose data was erased has no names left."""
+    member = _MEMBER.decode(event.data)
+    first, last = member.first_name or "", member.last_name or ""
+    profile = _Profile(
+        firstname=first,
+        lastname=last,
+        email=member.email or "",
+        telephone=member.telephone or "",
+        country=member.country or "",
+        city=member.city or "",
+        groups=member.groups,
+    )
+    yield (
+        event.project,
+        member.id,
+        _searched(member.email or "", first, last, f"{first} {last}"),
+        _searched(*member.groups),
+        msgspec.json.encode(profile).decode(),
+        int(event.sequence),
+    )
+
+
+def _searched(*names: str) -> list[str]:
+    return sorted({caseless(name) for name in names} - {""})
+
+
+PROJECTION = Projection(
+    table="pathway_profiles",
+    topics=(MEMBER_EVENTS,),
+    types=frozenset({MEMBER_UPSERTED}),
+    columns=("project", "member_id", "names", "groups", "profile", "sequence"),
+    key=("project", "member_id"),
+    newest_by="sequence",
+    rows=by_type({MEMBER_UPSERTED: upserted}),
+)

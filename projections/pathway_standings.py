@@ -1,0 +1,121 @@
+"""``pathway_standings``: who is enrolled and who completed what; ``pathway_stats`` from it.
+
+Enrolments and completions lie in one table, so that the counts can be kept from it alone, whatever
+comes first, and be built anew with it. What is completed stays completed; enrolments come and go,
+and the member's completions with them.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from projections.projection import Derived, Projection, Row, by_type
+from schemas.outputs import (
+    ACTIVITY_COMPLETED,
+    ACTIVITY_PROGRESSED,
+    MEMBER_ENROLLED,
+    MEMBER_UNENROLLED,
+    Envelope,
+)
+from schemas.topics import PATHWAY_EVENTS
+
+THE_PATHWAY = ""
+"""Stands for an activity's id where a row is about the enrolment itself."""
+
+
+class _Enrolled(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.Enrolled``."""
+
+    pathway_id: str
+    owned_by_id: str
+    enrolled: bool
+
+
+class _Activity(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.ActivityChanged``."""
+
+    pathway_id: str
+    owned_by_id: str
+    activity_id: str
+    complete: bool
+
+
+_ENROLLED = msgspec.json.Decoder(_Enrolled)
+_ACTIVITY = msgspec.json.Decoder(_Activity)
+
+
+def enrolled(event: Envelope) -> Iterable[Row]:
+    """Whether the member is enrolled now."""
+    data = _ENROLLED.decode(event.data)
+    place = (event.project, data.pathway_id, data.owned_by_id, THE_PATHWAY)
+    yield (*place, data.enrolled, int(event.sequence))
+
+
+def worked(event: Envelope) -> Iterable[Row]:
+    """That the member completed an activity."""
+    data = _ACTIVITY.decode(event.data)
+    if data.complete:
+        place = (event.project, data.pathway_id, data.owned_by_id, data.activity_id)
+        yield (*place, True, int(event.sequence))
+
+
+STATS = Derived(
+    table="pathway_stats",
+    # A member's rows lie on one partition, and this transaction holds its checkpoint: nobody else
+    # changes them meanwhile. The counts are everybody's, and locked by their key.
+    statement="""
+        WITH news AS MATERIALIZED (
+            SELECT project, pathway_id, member_id, activity_id,
+                coming.holds, coalesce(known.holds, false) AS held
+            FROM {rows} AS coming
+            LEFT JOIN {model} AS known USING (project, pathway_id, member_id, activity_id)
+            WHERE known.sequence IS NULL OR coming.sequence >= known.sequence
+        ), enrolments AS MATERIALIZED (
+            SELECT project, pathway_id, member_id,
+                coalesce(news.held, known.holds, false) AS before,
+                coalesce(news.holds, known.holds, false) AS after
+            FROM (SELECT DISTINCT project, pathway_id, member_id FROM news) AS moved
+            LEFT JOIN (SELECT * FROM news WHERE activity_id = '') AS news
+                USING (project, pathway_id, member_id)
+            LEFT JOIN (SELECT * FROM {model} WHERE activity_id = '') AS known
+                USING (project, pathway_id, member_id)
+        ), changes (project, pathway_id, activity_id, members) AS (
+            SELECT project, pathway_id, '', after::integer - before::integer
+            FROM enrolments WHERE after <> before
+            UNION ALL
+            SELECT project, pathway_id, known.activity_id, after::integer - before::integer
+            FROM enrolments JOIN {model} AS known USING (project, pathway_id, member_id)
+            WHERE after <> before AND known.activity_id <> '' AND known.holds
+            UNION ALL
+            SELECT project, pathway_id, news.activity_id, 1
+            FROM news JOIN enrolments USING (project, pathway_id, member_id)
+            WHERE news.activity_id <> '' AND news.holds AND NOT news.held AND after
+        )
+        INSERT INTO {derived} AS target (project, pathway_id, activity_id, members)
+        SELECT project, pathway_id, activity_id, sum(members)
+        FROM changes
+        GROUP BY project, pathway_id, activity_id
+        HAVING sum(members) <> 0
+        ORDER BY project, pathway_id, activity_id
+        ON CONFLICT (project, pathway_id, activity_id)
+            DO UPDATE SET members = target.members + excluded.members
+    """,
+)
+
+PROJECTION = Projection(
+    table="pathway_standings",
+    topics=(PATHWAY_EVENTS,),
+    types=frozenset({MEMBER_ENROLLED, MEMBER_UNENROLLED, ACTIVITY_PROGRESSED, ACTIVITY_COMPLETED}),
+    columns=("project", "pathway_id", "member_id", "activity_id", "holds", "sequence"),
+    key=("project", "pathway_id", "member_id", "activity_id"),
+    newest_by="sequence",
+    derived=STATS,
+    rows=by_type(
+        {
+            MEMBER_ENROLLED: enrolled,
+            MEMBER_UNENROLLED: enrolled,
+            ACTIVITY_PROGRESSED: worked,
+            ACTIVITY_COMPLETED: worked,
+        }
+    ),
+)
