@@ -60,8 +60,8 @@ def start() -> Iterator[Start]:
     """Start stacks by their data dirs, and end what a test leaves running."""
     started: list[subprocess.Popen[str]] = []
 
-    def up(data_dir: Path, **variables: str) -> Up:
-        process = launch(data_dir, "--json", "--no-demo", **variables)
+    def up(data_dir: Path, *, demo: bool = False, **variables: str) -> Up:
+        process = launch(data_dir, "--json", "--demo" if demo else "--no-demo", **variables)
         started.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()  # ends, with nothing, when the process does
@@ -164,6 +164,35 @@ def test_what_was_killed_whole_recovers_with_its_ports_and_keys(
     )
     assert (stack_dir / "stack" / "secrets.json").read_text() == kept
     assert answers(again)
+
+
+DEMO = """
+SELECT
+    (SELECT count(DISTINCT event_id) FROM milestream.event_log) = 3
+    AND EXISTS (SELECT FROM milestream.event_log WHERE limit_reached)
+    AND EXISTS (SELECT FROM milestream.event_log WHERE NOT condition_reached)
+    AND EXISTS (SELECT FROM milestream.event_log WHERE user_group_id = 'gold' AND points > 0)
+    AND (SELECT count(DISTINCT streak_id) FROM milestream.streak_progress) = 2
+    AND EXISTS (SELECT FROM milestream.points_ledger WHERE action_id LIKE 'milestone:%')
+    AND EXISTS (SELECT FROM milestream.points_ledger WHERE action_id LIKE 'challenge:%')
+    AND EXISTS (SELECT FROM milestream.challenge_progress WHERE status = 'failed')
+    AND (SELECT count(*) FROM milestream.leaderboards) = 2
+"""
+"""Whether the demo's events have led to everything that events can lead to."""
+
+
+def test_the_demos_events_lead_to_points_streaks_and_boards(start: Start, stack_dir: Path) -> None:
+    up = start(stack_dir / "stack", demo=True)
+    with psycopg.connect(up.database_url, autocommit=True) as connection:
+
+        def is_there() -> bool:
+            (found,) = connection.execute(DEMO).fetchone() or (False,)
+            return bool(found)
+
+        eventually(is_there, seconds=240)
+        refused = connection.execute("SELECT count(*) FROM milestream.dead_letters").fetchone()
+        assert refused is not None
+        assert refused[0] < 100  # a bad record now and then is part of it, no more
 
 
 def test_no_part_outlives_a_killed_up(start: Start, stack_dir: Path) -> None:
