@@ -10,7 +10,13 @@ from typing import NamedTuple
 import msgspec
 
 from schemas import ids
-from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, partition_for
+from schemas.topics import (
+    ACTIVITY_LOGS,
+    CHALLENGE_LOGS,
+    EVENTS,
+    MEMBER_COMMANDS,
+    partition_for,
+)
 
 _CACHED_MEMBERS = 500_000
 
@@ -109,10 +115,10 @@ def _of_command(names: Names) -> tuple[str | None, str | None]:
 PLACEABLE: Mapping[str, Callable[[Names], tuple[str | None, str | None]]] = {
     CHALLENGE_LOGS: _of_log,
     EVENTS: _of_user,
+    ACTIVITY_LOGS: _of_user,
     MEMBER_COMMANDS: _of_command,
 }
-"""The topics that producers write and workers fold, and how their values name a member: (id,
-external id)."""
+"""The topics that producers write, and how their values name a member: (id, external id)."""
 
 
 def _explain(error: Exception) -> str:

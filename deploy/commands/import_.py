@@ -21,7 +21,6 @@ from deploy.importing.transfer import Import, Outcome, Watcher, run_import
 from deploy.placement import PLACEABLE
 from schemas.ids import is_project
 from schemas.settings import Settings
-from schemas.topics import ACTIVITY_LOGS
 
 _BAD_LINES_SHOWN = 100
 
@@ -50,20 +49,13 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     the last committed batch ended. A bad line ends the import, unless --skip-bad.
     """
     if topic not in PLACEABLE:
-        raise typer.BadParameter(_unsuitable(topic), param_hint="TOPIC")
+        raise typer.BadParameter(f"must be one of {', '.join(PLACEABLE)}", param_hint="TOPIC")
     if project is not None and not is_project(project):
         raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}", param_hint="--project")
     job = Import(topic, file, _format_of(file, format_), project, skip_bad, restart)
     begun = perf_counter()
     outcome = _with_progress_bar(Settings.from_env(), job)
     typer.echo(_summary(outcome, job, perf_counter() - begun))
-
-
-def _unsuitable(topic: str) -> str:
-    wanted = f"must be one of {', '.join(PLACEABLE)}"
-    if topic == ACTIVITY_LOGS:
-        return f"{wanted}: no worker of this version reads {topic}"
-    return wanted
 
 
 def _format_of(file: str, given: str | None) -> Format:

@@ -210,8 +210,7 @@ async def test_standard_input_is_read(topics: Settings, run: Run) -> None:
     ("arguments", "said"),
     [
         (("replies", "-"), "must be one of challenge-logs"),
-        (("ticks", "-"), "must be one of challenge-logs, events, member-commands"),
-        (("activity-logs", "-"), "no worker of this version reads activity-logs"),
+        (("ticks", "-"), "must be one of challenge-logs, events, activity-logs"),
         (("events", "nowhere.ndjson"), "there is no file"),
         (("events", "-", "--format", "xml"), "ndjson or csv"),
         (("events", "-", "--project", "No"), "[a-z0-9]"),

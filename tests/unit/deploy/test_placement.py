@@ -2,9 +2,9 @@
 
 import pytest
 
-from deploy.placement import Placement, Unplaceable
+from deploy.placement import PLACEABLE, Placement, Unplaceable
 from schemas import ids
-from schemas.topics import partition_for
+from schemas.topics import FORWARDED, INPUT_TOPICS, TICKS, partition_for
 
 MEMBER = ids.member_id("default", "m-1")
 
@@ -20,6 +20,7 @@ def key(topic: str, value: bytes, project: str = "default") -> bytes:
         ("challenge-logs", b'{"ownedById":"%s"}' % MEMBER.upper().encode()),
         ("events", b'{"userId":"m-1"}'),
         ("events", b'{"userId":"m-1","metadata":{"userId":"m-2","x":[1,{"y":null}]}}'),
+        ("activity-logs", b'{"userId":"m-1","other":[1,{"x":null}]}'),
         ("member-commands", b'{"type":"upsert-member","externalId":"m-1","userId":"other"}'),
         ("member-commands", b'{"type":"delete-member","userId":"m-1"}'),
         ("member-commands", b'{"type":"delete-member","memberId":"%s"}' % MEMBER.encode()),
@@ -52,3 +53,7 @@ def test_what_names_no_member_is_unplaceable(value: bytes) -> None:
 def test_fields_of_another_input_name_nobody() -> None:
     with pytest.raises(Unplaceable, match="names no member"):
         Placement("challenge-logs", 4).place(b'{"userId":"m-1"}')
+
+
+def test_what_workers_fold_of_producers_can_be_placed() -> None:
+    assert set(PLACEABLE) == set(INPUT_TOPICS) - {FORWARDED, TICKS}
