@@ -185,7 +185,9 @@ CREATE TABLE milestream.event_user_days (
     last_day date NOT NULL,
     PRIMARY KEY (project, event_id, member_id, month)
 ) WITH (fillfactor = 85);
-CREATE INDEX event_user_days_last_day ON milestream.event_user_days (project, event_id, last_day);
+-- The day first: otherwise a planner without statistics takes it for as good as the primary key when
+-- a member's months are looked up, and goes through all members.
+CREATE INDEX event_user_days_last_day ON milestream.event_user_days (last_day, project, event_id);
 COMMENT ON TABLE milestream.event_user_days IS
     'On which days of a month a member was active: what unique users are counted from.';
 COMMENT ON COLUMN milestream.event_user_days.project IS

@@ -10,6 +10,8 @@ import pytest
 from psycopg import sql
 
 from projections.analysts import create_login
+from projections.database import live
+from projections.event_user_days import COUNTS
 from projections.runner import Runner
 from schemas import outputs
 from schemas.definitions import definition_key, encode, parse
@@ -132,3 +134,25 @@ async def test_an_analyst_counts_the_users_of_one_project_and_of_no_other(
             ("purchase", 2),
         ]
         assert connection.execute(statement, ["other", day, day]).fetchall() == []
+
+
+def test_a_members_days_are_looked_up_by_their_key_also_without_statistics(
+    migrated_url: str,
+) -> None:
+    rows = sql.Identifier("pg_temp", "rows")
+    statement = sql.SQL(COUNTS.statement).format(
+        rows=rows, model=live("event_user_days"), derived=live(COUNTS.table)
+    )
+    filling = sql.SQL(
+        "INSERT INTO {} SELECT 'acme', '', gen_random_uuid(), '2026-11-01', 1, "
+        "date '2026-11-01' - mod(number, 400) FROM generate_series(1, %s) AS number"
+    )
+    with psycopg.connect(migrated_url) as connection:
+        connection.execute(
+            sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {})").format(rows, live("event_user_days"))
+        )
+        for target in (rows, live("event_user_days"), live("event_user_days")):
+            connection.execute(filling.format(target), [20_000])
+        plan = str(connection.execute(sql.SQL("EXPLAIN ") + statement).fetchall())
+    assert "event_user_days_pkey" in plan
+    assert "event_user_days_last_day" not in plan
