@@ -22,6 +22,7 @@ from tests.spec import (
     command,
     given,
     project_settings,
+    refused,
     upsert,
 )
 
@@ -201,3 +202,20 @@ def test_a_limit_that_was_raised_has_room_again() -> None:
     world = given(ann, event_of(limit=1), event())
     world.when(event()).then(logged(0, limitReached=True))
     world.and_given(event_of(limit=2)).when(event()).then(logged(5), earned())
+
+
+@pytest.mark.parametrize("type_", ["FIXED", "CONDITIONAL"])
+def test_a_reward_too_large_to_be_counted_is_refused(type_: str) -> None:
+    largest = 2**53 - 1
+    world = given(ann, event_of(type=type_, reward={"default": largest}))
+    world.when(event()).then(logged(largest), earned(largest))
+    above = event_of(type=type_, reward={"default": largest + 1})
+    world.and_given(above).when(event()).then(refused("invalid"))
+
+
+def test_a_value_that_leads_to_too_many_points_is_refused_and_takes_no_slot() -> None:
+    world = given(ann, purchase_of(limit=1))
+    world.when(purchase(2**53)).then(refused("invalid", "metadata.amount"))
+    world.when(purchase(1)).then(logged(2), earned(2))
+    capped = purchase_of(maximumReward=100)
+    given(ann, capped).when(purchase(2**60)).then(logged(100), earned(100))
