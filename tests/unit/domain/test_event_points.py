@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from processor.domain.event import MAX_POINTS
 from tests.event_spec import (
     condition,
     earned,
@@ -206,7 +207,7 @@ def test_a_limit_that_was_raised_has_room_again() -> None:
 
 @pytest.mark.parametrize("type_", ["FIXED", "CONDITIONAL"])
 def test_a_reward_too_large_to_be_counted_is_refused(type_: str) -> None:
-    largest = 2**53 - 1
+    largest = MAX_POINTS
     world = given(ann, event_of(type=type_, reward={"default": largest}))
     world.when(event()).then(logged(largest), earned(largest))
     above = event_of(type=type_, reward={"default": largest + 1})
