@@ -68,7 +68,7 @@ def decode_metadata(raw: Raw) -> Mapping[str, Any]:
     Raises:
         Refused: it is no JSON object, or its text or numbers are none that can be kept.
     """
-    if not raw or raw == b"null":
+    if bytes(raw).strip() in (b"", b"null"):
         return {}
     try:
         return _METADATA.decode(raw)

@@ -144,7 +144,7 @@ class ChallengeLogs:
         if decided.reached:
             decided = self._not_given_yet(item, prepared, decided)
         self._entries.set_progress(prepared.progress_key, after)
-        if before is None:
+        if before is None or challenge.ends_at is not None:  # it may have been moved since
             self._await_end(prepared, challenge, after)
         return after, decided
 

@@ -31,9 +31,9 @@ Stretch = tuple[int, int]
 class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member's streak. Period and time zone are those it began with.
 
-    ``broken`` has one period of each gap that was announced; ``given`` says which milestone (or
-    the target) was given at which period, so that runs that merge inherit it. ``due`` is when the
-    latest run breaks without another event, None where it is broken.
+    ``broken`` has one period of each gap that was announced, rising; ``given`` says which milestone
+    (or the target) was given at which period, so that runs that merge inherit it. ``due`` is when
+    the latest run breaks without another event, None where it is broken.
     """
 
     period: str
@@ -126,7 +126,7 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tup
     gaps = [
         (one, one.last + 1)
         for one, other in pairwise(found)
-        if not any(one.last < x < other.first for x in announced)
+        if not _any_between(announced, one.last, other.first)
     ]
     reached, completed, given = _reached(before, found, streak)
     after = State(
@@ -135,7 +135,7 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tup
         created_at=before.created_at,
         updated_at=recorded_at,
         hits=hits,
-        broken=(*announced, *(missed for _, missed in gaps)),
+        broken=tuple(sorted((*announced, *(missed for _, missed in gaps)))),
         given=given,
         longest=max(before.longest, *(run.length for run in found)),
         completed=before.completed or bool(completed),
@@ -166,14 +166,14 @@ def breaks_at(state: State, run: Run, freezes: int) -> datetime | None:
 def due(state: State, streak: Streak) -> datetime | None:
     """Return when the latest run breaks; None where it is broken, or never will be."""
     run = runs(state.hits, streak.freezes)[-1]
-    if any(x > run.last for x in state.broken):
+    if is_broken(state):
         return None
     return breaks_at(state, run, streak.freezes)
 
 
 def is_broken(state: State) -> bool:
     """Tell whether the latest run is over."""
-    return any(x > state.hits[-1][1] for x in state.broken)
+    return bool(state.broken) and state.broken[-1] > state.hits[-1][1]
 
 
 def status(state: State, streak: Streak) -> str:
@@ -221,7 +221,13 @@ def _split(state: State, at: int) -> tuple[int, ...]:
         kept.append(last + 1)
     if following is not None and at < following - 1:
         kept.append(at + 1)
-    return tuple(kept)
+    return tuple(sorted(kept))
+
+
+def _any_between(rising: tuple[int, ...], low: int, high: int) -> bool:
+    """Tell whether a number lies strictly between two others."""
+    place = bisect_right(rising, low)
+    return place < len(rising) and rising[place] < high
 
 
 def _healed(before: State, at: int, run: Run) -> bool:
@@ -244,7 +250,7 @@ def _reached(
 ) -> tuple[tuple[tuple[Run, Milestone], ...], tuple[Run, ...], tuple[tuple[int, str], ...]]:
     """Return what the runs that a hit changed reached, and were not given yet, nor were those that
     they were merged from."""
-    given, unchanged = before.given, runs(before.hits, streak.freezes)
+    given, unchanged = before.given, frozenset(runs(before.hits, streak.freezes))
     reached: list[tuple[Run, Milestone]] = []
     completed: list[Run] = []
     for run in found:

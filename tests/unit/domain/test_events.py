@@ -330,3 +330,7 @@ def test_the_sender_s_metadata_are_passed_on_to_the_last_digit() -> None:
     assert metadata == {"amount": D("1.10"), "n": 100000000000000000001}
     assert b'"amount":1.1' in output.value
     assert msgspec.json.decode(output.value)["data"]["eventId"] == "visit"
+
+
+def test_null_metadata_are_none() -> None:
+    given(ann, event_of()).when(with_metadata("null")).then(logged(metadata={}), earned())
