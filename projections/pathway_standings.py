@@ -70,26 +70,29 @@ STATS = Derived(
             FROM {rows} AS coming
             LEFT JOIN {model} AS known USING (project, pathway_id, member_id, activity_id)
             WHERE known.sequence IS NULL OR coming.sequence >= known.sequence
-        ), enrolments AS MATERIALIZED (
-            SELECT project, pathway_id, member_id,
-                coalesce(news.held, known.holds, false) AS before,
-                coalesce(news.holds, known.holds, false) AS after
-            FROM (SELECT DISTINCT project, pathway_id, member_id FROM news) AS moved
-            LEFT JOIN (SELECT * FROM news WHERE activity_id = '') AS news
-                USING (project, pathway_id, member_id)
-            LEFT JOIN (SELECT * FROM {model} WHERE activity_id = '') AS known
-                USING (project, pathway_id, member_id)
+        ), standings AS MATERIALIZED (
+            SELECT news.*,
+                coalesce(bool_or(news.held) FILTER (WHERE news.activity_id = '') OVER member,
+                    known.holds, false) AS was_enrolled,
+                coalesce(bool_or(news.holds) FILTER (WHERE news.activity_id = '') OVER member,
+                    known.holds, false) AS is_enrolled
+            FROM news
+            LEFT JOIN {model} AS known
+                ON known.project = news.project AND known.pathway_id = news.pathway_id
+                AND known.member_id = news.member_id AND known.activity_id = ''
+            WINDOW member AS (PARTITION BY news.project, news.pathway_id, news.member_id)
         ), changes (project, pathway_id, activity_id, members) AS (
-            SELECT project, pathway_id, '', after::integer - before::integer
-            FROM enrolments WHERE after <> before
+            SELECT project, pathway_id, '', is_enrolled::integer - was_enrolled::integer
+            FROM standings WHERE activity_id = ''
             UNION ALL
-            SELECT project, pathway_id, known.activity_id, after::integer - before::integer
-            FROM enrolments JOIN {model} AS known USING (project, pathway_id, member_id)
-            WHERE after <> before AND known.activity_id <> '' AND known.holds
+            SELECT project, pathway_id, known.activity_id,
+                is_enrolled::integer - was_enrolled::integer
+            FROM standings JOIN {model} AS known USING (project, pathway_id, member_id)
+            WHERE standings.activity_id = '' AND is_enrolled <> was_enrolled
+                AND known.activity_id <> '' AND known.holds
             UNION ALL
-            SELECT project, pathway_id, news.activity_id, 1
-            FROM news JOIN enrolments USING (project, pathway_id, member_id)
-            WHERE news.activity_id <> '' AND news.holds AND NOT news.held AND after
+            SELECT project, pathway_id, activity_id, 1
+            FROM standings WHERE activity_id <> '' AND holds AND NOT held AND is_enrolled
         )
         INSERT INTO {derived} AS target (project, pathway_id, activity_id, members)
         SELECT project, pathway_id, activity_id, sum(members)

@@ -7,6 +7,7 @@ further.
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -27,6 +28,8 @@ from api.queries import snapshots
 from api.queries.pathway_logs import Activity, Pathway, Wanted
 from api.resources import POOL_TIMEOUT_SECONDS, Resources
 from schemas.caseless import caseless
+
+logger = logging.getLogger(__name__)
 
 MODELS = (
     "pathways",
@@ -65,7 +68,6 @@ class PathwayLogs(Response):
 
         Raises:
             Problem: 400 or 404, the pathway is not known; 503, too many answers are under way.
-            TimeoutError: the caller reads no further.
             psycopg.Error: the database fails; where the answer had begun, it is broken off.
         """
         answering = asyncio.create_task(self._answer(send))
@@ -77,13 +79,18 @@ class PathwayLogs(Response):
             leaving.cancel()
             # Both end before the request does: the connection is back in its pool then.
             await asyncio.gather(answering, leaving, return_exceptions=True)
-        if not answering.cancelled():
+        if answering.cancelled():
+            return
+        try:
             answering.result()
+        except _NotRead:
+            logger.warning("broken off: nothing was read for %.0f s", PATIENCE_SECONDS)
 
     async def _answer(self, send: Send) -> None:
         async with _place(self._held), self._held.pool.connection() as connection:
             await snapshots.hold(connection)
-            await queries.start_at_once(connection)
+            filtered = bool(self._asked.groups or self._asked.users)
+            await queries.plan_for(connection, filtered=filtered)
             pathways = await queries.pathways(connection, self._project)
             pathway = pathway_named(self._asked.pathway, pathways)
             body = _Body(send)
@@ -141,6 +148,10 @@ def _searched(names: Names) -> list[str] | None:
     return [caseless(name) for name in names] or None
 
 
+class _NotRead(Exception):
+    """The caller reads no further."""
+
+
 class _Body:
     """Sends an answer's body in pieces that are worth sending."""
 
@@ -169,8 +180,11 @@ class _Body:
             self._started = True
             headers = [(b"content-type", MEDIA_TYPE.encode())]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        except TimeoutError:
+            raise _NotRead from None
 
 
 async def _left(receive: Receive) -> None:
