@@ -235,19 +235,25 @@ AS $$
         (
             coalesce(sum(counted.users) FILTER (WHERE counted.day <= final_day), 0)
             + CASE WHEN sum(counted.users) FILTER (WHERE counted.day > final_day) > 0 THEN (
-                SELECT count(DISTINCT later.member_id)
-                FROM milestream.event_user_days AS later
-                JOIN milestream.event_user_days AS inside USING (project, event_id, member_id)
-                WHERE later.project = of_project
-                    AND later.event_id = counted.event_id
-                    AND later.last_day > final_day
-                    AND inside.month BETWEEN date_trunc('month', first_day)::date AND final_day
-                    AND inside.days::bigint
-                        & CASE WHEN inside.month < first_day
-                            THEN -1::bigint << (first_day - inside.month) ELSE -1 END
-                        & CASE WHEN final_day - inside.month < 31
-                            THEN (2::bigint << (final_day - inside.month)) - 1 ELSE -1 END
-                        <> 0
+                SELECT count(*)
+                FROM (
+                    SELECT DISTINCT member_id FROM milestream.event_user_days
+                    WHERE project = of_project AND event_id = counted.event_id
+                        AND last_day > final_day
+                ) AS later
+                CROSS JOIN LATERAL (
+                    SELECT FROM milestream.event_user_days AS inside
+                    WHERE inside.project = of_project AND inside.event_id = counted.event_id
+                        AND inside.member_id = later.member_id
+                        AND inside.month BETWEEN date_trunc('month', first_day)::date AND final_day
+                        AND inside.days::bigint
+                            & CASE WHEN inside.month < first_day
+                                THEN -1::bigint << (first_day - inside.month) ELSE -1 END
+                            & CASE WHEN final_day - inside.month < 31
+                                THEN (2::bigint << (final_day - inside.month)) - 1 ELSE -1 END
+                            <> 0
+                    LIMIT 1  -- so that each member is looked up by the key, statistics or not
+                ) AS found
             ) ELSE 0 END
         )::bigint
     FROM milestream.event_user_counts AS counted
