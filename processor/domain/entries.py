@@ -55,6 +55,11 @@ def enrolment_key(member_id: str, pathway_id: str) -> bytes:
     return b"w" + member_key(member_id)[1:] + pathway_id.encode()
 
 
+def activity_key(member_id: str, pathway_id: str, activity_id: str) -> bytes:
+    """Return the key of what a member did at an activity of a pathway."""
+    return b"v" + member_key(member_id)[1:] + f"{pathway_id}/{activity_id}".encode()
+
+
 def is_of_a_log(key: bytes) -> bool:
     """Tell whether a key is a log's, or a due's: such an entry is hardly ever read again."""
     return key.startswith((b"l", b"a", b"e", b"q", DUE))

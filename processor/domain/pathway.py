@@ -4,7 +4,6 @@ Amounts are nanos (``schemas.amounts``), percentages too. What was completed sta
 whatever comes late; what is measured goes on being measured.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -76,12 +75,15 @@ class Worked(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Enrolment(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A member in a pathway. What is done before the enrolment is kept, and shows with it."""
+    """A member in a pathway. What is done before the enrolment is kept, and shows with it.
+
+    ``completed`` names activities; what was done at each is an entry of its own.
+    """
 
     enrolled: bool = False
     enrolled_at: datetime | None = None
     version: int = 0
-    activities: Mapping[str, Worked] = {}
+    completed: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
 
 
@@ -154,9 +156,8 @@ def current(activity: Activity, worked: Worked) -> int:
 
 def required(pathway: Pathway, enrolment: Enrolment) -> tuple[int, int]:
     """Return how many required activities are completed, and how many there are."""
-    wanted = [activity.id for activity in pathway.activities.values() if activity.required]
-    states = (enrolment.activities.get(id_) for id_ in wanted)
-    return sum(1 for s in states if s is not None and s.state == COMPLETED), len(wanted)
+    wanted = {activity.id for activity in pathway.activities.values() if activity.required}
+    return len(wanted.intersection(enrolment.completed)), len(wanted)
 
 
 def _completed(worked: Worked, at: datetime) -> Worked:

@@ -11,7 +11,7 @@ from processor.domain import pathway as pathway_of
 from processor.domain.cloud_events import emit
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.entries import activity_log_key, enrolment_key
+from processor.domain.entries import activity_key, activity_log_key, enrolment_key
 from processor.domain.fulfilment import fulfilment_json
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.member import Member
@@ -31,6 +31,7 @@ from schemas.records import (
     PathwayCommand,
     RecordError,
     ReviewActivity,
+    Unenrol,
     activity_nanos,
 )
 from schemas.topics import PATHWAY_EVENTS
@@ -60,9 +61,12 @@ class Pathways:
     def keys(self, item: Read, record: ActivityLog | PathwayCommand) -> tuple[bytes, ...]:
         """Name the entries to prefetch, besides the member's."""
         enrolment = enrolment_key(item.member_id, record.pathway_id)
+        if isinstance(record, Enrol | Unenrol):
+            return (enrolment,)
+        worked = activity_key(item.member_id, record.pathway_id, record.activity_id)
         if isinstance(record, ActivityLog):
-            return enrolment, _log_key(item, record)
-        return (enrolment,)
+            return enrolment, worked, _log_key(item, record)
+        return enrolment, worked
 
     def step(self, item: Read, log: ActivityLog, sequence: int) -> Answer:
         """Fold one activity log; return what answers it.
@@ -75,14 +79,13 @@ class Pathways:
         turn = Turn(item, self._member(item), pathway, from_millis(item.input.timestamp), sequence)
         not_ahead(item.input, "occurredAt", log.occurred_at)
         done = _done(log, activity, turn.at)
-        enrolment = self._enrolment(turn)
-        before = enrolment.activities.get(activity.id)
         if self._entries.seen(_log_key(item, log)) is not None:
             self._effects.counts["duplicates"] += 1
             return _duplicate
+        before = self._entries.worked(_key(turn, activity))
         after = pathway_of.evolve(before, activity, done)
         self._entries.set_seen(_log_key(item, log), Seen())
-        record = self._work(turn, activity, enrolment, after)
+        record = self._work(turn, activity, before, after)
         return lambda: replies.Reply(201, Raw(outputs.encode(record)))
 
     def command(self, item: Read, command: PathwayCommand, sequence: int) -> Answer:
@@ -118,30 +121,30 @@ class Pathways:
 
     def _review(self, turn: Turn, command: ReviewActivity) -> Answer:
         activity = _activity(turn.pathway, command.activity_id)
-        enrolment = self._enrolment(turn)
-        before = enrolment.activities.get(activity.id)
+        before = self._entries.worked(_key(turn, activity))
         if activity.fulfilment != types.UPLOAD_REVIEW or before is None or before.url is None:
             raise Refused(Reason.INVALID, "has no upload to be reviewed", "activityId")
         after = pathway_of.reviewed(before, approved=command.approved, at=turn.at)
         if after is before:
-            record = _changed(turn, activity, enrolment, before)
+            record = _changed(turn, activity, self._enrolment(turn), before)
         else:
-            record = self._work(turn, activity, enrolment, after)
+            record = self._work(turn, activity, before, after)
         return lambda: replies.Reply(200, Raw(outputs.encode(record)))
 
     def _work(
-        self, turn: Turn, activity: Activity, enrolment: Enrolment, after: Worked
+        self, turn: Turn, activity: Activity, before: Worked | None, after: Worked
     ) -> outputs.ActivityChanged:
         """Write down what was done, publish it, and give what it reached."""
-        before = enrolment.activities.get(activity.id)
+        new = after.completed_at is not None and (before is None or before.completed_at is None)
+        enrolment = self._enrolment(turn)
         enrolment = msgspec.structs.replace(
             enrolment,
             version=enrolment.version + 1,
-            activities={**enrolment.activities, activity.id: after},
+            completed=(*enrolment.completed, activity.id) if new else enrolment.completed,
         )
         self._set(turn, enrolment)
+        self._entries.set_worked(_key(turn, activity), after)
         record = _changed(turn, activity, enrolment, after)
-        new = after.completed_at is not None and (before is None or before.completed_at is None)
         kind = outputs.ACTIVITY_COMPLETED if new else outputs.ACTIVITY_PROGRESSED
         id_ = ids.event_id(turn.item.project, kind, record.id, enrolment.version)
         self._put(turn, kind, id_, after.completed_at or after.touched_at, record)
@@ -210,6 +213,10 @@ def _activity(pathway: Pathway, activity_id: str) -> Activity:
     if activity is None:
         raise Refused(Reason.UNKNOWN_ACTIVITY, "the pathway has no such activity", "activityId")
     return activity
+
+
+def _key(turn: Turn, activity: Activity) -> bytes:
+    return activity_key(turn.item.member_id, turn.pathway.id, activity.id)
 
 
 def _log_key(item: Read, log: ActivityLog) -> bytes:

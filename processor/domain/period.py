@@ -101,6 +101,6 @@ def _first_date_after(period: str, key: str) -> date | None:
             case "yearly":
                 return date(int(key) + 1, 1, 1)
             case _:
-                raise ValueError(f"no such period: {period}")
-    except OverflowError:
+                raise KeyError(period)
+    except (OverflowError, ValueError):  # beyond the calendar's last year
         return None

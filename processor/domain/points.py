@@ -49,7 +49,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def evolve(before: Balances, group: str, points: int) -> Balances:
     """Return the balances after an entry."""
     balance = max(before.groups.get(group, 0) + points, 0)
-    return Balances({**before.groups, group: balance})
+    groups = {**before.groups, group: balance}
+    if not balance:  # any name may be redeemed from: what is empty is not kept
+        del groups[group]
+    return Balances(groups)
 
 
 def record(
@@ -69,7 +72,7 @@ def record(
         action_id=entry.action_id,
         challenge_group=entry.group,
         points=entry.points,
-        balance=after.groups[entry.group],
+        balance=after.groups.get(entry.group, 0),
         total_balance=after.total,
         operation=REDEEM if entry.points < 0 else GRANT,
         event_id=entry.event_id,

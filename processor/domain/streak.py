@@ -24,6 +24,10 @@ COMPLETED = "completed"
 _TARGET = ""
 """Stands among the milestones given for the streak's own target."""
 
+KEPT = 5_000
+"""Of stretches, gaps and what was given, so many of the latest are kept, for an entry must stay
+small; with a gap every other day that is 27 years."""
+
 Stretch = tuple[int, int]
 """The first and last of consecutive ordinals."""
 
@@ -134,9 +138,9 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tup
         timezone=before.timezone,
         created_at=before.created_at,
         updated_at=recorded_at,
-        hits=hits,
-        broken=tuple(sorted((*announced, *(missed for _, missed in gaps)))),
-        given=given,
+        hits=hits[-KEPT:],
+        broken=tuple(sorted((*announced, *(missed for _, missed in gaps))))[-KEPT:],
+        given=given[-KEPT:],
         longest=max(before.longest, *(run.length for run in found)),
         completed=before.completed or bool(completed),
         due=None,

@@ -18,7 +18,7 @@ from processor.domain.entries import (
 from processor.domain.event import Answered, Used
 from processor.domain.logged import Logged
 from processor.domain.member import Member
-from processor.domain.pathway import Enrolment, Seen
+from processor.domain.pathway import Enrolment, Seen, Worked
 from processor.domain.points import Balances
 from processor.domain.reward import Reward
 from processor.domain.streak import State
@@ -39,6 +39,7 @@ _BALANCES = msgspec.json.Decoder(Balances)
 _STREAK = msgspec.json.Decoder(State)
 _SEEN = msgspec.json.Decoder(Seen)
 _ENROLMENT = msgspec.json.Decoder(Enrolment)
+_WORKED = msgspec.json.Decoder(Worked)
 _ENCODER = msgspec.json.Encoder()
 
 Entry = msgspec.Struct
@@ -146,6 +147,14 @@ class WorkingSet:
     def set_enrolment(self, key: bytes, enrolment: Enrolment) -> None:
         """Change a member in a pathway."""
         self._set(key, enrolment)
+
+    def worked(self, key: bytes) -> Worked | None:
+        """Return what was done at the activity with this ``entries.activity_key``."""
+        return self._get(key, _WORKED)
+
+    def set_worked(self, key: bytes, worked: Worked) -> None:
+        """Change what was done at an activity."""
+        self._set(key, worked)
 
     def add_due(self, at: datetime, entry: bytes) -> None:
         """Have a tick look at an entry at a moment."""

@@ -149,3 +149,11 @@ def test_a_period_ends_where_the_clocks_jump_over_midnight() -> None:
 @pytest.mark.parametrize("at", ["9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"])
 def test_a_log_at_the_end_of_the_calendar_stops_nothing(zone: str, at: str) -> None:
     given(ann, challenge(timezone=zone)).when(log("a", 1, activityAt=at), log("b", 1))
+
+
+@pytest.mark.parametrize(
+    ("period", "key"),
+    [("daily", "9999-12-31"), ("weekly", "9999-W52"), ("monthly", "9999-12"), ("yearly", "9999")],
+)
+def test_the_calendar_s_last_periods_have_no_end(period: str, key: str) -> None:
+    assert period_end(period, "UTC", key) is None

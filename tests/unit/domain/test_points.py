@@ -172,3 +172,11 @@ def test_a_deleted_member_s_balance_is_kept() -> None:
     gone = command("delete-member", memberId=ANN)
     world = given(ann, event_of(), event(), gone, ann)
     world.when(event()).then(logged(), earned(5, balance=10))
+
+
+def test_names_that_hold_nothing_are_not_kept() -> None:
+    """Any name may be redeemed from, and an entry must stay small."""
+    empty = [redeem(1, f"r-{n}", challengeGroup=f"group-{n}") for n in range(50)]
+    happened = given(ann, event_of(), event()).when(*empty)
+    assert [p["balance"] for p in happened.of("points.redeemed")] == [0] * 50
+    assert max(len(value) for value in happened.partition.entries.values()) < 1000
