@@ -19,6 +19,9 @@ from projections.rebuild import RebuildFailed, rebuild
 from projections.sources import UndecodableOutput
 from schemas.settings import Settings
 
+_VIEWS = {"pathway_activities": "pathways"}
+"""Read models that are views, and the table that they are views of."""
+
 FAILURES = (
     RebuildFailed,
     OtherSource,
@@ -40,7 +43,7 @@ def command(
 
     Projectors and readers go on meanwhile. After a crash, the same command begins again.
     """
-    wanted = list(dict.fromkeys(tables or PROJECTIONS))
+    wanted = list(dict.fromkeys(_VIEWS.get(table, table) for table in tables or PROJECTIONS))
     unknown = [table for table in wanted if table not in PROJECTIONS]
     if unknown:
         raise typer.BadParameter(

@@ -80,7 +80,9 @@ def decode_metadata(raw: Raw) -> Mapping[str, Any]:
 
 def _message(error: msgspec.ValidationError) -> str:
     text = str(error)
-    return "must be an object" if text.startswith("Expected `object`") else text.lower()
+    if text.startswith("Expected `object`"):
+        return "must be an object"
+    return text.partition(" - at ")[0].lower()
 
 
 def check_metadata(event: Event, metadata: Mapping[str, Any]) -> None:
