@@ -69,10 +69,13 @@ async def places(
                 SELECT *, rank() OVER (ORDER BY points DESC) AS rank,
                        row_number() OVER (ORDER BY points DESC, external_id COLLATE "C") AS place
                 FROM board
+            ), own AS MATERIALIZED (
+                SELECT place FROM ranked WHERE member_id = %(member_id)s
             )
-            SELECT r.* FROM ranked r LEFT JOIN ranked own ON own.member_id = %(member_id)s
-            WHERE r.place <= %(top)s OR abs(r.place - own.place) <= %(beside)s
-            ORDER BY r.place
+            SELECT * FROM ranked
+            WHERE place <= %(top)s
+                OR abs(place - (SELECT place FROM own)) <= %(beside)s
+            ORDER BY place
             """,
             {**vars(board), "top": top, "member_id": member_id, "beside": beside},
         )

@@ -40,7 +40,8 @@ async def newest_milestones(
         await cursor.execute(
             """
             SELECT r.reached_at AS "reachedAt", r.period_key AS "periodKey", r.value,
-                   r.member_id AS "memberId", m.name AS milestone, c.name AS challenge
+                   r.member_id AS "memberId", m.name AS milestone,
+                   coalesce(c.name, r.linked_schema_record_id) AS challenge
             FROM (
                 SELECT * FROM milestream.milestones_reached
                 WHERE project = %s ORDER BY reached_at DESC, id LIMIT %s

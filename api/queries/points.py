@@ -8,10 +8,7 @@ from psycopg import AsyncConnection
 async def balances(
     connection: AsyncConnection, project: str, member_id: UUID
 ) -> tuple[int, dict[str, int]]:
-    """Return a member's total balance, and that of each challenge group.
-
-    The total is kept for itself: a redemption can take more than one group had.
-    """
+    """Return a member's total balance, and that of each challenge group."""
     cursor = await connection.execute(
         """
         SELECT t.balance, b.challenge_group, b.balance

@@ -93,7 +93,7 @@ CREATE TABLE milestream.points_totals (
     PRIMARY KEY (project, member_id)
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE milestream.points_totals IS
-    'Each member''s balance of points in total. Not the sum of the groups'' where a redemption took more than a group had.';
+    'Each member''s balance of points in total: the sum of the groups''.';
 COMMENT ON COLUMN milestream.points_totals.project IS
     'The project (tenant) that the row belongs to.';
 COMMENT ON COLUMN milestream.points_totals.member_id IS
