@@ -24,7 +24,7 @@ def prepare(data_dir: Path, port: int, controller_port: int) -> list[str]:
     properties = data_dir / "run" / "kafka.properties"
     properties.write_text(_properties(storage, port, controller_port), "utf-8")
     if not (storage / "meta.properties").exists():
-        _format(properties)
+        format_storage(properties, uuid.uuid4())
     return [*_java("-Xms256m", "-Xmx1g"), "kafka.Kafka", str(properties)]
 
 
@@ -82,10 +82,16 @@ def _properties(storage: Path, port: int, controller_port: int) -> str:
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
-def _format(properties: Path) -> None:
-    cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+def format_storage(properties: Path, cluster: uuid.UUID) -> None:
+    """Make the broker's storage; one that is there is left as it is.
+
+    Raises:
+        CommandError: Kafka's tool refuses.
+    """
+    cluster_id = urlsafe_b64encode(cluster.bytes).decode("ascii").rstrip("=")
     command = [*tool("kafka.tools.StorageTool"), "format", "--ignore-formatted"]
-    command += ["--cluster-id", cluster_id, "--config", str(properties)]
+    # In one word: one id in 64 begins with a dash, and would be taken for another option.
+    command += [f"--cluster-id={cluster_id}", "--config", str(properties)]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_SECONDS
     )

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.errors import CommandError
 from deploy.stack import LocalServers
+from deploy.stack.broker import format_storage
 from deploy.stack.ports import Ports
 from deploy.stack.servers import broker_answers
 from schemas.settings import Settings
@@ -274,3 +276,16 @@ class TestPorts:
         other = tmp_path / "other"
         other.mkdir()
         return other
+
+
+def test_a_cluster_id_may_begin_with_a_dash(tmp_path: Path) -> None:
+    """One in 64 does."""
+    properties = tmp_path / "broker.properties"
+    properties.write_text(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n"
+        "controller.quorum.voters=1@127.0.0.1:19093\n"
+        "listeners=PLAINTEXT://127.0.0.1:9093,CONTROLLER://127.0.0.1:19093\n"
+        f"log.dirs={tmp_path / 'storage'}\n"
+    )
+    format_storage(properties, uuid.UUID("f8000000-0000-4000-8000-000000000000"))
+    assert "cluster.id=-" in (tmp_path / "storage" / "meta.properties").read_text()
