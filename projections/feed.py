@@ -29,7 +29,7 @@ FETCH_WAIT_MS = 20
 partition that was just drained waits for the end of it: this is most of the latency."""
 
 PARTITION_BYTES = 2 * 1024 * 1024
-FETCH_BYTES = 16 * 1024 * 1024
+FETCH_BYTES = 8 * 1024 * 1024
 
 SLICE_RECORDS = 200
 """Records that are decoded in one go: about 2 ms."""
@@ -115,7 +115,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
             group_id=group,
             client_id="milestream-projector",
             # How long the partitions of a projector that was killed lie idle.
-            session_timeout_ms=6_000,
+            # On a starved machine a shorter one expires between two heartbeats, again and again.
+            session_timeout_ms=10_000,
             heartbeat_interval_ms=1_500,
         )
         self._offsets: dict[TopicPartition, dict[str, int]] = {}
