@@ -130,7 +130,7 @@ async def users_of_one(connection: AsyncConnection, asked: Asked) -> int:
         await cursor.execute(
             """
             SELECT users FROM milestream.event_users(%(project)s, %(first)s, %(last)s)
-            WHERE event_id = %(event_id)s
+            WHERE event_id = %(event_id)s COLLATE "C"
             """,
             vars(asked),
         )
