@@ -261,11 +261,15 @@ class History:
                 identifier, value = f"order-{self.sent}", f"{rng.randrange(1, 3000) / 100:.2f}"
             last = (member, identifier, value)
             records.append(log(member, identifier, value, settings=settings))
-            if (member, identifier) not in self.seen:
-                self.seen.add((member, identifier))
-                self.sums[member] = self.sums.get(member, Decimal(0)) + Decimal(value)
+            self.take(member, identifier, value)
             self.sent += 1
         return records
+
+    def take(self, member: str, identifier: str, value: str) -> None:
+        """Take a log into the expectation, once."""
+        if (member, identifier) not in self.seen:
+            self.seen.add((member, identifier))
+            self.sums[member] = self.sums.get(member, Decimal(0)) + Decimal(value)
 
     def check(self, settings: Settings) -> None:
         """Compare every output with a recomputation: nothing lost, nothing twice, sums exact."""
