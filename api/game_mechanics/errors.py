@@ -33,16 +33,24 @@ class CallError(Exception):
         details: what is wrong, in words for the caller; never a parameter's value, for that may be
             a secret.
         fields: more to say beside the error.
+        http_status: the HTTP status whether statuses are asked for or not; None: as it is asked.
     """
 
     def __init__(
-        self, code: int, details: str, *, about: str = "", fields: dict[str, object] | None = None
+        self,
+        code: int,
+        details: str,
+        *,
+        about: str = "",
+        fields: dict[str, object] | None = None,
+        http_status: int | None = None,
     ) -> None:
         super().__init__(details)
         self.code = code
         self.message = f"{_MESSAGES[code]}: {about}" if about else _MESSAGES[code]
         self.details = details
         self.fields = fields or {}
+        self.http_status = http_status
 
 
 def status_of(code: int) -> int:
@@ -71,4 +79,5 @@ def from_problem(problem: Problem) -> CallError:
     """Return what a problem that arose below is on this face."""
     if problem.status >= 500:
         return CallError(SERVER_ERROR, problem.detail)
-    return CallError(BAD_VALUE, problem.detail)
+    # A body over the limit is refused by every face alike; this one has no code of its own for it.
+    return CallError(BAD_VALUE, problem.detail, http_status=413 if problem.status == 413 else None)

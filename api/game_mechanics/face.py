@@ -6,8 +6,9 @@ from fastapi import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import problems
+from api.game_mechanics import parameters
 from api.game_mechanics.errors import from_problem
-from api.game_mechanics.presentation import Presentation
+from api.game_mechanics.presentation import Presentation, wanted
 from api.problems import Problem
 
 PREFIX = "/gm."
@@ -23,7 +24,9 @@ class GameMechanicsFace:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            scope = {**scope, problems.RENDERER: renderer(Presentation())}
+            # Until a body is read, the query tells how to answer.
+            presentation, _ = wanted(parameters.of_query(scope["query_string"]))
+            scope = {**scope, problems.RENDERER: renderer(presentation)}
         await self._app(scope, receive, send)
 
 

@@ -1,5 +1,6 @@
 """Parameters of a call: from the query or from a form, each once; and what their texts say."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -11,8 +12,12 @@ from api.game_mechanics.errors import BAD_VALUE, CallError, bad, missing
 MAX_PARAMETERS = 200
 MAX_TEXT = 256
 _FORM = "application/x-www-form-urlencoded"
+_UNREAD = "surrogateescape"
+"""How bytes that are no UTF-8 are read: as what no UTF-8 is made into, so that it can be told."""
 
 Pairs = list[tuple[str, str]]
+Read = tuple[Pairs, CallError | None]
+"""What could be read, and why that is not all."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +96,19 @@ async def read(request: Request) -> tuple[Parameters, CallError | None]:
     With an error, the parameters are those that can be told all the same: enough to answer in the
     way that was asked for.
     """
-    try:
-        query = _pairs(request.scope["query_string"])
-        form = await _form(request) if request.method == "POST" else []
-    except CallError as error:
-        return Parameters({}), error
-    given = query + form
-    once = {name: value for name, value in given if [n for n, _ in given].count(name) == 1}
-    return Parameters(once), _fault(query, form)
+    query, unread = _pairs(request.scope["query_string"])
+    form, unread_form = await _form(request) if request.method == "POST" else ([], None)
+    return _once(query + form), unread or unread_form or _fault(query, form)
+
+
+def of_query(raw: bytes) -> Parameters:
+    """Return those parameters of a query that can be told."""
+    return _once(_pairs(raw)[0])
+
+
+def _once(given: Pairs) -> Parameters:
+    times = Counter(name for name, _ in given)
+    return Parameters({name: value for name, value in given if times[name] == 1})
 
 
 def _fault(query: Pairs, form: Pairs) -> CallError | None:
@@ -115,24 +125,32 @@ def _fault(query: Pairs, form: Pairs) -> CallError | None:
     return None
 
 
-async def _form(request: Request) -> Pairs:
+async def _form(request: Request) -> Read:
     body = await request.body()
     media_type = request.headers.get("content-type", _FORM).partition(";")[0].strip().lower()
     if body and media_type != _FORM:
-        raise CallError(BAD_VALUE, f"the body must be a form: {_FORM}")
+        return [], CallError(BAD_VALUE, f"the body must be a form: {_FORM}")
     return _pairs(body)
 
 
-def _pairs(raw: bytes) -> Pairs:
+def _pairs(raw: bytes) -> Read:
+    parts = raw.split(b"&", MAX_PARAMETERS)
+    given = parse_qsl(
+        b"&".join(parts[:MAX_PARAMETERS]).decode(errors=_UNREAD),
+        keep_blank_values=True,
+        errors=_UNREAD,
+    )
+    read = [pair for pair in given if _is_utf8("".join(pair))]
+    if len(parts) > MAX_PARAMETERS:
+        return read, CallError(BAD_VALUE, f"at most {MAX_PARAMETERS} parameters are taken")
+    if len(read) < len(given):
+        return read, CallError(BAD_VALUE, "parameters must be UTF-8")
+    return read, None
+
+
+def _is_utf8(text: str) -> bool:
     try:
-        return parse_qsl(
-            raw.decode(),
-            keep_blank_values=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=MAX_PARAMETERS,
-        )
-    except UnicodeDecodeError:
-        raise CallError(BAD_VALUE, "parameters must be UTF-8") from None
-    except ValueError:
-        raise CallError(BAD_VALUE, f"at most {MAX_PARAMETERS} parameters are taken") from None
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -72,7 +72,7 @@ class Presentation:
     def failure(self, error: CallError, headers: Mapping[str, str] | None = None) -> Response:
         """Return the answer of a call that failed."""
         said = {"errorMessage": error.message, "errorDetails": error.details}
-        status = status_of(error.code) if self.http_status_codes else 200
+        status = error.http_status or (status_of(error.code) if self.http_status_codes else 200)
         content = _encode({**error.fields, **self._envelope(error.code, said)})
         return self._response(content, status, headers)
 

@@ -118,9 +118,31 @@ async def test_an_error_calls_back_too(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_body_that_is_too_large(client: httpx.AsyncClient) -> None:
-    answer = await client.post(LOG, content=b"x" * (MAX_BODY_BYTES + 1))
-    assert answer.status_code == 200
-    assert answer.json()["errorCode"] == 400006
+    async def unannounced() -> AsyncIterator[bytes]:
+        yield b"x" * (MAX_BODY_BYTES + 1)
+
+    for content in (b"x" * (MAX_BODY_BYTES + 1), unannounced()):
+        answer = await client.post(LOG, content=content, params={"context": "c"})
+        assert answer.status_code == 413
+        shown = answer.json()
+        assert (shown["errorCode"], shown["statusCode"], shown["context"]) == (400006, 400, "c")
+
+
+async def test_what_cannot_be_read_is_answered_as_it_was_asked(client: httpx.AsyncClient) -> None:
+    wanted = {"httpStatusCodes": "true", "format": "jsonp", "callback": "cb"}
+    answers = (
+        await client.post(LOG, params=wanted, json={"UID": "a"}),
+        await client.get(f"{LOG}?{urlencode(wanted)}&UID=%ff"),
+        await client.post(
+            LOG,
+            content=f"UID=%ff&{urlencode(wanted)}",
+            headers={"content-type": "application/x-www-form-urlencoded"},
+        ),
+    )
+    for answer in answers:
+        assert answer.status_code == 400
+        assert answer.text.startswith("/**/cb({")
+        assert '"errorCode":400006' in answer.text
 
 
 async def test_a_failure_of_ours_shows_nothing(client: httpx.AsyncClient) -> None:

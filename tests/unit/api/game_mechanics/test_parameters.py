@@ -72,6 +72,27 @@ async def test_what_came_once_is_known_beside_what_came_twice() -> None:
     assert given.values == {"context": "c"}
 
 
+@pytest.mark.parametrize(
+    ("query", "body", "media_type"),
+    [
+        (b"context=c", b'{"UID": "a"}', "application/json"),
+        (b"context=c", b"UID=%ff", FORM),
+        (b"", b"UID=%ff&context=c", FORM),
+        (b"context=c&UID=%ff", b"", None),
+        (b"context=c&\xff=1", b"", None),
+        (b"context=c" + b"".join(b"&p%d" % n for n in range(MAX_PARAMETERS)), b"", None),
+    ],
+)
+async def test_what_can_be_read_is_known_beside_what_cannot(
+    query: bytes, body: bytes, media_type: str | None
+) -> None:
+    given, fault = await parsed(query, body, media_type)
+    assert fault is not None
+    assert fault.code == BAD_VALUE
+    assert given.values["context"] == "c"
+    assert "UID" not in given.values
+
+
 def test_a_missing_parameter_is_named_in_the_message() -> None:
     for values in ({}, {"UID": ""}):
         with pytest.raises(CallError) as caught:
