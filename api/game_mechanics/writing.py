@@ -8,10 +8,12 @@ from msgspec import Raw
 
 from api import bodies
 from api.game_mechanics.calls import Call, unknown_user
+from api.game_mechanics.challenge_status import challenges
 from api.game_mechanics.errors import BAD_VALUE, PENDING, CallError, bad, from_problem
 from api.game_mechanics.parameters import Parameters
 from api.game_mechanics.presentation import Presentation
 from api.problems import Problem
+from api.queries.points import balances
 from api.requests import refusal
 from schemas import ids, records
 from schemas.dead_letter import Reason
@@ -24,6 +26,8 @@ IDENTIFIER = "uniqueIdentifier"
 named in the answer."""
 
 _MAX_IDENTIFIER = 512
+_REDEMPTION = "redeem"
+"""What the entry of a redemption in the ledger is called as the source of its id."""
 
 
 class _Result(msgspec.Struct, rename="camel"):
@@ -84,7 +88,12 @@ async def redeem(call: Call, presentation: Presentation) -> Response:
         challenge_group=call.given.text("challenge"),
         ip=call.ip(),
     )
-    named: dict[str, object] = {IDENTIFIER: key}
+    await _require_challenge(call, command.challenge_group)
+    member_id = call.member_id(user_id)
+    named: dict[str, object] = {
+        "id": ids.points_entry_id(call.project, _REDEMPTION, f"{member_id}:{key}"),
+        IDENTIFIER: key,
+    }
     body = await _ask(call, user_id, MEMBER_COMMANDS, records.encode(command), named)
     entry = msgspec.json.decode(body, type=_Entry)
     return presentation.success(
@@ -95,6 +104,21 @@ async def redeem(call: Call, presentation: Presentation) -> Response:
             IDENTIFIER: key,
         }
     )
+
+
+async def _require_challenge(call: Call, group: str | None) -> None:
+    """Let points be taken where there can be some: in a misspelled challenge there are none.
+
+    Raises:
+        CallError: no definition names the challenge and the user never had points in it.
+    """
+    definitions = await call.held.definitions.current()
+    if group is None or group in challenges(definitions, call.project, ()):
+        return
+    async with call.member("points_totals", "points_balances") as (connection, member_id):
+        _, own = await balances(connection, call.project, member_id)
+    if group not in own:
+        raise bad("challenge", "there is no such challenge")
 
 
 def _identifier(given: Parameters) -> str:

@@ -121,6 +121,29 @@ async def test_a_repeated_identifier_counts_once(
     assert [a["points"] for a in (await gm("getActionsLog", UID=ann))["actions"]] == [-20, 50]
 
 
+async def test_points_outlive_the_definition_of_their_challenge(
+    whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
+) -> None:
+    group = f"gone-{ann}"
+    await define_action(admin, group, 30, challengeGroup=group)
+    await gm("notifyAction", UID=ann, action=group)
+    assert (await admin.delete(f"/definitions/event/{group}")).status_code == 204
+    taken = await gm("redeemPoints", UID=ann, points=10, challenge=group, uniqueIdentifier="r")
+    assert (taken["errorCode"], taken["pointsTotal"]) == (0, 20), taken
+    source = f"{ids.member_id(PROJECT, ann)}:r"
+    entry = ids.points_entry_id(PROJECT, "redeem", source)
+    found = None
+    for _ in range(100):
+        with psycopg.connect(whole.settings.database_url) as connection:
+            found = connection.execute(
+                "SELECT points FROM milestream.points_ledger WHERE id = %s", (entry,)
+            ).fetchone()
+        if found:
+            break
+        await asyncio.sleep(0.1)
+    assert found == (-10,), "the id that a pending redemption names is the entry's"
+
+
 async def test_the_window_includes_both_of_its_ends(
     whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
 ) -> None:
@@ -227,6 +250,8 @@ async def test_challenges_have_points_and_ranks(admin: httpx.AsyncClient, gm: Ca
         ("redeemPoints", {"UID": "ann", "points": 0}, 400006),
         ("redeemPoints", {"UID": "ann", "points": -5}, 400006),
         ("redeemPoints", {"UID": "ann", "points": 10**12 + 1}, 400006),
+        ("redeemPoints", {"UID": "ann", "points": 1, "challenge": "nobody's"}, 400006),
+        ("redeemPoints", {"UID": "nobody", "points": 1, "challenge": "nobody's"}, 403005),
         ("getChallengeStatus", {"UID": "ann", "details": "more"}, 400006),
         ("getTopUsers", {"totalCount": 101}, 400006),
         ("getTopUsers", {"period": "30days"}, 400006),
@@ -359,4 +384,5 @@ async def test_without_an_answer_it_is_pending_and_named(lonely: Served) -> None
         assert answer["statusReason"] == "Accepted"
     assert notified["id"] == ids.event_log_id(PROJECT, ids.member_id(PROJECT, "ann"), "v-1")
     assert notified["uniqueIdentifier"] == "v-1"
-    assert redeemed["uniqueIdentifier"]
+    source = f"{ids.member_id(PROJECT, 'ann')}:{redeemed['uniqueIdentifier']}"
+    assert redeemed["id"] == ids.points_entry_id(PROJECT, "redeem", source)
