@@ -22,7 +22,11 @@ Reader = Annotated[Caller, Depends(reader)]
 
 
 def is_end_user(caller: Caller) -> bool:
-    """Tell whether a caller may act for itself alone: a token without `"role": "admin"`."""
+    """Tell whether a caller may act for itself alone: a token without `"role": "admin"`.
+
+    A token with it acts for the backend that gave it out. It may say when an event happened, and
+    its `usergroup` counts for whomever it names, as with an API key.
+    """
     return caller.user is not None and not caller.user.is_admin
 
 
