@@ -1,8 +1,9 @@
 """`/leaderboard` and `/user/{id}/rank`: users by the points that they were granted."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
@@ -25,6 +26,8 @@ DEFAULT_LIMIT = 10
 MAX_LIMIT = 1000
 BESIDE = 2
 """How many neighbours a rank is shown with, on either side."""
+_MAIN_BOARD = "30d"
+"""The board whose neighbours a rank shows beside those of each."""
 
 
 async def leaderboard(request: Request, caller: Caller) -> Response:
@@ -53,7 +56,19 @@ async def rank(request: Request, caller: Caller, user_id: str) -> Response:
             span = periods.rolling(name, days, day)
             board = board_of(definitions, caller.project, group_id, span)
             shown |= await _standing(connection, board, member_id, name)
-    return answer(RankAnswer(user_id=user_id, group_id=group_id, **shown))  # type: ignore[arg-type]
+    return answer(rank_answer(user_id, group_id, shown))
+
+
+def rank_answer(user_id: str, group_id: str | None, shown: Mapping[str, Any]) -> RankAnswer:
+    """Return a user's rank, with what is said of each board by the fields of `RankAnswer`."""
+    beside: Neighbours = shown[f"neighbours_{_MAIN_BOARD}"]
+    return RankAnswer(
+        user_id=user_id,
+        group_id=group_id,
+        users_before=beside.users_before,
+        users_after=beside.users_after,
+        **shown,
+    )
 
 
 async def _standing(

@@ -150,7 +150,10 @@ class Neighbours(_Shape):
 
 
 class RankAnswer(_Shape):
-    """A user's points and ranks; a rank is null where the user has no points in that time."""
+    """A user's points and ranks; a rank is null where the user has no points in that time.
+
+    `users_before` and `users_after` are the neighbours of the 30 days.
+    """
 
     user_id: str
     group_id: str | None
@@ -163,6 +166,8 @@ class RankAnswer(_Shape):
     points_365d: int = msgspec.field(name="points365d")
     rank_365d: int | None = msgspec.field(name="rank365d")
     neighbours_365d: Neighbours = msgspec.field(name="neighbours365d")
+    users_before: list[Ranked]
+    users_after: list[Ranked]
 
 
 class PointsAnswer(_Shape):

@@ -148,6 +148,7 @@ async def test_a_rank_has_its_neighbours(lonely: Served) -> None:
     beside = rank["neighbours30d"]
     assert [user["userId"] for user in beside["usersBefore"]] == ["cid", "dan"]
     assert [user["userId"] for user in beside["usersAfter"]] == ["eve"]
+    assert {name: rank[name] for name in beside} == beside
     assert rank["neighbours365d"]["usersBefore"] == []
     last = await got(lonely, "/user/fay/rank")
     assert (last["points7d"], last["rank7d"]) == (0, None)

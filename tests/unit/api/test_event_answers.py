@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from api.answers import answer
-from api.events.boards import board_of, username
+from api.events.boards import board_of, rank_answer, username
 from api.events.definitions import document
 from api.events.periods import rolling
-from api.events.shapes import EventDefinition
+from api.events.shapes import EventDefinition, Neighbours, Ranked
 from api.events.stats import distributions, global_stats, one_events_stats
 from api.queries.boards import Place
 from api.queries.event_stats import Day, Share
@@ -122,6 +122,26 @@ def test_one_event_and_one_that_never_happened() -> None:
 def test_a_board_shows_no_whole_names(first: str | None, last: str | None, shown: str) -> None:
     place = Place(UUID(int=1), "ann@example.org", first, last, Decimal(5), 1, 1)
     assert username(place) == shown
+
+
+def _ranked(user: str) -> Ranked:
+    return Ranked(user_id=user, username="B", points=2, rank=1)
+
+
+def test_a_rank_shows_the_neighbours_of_30_days_first() -> None:
+    def neighbours(name: str) -> Neighbours:
+        return Neighbours(users_before=[_ranked(f"b{name}")], users_after=[])
+
+    names = ("7d", "30d", "365d")
+    shown = {
+        **{f"points_{name}": 1 for name in names},
+        **{f"rank_{name}": 2 for name in names},
+        **{f"neighbours_{name}": neighbours(name) for name in names},
+    }
+    told = msgspec.to_builtins(rank_answer("ann", None, shown))
+    assert [user["userId"] for user in told["usersBefore"]] == ["b30d"]
+    assert told["usersAfter"] == []
+    assert told["neighbours7d"]["usersBefore"][0]["userId"] == "b7d"
 
 
 def test_a_board_is_all_points_a_definition_or_a_group() -> None:
