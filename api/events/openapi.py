@@ -32,17 +32,15 @@ ERROR: Operation = {
     "properties": {"statusCode": {"type": "integer"}, "message": {"type": "string"}},
 }
 
+_LOG_ID: Operation = {"type": "string", "description": "The event log's id."}
 _PENDING: Operation = {
     "type": "object",
-    "required": ["statusCode", "message", "data"],
+    "required": ["statusCode", "message", "id", "data"],
     "properties": {
         "statusCode": {"const": 202},
         "message": {"type": "string"},
-        "data": {
-            "type": "object",
-            "required": ["id"],
-            "properties": {"id": {"type": "string", "description": "The event log's id."}},
-        },
+        "id": _LOG_ID,
+        "data": {"type": "object", "required": ["id"], "properties": {"id": _LOG_ID}},
     },
 }
 
@@ -111,7 +109,7 @@ STREAK = _read(
 STATS = _read(
     _query("period", "Days that end today.", enum=list(PERIODS), default=DEFAULT_PERIOD),
     _query("eventId", "One event; all without it."),
-    _query("timeframe", "With `month`: that calendar month, no `period`.", enum=["month"]),
+    _query("timeframe", "month, with `month`: that calendar month. Any other leaves `period`."),
     _query("month", "With `timeframe=month`.", **_MONTH),
     good=_json("The figures.", {"anyOf": [_ref("GlobalStatsAnswer"), _ref("EventStatsAnswer")]}),
     bad=(400,),

@@ -34,8 +34,8 @@ async def post(request: Request, caller: Caller) -> Response:
     headers = bodies.key_headers(body.idempotency_key)
     if reply is None:
         key = body.idempotency_key or ""
-        data = {"id": ids.event_log_id(caller.project, member_id, key)}
-        return answer(body_of(202, _PENDING, data=data), 202, headers)
+        log_id = ids.event_log_id(caller.project, member_id, key)
+        return answer(body_of(202, _PENDING, id=log_id, data={"id": log_id}), 202, headers)
     if reply.status >= 400:
         refused = refusal(reply)
         refused.headers |= headers

@@ -129,10 +129,11 @@ async def test_no_answer_in_time_is_a_202_with_the_id(lonely: Served) -> None:
         second = await admin.post("/event", json=body)
     assert first.status_code == 202
     assert first.headers["idempotency-key"] == "k"
-    assert set(first.json()) == {"statusCode", "message", "data"}
+    assert set(first.json()) == {"statusCode", "message", "id", "data"}
     assert first.json()["statusCode"] == 202
     assert first.json() == second.json()
-    assert len(first.json()["data"]["id"]) == 36
+    assert first.json()["data"] == {"id": first.json()["id"]}
+    assert len(first.json()["id"]) == 36
 
 
 async def test_the_seeds_400s(lonely: Served) -> None:
@@ -144,7 +145,6 @@ async def test_the_seeds_400s(lonely: Served) -> None:
             "/stats/event?eventId=%00",
             "/stats/event?period=8d",
             "/stats/event?timeframe=month&month=2025-13",
-            "/stats/event?timeframe=year",
             "/event?showAll=yes",
             "/leaderboard?limit=0",
             "/leaderboard?limit=1001",

@@ -44,8 +44,10 @@ def test_a_timeframe_without_a_month_leaves_it_to_the_period() -> None:
     assert of_stats({"timeframe": "month", "period": "1d"}, DAY) == Span("1d", DAY, DAY)
 
 
-def test_a_month_without_its_timeframe_is_not_looked_at() -> None:
-    assert of_stats({"month": "whenever"}, DAY).name == "7d"
+@pytest.mark.parametrize("given", [{}, {"timeframe": "week"}, {"timeframe": ""}])
+def test_a_month_without_its_timeframe_is_not_looked_at(given: dict[str, str]) -> None:
+    assert of_stats(given | {"month": "whenever"}, DAY).name == "7d"
+    assert of_stats(given | {"period": "30d"}, DAY).name == "30d"
 
 
 @pytest.mark.parametrize(
@@ -55,8 +57,6 @@ def test_a_month_without_its_timeframe_is_not_looked_at() -> None:
         ({"period": ""}, "period"),
         ({"period": "7D"}, "period"),
         ({"period": "8d", "timeframe": "month", "month": "2025-08"}, "period"),
-        ({"timeframe": "year"}, "timeframe"),
-        ({"timeframe": "", "month": "2025-08"}, "timeframe"),
         *(
             ({"timeframe": "month", "month": month}, "month")
             for month in (
