@@ -7,6 +7,7 @@ that is a prefix of its changelog, and nothing to repair.
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -21,9 +22,10 @@ from rocksdict import (
     WriteBatch,
 )
 
-from processor.domain.entries import POSITION, is_of_a_log
+from processor.domain.entries import POSITION, due_range, is_of_a_log
 from processor.domain.fold import Position
 from processor.recent import Recent
+from schemas.topics import TICKS
 
 _NEXT = b"\x00next"
 _ORIGIN = b"\x00origin"
@@ -108,6 +110,10 @@ class PartitionStore:
             elif not is_of_a_log(key):
                 self._recent.put(key, value)
 
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether an entry of the due-index has come due."""
+        return bool(self.scan(*due_range(now), 1))
+
     def position(self) -> Position:
         """Return how far the partition's inputs are folded into these entries."""
         raw = self._db.get(POSITION)
@@ -177,6 +183,14 @@ class StateStore:
 
     def __getitem__(self, partition: int) -> PartitionStore:
         return self._open[partition]
+
+    def is_due(self, partition: int, now: datetime, tick: int) -> bool:
+        """Tell whether something of a partition is due, and the tick at an offset was folded: one
+        that waits behind a backlog will do it."""
+        store = self._open.get(partition)
+        if store is None:
+            return False
+        return store.position().offsets.get(TICKS, 0) > tick and store.is_due(now)
 
     def items(self) -> Iterable[tuple[int, PartitionStore]]:
         """Iterate over the open stores by partition."""

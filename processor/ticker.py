@@ -1,8 +1,10 @@
 """The ticker: writes time onto the partitions that this worker has, as records of ``ticks``.
 
-The fold knows no clock. A tick's time is what the broker stamps on it; ``ends`` say where the
-partition's other inputs ended before that, uncommitted records included: what was acknowledged to
-somebody is never left out, also where it stands behind another's open transaction.
+A tick is written at least every ``MILESTREAM_TICK_SECONDS``, and at once where something in a
+partition's due-index has come due. The fold knows no clock: a tick's time is what the broker stamps
+on it; ``ends`` say where the partition's other inputs ended before that, uncommitted records
+included: what was acknowledged to somebody is never left out, also where it stands behind another's
+open transaction.
 """
 
 import asyncio
@@ -25,6 +27,8 @@ EARLIER = 0.8
 """Ticks are written after this part of the time that may pass between two: a chunk may be folded
 just then, or the broker be slow."""
 RETRY_SECONDS = 1
+LOOK_SECONDS = 1
+"""How often the due-indexes are looked at."""
 REQUEST_SECONDS = 10
 """A request that is not answered for so long has failed, and is tried again."""
 
@@ -37,13 +41,21 @@ class Ticker:
     """
 
     def __init__(
-        self, settings: Settings, log_ends: EndOffsets, owned: Callable[[], Set[int]]
+        self,
+        settings: Settings,
+        log_ends: EndOffsets,
+        owned: Callable[[], Set[int]],
+        is_due: Callable[[int, int], bool],
     ) -> None:
-        """``owned`` tells the partitions that this worker has at present."""
+        """``owned`` tells the partitions that this worker has at present; ``is_due`` whether, by
+        the clock, something of a partition is due, and the tick at an offset was folded."""
         self._settings = settings
         self._log_ends = log_ends
         self._owned = owned
+        self._is_due = is_due
         self._next: dict[int, float] = {}
+        self._written: dict[int, int] = {}
+        """The offset of the tick that was written last."""
         self._wake = asyncio.Event()
 
     def soon(self, partitions: Iterable[int]) -> None:
@@ -85,7 +97,12 @@ class Ticker:
         """Write a tick onto each partition whose time it is, side by side."""
         now = _now()
         owned = self._owned()
-        due = [partition for partition in owned if self._next.get(partition, 0.0) <= now]
+        due = [
+            partition
+            for partition in owned
+            if self._next.get(partition, 0.0) <= now
+            or self._is_due(partition, self._written.get(partition, -1))
+        ]
         self._next = {partition: self._next.get(partition, 0.0) for partition in owned}
         self._next.update(dict.fromkeys(due, now + EARLIER * self._settings.tick_seconds))
         if not due:
@@ -103,10 +120,11 @@ class Ticker:
         tick = Tick(ends={name: ends[tp] for name, tp in self._places(partition).items()})
         topic = self._settings.topic(TICKS)
         try:
-            await producer.send_and_wait(topic, encode(tick), partition=partition)
+            written = await producer.send_and_wait(topic, encode(tick), partition=partition)
         except KafkaError as error:
             self._failed([partition], error)
         else:
+            self._written[partition] = written.offset
             metrics.TICKS_PUBLISHED.inc()
 
     def _failed(self, partitions: list[int], error: KafkaError) -> None:
@@ -120,10 +138,10 @@ class Ticker:
         return {n: TopicPartition(topic(n), partition) for n in INPUT_TOPICS if n != TICKS}
 
     async def _wait(self) -> None:
-        """Sleep until the next tick is due, or one is wanted at once."""
+        """Sleep until it is time to look again, or a tick is wanted at once."""
         seconds = min(self._next.values(), default=float("inf")) - _now()
         with contextlib.suppress(TimeoutError):  # then the time has come
-            async with asyncio.timeout(None if seconds == float("inf") else max(seconds, 0)):
+            async with asyncio.timeout(min(max(seconds, 0), LOOK_SECONDS)):
                 await self._wake.wait()
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import uvloop
@@ -133,14 +134,19 @@ async def _shell(settings: Settings, slot: Slot, stack: contextlib.AsyncExitStac
     definitions = await stack.enter_async_context(DefinitionsReader(settings))
     ends = await stack.enter_async_context(EndOffsets(settings))
     log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
-    producers = Producers(settings)
+    producers, store = Producers(settings), StateStore(slot.directory)
     return Shell(
         settings=settings,
-        store=StateStore(slot.directory),
+        store=store,
         producers=producers,
         ends=ends,
         log_ends=log_ends,
-        ticker=Ticker(settings, log_ends, lambda: producers.partitions),
+        ticker=Ticker(
+            settings,
+            log_ends,
+            lambda: producers.partitions,
+            lambda partition, tick: store.is_due(partition, datetime.now(UTC), tick),
+        ),
         definitions=definitions,
         reply_partitions=reply_partitions,
         cluster_id=cluster_id,

@@ -75,6 +75,10 @@ FULFILMENTS = frozenset(name for each in TYPES.values() for name in each.fulfilm
 """Every way in which an activity can be fulfilled."""
 
 
+MEASURED = frozenset({DATA, TRACKING, CHECKPOINT})
+"""The fulfilments that measure something against a target."""
+
+
 def type_named(text: str) -> str | None:
     """Return the type that a name, plural or label means, without regard to case; None: none."""
     wanted = text.strip().casefold()

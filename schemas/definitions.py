@@ -24,8 +24,11 @@ from pydantic.alias_generators import to_camel
 from schemas import activity_types, ids
 from schemas.amounts import amount_decimal, nanos_of
 from schemas.instants import InstantError, is_zone, parse_instant
+from schemas.json_limits import MAX_DEPTH, exact_number, nests_too_deep
 
 CONDITION_DEPTH = 16
+MAX_POINTS = 10**12
+"""What one event, milestone or challenge may give: sums of many stay within a 64-bit integer."""
 
 
 class DefinitionError(ValueError):
@@ -107,7 +110,7 @@ Clean = Annotated[str, AfterValidator(_clean)]
 Name = Annotated[Clean, Field(min_length=1, max_length=256)]
 Identifier = Annotated[Clean, Field(min_length=1, max_length=256, pattern=r"^[^/]+$")]
 Description = Annotated[Clean, Field(max_length=1024)]
-Points = Annotated[int, Field(ge=0, lt=2**53)]
+Points = Annotated[int, Field(ge=0, le=MAX_POINTS)]
 Status = Literal["draft", "live", "paused"]
 Period = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 
@@ -309,8 +312,12 @@ class PathwayActivity(BaseModel):
 
     @model_validator(mode="after")
     def _measures_what_it_says(self) -> Self:
-        if self.data is None and activity_types.DATA in (self.type, self.fulfilment_type):
-            raise ValueError("data: is required for data activities")
+        if self.data is None and (
+            self.type == activity_types.DATA or self.fulfilment_type in activity_types.MEASURED
+        ):
+            raise ValueError("data: is required where something is measured")
+        if self.type in ("type", "state", "progress", "timestamp"):  # fields of a fulfilment
+            raise ValueError(f"type: must not be {self.type}")
         return self
 
 
@@ -396,14 +403,16 @@ def encode(definition: Definition) -> bytes:
     return _JSON.encode(wire_fields(definition))
 
 
-_NUMBERS = msgspec.json.Decoder(float_hook=Decimal)
+_NUMBERS = msgspec.json.Decoder(float_hook=exact_number)
 
 
 def decode_numbers(raw: bytes) -> Any:
     """Return a JSON document with every number exact: ints, and ``Decimal`` for the rest.
 
     Raises:
-        msgspec.DecodeError: no JSON (NaN and infinities are none).
-        RecursionError: it nests deeper than the decoder goes.
+        msgspec.DecodeError: no JSON (NaN and infinities are none), or a number out of range.
+        RecursionError: it nests too deep.
     """
+    if nests_too_deep(raw):
+        raise RecursionError(f"nests deeper than {MAX_DEPTH}")
     return _NUMBERS.decode(raw)

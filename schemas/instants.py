@@ -1,10 +1,14 @@
 """Points in time: RFC 3339 with an offset in, UTC with a ``Z`` out."""
 
+import zoneinfo
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
 
 import msgspec
+
+# The package's own zones, not the machine's: two machines must fold alike.
+zoneinfo.reset_tzpath(())
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)

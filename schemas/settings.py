@@ -157,7 +157,7 @@ class Settings(BaseModel):
     """How many workers `milestream up` starts."""
     worker_instance: Name | None = None
     """This worker's static group membership; without it, it is derived from the data dir."""
-    tick_seconds: Annotated[int, Field(ge=1, le=60)] = 15
+    tick_seconds: Annotated[int, Field(ge=1, le=60)] = 30
     """How often a worker writes down the time, at least: what ends with a period is found then."""
     reply_topics: Annotated[tuple[Name, ...], BeforeValidator(_list)] = ()
     """Topics that a request may name for its reply, besides `replies`; full names."""

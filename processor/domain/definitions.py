@@ -40,7 +40,8 @@ class Definitions:
     def __init__(self) -> None:
         self.next_offset = 0
         """The offset in ``definitions`` up to which (exclusive) records were applied."""
-        self._stored: dict[str, Stored] = {}
+        self._stored: dict[tuple[str, str], dict[str, Stored]] = {}
+        """By project and kind, then by id."""
         self._rules: dict[_Place, Any] = {}
         """The compiled definitions of the kinds in ``_COMPILE``."""
         self._milestones: dict[_Place, dict[str, Milestone]] = {}
@@ -56,12 +57,12 @@ class Definitions:
         """
         self.next_offset = offset + 1
         change = read_change(key, value, offset, millis)
-        text = models.definition_key(change.project, change.kind, change.id)
-        before = self._stored.get(text)
+        stored = self._stored.setdefault((change.project, change.kind), {})
+        before = stored.get(change.id)
         if change.definition is None:
-            self._stored.pop(text, None)
+            stored.pop(change.id, None)
         else:
-            self._stored[text] = Stored(
+            stored[change.id] = Stored(
                 project=change.project,
                 kind=change.kind,
                 id=change.id,
@@ -70,7 +71,7 @@ class Definitions:
                 created_at=before.created_at if before else change.at,
                 updated_at=change.at,
             )
-        self._compile(change.project, change.kind, change.id, before, self._stored.get(text))
+        self._compile(change.project, change.kind, change.id, before, stored.get(change.id))
 
     def challenge(self, project: str, challenge_id: str) -> Challenge | None:
         """Return a project's challenge with its milestones, None where it has no such one."""
@@ -115,11 +116,11 @@ class Definitions:
 
     def get(self, project: str, kind: str, definition_id: str) -> Stored | None:
         """Return one definition as stored."""
-        return self._stored.get(models.definition_key(project, kind, definition_id))
+        return self._stored.get((project, kind), {}).get(definition_id)
 
     def of(self, project: str, kind: str) -> Iterator[Stored]:
         """Iterate over a project's definitions of a kind, in the order they were first written."""
-        return (s for s in self._stored.values() if s.project == project and s.kind == kind)
+        return iter(self._stored.get((project, kind), {}).values())
 
     def _naming(self, project: str, kind: str, event_id: str) -> Iterator[Any]:
         for stored in self.of(project, kind):
@@ -131,7 +132,8 @@ class Definitions:
     def _compile(
         self, project: str, kind: str, id_: str, before: Stored | None, after: Stored | None
     ) -> None:
-        self._fed.clear()
+        for place in [place for place in self._fed if place[0] == project]:
+            del self._fed[place]
         if kind in _COMPILE:
             self._compile_one(project, kind, id_)
         elif kind == "milestone":

@@ -5,7 +5,7 @@ to an idempotency key. The rules are those of contract section 4.
 """
 
 from collections.abc import Collection, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,11 +16,10 @@ from processor.domain.inputs import Refused
 from processor.domain.rules import Event
 from schemas.amounts import SCALE, AmountError, nanos_of
 from schemas.dead_letter import Reason
+from schemas.definitions import MAX_POINTS
+from schemas.json_limits import exact_number
 
 DEFAULT_USER_GROUP = "default"
-MAX_POINTS = 10**12
-"""What one event may give: sums of many stay within a 64-bit integer."""
-_LARGEST_EXPONENT = 400
 
 
 class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -49,17 +48,7 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
         return self.condition_reached and not self.limit_reached
 
 
-def _number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError("number out of range") from error
-    if abs(number.adjusted()) > _LARGEST_EXPONENT:  # neither use nor PostgreSQL could take it
-        raise ValueError("number out of range")
-    return number
-
-
-_METADATA = msgspec.json.Decoder(dict[str, Any], float_hook=_number)
+_METADATA = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
 
 
 def decode_metadata(raw: Raw) -> Mapping[str, Any]:

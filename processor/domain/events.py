@@ -236,7 +236,6 @@ class Events:
         for challenge in fed.challenges:
             value = _fed_value(challenge, metadata)
             if value is None:
-                self._effects.counts["not_fed"] += 1
                 continue
             log = ChallengeLog(
                 challenge_id=challenge.id,
@@ -252,6 +251,7 @@ class Events:
 
     def _feed(self, item: Read, prepared: PreparedEvent, member: Member, sequence: int) -> None:
         """Move the challenges and streaks that name the event."""
+        self._effects.counts["not_fed"] += len(prepared.fed.challenges) - len(prepared.logs)
         for fed in prepared.logs:
             try:
                 self._logs.step(item, fed.log, fed.prepared, sequence)

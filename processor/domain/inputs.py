@@ -10,6 +10,7 @@ import msgspec
 from schemas import ids, records
 from schemas.dead_letter import ORIGIN, Origin, Reason
 from schemas.instants import InstantError, from_millis, utc
+from schemas.json_limits import MAX_DEPTH, nests_too_deep
 from schemas.records import (
     ActivityLog,
     ChallengeLog,
@@ -170,6 +171,8 @@ def read(source: Input) -> Read:
         raise Refused(Reason.MALFORMED, "the record has no value")
     if _size(source) > MAX_RECORD_BYTES:
         raise Refused(Reason.TOO_LARGE, f"the record is larger than {MAX_RECORD_BYTES} bytes")
+    if nests_too_deep(value):
+        raise Refused(Reason.MALFORMED, f"the record nests deeper than {MAX_DEPTH}")
     try:
         record = _DECODERS[source.topic].decode(value)
         if contains_nul(value):

@@ -121,6 +121,8 @@ class ChallengeLogs:
         ):
             counted = Log(log.activity_at, amount.nanos or 0, at)
             after, decided = self._count(item, prepared, before, counted, challenge)
+        elif before is not None and challenge.ends_at is not None:  # set or moved since
+            self._await_end(prepared, challenge, before)
         upcoming = progress_of.next_milestone(after, challenge)
         rewards = self._grant(item, prepared, decided, at) if decided.reached else []
         outcome = Outcome(challenge, at, amount.json, after, decided, upcoming, rewards)

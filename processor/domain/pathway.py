@@ -24,11 +24,8 @@ _DONE_AT_ONCE = frozenset(
         types.QR_CODE,
         types.HONOR,
         types.ENROLLMENT,
-        types.TRACKING,
-        types.CHECKPOINT,
     }
 )
-"""Tracking and checkpoint where they measure nothing."""
 
 UPLOADS = frozenset({types.UPLOAD, types.UPLOAD_REVIEW})
 
@@ -127,7 +124,9 @@ def evolve(before: Worked | None, activity: Activity, done: Done) -> Worked:
     )
     if after.completed_at is not None or _is_done(activity, after):
         return _completed(after, done.at)
-    progress = max(_progress(activity, after, done), 0 if before is None else before.progress)
+    progress = _progress(activity, after, done)
+    if activity.formula is None and before is not None:
+        progress = max(progress, before.progress)
     return msgspec.structs.replace(after, progress=progress)
 
 

@@ -24,9 +24,9 @@ COMPLETED = "completed"
 _TARGET = ""
 """Stands among the milestones given for the streak's own target."""
 
-KEPT = 5_000
+KEPT = 2_000
 """Of stretches, gaps and what was given, so many of the latest are kept, for an entry must stay
-small; with a gap every other day that is 27 years."""
+small; with a gap every other day that is 11 years."""
 
 Stretch = tuple[int, int]
 """The first and last of consecutive ordinals."""
@@ -114,8 +114,10 @@ def runs(hits: tuple[Stretch, ...], freezes: int) -> list[Run]:
     return found
 
 
-def is_hit(state: State, at: int) -> bool:
-    """Tell whether a period was hit before."""
+def is_known(state: State, at: int) -> bool:
+    """Tell whether a period was hit before, or lies before all that is remembered."""
+    if len(state.hits) >= KEPT and at < state.hits[0][0]:
+        return True
     place = bisect_right(state.hits, (at, at)) - 1
     return (place >= 0 and state.hits[place][1] >= at) or (
         place + 1 < len(state.hits) and state.hits[place + 1][0] == at
@@ -140,7 +142,7 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tup
         updated_at=recorded_at,
         hits=hits[-KEPT:],
         broken=tuple(sorted((*announced, *(missed for _, missed in gaps))))[-KEPT:],
-        given=given[-KEPT:],
+        given=tuple(sorted(given))[-KEPT:],
         longest=max(before.longest, *(run.length for run in found)),
         completed=before.completed or bool(completed),
         due=None,

@@ -41,7 +41,7 @@ class Streaks:
         key = streak_key(hit.member_id, streak.id)
         before = self._entries.streak(key) or streak_of.initial(streak, hit.recorded_at)
         at = streak_of.ordinal(before.period, before.timezone, hit.at)
-        if streak_of.is_hit(before, at):
+        if streak_of.is_known(before, at):
             return
         after, decided = streak_of.evolve(before, at, streak, hit.recorded_at)
         self._set(key, before, after)

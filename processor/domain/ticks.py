@@ -16,10 +16,10 @@ from processor.domain.streaks import Hit, Streaks
 from processor.domain.working_set import WorkingSet
 from schemas.ids import uuid_text
 
-_LATER = timedelta(days=1)
-"""When a challenge that is paused at its end is looked at again."""
+_SOON = timedelta(minutes=1)
+"""When a challenge that is paused at its end is looked at again, at the earliest."""
 MAX_DUES = 1_000
-"""What one tick takes: its transaction stays short."""
+"""What the ticks of one chunk take together: its transaction stays short."""
 
 
 class Ticks:
@@ -31,12 +31,15 @@ class Ticks:
         self._effects = effects
         self._announce = Announcer(effects)
         self._streaks = Streaks(entries, effects)
+        self._left = MAX_DUES
 
     def step(self, now: datetime, sequence: int) -> None:
         """Do what is due at ``now``."""
-        dues = self._entries.dues(now, MAX_DUES + 1)
-        self._effects.more_due = len(dues) > MAX_DUES
-        for key in dues[:MAX_DUES]:
+        dues = self._entries.dues(now, self._left + 1)
+        self._effects.more_due = len(dues) > self._left
+        dues = dues[: self._left]
+        self._left -= len(dues)
+        for key in dues:
             at, entry = due_entry(key)
             self._entries.drop_due(at, entry)
             member_id, rest = member_of(entry)
@@ -48,7 +51,7 @@ class Ticks:
                 self._fail(hit, entry, rest)
             else:
                 self._break(hit, entry, rest.decode())
-        self._effects.counts["dues"] += len(dues[:MAX_DUES])
+        self._effects.counts["dues"] += len(dues)
 
     def _fail(self, hit: Hit, key: bytes, rest: bytes) -> None:
         """Fail a challenge whose period ended short of its target, while the challenge is live."""
@@ -57,7 +60,9 @@ class Ticks:
         if challenge is None or before is None:
             return
         if not challenge.live:
-            self._entries.add_due(hit.at + _LATER, key)
+            # The longer ago the end, the later again: what stays paused costs less and less.
+            ended = progress_of.ends(before, challenge, rest[16:].decode()) or hit.at
+            self._entries.add_due(hit.at + max(hit.at - ended, _SOON), key)
             return
         end = progress_of.ends(before, challenge, rest[16:].decode())
         if end is None:

@@ -49,7 +49,7 @@ async def recovered(settings: Settings, stack: AsyncExitStack) -> PartitionStore
         producers=producers,
         ends=ends,
         log_ends=log_ends,
-        ticker=Ticker(settings, log_ends, lambda: producers.partitions),
+        ticker=Ticker(settings, log_ends, lambda: producers.partitions, lambda *_: False),
         definitions=await stack.enter_async_context(DefinitionsReader(settings)),
         reply_partitions={},
         cluster_id="test",

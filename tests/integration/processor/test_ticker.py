@@ -39,6 +39,30 @@ async def published(settings: Settings, expected: Counter[int]) -> None:
     assert await asyncio.to_thread(now) == expected
 
 
+def never(_partition: int, _tick: int) -> bool:
+    """Nothing is due."""
+    return False
+
+
+def test_a_ticker_ticks_at_once_where_something_is_due(settings: Settings) -> None:
+    settings = settings.model_copy(update={"tick_seconds": 60})
+    folded = {-1}
+
+    def is_due(partition: int, tick: int) -> bool:
+        return partition == 1 and tick in folded  # the first one does it, the second waits
+
+    async def run() -> None:
+        async with (
+            EndOffsets(settings, "read_uncommitted") as ends,
+            running(Ticker(settings, ends, lambda: {0, 1}, is_due)),
+        ):
+            await published(settings, Counter({0: 1, 1: 1}))
+            folded.add(0)
+            await published(settings, Counter({0: 1, 1: 2}))
+
+    asyncio.run(run())
+
+
 def test_a_ticker_ticks_where_its_worker_is_and_sooner_when_asked(settings: Settings) -> None:
     settings = settings.model_copy(update={"tick_seconds": 60})
     owned = {0, 2}
@@ -46,7 +70,7 @@ def test_a_ticker_ticks_where_its_worker_is_and_sooner_when_asked(settings: Sett
 
     async def run() -> None:
         async with EndOffsets(settings, "read_uncommitted") as ends:
-            ticker = Ticker(settings, ends, lambda: owned)
+            ticker = Ticker(settings, ends, lambda: owned, never)
             async with running(ticker):
                 await published(settings, Counter({0: 1, 2: 1}))
                 ticker.soon([2, 3])  # 3 is another worker's
@@ -73,7 +97,7 @@ def test_a_ticker_goes_on_trying_where_no_broker_answers(
         async def run() -> None:
             async with (
                 EndOffsets(settings, "read_uncommitted") as ends,
-                running(Ticker(away, ends, lambda: {0})) as task,
+                running(Ticker(away, ends, lambda: {0}, never)) as task,
             ):
                 await asyncio.sleep(2.5)
                 assert not task.done()
@@ -92,7 +116,7 @@ def test_a_tick_that_is_not_taken_is_counted_and_tried_again(
     async def run() -> None:
         async with EndOffsets(settings, "read_uncommitted") as ends:
             await _set_limit(settings, "10")
-            async with running(Ticker(settings, ends, lambda: {1})) as task:
+            async with running(Ticker(settings, ends, lambda: {1}, never)) as task:
                 refused = "no tick on partitions [1], trying again"
                 await asyncio.to_thread(
                     wait_until, lambda: refused in caplog.text, 20, lambda: caplog.text

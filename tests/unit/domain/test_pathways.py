@@ -24,7 +24,6 @@ from tests.spec import Fact, Given, Sent, ann, command, given, granted, mileston
     [
         ("video", "view"),
         ("web activity", "visit"),
-        ("web activity", "tracking"),
         ("event", "check-in"),
         ("classroom", "qr code"),
         ("confirmation", "honor"),

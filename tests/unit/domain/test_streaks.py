@@ -1,7 +1,11 @@
 """Streaks: consecutive periods, freezes, late events, milestones (contract section 4)."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from processor.domain import streak as streak_rules
+from processor.domain.streak import KEPT
 from tests.event_spec import (
     STREAK,
     advanced,
@@ -29,6 +33,8 @@ from tests.spec import (
     project_settings,
     reached,
 )
+
+_AT = datetime(2026, 11, 21, tzinfo=UTC)
 
 free = event_of(reward={"default": 0})
 """A visit without points, so that a streak's own events are all that happens besides."""
@@ -318,3 +324,11 @@ def test_the_same_visits_in_any_order_lead_to_the_same_streak() -> None:
         names = ("currentLength", "longestLength", "freezesLeft", "status", "startedPeriodKey")
         states.append({name: last[name] for name in names} | {"until": last["activeUntil"]})
     assert states[0] == states[1] == states[2]
+
+
+def test_what_lies_before_all_that_is_remembered_changes_nothing() -> None:
+    state = streak_rules.State(
+        "daily", "UTC", _AT, _AT, hits=tuple((n, n) for n in range(10, 10 + 2 * KEPT, 2))
+    )
+    assert streak_rules.is_known(state, 5)
+    assert not streak_rules.is_known(state, 11)

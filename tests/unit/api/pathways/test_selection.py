@@ -63,6 +63,32 @@ ACTIVITIES = [
 
 
 @pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        ("Data Tracking", "tracked own"),
+        ("DATA CHECKPOINTS", "checked"),
+        ("data", "plain tracked checked"),
+        ("Data Target", "plain tracked checked"),
+        ("web activity", "web"),
+        ("tracking", ""),
+    ],
+)
+def test_data_is_also_of_the_type_that_it_is_fulfilled_as(types: str, expected: str) -> None:
+    activities = [
+        Activity(id_, "", type_, fulfilment, required=True, level=1)
+        for id_, type_, fulfilment in (
+            ("plain", "data", "data"),
+            ("tracked", "data", "tracking"),
+            ("checked", "data", "checkpoint"),
+            ("own", "data tracking", "data"),
+            ("web", "web activity", "tracking"),
+        )
+    ]
+    found = activities_of(activities, Asked("x", types=(types,)))
+    assert " ".join(each.id for each in found) == expected
+
+
+@pytest.mark.parametrize(
     ("names", "types", "expected"),
     [
         ((), (), "A-1 A-2 A-3 A-4 story a"),
