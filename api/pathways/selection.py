@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from api.pathways.bodies import Asked, Names
 from api.problems import Problem, clipped, not_found
 from api.queries.pathway_logs import Activity, Pathway
-from schemas.activity_types import type_named
+from schemas.activity_types import CHECKPOINT, TRACKING, type_named
 from schemas.caseless import caseless
 
 
@@ -38,8 +38,19 @@ def activities_of(activities: Sequence[Activity], asked: Asked) -> list[Activity
         each
         for each in activities
         if (not asked.activities or names & {caseless(each.id), caseless(each.name)})
-        and (not asked.types or caseless(each.type) in types)
+        and (not asked.types or types & _types_of(each))
     ]
+
+
+def _types_of(activity: Activity) -> set[str]:
+    """Return the types that an activity is of.
+
+    One of type `data` that is tracked is what the seed calls Data Tracking; likewise a checkpoint.
+    """
+    own = caseless(activity.type)
+    if own != "data" or activity.fulfilment_type not in (TRACKING, CHECKPOINT):
+        return {own}
+    return {own, f"{own} {activity.fulfilment_type}"}
 
 
 def _types(named: Names) -> set[str]:
