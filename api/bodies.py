@@ -18,6 +18,18 @@ from schemas.definitions import decode_numbers
 
 T = TypeVar("T")
 
+_TYPES = {
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+}
+"""What msgspec's types are to a caller."""
+_EXPECTED = re.compile(r"Expected `([^`]*)`(?:, got `[^`]*`)?")
+_TOO_LONG = re.compile(r"Expected `str` of length <= (\d+)")
+
 _AT = re.compile(r"(?P<message>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?", re.DOTALL)
 _NAMES_ITS_FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(.*)`")
 
@@ -96,7 +108,14 @@ def _said(message: str) -> str:
         return instants.RULE
     if message == "Expected `str` of length >= 1":
         return "must not be empty"
-    return message.replace("Expected", "must be", 1).replace("`", "").replace("str", "string")
+    if message.startswith("Invalid enum value"):
+        return "must be one of the values that it can have"
+    if length := _TOO_LONG.fullmatch(message):
+        return f"must have at most {length[1]} characters"
+    if expected := _EXPECTED.fullmatch(message):
+        types = expected[1].split(" | ")
+        return f"must be {' or '.join(_TYPES.get(name, name) for name in types)}"
+    return message.replace("Expected", "must be", 1).replace("`", "")
 
 
 def check_text(raw: bytes) -> None:

@@ -98,6 +98,25 @@ def test_the_field_at_fault_is_named(fields: dict[str, Any], field: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"activityId": "5"}, "activityId: must be a string"),
+        ({"status": '"deleted"'}, "status: must be one of the values that it can have"),
+        ({"ownedBy": "[]"}, "ownedBy: must be an object or null"),
+        ({"ownedBy": '{"externalId":"a","groups":1}'}, "ownedBy.groups: must be a list or null"),
+        (
+            {"uniqueIdentifier": '"' + "x" * 513 + '"'},
+            "uniqueIdentifier: must have at most 512 characters",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_for_callers(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(Problem) as raised:
+        read(text(**fields))
+    assert raised.value.detail == said
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         b"",
