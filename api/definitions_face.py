@@ -9,6 +9,7 @@ from api.access import Caller, require
 from api.answers import answer
 from api.credentials import Role
 from api.definition_store import parsed, without
+from api.json_schemas import ref
 from api.preconditions import etag, expected_version
 from api.problems import Problem, clipped, not_found
 from processor.domain.definitions import Stored
@@ -19,8 +20,45 @@ Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
 
 router = APIRouter(tags=["definitions"])
 
+_DOCUMENT = {
+    "type": "object",
+    "description": "The fields of the kind's component, with `kind` and `project` beside them.",
+}
+_PAGE = {
+    "type": "object",
+    "required": ["data", "paging"],
+    "properties": {"data": {"type": "array", "items": _DOCUMENT}, "paging": ref("Paging")},
+}
+_IF_MATCH = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
 
-@router.get("/definitions/{kind}", summary="List the definitions of a kind")
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _described(
+    good: dict[str, str], *bad: int, schema: dict[str, Any] = _DOCUMENT, **more: Any
+) -> dict[str, Any]:
+    """Return what `/openapi.json` says: what is good, by status, and which problems may come."""
+    responses: dict[str, Any] = {
+        status: {"description": text, "content": _json(schema)} for status, text in good.items()
+    }
+    responses |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in bad}
+    return {"responses": responses, **more}
+
+
+_LIST = _described({"200": "The definitions."}, 401, 403, 404, 503, schema=_PAGE)
+_GET = _described({"200": "The definition."}, 401, 403, 404, 503)
+_PUT = _described(
+    {"200": "The definition, which was there already.", "201": "The definition, which is new."},
+    *(400, 401, 403, 404, 409, 412, 413, 503),
+    parameters=[_IF_MATCH],
+    requestBody={"required": True, "content": _json(_DOCUMENT)},
+)
+_DELETE = _described({}, 401, 403, 404, 412, 503, parameters=[_IF_MATCH])
+
+
+@router.get("/definitions/{kind}", summary="List the definitions of a kind", openapi_extra=_LIST)
 async def list_(request: Request, caller: Reader, kind: str) -> Response:
     """Answer all of a project's definitions of a kind, in the order they were first written."""
     _known(kind)
@@ -30,7 +68,7 @@ async def list_(request: Request, caller: Reader, kind: str) -> Response:
     return answer({"data": data, "paging": paging})
 
 
-@router.get("/definitions/{kind}/{id}", summary="Get a definition")
+@router.get("/definitions/{kind}/{id}", summary="Get a definition", openapi_extra=_GET)
 async def get(request: Request, caller: Reader, kind: str, id: str) -> Response:  # noqa: A002
     """Answer a definition, as it can be put or applied again."""
     _known(kind)
@@ -41,7 +79,9 @@ async def get(request: Request, caller: Reader, kind: str, id: str) -> Response:
     return answer(document(stored), headers={"etag": etag(stored.version)})
 
 
-@router.put("/definitions/{kind}/{id}", summary="Create or replace a definition")
+@router.put(
+    "/definitions/{kind}/{id}", summary="Create or replace a definition", openapi_extra=_PUT
+)
 async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
     """Put a definition in force: 201 where there was none, else 200."""
     _known(kind)
@@ -68,7 +108,12 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
     return answer(document(after), status, {"etag": etag(after.version)})
 
 
-@router.delete("/definitions/{kind}/{id}", summary="Delete a definition", status_code=204)
+@router.delete(
+    "/definitions/{kind}/{id}",
+    summary="Delete a definition",
+    status_code=204,
+    openapi_extra=_DELETE,
+)
 async def delete(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
     """Delete a definition; what was given under it stays."""
     _known(kind)

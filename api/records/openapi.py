@@ -30,6 +30,9 @@ _PATCHED_BY = {
     "reward_log": "RewardLogPatch",
 }
 
+_IF_MATCH: Operation = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
+_PENDING = "Taken; its result did not come in time. Only `id` is given."
+
 
 def _ref(name: str) -> Operation:
     return {"$ref": f"#/components/schemas/{name}"}
@@ -105,7 +108,7 @@ def create_operation(slug: str) -> Operation:
     if slug == "member":
         good.append(("200", "The member, which was there already."))
     if slug in ("member", "challenge_log"):
-        good.append(("202", "Taken; its result did not come in time. Only `id` is given."))
+        good.append(("202", _PENDING))
     return {
         "requestBody": {"required": True, "content": _json(_ref(_CREATED_FROM[slug]))},
         "responses": _responses(slug, *good, bad=(400, 401, 403, 404, 409, 413, 503)),
@@ -114,14 +117,25 @@ def create_operation(slug: str) -> Operation:
 
 def patch_operation(slug: str) -> Operation:
     """Return the operation of changing a record."""
-    etag = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
+    good = [("200", "The record as it is now.")]
+    bad: tuple[int, ...] = (400, 401, 403, 404, 412, 413, 503)
     schema = _ref(_PATCHED_BY[slug])
     if slug in ("challenge", "milestone"):
         schema = {"type": "object", "description": f"A JSON merge patch of a {slug}."}
+        bad += (409,)
+    else:
+        good.append(("202", _PENDING))
     return {
-        "parameters": [etag],
+        "parameters": [_IF_MATCH],
         "requestBody": {"required": True, "content": _json(schema)},
-        "responses": _responses(
-            slug, ("200", "The record as it is now."), bad=(400, 401, 403, 404, 412, 413, 503)
-        ),
+        "responses": _responses(slug, *good, bad=bad),
+    }
+
+
+def delete_operation(slug: str) -> Operation:
+    """Return the operation of deleting a record; that there is no answer then is the route's."""
+    good = [("202", _PENDING)] if slug == "member" else []
+    return {
+        "parameters": [_IF_MATCH],
+        "responses": _responses(slug, *good, bad=(401, 403, 404, 412, 503)),
     }

@@ -11,7 +11,13 @@ from api.access import Caller, require
 from api.credentials import Role
 from api.records import challenge_logs, definitions, members, reads, reward_logs
 from api.records.fields import RECORDS, Records
-from api.records.openapi import create_operation, get_operation, list_operation, patch_operation
+from api.records.openapi import (
+    create_operation,
+    delete_operation,
+    get_operation,
+    list_operation,
+    patch_operation,
+)
 
 Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
 Producer = Annotated[Caller, Depends(require(Role.ADMIN, Role.PRODUCER))]
@@ -105,6 +111,7 @@ def _add_writes(slug: str, create: Any, change: Any, delete: Any) -> None:
         operation_id=f"delete_{slug}",
         summary=f"Delete a {slug} record",
         status_code=204,
+        openapi_extra=delete_operation(slug),
     )
 
 

@@ -104,6 +104,24 @@ def test_operations_say_who_may(api: dict[str, Any]) -> None:
             assert "422" not in operation["responses"]
 
 
+def test_definitions_and_deletions_say_how_they_can_end(api: dict[str, Any]) -> None:
+    def statuses(method: str, path: str) -> set[str]:
+        return set(api["paths"][path][method]["responses"])
+
+    single = "/definitions/{kind}/{id}"
+    assert statuses("put", single) == {
+        "200", "201", "400", "401", "403", "404", "409", "412", "413", "503",
+    }  # fmt: skip
+    assert {"200", "401", "403", "404"} <= statuses("get", single)
+    assert {"200", "401", "403", "404"} <= statuses("get", "/definitions/{kind}")
+    deleted = {"204", "401", "403", "404", "412", "503"}
+    assert statuses("delete", single) == deleted
+    for slug in ("challenge", "milestone"):
+        assert statuses("delete", f"/schema/{slug}/record/{{id}}") == deleted
+    assert statuses("delete", "/schema/member/record/{id}") == {"202", *deleted}
+    assert "202" in statuses("patch", "/schema/reward_log/record/{id}")
+
+
 def test_amounts_are_numbers_and_times_are_times(api: dict[str, Any]) -> None:
     schemas = api["components"]["schemas"]
     progress = schemas["ProgressRecord"]["properties"]
