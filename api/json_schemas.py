@@ -9,6 +9,8 @@ from msgspec import Raw
 
 from api.events import shapes as events_face
 from api.events.bodies import EventBody
+from api.game_mechanics.actions_log import LoggedAction
+from api.game_mechanics.challenge_status import Achievement, TopUser
 from api.records.bodies import ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch
 from schemas import dead_letter, outputs, records, replies
 from schemas import definitions as models
@@ -55,7 +57,8 @@ RECORD_STRUCTS = (
     outputs.MemberRecord,
 )
 BODY_STRUCTS = (ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch, EventBody)
-FACE_STRUCTS = RECORD_STRUCTS + BODY_STRUCTS + events_face.STRUCTS
+GAME_MECHANICS_STRUCTS = (LoggedAction, Achievement, TopUser)
+FACE_STRUCTS = RECORD_STRUCTS + BODY_STRUCTS + events_face.STRUCTS + GAME_MECHANICS_STRUCTS
 """What the HTTP faces answer and take."""
 EVENT_STRUCTS = (
     outputs.ChallengeLogRecorded,

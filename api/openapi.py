@@ -73,6 +73,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         "Problem": _PROBLEM,
         "Paging": _PAGING,
         "EventError": events_face.ERROR,
+        **game_mechanics_face.SCHEMAS,
         **json_schemas.of_definitions(),
         **json_schemas.of_structs(json_schemas.FACE_STRUCTS),
     }

@@ -8,7 +8,7 @@ TAG = "game mechanics"
 DESCRIPTION = (
     "Parameters come in the query, or in a form. Credentials are `apiKey` and `secret`, or "
     "`apiKey`, `timestamp`, `nonce` and `sig`. The HTTP status is 200 unless `httpStatusCodes` is "
-    "true: `errorCode` tells."
+    "true, or the body is larger than 1 MiB: `errorCode` tells."
 )
 ABOUT = "Answers the envelope, with what was asked for beside it."
 SECURITY: list[dict[str, list[str]]] = [
@@ -75,7 +75,11 @@ _OWN: dict[str, dict[str, Operation]] = {
     "redeemPoints": {
         "UID": _UID,
         "points": {"type": "integer", "minimum": 1, "maximum": 10**12},
-        "challenge": {**_TEXT, "default": "_default"},
+        "challenge": {
+            **_TEXT,
+            "default": "_default",
+            "description": "One that a definition names, or that the user has had points in.",
+        },
         "ip": _IP,
         "uniqueIdentifier": _IDENTIFIER,
     },
@@ -103,6 +107,7 @@ _REQUIRED = {
 
 _ENVELOPE: Operation = {
     "type": "object",
+    "description": "What every answer of this face has.",
     "required": ["statusCode", "errorCode", "statusReason", "callId", "time"],
     "properties": {
         "statusCode": {"type": "integer"},
@@ -115,23 +120,83 @@ _ENVELOPE: Operation = {
         "context": {"description": "As it was given."},
     },
 }
+SCHEMAS = {"GameMechanicsEnvelope": _ENVELOPE}
+"""The components of this face that no struct is the source of."""
+
+
+def _listed(component: str) -> Operation:
+    return {"type": "array", "items": {"$ref": f"#/components/schemas/{component}"}}
+
+
+_POINTS: Operation = {"type": "integer"}
+_ANSWERS: dict[str, dict[str, Operation]] = {
+    "getActionsLog": {
+        "actions": _listed("LoggedAction"),
+        "next": {**_TEXT, "description": "With `limit`, where there are more: the next `start`."},
+    },
+    "notifyAction": {"actionID": _TEXT, "points": _POINTS, "uniqueIdentifier": _TEXT},
+    "redeemPoints": {
+        "challengeID": _TEXT,
+        "points": {**_POINTS, "description": "Below 0."},
+        "pointsTotal": {**_POINTS, "description": "The balance after it."},
+        "uniqueIdentifier": _TEXT,
+    },
+    "getChallengeStatus": {"achievements": _listed("Achievement")},
+    "getTopUsers": {"users": _listed("TopUser")},
+}
+"""What stands beside the envelope where a call went well."""
+_NAMED: dict[str, Operation] = {
+    "id": {**_TEXT, "description": "Of what will be logged."},
+    "uniqueIdentifier": _TEXT,
+}
+"""What stands beside the envelope where a result did not come in time."""
+_WRITES = ("notifyAction", "redeemPoints")
+
+_ERRORS = {
+    "400": "A parameter is missing (400002) or bad (400006).",
+    "403": "The credentials, the user, the right or the signature is not good (403…).",
+    "500": "Something went wrong here, or is away (500001).",
+}
+"""By the HTTP status that comes with `httpStatusCodes=true`."""
 
 
 def operation(method: str, verb: str) -> Operation:
     """Return what is said of a method called by GET or POST."""
     parameters = {**_OWN[method], **_COMMON}
     required = ["apiKey", *_REQUIRED[method]]
-    answers = {"200": {"description": "Done, or an error.", "content": _content(_ENVELOPE)}}
     if verb == "GET":
         listed = [
             {"name": name, "in": "query", "required": name in required, "schema": schema}
             for name, schema in parameters.items()
         ]
-        return {"parameters": listed, "responses": answers}
+        return {"parameters": listed, "responses": _responses(method)}
     form = {"type": "object", "required": required, "properties": parameters}
     content = {"application/x-www-form-urlencoded": {"schema": form}}
-    return {"requestBody": {"required": True, "content": content}, "responses": answers}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "responses": _responses(method),
+    }
 
 
-def _content(schema: Operation) -> Operation:
-    return {"application/json": {"schema": schema}}
+def _responses(method: str) -> Operation:
+    good = "Done; without `httpStatusCodes=true` also an error, which has the envelope only."
+    responses = {"200": _answer(good, _ANSWERS[method])}
+    if method in _WRITES:
+        pending = "With `httpStatusCodes=true`: taken; its result did not come in time (100001)."
+        responses["202"] = _answer(pending, _NAMED)
+    for status, text in _ERRORS.items():
+        responses[status] = _answer(f"With `httpStatusCodes=true`: {text}")
+    responses["413"] = _answer("The body is larger than 1 MiB (400006), whatever was asked for.")
+    return responses
+
+
+def _answer(description: str, beside: dict[str, Operation] | None = None) -> Operation:
+    """Return an answer: the envelope, and what may stand beside it."""
+    schema: Operation = {"$ref": "#/components/schemas/GameMechanicsEnvelope"}
+    if beside:
+        schema = {"allOf": [schema, {"type": "object", "properties": beside}]}
+    script = {**_TEXT, "description": "With `format=jsonp`: a call of `callback` with the same."}
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": schema}, "text/javascript": {"schema": script}},
+    }

@@ -178,3 +178,32 @@ def test_every_method_is_described() -> None:
         assert listed == set(form["schema"]["properties"])
         assert {"apiKey", "sig", "format", "context"} <= listed
         assert {"keyParameter": [], "secretParameter": []} in item["get"]["security"]
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("getActionsLog", {"actions", "next"}),
+        ("notifyAction", {"actionID", "points", "uniqueIdentifier"}),
+        ("redeemPoints", {"challengeID", "points", "pointsTotal", "uniqueIdentifier"}),
+        ("getChallengeStatus", {"achievements"}),
+        ("getTopUsers", {"users"}),
+    ],
+)
+def test_every_answer_is_described(name: str, beside: set[str]) -> None:
+    document = openapi.document(create_app(Settings()))
+    for operation in document["paths"][f"/gm.{name}"].values():
+        responses = operation["responses"]
+        writes = name in ("notifyAction", "redeemPoints")
+        pending = {"202"} if writes else set()
+        assert set(responses) == {"200", "400", "403", "413", "500"} | pending
+        for response in responses.values():
+            assert set(response["content"]) == {"application/json", "text/javascript"}
+        _, own = responses["200"]["content"]["application/json"]["schema"]["allOf"]
+        assert set(own["properties"]) == beside
+    schemas = document["components"]["schemas"]
+    assert set(schemas["LoggedAction"]["properties"]) == {
+        "time", "actionID", "points", "ip", "challengeID", "operation",
+    }  # fmt: skip
+    assert "rank7Days" in schemas["Achievement"]["properties"]
+    assert "UID" in schemas["TopUser"]["properties"]
