@@ -175,6 +175,10 @@ def of_definitions() -> dict[str, Schema]:
     return components
 
 
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum"}
+"""What pydantic leaves of a bound where it does not know the type that is bounded."""
+
+
 def _exact(schema: Any) -> Any:
     """Replace pydantic's "a number or its text" by a number: text is refused."""
     if isinstance(schema, list):
@@ -186,6 +190,7 @@ def _exact(schema: Any) -> Any:
         rest = [o for o in options if o.get("type") not in ("number", "string")]
         number = next(o for o in options if o.get("type") == "number")
         exact = {**number, "description": NUMBER["description"]}
-        kept = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        left = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        kept = {_BOUNDS.get(key, key): value for key, value in left.items()}
         return kept | ({"anyOf": [exact, *rest]} if rest else exact)
     return {key: _exact(value) for key, value in schema.items()}

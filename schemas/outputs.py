@@ -73,12 +73,10 @@ class MemberReference(_Record, kw_only=True):
 
 
 class ProgressRecord(_Record):
-    """A member's progress in one period of a challenge. Amounts are plain JSON numbers.
+    """A member's progress in one period of a challenge. Amounts are plain JSON numbers."""
 
-    The fold makes one of these and one ``ChallengeLogRecorded`` for each log, so both take their
-    fields by position as well: 17 by name cost 0.5 µs, by position 0.1.
-    """
-
+    # The fold makes one of these and one ``ChallengeLogRecorded`` for each log, so both take their
+    # fields by position as well: 17 by name cost 0.5 µs, by position 0.1.
     id: str
     challenge_id: str
     owned_by_id: str

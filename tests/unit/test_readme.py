@@ -66,5 +66,5 @@ def test_the_definitions_to_copy_are_valid() -> None:
         for document in yaml.safe_load_all(example)
     ]
     assert {document.definition.kind for document in found} == {
-        "challenge", "milestone", "event", "streak",
+        "challenge", "milestone", "event", "streak", "pathway",
     }  # fmt: skip
