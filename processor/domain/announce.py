@@ -1,17 +1,15 @@
 """Making CloudEvents of what happened, each onto its topic and keyed by its member."""
 
 from datetime import datetime
-from functools import lru_cache
 
 import msgspec
 
 from processor.domain import member as member_of
+from processor.domain.cloud_events import emit
 from processor.domain.effects import Effects
 from processor.domain.member import Member
 from schemas import ids, outputs
 from schemas.topics import MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS
-
-source_of = lru_cache(maxsize=4096)(outputs.source_of)
 
 
 class Announcer:
@@ -26,7 +24,8 @@ class Announcer:
         record = member_of.record(member_id, member)
         kind = outputs.MEMBER_UPSERTED
         at = member.updated_at
-        self._put(
+        emit(
+            self._effects,
             MEMBER_EVENTS,
             kind,
             id_,
@@ -39,17 +38,17 @@ class Announcer:
 
     def recorded(self, project: str, data: outputs.ChallengeLogRecorded, sequence: int) -> None:
         """``challenge_log.recorded``: its id is the log's own."""
-        member_id = data.owned_by_id
-        event = outputs.CloudEvent(
-            id=data.id,
-            source=source_of(project),
-            type=outputs.CHALLENGE_LOG_RECORDED,
-            subject=member_id,
-            time=data.activity_at,
-            sequence=outputs.sequence_text(sequence),
+        emit(
+            self._effects,
+            PROGRESS_EVENTS,
+            outputs.CHALLENGE_LOG_RECORDED,
+            data.id,
+            project,
+            member_id=data.owned_by_id,
+            at=data.activity_at,
             data=data,
+            sequence=sequence,
         )
-        self._effects.put(PROGRESS_EVENTS, member_id.encode(), outputs.encode(event))
 
     def completed(
         self, project: str, progress: outputs.ProgressRecord, version: int, sequence: int
@@ -60,7 +59,8 @@ class Announcer:
         id_ = ids.event_id(project, "challenge.completed", progress.id)
         kind, member_id = outputs.CHALLENGE_COMPLETED, progress.owned_by_id
         at = progress.challenge_completed_at or progress.updated_at
-        self._put(
+        emit(
+            self._effects,
             PROGRESS_EVENTS,
             kind,
             id_,
@@ -76,7 +76,8 @@ class Announcer:
     ) -> None:
         """``challenge.failed``: once a progress."""
         fields = msgspec.structs.asdict(progress)
-        self._put(
+        emit(
+            self._effects,
             PROGRESS_EVENTS,
             outputs.CHALLENGE_FAILED,
             ids.event_id(project, "challenge.failed", progress.id),
@@ -91,7 +92,8 @@ class Announcer:
         """``milestone.reached``: once a milestone, member and period."""
         id_ = ids.event_id(project, "milestone.reached", data.id)
         kind, at = outputs.MILESTONE_REACHED, data.reached_at
-        self._put(
+        emit(
+            self._effects,
             MILESTONE_EVENTS,
             kind,
             id_,
@@ -137,7 +139,8 @@ class Announcer:
     ) -> None:
         fields = msgspec.structs.asdict(reward)
         data = outputs.RewardChanged(**fields, definition_version=version)
-        self._put(
+        emit(
+            self._effects,
             REWARD_EVENTS,
             kind,
             id_,
@@ -147,26 +150,3 @@ class Announcer:
             data=data,
             sequence=sequence,
         )
-
-    def _put(
-        self,
-        topic: str,
-        kind: str,
-        id_: str,
-        project: str,
-        *,
-        member_id: str,
-        at: datetime,
-        data: outputs.Data,
-        sequence: int,
-    ) -> None:
-        event = outputs.CloudEvent(
-            id=id_,
-            source=source_of(project),
-            type=kind,
-            subject=member_id,
-            time=at,
-            sequence=outputs.sequence_text(sequence),
-            data=data,
-        )
-        self._effects.put(topic, member_id.encode(), outputs.encode(event))
