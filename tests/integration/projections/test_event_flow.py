@@ -69,7 +69,7 @@ DEFINITIONS_IN_FORCE: list[tuple[str, dict[str, Any]]] = [
             "eventId": "purchase",
             "title": "Purchase",
             "reward": {"default": Decimal("2.5")},
-            "conditions": {"field": "a", "operator": "equals", "value": Decimal("1e99999")},
+            "conditions": {"field": "a", "operator": "equals", "value": Decimal("1e400")},
         },
     ),
     ("streak", {"streakId": "daily_login", "eventIds": ['a,"b'], "targetLength": 7}),
