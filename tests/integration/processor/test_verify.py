@@ -32,6 +32,7 @@ def verify(settings: Settings) -> subprocess.CompletedProcess[str]:
 
 
 def test_outputs_are_what_the_inputs_give_across_definitions_and_kills(settings: Settings) -> None:
+    settings = settings.model_copy(update={"tick_seconds": 1})  # so that there are some
     history = History(members=100, seed=20)
     produce(settings, definitions())
     poison: list[Record] = [("challenge-logs", 0, None, b"{", ())]
