@@ -15,6 +15,7 @@ from tests.integration.processor.driving import (
     drain,
     produce,
     wait_folded,
+    wait_until,
 )
 
 CHANGED = "22222222-2222-4222-8222-222222222201"
@@ -29,6 +30,11 @@ def verify(settings: Settings) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
+
+
+def folded(settings: Settings) -> int:
+    """How many inputs the chunk log accounts for, ticks included."""
+    return sum(json.loads(r.value)["count"] for r in drain(settings, "chunk-log"))
 
 
 def test_outputs_are_what_the_inputs_give_across_definitions_and_kills(settings: Settings) -> None:
@@ -51,11 +57,12 @@ def test_outputs_are_what_the_inputs_give_across_definitions_and_kills(settings:
         worker.start()
         produce(settings, history.records(1_000, settings))
         wait_folded(settings, history.sent + 1, 60, worker)
+        wait_until(  # ticks come after them
+            lambda: folded(settings) > history.sent + 1, 30, lambda: worker.text()[-3000:]
+        )
     found = verify(settings)
     assert found.returncode == 0, found.stderr
-    folded = sum(json.loads(r.value)["count"] for r in drain(settings, "chunk-log"))
-    assert folded > history.sent + 1  # ticks
-    assert found.stdout.startswith(f"{folded} inputs give the ")
+    assert found.stdout.startswith(f"{folded(settings)} inputs give the ")
 
     forged = drain(settings, "reward-events")[0]
     produce(settings, [("reward-events", forged.partition, forged.key, forged.value, ())])
