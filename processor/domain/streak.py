@@ -72,6 +72,8 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     healed: bool
     reached: tuple[tuple[Run, Milestone], ...]
     completed: tuple[Run, ...]
+    runs: list[Run]
+    """Those of the streak afterwards."""
 
 
 def ordinal(period: str, timezone: str, moment: datetime) -> int:
@@ -148,15 +150,15 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tup
         due=None,
     )
     healed = _healed(before, at, next(run for run in found if run.holds(at)))
-    after = msgspec.structs.replace(after, due=due(after, streak))
-    return after, Decided(tuple(run for run, _ in gaps), healed, reached, completed)
+    left = found if len(hits) <= KEPT else runs(after.hits, streak.freezes)
+    after = msgspec.structs.replace(after, due=due(after, left[-1], streak.freezes))
+    return after, Decided(tuple(run for run, _ in gaps), healed, reached, completed, left)
 
 
-def broken_off(before: State, streak: Streak, recorded_at: datetime) -> State:
+def broken_off(before: State, latest: Run, recorded_at: datetime) -> State:
     """Return the streak with the gap after its latest run announced."""
-    missed = runs(before.hits, streak.freezes)[-1].last + 1
     return msgspec.structs.replace(
-        before, broken=(*before.broken, missed), due=None, updated_at=recorded_at
+        before, broken=(*before.broken, latest.last + 1), due=None, updated_at=recorded_at
     )
 
 
@@ -169,12 +171,9 @@ def breaks_at(state: State, run: Run, freezes: int) -> datetime | None:
         return None
 
 
-def due(state: State, streak: Streak) -> datetime | None:
+def due(state: State, latest: Run, freezes: int) -> datetime | None:
     """Return when the latest run breaks; None where it is broken, or never will be."""
-    run = runs(state.hits, streak.freezes)[-1]
-    if is_broken(state):
-        return None
-    return breaks_at(state, run, streak.freezes)
+    return None if is_broken(state) else breaks_at(state, latest, freezes)
 
 
 def is_broken(state: State) -> bool:
@@ -182,12 +181,11 @@ def is_broken(state: State) -> bool:
     return bool(state.broken) and state.broken[-1] > state.hits[-1][1]
 
 
-def status(state: State, streak: Streak) -> str:
+def status(state: State, latest: Run) -> str:
     """Return ``active``, ``completed`` (and going on) or ``broken``."""
     if is_broken(state):
         return BROKEN
-    run = runs(state.hits, streak.freezes)[-1]
-    return COMPLETED if _has(state.given, run, _TARGET) else ACTIVE
+    return COMPLETED if _has(state.given, latest, _TARGET) else ACTIVE
 
 
 def _with(hits: tuple[Stretch, ...], at: int) -> tuple[Stretch, ...]:

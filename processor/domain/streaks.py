@@ -28,6 +28,14 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     sequence: int
 
 
+class Now(msgspec.Struct, frozen=True, gc=False):
+    """A streak as it stands after something happened: its rules, its state, its latest run."""
+
+    streak: Streak
+    state: State
+    latest: Run
+
+
 class Streaks:
     """Steps through the streaks of one chunk's members."""
 
@@ -45,9 +53,11 @@ class Streaks:
             return
         after, decided = streak_of.evolve(before, at, streak, hit.recorded_at)
         self._set(key, before, after)
+        now = Now(streak, after, decided.runs[-1])
         for run in decided.broken:
-            self._broken(hit, streak, after, run)
-        self._advanced(hit, streak, after, at, healed=decided.healed)
+            self._broken(hit, now, run)
+        run = next(run for run in decided.runs if run.holds(at))
+        self._put(outputs.STREAK_ADVANCED, hit, now, run, at=at, healed=decided.healed)
         for run, milestone in decided.reached:
             reached = Reached(
                 member_id=hit.member_id,
@@ -61,21 +71,21 @@ class Streaks:
             )
             self._milestones.give(hit.project, reached, hit.sequence)
         for run in decided.completed:
-            self._put(outputs.STREAK_COMPLETED, hit, streak, after, run, at=run.last)
+            self._put(outputs.STREAK_COMPLETED, hit, now, run, at=run.last)
 
     def break_off(self, hit: Hit, streak: Streak, key: bytes) -> None:
         """Break what is due at ``hit.at``, or wait on where the definition has changed since."""
         before = self._entries.streak(key)
         if before is None or streak_of.is_broken(before):
             return
-        due = streak_of.due(before, streak)
+        latest = streak_of.runs(before.hits, streak.freezes)[-1]
+        due = streak_of.due(before, latest, streak.freezes)
         if due is None or due > hit.at:
             self._set(key, before, msgspec.structs.replace(before, due=due))
             return
-        run = streak_of.runs(before.hits, streak.freezes)[-1]
-        after = streak_of.broken_off(before, streak, hit.recorded_at)
+        after = streak_of.broken_off(before, latest, hit.recorded_at)
         self._set(key, before, after)
-        self._broken(hit, streak, after, run)
+        self._broken(hit, Now(streak, after, latest), latest)
 
     def _set(self, key: bytes, before: State, after: State) -> None:
         self._entries.set_streak(key, after)
@@ -84,29 +94,23 @@ class Streaks:
         if after.due is not None:
             self._entries.add_due(after.due, key)
 
-    def _broken(self, hit: Hit, streak: Streak, state: State, run: Run) -> None:
-        moment = streak_of.breaks_at(state, run, streak.freezes) or hit.at
+    def _broken(self, hit: Hit, now: Now, run: Run) -> None:
+        moment = streak_of.breaks_at(now.state, run, now.streak.freezes) or hit.at
         hit = msgspec.structs.replace(hit, at=moment)
-        self._put(outputs.STREAK_BROKEN, hit, streak, state, run, at=run.last + 1)
-
-    def _advanced(self, hit: Hit, streak: Streak, state: State, at: int, *, healed: bool) -> None:
-        found = streak_of.runs(state.hits, streak.freezes)
-        run = next(run for run in found if run.holds(at))
-        self._put(outputs.STREAK_ADVANCED, hit, streak, state, run, at=at, healed=healed)
+        self._put(outputs.STREAK_BROKEN, hit, now, run, at=run.last + 1)
 
     def _put(
         self,
         kind: str,
         hit: Hit,
-        streak: Streak,
-        state: State,
+        now: Now,
         run: Run,
         *,
         at: int,
         healed: bool = False,
     ) -> None:
-        period_key = streak_of.key_of(state.period, at)
-        id_ = ids.streak_progress_id(hit.project, streak.id, hit.member_id)
+        period_key = streak_of.key_of(now.state.period, at)
+        id_ = ids.streak_progress_id(hit.project, now.streak.id, hit.member_id)
         emit(
             self._effects,
             STREAK_EVENTS,
@@ -115,23 +119,16 @@ class Streaks:
             hit.project,
             member_id=hit.member_id,
             at=hit.at,
-            data=_record(id_, hit, streak, state, run=run, period_key=period_key, healed=healed),
+            data=_record(id_, hit, now, run, period_key=period_key, healed=healed),
             sequence=hit.sequence,
         )
 
 
 def _record(
-    id_: str,
-    hit: Hit,
-    streak: Streak,
-    state: State,
-    *,
-    run: Run,
-    period_key: str,
-    healed: bool,
+    id_: str, hit: Hit, now: Now, run: Run, *, period_key: str, healed: bool
 ) -> outputs.StreakChanged:
-    latest = streak_of.runs(state.hits, streak.freezes)[-1]
-    status = streak_of.status(state, streak)
+    streak, state, latest = now.streak, now.state, now.latest
+    status = streak_of.status(state, latest)
     return outputs.StreakChanged(
         id=id_,
         user_id=hit.user_id,
