@@ -11,6 +11,10 @@ from functools import lru_cache
 SCALE = 10**9
 LIMIT = 10**20 * SCALE
 
+MAX_POINTS = 10**12
+"""What one event, milestone, challenge or redemption may move: sums of many stay within a 64-bit
+integer."""
+
 _PLAIN = re.compile(r"(-?)([0-9]{1,20})(?:\.([0-9]{1,9}))?")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 

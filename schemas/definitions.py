@@ -22,13 +22,11 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from schemas import activity_types, ids
-from schemas.amounts import amount_decimal, nanos_of
+from schemas.amounts import MAX_POINTS, amount_decimal, nanos_of
 from schemas.instants import InstantError, is_zone, parse_instant
 from schemas.json_limits import MAX_DEPTH, exact_number, nests_too_deep
 
 CONDITION_DEPTH = 16
-MAX_POINTS = 10**12
-"""What one event, milestone or challenge may give: sums of many stay within a 64-bit integer."""
 
 
 class DefinitionError(ValueError):

@@ -96,6 +96,20 @@ def points_entry_id(project: str, source: str, source_id: str) -> str:
     return derive(f"{project}:points:{source}:{source_id}")
 
 
+REDEMPTION = "redeem"
+"""The source of the ledger entries that redemptions make."""
+
+
+def redemption_source(member: str, unique_identifier: str) -> str:
+    """Return what a redemption is told from others by: the source of its ledger entry."""
+    return f"{member}:{unique_identifier}"
+
+
+def redemption_id(project: str, member: str, unique_identifier: str) -> str:
+    """Return the id of the one ledger entry that a redemption makes."""
+    return points_entry_id(project, REDEMPTION, redemption_source(member, unique_identifier))
+
+
 @lru_cache(maxsize=65536)
 def streak_progress_id(project: str, streak_id: str, member: str) -> str:
     """Return the id of a member's streak."""

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from schemas import ids
-from schemas.amounts import AmountError, parse_amount
+from schemas.amounts import MAX_POINTS, AmountError, parse_amount
 from schemas.instants import is_zone
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -216,7 +216,7 @@ class RedeemPoints(
 ):
     """Take points from a member; a repeated ``uniqueIdentifier`` takes them once."""
 
-    points: Annotated[int, Meta(ge=1, le=10**12)]
+    points: Annotated[int, Meta(ge=1, le=MAX_POINTS)]
     unique_identifier: Identifier
     challenge_group: Text | None = None
     ip: Annotated[str, Meta(max_length=64)] | None = None

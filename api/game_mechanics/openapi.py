@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from schemas.amounts import MAX_POINTS
+
 Operation = dict[str, Any]
 
 TAG = "game mechanics"
@@ -74,7 +76,7 @@ _OWN: dict[str, dict[str, Operation]] = {
     },
     "redeemPoints": {
         "UID": _UID,
-        "points": {"type": "integer", "minimum": 1, "maximum": 10**12},
+        "points": {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
         "challenge": {
             **_TEXT,
             "default": "_default",

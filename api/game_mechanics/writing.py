@@ -16,18 +16,16 @@ from api.problems import Problem
 from api.queries.points import balances
 from api.requests import refusal
 from schemas import ids, records
+from schemas.amounts import MAX_POINTS
 from schemas.dead_letter import Reason
 from schemas.records import ABSENT
 from schemas.topics import EVENTS, MEMBER_COMMANDS
 
-MAX_POINTS = 10**12
 IDENTIFIER = "uniqueIdentifier"
 """The parameter that makes a repetition of a call known. One that nobody gave is made here, and
 named in the answer."""
 
 _MAX_IDENTIFIER = 512
-_REDEMPTION = "redeem"
-"""What the entry of a redemption in the ledger is called as the source of its id."""
 
 
 class _Result(msgspec.Struct, rename="camel"):
@@ -91,7 +89,7 @@ async def redeem(call: Call, presentation: Presentation) -> Response:
     await _require_challenge(call, command.challenge_group)
     member_id = call.member_id(user_id)
     named: dict[str, object] = {
-        "id": ids.points_entry_id(call.project, _REDEMPTION, f"{member_id}:{key}"),
+        "id": ids.redemption_id(call.project, member_id, key),
         IDENTIFIER: key,
     }
     body = await _ask(call, user_id, MEMBER_COMMANDS, records.encode(command), named)

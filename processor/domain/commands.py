@@ -154,8 +154,8 @@ class Commands:
             return lambda: replies.Reply(200, answered.body)
         at = from_millis(item.input.timestamp)
         entry = Entry(
-            source=points_of.REDEEM,
-            source_id=f"{item.member_id}:{command.unique_identifier}",
+            source=ids.REDEMPTION,
+            source_id=ids.redemption_source(item.member_id, command.unique_identifier),
             action_id=points_of.REDEEM,
             points=-command.points,
             at=at,
@@ -175,15 +175,14 @@ class Commands:
         return member
 
     def _existing(self, item: Read) -> Member:
-        member = self._known(item)
-        if member.status == member_of.DELETED:
+        member = self._entries.member(item.member_id)
+        if not member_of.is_there(member, item.project):
             raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "userId")
         return member
 
 
 def _redemption_id(item: Read, command: RedeemPoints) -> str:
-    source_id = f"{item.member_id}:{command.unique_identifier}"
-    return ids.points_entry_id(item.project, points_of.REDEEM, source_id)
+    return ids.redemption_id(item.project, item.member_id, command.unique_identifier)
 
 
 def _differs(wanted: int | None, version: int) -> bool:

@@ -14,9 +14,8 @@ from msgspec import Raw
 from processor.domain.conditions import holds, lookup, type_of
 from processor.domain.inputs import Refused
 from processor.domain.rules import Event
-from schemas.amounts import SCALE, AmountError, nanos_of
+from schemas.amounts import MAX_POINTS, SCALE, AmountError, nanos_of
 from schemas.dead_letter import Reason
-from schemas.definitions import MAX_POINTS
 from schemas.json_limits import exact_number
 
 DEFAULT_USER_GROUP = "default"

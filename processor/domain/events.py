@@ -52,6 +52,7 @@ class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
     event: Event | None
     log_id: str
     at: datetime
+    zone: str
     used_key: bytes
     metadata: Mapping[str, Any]
     wrong: Refused | None
@@ -60,7 +61,7 @@ class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
     logs: tuple[FedLog, ...]
 
 
-_UNKNOWN = PreparedEvent(None, "", from_millis(0), b"", {}, None, Fed((), ()), ())
+_UNKNOWN = PreparedEvent(None, "", from_millis(0), "UTC", b"", {}, None, Fed((), ()), ())
 
 
 class Events:
@@ -99,6 +100,7 @@ class Events:
             event,
             log_id,
             at,
+            zone,
             used_key(item.member_id, event.id, period_key(event.limit_period, zone, at)),
             metadata,
             wrong,
@@ -143,9 +145,8 @@ class Events:
 
         decided = self._decide(record, prepared, event, member)
         logged = self._logged(item, record, prepared, event, member=member, decided=decided)
-        answer = _answer(logged)
         if record.idempotency_key is not None:
-            self._entries.set_answered(answer_key(prepared.log_id), Answered(answer))
+            self._entries.set_answered(answer_key(prepared.log_id), Answered(_answer(logged)))
         self._emit(item, logged, sequence)
         if decided.points:
             self._ledger.add(
@@ -153,11 +154,11 @@ class Events:
             )
         if decided.condition_reached and member.status == member_of.LIVE:
             self._feed(item, prepared, member, sequence)
-        return lambda: replies.Reply(200, answer)
+        return lambda: replies.Reply(200, _answer(logged))
 
     def _member(self, item: Read) -> Member:
         member = self._entries.member(item.member_id)
-        if member is None or member.project != item.project or member.status == member_of.DELETED:
+        if not member_of.is_there(member, item.project):
             raise Refused(Reason.UNKNOWN_MEMBER, "no such user in the project", "userId")
         return member
 
@@ -183,8 +184,7 @@ class Events:
         member: Member,
         decided: Decided,
     ) -> outputs.EventLogged:
-        zone = self._definitions.timezone(item.project)
-        maximum = event.maximum
+        zone, maximum = prepared.zone, event.maximum
         return outputs.EventLogged(
             user_id=member.external_id,
             event_id=event.id,

@@ -1,6 +1,6 @@
 """Challenge logs in a chunk: who, which challenge, seen before, counted or not; what follows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 
@@ -19,9 +19,9 @@ from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.ledger import Ledger
 from processor.domain.logged import Logged, restore, snapshot
 from processor.domain.member import Member
+from processor.domain.milestones import Milestones, Reached
 from processor.domain.period import period_key
 from processor.domain.points import Entry
-from processor.domain.reward import Reward
 from processor.domain.rules import Challenge, Milestone
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
@@ -52,6 +52,16 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
     json: Raw
 
 
+class Given(msgspec.Struct, frozen=True, gc=False):
+    """A milestone that a log reached, and its reward."""
+
+    reached: Reached
+    reward: outputs.RewardLogRecord
+
+
+_NO_MILESTONES: Sequence[Given] = ()
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a log led to. ``value`` is its amount's JSON; ``progress`` None where none exists."""
 
@@ -73,6 +83,7 @@ class ChallengeLogs:
         self._counts = effects.counts
         self._announce = Announcer(effects)
         self._ledger = Ledger(entries, effects)
+        self._milestones = Milestones(entries, effects)
 
     def prepare(self, item: Read, log: ChallengeLog) -> Prepared:
         """Look the challenge up and name the entries that the log needs."""
@@ -113,24 +124,24 @@ class ChallengeLogs:
             raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
 
         member = self._member(item, log, at, sequence)
-        after, decided = before, NOTHING
+        after, decided, given = before, NOTHING, _NO_MILESTONES
         if (
             log.status == "live"
             and member.status == "live"
             and progress_of.counts(challenge, log.activity_id, log.activity_at)
         ):
             counted = Log(log.activity_at, amount.nanos or 0, at)
-            after, decided = self._count(item, prepared, before, counted, challenge)
+            after, decided, given = self._count(item, prepared, before, counted, challenge)
         elif before is not None and challenge.ends_at is not None:  # set or moved since
             self._await_end(prepared, challenge, before)
         upcoming = progress_of.next_milestone(after, challenge)
-        rewards = self._grant(item, prepared, decided, at) if decided.reached else []
+        rewards = [g.reward for g in given]
         outcome = Outcome(challenge, at, amount.json, after, decided, upcoming, rewards)
         self._entries.set_logged(prepared.log_key, _logged(log, prepared, outcome, amount.text))
         recorded = self._record(item, log, prepared, outcome)
         self._announce.recorded(item.project, recorded, sequence)
         if decided is not NOTHING:
-            self._emit(item, prepared, recorded, outcome, sequence)
+            self._emit(item, given, recorded, outcome, sequence)
         return partial(_created, recorded)
 
     def _count(
@@ -140,15 +151,18 @@ class ChallengeLogs:
         before: Progress | None,
         counted: Log,
         challenge: Challenge,
-    ) -> tuple[Progress, Decided]:
+    ) -> tuple[Progress, Decided, Sequence[Given]]:
         """Bring the progress up to a log that counts; say what there is to announce."""
         after, decided = progress_of.step(before, counted, challenge)
+        given = _NO_MILESTONES
         if decided.reached:
-            decided = self._not_given_yet(item, prepared, decided)
+            decided, given = self._grant(
+                item, prepared, decided, challenge, after=after, counted=counted
+            )
         self._entries.set_progress(prepared.progress_key, after)
         if before is None or challenge.ends_at is not None:  # it may have been moved since
             self._await_end(prepared, challenge, after)
-        return after, decided
+        return after, decided, given
 
     def _await_end(self, prepared: Prepared, challenge: Challenge, begun: Progress) -> None:
         """Have a tick look at a progress when it can no longer be completed in time."""
@@ -168,11 +182,7 @@ class ChallengeLogs:
         """Return the log's member, created or changed by what the log says of it."""
         before = self._entries.member(item.member_id)
         if log.owned_by is None:
-            if (
-                before is None
-                or before.project != item.project
-                or before.status == member_of.DELETED
-            ):
+            if not member_of.is_there(before, item.project):
                 raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "ownedById")
             return before
         base = before or member_of.initial(item.project, log.owned_by.external_id, at)
@@ -182,25 +192,34 @@ class ChallengeLogs:
             self._announce.member(item.member_id, after, sequence)
         return after
 
-    def _not_given_yet(self, item: Read, prepared: Prepared, decided: Decided) -> Decided:
-        """Leave out what was given in this period while it belonged to another challenge."""
-        new = tuple(
-            milestone
-            for milestone in decided.reached
-            if self._entries.reward(_reward_id(item, prepared, milestone.id)) is None
-        )
-        return Decided(decided.completed, new)
-
     def _grant(
-        self, item: Read, prepared: Prepared, decided: Decided, at: datetime
-    ) -> list[outputs.RewardLogRecord]:
-        rewards = []
+        self,
+        item: Read,
+        prepared: Prepared,
+        decided: Decided,
+        challenge: Challenge,
+        *,
+        after: Progress,
+        counted: Log,
+    ) -> tuple[Decided, Sequence[Given]]:
+        """Grant what was reached, but for what was given in this period by another challenge."""
+        given = []
         for milestone in decided.reached:
-            reward_id = _reward_id(item, prepared, milestone.id)
-            reward = _reward(item, prepared, milestone.id, at)
-            self._entries.set_reward(reward_id, reward)
-            rewards.append(reward_of.record(reward_id, reward, milestone.json))
-        return rewards
+            reached = Reached(
+                member_id=item.member_id,
+                slug="challenge",
+                linked_id=challenge.id,
+                milestone=milestone,
+                period_key=prepared.period_key,
+                value=Raw(format_amount(after.shown).encode()),
+                at=counted.at,
+                recorded_at=counted.recorded_at,
+                group=challenge.group,
+            )
+            reward = self._milestones.grant(item.project, reached)
+            if reward is not None:
+                given.append(Given(reached, reward))
+        return Decided(decided.completed, tuple(g.reached.milestone for g in given)), given
 
     def _record(
         self, item: Read, log: ChallengeLog, prepared: Prepared, outcome: Outcome
@@ -235,7 +254,7 @@ class ChallengeLogs:
     def _emit(
         self,
         item: Read,
-        prepared: Prepared,
+        given: Sequence[Given],
         recorded: outputs.ChallengeLogRecorded,
         outcome: Outcome,
         sequence: int,
@@ -243,44 +262,11 @@ class ChallengeLogs:
         """Announce what a counted log led to, its own record apart."""
         announce, progress = self._announce, recorded.challenge_progress
         assert progress is not None
-        decided, at = outcome.decided, recorded.activity_at
-        if decided.completed:
+        if outcome.decided.completed:
             announce.completed(item.project, progress, recorded.definition_version, sequence)
             self._give_points(item, outcome, progress, sequence)
-        for milestone, reward in zip(
-            decided.reached, recorded.achieved_milestone_reward_logs, strict=True
-        ):
-            reached_id = ids.milestone_reached_id(
-                item.project, milestone.id, item.member_id, prepared.period_key
-            )
-            announce.reached(
-                item.project,
-                outputs.MilestoneReached(
-                    id=reached_id,
-                    owned_by_id=item.member_id,
-                    milestone_id=milestone.id,
-                    linked_schema_slug="challenge",
-                    linked_schema_record_id=prepared.challenge_id,
-                    period_key=prepared.period_key,
-                    value=progress.current_progress_value,
-                    reached_at=at,
-                    milestone=milestone.json,
-                    definition_version=milestone.version,
-                ),
-                sequence,
-            )
-            announce.granted(item.project, reward, at, milestone.version, sequence)
-            if milestone.points:
-                entry = Entry(
-                    source="milestone",
-                    source_id=reward.id,
-                    action_id=f"milestone:{milestone.id}",
-                    points=milestone.points,
-                    at=at,
-                    group=outcome.challenge.group,
-                    version=milestone.version,
-                )
-                self._ledger.add(item.project, item.member_id, entry, outcome.recorded_at, sequence)
+        for each in given:
+            self._milestones.announce(item.project, each.reached, each.reward, sequence)
 
     def _give_points(
         self, item: Read, outcome: Outcome, progress: outputs.ProgressRecord, sequence: int
@@ -343,8 +329,17 @@ class ChallengeLogs:
         for milestone_id in seen.reached:
             milestone = self._definitions.milestone(item.project, milestone_id)
             joined = outputs.NULL if milestone is None else milestone.json
-            reward = _reward(item, first, milestone_id, seen.created_at)
-            reward_id = _reward_id(item, first, milestone_id)
+            reward = reward_of.initial(
+                item.member_id,
+                slug="challenge",
+                linked_id=first.challenge_id,
+                milestone_id=milestone_id,
+                period_key=first.period_key,
+                at=seen.created_at,
+            )
+            reward_id = ids.reward_log_id(
+                item.project, milestone_id, item.member_id, first.period_key
+            )
             rewards.append(reward_of.record(reward_id, reward, joined))
         return rewards
 
@@ -368,21 +363,6 @@ def progress_record(
         progress.failed_at,
         progress.created_at,
         progress.updated_at,
-    )
-
-
-def _reward_id(item: Read, prepared: Prepared, milestone_id: str) -> str:
-    return ids.reward_log_id(item.project, milestone_id, item.member_id, prepared.period_key)
-
-
-def _reward(item: Read, prepared: Prepared, milestone_id: str, at: datetime) -> Reward:
-    return reward_of.initial(
-        item.member_id,
-        slug="challenge",
-        linked_id=prepared.challenge_id,
-        milestone_id=milestone_id,
-        period_key=prepared.period_key,
-        at=at,
     )
 
 

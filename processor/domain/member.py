@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from operator import attrgetter
+from typing import TypeGuard
 
 import msgspec
 from msgspec import UNSET
@@ -79,6 +80,11 @@ def erased(before: Member, at: datetime) -> Member:
     return Member(
         before.project, before.external_id, before.created_at, at, before.version + 1, DELETED
     )
+
+
+def is_there(member: Member | None, project: str) -> TypeGuard[Member]:
+    """Tell whether a project has a member, and it was not deleted."""
+    return member is not None and member.project == project and member.status != DELETED
 
 
 def decide(before: Member | None, after: Member) -> bool:

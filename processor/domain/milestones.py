@@ -38,11 +38,18 @@ class Milestones:
         self._ledger = Ledger(entries, effects)
 
     def give(self, project: str, reached: Reached, sequence: int) -> None:
-        """Write down that it was reached, grant its reward and its points; once a period."""
+        """Grant a milestone's reward and announce it; once a period."""
+        reward = self.grant(project, reached)
+        if reward is not None:
+            self.announce(project, reached, reward, sequence)
+
+    def grant(self, project: str, reached: Reached) -> outputs.RewardLogRecord | None:
+        """Write a milestone's reward down; None where it was given in this period, maybe while it
+        belonged to something else."""
         milestone, member_id = reached.milestone, reached.member_id
         reward_id = ids.reward_log_id(project, milestone.id, member_id, reached.period_key)
         if self._entries.reward(reward_id) is not None:
-            return  # it was given while it belonged to something else
+            return None
         reward = reward_of.initial(
             member_id,
             slug=reached.slug,
@@ -52,21 +59,27 @@ class Milestones:
             at=reached.recorded_at,
         )
         self._entries.set_reward(reward_id, reward)
+        return reward_of.record(reward_id, reward, milestone.json)
+
+    def announce(
+        self, project: str, reached: Reached, reward: outputs.RewardLogRecord, sequence: int
+    ) -> None:
+        """Publish that it was reached, its reward, and the points that it gives."""
+        milestone = reached.milestone
         self._announce.reached(project, _record(project, reached), sequence)
-        record = reward_of.record(reward_id, reward, milestone.json)
-        self._announce.granted(project, record, reached.at, milestone.version, sequence)
+        self._announce.granted(project, reward, reached.at, milestone.version, sequence)
         if not milestone.points:
             return
         entry = Entry(
             source="milestone",
-            source_id=reward_id,
+            source_id=reward.id,
             action_id=f"milestone:{milestone.id}",
             points=milestone.points,
             at=reached.at,
             group=reached.group,
             version=milestone.version,
         )
-        self._ledger.add(project, member_id, entry, reached.recorded_at, sequence)
+        self._ledger.add(project, reached.member_id, entry, reached.recorded_at, sequence)
 
 
 def _record(project: str, reached: Reached) -> outputs.MilestoneReached:

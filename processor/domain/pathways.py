@@ -183,7 +183,7 @@ class Pathways:
 
     def _member(self, item: Read) -> Member:
         member = self._entries.member(item.member_id)
-        if member is None or member.project != item.project or member.status == member_of.DELETED:
+        if not member_of.is_there(member, item.project):
             raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "userId")
         return member
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.definitions import MAX_POINTS
+from schemas.amounts import MAX_POINTS
 from tests.event_spec import (
     condition,
     earned,
