@@ -13,7 +13,7 @@ from schemas.instants import from_millis
 from schemas.topics import FORWARDED, TICKS
 from tests.properties.event_reference import EventReference, stats_of
 from tests.properties.streak_reference import name_of
-from tests.properties.test_folding import cut, fold_whole, written
+from tests.properties.test_folding import cut, fold_in_parts, fold_whole, written
 from tests.spec import Happened, Partition, Sent
 from tests.strategies import Segment
 from tests.strategies_events import event_histories, streak_histories
@@ -181,10 +181,7 @@ def test_stats_over_the_results_are_those_over_what_was_logged(history: list[Seg
 def test_events_fold_alike_in_any_chunks(history: list[Segment], data: st.DataObject) -> None:
     whole, parts = Partition(), Partition()
     chunks_of_whole = fold_whole(history, whole)
-    chunks_of_parts = []
-    for segment in history:
-        parts.define(*segment.definitions)
-        chunks_of_parts += [parts.fold(*run) for run in cut(segment.records, data)]
+    chunks_of_parts = fold_in_parts(history, data, parts)
     assert written(chunks_of_parts) == written(chunks_of_whole)
     assert parts.entries == whole.entries
 

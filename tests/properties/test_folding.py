@@ -31,6 +31,17 @@ def cut(records: list[Sent], data: st.DataObject) -> list[list[Sent]]:
     return [records[a:b] for a, b in pairwise(ends)]
 
 
+def fold_in_parts(
+    history: Iterable[Segment], data: st.DataObject, partition: Partition
+) -> list[Happened]:
+    """Fold each segment as several chunks, cut at any places."""
+    chunks = []
+    for segment in history:
+        partition.define(*segment.definitions)
+        chunks += [partition.fold(*run) for run in cut(segment.records, data)]
+    return chunks
+
+
 def written(chunks: Iterable[Happened]) -> dict[str, list[object]]:
     """Return all that was written, by topic; the log of the chunks themselves apart."""
     everything: dict[str, list[object]] = defaultdict(list)
@@ -47,10 +58,7 @@ def written(chunks: Iterable[Happened]) -> dict[str, list[object]]:
 def test_any_split_into_chunks_folds_alike(history: list[Segment], data: st.DataObject) -> None:
     whole, parts = Partition(), Partition()
     chunks_of_whole = fold_whole(history, whole)
-    chunks_of_parts = []
-    for segment in history:
-        parts.define(*segment.definitions)
-        chunks_of_parts += [parts.fold(*run) for run in cut(segment.records, data)]
+    chunks_of_parts = fold_in_parts(history, data, parts)
     assert written(chunks_of_parts) == written(chunks_of_whole)
     assert parts.entries == whole.entries
     counts = [Counter[str](), Counter[str]()]

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -331,6 +332,43 @@ def wait_folded(settings: Settings, inputs: int, seconds: float = 120, *workers:
             + "\n".join(w.text()[-2000:] for w in workers)
         ),
     )
+
+
+def fold_under_kills(
+    worker: Worker,
+    batches: Iterable[Iterable[Record]],
+    inputs: int,
+    *,
+    rng: random.Random,
+    lives: int,
+    longest: float,
+) -> None:
+    """Produce batches while a worker is killed again and again; wait until all is folded.
+
+    It lives for up to ``longest`` seconds; after every second life its store is lost as well.
+    """
+    settings = worker.settings
+
+    def feed() -> None:
+        for batch in batches:
+            produce(settings, batch)
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        for life in range(lives):
+            worker.start()
+            worker.ready(times=life + 1)
+            time.sleep(rng.uniform(0.1, longest))
+            worker.kill()
+            if life % 2:
+                worker.wipe()
+        worker.start()
+        feeding.join()
+        wait_folded(settings, inputs, 120, worker)
+    finally:
+        feeding.join()
+        worker.kill()
 
 
 def data_dir(tmp_path: Path, settings: Settings) -> Settings:

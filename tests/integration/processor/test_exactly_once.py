@@ -1,14 +1,13 @@
 """Exactly once, whatever happens to the workers: kills, wiped state, joins, freezes."""
 
 import random
-import threading
-import time
 
 from schemas.settings import Settings
 from tests.integration.processor.driving import (
     History,
     Worker,
     definitions,
+    fold_under_kills,
     produce,
     wait_folded,
     wait_until,
@@ -19,29 +18,8 @@ def test_killed_five_times_a_worker_folds_everything_once(settings: Settings) ->
     history = History(members=2000, seed=1)
     produce(settings, definitions())
     batches = [history.records(6_000, settings) for _ in range(10)]
-
-    def feed() -> None:
-        for batch in batches:
-            produce(settings, batch)
-
-    feeding = threading.Thread(target=feed)
     worker = Worker(settings, "w")
-    feeding.start()
-    try:
-        rng = random.Random(7)
-        for life in range(5):
-            worker.start()
-            worker.ready(times=life + 1)
-            time.sleep(rng.uniform(0.1, 1.5))
-            worker.kill()
-            if life % 2:
-                worker.wipe()  # every second time the store is restored from nothing
-        worker.start()
-        feeding.join()
-        wait_folded(settings, history.sent, 120, worker)
-    finally:
-        feeding.join()
-        worker.kill()
+    fold_under_kills(worker, batches, history.sent, rng=random.Random(7), lives=5, longest=1.5)
     history.check(settings)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import random
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from tests.integration.processor.driving import (
     Worker,
     definition,
     definitions,
+    fold_under_kills,
     log,
     produce,
     values,
-    wait_folded,
 )
 from tests.integration.processor.test_verify import verify
 
@@ -148,29 +147,8 @@ def test_killed_workers_fold_every_kind_of_input_once(settings: Settings) -> Non
     mixed = Mixed(settings)
     produce(settings, mixed.people())
     batches = [mixed.records(2_000) for _ in range(6)]
-
-    def feed() -> None:
-        for batch in batches:
-            produce(settings, batch)
-
-    feeding = threading.Thread(target=feed)
     worker = Worker(settings, "w")
-    feeding.start()
-    try:
-        rng = random.Random(11)
-        for life in range(3):
-            worker.start()
-            worker.ready(times=life + 1)
-            time.sleep(rng.uniform(0.1, 1.0))
-            worker.kill()
-            if life == 1:
-                worker.wipe()
-        worker.start()
-        feeding.join()
-        wait_folded(settings, mixed.sent, 120, worker)
-    finally:
-        feeding.join()
-        worker.kill()
+    fold_under_kills(worker, batches, mixed.sent, rng=random.Random(11), lives=3, longest=1.0)
     mixed.check()
     found = verify(settings)
     assert found.returncode == 0, found.stderr
