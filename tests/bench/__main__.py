@@ -5,6 +5,7 @@ import logging
 import os
 import tempfile
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -26,6 +27,10 @@ from tests.bench.stats import ask_stats
 from tests.bench.workload import Workload, publish_definitions, write_logs
 from tests.stack import FreshSettings, are_shared, running_servers
 
+PARTS = ("fold", "events", "stats")
+"""What there is to measure, beside the modules of `_FINDERS`. Stats take minutes more."""
+_FINDERS: tuple[str, ...] = ()
+"""Modules of `tests.bench` with a `measure`; see `tests.bench.findings`."""
 _OWN = MODULES[0]
 _say = Console(stderr=True).print
 
@@ -36,15 +41,14 @@ def main(  # noqa: PLR0917  (Typer reads the arguments' order)
     peers: Annotated[str, typer.Option(help="Names of modules in tests/bench/peers.")] = ",".join(
         MODULES
     ),
-    events: Annotated[bool, typer.Option(help="Measure events as well.")] = True,
-    stats: Annotated[
-        bool,
-        typer.Option(envvar="MILESTREAM_BENCH_STATS", help="Ask for statistics of many events."),
-    ] = False,
+    only: Annotated[
+        str, typer.Option(envvar="MILESTREAM_BENCH_ONLY", help="Parts to measure, with commas.")
+    ] = ",".join((*PARTS, *_FINDERS)),
     stats_events: Annotated[int, typer.Option(min=1000, help="How many.")] = 10_000_000,
     output: Annotated[Path, typer.Option(help="Where the results go.")] = Path(".bench"),
 ) -> None:
-    """Measure how fast peers fold the same challenge logs, and Milestream events."""
+    """Measure how fast peers fold the same challenge logs, and what Milestream reaches."""
+    parts = _named(only)
     # New topics have no leaders for a moment; the client says so and tries again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     workload = Workload(records, members)
@@ -54,19 +58,37 @@ def main(  # noqa: PLR0917  (Typer reads the arguments' order)
         running_servers() as servers,
     ):
         fresh = FreshSettings(servers, Path(directory))
-        report = asyncio.run(_run(fresh(), workload, names, Path(directory)))
-        if events:
+        report = Report(asdict(workload))
+        if "fold" in parts:
+            report = asyncio.run(_run(fresh(), workload, names, Path(directory)))
+        if "events" in parts:
             report = replace(
                 report, events=_time_events(fresh(), workload, report, Path(directory))
             )
-        if stats:
+        if "stats" in parts:
             _say(f"asking for statistics of {stats_events:,} events …")
             report = replace(report, stats=ask_stats(fresh, stats_events, Path(directory)))
+        for part in _FINDERS:
+            if part in parts:
+                _say(f"measuring {part} …")
+                own = Path(directory) / part
+                own.mkdir()
+                measure = import_module(f"tests.bench.{part}").measure
+                found = measure(fresh, own, _say)
+                report = replace(report, findings=[*report.findings, *found])
         if are_shared():
             fresh.remove()
     report.show()
     report.write(output)
     _say(f"written to {output}/bench.json and bench.md")
+
+
+def _named(only: str) -> set[str]:
+    parts = {name.strip() for name in only.split(",")}
+    unknown = parts - {*PARTS, *_FINDERS}
+    if unknown:
+        raise typer.BadParameter(f"no part {', '.join(sorted(unknown))}", param_hint="--only")
+    return parts
 
 
 async def _run(settings: Settings, workload: Workload, names: list[str], directory: Path) -> Report:

@@ -12,6 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import findings
+from tests.bench.findings import Finding
 from tests.bench.stats import StatsTiming
 
 _PACKAGES = ("aiokafka", "faust-streaming", "rocksdict", "msgspec", "cramjam", "uvloop")
@@ -35,12 +37,13 @@ class Report:
     """A whole run."""
 
     workload: Mapping[str, float]
-    import_rate: float
-    output_bytes: int
-    rows: Sequence[Row]
+    import_rate: float = 0
+    output_bytes: int = 0
+    rows: Sequence[Row] = ()
     events: Row | None = None
     """Milestream's own, with events in place of challenge logs."""
     stats: StatsTiming | None = None
+    findings: Sequence[Finding] = ()
 
     def show(self) -> None:
         """Print the table."""
@@ -52,8 +55,22 @@ class Report:
         console = Console()
         if not console.is_terminal:
             console = Console(width=120)
-        console.print(table)
-        console.print(self._footnote())
+        if self.rows:
+            console.print(table)
+            console.print(self._footnote())
+        if self.findings:
+            console.print(self._table_of_findings())
+            for finding in self.findings:
+                if finding.note:
+                    console.print(f"{finding.what}: {finding.note}")
+
+    def _table_of_findings(self) -> Table:
+        table = Table(title="What is reached")
+        for name in findings.HEAD:
+            table.add_column(name, justify="left" if name in findings.HEAD[:3] else "right")
+        for finding in self.findings:
+            table.add_row(*finding.cells())
+        return table
 
     def write(self, directory: Path) -> None:
         """Write `bench.json` and `bench.md`."""
@@ -69,13 +86,27 @@ class Report:
 
     def markdown(self) -> str:
         """Return the table in Markdown."""
-        lines = [
-            f"| {' | '.join(_HEAD)} |",
-            "|---|---|---:|---:|---:|---:|---:|",
-            *(f"| {' | '.join(_cells(row))} |" for row in self._all()),
-        ]
+        lines: list[str] = []
+        if self.rows:
+            lines += [
+                f"| {' | '.join(_HEAD)} |",
+                "|---|---|---:|---:|---:|---:|---:|",
+                *(f"| {' | '.join(_cells(row))} |" for row in self._all()),
+                "",
+                self._footnote(),
+                "",
+            ]
+        if self.findings:
+            lines += [
+                f"| {' | '.join(findings.HEAD)} |",
+                "|---|---|---|---:|---:|",
+                *(f"| {' | '.join(finding.cells())} |" for finding in self.findings),
+                "",
+                *(f"- {finding.what}: {finding.note}" for finding in self.findings if finding.note),
+                "",
+            ]
         about = ", ".join(f"{name} {value}" for name, value in machine().items())
-        return "\n".join([*lines, "", self._footnote(), "", f"On {about}.", ""])
+        return "\n".join([*lines, f"On {about}.", ""])
 
     @property
     def events_to_logs(self) -> float | None:

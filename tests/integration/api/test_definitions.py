@@ -146,7 +146,9 @@ linkedSchemaRecordId: {challenge}
 milestoneTargetValue: 1e2
 """
     end = await _end_of_definitions(lonely)
-    refused = run(lonely.settings, "apply", "-f", "-", stdin=good.replace("Value: 1e2", "Value: -1"))
+    refused = run(
+        lonely.settings, "apply", "-f", "-", stdin=good.replace("Value: 1e2", "Value: -1")
+    )
     assert refused.returncode == 1
     assert "document 2: milestoneTargetValue" in refused.stderr
     assert await _end_of_definitions(lonely) == end
