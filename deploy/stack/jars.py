@@ -1,4 +1,4 @@
-"""Kafka's jars: fetched once, checked, and kept where every data dir finds them.
+"""The jars of Kafka, or of another lock file: fetched once, checked, and kept where all find them.
 
 They come from the first of three places that has them: Maven's own cache on this machine, the
 public repository (by `maven-artifact`, side by side), or `mvn`, which knows the mirrors of a
@@ -47,21 +47,35 @@ class Jar:
 
 
 def kafka_jars() -> Path:
-    """Return the directory of Kafka's jars; fetch what is missing.
-
-    Several processes may ask at once: one fetches, the others wait for it.
+    """Return the directory of the broker's jars; fetch what is missing.
 
     Raises:
         CommandError: they could not be had.
     """
-    lock = LOCK_FILE.read_bytes()
+    return locked_jars(LOCK_FILE, "Apache Kafka")
+
+
+def locked_jars(lock_file: Path, what: str) -> Path:
+    """Return the directory of the jars of a lock file; fetch what is missing.
+
+    Several processes may ask at once: one fetches, the others wait for it.
+
+    Args:
+        lock_file: called `<name>_jars.lock`; the directory is called by that name too.
+        what: they are, for whoever waits.
+
+    Raises:
+        CommandError: they could not be had.
+    """
+    lock = lock_file.read_bytes()
     cache = _cache_directory()
-    directory = cache / f"kafka-{hashlib.sha256(lock).hexdigest()[:12]}"
+    name = lock_file.stem.removesuffix("_jars")
+    directory = cache / f"{name}-{hashlib.sha256(lock).hexdigest()[:12]}"
     if directory.is_dir():
         return directory
     with _locked(cache / "fetch.lock"):
         if not directory.is_dir():
-            _fill(directory, _parse(lock.decode("utf-8")))
+            _fill(directory, _parse(lock.decode("utf-8")), what)
     return directory
 
 
@@ -88,7 +102,7 @@ def _cache_directory() -> Path:
             continue
         if os.access(candidate, os.W_OK):
             return candidate
-    raise CommandError(f"cannot write Kafka's jars to {candidates[0]} nor to {candidates[1]}")
+    raise CommandError(f"cannot write jars to {candidates[0]} nor to {candidates[1]}")
 
 
 @contextmanager
@@ -98,19 +112,19 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _fill(directory: Path, jars: Sequence[Jar]) -> None:
+def _fill(directory: Path, jars: Sequence[Jar], what: str) -> None:
     """Make the directory, whole or not at all."""
-    print(f"Fetching Apache Kafka ({len(jars)} jars), once …", file=sys.stderr)
+    print(f"Fetching {what} ({len(jars)} jars), once …", file=sys.stderr)
     partial = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f"{directory.name}.partial-"))
     try:
-        _fetch(jars, partial)
+        _fetch(jars, partial, what)
         partial.chmod(0o755)
         partial.rename(directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _fetch(jars: Sequence[Jar], into: Path) -> None:
+def _fetch(jars: Sequence[Jar], into: Path, what: str) -> None:
     _copy_from_maven_cache(jars, into)
     trouble = _download(_missing(jars, into), into)
     if _missing(jars, into) and shutil.which("mvn"):
@@ -121,8 +135,8 @@ def _fetch(jars: Sequence[Jar], into: Path) -> None:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         reason = " ".join((trouble or "wrong checksum").split())
         raise CommandError(
-            f"could not fetch Kafka's jars ({names}{more}): {reason} - the first start needs the "
-            "internet, or `mvn` with a mirror"
+            f"could not fetch the jars of {what} ({names}{more}): {reason} - the first start needs "
+            "the internet, or `mvn` with a mirror"
         )
 
 
