@@ -17,6 +17,7 @@ import msgspec
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects, Forward, Output
 from processor.domain.fold import Part, Place, fold_chunk
+from processor.domain.ordinary import Make, fastest
 from schemas import ids, replies, topics
 from schemas.definitions import decode_numbers
 from schemas.instants import parse_instant
@@ -236,6 +237,8 @@ class Partition:
     definitions: Definitions = field(default_factory=Definitions)
     entries: dict[bytes, bytes] = field(default_factory=dict)
     offsets: Counter[str] = field(default_factory=Counter)
+    ordinary: Make = fastest
+    """Who takes ordinary logs."""
 
     def define(self, *definitions: Defined) -> None:
         """Put definitions in force."""
@@ -257,7 +260,9 @@ class Partition:
         runs = groupby(self.placed(*records), key=lambda r: r.topic)
         parts = [Part(topic, list(run)) for topic, run in runs]
         place = Place(self.number, self.partitions, self.reply_partitions)
-        effects = fold_chunk(place, parts, self.definitions, self.load, self.scan)
+        effects = fold_chunk(
+            place, parts, self.definitions, self.load, self.scan, ordinary=self.ordinary
+        )
         for key, value in effects.writes.items():
             if value is None:
                 self.entries.pop(key, None)

@@ -28,6 +28,7 @@ from processor.domain.inputs import (
     read,
 )
 from processor.domain.logs import ChallengeLogs, Prepared
+from processor.domain.ordinary import Make, OrdinaryLog, fastest
 from processor.domain.pathways import Pathways
 from processor.domain.ticks import Ticks
 from processor.domain.working_set import Load, Scan, WorkingSet
@@ -36,7 +37,7 @@ from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import from_millis
 from schemas.records import ActivityLog, ChallengeLog, Event, Tick
-from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, partition_for
+from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEAD_LETTERS, FORWARDED, partition_for
 
 
 class Position(msgspec.Struct):
@@ -61,7 +62,7 @@ class _Ready(msgspec.Struct, frozen=True, gc=False):
     event: PreparedEvent | None = None
 
 
-_Item = _Ready | tuple[Input, Refused]
+_Item = _Ready | OrdinaryLog | tuple[Input, Refused]
 
 
 class Range(msgspec.Struct):
@@ -99,7 +100,13 @@ _POSITION = msgspec.json.Decoder(Position)
 
 
 def fold_chunk(
-    place: Place, parts: Sequence[Part], definitions: Definitions, load: Load, scan: Scan
+    place: Place,
+    parts: Sequence[Part],
+    definitions: Definitions,
+    load: Load,
+    scan: Scan,
+    *,
+    ordinary: Make = fastest,
 ) -> Effects:
     """Fold one chunk under ``definitions`` as they are now.
 
@@ -108,7 +115,7 @@ def fold_chunk(
     """
     raw_position = load([POSITION])[0]
     position = Position() if raw_position is None else _POSITION.decode(raw_position)
-    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), position)
+    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), position, ordinary)
     fold.run(parts)
     return fold.effects
 
@@ -117,7 +124,12 @@ class _ChunkFold:
     """The folding of one chunk; lives as long as that takes."""
 
     def __init__(
-        self, place: Place, definitions: Definitions, entries: WorkingSet, position: Position
+        self,
+        place: Place,
+        definitions: Definitions,
+        entries: WorkingSet,
+        position: Position,
+        ordinary: Make,
     ) -> None:
         self.effects = Effects()
         self._place = place
@@ -129,6 +141,7 @@ class _ChunkFold:
         self._pathways = Pathways(definitions, self._entries, self.effects)
         self._commands = Commands(definitions, self._entries, self.effects, self._pathways)
         self._ticks = Ticks(definitions, self._entries, self.effects)
+        self._ordinary = ordinary(definitions, self._entries, self.effects)
 
     def run(self, parts: Sequence[Part]) -> None:
         first = self._position.sequence
@@ -180,15 +193,19 @@ class _ChunkFold:
         return fresh
 
     def _read_all(self, topic: str, records: Iterable[Record]) -> Iterable[_Item]:
-        partition = self._place.partition
-        for record in records:
-            source = as_it_came(topic, partition, record)
-            try:
-                if topic == FORWARDED:
-                    source = as_it_lay_first(source)
-                yield self._prepare(read(source))
-            except Refused as refused:
-                yield source, refused
+        if topic != CHALLENGE_LOGS:
+            return (self._read(topic, record) for record in records)
+        may_be_ordinary = self._ordinary.read
+        return (may_be_ordinary(record) or self._read(topic, record) for record in records)
+
+    def _read(self, topic: str, record: Record) -> _Item:
+        source = as_it_came(topic, self._place.partition, record)
+        try:
+            if topic == FORWARDED:
+                source = as_it_lay_first(source)
+            return self._prepare(read(source))
+        except Refused as refused:
+            return source, refused
 
     def _prepare(self, item: Read) -> _Ready:
         record = item.record
@@ -201,7 +218,10 @@ class _ChunkFold:
     def _keys(self, queue: Iterable[_Item]) -> list[bytes]:
         keys: list[bytes] = []
         for ready in queue:
+            if isinstance(ready, tuple):
+                continue
             if not isinstance(ready, _Ready):
+                keys += (ready.member_key, ready.log_key, ready.progress_key)
                 continue
             record = ready.read.record
             if isinstance(record, Tick):
@@ -219,9 +239,14 @@ class _ChunkFold:
 
     def _take(self, ready: _Item) -> None:
         """Fold one record; a refusal becomes a dead letter and the flow goes on."""
-        if not isinstance(ready, _Ready):
+        if isinstance(ready, tuple):
             self._refuse(*ready, member_id=None, project=None)
-            return
+        elif isinstance(ready, _Ready):
+            self._take_read(ready)
+        elif not self._ordinary.step(ready, self._position.sequence):
+            self._take(self._read(CHALLENGE_LOGS, ready.record))
+
+    def _take_read(self, ready: _Ready) -> None:
         item = ready.read
         if isinstance(item.record, Tick):
             self._ticks.step(from_millis(item.input.timestamp), self._position.sequence)

@@ -59,14 +59,15 @@ class WorkingSet:
     def __init__(self, load: Load, scan: Scan) -> None:
         self._load = load
         self._scan = scan
-        self._entries: dict[bytes, Entry | bytes | None] = {}
+        self.entries: dict[bytes, Entry | bytes | None] = {}
         """What was read, as JSON until it is first asked for; None where the store has nothing."""
-        self._changed: dict[bytes, Entry | None] = {}
+        self.changed: dict[bytes, Entry | bytes | None] = {}
+        """What is to be written; JSON where it was made as such."""
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Read many entries in one call."""
         wanted = list(dict.fromkeys(keys))
-        self._entries.update(zip(wanted, self._load(wanted), strict=True))
+        self.entries.update(zip(wanted, self._load(wanted), strict=True))
 
     def member(self, member_id: str) -> Member | None:
         """Return a member, None where it is not known here."""
@@ -163,12 +164,12 @@ class WorkingSet:
     def drop_due(self, at: datetime, entry: bytes) -> None:
         """Take an entry out of the due-index."""
         key = due_key(at, entry)
-        self._entries[key] = self._changed[key] = None
+        self.entries[key] = self.changed[key] = None
 
     def dues(self, until: datetime, limit: int) -> list[bytes]:
         """Return the first keys of what is due by ``until``, at most ``limit``, in order."""
         first, last = due_range(until)
-        changed = {key: entry for key, entry in self._changed.items() if key.startswith(DUE)}
+        changed = {key: entry for key, entry in self.changed.items() if key.startswith(DUE)}
         found = set(self._scan(first, last, limit + len(changed)))
         for key, entry in changed.items():
             if entry is None:
@@ -181,18 +182,19 @@ class WorkingSet:
         """Return every entry that was set, as its last value's JSON; None where it was deleted."""
         encode = _ENCODER.encode
         return {
-            key: None if entry is None else encode(entry) for key, entry in self._changed.items()
+            key: entry if entry is None or entry.__class__ is bytes else encode(entry)
+            for key, entry in self.changed.items()
         }
 
     def _get(self, key: bytes, decoder: msgspec.json.Decoder[E]) -> E | None:
-        entry = self._entries.get(key, _UNREAD)
+        entry = self.entries.get(key, _UNREAD)
         if entry is _UNREAD:
             entry = self._load([key])[0]
         if entry.__class__ is bytes:
             entry = decoder.decode(entry)
-        self._entries[key] = entry
+        self.entries[key] = entry
         return entry  # type: ignore[return-value]  # a key's first byte is its type
 
     def _set(self, key: bytes, entry: Entry) -> None:
-        self._entries[key] = entry
-        self._changed[key] = entry
+        self.entries[key] = entry
+        self.changed[key] = entry

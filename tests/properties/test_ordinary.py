@@ -1,0 +1,186 @@
+"""Compiled code does what Python does, to the last byte, and does it for ordinary logs.
+
+Where nothing could be compiled, these compare Python with itself; that it is compiled wherever a C
+compiler is there, a test of the unit tests holds.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.domain.definitions import Definitions
+from processor.domain.effects import Effects
+from processor.domain.inputs import Record
+from processor.domain.ordinary import COMPILED, OrdinaryLog, OrdinaryLogs, fastest, in_python
+from processor.domain.working_set import WorkingSet
+from schemas import ids
+from tests.spec import PROJECT, Partition, Sent, challenge, log, milestone, raw_log, upsert
+from tests.strategies import (
+    ARRIVALS,
+    CHALLENGES,
+    MEMBERS,
+    MOMENTS,
+    Segment,
+    challenges,
+    histories,
+    milestones,
+)
+
+
+def both() -> tuple[Partition, Partition]:
+    """Two partitions, alike but for who takes ordinary logs."""
+    return Partition(ordinary=fastest), Partition(ordinary=in_python)
+
+
+def fold_alike(partitions: tuple[Partition, Partition], *records: Sent) -> None:
+    """Fold records on both, and compare everything that it leads to, order included."""
+    compiled, in_python_ = (partition.fold(*records).effects for partition in partitions)
+    assert compiled == in_python_
+    assert list(compiled.writes) == list(in_python_.writes)
+    assert list(compiled.outputs) == list(in_python_.outputs)
+    assert partitions[0].entries == partitions[1].entries
+
+
+unasked: st.SearchStrategy[tuple[tuple[str, bytes | None], ...]] = st.sampled_from(
+    [(), (), (), (("traceparent", b"00-ab-cd-01"),), (("kafka_note", None),)]
+)
+
+
+@given(histories(), st.data())
+def test_histories_fold_alike(history: list[Segment], data: st.DataObject) -> None:
+    partitions = both()
+    for segment in history:
+        for partition in partitions:
+            partition.define(*segment.definitions)
+        records = [replace(r, headers=data.draw(unasked)) for r in segment.records]
+        cut = data.draw(st.integers(0, len(records)))
+        fold_alike(partitions, *records[:cut])
+        fold_alike(partitions, *records[cut:])
+
+
+def usually(usual: list[str], *others: str) -> st.SearchStrategy[str]:
+    """One of the usual texts in seven of eight cases."""
+    return st.integers(0, 7).flatmap(lambda n: st.sampled_from(others if n == 7 else usual))
+
+
+def quoted(*texts: str) -> list[str]:
+    return [f'"{text}"' for text in texts]
+
+
+amounts = usually(
+    ["1", "2.5", "0.000000001", "12.340", "0", "-1", "-0.5", "-0", "999999999.999999999"],
+    "1.0000000001", "9999999999", "99999999999999999999", "1e2", "5E-1", "01", "1.", ".5", "-",
+    "null", "NaN", '"5"', "true", "[]", "-999999999", "00", "1.2.3", "+1",
+)  # fmt: skip
+moments = usually(
+    quoted(
+        *MOMENTS, "2026-11-20T10:00:00.5Z", "2026-11-20T10:00:00.000Z", "2024-02-29T23:59:59.120Z"
+    ),
+    *quoted(
+        "1979-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z", "2026-02-29T00:00:00Z", "2100-02-29T00:00:00Z",
+        "2026-11-31T00:00:00Z", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z",
+        "2026-11-20T24:00:00Z", "2026-11-20T10:60:00Z", "2026-11-20T10:00:60Z",
+        "2026-11-20T10:00:00", "2026-11-20 10:00:00Z", "2026-11-20t10:00:00z",
+        "2026-11-20T10:00:00.Z", "2026-11-20T10:00:00.1234567Z", "2026-11-20T10:00:00+01:00",
+        "2026-11-2aT10:00:00Z", "+026-11-20T10:00:00Z", "", "Z",
+    ), "null", "5",
+)  # fmt: skip
+identifiers = usually(
+    quoted("a", "b", "c", "order-1", " ", "{", "x" * 512, "/"),
+    *quoted("", "x" * 513, "\\u00e9", "é", "\\n", "\\u0000", "\x7f", "\x1f",
+        "\\", '\\"', "😀"), "1", "null",
+)  # fmt: skip
+activities = usually(quoted("purchase", "visit"), *quoted("", "x" * 257, "walk", "Köln"), "null")
+owners = usually(
+    [f'"ownedBy":{{"externalId":"{name}"}}' for name in (*MEMBERS, "new")]
+    + [f'"ownedById":"{ids.member_id(PROJECT, name)}"' for name in MEMBERS],
+    f'"ownedById":"{ids.member_id(PROJECT, "ann").upper()}"', '"ownedById":"nobody"',
+    f'"ownedById":"{ids.member_id(PROJECT, "nobody")}"', '"ownedBy":{"externalId":""}',
+    '"ownedBy":{"externalId":"ann","firstName":"Ann"}', '"ownedBy":{}', '"ownedBy":null',
+    '"ownedBy":{"externalId":"ann","externalId":"ben"}', '"ownedBy":{"externalId":"x\\u0000"}',
+    f'"ownedBy":{{"externalId":"ann"}},"ownedById":"{ids.member_id(PROJECT, "ann")}"',
+    '"ownedBy":{ "externalId" : "ann" }', '"ownedBy":{"externalId":"ann",}', '"owned":1',
+)  # fmt: skip
+extras = usually(
+    [""], '"status":"live",', '"status":"paused",', '"project":"default",', '"project":"other",',
+    '"project":"No",', '"note":{"a":[1]},', '"activityId":"twice",', '"activityValue":1,', ",",
+)  # fmt: skip
+named = usually(quoted(*CHALLENGES), *quoted(CHALLENGES[0].upper(), "x", ids.NS.hex), "null")
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """A log's JSON: its fields in any order, each usual or odd, with or without spaces."""
+    fields = [
+        f'"challengeId":{draw(named)}',
+        draw(owners),
+        f'"activityAt":{draw(moments)}',
+        f'"activityId":{draw(activities)}',
+        f'"uniqueIdentifier":{draw(identifiers)}',
+        *([f'"activityValue":{draw(amounts)}'] if draw(st.integers(0, 9)) else []),
+    ]
+    made = "{" + draw(extras) + ",".join(draw(st.permutations(fields))) + "}"
+    if draw(st.booleans()):
+        made = made.replace('":', '" : ').replace(',"', ', \n\t"') + " "
+    end = draw(st.integers(0, 60))
+    return made[: len(made) - end] if 0 < end < 4 else made
+
+
+@given(
+    st.tuples(*(challenges([id_]) for id_ in CHALLENGES)),
+    st.lists(milestones(), max_size=4),
+    st.lists(
+        st.tuples(texts(), unasked, st.sampled_from((*ARRIVALS, "1979-01-01T00:00:00Z"))),
+        min_size=1,
+        max_size=20,
+    ),
+)
+def test_any_text_folds_alike(
+    defined: tuple[Any, ...], linked: list[Any], sent: list[tuple[str, Any, str]]
+) -> None:
+    partitions = both()
+    for partition in partitions:
+        partition.define(*defined, *linked)
+        partition.fold(*(upsert(name).arriving(ARRIVALS[0]) for name in MEMBERS))
+    records = [replace(raw_log(text).arriving(at), headers=headers) for text, headers, at in sent]
+    fold_alike(partitions, *records[::2])
+    fold_alike(partitions, *records[1::2])
+
+
+class Counted:
+    """Counts what is taken as ordinary."""
+
+    def __init__(self) -> None:
+        self.taken = Counter[bool]()
+
+    def make(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> OrdinaryLogs:
+        """Make what is counted."""
+        self._made = (COMPILED or in_python)(definitions, entries, effects)
+        return self
+
+    def read(self, record: Record) -> OrdinaryLog | None:
+        """Pass it on."""
+        return self._made.read(record)
+
+    def step(self, log: OrdinaryLog, sequence: int) -> bool:
+        """Pass it on, and count."""
+        taken = self._made.step(log, sequence)
+        self.taken[taken] += 1
+        return taken
+
+
+@given(st.integers(2, 30))
+def test_most_logs_of_a_known_member_are_ordinary(number: int) -> None:
+    counted = Counted()
+    partition = Partition(ordinary=counted.make)
+    partition.define(challenge(CHALLENGES[0], completionTargetValue=10**6), milestone(5))
+    partition.fold(upsert("ann"))
+    logs = [replace(log(f"log-{n}", 1), headers=()) for n in range(number)]
+    partition.fold(*logs, *logs[:2])
+    if COMPILED is not None:
+        expected = {False: 2, True: number} if number < 5 else {False: 3, True: number - 1}
+        assert counted.taken == expected
