@@ -47,14 +47,14 @@ def run(environment: Mapping[str, str]) -> Run:
     def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [MILESTREAM, *arguments],
-            env=dict(environment), input=stdin, capture_output=True, text=True, timeout=60,
+            env=dict(environment), input=stdin, capture_output=True, text=True, timeout=300,
             check=False,
         )  # fmt: skip
 
     return run_command
 
 
-async def polling(pause: float = 0.05, seconds: float = 20) -> AsyncIterator[None]:
+async def polling(pause: float = 0.05, seconds: float = 120) -> AsyncIterator[None]:
     """Step again and again with a pause between, until the caller breaks off.
 
     Raises:
@@ -68,7 +68,11 @@ async def polling(pause: float = 0.05, seconds: float = 20) -> AsyncIterator[Non
 
 
 async def committed(settings: Settings, name: str) -> list[ConsumerRecord]:
-    """Return all committed records of a topic, partition by partition in order."""
+    """Return all committed records of a topic, partition by partition in order.
+
+    The markers of a commit reach the partitions a moment after whoever commits has its answer. So
+    this reads to the end of the log, open transactions included, and waits for what became of them.
+    """
     topic = settings.topic(name)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka,
@@ -82,7 +86,7 @@ async def committed(settings: Settings, name: str) -> list[ConsumerRecord]:
         count = 1 if name == "definitions" else settings.partitions
         partitions = [TopicPartition(topic, number) for number in range(count)]
         consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
+        ends = await log_ends(settings, partitions)
         found: list[ConsumerRecord] = []
         for partition in partitions:
             consumer.seek(partition, 0)
@@ -97,12 +101,16 @@ async def committed(settings: Settings, name: str) -> list[ConsumerRecord]:
 async def high_watermarks(settings: Settings, name: str) -> int:
     """Return the sum of a topic's ends, what is not committed included."""
     partitions = [TopicPartition(settings.topic(name), p) for p in range(settings.partitions)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
-    await consumer.start()
-    try:
-        return sum((await consumer.end_offsets(partitions)).values())
-    finally:
-        await consumer.stop()
+    return sum((await log_ends(settings, partitions)).values())
+
+
+async def log_ends(
+    settings: Settings, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return where the logs end, what is not committed included."""
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+        return ends
 
 
 async def send_all(

@@ -110,7 +110,7 @@ async def test_sigkill_in_mid_redrive_neither_loses_nor_doubles(
     values = [b'{"ownedBy":{"externalId":"m-%d"}}' % number for number in range(6000)]
     await send_all(topics, "dead-letters", [letter(value=value) for value in values])
     process = child("dead-letters", "redrive")
-    async for _ in polling(0.005, seconds=30):
+    async for _ in polling(0.005):
         if process.poll() is not None or await high_watermarks(topics, "challenge-logs"):
             break
     process.kill()

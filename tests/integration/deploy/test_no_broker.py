@@ -17,7 +17,7 @@ def test_one_line_says_so(settings: Settings, command: list[str]) -> None:
         env={**os.environ, **away.to_env()},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1
