@@ -1,11 +1,13 @@
 """A database and topics of its own for each test, on the real broker and the real PostgreSQL."""
 
 import asyncio
+import contextlib
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from projections.catalogue import PROJECTIONS
+from projections.feed import MissingTopics, partitions_of
 from projections.migrate import migrate
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Partitioning
@@ -37,7 +39,13 @@ async def settings(fresh_settings: FreshSettings) -> Settings:
         await admin.create_topics([_new(settings, topic) for topic in topics])
     finally:
         await admin.close()
-    return settings
+    # The controller answers before the broker has heard of them.
+    for _ in range(600):
+        with contextlib.suppress(MissingTopics):
+            await partitions_of(settings, topics)
+            return settings
+        await asyncio.sleep(0.1)
+    raise AssertionError("the broker does not know the topics")
 
 
 def _new(settings: Settings, name: str) -> NewTopic:
