@@ -90,7 +90,7 @@ async def test_every_read_model_rebuilt_while_projecting_equals_the_live_one(
 
         async def traffic() -> None:
             number = 0
-            while not stop.is_set():
+            while not stop.is_set() or number <= 20:
                 number += 1
                 member = member_of(number % 17)
                 await writer.commit(
@@ -210,14 +210,14 @@ async def test_a_swap_that_fails_half_way_loses_nothing_when_it_is_tried_again(
         # Holds the view and not the table: in the way only after the twin was completed.
         await operator.execute("COMMENT ON VIEW milestream.ids IS 'in the way'")
         rebuilding = asyncio.create_task(rebuild(settings, "members", _quiet))
-        for _ in range(400):
+        for _ in range(2000):
             if query(settings, statement)[0][0] > 1:
                 break
             await asyncio.sleep(0.05)
         await asyncio.sleep(2.5)  # longer than the swap waits for a lock
         assert not rebuilding.done()
         await operator.rollback()
-    assert await asyncio.wait_for(rebuilding, 30) == 50
+    assert await asyncio.wait_for(rebuilding, 120) == 50
     assert table(settings, "members") == live
 
 
@@ -252,7 +252,7 @@ async def _command(settings: Settings, *arguments: str) -> subprocess.CompletedP
             env=os.environ | settings.to_env(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 
