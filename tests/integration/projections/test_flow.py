@@ -117,4 +117,4 @@ async def test_a_committed_log_is_visible_within_a_fraction_of_a_second(
                 cursor = await connection.execute("SELECT count(*) FROM milestream.challenge_logs")
                 visible = (await cursor.fetchall())[0][0]
             seconds.append(time.perf_counter() - begin)
-    assert statistics.median(seconds) < 0.2, seconds
+    assert statistics.median(seconds) < 0.5, seconds
