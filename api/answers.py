@@ -1,6 +1,6 @@
 """Answers in JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from fastapi import Response
@@ -16,6 +16,13 @@ def answer(
     """Return an answer: `body` is JSON already, or is encoded, amounts as exact numbers."""
     content = body if isinstance(body, bytes) else _JSON.encode(body)
     return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def page_answer(data: Sequence[str], paging: Mapping[str, int | None]) -> Response:
+    """Return the answer of a list, the JSON of each record given."""
+    return answer(
+        f'{{"data":[{",".join(data)}],"paging":{_JSON.encode(paging).decode()}}}'.encode()
+    )
 
 
 def pending(record_id: str, location: str) -> Response:

@@ -78,7 +78,11 @@ class DefinitionStore:
             Problem: the judge's, a milestone's challenge that is not there, or 503.
         """
         key = models.definition_key(project, kind, definition_id)
-        async with self._a_turn(), self._pool.connection() as connection:
+        async with (
+            self._a_turn(),
+            self._pool.connection() as connection,
+            connection.transaction(),
+        ):
             await locks.lock(connection, f"{self._topic}:{key}")
             definitions = await self.current()
             before = definitions.get(project, kind, definition_id)

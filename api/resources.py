@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import math
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaProducer
 from fastapi import Request
@@ -25,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 POOL_SIZE = 10
 POOL_TIMEOUT_SECONDS = 5.0
+CHECK_SECONDS = 1.0
+"""After which a connection is looked at before it is used. One that the server closes in between,
+as it does when it stops, fails one request with 503 and is replaced."""
 STATEMENT_SECONDS = 30
 """How long one query may take, so that a filter that no index serves gives its connection back."""
 
@@ -54,19 +60,41 @@ def of(request: Request) -> Resources:
     return resources
 
 
+class _Check:
+    """Asks for a sign of life of a connection that is to be used, unless it gave one just now."""
+
+    def __init__(self) -> None:
+        self._seen: WeakKeyDictionary[AsyncConnection, float] = WeakKeyDictionary()
+
+    async def __call__(self, connection: AsyncConnection) -> None:
+        """Return where it works.
+
+        Raises:
+            OperationalError: it does not.
+        """
+        if time.monotonic() - self._seen.get(connection, -math.inf) > CHECK_SECONDS:
+            await AsyncConnectionPool.check_connection(connection)
+            self._seen[connection] = time.monotonic()
+
+
 def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
-    """Return a pool, not opened yet, whose connections speak of times in UTC."""
+    """Return a pool, not opened yet, whose connections speak of times in UTC.
+
+    A statement is a transaction of its own unless one is begun: most requests ask one question, and
+    would spend as much time on beginning and ending a transaction as on asking.
+    """
     return AsyncConnectionPool(
         settings.database_url,
         connection_class=AsyncConnection,
         kwargs={
+            "autocommit": True,
             "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s",
             "application_name": "milestream-api",
         },
         min_size=2,
         max_size=POOL_SIZE,
         timeout=POOL_TIMEOUT_SECONDS,
-        check=AsyncConnectionPool.check_connection,
+        check=_Check(),
         open=False,
     )
 

@@ -66,7 +66,7 @@ async def _signed(request: Request, given: Parameters, key_id: str, sig: str) ->
     timestamp = given.whole("timestamp", 0, _MAX_TIMESTAMP)
     assert timestamp is not None
     held = resources.of(request)
-    async with held.pool.connection() as connection:
+    async with held.pool.connection() as connection, connection.transaction():
         key = await queries.signing_key(connection, key_id)
         if key is None:
             raise unauthorized(_NOT_SIGNED)

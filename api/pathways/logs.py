@@ -87,8 +87,11 @@ class PathwayLogs(Response):
             logger.warning("broken off: nothing was read for %.0f s", PATIENCE_SECONDS)
 
     async def _answer(self, send: Send) -> None:
-        async with _place(self._held), self._held.pool.connection() as connection:
-            await snapshots.hold(connection)
+        async with (
+            _place(self._held),
+            self._held.pool.connection() as connection,
+            snapshots.held(connection),
+        ):
             filtered = bool(self._asked.groups or self._asked.users)
             await queries.plan_for(connection, filtered=filtered)
             pathways = await queries.pathways(connection, self._project)

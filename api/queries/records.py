@@ -1,12 +1,12 @@
-"""Reading records: a page of them, how many there are, one, and some by their ids."""
+"""Reading records: a page of them, how many there are, one as it is shown, and one to change."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
-from uuid import UUID
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from psycopg import AsyncConnection, sql
-from psycopg.rows import dict_row, scalar_row
+from psycopg import AsyncConnection, AsyncRawCursor, sql
+from psycopg.rows import class_row, dict_row, scalar_row
 
+from api.queries.record_json import ROW, record_json
 from api.records.fields import Kind, Records
 from api.records.listing import Listing, Sort
 
@@ -14,24 +14,54 @@ _ALL = sql.SQL("TRUE")
 _NOT_DELETED = sql.SQL("status <> 'deleted'")
 
 Row = dict[str, Any]
-"""A row by the record's field names; hidden columns by their own."""
+"""A row by the record's field names, and its `version`."""
+
+
+class Shown(NamedTuple):
+    """A record as it is shown.
+
+    Attributes:
+        version: what makes its ETag; None where it has no versions.
+        json: with the fields that were asked for.
+    """
+
+    version: int | None
+    json: str
 
 
 async def page(
     connection: AsyncConnection, records: Records, project: str, listing: Listing
-) -> list[Row]:
-    """Return the page of a project's records that a list request asks for."""
+) -> list[str]:
+    """Return the JSON of each record of the page that a list request asks for."""
+    query = page_text(records, listing)
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(query, (project, *listing.where.values))
+        return await cursor.fetchall()
+
+
+def page_text(records: Records, listing: Listing) -> bytes:
+    """Return the statement of a page; its parameters are the project and those of the filters.
+
+    The limit is part of the statement. Were it a parameter, the database would have to guess how
+    many rows are wanted, and would plan the statement anew every time instead of keeping a plan.
+    """
     query = sql.SQL(
         """
-        SELECT {columns} FROM {table}
-        WHERE project = %s AND {visible} AND {where}
-        ORDER BY {order} LIMIT %s OFFSET %s
+        SELECT {json} FROM (
+            SELECT * FROM {table} WHERE project = %s AND {visible} AND {where}
+            ORDER BY {order} LIMIT {limit} OFFSET {offset}
+        ) AS {row} ORDER BY {order}
         """
-    ).format(**_parts(records), where=listing.where.text, order=_order(records, listing.sorts))
-    values = (project, *listing.where.values, listing.limit, listing.offset)
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    )
+    return query.format(
+        **_parts(records),
+        json=record_json(records, listing.names),
+        row=ROW,
+        where=listing.where.text,
+        order=_order(records, listing.sorts),
+        limit=sql.Literal(listing.limit),
+        offset=sql.Literal(listing.offset),
+    ).as_bytes(None)
 
 
 async def count(
@@ -46,42 +76,54 @@ async def count(
         return int(await cursor.fetchone() or 0)
 
 
+async def shown(
+    connection: AsyncConnection,
+    records: Records,
+    project: str,
+    record_id: str,
+    names: tuple[str, ...],
+) -> Shown | None:
+    """Return a project's record by its id as it is shown, None where it has no such one."""
+    # A raw cursor does not look for placeholders in a text of ten thousand characters every time.
+    async with AsyncRawCursor(connection, row_factory=class_row(Shown)) as cursor:
+        await cursor.execute(shown_text(records, names), (project, record_id))
+        return await cursor.fetchone()
+
+
+@lru_cache(maxsize=256)
+def shown_text(records: Records, names: tuple[str, ...]) -> bytes:
+    """Return the statement of one record; $1 is the project and $2 the id."""
+    query = sql.SQL(
+        """
+        SELECT {version} AS version, {json} AS json FROM {table} AS {row}
+        WHERE project = $1 AND {visible} AND {id} = $2::uuid
+        """
+    )
+    version = sql.SQL("version" if records.versioned else "NULL")
+    json = record_json(records, names)
+    return query.format(**_parts(records), version=version, json=json, row=ROW).as_bytes(None)
+
+
 async def one(
     connection: AsyncConnection, records: Records, project: str, record_id: str
 ) -> Row | None:
     """Return a project's record by its id, None where it has no such one."""
+    columns: list[sql.Composable] = [
+        sql.SQL("{} AS {}").format(sql.Identifier(field.column), sql.Identifier(field.name))
+        for field in records.fields
+    ]
+    if records.versioned and records.field("version") is None:
+        columns.append(sql.Identifier("version"))
     query = sql.SQL(
         "SELECT {columns} FROM {table} WHERE project = %s AND {visible} AND {id} = %s::uuid"
-    ).format(**_parts(records))
+    ).format(**_parts(records), columns=sql.SQL(", ").join(columns))
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, (project, record_id))
         return await cursor.fetchone()
 
 
-async def some(
-    connection: AsyncConnection, records: Records, project: str, ids: Collection[UUID]
-) -> Mapping[UUID, Row]:
-    """Return those of a project's records that have one of these ids, by id."""
-    if not ids:
-        return {}
-    query = sql.SQL(
-        "SELECT {columns} FROM {table} WHERE project = %s AND {visible} AND {id} = ANY(%s::uuid[])"
-    ).format(**_parts(records))
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query, (project, list(ids)))
-        return {row["id"]: row async for row in cursor}
-
-
 def _parts(records: Records) -> dict[str, sql.Composable]:
-    columns: list[sql.Composable] = [
-        sql.SQL("{} AS {}").format(sql.Identifier(field.column), sql.Identifier(field.name))
-        for field in records.fields
-    ]
-    columns += [sql.Identifier(name) for name in records.hidden]
-    if records.versioned and records.field("version") is None:
-        columns.append(sql.Identifier("version"))
     return {
-        "columns": sql.SQL(", ").join(columns),
         "table": sql.Identifier("milestream", records.table),
         "visible": _NOT_DELETED if records.hides_deleted else _ALL,
         "id": sql.Identifier(records.id_column),

@@ -1,11 +1,14 @@
 """Several questions to one state of the database."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from psycopg import AsyncConnection
 
 
-async def hold(connection: AsyncConnection) -> None:
-    """Let all that is asked until the transaction ends see the same rows.
-
-    It must be the transaction's first statement.
-    """
-    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+@asynccontextmanager
+async def held(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Let all that is asked inside see the same rows: one transaction, which only reads."""
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 
 class Kind(Enum):
@@ -25,7 +26,7 @@ class Field:
     nullable: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is there once, and is a key of caches
 class Records:
     """One slug.
 
@@ -34,7 +35,6 @@ class Records:
         fields: the record's own fields, in the order in which they are shown.
         id_column: the column of `id`.
         joined: the fields that come from other read models, after the own ones.
-        hidden: further columns, which the joined fields are made from.
         versioned: whether there is a column `version`, which makes the ETag.
         hides_deleted: whether rows can have the status `deleted`, which are not shown.
         waits_for: the read models that an answer is made from.
@@ -46,7 +46,6 @@ class Records:
     waits_for: tuple[str, ...]
     id_column: str = "id"
     joined: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
     versioned: bool = True
     hides_deleted: bool = False
 
@@ -54,7 +53,7 @@ class Records:
         """Return an own field by its name."""
         return next((field for field in self.fields if field.name == name), None)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """All fields of the record, by name."""
         return (*(field.name for field in self.fields), *self.joined)
@@ -208,23 +207,6 @@ CHALLENGE_LOG = Records(
         "achievedMilestoneRewardLog",
         "achievedMilestones",
         "achievedMilestoneRewardLogs",
-    ),
-    hidden=(
-        "progress_id",
-        "period_key",
-        "aggregation_method",
-        "aggregation_period",
-        "timezone",
-        "progress_value",
-        "progress_status",
-        "challenge_started_at",
-        "challenge_completed_at",
-        "challenge_failed_at",
-        "progress_created_at",
-        "progress_updated_at",
-        "achieved_milestone_ids",
-        "achieved_milestone_reward_log_ids",
-        "next_milestone_id",
     ),
     versioned=False,
     waits_for=("challenge_logs", "reward_logs", "challenges", "milestones"),

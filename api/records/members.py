@@ -10,8 +10,7 @@ from api.preconditions import etag, etag_of, expected_version
 from api.problems import Problem, invalid
 from api.records.bodies import MemberBody, MemberPatch, check_member
 from api.records.fields import MEMBER
-from api.records.reads import row_of
-from api.records.shapes import shown
+from api.records.reads import row_of, shown
 from api.requests import refusal
 from schemas import ids, records
 from schemas.records import PROFILE_FIELDS, DeleteMember, MemberCommand, UpsertMember
@@ -83,9 +82,8 @@ async def _answer(
         raise refusal(reply)
     headers = {"location": _location(member_id)} if reply.status == 201 else {}
     try:
-        row = await row_of(request, caller, MEMBER, member_id)
+        record = await shown(request, caller, MEMBER, member_id, MEMBER.names)
     except Problem:  # the projection is behind by more than a request waits for
         return answer(bytes(reply.body), reply.status, headers | {"etag": etag_of(reply.body)})
-    async with resources.of(request).pool.connection() as connection:
-        (record,) = await shown(connection, MEMBER, caller.project, [row], MEMBER.names)
-    return answer(record, reply.status, headers | {"etag": etag(row["version"])})
+    assert record.version is not None
+    return answer(record.json.encode(), reply.status, headers | {"etag": etag(record.version)})

@@ -4,42 +4,62 @@ from fastapi import Request, Response
 
 from api import resources
 from api.access import Caller
-from api.answers import answer
+from api.answers import answer, page_answer
 from api.preconditions import etag
 from api.problems import not_found
 from api.queries import records as queries
-from api.queries.records import Row
+from api.queries.records import Row, Shown
 from api.records import listing
 from api.records.fields import Records
-from api.records.shapes import shown
 from schemas.ids import is_uuid
 
 
 async def get(request: Request, caller: Caller, records: Records, record_id: str) -> Response:
     """Answer one record, with an ETag where it has versions."""
     names = listing.names_of(request.query_params.get("fields"), records)
-    row = await row_of(request, caller, records, record_id)
-    async with resources.of(request).pool.connection() as connection:
-        (record,) = await shown(connection, records, caller.project, [row], names)
-    headers = {"etag": etag(row["version"])} if records.versioned else None
-    return answer(record, headers=headers)
+    record = await shown(request, caller, records, record_id, names)
+    headers = None if record.version is None else {"etag": etag(record.version)}
+    return answer(record.json.encode(), headers=headers)
 
 
-async def row_of(request: Request, caller: Caller, records: Records, record_id: str) -> Row:
-    """Return the row of one record, once the read models hold what was published before.
+async def shown(
+    request: Request, caller: Caller, records: Records, record_id: str, names: tuple[str, ...]
+) -> Shown:
+    """Return one record with these fields, once the read models hold what was published before.
 
     Raises:
         Problem: 404.
     """
-    if not is_uuid(record_id.lower()):
-        raise not_found(records.slug, record_id)
+    asked = _asked_id(records, record_id)
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
     async with held.pool.connection() as connection:
-        row = await queries.one(connection, records, caller.project, record_id.lower())
+        record = await queries.shown(connection, records, caller.project, asked, names)
+    if record is None:
+        raise not_found(records.slug, record_id)
+    return record
+
+
+async def row_of(request: Request, caller: Caller, records: Records, record_id: str) -> Row:
+    """Return the row of one record that is to be changed; otherwise as `shown`.
+
+    Raises:
+        Problem: 404.
+    """
+    asked = _asked_id(records, record_id)
+    held = resources.of(request)
+    await held.barrier.wait(records.waits_for)
+    async with held.pool.connection() as connection:
+        row = await queries.one(connection, records, caller.project, asked)
     if row is None:
         raise not_found(records.slug, record_id)
     return row
+
+
+def _asked_id(records: Records, record_id: str) -> str:
+    if not is_uuid(record_id.lower()):
+        raise not_found(records.slug, record_id)
+    return record_id.lower()
 
 
 async def list_(request: Request, caller: Caller, records: Records) -> Response:
@@ -49,9 +69,8 @@ async def list_(request: Request, caller: Caller, records: Records) -> Response:
     await held.barrier.wait(records.waits_for)
     total = None
     async with held.pool.connection() as connection:
-        rows = await queries.page(connection, records, caller.project, wanted)
+        data = await queries.page(connection, records, caller.project, wanted)
         if wanted.with_total:
             total = await queries.count(connection, records, caller.project, wanted)
-        data = await shown(connection, records, caller.project, rows, wanted.names)
     paging = {"offset": wanted.offset, "limit": wanted.limit, "totalCount": total}
-    return answer({"data": data, "paging": paging})
+    return page_answer(data, paging)
