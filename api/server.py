@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.joined_writes import JoiningProtocol
 from api.kafka import TopicsError, check_topics
 from api.resources import Resources
 from schemas.settings import Settings
@@ -46,7 +47,7 @@ def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         host=settings.api_host,
         port=settings.api_port,
         loop="uvloop",
-        http="httptools",
+        http=JoiningProtocol,
         lifespan="on",
         log_config=None,
         # Queries may carry personal data and, on other faces, secrets: they are not logged.
