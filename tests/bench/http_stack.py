@@ -1,0 +1,80 @@
+"""The processes that the HTTP benchmarks ask, each one as `milestream up` runs it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from api.credentials import Role
+from deploy.topics_create import create_topics
+from projections.migrate import migrate
+from schemas.settings import Settings
+from tests.bench.workload import PROJECT, publish_definitions
+from tests.integration.api.serving import Served, process, wait_until_ready
+from tests.stack import FreshSettings
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that serves, the benchmark's definitions in force.
+
+    Attributes:
+        headers: the credentials of its project.
+        processes: the process of each command.
+    """
+
+    served: Served
+    headers: Mapping[str, str]
+    processes: Mapping[str, int]
+
+    @property
+    def settings(self) -> Settings:
+        """What it runs with."""
+        return self.served.settings
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the processor time each command took until now, and the whole machine."""
+        machine = psutil.cpu_times()
+        busy = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
+        own = {"generator": _own_seconds(psutil.Process())}
+        taken = {name: _seconds(psutil.Process(pid)) for name, pid in self.processes.items()}
+        return {**taken, **own, "machine": busy}
+
+
+def _seconds(process: psutil.Process) -> float:
+    """Return the processor time of a process and its children."""
+    return sum(_own_seconds(each) for each in (process, *process.children(recursive=True)))
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+@contextlib.contextmanager
+def running(fresh: FreshSettings, *commands: str, log: Path) -> Iterator[Stack]:
+    """Run an API and these other commands on topics and a database of their own."""
+    settings = fresh(api_port=_free_port())
+    create_topics(settings)
+    migrate(settings.database_url)
+    asyncio.run(publish_definitions(settings))
+    served = Served(settings)
+    with contextlib.ExitStack() as stack:
+        children = {
+            command: stack.enter_context(process(settings, command, log)).pid
+            for command in (*commands, "api")
+        }
+        wait_until_ready(served, log)
+        key = asyncio.run(served.key(Role.ADMIN, PROJECT))
+        headers = {"x-api-key": key.key_id, "x-api-secret": key.secret}
+        yield Stack(served, headers, children)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,80 @@
+"""The benchmarks over HTTP, end to end with next to nothing to do; their figures mean nothing."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.bench import http, queries
+from tests.bench.http_load import Load, closed_loop, open_loop, request
+from tests.stack import FreshSettings
+
+Said = list[str]
+
+
+async def _answering(delay: float) -> asyncio.Server:
+    """Serve an answer to each request, one at a time for each connection, after a while."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            await asyncio.sleep(delay)
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}")
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    return await asyncio.start_server(served, "127.0.0.1", 0)
+
+
+def _port(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])
+
+
+async def test_an_open_loop_goes_on_while_the_server_stalls() -> None:
+    server = await _answering(0.3)
+    async with server:
+        load = await open_loop(_port(server), [request("GET", "/", {})] * 20, 100)
+    assert load.lost == 0
+    assert load.statuses[201] == 20
+    assert load.elapsed < 2, "they waited for each other"
+    assert load.milliseconds(50) >= 300
+
+
+async def test_a_closed_loop_asks_again_and_again() -> None:
+    server = await _answering(0.01)
+    async with server:
+        load = await closed_loop(_port(server), [request("GET", "/", {})], 2, 0.5)
+    assert 2 < len(load.seconds) <= 100
+    assert load.example == b"{}"
+
+
+def test_a_percentile_that_was_not_answered_is_infinite() -> None:
+    load = Load(planned=100, seconds=[0.01] * 98)
+    assert load.lost == 2
+    assert load.milliseconds(50) == pytest.approx(10)
+    assert load.milliseconds(99) == float("inf")
+
+
+def test_posts_are_answered_and_read_back(
+    fresh_settings: FreshSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILESTREAM_BENCH_HTTP_SECONDS", "1")
+    monkeypatch.setenv("MILESTREAM_BENCH_HTTP_STEPS", "0")
+    said: Said = []
+    (found,) = http.measure(fresh_settings, tmp_path, said.append)
+    assert found.values["answered_201"] == found.values["planned"] == 100, said
+    assert found.values["missing"] == 0
+
+
+def test_reads_are_compared_with_the_statement_alone(
+    fresh_settings: FreshSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILESTREAM_BENCH_QUERIES_LOGS", "500")
+    monkeypatch.setenv("MILESTREAM_BENCH_QUERIES_MEMBERS", "50")
+    monkeypatch.setenv("MILESTREAM_BENCH_QUERIES_SECONDS", "1")
+    found = queries.measure(fresh_settings, tmp_path, lambda _: None)
+    assert [finding.ratio is not None and finding.ratio > 0 for finding in found] == [True, True]
+    assert not any(finding.note for finding in found), "not all were answered 200"
