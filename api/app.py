@@ -60,6 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        # Every request would look again for somebody who wants it; `metrics` is what is measured.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     guards = {f"{path}/": reader for path in PATHS} | {f"{pathways.PATH}/": pathways.reader}
     problems.install(app, guards={"/schema/": require(Role.ADMIN), **guards})

@@ -8,12 +8,13 @@ from api import pages, resources
 from api.access import Caller, require
 from api.answers import answer
 from api.credentials import Role
+from api.direct_route import DirectRoute
 from api.queries import dashboard as queries
 from api.records.shapes import exact
 
 Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
 
-router = APIRouter(tags=["dashboard"])
+router = APIRouter(tags=["dashboard"], route_class=DirectRoute)
 
 FLOW_SECONDS = 10
 NEWEST = 20

@@ -4,7 +4,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 Dependency = Callable[[Request], Awaitable[object]]
 
@@ -16,19 +19,28 @@ class DirectRoute(APIRoute):
     processor time of a read. What the documents say of a route is the same.
     """
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self._beginning = path.partition("{")[0]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell whether the route is for a request, most often by a look at the path's beginning."""
+        if scope["type"] != "http" or not scope["path"].startswith(self._beginning):
+            return Match.NONE, {}
+        return super().matches(scope)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request to this route."""
         wanted = self.dependant
-        assert wanted.request_param_name is not None
-        request_name = wanted.request_param_name
+        _refuse_parameters(wanted)
         endpoint: Callable[..., Coroutine[Any, Any, Response]] = self.endpoint
-        dependencies: list[tuple[str, Dependency]] = [
-            (_named(each.name), each.call) for each in wanted.dependencies if each.call is not None
-        ]
+        dependencies = [_dependency(each) for each in wanted.dependencies]
         texts = [parameter.name for parameter in wanted.path_params]
 
         async def handle(request: Request) -> Response:
-            given: dict[str, object] = {request_name: request}
+            given: dict[str, object] = {}
+            if wanted.request_param_name is not None:
+                given[wanted.request_param_name] = request
             for name, dependency in dependencies:
                 given[name] = await dependency(request)
             for name in texts:
@@ -38,6 +50,17 @@ class DirectRoute(APIRoute):
         return handle
 
 
-def _named(name: str | None) -> str:
-    assert name is not None
-    return name
+def _dependency(wanted: Dependant) -> tuple[str, Dependency]:
+    """Return the parameter that a dependency is for, and what to call with the request."""
+    _refuse_parameters(wanted)
+    assert wanted.name is not None
+    assert wanted.call is not None
+    assert not wanted.path_params
+    assert not wanted.dependencies
+    return wanted.name, wanted.call
+
+
+def _refuse_parameters(wanted: Dependant) -> None:
+    """Refuse what only FastAPI's own handler would look for."""
+    others = (wanted.query_params, wanted.header_params, wanted.cookie_params, wanted.body_params)
+    assert not any(others), f"{wanted.call} wants more than its request"

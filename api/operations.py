@@ -10,11 +10,12 @@ from psycopg_pool import PoolTimeout
 
 from api import asyncapi, openapi, pages, resources
 from api.answers import answer
+from api.direct_route import DirectRoute
 from api.metrics import CONTENT_TYPE
 from api.queries import liveness
 from api.resources import Resources
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=DirectRoute)
 
 MAX_LAG_SECONDS = 30.0
 """A projection that has been missing something for longer than this is not ready."""

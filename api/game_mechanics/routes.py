@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from api import problems
 from api.credentials import Role
+from api.direct_route import DirectRoute
 from api.game_mechanics import actions_log, challenge_status, parameters, presentation, writing
 from api.game_mechanics import openapi as described
 from api.game_mechanics.authorization import authorize
@@ -15,7 +16,7 @@ from api.game_mechanics.errors import CallError
 from api.game_mechanics.face import PREFIX, renderer
 from api.game_mechanics.presentation import Presentation
 
-router = APIRouter(tags=[described.TAG])
+router = APIRouter(tags=[described.TAG], route_class=DirectRoute)
 
 _READERS = (Role.ADMIN, Role.ANALYST)
 _WRITERS = (Role.ADMIN, Role.PRODUCER)
