@@ -21,7 +21,15 @@ from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
 from tests.bench.events import publish_event_definitions, write_events, write_members
 from tests.bench.measure import Timing, last_committed_input, output_bytes, time_peer
-from tests.bench.peers import CHANGELOG, FAUST_CHANGELOGS, MODULES, OUTPUTS, Peer, peer
+from tests.bench.peers import (
+    CHANGELOG,
+    FAUST_CHANGELOGS,
+    MODULES,
+    OUTPUTS,
+    Peer,
+    PeerUnavailable,
+    peer,
+)
 from tests.bench.report import Report, Row
 from tests.bench.stats import ask_stats
 from tests.bench.workload import Workload, publish_definitions, write_logs
@@ -97,17 +105,27 @@ async def _run(settings: Settings, workload: Workload, names: list[str], directo
     await publish_definitions(settings)
     import_rate = await _import(settings, workload, directory)
     timings: dict[str, tuple[Peer, Timing]] = {}
+    left_out: list[str] = []
     environment = _environment(settings, directory)
     size = 0
     for name in names:
         measured = peer(name)
+        try:
+            if measured.prepare is not None:
+                await asyncio.to_thread(measured.prepare)
+        except PeerUnavailable as error:
+            left_out.append(f"{measured.name}, {measured.guarantee}: {error}")
+            _say(f"left out: {left_out[-1]}", markup=False)
+            continue
         _say(f"measuring {measured.name} …")
         timing = await _time(settings, measured, workload, environment)
         _say(f"  {timing.rate:,.0f} records/s, started in {timing.start_seconds:.1f} s")
         timings[name] = (measured, timing)
         size = size or await output_bytes(settings)
-        environment["BENCH_OUTPUT_BYTES"] = str(size)
-    return Report(asdict(workload), import_rate, size, _rows(timings))
+        if size:  # else Milestream did not run, and peers go by their own default
+            environment["BENCH_OUTPUT_BYTES"] = str(size)
+    rows = _rows(timings)
+    return Report(asdict(workload), import_rate, size, rows, left_out=left_out)
 
 
 async def _time(
@@ -121,9 +139,10 @@ async def _time(
         goal = int(workload.records * measured.share)
         return await time_peer(settings, measured, goal, environment)
     # Offsets count the markers of the import's transactions too; only records are work.
-    goal = await last_committed_input(settings, topic)
+    last = await last_committed_input(settings, topic)
+    goal = int(last * measured.share)
     timing = await time_peer(settings, measured, goal, environment, topic)
-    return replace(timing, records=timing.records * workload.records // goal)
+    return replace(timing, records=timing.records * workload.records // last)
 
 
 def _time_events(settings: Settings, workload: Workload, report: Report, directory: Path) -> Row:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -73,7 +72,7 @@ async def time_peer(
     begun = time.perf_counter()
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *peer.command,
+            peer.python, *peer.command,
             env=environment, stdout=asyncio.subprocess.PIPE, stderr=errors,
         )  # fmt: skip
     try:
@@ -159,7 +158,7 @@ class _Progress:
         return self._printed
 
     async def _committed(self) -> int:
-        group = self._settings.topic(self._settings.application_id)
+        group = self._settings.topic(self._peer.group or self._settings.application_id)
         try:
             offsets = await self._client.list_consumer_group_offsets(
                 group, partitions=self._partitions

@@ -44,6 +44,8 @@ class Report:
     """Milestream's own, with events in place of challenge logs."""
     stats: StatsTiming | None = None
     findings: Sequence[Finding] = ()
+    left_out: Sequence[str] = ()
+    """Peers that could not be had, each with why."""
 
     def show(self) -> None:
         """Print the table."""
@@ -58,6 +60,8 @@ class Report:
         if self.rows:
             console.print(table)
             console.print(self._footnote())
+        for note in self.left_out:
+            console.print(f"left out: {note}", markup=False)
         if self.findings:
             console.print(self._table_of_findings())
             for finding in self.findings:
@@ -96,6 +100,8 @@ class Report:
                 self._footnote(),
                 "",
             ]
+        if self.left_out:
+            lines += [*(f"- left out: {note}" for note in self.left_out), ""]
         if self.findings:
             lines += [
                 f"| {' | '.join(findings.HEAD)} |",

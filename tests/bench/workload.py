@@ -1,6 +1,6 @@
 """The input that all peers fold: challenge logs of sum challenges with milestones."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +12,10 @@ from aiokafka import AIOKafkaProducer
 from schemas import definitions
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
+from tests.bench.peers import MILESTONES
 
 PROJECT = "default"
 CHALLENGES = tuple(f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
-MILESTONES: Mapping[int, int] = {1: 200, 2: 400, 3: 800}
-"""Targets of each challenge's milestones, the same for all three. A member has some five logs of 45
-on average for a challenge, so that about one log in eight reaches a milestone."""
 TARGET = 500
 """What completes a challenge."""
 

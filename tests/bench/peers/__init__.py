@@ -11,7 +11,8 @@ a line on stdout, several times a second. Each does the same work:
 """
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -23,7 +24,26 @@ FAUST_CHANGELOGS = tuple(
 )
 """Stock Faust makes these itself, but its agent crashes where their metadata comes late."""
 
-MODULES = ("milestream", "stock_faust", "plain_loop")
+MODULES = (
+    "milestream",
+    "stock_faust",
+    "quix_at_least_once",
+    "quix_exactly_once",
+    "bytewax",
+    "kafka_streams.at_least_once",
+    "kafka_streams.at_least_once_cached",
+    "kafka_streams.exactly_once",
+    "kafka_streams.exactly_once_cached",
+    "plain_loop",
+)
+
+MILESTONES: Mapping[int, int] = {1: 200, 2: 400, 3: 800}
+"""Targets of each challenge's milestones, the same for all three. A member has some five logs of 45
+on average for a challenge, so that about one log in eight reaches a milestone."""
+
+
+class PeerUnavailable(Exception):
+    """What a peer needs cannot be had here; the message says why. It is left out of the table."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +55,11 @@ class Peer:
         guarantee: what happens to a record when the process is killed.
         command: what to run; arguments of `python`.
         share: of the input that is enough to time it.
-        commits: the committed offsets of the group that is called like the application say how
-            far it is; else it prints that itself.
+        commits: the committed offsets of its group say how far it is; else it prints that itself.
+        group: the group's name without the settings' prefix, where it is not the application's.
+        prepare: fetches what the process needs, if anything, before its time runs. May raise
+            PeerUnavailable.
+        python: the interpreter, for a peer with an environment of its own.
     """
 
     name: str
@@ -44,6 +67,9 @@ class Peer:
     command: Sequence[str]
     share: float = 1.0
     commits: bool = False
+    group: str = ""
+    prepare: Callable[[], object] | None = None
+    python: str = sys.executable
 
 
 def peer(module: str) -> Peer:

@@ -18,8 +18,7 @@ from deploy.batches import Batches
 from schemas.amounts import format_amount, parse_amount
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
-from tests.bench.peers import CHANGELOG, OUTPUTS, Peer, output_padding
-from tests.bench.workload import MILESTONES
+from tests.bench.peers import CHANGELOG, MILESTONES, OUTPUTS, Peer, output_padding
 
 PEER = Peer(
     name="plain aiokafka loop (the limit)",
