@@ -16,7 +16,7 @@ import pytest
 
 from schemas.settings import Settings
 from tests.integration.api.serving import environment, run
-from tests.integration.processor.driving import Worker, produce
+from tests.integration.processor.driving import Worker, produce, wait_until
 from tests.integration.projections import recomputation
 from tests.integration.projections.driving import caught_up, query
 from tests.integration.whole.event_expectations import (
@@ -117,10 +117,10 @@ def test_what_was_added_up_equals_a_recomputation(quick: Settings, tmp_path: Pat
             wait_until_logged(settings, len(expected.rows), worker, writing)
             wait_until_equal(lambda: challenge(settings), expected.challenge_rows)
             wait_until_equal(lambda: logins(settings), expected.login_rows)
-            asyncio.run(caught_up(settings, 60))
+            wait_until(lambda: writing.killed == PROJECTOR_KILLS, 120, writing.text)
+            asyncio.run(caught_up(settings))
         finally:
             worker.kill()
-    assert writing.killed == PROJECTOR_KILLS
     check(settings, expected)
 
 
@@ -164,7 +164,7 @@ def wait_until_equal(
     found: Callable[[], set[tuple[Any, ...]]], wanted: Callable[[datetime], set[Any]]
 ) -> None:
     """Wait for the ticks: what ends with a period ends some seconds after it."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while (left := found() ^ wanted(datetime.now(UTC))) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not left, (len(left), sorted(left, key=str)[:6])

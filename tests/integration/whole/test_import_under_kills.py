@@ -1,5 +1,6 @@
 """300,000 imported logs with 2 % duplicates and five SIGKILLs: the tables equal a recomputation."""
 
+import asyncio
 import random
 import threading
 import time
@@ -23,6 +24,7 @@ from tests.integration.processor.driving import (
     produce,
     wait_until,
 )
+from tests.integration.projections.driving import caught_up
 
 RECORDS = 300_000
 MEMBERS = 20_000
@@ -105,17 +107,10 @@ def test_the_tables_equal_a_recomputation_to_the_last_digit(
             worker.start()
             wait_until(
                 lambda: logged(settings) >= len(expected.seen),
-                240,
+                400,
                 lambda: f"{logged(settings)} of {len(expected.seen)} logs\n{worker.text()[-2000:]}",
             )
-            wait_until(
-                lambda: (
-                    len(ask(settings, "SELECT 1 FROM milestream.reward_logs"))
-                    >= len(expected.rewards)
-                ),
-                60,
-                lambda: "rewards are missing",
-            )
+            asyncio.run(caught_up(settings))
         finally:
             importing.join()
             worker.kill()
