@@ -8,7 +8,8 @@ from typing import Any
 
 from processor import metrics
 from processor.domain.effects import Effects
-from processor.domain.fold import Part, Place, fold_chunk
+from processor.domain.fold import Part, fold_chunk
+from processor.domain.inputs import Place
 from processor.gathering import Chunk
 from processor.shell import Shell
 from processor.transactions import Fenced

@@ -19,7 +19,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processor import lenient_records
 from processor.domain.definitions import Definitions
-from processor.domain.fold import ChunkLogged, Part, Place, fold_chunk
+from processor.domain.fold import ChunkLogged, Part, fold_chunk
+from processor.domain.inputs import Place
 from processor.offsets import EndOffsets
 from processor.store import StateStore
 from schemas.definitions import DefinitionError

@@ -16,7 +16,8 @@ import msgspec
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects, Forward, Output
-from processor.domain.fold import Part, Place, fold_chunk
+from processor.domain.fold import Part, fold_chunk
+from processor.domain.inputs import Place
 from processor.domain.ordinary import Make, fastest
 from schemas import ids, replies, topics
 from schemas.definitions import decode_numbers

@@ -5,7 +5,7 @@ records are stepped through in order. Each entry is decoded and encoded once a c
 of its member's records the chunk holds.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from processor.domain.events import Events, PreparedEvent
 from processor.domain.inputs import (
     MAX_TIMESTAMP,
     Input,
+    Place,
     Read,
     Record,
     Refused,
@@ -83,14 +84,6 @@ class ChunkLogged(msgspec.Struct, rename="camel"):
     definitions: int
 
 
-class Place(NamedTuple):
-    """The partition that is folded, how many there are, and who may be answered where."""
-
-    partition: int
-    partitions: int
-    reply_partitions: Mapping[str, int]
-
-
 MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 """A transaction must be written within its time limit; a challenge's record may be large, and each
 of its logs carries it."""
@@ -141,7 +134,7 @@ class _ChunkFold:
         self._pathways = Pathways(definitions, self._entries, self.effects)
         self._commands = Commands(definitions, self._entries, self.effects, self._pathways)
         self._ticks = Ticks(definitions, self._entries, self.effects)
-        self._ordinary = ordinary(definitions, self._entries, self.effects)
+        self._ordinary = ordinary(place, definitions, self._entries, self.effects)
 
     def run(self, parts: Sequence[Part]) -> None:
         first = self._position.sequence

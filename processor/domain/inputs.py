@@ -3,7 +3,7 @@
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -69,6 +69,14 @@ class Refused(Exception):
         self.reason = reason
         self.message = message
         self.field = field
+
+
+class Place(NamedTuple):
+    """The partition that is folded, how many there are, and who may be answered where."""
+
+    partition: int
+    partitions: int
+    reply_partitions: Mapping[str, int]
 
 
 class Input(msgspec.Struct, frozen=True, gc=False):

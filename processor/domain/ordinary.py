@@ -1,9 +1,9 @@
 """The ordinary challenge log: taken by compiled code where it could be built, else by nobody.
 
-Nine of ten logs are ordinary: of a member that is known and lives, not seen before, answering
-nobody, reaching nothing. ``compiled_logs.pyx`` folds such a log for a fifth of what it costs in
-Python, byte for byte the same. Everything else, and everything where no C compiler was at hand, is
-folded by ``processor.domain.logs``, which is where the rules are to be read.
+Most logs are ordinary: of a member that lives, not seen before, asking for no answer, moving no
+points. ``compiled/logs.pyx`` folds such a log for a fifth of what it costs in Python, byte for byte
+the same. Everything else, and everything where no C compiler was at hand, is folded by
+``processor.domain.logs``, which is where the rules are to be read.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.inputs import Record
+from processor.domain.inputs import Place, Record
 from processor.domain.working_set import WorkingSet
 
 
@@ -51,22 +51,31 @@ class NoOrdinaryLogs:
         return False
 
 
-Make = Callable[[Definitions, WorkingSet, Effects], OrdinaryLogs]
+Make = Callable[[Place, Definitions, WorkingSet, Effects], OrdinaryLogs]
 
 
-def in_python(definitions: Definitions, entries: WorkingSet, effects: Effects) -> OrdinaryLogs:  # noqa: ARG001
+def in_python(
+    place: Place,  # noqa: ARG001
+    definitions: Definitions,  # noqa: ARG001
+    entries: WorkingSet,  # noqa: ARG001
+    effects: Effects,  # noqa: ARG001
+) -> OrdinaryLogs:
     """Have all logs folded in Python."""
     return NoOrdinaryLogs()
 
 
 try:
-    from processor.domain import compiled_logs
+    from processor.domain.compiled import logs
 except ImportError:
     COMPILED: Make | None = None
 else:
 
-    def _compiled(definitions: Definitions, entries: WorkingSet, effects: Effects) -> OrdinaryLogs:
-        return compiled_logs.CompiledLogs(definitions, entries.entries, entries.changed, effects)
+    def _compiled(
+        place: Place, definitions: Definitions, entries: WorkingSet, effects: Effects
+    ) -> OrdinaryLogs:
+        return logs.CompiledLogs(
+            place, definitions, entries.load, entries.entries, entries.changed, effects
+        )
 
     COMPILED = _compiled
 

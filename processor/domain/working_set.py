@@ -57,7 +57,7 @@ class WorkingSet:
     """A view of the store in which a chunk's own changes are seen at once."""
 
     def __init__(self, load: Load, scan: Scan) -> None:
-        self._load = load
+        self.load = load
         self._scan = scan
         self.entries: dict[bytes, Entry | bytes | None] = {}
         """What was read, as JSON until it is first asked for; None where the store has nothing."""
@@ -67,7 +67,7 @@ class WorkingSet:
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Read many entries in one call."""
         wanted = list(dict.fromkeys(keys))
-        self.entries.update(zip(wanted, self._load(wanted), strict=True))
+        self.entries.update(zip(wanted, self.load(wanted), strict=True))
 
     def member(self, member_id: str) -> Member | None:
         """Return a member, None where it is not known here."""
@@ -189,7 +189,7 @@ class WorkingSet:
     def _get(self, key: bytes, decoder: msgspec.json.Decoder[E]) -> E | None:
         entry = self.entries.get(key, _UNREAD)
         if entry is _UNREAD:
-            entry = self._load([key])[0]
+            entry = self.load([key])[0]
         if entry.__class__ is bytes:
             entry = decoder.decode(entry)
         self.entries[key] = entry

@@ -1,13 +1,15 @@
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.inputs import Record
+from processor.domain.inputs import Place, Record
 from processor.domain.ordinary import OrdinaryLog
-from processor.domain.working_set import Entry
+from processor.domain.working_set import Entry, Load
 
 class CompiledLogs:
     def __init__(
         self,
+        place: Place,
         definitions: Definitions,
+        load: Load,
         entries: dict[bytes, Entry | bytes | None],
         changed: dict[bytes, Entry | bytes | None],
         effects: Effects,
