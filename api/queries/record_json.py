@@ -57,10 +57,11 @@ def record_json(records: Records, names: tuple[str, ...]) -> sql.Composable:
 
 
 def _own(records: Records, row: sql.Composable) -> list[Named]:
-    return [(field.name, _value(field, row)) for field in records.fields]
+    return [(field.name, value_json(field, row)) for field in records.fields]
 
 
-def _value(field: Field, row: sql.Composable) -> sql.Composable:
+def value_json(field: Field, row: sql.Composable) -> sql.Composable:
+    """Return the SQL of a field's value that becomes the right JSON, given the name of its row."""
     column = sql.SQL("{}.{}").format(row, sql.Identifier(field.column))
     if field.kind is Kind.NUMBER:
         return sql.SQL("trim_scale({}::numeric)").format(column)
@@ -86,7 +87,9 @@ def _one(records: Records, alias: str, id_: sql.Composable) -> sql.Composable:
 
 def _log_joins() -> list[Named]:
     """Return what is joined to a challenge log: progress as it was, everything else as it is."""
-    progress = [(field.name, _value(_as_in_log(field), ROW)) for field in CHALLENGE_PROGRESS.fields]
+    progress = [
+        (field.name, value_json(_as_in_log(field), ROW)) for field in CHALLENGE_PROGRESS.fields
+    ]
     milestone, reward = sql.Identifier("m"), sql.Identifier("w")
     milestones = _Several("achieved_milestone_ids", MILESTONE, "m", _own(MILESTONE, milestone))
     rewards = _Several(
