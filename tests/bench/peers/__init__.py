@@ -30,6 +30,10 @@ MODULES = (
     "quix_at_least_once",
     "quix_exactly_once",
     "bytewax",
+    "kafka_streams.at_least_once",
+    "kafka_streams.at_least_once_cached",
+    "kafka_streams.exactly_once",
+    "kafka_streams.exactly_once_cached",
     "plain_loop",
 )
 

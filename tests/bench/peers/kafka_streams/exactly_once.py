@@ -1,0 +1,9 @@
+"""Kafka Streams with exactly_once_v2, its stores not cached."""
+
+from tests.bench.peers.kafka_streams import Variant
+
+_VARIANT = Variant("exactly_once", guarantee="exactly_once_v2", cached=False)
+PEER = _VARIANT.peer()
+
+if __name__ == "__main__":
+    _VARIANT.become()
