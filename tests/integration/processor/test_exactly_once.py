@@ -33,10 +33,10 @@ def test_workers_share_partitions_and_take_over_from_a_killed_one(settings: Sett
             second.ready()
             first.ready(times=2)  # it lost partitions to the second, and goes on with the rest
             produce(settings, history.records(3_000, settings))
-            wait_folded(settings, history.sent, 60, first, second)
+            wait_folded(settings, history.sent, 180, first, second)
             second.kill()
         produce(settings, history.records(3_000, settings))
-        wait_folded(settings, history.sent, 60, first)
+        wait_folded(settings, history.sent, 180, first)
     history.check(settings)
 
 
@@ -49,10 +49,10 @@ def test_a_frozen_worker_is_fenced_and_comes_back(settings: Settings) -> None:
         produce(settings, history.records(3_000, settings))
         frozen.freeze()
         produce(settings, history.records(3_000, settings))
-        wait_folded(settings, history.sent, 90, other)  # after its session and its transaction
+        wait_folded(settings, history.sent, 180, other)  # after its session and its transaction
         frozen.thaw()
         produce(settings, history.records(3_000, settings))
-        wait_folded(settings, history.sent, 90, frozen, other)
+        wait_folded(settings, history.sent, 180, frozen, other)
         wait_until(
             lambda: frozen.process.poll() is None,
             5,
@@ -69,9 +69,9 @@ def test_a_worker_that_leaves_cleanly_costs_seconds_not_data(settings: Settings)
         staying.ready()
         produce(settings, history.records(2_000, settings))
         leaving.process.terminate()
-        assert leaving.process.wait(30) == 0, leaving.text()[-3000:]
+        assert leaving.process.wait(60) == 0, leaving.text()[-3000:]
         produce(settings, history.records(2_000, settings))
-        wait_folded(settings, history.sent, 60, staying)
+        wait_folded(settings, history.sent, 180, staying)
     history.check(settings)
 
 
@@ -81,10 +81,10 @@ def test_two_workers_with_one_environment_share_the_work(settings: Settings) -> 
     produce(settings, definitions())
     with Worker(settings, None) as first, Worker(settings, None) as second:
         wait_until(
-            lambda: first.text().count("Worker ready") >= 2, 60, lambda: first.text()[-3000:]
+            lambda: first.text().count("Worker ready") >= 2, 180, lambda: first.text()[-3000:]
         )
         produce(settings, history.records(3_000, settings))
-        wait_folded(settings, history.sent, 60, first, second)
+        wait_folded(settings, history.sent, 180, first, second)
         assert first.process.poll() is None
         assert second.process.poll() is None
     assert (settings.data_dir / "worker-1").is_dir()

@@ -49,7 +49,7 @@ def test_compressed_batches_are_folded(settings: Settings, codec: str) -> None:
     produce(settings, definitions())
     produce(settings, history.records(300, settings), compression_type=codec)
     with Worker(settings, "w") as worker:
-        wait_folded(settings, history.sent, 60, worker)
+        wait_folded(settings, history.sent, 180, worker)
     history.check(settings)
 
 
@@ -63,9 +63,9 @@ def test_records_without_key_are_forwarded_home_once(settings: Settings) -> None
     ]
     produce(settings, spread)
     with Worker(settings, "w") as worker:
-        wait_until(lambda: history.folded(settings), 60, lambda: worker.text()[-2000:])
+        wait_until(lambda: history.folded(settings), 180, lambda: worker.text()[-2000:])
         forwarded = len(drain(settings, "forwarded"))
-        wait_folded(settings, history.sent + forwarded, 60, worker)
+        wait_folded(settings, history.sent + forwarded, 180, worker)
     assert 0 < forwarded < history.sent
     for record in drain(settings, "challenge-logs", "forwarded"):
         assert record.value is not None
@@ -85,7 +85,7 @@ def test_poison_becomes_dead_letters_and_the_flow_goes_on(settings: Settings) ->
     produce(settings, poison, max_request_size=4_000_000)
     produce(settings, history.records(100, settings))
     with Worker(settings, "w") as worker:
-        wait_folded(settings, history.sent + len(poison), 60, worker)
+        wait_folded(settings, history.sent + len(poison), 180, worker)
     history.check(settings)
     letters = values(settings, "dead-letters")
     assert [letter["reason"] for letter in letters] == [reason for _, reason in REASONS_OF_POISON]
@@ -120,7 +120,7 @@ def test_a_log_waits_for_the_commands_that_stood_before_it(settings: Settings) -
     produce(settings, [upsert(f"user-{i}") for i in range(20_000)] + [upsert("user-late")])
     with Worker(settings, "w") as worker:
         at_home = partition_for(ids.member_id("default", "no"), settings.partitions) == home
-        wait_folded(settings, 20_003 if at_home else 20_004, 60, worker)  # or it is forwarded
+        wait_folded(settings, 20_003 if at_home else 20_004, 180, worker)  # or it is forwarded
     recorded = values(settings, "progress-events")
     assert [event["subject"] for event in recorded] == [member]
     assert len(values(settings, "member-events")) == 20_001
@@ -141,7 +141,7 @@ def test_a_log_sent_after_a_definition_sees_it(settings: Settings) -> None:
             assert record[3] is not None
             value = record[3].replace(CHALLENGE.encode(), challenge.encode())
             produce(settings, [(record[0], record[1], record[2], value, ())])
-        wait_folded(settings, 20, 30, worker)
+        wait_folded(settings, 20, 180, worker)
     assert values(settings, "dead-letters") == []
 
 
@@ -159,7 +159,7 @@ def test_requests_are_answered_in_their_transaction(settings: Settings) -> None:
                 log("joe", "order-2", "1", settings=settings, headers=elsewhere),
             ],
         )
-        wait_folded(settings, 3, 30, worker)
+        wait_folded(settings, 3, 180, worker)
     answers = drain(settings, "replies")
     assert [a.partition for a in answers] == [2, 2]
     assert all(replies.correlation_id_of(a.headers) == b"\x01\x02" for a in answers)
@@ -188,7 +188,7 @@ def test_what_a_transaction_aborted_is_not_folded(settings: Settings) -> None:
     asyncio.run(abort())
     produce(settings, history.records(50, settings))
     with Worker(settings, "w") as worker:
-        wait_folded(settings, history.sent, 30, worker)
+        wait_folded(settings, history.sent, 180, worker)
         time.sleep(1)
     assert recorded_count(settings) == history.sent
     history.check(settings)
@@ -204,14 +204,14 @@ def test_the_same_inputs_give_the_same_outputs_again(settings: Settings) -> None
         return {event["id"] for event in events}
 
     with Worker(settings, "w") as worker:
-        wait_folded(settings, history.sent, 30, worker)
+        wait_folded(settings, history.sent, 180, worker)
     once = ids_of(values(settings, "progress-events", "reward-events", "milestone-events"))
     from deploy.topics_create import create_topics
 
     other = settings.model_copy(update={"application_id": "second"})
     create_topics(other)
     with Worker(other, "x") as worker:
-        wait_folded(settings, 2 * history.sent, 30, worker)
+        wait_folded(settings, 2 * history.sent, 180, worker)
     events = values(settings, "progress-events", "reward-events", "milestone-events")
     assert ids_of(events) == once
     assert len(events) == 2 * len(once)
@@ -249,7 +249,7 @@ def test_a_header_name_that_is_no_text_is_refused_and_the_flow_goes_on(
     asyncio.run(send_odd())
     produce(settings, history.records(50, settings))
     with Worker(settings, "w") as worker:
-        wait_folded(settings, history.sent + 3, 60, worker)
+        wait_folded(settings, history.sent + 3, 180, worker)
     history.check(settings)
     first, letter, last = values(settings, "dead-letters")
     assert (first["reason"], letter["reason"], last["reason"]) == (

@@ -16,7 +16,7 @@ from tests.integration.processor.driving import (
 def refuses(worker: Worker) -> str:
     """Run a worker that must end by itself; return what it said."""
     with worker:
-        assert worker.process.wait(60) == 1, worker.text()[-3000:]
+        assert worker.process.wait(180) == 1, worker.text()[-3000:]
     return worker.text()
 
 
@@ -35,7 +35,7 @@ def test_a_worker_refuses_a_store_of_another_application(settings: Settings) -> 
     history = History(members=5, seed=11)
     produce(settings, history.records(20, settings))
     with Worker(settings, "w") as worker:
-        wait_folded(settings, history.sent, 60, worker)
+        wait_folded(settings, history.sent, 180, worker)
     other = settings.model_copy(update={"application_id": "other"})
     create_topics(other)
     state = worker.settings.data_dir / "worker-w"

@@ -27,7 +27,7 @@ def verify(settings: Settings) -> subprocess.CompletedProcess[str]:
         env=os.environ | settings.to_env(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -44,7 +44,7 @@ def test_outputs_are_what_the_inputs_give_across_definitions_and_kills(settings:
     poison: list[Record] = [("challenge-logs", 0, None, b"{", ())]
     with Worker(settings, "w") as worker:
         produce(settings, [*history.records(1_000, settings), *poison])
-        wait_folded(settings, history.sent + 1, 60, worker)
+        wait_folded(settings, history.sent + 1, 180, worker)
         worker.kill()
         lowered = definition(
             "milestone",
@@ -56,9 +56,9 @@ def test_outputs_are_what_the_inputs_give_across_definitions_and_kills(settings:
         produce(settings, [lowered])
         worker.start()
         produce(settings, history.records(1_000, settings))
-        wait_folded(settings, history.sent + 1, 60, worker)
+        wait_folded(settings, history.sent + 1, 180, worker)
         wait_until(  # ticks come after them
-            lambda: folded(settings) > history.sent + 1, 30, lambda: worker.text()[-3000:]
+            lambda: folded(settings) > history.sent + 1, 120, lambda: worker.text()[-3000:]
         )
     found = verify(settings)
     assert found.returncode == 0, found.stderr
