@@ -37,7 +37,7 @@ from tests.stack import FreshSettings, are_shared, running_servers
 
 PARTS = ("fold", "events", "stats")
 """What there is to measure, beside the modules of `_FINDERS`. Stats take minutes more."""
-_FINDERS: tuple[str, ...] = ()
+_FINDERS: tuple[str, ...] = ("workers", "state", "big_member")
 """Modules of `tests.bench` with a `measure`; see `tests.bench.findings`."""
 _OWN = MODULES[0]
 _say = Console(stderr=True).print
