@@ -6,14 +6,15 @@ again moves to the young one, and the old one is dropped when the young one is f
 """
 
 GENERATION = 32_768
-"""Entries a generation; with 400 bytes each, 26 MB a partition."""
+"""Entries a generation; with 400 bytes each, 26 MB."""
 
 
 class Recent:
     """A bounded cache of entries. It is only ever told what the store was told."""
 
     def __init__(self, generation: int = GENERATION) -> None:
-        self._size = generation
+        self.size = generation
+        """Entries a generation."""
         self._young: dict[bytes, bytes] = {}
         self._old: dict[bytes, bytes] = {}
 
@@ -29,7 +30,7 @@ class Recent:
     def put(self, key: bytes, value: bytes) -> None:
         """Remember what the store has under a key."""
         self._young[key] = value
-        if len(self._young) >= self._size:
+        if len(self._young) >= self.size:
             self._old, self._young = self._young, {}
 
     def drop(self, key: bytes) -> None:

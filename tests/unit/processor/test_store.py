@@ -1,6 +1,9 @@
 """The store's ranges: what a scan finds, whatever was written and deleted before it."""
 
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,48 @@ def test_a_renewed_store_is_empty(tmp_path: Path) -> None:
     renewed = stores.renew(3)
     assert (renewed.next_offset, renewed.scan(b"", b"z", 10)) == (0, [])
     assert stores[3] is renewed
+
+
+_WRITES_UNTIL_IT_DIES = """
+import os, sys
+from pathlib import Path
+from processor.store import StateStore
+store = StateStore(Path(sys.argv[1])).open(0)
+for number in range(int(sys.argv[2])):
+    value = b"%d " % number + os.urandom(1000)
+    store.apply({b"l%06d" % number: value, b"m1": value, b"l%06d" % (number - 9): None}, number + 1)
+os._exit(9)
+"""
+
+
+def test_a_store_of_a_killed_process_is_a_prefix_of_what_it_was_given(tmp_path: Path) -> None:
+    writes = 80_000  # of two kilobytes: five times what a write buffer holds
+    command = [sys.executable, "-c", _WRITES_UNTIL_IT_DIES, str(tmp_path), str(writes)]
+    assert subprocess.run(command, check=False).returncode == 9
+    store = StateStore(tmp_path).open(0)
+    reached = store.next_offset
+    assert 0 < reached < writes
+    assert store.scan(b"l", b"m", writes) == [b"l%06d" % n for n in range(reached - 9, reached)]
+    (newest,) = store.load([b"m1"])
+    assert newest is not None
+    assert newest.startswith(b"%d " % (reached - 1))
+
+
+def test_what_was_written_is_there_after_a_clean_end(tmp_path: Path) -> None:
+    stores = StateStore(tmp_path)
+    stores.open(0).apply({b"l1": b"x"}, 7)
+    stores.close_all_but(())
+    again = StateStore(tmp_path).open(0)
+    assert (again.next_offset, again.load([b"l1"])) == (7, [b"x"])
+
+
+def test_what_waited_long_enough_survives_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor.store.FLUSH_SECONDS", 0)
+    store = StateStore(tmp_path / "running").open(0)
+    store.apply({b"l1": b"x"}, 1)
+    store.flush()
+    shutil.copytree(tmp_path / "running", tmp_path / "killed")
+    again = StateStore(tmp_path / "killed").open(0)
+    assert (again.next_offset, again.load([b"l1"])) == (1, [b"x"])
