@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from api import credentials
 from api.credentials import NewKey, Role
-from tests.integration.api.serving import PROJECT, Served
+from tests.integration.api.serving import PATIENCE_SECONDS, PROJECT, Served
 
 SEED: dict[str, Any] = json.loads("""
 {
@@ -78,7 +78,7 @@ class Caller:
 
 async def caller(api: Served, role: Role = Role.ADMIN, project: str = PROJECT) -> Caller:
     """Return a caller with a key of its own; its client is to be closed."""
-    client = httpx.AsyncClient(base_url=api.url, timeout=30)
+    client = httpx.AsyncClient(base_url=api.url, timeout=PATIENCE_SECONDS)
     return Caller(client, await api.key(role, project))
 
 

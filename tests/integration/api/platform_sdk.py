@@ -16,6 +16,8 @@ from hashlib import sha1
 from typing import Any
 from urllib.parse import quote_plus, urlparse
 
+from tests.integration.api.serving import PATIENCE_SECONDS
+
 Value = str | int | bool | list[Any] | dict[str, Any] | None
 
 
@@ -52,7 +54,7 @@ class SdkRequest:
     def send(self, form: bytes | None = None) -> dict[str, Any]:
         """Send a form, else one that is signed now; return the answer's data."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": self._proxy}))
-        with opener.open(self._url, form or self.sign(), timeout=30) as response:
+        with opener.open(self._url, form or self.sign(), timeout=PATIENCE_SECONDS) as response:
             assert response.status == 200
             data: dict[str, Any] = json.loads(response.read().decode())
             return data

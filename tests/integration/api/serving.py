@@ -23,7 +23,12 @@ from projections.migrate import migrate
 from schemas.settings import PREFIX, Settings
 from tests.stack import FreshSettings
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
+_PATIENT = (
+    "import api.barrier, api.requests; "
+    "api.barrier.MAX_WAIT_SECONDS = api.requests.TIMEOUT_SECONDS = 60.0; "
+)
+"""Makes an API wait for a worker's answer, and for the read models, however busy the machine is."""
 PROJECT = "acme"
 
 
@@ -47,7 +52,7 @@ class Served:
         """Return a client with a key of its own."""
         key = await self.key(role, project)
         headers = {"x-api-key": key.key_id, "x-api-secret": key.secret}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS)
 
     async def token(self, user: str, project: str = PROJECT, **claims: Any) -> str:
         """Return an end user's token; claims that are None are left out."""
@@ -61,33 +66,40 @@ class Served:
     async def end_user(self, user: str, project: str = PROJECT, **claims: Any) -> httpx.AsyncClient:
         """Return a client that speaks for an end user."""
         headers = {"authorization": f"Bearer {await self.token(user, project, **claims)}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS)
 
     def guest(self) -> httpx.AsyncClient:
         """Return a client without credentials."""
-        return httpx.AsyncClient(base_url=self.url, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS)
 
 
 @contextlib.contextmanager
 def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator[Served]:
-    """Run the API, and these other commands, on topics and a database of their own."""
+    """Run the API, and these other commands, on topics and a database of their own.
+
+    Beside a worker it is a patient one; that it gives up soon is to be seen where nobody answers.
+    """
     settings = fresh_settings(api_port=_free_port(), partitions=2)
     create_topics(settings)
     migrate(settings.database_url)
     with contextlib.ExitStack() as stack:
         for command in (*commands, "api"):
-            stack.enter_context(process(settings, command, log))
+            patient = "worker" in commands
+            stack.enter_context(process(settings, command, log, patient=patient))
         api = Served(settings)
         wait_until_ready(api, log)
         yield api
 
 
 @contextlib.contextmanager
-def process(settings: Settings, command: str, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `milestream <command>` until the context ends."""
+def process(
+    settings: Settings, command: str, log: Path, *, patient: bool = False
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `milestream <command>` until the context ends; an API may be a patient one."""
+    prepared = _PATIENT if patient and command == "api" else ""
     with (log / f"{command}.log").open("ab") as output:
         child = subprocess.Popen(
-            [sys.executable, "-c", "from deploy.cli import main; main()", command],
+            [sys.executable, "-c", f"{prepared}from deploy.cli import main; main()", command],
             env=environment(settings),
             stdout=output,
             stderr=output,
@@ -97,7 +109,7 @@ def process(settings: Settings, command: str, log: Path) -> Iterator["subprocess
     finally:
         child.terminate()
         try:
-            child.wait(20)
+            child.wait(60)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
@@ -133,10 +145,20 @@ def wait_until_ready(api: Served, log: Path) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{api.url}/readyz", timeout=5).status_code == 200:
+            if httpx.get(f"{api.url}/readyz", timeout=20).status_code == 200:
                 return
         time.sleep(0.1)
     raise AssertionError("the API did not start:\n" + (log / "api.log").read_text())
+
+
+def let_the_hour_begin(seconds: float = 90) -> None:
+    """Wait for the next hour where this one ends within seconds.
+
+    A day ends at some hour in every zone that tests name, so none ends soon after this.
+    """
+    left = 3600 - time.time() % 3600
+    if left < seconds:
+        time.sleep(left + 0.1)
 
 
 def filters(*conditions: tuple[str, str, Any], joiner: str = "AND") -> str:

@@ -8,11 +8,9 @@ import psycopg
 import pytest
 
 from schemas.ids import derive, member_id
-from tests.integration.api.serving import Served
+from tests.integration.api.serving import Served, let_the_hour_begin
 
 PROJECT = "ranked"
-NOW = datetime.now(UTC)
-TODAY = NOW.date()
 TABLES = ("members", "leaderboard_points", "points_balances", "points_totals", "streak_progress")
 MEMBERS = {
     "ann": ["red"], "bob": [], "cid": ["blue"], "dan": ["red", "blue"], "eve": [], "fay": [],
@@ -27,24 +25,27 @@ POINTS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def rows(lonely: Served) -> Iterator[None]:
+    """The rows as they are today, which does not end under a test."""
+    let_the_hour_begin()
+    now = datetime.now(UTC)
     with psycopg.connect(lonely.settings.database_url) as connection:
         for user, groups in MEMBERS.items():
             status = "deleted" if user == "gone" else "live"
             insert(connection, "members", member_id=member_id(PROJECT, user), external_id=user,
-                   first_name=user.capitalize(), groups=groups, status=status, created_at=NOW,
-                   updated_at=NOW, version=1, sequence=0)  # fmt: skip
+                   first_name=user.capitalize(), groups=groups, status=status, created_at=now,
+                   updated_at=now, version=1, sequence=0)  # fmt: skip
         for user, ago, group, event, points in POINTS:
-            insert(connection, "leaderboard_points", day=TODAY - timedelta(days=ago),
+            insert(connection, "leaderboard_points", day=now.date() - timedelta(days=ago),
                    member_id=member_id(PROJECT, user), user_group_id=group, event_id=event,
                    user_id=user, points=points)  # fmt: skip
-        own = {"member_id": member_id(PROJECT, "ann"), "user_id": "ann", "updated_at": NOW}
+        own = {"member_id": member_id(PROJECT, "ann"), "user_id": "ann", "updated_at": now}
         insert(connection, "points_totals", **own, balance=10**30, sequence=0)
         for group, balance in (("_default", 7), ("shop", 0)):
             insert(connection, "points_balances", **own, challenge_group=group, balance=balance,
                    sequence=0)  # fmt: skip
-        put_streaks(connection)
+        put_streaks(connection, now)
     yield
     with psycopg.connect(lonely.settings.database_url) as connection:
         for table in TABLES:
@@ -58,14 +59,14 @@ def insert(connection: "psycopg.Connection[Any]", table: str, **values: Any) -> 
     connection.execute(statement, list(values.values()))
 
 
-def put_streaks(connection: "psycopg.Connection[Any]") -> None:
+def put_streaks(connection: "psycopg.Connection[Any]", now: datetime) -> None:
     hour = timedelta(hours=1)
     for user, length, longest, status, completed, until in (
-        ("ann", 5, 9, "completed", True, NOW + hour),
-        ("bob", 8, 8, "active", True, NOW + 20 * hour),
-        ("cid", 6, 6, "active", False, NOW + hour),
-        ("dan", 6, 6, "active", False, NOW + hour),
-        ("eve", 40, 45, "active", True, NOW - hour),  # no tick has come since it ended
+        ("ann", 5, 9, "completed", True, now + hour),
+        ("bob", 8, 8, "active", True, now + 20 * hour),
+        ("cid", 6, 6, "active", False, now + hour),
+        ("dan", 6, 6, "active", False, now + hour),
+        ("eve", 40, 45, "active", True, now - hour),  # no tick has come since it ended
         ("fay", 0, 3, "broken", False, None),
     ):
         insert(connection, "streak_progress", streak_id="daily", id=derive(user),
@@ -73,7 +74,7 @@ def put_streaks(connection: "psycopg.Connection[Any]") -> None:
                period_key="2026-11-21", current_length=length, run_length=length,
                longest_length=longest, target_length=7, freezes_left=1, status=status,
                completed=completed, started_period_key="2026-11-21", active_until=until,
-               occurred_at=NOW, created_at=NOW, updated_at=NOW, definition_version=0,
+               occurred_at=now, created_at=now, updated_at=now, definition_version=0,
                sequence=0)  # fmt: skip
 
 
@@ -102,13 +103,14 @@ async def test_equal_points_share_a_rank_and_the_deleted_are_left_out(lonely: Se
 
 async def test_a_month_is_the_calendars(lonely: Served) -> None:
     months: dict[str, dict[str, int]] = {}
+    today = datetime.now(UTC).date()
     for user, ago, _, _, points in POINTS:
         if user != "gone":
-            totals = months.setdefault((TODAY - timedelta(days=ago)).isoformat()[:7], {})
+            totals = months.setdefault((today - timedelta(days=ago)).isoformat()[:7], {})
             totals[user] = totals.get(user, 0) + points
     for month, totals in months.items():
         assert {user: points for user, points, _ in await board(lonely, month=month)} == totals
-    assert await board(lonely) == await board(lonely, month=TODAY.isoformat()[:7])
+    assert await board(lonely) == await board(lonely, month=today.isoformat()[:7])
     assert await board(lonely, month="1999-01") == []
 
 

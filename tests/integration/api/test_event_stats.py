@@ -15,11 +15,10 @@ import pytest
 from schemas.ids import member_id
 from tests.integration.api import seed_001 as seed
 from tests.integration.api.seed_001 import assert_same_shape
-from tests.integration.api.serving import Served
+from tests.integration.api.serving import Served, let_the_hour_begin
 
 PROJECT = "counted"
 ZONE = "Pacific/Auckland"
-TODAY = datetime.now(UTC).astimezone(ZoneInfo(ZONE)).date()
 EVENTS = ("buy", "login", "😀 visit")
 MODELS = (
     "event_stats_daily", "event_stats_hourly", "event_stats_hourly_all",
@@ -40,14 +39,22 @@ class Logged:
     full: bool
 
 
-def history() -> list[Logged]:
+@dataclass(frozen=True)
+class History:
+    """What happened, as of a day."""
+
+    today: date
+    logged: list[Logged]
+
+
+def history_of(today: date) -> History:
     """Events of some 400 days, the last of them tomorrow: an event may be dated a day ahead."""
     chance = random.Random(4)
-    return [
+    logged = [
         Logged(
             event=chance.choices(EVENTS, (5, 3, 1))[0],
             user=f"user-{int(chance.expovariate(0.2))}",
-            day=TODAY - timedelta(days=min(int(chance.expovariate(0.03)), 400) - 1),
+            day=today - timedelta(days=min(int(chance.expovariate(0.03)), 400) - 1),
             hour=chance.randrange(24),
             points=chance.randrange(100),
             met=chance.random() < 0.9,
@@ -55,23 +62,41 @@ def history() -> list[Logged]:
         )
         for _ in range(800)
     ]
+    return History(today, logged)
 
 
-HISTORY = history()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def rows(lonely: Served) -> Iterator[None]:
-    """Put the history into the read models, added up as the projection does it."""
+@pytest.fixture(scope="module")
+def filled(lonely: Served) -> Iterator[list[History]]:
+    """The histories that were put into the read models, the last of which is there."""
+    yield []
     with psycopg.connect(lonely.settings.database_url) as connection:
-        for event in (*EVENTS, ""):
-            put_event(connection, event, [e for e in HISTORY if event in ("", e.event)])
-        for (day, hour), count in Counter((e.day, e.hour) for e in HISTORY).items():
-            insert(connection, "event_stats_hourly_all", PROJECT, day, hour, count)
-    yield
-    with psycopg.connect(lonely.settings.database_url) as connection:
-        for model in MODELS:
-            connection.execute(f"DELETE FROM milestream.{model} WHERE project = %s", (PROJECT,))
+        clear(connection)
+
+
+@pytest.fixture
+def history(lonely: Served, filled: list[History]) -> History:
+    """The history as of today, which does not end under a test, is in the read models."""
+    let_the_hour_begin()
+    today = datetime.now(UTC).astimezone(ZoneInfo(ZONE)).date()
+    if not filled or filled[-1].today != today:
+        filled.append(history_of(today))
+        with psycopg.connect(lonely.settings.database_url) as connection:
+            clear(connection)
+            put(connection, filled[-1].logged)
+    return filled[-1]
+
+
+def clear(connection: "psycopg.Connection[Any]") -> None:
+    for model in MODELS:
+        connection.execute(f"DELETE FROM milestream.{model} WHERE project = %s", (PROJECT,))
+
+
+def put(connection: "psycopg.Connection[Any]", logged: list[Logged]) -> None:
+    """Add a history up as the projection does it."""
+    for event in (*EVENTS, ""):
+        put_event(connection, event, [e for e in logged if event in ("", e.event)])
+    for (day, hour), count in Counter((e.day, e.hour) for e in logged).items():
+        insert(connection, "event_stats_hourly_all", PROJECT, day, hour, count)
 
 
 def insert(connection: "psycopg.Connection[Any]", model: str, *values: Any) -> None:
@@ -110,9 +135,11 @@ def sums(logged: list[Logged], first: date, last: date) -> tuple[int, int, int, 
             sum(e.full for e in found))  # fmt: skip
 
 
-def naively(event: str | None, first: date, last: date, *, hours: bool) -> dict[str, Any]:
+def naively(
+    logged: list[Logged], event: str | None, first: date, last: date, *, hours: bool
+) -> dict[str, Any]:
     """Return what the answer's `data` should be, counted from the history itself."""
-    found = [e for e in HISTORY if first <= e.day <= last and event in (None, e.event)]
+    found = [e for e in logged if first <= e.day <= last and event in (None, e.event)]
     count = "events" if event is None else "count"
     daily = {}
     for day in sorted({e.day for e in found}):
@@ -175,28 +202,29 @@ async def asked(lonely: Served, **parameters: str | None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("event", [None, *EVENTS])
 @pytest.mark.parametrize("period", ["1d", "7d", "30d", "90d", "current_month", "ytd", "all"])
-async def test_a_period(lonely: Served, event: str | None, period: str) -> None:
+async def test_a_period(lonely: Served, history: History, event: str | None, period: str) -> None:
+    today = history.today
     first = {
-        "1d": TODAY,
-        "7d": TODAY - timedelta(days=6),
-        "30d": TODAY - timedelta(days=29),
-        "90d": TODAY - timedelta(days=89),
-        "current_month": TODAY.replace(day=1),
-        "ytd": TODAY.replace(month=1, day=1),
-        "all": min(e.day for e in HISTORY if event in (None, e.event)),
+        "1d": today,
+        "7d": today - timedelta(days=6),
+        "30d": today - timedelta(days=29),
+        "90d": today - timedelta(days=89),
+        "current_month": today.replace(day=1),
+        "ytd": today.replace(month=1, day=1),
+        "all": min(e.day for e in history.logged if event in (None, e.event)),
     }[period]
     assert await asked(lonely, period=period, eventId=event) == {
         "period": period,
         "eventId": event,
         "startDate": first.isoformat(),
-        "endDate": TODAY.isoformat(),
-        "data": naively(event, first, TODAY, hours=True),
+        "endDate": today.isoformat(),
+        "data": naively(history.logged, event, first, today, hours=True),
     }
 
 
 @pytest.mark.parametrize("event", [None, *EVENTS])
-async def test_a_calendar_month(lonely: Served, event: str | None) -> None:
-    last = TODAY.replace(day=1) - timedelta(days=1)
+async def test_a_calendar_month(lonely: Served, history: History, event: str | None) -> None:
+    last = history.today.replace(day=1) - timedelta(days=1)
     first = last.replace(day=1)
     month = first.isoformat()[:7]
     assert await asked(lonely, timeframe="month", month=month, eventId=event) == {
@@ -204,10 +232,11 @@ async def test_a_calendar_month(lonely: Served, event: str | None) -> None:
         "eventId": event,
         "startDate": first.isoformat(),
         "endDate": last.isoformat(),
-        "data": naively(event, first, last, hours=False),
+        "data": naively(history.logged, event, first, last, hours=False),
     }
 
 
+@pytest.mark.usefixtures("history")
 async def test_the_defaults_and_the_seeds_shapes(lonely: Served) -> None:
     everything = await asked(lonely)
     assert everything["period"] == "7d"
@@ -216,20 +245,22 @@ async def test_the_defaults_and_the_seeds_shapes(lonely: Served) -> None:
     assert await asked(lonely, timeframe="month", period="30d") == await asked(lonely, period="30d")
 
 
-async def test_an_event_that_never_happened_has_zeros(lonely: Served) -> None:
+async def test_an_event_that_never_happened_has_zeros(lonely: Served, history: History) -> None:
+    today = history.today
     for period, days in (("7d", 6), ("all", 0)):
         assert await asked(lonely, eventId="never", period=period) == {
             "period": period,
             "eventId": "never",
-            "startDate": (TODAY - timedelta(days=days)).isoformat(),
-            "endDate": TODAY.isoformat(),
-            "data": naively("never", TODAY, TODAY, hours=True),
+            "startDate": (today - timedelta(days=days)).isoformat(),
+            "endDate": today.isoformat(),
+            "data": naively(history.logged, "never", today, today, hours=True),
         }
     future = await asked(lonely, timeframe="month", month="2999-02")
     assert (future["startDate"], future["endDate"]) == ("2999-02-01", "2999-02-28")
     assert future["data"]["totalEvents"] == 0
 
 
+@pytest.mark.usefixtures("history")
 async def test_another_project_sees_nothing(lonely: Served) -> None:
     async with await lonely.client(project="elsewhere") as admin:
         answer = (await admin.get("/stats/event", params={"period": "all"})).json()

@@ -13,7 +13,7 @@ from api.credentials import Role
 from processor.domain.period import period_key
 from tests.integration.api import seed_001 as seed
 from tests.integration.api.seed_001 import assert_same_shape
-from tests.integration.api.serving import Served
+from tests.integration.api.serving import Served, let_the_hour_begin
 
 VERSIONS = ("", "/v0", "/v1", "/v2", "/v3")
 PURCHASE = {
@@ -22,6 +22,12 @@ PURCHASE = {
     "rewardValueField": "amount",
 }
 """The seed's event, but with the reward that makes 49.99 the 50 points of its other example."""
+
+
+@pytest.fixture(autouse=True)
+def one_day() -> None:
+    """What a test compares lies in one day, one week and one month, in whatever zone."""
+    let_the_hour_begin()
 
 
 async def define(admin: httpx.AsyncClient, kind: str, id_: str, **fields: Any) -> None:
@@ -306,7 +312,7 @@ async def test_the_address_is_the_callers_and_no_proxys_word_for_it(
     row = None
     url = whole.settings.database_url
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
-        for _ in range(100):
+        for _ in range(1000):
             row = row or await (await connection.execute(question)).fetchone()
             await asyncio.sleep(0 if row else 0.1)
     assert row == ("127.0.0.1",)
