@@ -23,7 +23,12 @@ from tests.integration.api.game_mechanics import (
     signing_key,
 )
 from tests.integration.api.platform_sdk import SdkRequest
-from tests.integration.api.serving import Served, process, wait_until_ready
+from tests.integration.api.serving import (
+    PATIENCE_SECONDS,
+    Served,
+    process,
+    wait_until_ready,
+)
 from tests.stack import FreshSettings
 
 DOMAIN = "milestream.example"
@@ -58,8 +63,8 @@ def site(fresh_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
     with (
         process(settings, "worker", log),
         process(settings, "projector", log),
-        process(settings, "api", log),
-        process(other, "api", log),
+        process(settings, "api", log, patient=True),
+        process(other, "api", log, patient=True),
     ):
         made = Site(Served(settings), Served(other), log)
         wait_until_ready(made.one, log)
@@ -101,7 +106,7 @@ def test_a_client_of_the_platform_passes(site: Site, key: NewKey) -> None:
 
 def test_a_signed_get_passes_too(site: Site, key: NewKey) -> None:
     values = signed(key, "GET", UID="ann lee", nonce="get-1")
-    answer = httpx.get(f"{site.two.url}/gm.getActionsLog", params=values)
+    answer = httpx.get(f"{site.two.url}/gm.getActionsLog", params=values, timeout=PATIENCE_SECONDS)
     assert answer.json()["errorCode"] == 0
 
 
@@ -124,7 +129,7 @@ def test_a_call_is_taken_once_by_all_processes(site: Site, key: NewKey) -> None:
 
 async def test_of_many_at_once_one_is_taken(site: Site, key: NewKey) -> None:
     values = signed(key, "POST", UID="ann lee", nonce="at-once")
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         answers = await asyncio.gather(
             *(
                 client.post(f"{api.url}/gm.getActionsLog", data=values)
@@ -135,12 +140,13 @@ async def test_of_many_at_once_one_is_taken(site: Site, key: NewKey) -> None:
     assert sorted(codes) == [0] + [403002] * 19
 
 
-@pytest.mark.parametrize(("off", "code"), [(-119, 0), (119, 0), (-125, 403002), (125, 403002)])
+@pytest.mark.parametrize(("off", "code"), [(-60, 0), (119, 0), (-121, 403002), (180, 403002)])
 def test_a_timestamp_is_good_for_two_minutes(site: Site, key: NewKey, off: int, code: int) -> None:
+    """To the second where the way there cannot take it over the edge."""
     values = signed(
         key, "POST", UID="ann lee", nonce=f"off {off}", timestamp=str(int(time.time()) + off)
     )
-    answer = httpx.post(f"{site.one.url}/gm.getActionsLog", data=values)
+    answer = httpx.post(f"{site.one.url}/gm.getActionsLog", data=values, timeout=PATIENCE_SECONDS)
     assert answer.json()["errorCode"] == code
 
 
@@ -148,7 +154,7 @@ async def test_what_is_no_good_signature(site: Site, key: NewKey) -> None:
     plain = await site.one.key()
     bob = await signing_key(site.one, project="other")
     good = signed(key, "POST", UID="ann lee", nonce="never-used")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
         for bad in (
             good | {"UID": "bob"},
             good | {"startTime": "1"},
@@ -189,6 +195,7 @@ async def test_a_signature_gives_the_rights_of_its_key(site: Site) -> None:
 
 def test_aged_nonces_are_forgotten(site: Site, key: NewKey) -> None:
     with psycopg.connect(site.one.settings.database_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM milestream_private.used_nonces")  # some may be as old
         connection.execute(
             """
             INSERT INTO milestream_private.used_nonces
@@ -207,7 +214,7 @@ async def test_secrets_are_in_no_log_even_where_things_go_wrong(site: Site, key:
     broken = await signing_key(site.one)
     values = {"apiKey": key.key_id, "secret": key.secret, "UID": "ann lee"}
     signatures = []
-    async with httpx.AsyncClient(base_url=site.one.url) as client:
+    async with httpx.AsyncClient(base_url=site.one.url, timeout=PATIENCE_SECONDS) as client:
         for more in ({}, {"UID": "nobody"}, {"startTime": "x"}, {"secret": "wrong-secret-1"}):
             await client.get("/gm.getActionsLog", params=values | more)
             await client.post("/gm.getActionsLog", data=values | more)
