@@ -90,7 +90,7 @@ async def test_a_revoked_key_stops_within_seconds(lonely: Served) -> None:
                 "UPDATE milestream_private.api_keys SET revoked_at = now() WHERE key_id = %s",
                 (key.key_id,),
             )
-        deadline = time.monotonic() + CACHE_SECONDS + 3
+        deadline = time.monotonic() + CACHE_SECONDS + 8
         while (await guest.get(LOGS, auth=(key.key_id, key.secret))).status_code == 200:
             assert time.monotonic() < deadline
 

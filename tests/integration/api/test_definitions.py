@@ -183,12 +183,14 @@ def test_json_is_applied_too(lonely: Served) -> None:
 async def test_reads_wait_for_the_projection_but_not_for_long(lonely: Served) -> None:
     async with await lonely.client() as admin:
         made = await admin.post("/schema/challenge/record", json=CHALLENGE)
-        late = await admin.get(made.headers["location"])
-        assert late.status_code == 404, "there is no projector here"
+        lates = [await admin.get(made.headers["location"]) for _ in range(3)]
+        late = min(lates, key=lambda late: late.elapsed)
+        assert {late.status_code for late in lates} == {404}, "there is no projector here"
         assert 0.9 < late.elapsed.total_seconds() < 3
         _pretend_to_have_projected(lonely, made.json()["id"], await _end_of_definitions(lonely))
-        read = await admin.get(made.headers["location"])
-        assert read.status_code == 200
+        reads = [await admin.get(made.headers["location"]) for _ in range(10)]
+        read = min(reads, key=lambda read: read.elapsed)
+        assert {read.status_code for read in reads} == {200}
         assert read.elapsed.total_seconds() < 0.9
         assert read.headers["etag"] == made.headers["etag"]
 

@@ -57,7 +57,7 @@ async def produce(api: Served, *events: dict[str, Any]) -> None:
 async def logged(gm: Caller, count: int, **params: str | int) -> list[dict[str, Any]]:
     """Return a user's actions once there are so many."""
     actions: list[dict[str, Any]] = []
-    for _ in range(100):
+    for _ in range(1000):
         answer = await gm("getActionsLog", **params)
         assert answer["errorCode"] == 0, answer
         actions = answer["actions"]
@@ -133,7 +133,7 @@ async def test_points_outlive_the_definition_of_their_challenge(
     source = f"{ids.member_id(PROJECT, ann)}:r"
     entry = ids.points_entry_id(PROJECT, "redeem", source)
     found = None
-    for _ in range(100):
+    for _ in range(1000):
         with psycopg.connect(whole.settings.database_url) as connection:
             found = connection.execute(
                 "SELECT points FROM milestream.points_ledger WHERE id = %s", (entry,)

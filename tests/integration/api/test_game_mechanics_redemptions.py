@@ -15,6 +15,7 @@ from schemas.settings import Settings
 from schemas.topics import MEMBER_COMMANDS
 from tests.integration.api.game_mechanics import Caller, caller, define_action, make_member
 from tests.integration.api.serving import PROJECT, Served, process, served
+from tests.integration.projections.driving import caught_up
 from tests.stack import FreshSettings
 
 REDEMPTIONS = 100
@@ -87,12 +88,11 @@ async def test_the_ledger_is_that_of_one_after_the_other(api: Served, tmp_path: 
             worker.kill()
             worker.wait()
             workers.enter_context(process(api.settings, "worker", tmp_path))
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(300):
                 await everything
-                for _ in range(600):
-                    if len(entries(api.settings)) > REDEMPTIONS:
-                        break
+                while len(entries(api.settings)) <= REDEMPTIONS:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
+                await caught_up(api.settings)
             status = await gm("getChallengeStatus", UID="ann")
             log = await gm("getActionsLog", UID="ann")
     ledger = entries(api.settings)

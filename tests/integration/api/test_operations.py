@@ -90,7 +90,7 @@ def test_term_ends_the_api_well(lonely: Served, tmp_path: Path) -> None:
     with process(settings, "api", tmp_path) as child:
         wait_until_ready(Served(settings), tmp_path)
         child.terminate()
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
     assert "Traceback" not in (tmp_path / "api.log").read_text()
 
 

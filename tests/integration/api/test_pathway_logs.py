@@ -19,7 +19,8 @@ from api.credentials import Role
 from schemas import ids
 from schemas.topics import ACTIVITY_LOGS, DEFINITIONS, MEMBER_COMMANDS
 from tests.integration.api import seed_002 as seed
-from tests.integration.api.serving import Served
+from tests.integration.api.serving import PATIENCE_SECONDS, Served
+from tests.integration.projections.driving import caught_up
 
 URL = "/v1/logs/pathway-logs"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -83,7 +84,7 @@ async def basic(served: Served, project: str, role: Role = Role.ANALYST) -> http
     """Return a client with Basic credentials."""
     key = await served.key(role, project)
     login = httpx.BasicAuth(key.key_id, key.secret)
-    return httpx.AsyncClient(base_url=served.url, auth=login, timeout=30)
+    return httpx.AsyncClient(base_url=served.url, auth=login, timeout=PATIENCE_SECONDS)
 
 
 Logs = dict[str, Any]
@@ -106,7 +107,7 @@ async def ask(client: httpx.AsyncClient, body: str | dict[str, Any]) -> list[Log
     )
     assert sent is not None
     assert hashlib.md5(sent[1].encode()).hexdigest() == decoded["hash"]  # noqa: S324
-    assert 0 < decoded["response_time"] < 30
+    assert 0 < decoded["response_time"] < 300
     (only,) = decoded["data"]
     activities: list[Logs] = only["activities"]
     return activities
@@ -116,7 +117,7 @@ async def until(
     client: httpx.AsyncClient, pathway_id: str, holds: Callable[[list[Logs]], bool]
 ) -> list[Logs]:
     """Ask until what was sent has been folded: until something holds."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 180
     while True:
         answer = await post(client, {"pathway": pathway_id})
         found = answer.json()["data"][0]["activities"] if answer.status_code == 200 else []
@@ -185,6 +186,7 @@ async def test_the_seeds_answer_comes_back_from_records(whole: Served) -> None:
     async with await basic(whole, "seed") as client:
         wanted = [(TRACKING, 2, 2), (STORY, 2, 1)]
         await until(client, STORE_OWNER, lambda found: stats(found) == wanted)
+        await caught_up(whole.settings)  # with the members' names, which lie elsewhere
         answer = (await post(client, {"pathway": "become a store owner"})).json()
     others = []
     for each in answer["data"][0]["activities"]:
@@ -254,6 +256,7 @@ async def pathway_a(whole: Served) -> AsyncIterator[httpx.AsyncClient]:
             way,
             lambda found: stats(found)[3] == ("V", 4, 1) and "in progress" in json.dumps(found[1]),
         )
+        await caught_up(whole.settings)
         yield client
 
 
@@ -457,7 +460,7 @@ async def test_a_caller_that_leaves_gives_the_connection_back(whole: Served) -> 
                 assert answer.status_code == 200, await answer.aread()
                 async for _ in answer.aiter_bytes():
                     break
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while busy(settings.database_url):
             assert time.monotonic() < deadline, "a transaction is still open"
             await asyncio.sleep(0.1)
