@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from processor import recovery
 from processor.definitions import DefinitionsReader
 from processor.offsets import EndOffsets
 from processor.recovery import TOMBSTONES_SECONDS, take_over
@@ -83,6 +84,22 @@ def test_deletions_are_recovered_into_a_store_that_has_the_entries(settings: Set
         assert await state(settings, (b"t1", b"again")) == {
             b"t1": b"again", b"t2": b"", b"t3": b""
         }  # fmt: skip
+
+    asyncio.run(run())
+
+
+def test_a_long_changelog_is_recovered_in_files(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "RECORDS_A_BATCH", 3)
+    monkeypatch.setattr(recovery, "ENTRIES_A_FILE", 5)
+    monkeypatch.setattr(recovery, "FEW_ENTRIES", 2)
+    changes = [(b"t%d" % (n % 10), None if n % 4 == 0 else b"%d" % n) for n in range(60)]
+    expected = {key: value for key, value in dict(changes).items() if value is not None}
+
+    async def run() -> None:
+        assert await state(settings, *changes) == expected
+        assert await state(settings, *changes[:7]) == await state(settings)
 
     asyncio.run(run())
 
