@@ -31,19 +31,20 @@ class TableChanges:
         self._facts: list[Row] = []
         self._rows: dict[tuple[Value, ...], Row] = {}
         self._of_both = meeting.in_batch(projection)
+        self._key_of = projection.key_of
 
     def add(self, change: Change) -> None:
         """Take one change; the order of calls is the order of the records."""
         if isinstance(change, Gone):
             self._rows.pop(change.key, None)
             self.gone.add(change.key)
-            return
-        if self._of_both is None:
+        elif self._of_both is None:
             self._facts.append(change)
-            return
-        key = self.projection.key_of(change)
-        before = self._rows.get(key)
-        self._rows[key] = change if before is None else self._of_both(before, change)
+        else:
+            key = self._key_of(change)
+            before = self._rows.setdefault(key, change)
+            if before is not change:
+                self._rows[key] = self._of_both(before, change)
 
     def rows(self) -> Collection[Row]:
         """Return the rows to write."""
@@ -85,7 +86,8 @@ class Batch:
                 place = Place(table, topic, partition)
                 begin = self.moves[place][0] if place in self.moves else offset
                 self.moves[place] = (begin, position)
-                takers.append((offset, self.changes[table]))
+                changes = self.changes[table]
+                takers.append((offset, changes.projection.rows, changes.add))
         if not takers:
             return
         read = reader_of(topic)
@@ -94,10 +96,10 @@ class Batch:
                 source = read(record)
                 if source is not None:
                     _check_type(source)
-                    for offset, changes in takers:
+                    for offset, rows, add in takers:
                         if record.offset >= offset:
-                            for change in changes.projection.rows(source):
-                                changes.add(change)
+                            for change in rows(source):
+                                add(change)
             except (msgspec.MsgspecError, ValueError) as error:
                 raise UndecodableOutput(
                     f"{topic}, partition {partition}, offset {record.offset}: {error}"

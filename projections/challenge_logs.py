@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable
 
-import msgspec
-
-from projections.progress_state import Progress
+from projections.progress_state import RECORDED_LOG
 from projections.projection import Projection, Row, by_type, uuid_array
 from schemas.outputs import CHALLENGE_LOG_RECORDED, Envelope
 from schemas.topics import PROGRESS_EVENTS
@@ -40,38 +38,12 @@ COLUMNS = (
 )
 
 
-class _Named(msgspec.Struct, gc=False):
-    """Any record, for its id."""
-
-    id: str
-
-
-class _Log(msgspec.Struct, rename="camel"):
-    """What the table takes of ``outputs.ChallengeLogRecorded``."""
-
-    id: str
-    challenge_id: str
-    owned_by_id: str
-    activity_at: str
-    activity_id: str
-    unique_identifier: str
-    activity_value: msgspec.Raw
-    status: str
-    created_at: str
-    challenge_progress: Progress | None
-    next_milestone: _Named | None
-    achieved_milestones: list[_Named]
-    achieved_milestone_reward_logs: list[_Named]
-    definition_version: int
-
-
-_LOG = msgspec.json.Decoder(_Log)
 _NO_PROGRESS = (None,) * 12
 
 
 def recorded(event: Envelope) -> Iterable[Row]:
     """A log as it was answered. A fact: it never changes."""
-    log = _LOG.decode(event.data)
+    log = RECORDED_LOG.of(event)
     value = str(log.activity_value, "ascii")
     progress = log.challenge_progress
     following = log.next_milestone

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.progress_state import Progress
+from projections.progress_state import RECORDED_LOG, LoggedProgress
 from projections.projection import Projection, Row, by_type
 from schemas.outputs import (
     CHALLENGE_COMPLETED,
@@ -35,33 +35,18 @@ COLUMNS = (
 )
 
 
-class _Progress(Progress, rename="camel", gc=False):
-    """What the table takes of ``outputs.ProgressRecord``."""
-
-    challenge_id: str
-    owned_by_id: str
-
-
-class _Changed(_Progress, rename="camel", gc=False):
+class _Changed(LoggedProgress, rename="camel", gc=False):
     """What it takes of ``outputs.ChallengeProgressed``."""
 
     definition_version: int
 
 
-class _Log(msgspec.Struct, rename="camel", gc=False):
-    """What it takes of ``outputs.ChallengeLogRecorded``."""
-
-    challenge_progress: _Progress | None
-    definition_version: int
-
-
 _CHANGED = msgspec.json.Decoder(_Changed)
-_LOG = msgspec.json.Decoder(_Log)
 
 
 def recorded(event: Envelope) -> Iterable[Row]:
     """The progress after a log; none where the log belongs to no progress."""
-    log = _LOG.decode(event.data)
+    log = RECORDED_LOG.of(event)
     if log.challenge_progress is not None:
         yield _row(event, log.challenge_progress, log.definition_version)
 
@@ -72,7 +57,7 @@ def changed(event: Envelope) -> Iterable[Row]:
     yield _row(event, progress, progress.definition_version)
 
 
-def _row(event: Envelope, progress: _Progress, definition_version: int) -> Row:
+def _row(event: Envelope, progress: LoggedProgress, definition_version: int) -> Row:
     return (
         event.project,
         progress.id,

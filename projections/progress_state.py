@@ -1,8 +1,8 @@
-"""A progress as events carry it: what a log's row and a progress' own row both take of it."""
+"""A progress and a log as events carry them: what a log's row and a progress' own row both take."""
 
 import msgspec
 
-from projections.projection import Row
+from projections.projection import Row, SharedData
 
 
 class Progress(msgspec.Struct, rename="camel", gc=False):
@@ -36,3 +36,39 @@ class Progress(msgspec.Struct, rename="camel", gc=False):
             self.created_at,
             self.updated_at,
         )
+
+
+class LoggedProgress(Progress, rename="camel", gc=False):
+    """Some more of these fields."""
+
+    challenge_id: str
+    owned_by_id: str
+
+
+class Named(msgspec.Struct, gc=False):
+    """Any record, for its id."""
+
+    id: str
+
+
+class RecordedLog(msgspec.Struct, rename="camel"):
+    """Some fields of ``outputs.ChallengeLogRecorded``."""
+
+    id: str
+    challenge_id: str
+    owned_by_id: str
+    activity_at: str
+    activity_id: str
+    unique_identifier: str
+    activity_value: msgspec.Raw
+    status: str
+    created_at: str
+    challenge_progress: LoggedProgress | None
+    next_milestone: Named | None
+    achieved_milestones: list[Named]
+    achieved_milestone_reward_logs: list[Named]
+    definition_version: int
+
+
+RECORDED_LOG = SharedData(RecordedLog)
+"""A log's event is large, and two read models take it."""

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, LiteralString
+from operator import itemgetter
+from typing import Any, Generic, Literal, LiteralString, TypeVar
+
+import msgspec
 
 from schemas.outputs import Envelope
 
@@ -73,20 +76,40 @@ class Projection:
     """Of an aggregate: how these columns take up what another row with the key adds to them. The
     others keep what they have."""
     derived: Derived | None = None
-    key_places: tuple[int, ...] = field(init=False)
+    key_of: Callable[[Row], tuple[Value, ...]] = field(init=False)
+    """Returns the key of a row."""
 
     def __post_init__(self) -> None:
         """Find the key's columns."""
-        object.__setattr__(self, "key_places", tuple(map(self.columns.index, self.key)))
+        places = [self.columns.index(name) for name in self.key]
+        object.__setattr__(self, "key_of", itemgetter(*places))
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Every table that it writes."""
         return (self.table,) if self.derived is None else (self.table, self.derived.table)
 
-    def key_of(self, row: Row) -> tuple[Value, ...]:
-        """Return the key of a row."""
-        return tuple([row[place] for place in self.key_places])
+
+Data = TypeVar("Data")
+
+
+class SharedData(Generic[Data]):
+    """Decodes what several read models take of one event once, for the last event that was asked
+    about: each event goes to all of them before the next one does."""
+
+    def __init__(self, wanted: type[Data]) -> None:
+        self._decode = msgspec.json.Decoder(wanted).decode
+        self._last: tuple[Envelope, Data] | None = None
+
+    def of(self, event: Envelope) -> Data:
+        """Return an event's data.
+
+        Raises:
+            msgspec.MsgspecError: it is not what the type says.
+        """
+        if self._last is None or self._last[0] is not event:
+            self._last = event, self._decode(event.data)
+        return self._last[1]
 
 
 Reader = Callable[[Envelope], Iterable[Row]]
