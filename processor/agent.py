@@ -21,36 +21,62 @@ FENCED_SECONDS = 16
 
 
 class ChunkAgent:
-    """Takes chunks one after the other; several partitions, one order."""
+    """Takes chunks: those of a partition one after the other, those of several side by side.
+
+    While one waits for the broker, another partition's is folded.
+    """
 
     def __init__(self, app: Any, shell: Shell) -> None:
         self._app = app
         self._shell = shell
         self._fenced_at: dict[int, int] = {}
+        self._taking: dict[int, asyncio.Task[bool]] = {}
+        """The newest chunk of each partition: whether it was dealt with."""
 
     async def run(self, stream: Any) -> None:
         """Consume the stream. Any failure but a fenced partition stops the worker."""
-        async for event in stream.noack().events():
-            chunk: Chunk = event.value
-            try:
-                await self._take(chunk)
-            except Fenced as fenced:
-                await self._give_up(chunk, fenced)
-            except Exception as error:
-                logger.exception("partition %d: the chunk could not be folded", chunk.partition)
-                self._shell.fail(error)
-                return  # not acknowledged, nothing written: the next start takes it again
-            self._shell.outstanding.done(chunk.size)
-            event.ack()
+        try:
+            async for event in stream.noack().events():
+                chunk: Chunk = event.value
+                before = self._taking.get(chunk.partition)
+                if before is not None and not await before:
+                    return
+                await self._follow_definitions(chunk)
+                self._taking[chunk.partition] = asyncio.create_task(self._deal_with(event, chunk))
+        except Exception as error:
+            logger.exception("chunks can no longer be taken")
+            self._shell.fail(error)
+        finally:
+            for task in self._taking.values():
+                task.cancel()
+            await asyncio.gather(*self._taking.values(), return_exceptions=True)
+
+    async def _follow_definitions(self, chunk: Chunk) -> None:
+        """Read the definitions on to where they ended when the chunk was fetched."""
+        reader = self._shell.definitions
+        if reader.definitions.next_offset < chunk.definitions:
+            await reader.catch_up(chunk.definitions)
+            metrics.DEFINITIONS_REFUSED.set(reader.refused)
+
+    async def _deal_with(self, event: Any, chunk: Chunk) -> bool:
+        """Take a chunk and acknowledge it; False where the worker must stop."""
+        try:
+            await self._take(chunk)
+        except Fenced as fenced:
+            await self._give_up(chunk, fenced)
+        except Exception as error:
+            logger.exception("partition %d: the chunk could not be folded", chunk.partition)
+            self._shell.fail(error)
+            return False  # not acknowledged, nothing written: the next start takes it again
+        self._shell.outstanding.done(chunk.size)
+        event.ack()
+        return True
 
     async def _take(self, chunk: Chunk) -> None:
         generation = self._app.consumer_generation_id
         if chunk.generation != generation or self._fenced_at.get(chunk.partition) == generation:
             return  # of an assignment that is over; its next owner reads it again
         shell = self._shell
-        if shell.definitions.definitions.next_offset < chunk.definitions:
-            await shell.definitions.catch_up(chunk.definitions)
-            metrics.DEFINITIONS_REFUSED.set(shell.definitions.refused)
         store = shell.store[chunk.partition]
         place = Place(chunk.partition, shell.settings.partitions, shell.reply_partitions)
         parts = chunk.parts
