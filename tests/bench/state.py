@@ -42,7 +42,8 @@ class Stage:
 
     Attributes:
         logs: how many.
-        store: bytes of the worker's RocksDB files, as they lie there; write-ahead logs included.
+        store: bytes of the worker's RocksDB files, as they lie there; the newest entries are in
+            its memory only.
         changelog: bytes of the changelog's segments on the broker, compressed.
         memory: resident bytes of the worker, at most so far.
         rate: logs a second since the stage before.
