@@ -25,6 +25,8 @@ LOGS = int(os.environ.get("MILESTREAM_BENCH_MEMBER_LOGS", "500000"))
 FEW = 10
 """How many logs each of the other members has."""
 WANTED = 0.9
+_TICK_SECONDS = 0.01
+"""Processor time is told in steps of so much."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ async def _run(settings: Settings, workload: Workload, directory: Path) -> Run:
     parts = [(samples[0], samples[-1]), *tenths(samples, goal)]
     share = workload.records / goal  # offsets count the markers of the import's transactions too
     rates = [(b.done - a.done) * share / (b.at - a.at) for a, b in parts]
-    micros = [(sum(b.workers) - sum(a.workers)) / (b.done - a.done) / share * 1e6 for a, b in parts]
+    taken = [max(sum(b.workers) - sum(a.workers), _TICK_SECONDS) for a, b in parts]
+    logs = [(b.done - a.done) * share for a, b in parts]
+    micros = [seconds / number * 1e6 for seconds, number in zip(taken, logs, strict=True)]
     early = min(2, len(parts) - 1)
     return Run(rates[0], micros[0], rates[early], rates[-1], micros[early], micros[-1])
 
