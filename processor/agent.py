@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from processor import metrics
@@ -23,33 +24,37 @@ FENCED_SECONDS = 16
 class ChunkAgent:
     """Takes chunks: those of a partition one after the other, those of several side by side.
 
-    While one waits for the broker, another partition's is folded.
+    While one waits for the broker, another partition's is folded. What comes for a partition
+    meanwhile is then taken as one chunk: the slower the broker, the fewer transactions.
     """
 
     def __init__(self, app: Any, shell: Shell) -> None:
         self._app = app
         self._shell = shell
         self._fenced_at: dict[int, int] = {}
-        self._taking: dict[int, asyncio.Task[bool]] = {}
-        """The newest chunk of each partition: whether it was dealt with."""
+        self._waiting: dict[int, list[Any]] = {}
+        """By partition, the events of chunks that are not begun."""
+        self._working: dict[int, asyncio.Task[None]] = {}
+        """By partition, who takes its chunks; one that failed stays, and nobody follows it."""
 
     async def run(self, stream: Any) -> None:
         """Consume the stream. Any failure but a fenced partition stops the worker."""
         try:
             async for event in stream.noack().events():
                 chunk: Chunk = event.value
-                before = self._taking.get(chunk.partition)
-                if before is not None and not await before:
-                    return
                 await self._follow_definitions(chunk)
-                self._taking[chunk.partition] = asyncio.create_task(self._deal_with(event, chunk))
+                self._waiting.setdefault(chunk.partition, []).append(event)
+                if chunk.partition not in self._working:
+                    working = asyncio.create_task(self._work(chunk.partition))
+                    self._working[chunk.partition] = working
         except Exception as error:
             logger.exception("chunks can no longer be taken")
             self._shell.fail(error)
         finally:
-            for task in self._taking.values():
+            working_on = list(self._working.values())
+            for task in working_on:
                 task.cancel()
-            await asyncio.gather(*self._taking.values(), return_exceptions=True)
+            await asyncio.gather(*working_on, return_exceptions=True)
 
     async def _follow_definitions(self, chunk: Chunk) -> None:
         """Read the definitions on to where they ended when the chunk was fetched."""
@@ -58,19 +63,22 @@ class ChunkAgent:
             await reader.catch_up(chunk.definitions)
             metrics.DEFINITIONS_REFUSED.set(reader.refused)
 
-    async def _deal_with(self, event: Any, chunk: Chunk) -> bool:
-        """Take a chunk and acknowledge it; False where the worker must stop."""
-        try:
-            await self._take(chunk)
-        except Fenced as fenced:
-            await self._give_up(chunk, fenced)
-        except Exception as error:
-            logger.exception("partition %d: the chunk could not be folded", chunk.partition)
-            self._shell.fail(error)
-            return False  # not acknowledged, nothing written: the next start takes it again
-        self._shell.outstanding.done(chunk.size)
-        event.ack()
-        return True
+    async def _work(self, partition: int) -> None:
+        """Take a partition's chunks and acknowledge them, until none waits."""
+        while events := self._waiting.pop(partition, None):
+            for chunk in joined([event.value for event in events]):
+                try:
+                    await self._take(chunk)
+                except Fenced as fenced:
+                    await self._give_up(chunk, fenced)
+                except Exception as error:
+                    logger.exception("partition %d: the chunk could not be folded", partition)
+                    self._shell.fail(error)
+                    return  # not acknowledged, nothing written: the next start takes it again
+            for event in events:
+                self._shell.outstanding.done(event.value.size)
+                event.ack()
+        del self._working[partition]
 
     async def _take(self, chunk: Chunk) -> None:
         generation = self._app.consumer_generation_id
@@ -111,6 +119,18 @@ class ChunkAgent:
                     "or another worker runs with the same application id outside of the group"
                 )
             )
+
+
+def joined(chunks: Sequence[Chunk]) -> Iterable[Chunk]:
+    """Make one of all chunks of a partition that one assignment brought, in their order."""
+    for generation, alike in groupby(chunks, key=lambda chunk: chunk.generation):
+        together = list(alike)
+        yield Chunk(
+            together[0].partition,
+            [part for chunk in together for part in chunk.parts],
+            generation,
+            max(chunk.definitions for chunk in together),
+        )
 
 
 def _rest(part: Part, folded: Mapping[str, int]) -> Part:

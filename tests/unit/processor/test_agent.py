@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from processor.agent import ChunkAgent
+from processor.agent import ChunkAgent, joined
 from processor.domain.definitions import Definitions
+from processor.domain.fold import Part
+from processor.gathering import Chunk
 from processor.shell import Outstanding
 
 
@@ -27,16 +29,18 @@ class Worker:
         self.agent = ChunkAgent(SimpleNamespace(consumer_generation_id=1), shell)
         monkeypatch.setattr(self.agent, "_take", self.take)
 
-    async def take(self, chunk: Any) -> None:
+    async def take(self, chunk: Chunk) -> None:
         """Take a chunk when its gate opens."""
-        self.begun.append(chunk.name)
-        await self.gates.setdefault(chunk.name, asyncio.get_running_loop().create_future())
+        name = "+".join(part.topic for part in chunk.parts)
+        self.begun.append(name)
+        await self.gates.setdefault(name, asyncio.get_running_loop().create_future())
 
     def stream(self, *names: str) -> Any:
         """A stream of chunks; the first letter of a name is its partition."""
 
         async def events() -> AsyncIterator[Any]:
             for name in names:
+                await asyncio.sleep(0)  # as it would for the network
                 yield SimpleNamespace(
                     value=_chunk(name), ack=lambda name=name: self.acked.append(name)
                 )
@@ -56,9 +60,9 @@ class Worker:
             await asyncio.sleep(0)
 
 
-def _chunk(name: str) -> Any:
-    partition = ord(name[0]) - ord("a")
-    return SimpleNamespace(name=name, partition=partition, size=0, generation=1, definitions=0)
+def _chunk(name: str, generation: int = 1) -> Chunk:
+    """A chunk of one part, whose topic is its name."""
+    return Chunk(ord(name[0]) - ord("a"), [Part(name, [])], generation, 0)
 
 
 @pytest.fixture
@@ -67,30 +71,42 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Worker:
 
 
 async def test_partitions_go_side_by_side_and_each_in_its_order(worker: Worker) -> None:
-    running = await worker.start("a1", "b1", "b2", "a2")
-    assert worker.begun == ["a1", "b1"]  # b2 waits for b1, and a2 behind it
+    running = await worker.start("a1", "b1", "b2", "a2", "b3")
+    assert worker.begun == ["a1", "b1"]
     worker.gates["b1"].set_result(None)
     await worker.settle()
-    assert worker.begun == ["a1", "b1", "b2"]
+    assert worker.begun == ["a1", "b1", "b2+b3"]  # what came meanwhile is one chunk
     assert worker.acked == ["b1"]
     worker.gates["a1"].set_result(None)
-    worker.gates["b2"].set_result(None)
+    worker.gates["b2+b3"].set_result(None)
     await worker.settle()
-    assert worker.begun == ["a1", "b1", "b2", "a2"]
-    assert worker.acked == ["b1", "a1", "b2"]
+    assert worker.begun == ["a1", "b1", "b2+b3", "a2"]
+    assert worker.acked == ["b1", "a1", "b2", "b3"]
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+def test_chunks_of_two_assignments_are_not_joined() -> None:
+    chunks = [_chunk("a1"), _chunk("a2"), _chunk("a3", 2)]
+    chunks[0].definitions = 7
+    assert [([p.topic for p in c.parts], c.generation, c.definitions) for c in joined(chunks)] == [
+        (["a1", "a2"], 1, 7),
+        (["a3"], 2, 0),
+    ]
 
 
 async def test_a_chunk_that_fails_stops_the_worker_and_is_not_acknowledged(worker: Worker) -> None:
     running = await worker.start("a1", "a2", "b1")
     error = RuntimeError("the broker is gone")
     worker.gates["a1"].set_exception(error)
-    await asyncio.wait_for(running, 5)
+    await worker.settle()
     assert worker.failed == [error]
     assert worker.acked == []
-    assert worker.begun == ["a1"]
+    assert worker.begun == ["a1", "b1"]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_an_agent_that_is_cancelled_takes_its_chunks_with_it(worker: Worker) -> None:
