@@ -49,7 +49,10 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 @dataclass(frozen=True)
 class Projected:
-    """What the projector did between its first commit that was seen and its last."""
+    """What the projector did between its first commit that was seen and its last.
+
+    The first one holds tens of thousands of records, so there must be several times as many.
+    """
 
     rows: int
     offsets: int
@@ -112,6 +115,8 @@ def _project(
                     done, at = _done(connection), time.perf_counter()
                     first = done, sum(_count(connection, table) for table in TABLES), at
             if done >= goal and first is not None:
+                if first[0] >= goal:  # one sample saw it all: then the start counts too
+                    first = 0, 0, begun
                 rows = sum(_count(connection, table) for table in TABLES)
                 return Projected(rows - first[1], done - first[0], at - first[2])
             time.sleep(_SAMPLE_SECONDS)
