@@ -37,7 +37,15 @@ from tests.stack import FreshSettings, are_shared, running_servers
 
 PARTS = ("fold", "events", "stats")
 """What there is to measure, beside the modules of `_FINDERS`. Stats take minutes more."""
-_FINDERS: tuple[str, ...] = ("workers", "state", "big_member")
+_FINDERS: tuple[str, ...] = (
+    "recovery",
+    "projection",
+    "workers",
+    "state",
+    "big_member",
+    "http",
+    "queries",
+)
 """Modules of `tests.bench` with a `measure`; see `tests.bench.findings`."""
 _OWN = MODULES[0]
 _say = Console(stderr=True).print
