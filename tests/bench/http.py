@@ -26,8 +26,9 @@ from tests.stack import FreshSettings
 RATE = 100
 MEDIAN_MS, P99_MS = 15.0, 60.0
 """How soon half of all, and all but one in a hundred, are to be answered."""
-STEPS = (150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 900, 1000, 1200, 1400, 1600, 2000)
+STEPS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 900, 1000, 1200, 1400, 1600, 2000)
 _WARM_UP_SECONDS = 40
+_HOPELESS_MS = 1000.0
 _PATIENCE_SECONDS = 60
 _POST = "/schema/challenge_log/record"
 
@@ -119,23 +120,25 @@ def _at_rate(poster: _Poster, seconds: float, say: Say) -> Finding:
 
 
 def _highest(poster: _Poster, steps: Sequence[int], seconds: float, say: Say) -> Finding:
-    held = RATE
+    held = answered = 0
     values: dict[str, float] = {}
     for rate in steps:
         load, _ = poster.post(rate, seconds)
         missing = poster.missing()
         say(f"  {rate}/s: {_said(load)}, {missing} not read back")
         values |= {f"{name}_at_{rate}": value for name, value in _values(load).items()}
-        if not _is_complete(load) or missing or load.milliseconds(99) > P99_MS:
+        if not _is_complete(load) or missing or load.milliseconds(99) > _HOPELESS_MS:
             break
-        held = rate
+        answered = rate
+        if load.milliseconds(99) <= P99_MS:
+            held = rate
     return Finding(
         f"HTTP POST with full answer, highest rate with p99 <= {P99_MS:g} ms and none lost",
-        f"{held}/s",
+        f"{held}/s; answers all within {_HOPELESS_MS / 1000:g} s up to {answered}/s",
         f"{RATE}/s",
         held / RATE,
         1,
-        {"held": held, **values},
+        {"held": held, "answered": answered, **values},
         f"steps of {seconds:g} s, each from rest; the generator runs on the same cores",
     )
 
