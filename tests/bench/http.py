@@ -26,7 +26,7 @@ from tests.stack import FreshSettings
 RATE = 100
 MEDIAN_MS, P99_MS = 15.0, 60.0
 """How soon half of all, and all but one in a hundred, are to be answered."""
-STEPS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 900, 1000, 1200, 1400, 1600, 2000)
+STEPS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1000, 1200, 1600, 2000)
 _WARM_UP_SECONDS = 40
 _HOPELESS_MS = 1000.0
 _PATIENCE_SECONDS = 60
