@@ -8,6 +8,7 @@ below the high watermark when the reply can be read, but not always below the la
 
 import asyncio
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -65,6 +66,10 @@ SOURCES: Mapping[str, str] = {
 }
 """The read models that the API reads, and the topic that each is made from."""
 
+TRUSTED_SECONDS = 1.0
+"""How long a checkpoint is believed to be where it was: a database that crashes takes back the
+projectors' last commits, and is not up again sooner."""
+
 Place = tuple[str, str, int]
 """A read model, its topic's name without prefix, and a partition."""
 
@@ -87,6 +92,7 @@ class Barrier:
                 place = TopicPartition(settings.topic(topic), partition)
                 self._places[place].append((model, topic, partition))
         self._reached: dict[Place, int] = {}
+        self._asked_at = -math.inf
         self._ends_of: dict[frozenset[str], Ends] = {}
         self.ends = self._ends(frozenset(SOURCES))
         """How far the read models should be now: the next offset of each place."""
@@ -116,6 +122,8 @@ class Barrier:
         self._metrics.barrier_seconds.observe(time.perf_counter() - began)
 
     async def _wait_for(self, wanted: Mapping[Place, int]) -> None:
+        if time.monotonic() - self._asked_at > TRUSTED_SECONDS:
+            await self.checkpoints()
         while not reached(wanted, self._reached):
             await self.checkpoints()
             if reached(wanted, self._reached):
@@ -144,6 +152,7 @@ class Barrier:
     async def _ask_checkpoints(self) -> dict[Place, int]:
         async with self._pool.connection() as connection:
             self._reached = await queries.checkpoints(connection)
+        self._asked_at = time.monotonic()
         return self._reached
 
 

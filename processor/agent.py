@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
 from processor import metrics
 from processor.domain.effects import Effects
 from processor.domain.fold import Part, fold_chunk
@@ -32,8 +34,9 @@ class ChunkAgent:
         self._app = app
         self._shell = shell
         self._fenced_at: dict[int, int] = {}
-        self._waiting: dict[int, list[Any]] = {}
-        """By partition, the events of chunks that are not begun."""
+        self._waiting: dict[int, list[tuple[int, Any]]] = {}
+        """By partition, the events of chunks that are not begun, and how often all were given up
+        before they came."""
         self._working: dict[int, asyncio.Task[None]] = {}
         """By partition, who takes its chunks; one that failed stays, and nobody follows it."""
 
@@ -43,7 +46,8 @@ class ChunkAgent:
             async for event in stream.noack().events():
                 chunk: Chunk = event.value
                 await self._follow_definitions(chunk)
-                self._waiting.setdefault(chunk.partition, []).append(event)
+                came = self._shell.outstanding.emptied, event
+                self._waiting.setdefault(chunk.partition, []).append(came)
                 if chunk.partition not in self._working:
                     working = asyncio.create_task(self._work(chunk.partition))
                     self._working[chunk.partition] = working
@@ -65,20 +69,27 @@ class ChunkAgent:
 
     async def _work(self, partition: int) -> None:
         """Take a partition's chunks and acknowledge them, until none waits."""
-        while events := self._waiting.pop(partition, None):
-            for chunk in joined([event.value for event in events]):
-                try:
-                    await self._take(chunk)
-                except Fenced as fenced:
-                    await self._give_up(chunk, fenced)
-                except Exception as error:
-                    logger.exception("partition %d: the chunk could not be folded", partition)
-                    self._shell.fail(error)
-                    return  # not acknowledged, nothing written: the next start takes it again
-            for event in events:
-                self._shell.outstanding.done(event.value.size)
-                event.ack()
-        del self._working[partition]
+        try:
+            while came := self._waiting.pop(partition, None):
+                await self._deal_with(came)
+        except Exception as error:
+            logger.exception("partition %d: the chunk could not be folded", partition)
+            self._shell.fail(error)  # not acknowledged: the next start takes it again
+        else:
+            del self._working[partition]
+
+    async def _deal_with(self, came: Sequence[tuple[int, Any]]) -> None:
+        outstanding = self._shell.outstanding
+        kept = [event for emptied, event in came if emptied == outstanding.emptied]
+        for chunk in joined([event.value for event in kept]):
+            try:
+                await self._take(chunk)
+            except Fenced as fenced:
+                await self._give_up(chunk, fenced)
+        for emptied, event in came:
+            if emptied == outstanding.emptied:
+                outstanding.done(event.value.size)
+            event.ack()
 
     async def _take(self, chunk: Chunk) -> None:
         generation = self._app.consumer_generation_id
@@ -108,8 +119,11 @@ class ChunkAgent:
         metrics.FENCED.inc()
         generation = self._app.consumer_generation_id
         self._fenced_at[chunk.partition] = generation
-        await self._shell.producers.discard(chunk.partition)
         asyncio.get_running_loop().call_later(FENCED_SECONDS, self._must_have_moved, generation)
+        try:
+            await self._shell.producers.discard(chunk.partition)
+        except KafkaError as error:  # a producer that is fenced may say so once more as it closes
+            logger.warning("partition %d: its producer was fenced: %s", chunk.partition, error)
 
     def _must_have_moved(self, generation: int) -> None:
         if self._app.consumer_generation_id == generation:

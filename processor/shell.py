@@ -21,6 +21,8 @@ class Outstanding:
     def __init__(self) -> None:
         self._count = 0
         self._changed = asyncio.Event()
+        self.emptied = 0
+        """How often everything that was delivered was given up."""
 
     def add(self, records: int) -> None:
         """Count records that were handed to the agent."""
@@ -32,8 +34,9 @@ class Outstanding:
         self._changed.set()
 
     def clear(self) -> None:
-        """Count from 0 again: the agent's queue was emptied."""
+        """Give up what is delivered and not begun: it is delivered again."""
         self._count = 0
+        self.emptied += 1
         self._changed.set()
 
     async def below(self, bound: int, seconds: float) -> bool:

@@ -78,6 +78,8 @@ class PartitionStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._options = options
+        self._filling = path.with_name(f"{path.name}.filling")
+        self._filling.unlink(missing_ok=True)  # a kill may have left it
         self._db = Rdict(str(path), options=options)
         self._without_log = WriteOptions()
         # A property; rocksdict's stub takes it for a method.
@@ -151,9 +153,8 @@ class PartitionStore:
     def fill(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
         """Do what ``apply`` does, for tens of thousands of entries: as a sorted file that RocksDB
         takes over whole. Nothing goes through its memory: 1.7 µs an entry in place of 2.5."""
-        file = self.path.with_name(f"{self.path.name}.filling")
         writer = SstFileWriter(options=self._options)
-        writer.open(str(file))
+        writer.open(str(self._filling))
         position = {_NEXT: b"%d" % next_offset}
         for key in sorted({**entries, **position}):
             value = position.get(key) or entries[key]
@@ -165,7 +166,7 @@ class PartitionStore:
         self._db.flush()  # what is older must not be lost under a position that is newer
         taken_over = IngestExternalFileOptions()
         taken_over.set_move_files(True)
-        self._db.ingest_external_file([str(file)], taken_over)
+        self._db.ingest_external_file([str(self._filling)], taken_over)
         self._recent = Recent(self._recent.size)
         self._empty = (b"", b"")
 

@@ -6,7 +6,7 @@ Numbers are exact and as short as can be, times are RFC 3339 in UTC, as the proc
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 from psycopg import sql
 
@@ -44,7 +44,7 @@ Named = tuple[str, sql.Composable]
 """A field and the SQL of its value."""
 
 
-@cache
+@lru_cache(maxsize=256)  # callers choose the fields
 def record_json(records: Records, names: tuple[str, ...]) -> sql.Composable:
     """Return the SQL of a row's JSON with these fields of it and no others, in this order."""
     values = dict(_own(records, ROW))

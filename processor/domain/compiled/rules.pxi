@@ -1,6 +1,9 @@
 """Challenges as `rules.Challenge` has them, with all that is written of each made once."""
 
 
+DEF PERIODS = 256  # of each challenge, by the minute: what comes together lies close together
+
+
 cdef class Period:
     """A period of a challenge: its key, and the start of the due-index's key at its end."""
 
@@ -72,7 +75,7 @@ cdef class Rule:
         cdef Period found = self.periods.get(when)
         if found is not None:
             return found
-        if len(self.periods) >= CACHED:
+        if len(self.periods) >= PERIODS:
             self.periods.clear()
         moment = parse_instant(PyBytes_FromStringAndSize(at.text, at.size).decode())
         key = period_key(self.challenge.period, self.challenge.timezone, moment)

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import ProducerFenced
 
 from processor.agent import ChunkAgent, joined
 from processor.domain.definitions import Definitions
 from processor.domain.fold import Part
 from processor.gathering import Chunk
 from processor.shell import Outstanding
+from processor.transactions import Fenced
 
 
 class Worker:
@@ -23,8 +25,13 @@ class Worker:
         self.failed: list[BaseException] = []
         self.gates: dict[str, asyncio.Future[None]] = {}
         reader = SimpleNamespace(definitions=Definitions(), refused=0)
+        self.outstanding = Outstanding()
+        self.discarded: list[int] = []
         shell: Any = SimpleNamespace(
-            definitions=reader, outstanding=Outstanding(), fail=self.failed.append
+            definitions=reader,
+            outstanding=self.outstanding,
+            fail=self.failed.append,
+            producers=SimpleNamespace(discard=self.discard),
         )
         self.agent = ChunkAgent(SimpleNamespace(consumer_generation_id=1), shell)
         monkeypatch.setattr(self.agent, "_take", self.take)
@@ -34,6 +41,11 @@ class Worker:
         name = "+".join(part.topic for part in chunk.parts)
         self.begun.append(name)
         await self.gates.setdefault(name, asyncio.get_running_loop().create_future())
+
+    async def discard(self, partition: int) -> None:
+        """Close a fenced producer, which says once more that it is fenced."""
+        self.discarded.append(partition)
+        raise ProducerFenced
 
     def stream(self, *names: str) -> Any:
         """A stream of chunks; the first letter of a name is its partition."""
@@ -117,3 +129,44 @@ async def test_an_agent_that_is_cancelled_takes_its_chunks_with_it(worker: Worke
     assert all(gate.cancelled() for gate in worker.gates.values())
     assert worker.acked == []
     assert worker.failed == []
+
+
+async def test_what_waits_when_partitions_are_revoked_is_not_folded(worker: Worker) -> None:
+    running = await worker.start("a1", "a2", "a3")
+    worker.outstanding.clear()
+    worker.gates["a1"].set_result(None)
+    await worker.settle()
+    assert worker.begun == ["a1"]
+    assert worker.acked == ["a1", "a2", "a3"]  # Faust waits for it before it lets go
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_fenced_partition_is_given_up_and_the_others_go_on(worker: Worker) -> None:
+    running = await worker.start("a1", "b1")
+    worker.gates["a1"].set_exception(Fenced("another has it"))
+    worker.gates["b1"].set_result(None)
+    await worker.settle()
+    assert worker.discarded == [0]
+    assert sorted(worker.acked) == ["a1", "b1"]
+    assert worker.failed == []
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_an_acknowledgement_that_fails_stops_the_worker(worker: Worker) -> None:
+    error = RuntimeError("no such message")
+
+    def refuse(_: str) -> None:
+        raise error
+
+    worker.acked = SimpleNamespace(append=refuse)  # type: ignore[assignment]
+    running = await worker.start("a1")
+    worker.gates["a1"].set_result(None)
+    await worker.settle()
+    assert worker.failed == [error]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
