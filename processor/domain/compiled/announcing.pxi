@@ -34,9 +34,9 @@ cdef int put_head(
     return b.put(b'","data":')
 
 
-cdef bytes event_id(OrdinaryLog log, bytes kind, bytes record_id):
-    """Return the id of the first event of a kind about a record."""
-    return derived(b"%b:%b:%b:0" % (log.rule.project, kind, record_id)).text
+cdef bytes event_id(OrdinaryLog log, bytes kind, bytes record_id, int version=0):
+    """Return a CloudEvent's id, as ``schemas.ids.event_id``."""
+    return derived(b"%b:%b:%b:%d" % (log.rule.project, kind, record_id, version)).text
 
 
 cdef int put_amount(Buffer b, OrdinaryLog log) except -1:
@@ -217,7 +217,7 @@ cdef bytes rewarded(Buffer b, OrdinaryLog log, Granted granted, int64_t sequence
 
 cdef bytes upserted(Buffer b, OrdinaryLog log, int64_t sequence):
     """``member.upserted`` of a member of whom nothing is known but its id."""
-    id_ = event_id_of_version(log, b"member.upserted", log.member_id)
+    id_ = event_id(log, b"member.upserted", log.member_id, 1)
     put_head(b, log, id_, outputs.MEMBER_UPSERTED, &log.recorded_at, sequence)
     b.put(b'{"id":"')
     b.put(log.member_id)
@@ -232,11 +232,6 @@ cdef bytes upserted(Buffer b, OrdinaryLog log, int64_t sequence):
     b.moment(&log.recorded_at)
     b.put(b',"version":1}}')
     return b.done()
-
-
-cdef bytes event_id_of_version(OrdinaryLog log, bytes kind, bytes record_id):
-    """Return the id of the event that tells a record's first version."""
-    return derived(b"%b:%b:%b:1" % (log.rule.project, kind, record_id)).text
 
 
 cdef bytes member_entry(Buffer b, OrdinaryLog log):
@@ -269,9 +264,18 @@ cdef bytes reward_entry(Buffer b, OrdinaryLog log, Step milestone):
     return b.done()
 
 
-cdef bytes progress_entry(Buffer b, OrdinaryLog log, Progress *p):
+cdef int put_reached(Buffer b, OrdinaryLog log, bint first) except -1:
+    """Write the ids of what a log reaches; ``first`` where the list is empty before them."""
     cdef Granted each
-    cdef bint first = p.reached.size == 0
+    for each in log.granted:
+        b.put(b'"' if first else b',"')
+        first = False
+        b.put(each.milestone.id)
+        b.put(b'"')
+    return 0
+
+
+cdef bytes progress_entry(Buffer b, OrdinaryLog log, Progress *p):
     b.put(b"[")
     b.integer(p.total)
     b.put(b",")
@@ -294,18 +298,12 @@ cdef bytes progress_entry(Buffer b, OrdinaryLog log, Progress *p):
     b.moment(&log.recorded_at)
     b.put(b",[")
     b.text(&p.reached)
-    for each in log.granted:
-        b.put(b'"' if first else b',"')
-        first = False
-        b.put(each.milestone.id)
-        b.put(b'"')
+    put_reached(b, log, p.reached.size == 0)
     b.put(b"]]")
     return b.done()
 
 
 cdef bytes log_entry(Buffer b, OrdinaryLog log, Progress *p):
-    cdef Granted each
-    cdef bint first = True
     b.put(b"[")
     b.moment(&log.recorded_at)
     b.put(b",")
@@ -333,11 +331,7 @@ cdef bytes log_entry(Buffer b, OrdinaryLog log, Progress *p):
     b.put(b",")
     b.moment(&log.recorded_at)
     b.put(b"],[")
-    for each in log.granted:
-        b.put(b'"' if first else b',"')
-        first = False
-        b.put(each.milestone.id)
-        b.put(b'"')
+    put_reached(b, log, True)
     b.put(b"],")
     if log.upcoming is None:
         b.put(b"null]")
