@@ -11,14 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.importing.transfer import Import, Watcher, run_import
-from deploy.topics_create import ensure_topics
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS
 from tests.bench.findings import Finding
+from tests.bench.folded import import_logs
 from tests.bench.measure import last_committed_input
 from tests.bench.watched import tenths, watched
-from tests.bench.workload import Workload, publish_definitions, write_logs
+from tests.bench.workload import Workload
 from tests.stack import FreshSettings
 
 LOGS = int(os.environ.get("MILESTREAM_BENCH_MEMBER_LOGS", "500000"))
@@ -63,12 +61,7 @@ def measure(fresh: FreshSettings, directory: Path, say: Callable[[str], None]) -
 
 
 async def _run(settings: Settings, workload: Workload, directory: Path) -> Run:
-    await ensure_topics(settings)
-    await publish_definitions(settings)
-    path = directory / "challenge-logs.ndjson"
-    write_logs(workload, path)
-    await run_import(settings, Import(CHALLENGE_LOGS, str(path), "ndjson"), Watcher())
-    path.unlink()
+    await import_logs(settings, workload, directory)
     goal = await last_committed_input(settings)
     async with watched(settings, directory) as watch:
         samples = await watch.fold(goal)

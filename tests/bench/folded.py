@@ -1,4 +1,4 @@
-"""Folding the workload once, for parts that measure what comes after the fold."""
+"""Importing the workload, and folding it once, for parts that measure what comes then."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,16 @@ from tests.integration.api.serving import environment
 _WORKER = peer(MODULES[0])
 
 
+async def import_logs(settings: Settings, workload: Workload, directory: Path) -> None:
+    """Make topics and definitions, and import the challenge logs."""
+    await ensure_topics(settings)
+    await publish_definitions(settings)
+    path = directory / "challenge-logs.ndjson"
+    write_logs(workload, path)
+    await run_import(settings, Import(CHALLENGE_LOGS, str(path), "ndjson"), Watcher())
+    path.unlink()
+
+
 async def fold_logs(settings: Settings, workload: Workload, directory: Path) -> Timing:
     """Import the challenge logs, have a worker fold them all, and stop it; tell how fast it was.
 
@@ -23,11 +33,7 @@ async def fold_logs(settings: Settings, workload: Workload, directory: Path) -> 
     Raises:
         PeerFailed: the worker does not get there.
     """
-    await ensure_topics(settings)
-    await publish_definitions(settings)
-    path = directory / "challenge-logs.ndjson"
-    write_logs(workload, path)
-    await run_import(settings, Import(CHALLENGE_LOGS, str(path), "ndjson"), Watcher())
+    await import_logs(settings, workload, directory)
     goal = await last_committed_input(settings)
     surroundings = {**environment(settings), "BENCH_DIR": str(directory)}
     timing = await time_peer(settings, _WORKER, goal, surroundings)

@@ -17,15 +17,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from rocksdict import Rdict
 
 from deploy.clients import admin_client, partitions_of_topic, reader
-from deploy.importing.transfer import Import, Watcher, run_import
-from deploy.topics_create import ensure_topics
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, changelog_topic
+from schemas.topics import changelog_topic
 from tests.bench.findings import Finding
+from tests.bench.folded import import_logs
 from tests.bench.log_dirs import topic_bytes
 from tests.bench.measure import last_committed_input
 from tests.bench.watched import Sample, watched
-from tests.bench.workload import Workload, publish_definitions, write_logs
+from tests.bench.workload import Workload
 from tests.stack import FreshSettings
 
 LOGS = int(os.environ.get("MILESTREAM_BENCH_STATE_LOGS", "1000000"))
@@ -92,13 +91,8 @@ def measure(fresh: FreshSettings, directory: Path, say: Callable[[str], None]) -
 async def _grow(
     settings: Settings, workload: Workload, directory: Path, say: Callable[[str], None]
 ) -> Grown:
-    await ensure_topics(settings)
-    await publish_definitions(settings)
-    path = directory / "challenge-logs.ndjson"
-    write_logs(workload, path)
     say(f"  importing {workload.records:,} logs of {workload.members:,} members …")
-    await run_import(settings, Import(CHALLENGE_LOGS, str(path), "ndjson"), Watcher())
-    path.unlink()
+    await import_logs(settings, workload, directory)
     goal = await last_committed_input(settings)
     changelog = settings.topic(changelog_topic(settings.application_id).name)
     stages: list[Stage] = []
