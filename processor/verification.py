@@ -125,7 +125,14 @@ class _Replay:
                 Part(span.topic, await cursors[span.topic].up_to(span.last))
                 for span in chunk.inputs
             ]
-            effects = fold_chunk(place, parts, self._definitions, store.load, store.scan)
+            effects = fold_chunk(
+                place,
+                parts,
+                self._definitions,
+                store.load,
+                store.scan,
+                poisoned=chunk.errors(),
+            )
             changelog += 1
             store.apply(effects.writes, changelog)
             self._same_chunk(record, effects.outputs.pop(CHUNK_LOG)[0].value)

@@ -4,6 +4,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -29,6 +30,7 @@ class Reason(StrEnum):
     UNKNOWN_ACTIVITY = "unknown_activity"
     INACTIVE = "inactive"
     TOO_LARGE = "too_large"
+    POISON = "poison"
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -74,13 +76,16 @@ class DeadLetter(msgspec.Struct, kw_only=True):
         return [(h.key, None if h.value is None else b64decode(h.value)) for h in self.headers]
 
 
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
 class Origin(msgspec.Struct, frozen=True):
     """Where a forwarded record lay first; ``key`` is base64, ``timestamp`` in milliseconds."""
 
     topic: str
-    partition: int
-    offset: int
-    timestamp: int
+    partition: Whole
+    offset: Whole
+    timestamp: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
     key: str | None
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects, Forward, Output
-from processor.domain.fold import Part, fold_chunk
+from processor.domain.fold import Part, Poison, fold_chunk
 from processor.domain.inputs import Place
 from processor.domain.ordinary import Make, fastest
 from schemas import ids, replies, topics
@@ -256,13 +256,19 @@ class Partition:
             lying.append(replace(each, offset=offset))
         return lying
 
-    def fold(self, *records: Sent) -> "Happened":
-        """Fold the records, in this order, as one chunk."""
+    def fold(self, *records: Sent, poisoned: Poison | None = None) -> "Happened":
+        """Fold the records, in this order, as one chunk; ``poisoned`` names what cannot be."""
         runs = groupby(self.placed(*records), key=lambda r: r.topic)
         parts = [Part(topic, list(run)) for topic, run in runs]
         place = Place(self.number, self.partitions, self.reply_partitions)
         effects = fold_chunk(
-            place, parts, self.definitions, self.load, self.scan, ordinary=self.ordinary
+            place,
+            parts,
+            self.definitions,
+            self.load,
+            self.scan,
+            ordinary=self.ordinary,
+            poisoned=poisoned or {},
         )
         for key, value in effects.writes.items():
             if value is None:

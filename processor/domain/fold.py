@@ -5,7 +5,8 @@ records are stepped through in order. Each entry is decoded and encoded once a c
 of its member's records the chunk holds.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import repeat
 from typing import NamedTuple
 
@@ -74,7 +75,15 @@ class Range(msgspec.Struct):
     last: int
 
 
-class ChunkLogged(msgspec.Struct, rename="camel"):
+class Poisoned(msgspec.Struct):
+    """An input that could not be folded: where it lies, and the name of the error."""
+
+    topic: str
+    offset: int
+    error: str
+
+
+class ChunkLogged(msgspec.Struct, rename="camel", omit_defaults=True):
     """The record of one chunk on ``chunk-log``: enough to fold the same again."""
 
     partition: int
@@ -82,14 +91,26 @@ class ChunkLogged(msgspec.Struct, rename="camel"):
     count: int
     inputs: list[Range]
     definitions: int
+    poisoned: list[Poisoned] = []
+
+    def errors(self) -> "Poison":
+        """Return what ``fold_chunk`` is to be told of the inputs that could not be folded."""
+        return {(each.topic, each.offset): each.error for each in self.poisoned}
+
+
+Poison = Mapping[tuple[str, int], str]
+"""By topic (without prefix) and offset of an input: the name of the error that folding it gave."""
 
 
 MAX_OUTPUT_BYTES = 32 * 1024 * 1024
 """A transaction must be written within its time limit; a challenge's record may be large, and each
 of its logs carries it."""
 
-_STATUS = {Reason.TOO_LARGE: 413}
+_STATUS = {Reason.TOO_LARGE: 413, Reason.POISON: 500}
 _POSITION = msgspec.json.Decoder(Position)
+_NO_POISON: Poison = {}
+_OF_POISON = "the record could not be processed"
+"""What its sender is told: the error's name is an internal."""
 
 
 def fold_chunk(
@@ -100,15 +121,17 @@ def fold_chunk(
     scan: Scan,
     *,
     ordinary: Make = fastest,
+    poisoned: Poison = _NO_POISON,
 ) -> Effects:
     """Fold one chunk under ``definitions`` as they are now.
+
+    An input that ``poisoned`` names is not even read: it becomes a dead letter, and changes
+    nothing.
 
     Records whose offset was folded before are passed over: the store knows how far it is, so a
     repeated delivery changes nothing even where the consumer group's offset was lost.
     """
-    raw_position = load([POSITION])[0]
-    position = Position() if raw_position is None else _POSITION.decode(raw_position)
-    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), position, ordinary)
+    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), ordinary, poisoned)
     fold.run(parts)
     return fold.effects
 
@@ -121,13 +144,15 @@ class _ChunkFold:
         place: Place,
         definitions: Definitions,
         entries: WorkingSet,
-        position: Position,
         ordinary: Make,
+        poisoned: Poison,
     ) -> None:
         self.effects = Effects()
+        self._poisoned = poisoned
         self._place = place
         self._definitions = definitions
-        self._position = position
+        position = entries.load([POSITION])[0]
+        self._position = Position() if position is None else _POSITION.decode(position)
         self._entries = entries
         self._logs = ChallengeLogs(definitions, self._entries, self.effects)
         self._events = Events(definitions, self._entries, self.effects, self._logs)
@@ -173,6 +198,11 @@ class _ChunkFold:
             count=folded,
             inputs=ranges,
             definitions=self._definitions.next_offset,
+            poisoned=[
+                Poisoned(topic, offset, error)
+                for (topic, offset), error in sorted(self._poisoned.items())
+                if any(s.topic == topic and s.first <= offset <= s.last for s in ranges)
+            ],
         )
         self.effects.put(CHUNK_LOG, None, msgspec.json.encode(logged))
 
@@ -186,13 +216,16 @@ class _ChunkFold:
         return fresh
 
     def _read_all(self, topic: str, records: Iterable[Record]) -> Iterable[_Item]:
-        if topic != CHALLENGE_LOGS:
+        if topic != CHALLENGE_LOGS or self._poisoned:
             return (self._read(topic, record) for record in records)
         may_be_ordinary = self._ordinary.read
         return (may_be_ordinary(record) or self._read(topic, record) for record in records)
 
     def _read(self, topic: str, record: Record) -> _Item:
         source = as_it_came(topic, self._place.partition, record)
+        error = self._poisoned.get((topic, record.offset))
+        if error is not None:
+            return _poison(source, error)
         try:
             if topic == FORWARDED:
                 source = as_it_lay_first(source)
@@ -332,12 +365,22 @@ class _ChunkFold:
         )
 
 
+def _poison(source: Input, error: str) -> tuple[Input, Refused]:
+    """Return the refusal of an input that could not be folded, as it lay first where that can be
+    read."""
+    if source.topic == FORWARDED:
+        with suppress(Refused):  # the dead letter then has the place where it lies
+            source = as_it_lay_first(source)
+    return source, Refused(Reason.POISON, f"could not be folded: {error}")
+
+
 def _refusal(refused: Refused) -> replies.Reply:
     reason = refused.reason
     usual = _STATUS.get(reason, 404 if reason.startswith("unknown_") else 400)
     status = refused.status or usual
     errors = [replies.FieldError(refused.field, refused.message)] if refused.field else []
-    body = replies.Refusal(code=reason, message=refused.message, errors=errors)
+    message = _OF_POISON if reason == Reason.POISON else refused.message
+    body = replies.Refusal(code=reason, message=message, errors=errors)
     return replies.Reply(status, msgspec.Raw(msgspec.json.encode(body)))
 
 

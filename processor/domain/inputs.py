@@ -145,7 +145,7 @@ def as_it_lay_first(source: Input) -> Input:
     try:
         origin = _ORIGIN.decode(raw or b"")
         key = None if origin.key is None else b64decode(origin.key, validate=True)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, "forwarded without its origin") from error
     if origin.topic not in _DECODERS:
         raise Refused(Reason.MALFORMED, "forwarded from a topic that is no input")
