@@ -158,13 +158,15 @@ class UpsertMember(
     """Create a member or change the fields given; a deleted member lives again.
 
     ``status`` and ``if_version`` serve the records face: a PATCH is one command. ``must_exist``
-    makes the command refuse (404) instead of creating.
+    makes the command refuse (404) instead of creating; ``only_new`` makes it leave a member that is
+    there as it is.
     """
 
     project: str = ids.DEFAULT_PROJECT
     status: MemberStatus | UnsetType = UNSET
     if_version: int | None = None
     must_exist: bool = False
+    only_new: bool = False
 
 
 class _NamedMember(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):

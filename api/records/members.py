@@ -1,11 +1,15 @@
 """Writing members: each write is a command to the processor, which answers with the member."""
 
+import contextlib
+
+import msgspec
 from fastapi import Request, Response
 from msgspec import UNSET
 
 from api import bodies, resources
 from api.access import Caller
 from api.answers import answer, pending
+from api.credentials import Role
 from api.preconditions import etag, etag_of, expected_version
 from api.problems import Problem, invalid
 from api.records.bodies import MemberBody, MemberPatch, check_member
@@ -19,12 +23,19 @@ from schemas.topics import MEMBER_COMMANDS
 
 
 async def create(request: Request, caller: Caller) -> Response:
-    """Create a member, or change the fields given of one that is there: 201 or 200."""
+    """Create a member: 201. One that is there is a 200: an admin changes the fields given, a
+    producer changes nothing, and learns no more than its id and version."""
     body = await bodies.read(request, MemberBody, caller.project)
+    is_producer = caller.role is Role.PRODUCER
+    if is_producer and isinstance(body.status, str):
+        raise Problem(403, "status: only an admin may set it", errors=[("status", "is an admin's")])
     check_member(body)
     command = _upsert(body, caller.project, body.external_id)
+    command.only_new = is_producer
     member_id = ids.member_id(caller.project, body.external_id)
-    return await _answer(request, caller, member_id, await _ask(request, member_id, command))
+    reply = await _ask(request, member_id, command)
+    answer_ = _answer_producer if is_producer else _answer
+    return await answer_(request, caller, member_id, reply)
 
 
 async def change(request: Request, caller: Caller, record_id: str) -> Response:
@@ -70,6 +81,30 @@ async def _ask(request: Request, member_id: str, command: MemberCommand) -> Repl
 
 def _location(member_id: str) -> str:
     return f"/schema/member/record/{member_id}"
+
+
+class _Created(msgspec.Struct):
+    """Of a member that exists, what a producer may know."""
+
+    id: str
+    version: int
+
+
+async def _answer_producer(
+    request: Request, caller: Caller, member_id: str, reply: Reply | None
+) -> Response:
+    """Answer with the member while it is no more than what this request made of it."""
+    if reply is None or reply.status >= 400:
+        return await _answer(request, caller, member_id, reply)
+    known = msgspec.json.decode(reply.body, type=_Created)
+    headers = {"etag": etag(known.version)}
+    if reply.status == 201:
+        headers["location"] = _location(member_id)
+        with contextlib.suppress(Problem):  # the projection is behind
+            record = await shown(request, caller, MEMBER, member_id, MEMBER.names)
+            if record.version == known.version:
+                return answer(record.json.encode(), 201, headers)
+    return answer(known, reply.status, headers)
 
 
 async def _answer(

@@ -99,6 +99,8 @@ class Commands:
             raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "externalId")
         if before is not None and _differs(command.if_version, before.version):
             return _precondition_failed
+        if before is not None and alive and command.only_new:
+            return lambda: _shown(200, member_of.reference(item.member_id, before))
         status = None if command.status is UNSET else command.status
         base = before or member_of.initial(item.project, command.external_id, at)
         after = member_of.evolve(base, command, status, at)

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.integration.api.serving import filters
+from api.credentials import Role
+from tests.integration.api.serving import Served, filters
 
 LOGS = "/schema/challenge_log/record"
 
@@ -199,6 +200,35 @@ async def test_members_live_from_post_to_delete(admin: httpx.AsyncClient) -> Non
     assert (await admin.get(path)).status_code == 404
     assert (await admin.patch(path, json=patch)).status_code == 404
     assert (await admin.delete(path)).status_code == 404
+
+
+async def test_a_producer_neither_reads_nor_changes_a_member_that_is_there(
+    whole: Served, admin: httpx.AsyncClient
+) -> None:
+    members = "/schema/member/record"
+    known = {"externalId": f"eve-{uuid.uuid4()}", "email": "eve@example.org", "city": "Oslo"}
+    path = (await admin.post(members, json=known)).headers["location"]
+    before = (await admin.get(path)).json()
+    async with await whole.client(Role.PRODUCER) as producer:
+        again = await producer.post(members, json=known | {"city": "Bonn", "email": None})
+        assert again.status_code == 200
+        assert again.json() == {"id": before["id"], "version": before["version"]}
+        for status in ("paused", "live"):
+            refused = await producer.post(members, json=known | {"status": status})
+            assert refused.status_code == 403
+            assert refused.json()["errors"][0]["field"] == "status"
+        assert (await admin.get(path)).json() == before
+        new = known | {"externalId": f"fay-{uuid.uuid4()}"}
+        assert (await producer.post(members, json=new | {"status": "live"})).status_code == 403
+        made = await producer.post(members, json=new)
+        assert made.status_code == 201
+        assert {name: made.json()[name] for name in new} == new
+        assert (await producer.patch(path, json={"city": "Bonn"})).status_code == 403
+    changed = await admin.patch(made.headers["location"], json={"city": "Bonn"})
+    assert changed.json()["version"] == 2
+    async with await whole.client(Role.PRODUCER) as producer:
+        later = await producer.post(members, json=new)
+    assert later.json() == {"id": made.json()["id"], "version": 2}
 
 
 async def test_a_challenge_changes_for_the_log_sent_next(admin: httpx.AsyncClient) -> None:

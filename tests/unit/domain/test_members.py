@@ -75,6 +75,13 @@ def test_an_upsert_that_must_find_a_member_does_not_make_one() -> None:
     given(ann, delete).when(careful).then(refused("unknown_member", "externalId"))
 
 
+def test_an_upsert_of_new_members_only_leaves_one_that_is_there_as_it_is() -> None:
+    careful = upsert("ann", city="Oakland", status="paused", onlyNew=True)
+    given().when(careful).then(upserted(city="Oakland")).answering((201, {"version": 1}))
+    given(ann).when(careful).then_nothing_happened().answering((200, {"id": ANN, "version": 1}))
+    given(ann, delete).when(careful).then(upserted(city="Oakland", version=3))
+
+
 def test_an_upsert_of_a_version_that_has_passed_changes_nothing() -> None:
     given(ann, upsert("ann", city="Oakland")).when(
         upsert("ann", city="Bonn", ifVersion=1), upsert("ann", city="Bonn", ifVersion=2)
