@@ -3,6 +3,7 @@
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from schemas.kafka import consumers
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Partitioning
 
@@ -25,10 +26,9 @@ def producer(settings: Settings) -> AIOKafkaProducer:
 
 def consumer(settings: Settings, isolation_level: str = "read_committed") -> AIOKafkaConsumer:
     """Return a consumer outside of any group: its partitions are assigned by hand."""
-    return AIOKafkaConsumer(
-        **settings.kafka_options(),
+    return consumers.consumer(
+        settings,
         group_id=None,
-        enable_auto_commit=False,
         isolation_level=isolation_level,
         auto_offset_reset="latest",
     )

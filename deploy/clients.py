@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 
 from deploy.errors import CommandError
+from schemas.kafka import consumers
 from schemas.settings import Settings, variable
 from schemas.topics import MIB
 
@@ -83,10 +84,9 @@ async def transactional_producer(
 @asynccontextmanager
 async def reader(settings: Settings, isolation_level: str) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer that belongs to no group and commits nothing."""
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_options(),
+    consumer = consumers.consumer(
+        settings,
         group_id=None,
-        enable_auto_commit=False,
         isolation_level=isolation_level,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=100,

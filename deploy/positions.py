@@ -42,5 +42,5 @@ async def read_positions(settings: Settings) -> dict[str, bytes]:
         while await consumer.position(partition) < end:
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 for record in records:
-                    found[record.key.decode()] = record.value
+                    found[record.key.decode("utf-8", "replace")] = record.value
     return {key: value for key, value in found.items() if value is not None}

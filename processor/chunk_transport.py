@@ -19,6 +19,7 @@ from typing_extensions import override
 from processor import metrics
 from processor.gathering import Asked, Chunk, Gathering, Offsets
 from processor.shell import Shell
+from schemas.kafka import consumers
 from schemas.topics import TICKS
 
 POLL_SECONDS = 0.1
@@ -51,13 +52,12 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         # knows nothing of our Kafka login.
         conf = self.app.conf
         self._assignor = self.app.assignor
-        return aiokafka.AIOKafkaConsumer(
-            **cast("ChunkConsumer", self.consumer).shell.settings.kafka_options(),
+        return consumers.consumer(
+            cast("ChunkConsumer", self.consumer).shell.settings,
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
             partition_assignment_strategy=[self._assignor],
-            enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             fetch_max_wait_ms=FETCH_WAIT_MS,

@@ -5,11 +5,12 @@ import logging
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from processor.domain.definitions import Definitions
 from processor.offsets import EndOffsets
 from schemas.definitions import DefinitionError
+from schemas.kafka import consumers
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 
@@ -26,10 +27,9 @@ class DefinitionsReader:
     def __init__(self, settings: Settings) -> None:
         self.definitions = Definitions()
         self._partition = TopicPartition(settings.topic(DEFINITIONS), 0)
-        self._consumer = AIOKafkaConsumer(
-            **settings.kafka_options(),
+        self._consumer = consumers.consumer(
+            settings,
             group_id=None,
-            enable_auto_commit=False,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,

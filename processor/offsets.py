@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from schemas.kafka import consumers
 from schemas.settings import Settings
 
 
@@ -18,12 +19,7 @@ class EndOffsets:
     with ``read_uncommitted`` that of the log, what transactions have open included."""
 
     def __init__(self, settings: Settings, isolation: str = "read_committed") -> None:
-        self._client = AIOKafkaConsumer(
-            **settings.kafka_options(),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level=isolation,
-        )
+        self._client = consumers.consumer(settings, group_id=None, isolation_level=isolation)
 
     async def __aenter__(self) -> Self:
         await self._client.start()

@@ -22,6 +22,7 @@ from typing_extensions import override
 from processor import metrics
 from processor.shell import Shell
 from processor.store import PartitionStore, StoreError
+from schemas.kafka import consumers
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS, changelog_topic
 
@@ -215,10 +216,9 @@ async def changelog_reader(
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """Give a consumer of one partition, from an offset on. With one each, the next fetch of a
     partition is under way while the entries of another are written."""
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_options(),
+    consumer = consumers.consumer(
+        settings,
         group_id=None,
-        enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         fetch_max_wait_ms=50,

@@ -17,13 +17,13 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from processor import lenient_records
 from processor.domain.definitions import Definitions
 from processor.domain.fold import ChunkLogged, Part, fold_chunk
 from processor.domain.inputs import Place
 from processor.offsets import EndOffsets
 from processor.store import StateStore
 from schemas.definitions import DefinitionError
+from schemas.kafka import consumers
 from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, DEFINITIONS, INPUT_TOPICS, OUTPUT_TOPICS
 
@@ -84,7 +84,6 @@ async def verify(settings: Settings, progress: Progress) -> Verified:
     Raises:
         Difference: outputs and inputs do not fit each other.
     """
-    lenient_records.install()
     inputs = outputs = 0
     for partition in range(settings.partitions):
         replay = _Replay(settings, partition, progress)
@@ -194,10 +193,9 @@ async def _same(cursor: Cursor, key: bytes | None, value: bytes, sequence: int) 
 async def _cursors(
     settings: Settings, places: Mapping[str, TopicPartition]
 ) -> AsyncIterator[Mapping[str, Cursor]]:
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_options(),
+    consumer = consumers.consumer(
+        settings,
         group_id=None,
-        enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         fetch_max_wait_ms=50,

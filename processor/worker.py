@@ -15,7 +15,7 @@ import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client import start_http_server
 
-from processor import compression, lenient_records
+from processor import compression
 from processor.app import App, build_app
 from processor.definitions import DefinitionsReader
 from processor.domain import ordinary
@@ -46,7 +46,6 @@ def main(settings: Settings) -> None:
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
     _tune_gc()
-    lenient_records.install()
     compression.install()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_run(settings))

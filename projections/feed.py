@@ -18,6 +18,7 @@ from projections import checkpoints
 from projections.batch import Batch, Place
 from projections.checkpoints import Connection
 from projections.projection import Projection
+from schemas.kafka import consumers
 from schemas.settings import Settings
 
 POLL_MS = 50
@@ -46,9 +47,8 @@ class CheckpointOutOfRange(Exception):
 
 def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     """Return a consumer of committed records that keeps no offsets in Kafka."""
-    return AIOKafkaConsumer(
-        **settings.kafka_options(),
-        enable_auto_commit=False,
+    return consumers.consumer(
+        settings,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         fetch_max_wait_ms=FETCH_WAIT_MS,

@@ -40,11 +40,14 @@ ONLY_IN = {
     "typer": ("deploy",),
     "rich": ("deploy",),
     "supervisor": ("deploy",),
-    "aiokafka": ("processor", "projections", "api", "deploy"),
+    "aiokafka": ("schemas", "processor", "projections", "api", "deploy"),
 }
 
-# schemas takes no framework but these two; the standard library is free.
+# schemas takes no framework but these two; the standard library is free. Its one module that makes
+# Kafka consumers for everybody stands apart: nobody below imports it.
 SCHEMAS_MAY_USE = ("msgspec", "pydantic", "pydantic_core")
+CONSUMERS = "schemas.kafka"
+CONSUMERS_MAY_USE = ("aiokafka", "typing_extensions")
 
 # The core's answers come from its arguments alone: no clock, chance, environment or output.
 IMPURE_MODULES = (
@@ -156,8 +159,44 @@ def test_schemas_use_no_framework() -> None:
         if module.package == "schemas"
         for name, line in module.imports()
         if name.split(".", 1)[0] not in allowed
+        and not (is_under(module.name, CONSUMERS) and name.split(".", 1)[0] in CONSUMERS_MAY_USE)
     ]
     assert used == []
+
+
+def test_contracts_and_the_domain_do_not_know_how_consumers_are_made() -> None:
+    below = [
+        module
+        for module in MODULES
+        if (module.package == "schemas" or is_under(module.name, "processor.domain"))
+        and not is_under(module.name, CONSUMERS)
+    ]
+    assert below, "there are no such modules: the test looks in the wrong place"
+    assert [m.name for m in below for name, _ in m.imports() if is_under(name, CONSUMERS)] == []
+
+
+def made_consumers(module: Module) -> list[int]:
+    """The lines that make a Kafka consumer by aiokafka's own class."""
+    names = ("AIOKafkaConsumer",)
+    return [
+        node.lineno
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id in names)
+            or (isinstance(node.func, ast.Attribute) and node.func.attr in names)
+        )
+    ]
+
+
+def test_every_consumer_is_made_in_one_place_and_so_reads_what_anybody_wrote() -> None:
+    places = {module.name for module in MODULES if made_consumers(module)}
+    assert places == {"schemas.kafka.consumers"}
+
+
+@pytest.mark.parametrize("source", ["AIOKafkaConsumer()", "aiokafka.AIOKafkaConsumer(x=1)"])
+def test_a_consumer_that_is_made_elsewhere_is_found(source: str) -> None:
+    assert made_consumers(Module("api.bad", ROOT / "api/bad.py", ast.parse(source))) == [1]
 
 
 def test_the_domain_uses_no_framework_clock_chance_or_output() -> None:

@@ -1,5 +1,6 @@
 """Definitions over HTTP and from files: validated alike, in force at once."""
 
+import asyncio
 import json
 import uuid
 
@@ -7,9 +8,11 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.topics import DEFINITIONS
+from schemas.topics import DEFINITIONS, REPLIES
 from tests.integration.api.serving import PROJECT, Served, run
+from tests.odd_headers import poison
 
+NO_STRAY_REPLY = "milestream_api_stray_replies_total 0.0"
 CHALLENGE = {"name": "Spend", "completionTargetValue": 500}
 
 
@@ -224,3 +227,17 @@ async def _end_of_definitions(lonely: Served) -> int:
         return int((await consumer.end_offsets([place]))[place])
     finally:
         await consumer.stop()
+
+
+async def test_a_header_name_that_is_no_text_stops_neither_the_api_nor_its_replies(
+    lonely: Served,
+) -> None:
+    await poison(lonely.settings, DEFINITIONS, REPLIES)
+    async with await lonely.client() as admin, lonely.guest() as guest:
+        path = f"/definitions/challenge/{numbered()}"
+        assert (await admin.put(path, json=CHALLENGE)).status_code == 201
+        async with asyncio.timeout(60):
+            metrics = NO_STRAY_REPLY
+            while NO_STRAY_REPLY in metrics:
+                metrics = (await guest.get("/metrics")).text
+        assert (await guest.get("/healthz")).json() == {"status": "ok"}

@@ -5,13 +5,15 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
+from deploy.positions import positions_topic
 from schemas import ids
 from schemas.dead_letter import ATTEMPTS, DeadLetter, Reason, base64_text, headers_json, key_text
 from schemas.settings import Settings
-from schemas.topics import partition_for
+from schemas.topics import DEAD_LETTERS, DEFINITIONS, partition_for
 from tests.integration.deploy.conftest import (
     Run,
     committed,
@@ -20,8 +22,10 @@ from tests.integration.deploy.conftest import (
     send,
     send_all,
 )
+from tests.odd_headers import NoText, poison, send_odd
 
 AT = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
+CHALLENGE = "7f9c4a52-3d0e-4b51-9d57-0a6f5a0c1e01"
 VALUE = b'{"ownedBy":{"externalId":"m-1"}}'
 HOME = partition_for(ids.member_id("default", "m-1"), 4)
 
@@ -234,3 +238,26 @@ def test_no_letters_and_wrong_usage(run: Run) -> None:
     assert run("dead-letters", "list", "--json").stdout == ""
     assert run("dead-letters", "redrive", "--reason", "boredom").returncode == 2
     assert run("dead-letters", "list", "--limit", "0").returncode == 2
+
+
+async def test_a_header_name_that_is_no_text_stops_no_command(
+    topics: Settings, run: Run, tmp_path: Path
+) -> None:
+    positions = positions_topic(topics.application_id).name
+    await poison(topics, DEFINITIONS, DEAD_LETTERS)
+    await send_odd(topics, positions, [(b"\xff", b"1", [(NoText("odd"), b"v")])], 0)
+    await send(topics, DEAD_LETTERS, [letter()])
+    rules, logs = tmp_path / "rules.json", tmp_path / "logs.ndjson"
+    rules.write_text(
+        '{"kind": "challenge", "id": "' + CHALLENGE + '", "name": "n", "completionTargetValue": 5}',
+        "utf-8",
+    )
+    logs.write_bytes(VALUE + b"\n")
+    for command in (
+        ("apply", "-f", str(rules)),
+        ("import", "challenge-logs", str(logs)),
+        ("dead-letters", "redrive"),
+    ):
+        done = run(*command)
+        assert done.returncode == 0, (command, done.stderr)
+    assert len(await committed(topics, "challenge-logs")) == 2

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer import message_accumulator
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from schemas import ids, replies
 from schemas.settings import Settings
@@ -30,6 +28,7 @@ from tests.integration.processor.driving import (
     wait_folded,
     wait_until,
 )
+from tests.odd_headers import NoText, OddRecord, send_odd
 
 REASONS_OF_POISON: list[tuple[bytes | None, str]] = [
     (None, "malformed"),
@@ -217,36 +216,17 @@ def test_the_same_inputs_give_the_same_outputs_again(settings: Settings) -> None
     assert len(events) == 2 * len(once)
 
 
-class NoText(str):
-    """A header name that goes onto the wire as bytes which are no UTF-8."""
-
-    __slots__ = ()
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        del encoding, errors
-        return b"\xffbcd"
-
-
 @pytest.mark.parametrize("codec", [None, "lz4"])
 def test_a_header_name_that_is_no_text_is_refused_and_the_flow_goes_on(
-    settings: Settings, codec: str | None, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, codec: str | None
 ) -> None:
     """Some clients take header names as bytes; aiokafka alone would stop at one for ever."""
-    monkeypatch.setattr(
-        message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy
-    )
     history = History(members=5, seed=12)
     produce(settings, definitions())
 
-    async def send_odd() -> None:
-        async with AIOKafkaProducer(**settings.kafka_options(), compression_type=codec) as producer:
-            batch = producer.create_batch()
-            for name in ("plain", NoText("odd"), "plain"):
-                batch.append(key=b"k", value=b"{}", timestamp=None, headers=[(name, b"v")])
-            await producer.send_batch(batch, settings.topic("challenge-logs"), partition=1)
-
+    odd: list[OddRecord] = [(b"k", b"{}", [(n, b"v")]) for n in ("plain", NoText("odd"), "plain")]
     produce(settings, history.records(50, settings))
-    asyncio.run(send_odd())
+    asyncio.run(send_odd(settings, "challenge-logs", odd, 1, compression_type=codec))
     produce(settings, history.records(50, settings))
     with Worker(settings, "w") as worker:
         wait_folded(settings, history.sent + 3, 180, worker)
@@ -257,4 +237,4 @@ def test_a_header_name_that_is_no_text_is_refused_and_the_flow_goes_on(
         "malformed",
         "invalid",
     )
-    assert letter["headers"] == [{"key": "\\udcffbcd", "value": "dg=="}]
+    assert letter["headers"] == [{"key": "\\udcff\\udcfe", "value": "dg=="}]

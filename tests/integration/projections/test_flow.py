@@ -11,6 +11,7 @@ import psycopg
 from projections.runner import Runner
 from schemas import outputs
 from schemas.settings import Settings
+from schemas.topics import DEFINITIONS, MEMBER_EVENTS, partition_for
 from tests.integration.projections.driving import (
     caught_up,
     projecting,
@@ -18,6 +19,7 @@ from tests.integration.projections.driving import (
     table,
     writing,
 )
+from tests.odd_headers import NoText, OddRecord, poison, send_odd
 from tests.unit.projections.events import (
     CHALLENGE,
     MILESTONE,
@@ -118,3 +120,14 @@ async def test_a_committed_log_is_visible_within_a_fraction_of_a_second(
                 visible = (await cursor.fetchall())[0][0]
             seconds.append(time.perf_counter() - begin)
     assert statistics.median(seconds) < 0.5, seconds
+
+
+async def test_a_header_name_that_is_no_text_stops_no_read_model(settings: Settings) -> None:
+    event = member_upserted(1, 1, first_name="Ada")
+    place = partition_for(event.subject, settings.partitions)
+    odd: OddRecord = (event.subject.encode(), outputs.encode(event), [(NoText("odd"), b"v")])
+    await poison(settings, DEFINITIONS)
+    await send_odd(settings, MEMBER_EVENTS, [odd], place)
+    async with projecting(Runner(settings)):
+        await caught_up(settings)
+    assert query(settings, "SELECT first_name FROM milestream.members") == [("Ada",)]

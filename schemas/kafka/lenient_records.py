@@ -3,7 +3,8 @@
 Kafka says that header names are text, but brokers do not check, and clients exist that take them as
 bytes. aiokafka decodes them while it fetches, so one such record would stop its partition for ever.
 Here a batch that fails is parsed again by aiokafka's own Python parser with undecodable bytes kept
-as lone surrogates (``surrogateescape``); the fold then refuses the record as malformed.
+as lone surrogates (``surrogateescape``); the fold then refuses the record as malformed. Who makes
+a consumer by ``schemas.kafka.consumers`` has this; nobody makes one by any other way.
 """
 
 from collections.abc import Iterator
@@ -86,5 +87,5 @@ class LenientRecords:
 
 
 def install() -> None:
-    """Make every consumer of this process read leniently."""
+    """Make every consumer of this process read leniently; a second call changes nothing."""
     fetcher.MemoryRecords = LenientRecords

@@ -1,0 +1,20 @@
+"""Where consumers are made: all of them, so that all read what anybody may have written."""
+
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+
+from schemas.kafka import lenient_records
+from schemas.settings import Settings
+
+
+def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
+    """Return a consumer, not started yet, that commits nothing and reads leniently.
+
+    ``options`` are aiokafka's; where the brokers are and the login come from the settings.
+
+    Raises:
+        SettingsError: a certificate or key file cannot be read.
+    """
+    lenient_records.install()
+    return AIOKafkaConsumer(**settings.kafka_options(), enable_auto_commit=False, **options)
