@@ -38,6 +38,7 @@ from processor.recent import Recent
 from schemas.topics import TICKS
 
 _NEXT = b"\x00next"
+_AS_OF = b"\x00as-of"
 _ORIGIN = b"\x00origin"
 
 BLOCK_CACHE_BYTES = 128 * 1024 * 1024
@@ -54,7 +55,7 @@ RECENT_ENTRIES = 131_072
 """What all partitions' `Recent` may hold in a generation."""
 
 FLUSH_SECONDS = 3600
-"""The oldest write that a kill may lose. `processor.recovery` drops a store that is half a day
+"""The oldest write that a kill may lose. `processor.restoring` drops a store that is half a day
 behind, and a quiet partition would not fill its write buffer in that time."""
 
 _ZSTD = (-14, 3, 0, 0, True)
@@ -96,6 +97,13 @@ class PartitionStore:
         value = self._db.get(_NEXT)
         return 0 if value is None else int(value)
 
+    @property
+    def as_of(self) -> float | None:
+        """The moment (seconds since the epoch) after which all was written that deletes one of the
+        entries and is not in the store yet; None where a version wrote it that kept none."""
+        value = self._db.get(_AS_OF)
+        return None if value is None else int(value) / 1000
+
     def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read entries; None where there is none."""
         found = [self._recent.get(key) for key in keys]
@@ -128,8 +136,17 @@ class PartitionStore:
         self._empty = (start, max(end, reached)) if joins else (first, reached)
         return found
 
-    def apply(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
-        """Write entries (None deletes) and the changelog position in one batch."""
+    def apply(
+        self,
+        entries: Mapping[bytes, bytes | None],
+        next_offset: int,
+        *,
+        as_of: float | None = None,
+    ) -> None:
+        """Write entries (None deletes), the changelog position and its moment in one batch.
+
+        The moment is now for whoever writes the changelog as well, and so has all of it.
+        """
         batch = WriteBatch(raw_mode=True)
         start, end = self._empty
         for key, value in entries.items():
@@ -140,7 +157,8 @@ class PartitionStore:
                 if start <= key < end:
                     end = key
         self._empty = (start, end)
-        batch.put(_NEXT, b"%d" % next_offset)
+        for key, value in _place(next_offset, as_of).items():
+            batch.put(key, value)
         self._db.write(batch, self._without_log)
         if time.monotonic() >= self._flush_at:
             self.flush(wait=False)
@@ -150,14 +168,18 @@ class PartitionStore:
             elif not is_of_a_log(key):
                 self._recent.put(key, value)
 
-    def fill(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
+    def fill(
+        self,
+        entries: Mapping[bytes, bytes | None],
+        next_offset: int,
+        *,
+        as_of: float | None = None,
+    ) -> None:
         """Do what ``apply`` does, for tens of thousands of entries: as a sorted file that RocksDB
         takes over whole. Nothing goes through its memory: 1.7 µs an entry in place of 2.5."""
         writer = SstFileWriter(options=self._options)
         writer.open(str(self._filling))
-        position = {_NEXT: b"%d" % next_offset}
-        for key in sorted({**entries, **position}):
-            value = position.get(key) or entries[key]
+        for key, value in sorted({**entries, **_place(next_offset, as_of)}.items()):
             if value is None:
                 del writer[key]
             else:
@@ -207,6 +229,12 @@ class PartitionStore:
     def close(self) -> None:
         """Write out what is not, and close the database; another process may open it then."""
         self._db.close()
+
+
+def _place(next_offset: int, as_of: float | None) -> dict[bytes, bytes]:
+    """Return the entries that say how far the changelog is in a store."""
+    moment = time.time() if as_of is None else as_of
+    return {_NEXT: b"%d" % next_offset, _AS_OF: b"%d" % (moment * 1000)}
 
 
 class StateStore:

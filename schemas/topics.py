@@ -111,7 +111,7 @@ def changelog_topic(application_id: str) -> Topic:
         config={
             "cleanup.policy": "compact",
             "max.message.bytes": str(4 * MIB),
-            # A worker relies on finding a deletion there for half a day (``processor.recovery``).
+            # A worker relies on finding a deletion there for half a day (``processor.restoring``).
             "delete.retention.ms": str(24 * 3600 * 1000),
             # Small segments let the cleaner keep up; recovery time follows what it leaves behind.
             "segment.bytes": str(64 * MIB),

@@ -5,14 +5,16 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from processor import recovery
+from processor import restoring
 from processor.definitions import DefinitionsReader
 from processor.offsets import EndOffsets
-from processor.recovery import TOMBSTONES_SECONDS, take_over
+from processor.recovery import take_over
+from processor.restoring import TOMBSTONES_SECONDS
 from processor.shell import Shell
 from processor.store import PartitionStore, StateStore
 from processor.ticker import Ticker
@@ -91,9 +93,9 @@ def test_deletions_are_recovered_into_a_store_that_has_the_entries(settings: Set
 def test_a_long_changelog_is_recovered_in_files(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "RECORDS_A_BATCH", 3)
-    monkeypatch.setattr(recovery, "ENTRIES_A_FILE", 5)
-    monkeypatch.setattr(recovery, "FEW_ENTRIES", 2)
+    monkeypatch.setattr(restoring, "RECORDS_A_READ", 3)
+    monkeypatch.setattr(restoring, "RESTORE_BYTES", restoring.READERS * 5 * restoring.ENTRY_BYTES)
+    monkeypatch.setattr(restoring, "FEW_ENTRIES", 2)
     changes = [(b"t%d" % (n % 10), None if n % 4 == 0 else b"%d" % n) for n in range(60)]
     expected = {key: value for key, value in dict(changes).items() if value is not None}
 
@@ -104,15 +106,18 @@ def test_a_long_changelog_is_recovered_in_files(
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(("age", "outdated"), [(0.0, False), (LONG_AGO, True)])
+@pytest.mark.parametrize(
+    ("age", "stood", "outdated"), [(LONG_AGO, 3600, False), (0, LONG_AGO, True)]
+)
 def test_a_store_that_may_have_missed_deletions_is_restored_from_nothing(
-    settings: Settings, age: float, outdated: bool
+    settings: Settings, age: float, stood: float, outdated: bool
 ) -> None:
-    """Kafka compacts a deletion away a day after: whoever has the entry still, keeps it."""
+    """Kafka compacts a deletion away a day after: whoever has the entry still, keeps it. How old
+    the next record is says nothing of that."""
 
     async def run() -> None:
         await state(settings, (b"t1", b""), age=age)
-        _deleted_long_ago(settings, b"t0")
+        _change_store(settings, stood)
         found = await state(settings, (b"t2", b""), age=age)
         assert found.keys() == {b"t1", b"t2"} | (set() if outdated else {b"t0"})
 
@@ -122,17 +127,102 @@ def test_a_store_that_may_have_missed_deletions_is_restored_from_nothing(
 def test_a_store_that_misses_nothing_is_kept_however_old_it_is(settings: Settings) -> None:
     async def run() -> None:
         await state(settings, (b"t1", b""), age=LONG_AGO)
-        _deleted_long_ago(settings, b"t0")  # shows whether the files stay
+        _change_store(settings, LONG_AGO)  # shows whether the files stay
         assert (await state(settings)).keys() == {b"t0", b"t1"}
-        assert (await state(settings, (b"t2", b""))).keys() == {b"t0", b"t1", b"t2"}
 
     asyncio.run(run())
 
 
-def _deleted_long_ago(settings: Settings, key: bytes) -> None:
-    """Put an entry into the store of which the changelog has nothing any more."""
+def test_a_store_that_misses_only_markers_and_aborted_records_is_kept(settings: Settings) -> None:
+    """A worker that is killed between its commit and its next chunk leaves such a store."""
+
+    async def run() -> None:
+        await state(settings, (b"t1", b""), age=LONG_AGO)
+        _change_store(settings, LONG_AGO)
+        await _in_transactions(settings, (b"t9", b"aborted"))
+        assert (await state(settings)).keys() == {b"t0", b"t1"}
+        _change_store(settings, LONG_AGO)
+        await _in_transactions(settings, (b"t9", b"aborted"), (b"t9", b"committed"))
+        assert (await state(settings)).keys() == {b"t1", b"t9"}
+
+    asyncio.run(run())
+
+
+def test_a_restore_that_was_interrupted_goes_on_where_it_was(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However old the changelog is: nothing that was read a moment ago can have been missed."""
+    monkeypatch.setattr(restoring, "RECORDS_A_READ", 3)
+    monkeypatch.setattr(restoring, "RESTORE_BYTES", restoring.READERS * 5 * restoring.ENTRY_BYTES)
+    changes = [(b"t%d" % number, b"") for number in range(60)]
+    fill, apply = PartitionStore.fill, PartitionStore.apply
+
+    def ends_in_the_middle(store: PartitionStore, entries: Any, position: int, **rest: Any) -> None:
+        (fill if len(entries) > 4 else apply)(store, entries, position, **rest)
+        if position > 30:
+            raise ConnectionError
+
+    async def interrupted() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(PartitionStore, "apply", ends_in_the_middle)
+            await state(settings)
+
+    async def run() -> None:
+        await write(settings, changes, age=LONG_AGO)
+        begun = time.time()
+        with pytest.raises(ConnectionError):
+            await interrupted()
+        reached, as_of = _position(settings)
+        assert 30 < reached < 60
+        assert begun - 1 < as_of < time.time()
+        _change_store(settings, None, b"kept")
+        assert (await state(settings)).keys() == {b"kept", *dict(changes)}
+        assert _position(settings)[0] >= 60
+
+    asyncio.run(run())
+
+
+def test_a_store_of_a_version_that_kept_no_time_is_judged_by_the_changelogs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(age: float, kept: set[bytes]) -> None:
+        await state(settings, (b"t1", b""), age=age)
+        _change_store(settings, None)
+        monkeypatch.setattr(PartitionStore, "as_of", None)
+        assert (await state(settings, (b"t2", b""), age=age)).keys() == {b"t1", b"t2"} | kept
+
+    asyncio.run(run(LONG_AGO, set()))
+    asyncio.run(run(0, {b"t0"}))
+
+
+async def _in_transactions(settings: Settings, *changes: Change) -> None:
+    """Put each change onto the changelog in a transaction of its own; the first is aborted."""
+    topic = settings.topic(changelog_topic(settings.application_id).name)
+    for number, (key, value) in enumerate(changes):
+        async with AIOKafkaProducer(
+            **settings.kafka_options(), transactional_id=f"{topic}-by-test"
+        ) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, value, key=key, partition=PARTITION)
+            await (producer.commit_transaction if number else producer.abort_transaction)()
+
+
+def _position(settings: Settings) -> tuple[int, float]:
+    """Return how far the store is, and the moment that it has for that."""
+    stores = StateStore(settings.data_dir / "state")
+    store = stores.open(PARTITION)
+    reached, as_of = store.next_offset, store.as_of
+    stores.close_all_but(())
+    assert as_of is not None
+    return reached, as_of
+
+
+def _change_store(settings: Settings, stood: float | None, key: bytes = b"t0") -> None:
+    """Put an entry into the store of which the changelog has nothing any more, and let it have
+    stood still for so many seconds; None leaves its moment as it is."""
     directory: Path = settings.data_dir / "state"
     stores = StateStore(directory)
     store = stores.open(PARTITION)
-    store.apply({key: b""}, store.next_offset)
+    as_of = store.as_of if stood is None else time.time() - stood
+    store.apply({key: b""}, store.next_offset, as_of=as_of)
     stores.close_all_but(())
