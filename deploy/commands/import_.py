@@ -39,11 +39,18 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Report bad lines and leave them out.")
     ] = False,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", help="A CSV column that stays text, such as metadata.sku."),
+    ] = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Import all of it again, from the first line.")
     ] = False,
 ) -> None:
     """Read NDJSON or CSV into a topic.
+
+    CSV may be split by , ; tab or |. UTF-8, or UTF-16 with a byte order mark; gzip and zstd are
+    read as what is in them. Each line is held against its record's schema before it is sent.
 
     A file goes in once: after a crash, or when the file has grown, the same command goes on where
     the last committed batch ended. A bad line ends the import, unless --skip-bad.
@@ -52,7 +59,8 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         raise typer.BadParameter(f"must be one of {', '.join(PLACEABLE)}", param_hint="TOPIC")
     if project is not None and not is_project(project):
         raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}", param_hint="--project")
-    job = Import(topic, file, _format_of(file, format_), project, skip_bad, restart)
+    texts = frozenset(text or ())
+    job = Import(topic, file, _format_of(file, format_), project, skip_bad, restart, texts)
     begun = perf_counter()
     outcome = _with_progress_bar(Settings.from_env(), job)
     typer.echo(_summary(outcome, job, perf_counter() - begun))

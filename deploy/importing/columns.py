@@ -1,11 +1,23 @@
 """CSV rows as JSON objects: columns named with dots nest, numbers keep their own text."""
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Raw
+
+from schemas.records import ActivityLog, ChallengeLog, Event, MemberCommand
+from schemas.topics import ACTIVITY_LOGS, CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
+
+RECORDS: Mapping[str, Sequence[type]] = {
+    CHALLENGE_LOGS: (ChallengeLog,),
+    EVENTS: (Event,),
+    ACTIVITY_LOGS: (ActivityLog,),
+    MEMBER_COMMANDS: get_args(MemberCommand),
+}
+"""The records of each topic that producers write."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = frozenset({"activityValue", "points", "ifVersion"})
@@ -25,17 +37,70 @@ class RowError(ValueError):
     """A row does not fit its header."""
 
 
+@dataclass(frozen=True)
+class FileColumns:
+    """What is known of a file's columns before its header is read.
+
+    Attributes:
+        topic: the topic's name in the catalogue.
+        texts: columns whose cells stay text, whatever they look like.
+    """
+
+    topic: str
+    texts: Set[str] = frozenset()
+
+    def of(self, header: Sequence[str]) -> "Columns":
+        """Return the columns of a header row. One that is no field is left to the record, which
+        ignores it, but where it only spells a field in another way.
+
+        Raises:
+            HeaderError: as `Columns`; or a name is a field's in another spelling, or one of
+                `texts` is not there.
+        """
+        columns = Columns(header, self.texts)
+        fields = field_names(self.topic)
+        spelled = {_letters(name): name for name in fields}
+        for name in columns.names:
+            meant = spelled.get(_letters(name), name)
+            if meant != name and name not in fields:
+                raise HeaderError(f"column {name!r} is not a field; it is spelled {meant!r}")
+        missing = sorted(self.texts - set(columns.names))
+        if missing:
+            raise HeaderError(f"there is no column {missing[0]!r} to keep as text")
+        return columns
+
+
+def field_names(topic: str) -> frozenset[str]:
+    """Return the names that the fields of a topic's records have in a header row."""
+    return frozenset(name for record in RECORDS[topic] for name in _names_of(record, ""))
+
+
+def _names_of(record: type, prefix: str) -> Iterable[str]:
+    for field in msgspec.structs.fields(record):
+        yield prefix + field.encode_name
+        for inner in (field.type, *get_args(field.type)):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                yield from _names_of(inner, f"{prefix}{field.encode_name}.")
+    if record.__struct_config__.tag_field:  # type: ignore[attr-defined]
+        yield prefix + record.__struct_config__.tag_field  # type: ignore[attr-defined]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[ _-]", "", name).lower()
+
+
 class Columns:
     """The fields that a header row names, and how their cells are read.
 
     Every column is text but those that records have as something else (`activityValue`, `points`,
-    `groups`, …), so an order number `00127` stays one.
+    `groups`, …), so an order number `00127` stays one; and those of `texts` are text in any case.
 
     Raises:
         HeaderError: a name is empty or twice there, or is both a field and an object.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], texts: Set[str] = frozenset()) -> None:
+        self._texts = texts
         self._names = [name.strip() for name in names]
         for number, name in enumerate(self._names, 1):
             if not name or "" in name.split("."):
@@ -45,6 +110,11 @@ class Columns:
             if any(other.startswith(f"{name}.") for other in self._names):
                 raise HeaderError(f"column {name!r} is a field and an object at once")
         self._paths = [tuple(name.split(".")) for name in self._names]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The columns' names, in order."""
+        return self._names
 
     def encode(self, row: Sequence[str]) -> bytes:
         """Return the JSON object of a row; empty cells are absent.
@@ -61,7 +131,7 @@ class Columns:
             place = root
             for part in path[:-1]:
                 place = place.setdefault(part, {})
-            place[path[-1]] = _value(name, cell)
+            place[path[-1]] = cell if name in self._texts else _value(name, cell)
         return msgspec.json.encode(root)
 
 

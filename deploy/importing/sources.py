@@ -1,5 +1,6 @@
 """Where lines come from: files, compressed or not, and standard input; NDJSON and CSV."""
 
+import codecs
 import csv
 import gzip
 import hashlib
@@ -11,12 +12,16 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 import cramjam
 
-from deploy.importing.columns import Columns, HeaderError, RowError
+from deploy.importing.columns import FileColumns, HeaderError, RowError
 
 Format = Literal["ndjson", "csv"]
 STDIN = "-"
 _BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_DELIMITERS = ",;\t|"
 _SUFFIXES: dict[str, Format] = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
@@ -40,7 +45,7 @@ class Line(NamedTuple):
 def guess_format(name: str) -> Format | None:
     """Return the format that a file's name says, None where it says none."""
     path = Path(name)
-    if path.suffix in (".gz", ".zst"):
+    if path.suffix.lower() in (".gz", ".zst"):
         path = path.with_suffix("")
     return _SUFFIXES.get(path.suffix.lower())
 
@@ -48,13 +53,14 @@ def guess_format(name: str) -> Format | None:
 class Tape:
     """A binary stream read once from its beginning; what is done with is accepted, in order.
 
+    What is compressed, or UTF-16 by its byte order mark, reads as the plain UTF-8 that it holds.
     The digest over everything accepted tells a later run that goes on from there whether the file
     still begins as it did.
     """
 
     def __init__(self, name: str) -> None:
         self._raw = sys.stdin.buffer if name == STDIN else _open(name)
-        self._stream = _decompressed(name, self._raw)
+        self._stream = _as_utf_8(_decompressed(self._raw))
         self._digest = hashlib.sha256()
         self._read: list[bytes] = []
         self.position = 0
@@ -68,7 +74,7 @@ class Tape:
 
     def readline(self, limit: int = -1) -> bytes:
         """Return the next line with its end; at most `limit` bytes; empty at the end."""
-        line = self._stream.readline(limit)
+        line: bytes = self._stream.readline(limit)
         self._read.append(line)
         self.position += len(line)
         self.lines += line.endswith(b"\n")
@@ -110,24 +116,32 @@ class Tape:
             self._raw.close()
 
 
-def _open(name: str) -> BinaryIO:
+def _open(name: str) -> Any:
     return Path(name).open("rb")
 
 
-def _decompressed(name: str, raw: BinaryIO) -> BinaryIO:
-    if name.endswith(".gz"):
-        return gzip.open(raw, "rb")  # type: ignore[return-value]
-    if name.endswith(".zst"):
+def _decompressed(raw: Any) -> Any:
+    """Return the stream that is in a compressed one, by the bytes that it begins with."""
+    begins = raw.peek(4)[:4]
+    if begins.startswith(_GZIP):
+        return io.BufferedReader(gzip.open(raw, "rb"), _BLOCK)
+    if begins == _ZSTD:
         return io.BufferedReader(_Zstd(raw), _BLOCK)
     return raw
 
 
-class _Zstd(io.RawIOBase):
-    """A Zstandard stream, decompressed block by block."""
+def _as_utf_8(stream: Any) -> Any:
+    """Return a UTF-16 stream as UTF-8, its byte order mark included; any other as it is."""
+    if not stream.peek(2)[:2].startswith(_UTF_16):
+        return stream
+    return io.BufferedReader(_Utf16(stream), _BLOCK)
+
+
+class _Blocks(io.RawIOBase):
+    """A stream made of another one, block by block."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
-        self._decompressor: Any = cramjam.zstd.Decompressor()
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -136,18 +150,54 @@ class _Zstd(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         while not self._ready:
             block = self._raw.read(_BLOCK)
-            if not block:
+            self._ready = memoryview(self._next(block))
+            if not block and not self._ready:
                 return 0
-            self._decompressor.decompress(block)
-            self._ready = memoryview(bytes(self._decompressor.flush()))
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
 
+    def _next(self, block: bytes) -> bytes:
+        """Return what a block becomes; the empty one is the end."""
+        raise NotImplementedError
 
-def ndjson(tape: Tape, position: int, max_bytes: int) -> Iterator[Line]:
+
+class _Zstd(_Blocks):
+    """A Zstandard stream, decompressed."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__(raw)
+        self._decompressor: Any = cramjam.zstd.Decompressor()
+
+    def _next(self, block: bytes) -> bytes:
+        if block:
+            self._decompressor.decompress(block)
+        return bytes(self._decompressor.flush())
+
+
+class _Utf16(_Blocks):
+    """A UTF-16 stream as UTF-8."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        super().__init__(raw)
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._begun = False
+
+    def _next(self, block: bytes) -> bytes:
+        try:
+            text = self._decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise SourceError(f"is not UTF-16, as it begins: {error.reason}") from error
+        mark = b"" if self._begun or not text else _BOM  # it stays: positions count it
+        self._begun = self._begun or bool(text)
+        return mark + text.encode()
+
+
+def ndjson(tape: Tape, position: int, max_bytes: int, _columns: FileColumns) -> Iterator[Line]:
     """Yield the lines from `position` on, which must be a line's beginning; blank ones left out.
+
+    A byte order mark is passed over, also where files with one were joined.
 
     Raises:
         SourceError: the file ends before `position`.
@@ -159,9 +209,7 @@ def ndjson(tape: Tape, position: int, max_bytes: int) -> Iterator[Line]:
             _finish_line(tape, line)
             yield Line(number, b"", f"is longer than {max_bytes:,} bytes")
             continue
-        value = line.rstrip(b"\r\n")
-        if number == 1:
-            value = value.removeprefix(_BOM)
+        value = line.rstrip(b"\r\n").removeprefix(_BOM)
         if value.strip():
             yield Line(number, value)
 
@@ -171,50 +219,82 @@ def _finish_line(tape: Tape, line: bytes) -> None:
         line = tape.readline(_BLOCK)
 
 
-def csv_rows(tape: Tape, position: int, max_bytes: int) -> Iterator[Line]:
+def csv_rows(
+    tape: Tape, position: int, max_bytes: int, file_columns: FileColumns
+) -> Iterator[Line]:
     """Yield the rows from `position` on as JSON objects; the first row of the file is the header.
+
+    The header also tells the delimiter. Rows whose cells are all empty are left out.
 
     Raises:
         SourceError: there is no header or a bad one, or the file ends before `position`.
     """
     csv.field_size_limit(max_bytes)
-    texts = _Texts(tape)
+    texts = _Texts(tape, max_bytes)
     try:
-        header = next(csv.reader(texts, strict=True), None)
-        if header is None:
-            raise SourceError("has no header row")
-        columns = Columns([header[0].removeprefix("\ufeff"), *header[1:]])
+        header, delimiter = _header(texts)
+        columns = file_columns.of(header)
     except (csv.Error, UnicodeDecodeError, HeaderError) as error:
         raise SourceError(f"header row: {error}") from error
     tape.skip_to(position)
-    reader = csv.reader(texts, strict=True)
+    reader = csv.reader(texts, strict=True, delimiter=delimiter)
     while True:
         number = tape.lines + 1
         try:
             row = next(reader, None)
             if row is None:
                 return
-            if row:
+            if any(cell and not cell.isspace() for cell in row):
                 yield Line(number, columns.encode(row))
         except (csv.Error, UnicodeDecodeError, UnicodeEncodeError, RowError) as error:
             yield Line(number, b"", str(error))
 
 
+def _header(texts: "_Texts") -> tuple[list[str], str]:
+    """Return the names of the first row, and the delimiter that splits it into most.
+
+    Raises:
+        csv.Error: the row is none of CSV.
+        SourceError: there is no row.
+    """
+    first = next((line for line in texts if line.strip()), None)
+    if first is None:
+        raise SourceError("has no header row")
+    while first.count('"') % 2 and (more := next(texts, None)) is not None:
+        first += more
+    lines = first.splitlines(keepends=True)
+    rows = []
+    for delimiter in _DELIMITERS:
+        try:
+            row = next(csv.reader(lines, strict=True, delimiter=delimiter))
+        except csv.Error:
+            continue  # quotes that end before another delimiter
+        rows.append((row, delimiter))
+    if not rows:
+        raise csv.Error("a quoted name does not end where its cell does")
+    return max(rows, key=lambda found: len(found[0]))
+
+
 class _Texts:
     """The tape's lines as text. An iterator object, not a generator: it survives an error."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, max_bytes: int) -> None:
         self._tape = tape
+        self._max_bytes = max_bytes
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._tape.readline()
+        first = not self._tape.position
+        line = self._tape.readline(self._max_bytes)
         if not line:
             raise StopIteration
-        return line.decode()
+        if len(line) == self._max_bytes and not line.endswith(b"\n"):
+            _finish_line(self._tape, line)
+            raise csv.Error(f"a line is longer than {self._max_bytes:,} bytes")
+        return (line.removeprefix(_BOM) if first else line).decode()
 
 
 READERS = {"ndjson": ndjson, "csv": csv_rows}
-"""Readers by format: (tape, position, most bytes of a record) → lines."""
+"""Readers by format: (tape, position, most bytes of a record, columns of a CSV file) → lines."""

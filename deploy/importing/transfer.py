@@ -10,27 +10,29 @@ one goes on, the earlier one ends.
 the rest is imported. Where what was imported of it has changed, the import is refused, for then
 nobody can say which lines are new; `--restart` imports all of it again.
 
-**A bad line** (no JSON object, a row that does not fit its header, or one that names no member)
-ends the import by default: what stands before it is committed, nothing after it is sent. The topics
-keep their records for ever, so a file in the wrong shape should not become a million dead letters
-before anybody looks; corrected from that line on, the same command goes on there. Whatever is a
-JSON object that names a member is sent as it is: judging it is the processor's, in one place.
+**A bad line** (a row that does not fit its header, or a record that `checking` refuses) ends the
+import by default: what stands before it is committed, nothing after it is sent. Corrected from that
+line on, the same command goes on there. Every other line is sent as it is.
 """
 
 import asyncio
 import hashlib
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cramjam
 import msgspec
 from aiokafka import AIOKafkaProducer
 
 from deploy.batches import Batches
 from deploy.clients import partitions_of_topic, transactional_producer
 from deploy.errors import CommandError
+from deploy.importing.checking import BadRecord, RecordCheck, with_project
+from deploy.importing.columns import FileColumns
 from deploy.importing.sources import READERS, STDIN, Format, Line, SourceError, Tape
-from deploy.placement import Placement, Unplaceable
 from deploy.positions import positions_topic, read_positions
 from schemas import ids
 from schemas.settings import Settings
@@ -50,6 +52,7 @@ class Import:
         topic: the topic's name in the catalogue.
         file: a path, or `-` for standard input, which cannot be gone on with.
         project: written into lines that name none; None leaves them as they are.
+        texts: the CSV columns whose cells stay text, whatever they look like.
     """
 
     topic: str
@@ -58,6 +61,7 @@ class Import:
     project: str | None = None
     skip_bad: bool = False
     restart: bool = False
+    texts: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -120,7 +124,7 @@ async def run_import(settings: Settings, job: Import, watcher: Watcher) -> Outco
     async with transactional_producer(settings, name, max_request_size=4 * MIB) as producer:
         start = await _start(settings, job)
         partitions = await partitions_of_topic(settings, settings.topic(job.topic))
-        placement = Placement(job.topic, len(partitions), job.project or ids.DEFAULT_PROJECT)
+        check = RecordCheck(job.topic, len(partitions), round(time.time() * 1000))
         try:
             tape = Tape(job.file)
         except OSError as error:
@@ -128,9 +132,9 @@ async def run_import(settings: Settings, job: Import, watcher: Watcher) -> Outco
         try:
             if start.position:
                 await asyncio.to_thread(_check_beginning, job, start)
-            run = _Run(settings, job, watcher, producer, placement, tape, start)
+            run = _Run(settings, job, watcher, producer, check, tape, start)
             return await run.transfer()
-        except (SourceError, OSError, EOFError) as error:
+        except (SourceError, OSError, EOFError, zlib.error, cramjam.DecompressionError) as error:
             raise CommandError(f"{job.file}: {error}") from error
         finally:
             tape.close()
@@ -169,7 +173,7 @@ class _Run:
     job: Import
     watcher: Watcher
     producer: AIOKafkaProducer
-    placement: Placement
+    check: RecordCheck
     tape: Tape
     start: Position
     outcome: Outcome = field(init=False)
@@ -182,11 +186,11 @@ class _Run:
         self.positions = self.settings.topic(positions_topic(self.settings.application_id).name)
         limit = int(TOPICS[self.job.topic].config["max.message.bytes"])
         self.max_bytes = limit - _OVERHEAD_BYTES
-        self.prefix = f'{{"project":"{self.job.project}",'.encode() if self.job.project else b""
 
     async def transfer(self) -> Outcome:
         """Read and place the next chunk in a thread while the last one is on its way."""
-        lines = READERS[self.job.format](self.tape, self.start.position, self.max_bytes)
+        columns = FileColumns(self.job.topic, self.job.texts)
+        lines = READERS[self.job.format](self.tape, self.start.position, self.max_bytes, columns)
         reading = asyncio.create_task(asyncio.to_thread(self._collect, lines))
         try:
             while True:
@@ -228,11 +232,11 @@ class _Run:
     def _place(self, chunk: _Chunk, value: bytes) -> str | None:
         """Put a record into the batch of its partition; return what is wrong with it."""
         try:
-            key, partition, project = self.placement.place(value)
-        except Unplaceable as error:
+            if self.job.project is not None:
+                value = with_project(value, self.job.project)
+            key, partition = self.check.check(value)
+        except BadRecord as error:
             return str(error)
-        if self.prefix and project is None:
-            value = self.prefix + value.lstrip()[1:]
         chunk.batches.add(self.topic, partition, key, value)
         chunk.records += 1
         return None

@@ -18,13 +18,14 @@ from schemas.topics import partition_for
 from tests.integration.deploy.conftest import Run, committed, high_watermarks, polling
 
 MANY = 150_000
+AT = "2026-11-20T08:00:00Z"
 
 
 def log(number: int) -> bytes:
     """An NDJSON line with its own spacing, so that a re-encoding would show."""
     return (
-        f'{{"challengeId": "c", "ownedBy":{{"externalId":"m-{number % 977}"}}, '
-        f'"uniqueIdentifier":"u-{number}","activityValue":{number}.10}}'
+        f'{{"challengeId": "c", "ownedBy":{{"externalId":"m-{number % 977}"}}, "activityId":"a", '
+        f'"activityAt":"{AT}", "uniqueIdentifier":"u-{number}","activityValue":{number}.10}}'
     ).encode()
 
 
@@ -130,7 +131,7 @@ async def test_a_bad_line_ends_the_import_before_it_and_corrected_it_goes_on(
     write(file, log(1) + b"\n{not json}\n" + log(3) + b"\n")
     refused = run("import", "challenge-logs", str(file))
     assert refused.returncode == 1
-    assert "line 2: is not a JSON object" in refused.stderr
+    assert "line 2: no JSON object" in refused.stderr
     assert [r.value for r in await committed(topics, "challenge-logs")] == [log(1)]
     write(file, log(1) + b"\n" + log(2) + b"\n" + log(3) + b"\n")
     assert "2 records in" in run("import", "challenge-logs", str(file)).stdout
@@ -143,7 +144,7 @@ async def test_bad_lines_can_be_left_out(topics: Settings, run: Run, file: Path)
     done = run("import", "challenge-logs", str(file), "--skip-bad")
     assert done.returncode == 0
     assert "3 bad lines left out" in done.stdout
-    assert f"{file}:3: names no member" in done.stderr
+    assert f"{file}:3: activityAt: is required" in done.stderr
     values = sorted(r.value for r in await committed(topics, "challenge-logs"))
     assert values == [log(1), log(2)]
     assert "nothing is new" in run("import", "challenge-logs", str(file), "--skip-bad").stdout
@@ -152,12 +153,13 @@ async def test_bad_lines_can_be_left_out(topics: Settings, run: Run, file: Path)
 async def test_a_project_is_written_into_lines_that_name_none(
     topics: Settings, run: Run, file: Path
 ) -> None:
-    write(file, b' {"userId":"a"}\n{"project":"other","userId":"a"}\n')
+    event = b'"eventId":"e","userId":"a"}'
+    write(file, b" {" + event + b'\n{"project":"other",' + event + b"\n")
     assert run("import", "events", str(file), "--project", "acme").returncode == 0
     found = {r.value: r.key for r in await committed(topics, "events")}
     assert found == {
-        b'{"project":"acme","userId":"a"}': ids.member_id("acme", "a").encode(),
-        b'{"project":"other","userId":"a"}': ids.member_id("other", "a").encode(),
+        b'{"project":"acme",' + event: ids.member_id("acme", "a").encode(),
+        b'{"project":"other",' + event: ids.member_id("other", "a").encode(),
     }
 
 
@@ -166,19 +168,54 @@ async def test_csv_rows_arrive_as_records_with_exact_numbers(
 ) -> None:
     file = tmp_path / "logs.csv"
     file.write_text(
-        "challengeId,ownedBy.externalId,uniqueIdentifier,activityValue,status\n"
-        'c,m-1,00127,12345678901234567890.123456789,\nc,m-1,"a,\nb",0.1,live\n'
+        "challengeId,ownedBy.externalId,activityAt,activityId,uniqueIdentifier,activityValue,status\n"
+        f"c,m-1,{AT},a,00127,12345678901234567890.123456789,\n"
+        f'c,m-1,{AT},a,"a,\nb",0.1,live\n,,,,,,\n'
     )
     assert run("import", "challenge-logs", str(file)).returncode == 0
     first, second = [r.value for r in await committed(topics, "challenge-logs")]
-    assert first == (
-        b'{"challengeId":"c","ownedBy":{"externalId":"m-1"},"uniqueIdentifier":"00127",'
+    begin = b'{"challengeId":"c","ownedBy":{"externalId":"m-1"},"activityAt":"%s",' % AT.encode()
+    assert first == begin + (
+        b'"activityId":"a","uniqueIdentifier":"00127",'
         b'"activityValue":12345678901234567890.123456789}'
     )
-    assert second == (
-        b'{"challengeId":"c","ownedBy":{"externalId":"m-1"},"uniqueIdentifier":"a,\\nb",'
-        b'"activityValue":0.1,"status":"live"}'
+    assert second == begin + (
+        b'"activityId":"a","uniqueIdentifier":"a,\\nb","activityValue":0.1,"status":"live"}'
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (f"eventId;userId;occurredAt\ne;a;{AT[:-1]}", "line 2: occurredAt: "),
+        ("event_id,user_id\ne,a", "'event_id' is not a field; it is spelled 'eventId'"),
+        ("event,user\ne,a", "line 2: eventId: is required"),
+        ("eventId,userId,occurredAt\ne,a,20.11.2026", "line 2: occurredAt: "),
+    ],
+)
+async def test_a_file_no_worker_would_take_ends_with_line_field_and_reason(
+    topics: Settings, run: Run, tmp_path: Path, rows: str, said: str
+) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text(rows + "\n")
+    refused = run("import", "events", str(file))
+    assert refused.returncode == 1
+    assert said in refused.stderr
+    assert await committed(topics, "events") == []
+
+
+async def test_a_spreadsheets_csv_arrives(topics: Settings, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    text = '\ufeff"eventId";"userId";"metadata.sku"\r\n"e";"ä";"007"\r\n;;\r\n'
+    file.write_bytes(text.encode("utf-16-le"))
+    done = run("import", "events", str(file), "--text", "metadata.sku")
+    assert done.returncode == 0, done.stderr
+    (record,) = await committed(topics, "events")
+    assert json.loads(record.value) == {
+        "eventId": "e",
+        "userId": "ä",
+        "metadata": {"sku": "007"},
+    }
 
 
 async def test_events_lie_on_their_members_partitions_whatever_their_metadata_name(
@@ -202,7 +239,7 @@ async def test_events_lie_on_their_members_partitions_whatever_their_metadata_na
 
 async def test_standard_input_is_read(topics: Settings, run: Run) -> None:
     for _ in range(2):  # it has no position to go on from
-        assert run("import", "events", "-", stdin='{"userId":"a"}\n').returncode == 0
+        assert run("import", "events", "-", stdin='{"eventId":"e","userId":"a"}\n').returncode == 0
     assert len(await committed(topics, "events")) == 2
 
 

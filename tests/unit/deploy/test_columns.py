@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.importing.columns import Columns, HeaderError, RowError
+from deploy.importing.columns import Columns, FileColumns, HeaderError, RowError, field_names
 
 
 def encoded(header: str, *cells: str) -> bytes:
@@ -86,3 +86,43 @@ def test_a_row_has_as_many_cells_as_the_header() -> None:
 def test_a_header_that_names_no_object_is_refused(header: str) -> None:
     with pytest.raises(HeaderError):
         Columns(header.split(","))
+
+
+def test_a_column_may_be_kept_as_text() -> None:
+    columns = FileColumns("events", frozenset({"metadata.sku"})).of(
+        ["userId", "metadata.sku", "metadata.n"]
+    )
+    assert columns.encode(["a", "007", "7"]) == b'{"userId":"a","metadata":{"sku":"007","n":7}}'
+    assert columns.encode(["a", "1e5", ""]) == b'{"userId":"a","metadata":{"sku":"1e5"}}'
+    with pytest.raises(HeaderError, match=r"no column 'metadata\.size'"):
+        FileColumns("events", frozenset({"metadata.size"})).of(["userId"])
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "field"),
+    [
+        ("challenge-logs", "challenge_id", "challengeId"),
+        ("challenge-logs", "Activity At", "activityAt"),
+        ("challenge-logs", "owned_by.external_id", "ownedBy.externalId"),
+        ("events", "UserID", "userId"),
+        ("activity-logs", "fulfilment.checkin.eventId", "fulfilment.checkin.eventID"),
+        ("member-commands", "phone-number", "phoneNumber"),
+    ],
+)
+def test_a_column_that_spells_a_field_in_another_way_is_refused(
+    topic: str, name: str, field: str
+) -> None:
+    with pytest.raises(HeaderError, match=f"'{name}' is not a field; it is spelled '{field}'"):
+        FileColumns(topic).of([name])
+
+
+def test_a_column_that_is_no_field_is_left_to_the_record() -> None:
+    columns = FileColumns("events").of(["userId", "campaign", "metadata.user_id"])
+    assert columns.encode(["a", "c", "b"]) == (
+        b'{"userId":"a","campaign":"c","metadata":{"user_id":"b"}}'
+    )
+
+
+def test_the_fields_of_a_topic_are_those_of_its_records() -> None:
+    assert {"ownedBy.externalId", "activityValue", "status"} <= field_names("challenge-logs")
+    assert {"type", "externalId", "rewardLogId", "points"} <= field_names("member-commands")
