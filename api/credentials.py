@@ -172,7 +172,8 @@ async def register_public_key(connection: AsyncConnection, project: str, pem: by
         CredentialsError: not an RSA key of 2048 bits or more, nor one on P-256, in PEM.
     """
     algorithm = public_key_algorithm(pem)
-    await queries.upsert_jwt_public_key(connection, project, algorithm, pem.decode("ascii"))
+    text = pem.decode("ascii", "ignore")  # what stands around the key is no part of it
+    await queries.upsert_jwt_public_key(connection, project, algorithm, text)
     return algorithm
 
 

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from deploy.errors import CommandError
+from deploy.texts import decode_text
 from deploy.topics_create import check_topics
 from processor.definitions import DefinitionsReader
 from processor.domain.definitions import Definitions
@@ -120,7 +121,7 @@ def _numbered(paths: Sequence[Path]) -> Iterator[tuple[str, Any]]:
 def _documents(name: str, path: Path) -> list[Any]:
     try:
         raw = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
-        text = raw.decode("utf-8-sig")
+        text = decode_text(raw)
     except (OSError, UnicodeDecodeError) as error:
         raise ApplyError(f"cannot read {name}: {error}") from error
     try:
@@ -154,10 +155,23 @@ def _skip_space(text: str, start: int) -> int:
     return match.end() if match else start
 
 
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
 class _ExactLoader(yaml.SafeLoader):
     """Reads YAML 1.2's core types, numbers as they are written, and refuses repeated keys."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        """Return the text of a node.
+
+        JSON escapes what lies beyond U+FFFF as two surrogates, and PyYAML keeps the two apart.
+        """
+        text = super().construct_scalar(node)
+        if _SURROGATE_PAIR.search(text) is None:
+            return text
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node."""

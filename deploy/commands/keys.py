@@ -14,6 +14,7 @@ from api import credentials
 from api.credentials import CredentialsError, Role
 from deploy.end_user_tokens import end_user_token
 from deploy.errors import CommandError
+from deploy.texts import decode_text
 from projections.migrate import MigrationError, migrate
 from schemas.ids import is_project
 from schemas.settings import Settings, variable
@@ -90,7 +91,10 @@ def jwt_public(
     ],
 ) -> None:
     """Register a public key (RSA, or EC on P-256) that tokens are checked with instead."""
-    pem = file.read_bytes()
+    try:
+        pem = decode_text(file.read_bytes()).encode()
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{file} is not a public key in PEM: it is no text") from error
     algorithm = _with_database(
         Settings.from_env(),
         lambda connection: credentials.register_public_key(connection, project, pem),

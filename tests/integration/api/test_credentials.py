@@ -1,5 +1,6 @@
 """Who may do what: keys, tokens, roles, and the order of 401, 403 and 404."""
 
+import codecs
 import json
 import time
 import uuid
@@ -122,8 +123,9 @@ def test_keys_are_made_on_an_empty_database(fresh_settings: FreshSettings, tmp_p
     assert len(secrets[0].stdout.strip()) >= 32
     private = ec.generate_private_key(ec.SECP256R1())
     file = tmp_path / "public.pem"
-    file.write_bytes(
-        private.public_key().public_bytes(
+    file.write_bytes(  # with a byte order mark, as some editors write it
+        codecs.BOM_UTF8
+        + private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
     )

@@ -27,6 +27,21 @@ def test_yaml_numbers_are_what_is_written(tmp_path: Path) -> None:
         assert document.definition.name == "no"
 
 
+@pytest.mark.parametrize("name", [r'"\ud83c\udf89 a"', r'"\U0001F389 a"', '"🎉 a"'])
+def test_yaml_texts_may_be_escaped_as_json_escapes_them(tmp_path: Path, name: str) -> None:
+    text = f"kind: challenge\nid: {CHALLENGE}\nname: {name}\ncompletionTargetValue: 5"
+    (document,) = documents(tmp_path, text)
+    assert isinstance(document.definition, Challenge)
+    assert document.definition.name == "🎉 a"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "definitions.yaml"
+    file.write_bytes("{kind: event, eventId: ä, title: T, reward: {default: 1}}".encode(encoding))
+    assert [document.key for document in read([file])] == ["default/event/ä"]
+
+
 def test_one_file_may_hold_many_documents_and_lists(tmp_path: Path) -> None:
     event = "{kind: event, eventId: %s, title: T, reward: {default: 1}}"
     text = "---\n---\n" + event % "a" + "\n---\n- " + event % "b" + "\n- " + event % "c"
