@@ -89,10 +89,14 @@ class DefinitionStore:
             wanted = judge(before)
             if wanted is not None:
                 check_link(definitions, project, wanted)
+                check_room(definitions, project, wanted)
             if wanted == (before.definition if before else None):
                 return before, before
             await self._produce(key, None if wanted is None else models.encode(wanted))
-            return before, definitions.get(project, kind, definition_id)
+            after = definitions.get(project, kind, definition_id)
+            if wanted is not None and (after is None or after.definition != wanted):
+                check_room(definitions, project, wanted)  # another write took the last place
+            return before, after
 
     @asynccontextmanager
     async def _a_turn(self) -> AsyncIterator[None]:
@@ -143,6 +147,18 @@ def check_link(definitions: Definitions, project: str, definition: models.Defini
             raise invalid("linkedSchemaRecordId", "must be the id of a challenge that exists")
 
 
+def check_room(definitions: Definitions, project: str, definition: models.Definition) -> None:
+    """Refuse one definition more than an event may feed, or than may be linked to another.
+
+    Raises:
+        Problem: 400 with the field at fault.
+    """
+    try:
+        definitions.check_room(project, definition)
+    except models.DefinitionError as error:
+        raise _refused(definition.kind, error) from error
+
+
 def parsed(kind: str, fields: dict[str, object]) -> models.Definition:
     """Return the definition that the fields give.
 
@@ -152,8 +168,12 @@ def parsed(kind: str, fields: dict[str, object]) -> models.Definition:
     try:
         return models.parse(kind, fields)
     except models.DefinitionError as error:
-        detail = f"The {kind} is not as it should be: {error}."
-        raise Problem(400, detail, errors=[e for e in error.errors if e[0]]) from error
+        raise _refused(kind, error) from error
+
+
+def _refused(kind: str, error: models.DefinitionError) -> Problem:
+    detail = f"The {kind} is not as it should be: {error}."
+    return Problem(400, detail, errors=[e for e in error.errors if e[0]])
 
 
 def without(fields: dict[str, object], expected: dict[str, str]) -> dict[str, object]:

@@ -209,7 +209,8 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
     When it returns, whoever asks the topic for its end has all of it.
 
     Raises:
-        ApplyError: a milestone names a challenge that is not there. Nothing was written.
+        ApplyError: a milestone names a challenge that is not there, or there would be more
+            definitions than may be linked or fed. Nothing was written.
         CommandError: the broker does not answer, or refuses.
     """
     await check_topics(settings)
@@ -222,6 +223,7 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
                 for document, outcome in zip(documents, outcomes, strict=True)
                 if outcome.what != "unchanged"
             ]
+            _check_room(reader.definitions, changes)
             if changes:
                 await reader.catch_up(await _write(settings, changes))
             return outcomes
@@ -251,6 +253,19 @@ def _check_links(definitions: Definitions, documents: Sequence[Document]) -> Non
             key = models.definition_key(document.project, models.Challenge.kind, linked)
             if key not in keys and definitions.challenge(document.project, linked) is None:
                 faults.append(f"{document.where}: linkedSchemaRecordId: there is no such challenge")
+    if faults:
+        raise ApplyError("nothing was written:\n" + "\n".join(faults))
+
+
+def _check_room(in_force: Definitions, documents: Sequence[Document]) -> None:
+    """Put the documents in force one after the other; what is in force is this run's own view."""
+    faults = []
+    for document in documents:
+        key, value = document.key.encode(), models.encode(document.definition)
+        try:
+            in_force.apply(key, value, in_force.next_offset, 0)
+        except models.DefinitionError as error:
+            faults += [f"{document.where}: {field}: {text}" for field, text in error.errors]
     if faults:
         raise ApplyError("nothing was written:\n" + "\n".join(faults))
 

@@ -8,13 +8,12 @@ from typing import Annotated
 
 import msgspec
 
+from schemas.topics import MAX_VALUE_BYTES
+
 ORIGIN = "milestream-origin"
 """Header of a forwarded record: where it lay first, as JSON of ``Origin``."""
 ATTEMPTS = "milestream-attempts"
 """Header of a redriven record: how often it was tried before, as decimal text."""
-
-MAX_BYTES = 4 * 1024 * 1024 - 65536
-"""The JSON of a dead letter must fit into its topic, which takes records of 4 MiB."""
 
 
 class Reason(StrEnum):
@@ -96,12 +95,12 @@ def encode(letter: DeadLetter) -> bytes:
     the original stays in its topic for ever.
     """
     text = msgspec.json.encode(letter)
-    if len(text) > MAX_BYTES and letter.value is not None:
+    if len(text) > MAX_VALUE_BYTES and letter.value is not None:
         size = len(letter.original_value() or b"")
         message = f"{letter.message}; its {size} bytes stay in the topic"
         letter = msgspec.structs.replace(letter, value=None, message=message)
         text = msgspec.json.encode(letter)
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_VALUE_BYTES:
         message = f"{letter.message}; its key and headers stay in the topic"
         letter = msgspec.structs.replace(letter, key=None, headers=[], message=message)
         text = msgspec.json.encode(letter)

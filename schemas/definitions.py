@@ -28,6 +28,14 @@ from schemas.json_limits import MAX_DEPTH, exact_number, nests_too_deep
 
 CONDITION_DEPTH = 16
 
+KIB = 1024
+MAX_MILESTONES = 200
+"""Of one challenge, streak or pathway: a record may cross them all, and its output lists them."""
+MAX_CHALLENGES_FED = 200
+"""By one event: each is a challenge log, with the challenge's record in it."""
+MAX_STREAKS_FED = 50
+"""By one event."""
+
 
 class DefinitionError(ValueError):
     """A definition is refused, whole.
@@ -121,6 +129,8 @@ class Definition(BaseModel):
     )
     kind: ClassVar[str]
     id_alias: ClassVar[str | None] = None
+    max_bytes: ClassVar[int] = 64 * KIB
+    """Of its JSON: outputs carry it."""
 
     id: Identifier
 
@@ -323,6 +333,7 @@ class Pathway(Definition):
     """Activities that enrolled members work through."""
 
     kind = "pathway"
+    max_bytes = 1024 * KIB
     name: Name
     activities: Annotated[list[PathwayActivity], Field(max_length=1000)]
 
@@ -372,11 +383,23 @@ def parse(kind: str, fields: Mapping[str, Any]) -> Definition:
         if given.setdefault("id", alias) != alias:
             raise DefinitionError([(model.id_alias, "must equal id where both are given")])
     try:
-        return model.model_validate(given)
+        definition = model.model_validate(given)
+        size = len(encode(definition))
     except ValidationError as error:
         raise DefinitionError([_reason(e) for e in error.errors()]) from error
     except RecursionError as error:
         raise DefinitionError([("", "nests too deep")]) from error
+    except UnicodeEncodeError as error:
+        raise DefinitionError([("", "must not contain a lone surrogate")]) from error
+    if size > model.max_bytes:
+        too_large = f"is the largest of {size} bytes; a {kind} has at most {model.max_bytes}"
+        raise DefinitionError([(_largest_field(definition), too_large)])
+    return definition
+
+
+def _largest_field(definition: Definition) -> str:
+    fields = wire_fields(definition)
+    return max(fields, key=lambda name: len(_JSON.encode(fields[name])))
 
 
 def _reason(error: Any) -> tuple[str, str]:

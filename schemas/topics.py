@@ -32,6 +32,10 @@ _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes"
 # Inputs accept twice what the processor does, so that a record that is too large can arrive and
 # become a dead letter; base64 makes 2 MiB into 2.7, and dead-letters takes 4.
 _INPUT = {**_FOR_EVER, "max.message.bytes": str(2 * MIB)}
+MAX_VALUE_BYTES = 4 * MIB - 64 * 1024
+"""What we write into a topic has at most so many bytes of value: the rest of 4 MiB is for its key
+and its headers."""
+
 # The broker's limit is for a batch: its head comes on top of a record of 4 MiB.
 _OUTPUT = {**_FOR_EVER, "max.message.bytes": str(4 * MIB + 64 * 1024)}
 

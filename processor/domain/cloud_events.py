@@ -21,7 +21,11 @@ def emit(
     data: outputs.Data,
     sequence: int,
 ) -> None:
-    """Add an event to a chunk's effects, keyed by its member."""
+    """Add an event to a chunk's effects, keyed by its member.
+
+    Raises:
+        TooMuch: it is too large; the input is to be taken back.
+    """
     event = outputs.CloudEvent(
         id=id_,
         source=source_of(project),
@@ -31,4 +35,4 @@ def emit(
         sequence=outputs.sequence_text(sequence),
         data=data,
     )
-    effects.put(topic, member_id.encode(), outputs.encode(event))
+    effects.add(topic, member_id.encode(), outputs.encode(event))

@@ -1,6 +1,6 @@
 """The definitions in force: what the fold looks up, compiled once when a definition is read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -48,15 +48,20 @@ class Definitions:
         """By what they are linked to."""
         self._fed: dict[tuple[str, str], Fed] = {}
         """By event; made when first asked for, forgotten with every change."""
+        self._named_by: dict[_Place, set[str]] = {}
+        """By project, kind and event: the definitions of the kind that name the event."""
 
     def apply(self, key: bytes | None, value: bytes | None, offset: int, millis: int) -> None:
         """Take one record of the topic; ``millis`` is its timestamp.
 
         Raises:
-            DefinitionError: key or value is no definition; what was in force stays in force.
+            DefinitionError: key or value is no definition, or there are too many of its kind;
+                what was in force stays in force.
         """
         self.next_offset = offset + 1
         change = read_change(key, value, offset, millis)
+        if change.definition is not None:
+            self.check_room(change.project, change.definition)
         stored = self._stored.setdefault((change.project, change.kind), {})
         before = stored.get(change.id)
         if change.definition is None:
@@ -70,8 +75,29 @@ class Definitions:
                 version=offset,
                 created_at=before.created_at if before else change.at,
                 updated_at=change.at,
+                first=before.first if before else offset,
             )
+        self._name_events(before, stored.get(change.id))
         self._compile(change.project, change.kind, change.id, before, stored.get(change.id))
+
+    def check_room(self, project: str, definition: models.Definition) -> None:
+        """Check that what is linked to, or fed, has room for one more (contract, "Bounds").
+
+        Raises:
+            DefinitionError: with the field at fault.
+        """
+        if isinstance(definition, models.Milestone):
+            linked = _link(project, definition)
+            others = self._milestones.get(linked, {}).keys() - {definition.id}
+            if len(others) >= models.MAX_MILESTONES:
+                message = f"has {models.MAX_MILESTONES} milestones already, which is the most"
+                raise models.DefinitionError([("linkedSchemaRecordId", message)])
+        most = _MOST_FED.get(definition.kind, 0)
+        for event_id in dict.fromkeys(_events_of(definition)):
+            others = self._named_by.get((project, definition.kind, event_id), set())
+            if len(others - {definition.id}) >= most:
+                message = f"the event {event_id} feeds {most} {definition.kind}s, which is the most"
+                raise models.DefinitionError([("eventIds", message)])
 
     def challenge(self, project: str, challenge_id: str) -> Challenge | None:
         """Return a project's challenge with its milestones, None where it has no such one."""
@@ -123,11 +149,23 @@ class Definitions:
         return iter(self._stored.get((project, kind), {}).values())
 
     def _naming(self, project: str, kind: str, event_id: str) -> Iterator[Any]:
-        for stored in self.of(project, kind):
-            definition = stored.definition
-            assert isinstance(definition, models.Challenge | models.Streak)
-            if event_id in (definition.event_ids or ()):
-                yield self._rules[project, kind, stored.id]
+        """Iterate over the rules of a kind that name an event, as they were first written."""
+        stored = self._stored.get((project, kind), {})
+        named_by = self._named_by.get((project, kind, event_id), set())
+        for id_ in sorted(named_by, key=lambda id_: stored[id_].first):
+            yield self._rules[project, kind, id_]
+
+    def _name_events(self, before: Stored | None, after: Stored | None) -> None:
+        """Bring it up to date which definitions name which events."""
+        for stored in (before, after):
+            if stored is None:
+                continue
+            for event_id in _events_of(stored.definition):
+                place = stored.project, stored.kind, event_id
+                if stored is after:
+                    self._named_by.setdefault(place, set()).add(stored.id)
+                elif place in self._named_by:
+                    self._named_by[place].discard(stored.id)
 
     def _compile(
         self, project: str, kind: str, id_: str, before: Stored | None, after: Stored | None
@@ -164,7 +202,20 @@ class Definitions:
             self._rules[linked] = replace(rule, milestones=tuple(rising))
 
 
+_MOST_FED = {"challenge": models.MAX_CHALLENGES_FED, "streak": models.MAX_STREAKS_FED}
+
+
+def _events_of(definition: models.Definition) -> Sequence[str]:
+    """Return the events that feed a definition."""
+    if isinstance(definition, models.Challenge | models.Streak):
+        return definition.event_ids or ()
+    return ()
+
+
 def _linked(stored: Stored) -> _Place:
-    definition = stored.definition
-    assert isinstance(definition, models.Milestone)
-    return stored.project, definition.linked_schema_slug, definition.linked_schema_record_id
+    assert isinstance(stored.definition, models.Milestone)
+    return _link(stored.project, stored.definition)
+
+
+def _link(project: str, milestone: models.Milestone) -> _Place:
+    return project, milestone.linked_schema_slug, milestone.linked_schema_record_id

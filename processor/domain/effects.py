@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from schemas.topics import MAX_VALUE_BYTES
+
 Headers = Sequence[tuple[str, bytes | None]]
+
+MAX_INPUT_BYTES = 16 * 1024 * 1024
+"""What one input may lead to in all: it is written in one transaction, within its time limit."""
+
+
+class TooMuch(Exception):
+    """An input leads to a record that its topic does not take, or to too many of them."""
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +49,9 @@ class Effects:
 
     ``writes`` are entries of the state store and so records of the changelog; None deletes one.
     ``counts`` are for metrics: ``folded``, ``duplicates``, ``forwarded``, ``skipped``, ``dues``,
-    ``replies_refused`` and ``dead_letter:<reason>``.
+    ``dues_refused``, ``replies_refused`` and ``dead_letter:<reason>``.
+
+    What one input leads to is added between ``begin`` and the next one, and can be taken back.
     """
 
     outputs: dict[str, list[Output]] = field(default_factory=dict)
@@ -56,9 +67,43 @@ class Effects:
     """True where a tick left dues for the partition's next one."""
     size: int = 0
     """Bytes of the outputs."""
+    _topics: list[str] = field(default_factory=list, compare=False, repr=False)
+    """Those of the outputs since ``begin``, in their order."""
+    _size_before: int = field(default=0, compare=False, repr=False)
+    _counts_before: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def begin(self) -> None:
+        """Remember where the next input begins."""
+        self._topics.clear()
+        self._size_before = self.size
+        self._counts_before = dict(self.counts)
+
+    def undo(self) -> None:
+        """Take back what was added and counted since ``begin``."""
+        for topic in reversed(self._topics):
+            self.outputs[topic].pop()
+            if not self.outputs[topic]:
+                del self.outputs[topic]
+        self._topics.clear()
+        self.size = self._size_before
+        self.counts.clear()
+        self.counts.update(self._counts_before)
+
+    def add(self, topic: str, key: bytes | None, value: bytes) -> None:
+        """Add one output of the input that began last.
+
+        Raises:
+            TooMuch: its topic does not take it, or the input leads to too many bytes.
+        """
+        if len(value) > MAX_VALUE_BYTES:
+            raise TooMuch(f"what it leads to is larger than {MAX_VALUE_BYTES} bytes")
+        if self.size - self._size_before + len(value) > MAX_INPUT_BYTES:
+            raise TooMuch(f"all that it leads to is larger than {MAX_INPUT_BYTES} bytes")
+        self._topics.append(topic)
+        self.put(topic, key, value)
 
     def put(self, topic: str, key: bytes | None, value: bytes) -> None:
-        """Add one output."""
+        """Add one output that is known to be small enough; it is not taken back."""
         outputs = self.outputs.get(topic)
         if outputs is None:
             outputs = self.outputs[topic] = []

@@ -14,7 +14,7 @@ import msgspec
 
 from processor.domain.commands import Commands
 from processor.domain.definitions import Definitions
-from processor.domain.effects import Answer, Effects, Forward
+from processor.domain.effects import Answer, Effects, Forward, TooMuch
 from processor.domain.entries import POSITION, member_key
 from processor.domain.events import Events, PreparedEvent
 from processor.domain.inputs import (
@@ -39,7 +39,14 @@ from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import from_millis
 from schemas.records import ActivityLog, ChallengeLog, Event, Tick
-from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEAD_LETTERS, FORWARDED, partition_for
+from schemas.topics import (
+    CHALLENGE_LOGS,
+    CHUNK_LOG,
+    DEAD_LETTERS,
+    FORWARDED,
+    MAX_VALUE_BYTES,
+    partition_for,
+)
 
 
 class Position(msgspec.Struct):
@@ -277,13 +284,22 @@ class _ChunkFold:
         if isinstance(item.record, Tick):
             self._ticks.step(from_millis(item.input.timestamp), self._position.sequence)
             return
+        self._entries.begin()
+        self.effects.begin()
         try:
             if self._is_at_home(item):
                 answer = self._step(ready)
                 if item.input.headers:
                     self._answer(item.input, answer)
         except Refused as refused:
-            self._refuse(item.input, refused, item.member_id, item.project)
+            self._take_back(item, refused)
+        except TooMuch as error:
+            self._take_back(item, Refused(Reason.TOO_LARGE, str(error)))
+
+    def _take_back(self, item: Read, refused: Refused) -> None:
+        self._entries.undo()
+        self.effects.undo()
+        self._refuse(item.input, refused, item.member_id, item.project)
 
     def _step(self, ready: _Ready) -> Callable[[], replies.Reply]:
         item, record = ready.read, ready.read.record
@@ -346,7 +362,11 @@ class _ChunkFold:
             self._answer(source, lambda: _refusal(refused))
 
     def _answer(self, source: Input, make: Callable[[], replies.Reply]) -> None:
-        """Answer where an answer is asked for; it is made only then."""
+        """Answer where an answer is asked for; it is made only then.
+
+        Raises:
+            TooMuch: our own topic of replies does not take it.
+        """
         try:
             wanted = replies.reply_to(source.headers)
         except replies.MissingReplyTopic:
@@ -358,10 +378,11 @@ class _ChunkFold:
         if not 0 <= wanted.partition < partitions:
             self.effects.counts["replies_refused"] += 1
             return
+        value = msgspec.json.encode(make())
+        if len(value) + len(wanted.correlation_id) > MAX_VALUE_BYTES:
+            raise TooMuch(f"the answer is larger than {MAX_VALUE_BYTES} bytes")
         self.effects.answers.append(
-            Answer(
-                wanted.topic, wanted.partition, wanted.correlation_id, msgspec.json.encode(make())
-            )
+            Answer(wanted.topic, wanted.partition, wanted.correlation_id, value)
         )
 
 

@@ -21,8 +21,8 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 class Stored:
     """One definition as it stands on the topic.
 
-    ``version`` is its offset. ``created_at`` is the timestamp of the first record since the key
-    last had none, so that every reader of the topic says the same.
+    ``version`` is its offset. ``created_at`` and ``first`` are the timestamp and the offset of the
+    first record since the key last had none, so that every reader of the topic says the same.
     """
 
     project: str
@@ -32,6 +32,7 @@ class Stored:
     version: int
     created_at: datetime
     updated_at: datetime
+    first: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return the record that the HTTP face shows: the fields and when they were written."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from processor.domain import challenge as progress_of
 from processor.domain.announce import Announcer
 from processor.domain.definitions import Definitions
-from processor.domain.effects import Effects
+from processor.domain.effects import Effects, TooMuch
 from processor.domain.entries import due_entry, member_of
 from processor.domain.logs import progress_record
 from processor.domain.streaks import Hit, Streaks
@@ -41,17 +41,28 @@ class Ticks:
         self._left -= len(dues)
         for key in dues:
             at, entry = due_entry(key)
+            self._entries.begin()
+            self._effects.begin()
             self._entries.drop_due(at, entry)
-            member_id, rest = member_of(entry)
-            member = self._entries.member(member_id)
-            if member is None:
-                continue
-            hit = Hit(member.project, member_id, member.external_id, now, now, sequence)
-            if entry.startswith(b"p"):
-                self._fail(hit, entry, rest)
-            else:
-                self._break(hit, entry, rest.decode())
+            try:
+                self._do(entry, now, sequence)
+            except TooMuch:  # a due that cannot be done must not come again for ever
+                self._entries.undo()
+                self._effects.undo()
+                self._entries.drop_due(at, entry)
+                self._effects.counts["dues_refused"] += 1
         self._effects.counts["dues"] += len(dues)
+
+    def _do(self, entry: bytes, now: datetime, sequence: int) -> None:
+        member_id, rest = member_of(entry)
+        member = self._entries.member(member_id)
+        if member is None:
+            return
+        hit = Hit(member.project, member_id, member.external_id, now, now, sequence)
+        if entry.startswith(b"p"):
+            self._fail(hit, entry, rest)
+        else:
+            self._break(hit, entry, rest.decode())
 
     def _fail(self, hit: Hit, key: bytes, rest: bytes) -> None:
         """Fail a challenge whose period ended short of its target, while the challenge is live."""

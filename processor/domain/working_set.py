@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from processor.domain.challenge import Progress
+from processor.domain.effects import TooMuch
 from processor.domain.entries import (
     DUE,
     balances_key,
@@ -22,6 +23,7 @@ from processor.domain.pathway import Enrolment, Seen, Worked
 from processor.domain.points import Balances
 from processor.domain.reward import Reward
 from processor.domain.streak import State
+from schemas.topics import MAX_VALUE_BYTES
 
 Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
 """Reads entries of the partition's store, in the order of the keys; None where there is none."""
@@ -46,6 +48,10 @@ Entry = msgspec.Struct
 
 _UNREAD = b"unread"
 
+WIDE = 500
+"""An entry with more items than this is measured; with fewer it is small. Names have 256
+characters, of at most six bytes each in JSON."""
+
 E = TypeVar("E", bound=msgspec.Struct)
 
 
@@ -63,6 +69,22 @@ class WorkingSet:
         """What was read, as JSON until it is first asked for; None where the store has nothing."""
         self.changed: dict[bytes, Entry | bytes | None] = {}
         """What is to be written; JSON where it was made as such."""
+        self._before: dict[bytes, tuple[Entry | bytes | None, Entry | bytes | None]] = {}
+        """What an entry that was set since ``begin`` was before, and whether it was changed."""
+
+    def begin(self) -> None:
+        """Remember where the next input begins."""
+        self._before.clear()
+
+    def undo(self) -> None:
+        """Make all entries what they were at ``begin``."""
+        for key, (entry, changed) in self._before.items():
+            for entries, value in ((self.entries, entry), (self.changed, changed)):
+                if value is _UNREAD:
+                    entries.pop(key, None)
+                else:
+                    entries[key] = value
+        self._before.clear()
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Read many entries in one call."""
@@ -83,7 +105,7 @@ class WorkingSet:
 
     def set_progress(self, key: bytes, progress: Progress) -> None:
         """Change a progress."""
-        self._set(key, progress)
+        self._set(key, progress, len(progress.reached))
 
     def logged(self, key: bytes) -> Logged | None:
         """Return what was answered to the challenge log with this ``entries.log_key``."""
@@ -123,7 +145,7 @@ class WorkingSet:
 
     def set_balances(self, member_id: str, balances: Balances) -> None:
         """Change a member's points."""
-        self._set(balances_key(member_id), balances)
+        self._set(balances_key(member_id), balances, len(balances.groups))
 
     def streak(self, key: bytes) -> State | None:
         """Return the streak with this ``entries.streak_key``."""
@@ -147,7 +169,7 @@ class WorkingSet:
 
     def set_enrolment(self, key: bytes, enrolment: Enrolment) -> None:
         """Change a member in a pathway."""
-        self._set(key, enrolment)
+        self._set(key, enrolment, len(enrolment.completed) + len(enrolment.given))
 
     def worked(self, key: bytes) -> Worked | None:
         """Return what was done at the activity with this ``entries.activity_key``."""
@@ -163,8 +185,7 @@ class WorkingSet:
 
     def drop_due(self, at: datetime, entry: bytes) -> None:
         """Take an entry out of the due-index."""
-        key = due_key(at, entry)
-        self.entries[key] = self.changed[key] = None
+        self._set(due_key(at, entry), None)
 
     def dues(self, until: datetime, limit: int) -> list[bytes]:
         """Return the first keys of what is due by ``until``, at most ``limit``, in order."""
@@ -195,6 +216,15 @@ class WorkingSet:
         self.entries[key] = entry
         return entry  # type: ignore[return-value]  # a key's first byte is its type
 
-    def _set(self, key: bytes, entry: Entry) -> None:
+    def _set(self, key: bytes, entry: Entry | None, items: int = 0) -> None:
+        """Set or delete an entry; ``items`` is how many it has, where they may become many.
+
+        Raises:
+            TooMuch: the changelog does not take it.
+        """
+        if items > WIDE and len(_ENCODER.encode(entry)) > MAX_VALUE_BYTES:
+            raise TooMuch(f"what is kept of it is larger than {MAX_VALUE_BYTES} bytes")
+        if key not in self._before:
+            self._before[key] = self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
         self.entries[key] = entry
         self.changed[key] = entry

@@ -25,9 +25,10 @@ from processor.domain.entries import due_key, member_key
 from processor.domain.period import period_end, period_key
 from schemas import ids, outputs
 from schemas.instants import EPOCH, parse_instant
-from schemas.topics import MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS
+from schemas.topics import MAX_VALUE_BYTES, MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS
 
 DEF MAX_VALUE = 4096
+DEF MAX_ENTRY = 65536
 DEF MOMENT = 28
 DEF CACHED = 65536
 

@@ -27,10 +27,15 @@ cdef bint take_moment_or_null(Cursor *c, Text *out) noexcept nogil:
 
 
 cdef bint read_progress(bytes entry, Progress *p):
-    """Read a ``challenge.Progress`` whose texts are plain; they point into the entry."""
+    """Read a ``challenge.Progress`` whose texts are plain; they point into the entry.
+
+    A large one is Python's, which measures what it is to become.
+    """
     cdef Cursor c
     cdef Text updated
     cdef const char *end
+    if PyBytes_GET_SIZE(entry) > MAX_ENTRY:
+        return False
     c.at = PyBytes_AS_STRING(entry)
     c.end = c.at + PyBytes_GET_SIZE(entry)
     if not (

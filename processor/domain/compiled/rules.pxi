@@ -46,6 +46,7 @@ cdef class Rule:
     cdef int64_t target
     cdef int64_t starts
     cdef list milestones
+    cdef bint fits  # whether a log that reaches all milestones leads to records that topics take
     cdef Py_ssize_t told  # how much of a moment's text tells its period
     cdef dict periods
 
@@ -65,6 +66,10 @@ cdef class Rule:
         self.target = challenge.target
         self.starts = EARLIEST if challenge.starts_at is None else micros_of(challenge.starts_at)
         self.milestones = [Step(milestone) for milestone in challenge.milestones]
+        # A log's record has each milestone twice, beside up to 1,000 bytes of a reward's own.
+        self.fits = len(self.json) + sum(
+            2 * len(bytes(milestone.json)) + 1000 for milestone in challenge.milestones
+        ) < MAX_VALUE_BYTES - 2 * MAX_VALUE
         # Within a minute the date is the same in every zone, in UTC within a day.
         self.told = 10 if challenge.timezone == "UTC" else 16
         self.periods = {}
@@ -117,4 +122,4 @@ cdef Rule rule_of(definitions, str project, str challenge_id):
         if len(_rules) >= CACHED:
             _rules.clear()
         rule = _rules[project, challenge_id] = Rule(project.encode(), challenge)
-    return rule
+    return rule if rule.fits else None

@@ -241,3 +241,22 @@ async def test_a_header_name_that_is_no_text_stops_neither_the_api_nor_its_repli
             while NO_STRAY_REPLY in metrics:
                 metrics = (await guest.get("/metrics")).text
         assert (await guest.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_an_event_feeds_so_many_streaks_and_no_more_at_every_door(lonely: Served) -> None:
+    fields = {"eventIds": ["crowded"], "targetLength": 7}
+    documents = [{"kind": "streak", "id": f"s{n}", "project": PROJECT, **fields} for n in range(51)]
+    applied = run(lonely.settings, "apply", "-f", "-", stdin="\n".join(map(json.dumps, documents)))
+    assert applied.returncode == 1
+    assert "document 51: eventIds: the event crowded feeds 50 streaks" in applied.stderr
+    most = "\n".join(map(json.dumps, documents[:50]))
+    assert run(lonely.settings, "apply", "-f", "-", stdin=most).returncode == 0
+    async with await lonely.client() as admin:
+        one_more = await admin.put("/definitions/streak/s50", json=fields)
+        assert one_more.status_code == 400
+        assert one_more.json()["errors"][0]["field"] == "eventIds"
+        assert (await admin.put("/definitions/streak/s0", json=fields)).status_code == 200
+        large = {**CHALLENGE, "activityIds": ["y" * 250] * 260}
+        too_large = await admin.put(f"/definitions/challenge/{numbered()}", json=large)
+        assert too_large.status_code == 400
+        assert too_large.json()["errors"][0]["field"] == "activityIds"
