@@ -58,10 +58,23 @@ class DefinitionStore:
         self._writing = asyncio.Semaphore(MAX_WRITES)
 
     async def current(self) -> Definitions:
-        """Return the definitions, no older than this call.
+        """Return the definitions as they can be read by now: each write that returned is in them.
+
+        Who has a transaction open on the topic does not hold up whoever reads.
 
         Raises:
             Problem: 503, the broker does not answer.
+        """
+        async with _broker_at_hand():
+            await self._reader.catch_up(await self._reader.committed_end())
+        return self._reader.definitions
+
+    async def _latest(self) -> Definitions:
+        """Return the definitions with all that was acknowledged before this call.
+
+        Raises:
+            Problem: 503, the broker does not answer, or what was acknowledged stands behind a
+                transaction that stays open.
         """
         async with _broker_at_hand():
             await self._reader.catch_up()
@@ -84,7 +97,7 @@ class DefinitionStore:
             connection.transaction(),
         ):
             await locks.lock(connection, f"{self._topic}:{key}")
-            definitions = await self.current()
+            definitions = await self._latest()
             before = definitions.get(project, kind, definition_id)
             wanted = judge(before)
             if wanted is not None:

@@ -5,6 +5,7 @@ document is `{kind, id, project?, …}`. YAML is read by its 1.2 core rules: wha
 a text, `no` is a text, and a number is exactly what was written.
 """
 
+import asyncio
 import json
 import re
 import sys
@@ -30,6 +31,8 @@ from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 
 STDIN = Path("-")
+
+PUBLISH_SECONDS = 30
 
 
 class ApplyError(CommandError):
@@ -215,7 +218,8 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
     """
     await check_topics(settings)
     try:
-        async with DefinitionsReader(settings) as reader:
+        async with asyncio.timeout(PUBLISH_SECONDS), DefinitionsReader(settings) as reader:
+            await reader.catch_up()
             _check_links(reader.definitions, documents)
             outcomes = [_outcome(reader.definitions, document) for document in documents]
             changes = [
@@ -229,6 +233,12 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
             return outcomes
     except KafkaError as error:
         raise CommandError(f"the broker refuses: {error}") from error
+    except TimeoutError as error:
+        raise CommandError(
+            f"the definitions could not be read to their end within {PUBLISH_SECONDS} s: the "
+            "broker is slow, or a producer has a transaction open on the topic; apply again: what "
+            "is in force already is not written twice"
+        ) from error
 
 
 def _outcome(definitions: Definitions, document: Document) -> Outcome:

@@ -1,10 +1,10 @@
 """The agent: fold a chunk, write it in one transaction, then bring the store up to it."""
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -15,12 +15,20 @@ from processor.domain.fold import Part, fold_chunk
 from processor.domain.inputs import Place
 from processor.gathering import Chunk
 from processor.shell import Shell
-from processor.transactions import Fenced
+from processor.transactions import Fenced, PartitionProducer
 
 logger = logging.getLogger(__name__)
 
 FENCED_SECONDS = 16
 """How long a fenced partition may wait for the rebalance that took it away: twice a session."""
+
+JOINED_RECORDS = 12_000
+JOINED_BYTES = 16 * 1024 * 1024
+"""What is made one chunk of chunks; one alone may be larger."""
+
+
+class GapError(RuntimeError):
+    """Records were delivered, but not those before them."""
 
 
 class ChunkAgent:
@@ -30,13 +38,12 @@ class ChunkAgent:
     meanwhile is then taken as one chunk: the slower the broker, the fewer transactions.
     """
 
-    def __init__(self, app: Any, shell: Shell) -> None:
-        self._app = app
+    def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._fenced_at: dict[int, int] = {}
-        self._waiting: dict[int, list[tuple[int, Any]]] = {}
-        """By partition, the events of chunks that are not begun, and how often all were given up
-        before they came."""
+        """By partition, the epoch in which it was found to be another worker's."""
+        self._waiting: dict[int, list[Any]] = {}
+        """By partition, the events of chunks that are not begun."""
         self._working: dict[int, asyncio.Task[None]] = {}
         """By partition, who takes its chunks; one that failed stays, and nobody follows it."""
 
@@ -45,9 +52,8 @@ class ChunkAgent:
         try:
             async for event in stream.noack().events():
                 chunk: Chunk = event.value
-                await self._follow_definitions(chunk)
-                came = self._shell.outstanding.emptied, event
-                self._waiting.setdefault(chunk.partition, []).append(came)
+                self._shell.outstanding.arrived(chunk)
+                self._waiting.setdefault(chunk.partition, []).append(event)
                 if chunk.partition not in self._working:
                     working = asyncio.create_task(self._work(chunk.partition))
                     self._working[chunk.partition] = working
@@ -60,13 +66,6 @@ class ChunkAgent:
                 task.cancel()
             await asyncio.gather(*working_on, return_exceptions=True)
 
-    async def _follow_definitions(self, chunk: Chunk) -> None:
-        """Read the definitions on to where they ended when the chunk was fetched."""
-        reader = self._shell.definitions
-        if reader.definitions.next_offset < chunk.definitions:
-            await reader.catch_up(chunk.definitions)
-            metrics.DEFINITIONS_REFUSED.set(reader.refused)
-
     async def _work(self, partition: int) -> None:
         """Take a partition's chunks and acknowledge them, until none waits."""
         try:
@@ -78,55 +77,90 @@ class ChunkAgent:
         else:
             del self._working[partition]
 
-    async def _deal_with(self, came: Sequence[tuple[int, Any]]) -> None:
-        outstanding = self._shell.outstanding
-        kept = [event for emptied, event in came if emptied == outstanding.emptied]
-        for chunk in joined([event.value for event in kept]):
+    async def _deal_with(self, came: Sequence[Any]) -> None:
+        for chunk in joined([event.value for event in came]):
             try:
-                await self._take(chunk)
+                folded = await self._take(chunk)
             except Fenced as fenced:
                 await self._give_up(chunk, fenced)
-        for emptied, event in came:
-            if emptied == outstanding.emptied:
-                outstanding.done(event.value.size)
+            else:
+                if not folded:
+                    _dropped(chunk)
+        for event in came:
+            self._shell.outstanding.done(event.value)
             event.ack()
 
-    async def _take(self, chunk: Chunk) -> None:
-        generation = self._app.consumer_generation_id
-        if chunk.generation != generation or self._fenced_at.get(chunk.partition) == generation:
-            return  # of an assignment that is over; its next owner reads it again
+    def _is_current(self, chunk: Chunk) -> bool:
+        """Tell whether a chunk may be folded: its partition has not moved, nor been fenced."""
+        return (
+            self._shell.outstanding.is_current(chunk)
+            and self._fenced_at.get(chunk.partition) != chunk.epoch
+        )
+
+    async def _take(self, chunk: Chunk) -> bool:
+        """Fold and write a chunk; False where it is another's, or is read again."""
+        if not await self._know_definitions(chunk):
+            return False
+        store = self._shell.store[chunk.partition]
+        check_nothing_left_out(chunk, store.position().offsets)
+        return await self._fold(chunk)
+
+    async def _fold(self, chunk: Chunk) -> bool:
         shell = self._shell
         store = shell.store[chunk.partition]
         place = Place(chunk.partition, shell.settings.partitions, shell.reply_partitions)
-        parts = chunk.parts
+        parts = [Part(stretch.topic, stretch.records) for stretch in chunk.stretches]
         while parts:
+            if not self._is_current(chunk):
+                return False
             started = time.perf_counter()
             effects = fold_chunk(
                 place, parts, shell.definitions.definitions, store.load, store.scan
             )
             folded = time.perf_counter()
             if effects.writes:
-                end = await shell.producers[chunk.partition].write(effects)
+                producer = shell.producers[chunk.partition]
+                end = await producer.write(effects)
+                if not self._has(chunk.partition, producer):
+                    return False  # taken over anew: recovery reads it from the changelog
                 store.apply(effects.writes, end)
             if effects.more_due:
                 shell.ticker.soon([chunk.partition])
             _count(effects, folded - started, time.perf_counter() - folded)
             parts = [] if effects.complete else [_rest(part, effects.offsets) for part in parts]
+        return True
+
+    def _has(self, partition: int, producer: PartitionProducer) -> bool:
+        producers = self._shell.producers
+        return partition in producers.partitions and producers[partition] is producer
+
+    async def _know_definitions(self, chunk: Chunk) -> bool:
+        """Read the definitions on to where they ended when the chunk was fetched.
+
+        They may stand behind a transaction that is open for minutes, so it is looked in between
+        whether the chunk is still wanted: a rebalance waits for it. False where it is not.
+        """
+        reader = self._shell.definitions
+        while self._is_current(chunk):
+            if reader.definitions.next_offset >= chunk.definitions:
+                return True
+            await reader.follow()
+            metrics.DEFINITIONS_REFUSED.set(reader.refused)
+        return False
 
     async def _give_up(self, chunk: Chunk, fenced: Fenced) -> None:
         """Drop a partition that has another owner, and expect the rebalance that says so."""
         logger.warning("%s; its chunk of %d records is dropped", fenced, chunk.size)
         metrics.FENCED.inc()
-        generation = self._app.consumer_generation_id
-        self._fenced_at[chunk.partition] = generation
-        asyncio.get_running_loop().call_later(FENCED_SECONDS, self._must_have_moved, generation)
+        self._fenced_at[chunk.partition] = chunk.epoch
+        asyncio.get_running_loop().call_later(FENCED_SECONDS, self._must_have_moved, chunk.epoch)
         try:
             await self._shell.producers.discard(chunk.partition)
         except KafkaError as error:  # a producer that is fenced may say so once more as it closes
             logger.warning("partition %d: its producer was fenced: %s", chunk.partition, error)
 
-    def _must_have_moved(self, generation: int) -> None:
-        if self._app.consumer_generation_id == generation:
+    def _must_have_moved(self, epoch: int) -> None:
+        if self._shell.outstanding.epoch == epoch:
             self._shell.fail(
                 RuntimeError(
                     "fenced, and no rebalance came: a transaction took longer than its time limit, "
@@ -135,16 +169,51 @@ class ChunkAgent:
             )
 
 
-def joined(chunks: Sequence[Chunk]) -> Iterable[Chunk]:
-    """Make one of all chunks of a partition that one assignment brought, in their order."""
-    for generation, alike in groupby(chunks, key=lambda chunk: chunk.generation):
-        together = list(alike)
-        yield Chunk(
-            together[0].partition,
-            [part for chunk in together for part in chunk.parts],
-            generation,
-            max(chunk.definitions for chunk in together),
-        )
+def check_nothing_left_out(chunk: Chunk, folded: Mapping[str, int]) -> None:
+    """See that a chunk goes on where its partition was folded up to (by topic, exclusive).
+
+    Raises:
+        GapError: records between were never folded, and would lie below the position from now on.
+    """
+    reached = dict(folded)
+    for topic, records, start, _ in chunk.stretches:
+        if start > reached.get(topic, 0):
+            raise GapError(
+                f"{topic}, partition {chunk.partition}: records came from offset {start} on, but "
+                f"were folded up to {reached.get(topic, 0)} only; stopping, so that recovery reads "
+                "what lies between"
+            )
+        reached[topic] = records[-1].offset + 1
+
+
+def joined(chunks: Iterable[Chunk]) -> list[Chunk]:
+    """Make one of the chunks of a partition that follow one seek, in their order, within bounds."""
+    made: list[Chunk] = []
+    records = weight = 0
+    for chunk in chunks:
+        records, weight = records + chunk.size, weight + chunk.bytes
+        last = made[-1] if made else None
+        if (
+            last is not None
+            and last.epoch == chunk.epoch
+            and records <= JOINED_RECORDS
+            and weight <= JOINED_BYTES
+        ):
+            last.stretches.extend(chunk.stretches)
+            last.definitions = max(last.definitions, chunk.definitions)
+        else:
+            made.append(dataclasses.replace(chunk, stretches=[*chunk.stretches]))
+            records, weight = chunk.size, chunk.bytes
+    return made
+
+
+def _dropped(chunk: Chunk) -> None:
+    metrics.DROPPED.inc(chunk.size)
+    logger.info(
+        "partition %d: %d records are given up as it moved, and fetched again",
+        chunk.partition,
+        chunk.size,
+    )
 
 
 def _rest(part: Part, folded: Mapping[str, int]) -> Part:

@@ -8,14 +8,12 @@ from faust.types.auth import CredentialsT
 
 from processor.agent import ChunkAgent
 from processor.chunk_transport import ChunkSchema, ChunkTransport
+from processor.fetching import MAX_RECORDS
 from processor.recovery import FencedTableManager
 from processor.shell import Shell
 from processor.state_table import add_state_table
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS
-
-MAX_CHUNK = 8_000
-"""Records a fetch hands out at most, and so the largest chunk: larger ones are no faster."""
 
 SESSION_SECONDS = 8
 """A worker that is frozen or cut off loses its partitions after this."""
@@ -52,7 +50,7 @@ def build_app(shell: Shell, instance: str) -> App:
         broker_request_timeout=40,
         broker_max_poll_interval=600,
         broker_commit_interval=1,
-        broker_max_poll_records=MAX_CHUNK,
+        broker_max_poll_records=MAX_RECORDS,
         stream_buffer_maxsize=4096,
         stream_recovery_delay=0,
         stream_wait_empty=True,
@@ -65,7 +63,7 @@ def build_app(shell: Shell, instance: str) -> App:
         schema=ChunkSchema(),
         internal=False,
     )
-    agent = ChunkAgent(app, shell)
+    agent = ChunkAgent(shell)
     app.agent(chunks, name="chunks", concurrency=1)(agent.run)
     return app
 

@@ -5,29 +5,31 @@ This is the one module that reaches into Faust 0.15.3's consumer. Each private n
 why; ``tests/unit/processor/test_faust_contract.py`` fails when a pinned Faust changes under it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Mapping, Set
 from typing import Any, cast
 
 import aiokafka
 import faust
 from aiokafka import TopicPartition
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from typing_extensions import override
 
-from processor import metrics
-from processor.gathering import Asked, Chunk, Gathering, Offsets
+from processor import fetching, metrics
+from processor.fetching import Fetch, HandedOut, Records
+from processor.gathering import Asked, Chunk, Gathering
 from processor.shell import Shell
 from schemas.kafka import consumers
 from schemas.topics import TICKS
 
+logger = logging.getLogger(__name__)
+
 POLL_SECONDS = 0.1
 IDLE_SECONDS = 0.02
 FETCH_WAIT_MS = 50
-MAX_OUTSTANDING = 4_000
-"""No fetch while so many records wait for the fold or are on their way: chunks grow by themselves
-under load, and the oldest record of a chunk does not wait behind many small ones."""
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
@@ -70,31 +72,57 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
         )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._handed_out = HandedOut()
+
     @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek the inputs to where the state store says they were folded."""
-        targets = cast("ChunkConsumer", self.consumer).shell.input_positions()
-        return cast("Mapping[TP, int]", await self.call_thread(self._seek_inputs, targets))
+        consumer = cast("ChunkConsumer", self.consumer)
+        targets = consumer.shell.input_positions()
+        epoch = consumer.begin_epoch()
+        return cast("Mapping[TP, int]", await self.call_thread(self._seek_inputs, targets, epoch))
 
-    async def _seek_inputs(self, targets: Mapping[TopicPartition, int]) -> Mapping[TP, int]:
+    async def _seek_inputs(
+        self, targets: Mapping[TopicPartition, int], epoch: int
+    ) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
         assigned = consumer.assignment()
-        sought: dict[TP, int] = {}
-        for partition, offset in targets.items():
-            if partition in assigned:
-                consumer.seek(partition, offset)
-                sought[TP(*partition)] = offset
-        return sought
+        sought = {tp: offset for tp, offset in targets.items() if tp in assigned}
+        for partition, offset in sought.items():
+            consumer.seek(partition, offset)
+        self._handed_out.sought(self._assignment(consumer), sought, epoch)
+        return {TP(*partition): offset for partition, offset in sought.items()}
 
-    async def positions(self, partitions: Iterable[TopicPartition]) -> Offsets:
-        """Return the offsets up to which records of these were handed out."""
-        found: Offsets = await self.call_thread(self._positions, set(partitions))
-        return found
+    async def fetch(self, active: Set[TP], seconds: float) -> Fetch:
+        """Fetch once, for at most ``seconds``: bounded in records and in bytes."""
+        fetched: Fetch = await self.call_thread(self._fetch, active, seconds)
+        return fetched
 
-    async def _positions(self, partitions: set[TopicPartition]) -> Offsets:
+    async def _fetch(self, active: Set[TP], seconds: float) -> Fetch:
+        # Replaces Faust's `_fetch_records`, which knows neither seeks nor bytes.
+        if not cast("ChunkConsumer", self.consumer).flow_active:
+            return Fetch()
         consumer = self._ensure_consumer()
-        assigned = consumer.assignment() & partitions
-        return {tp: await consumer.position(tp) for tp in assigned}
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        try:
+            with fetcher._subscriptions.fetch_context():
+                first = await fetcher.fetched_records(active, timeout=seconds, max_records=1)
+            assignment = self._assignment(consumer)
+            records, weights = fetching.drain(fetcher, active, first)
+            positions = {} if assignment is None else fetching.positions(assignment)
+            return self._handed_out.take(assignment, records, positions, weights)
+        except BaseException:
+            self._handed_out.forget()  # of what else was handed out with it, nothing is known
+            raise
+
+    def _assignment(self, consumer: aiokafka.AIOKafkaConsumer) -> Any:
+        """Return the object that aiokafka makes anew for each assignment, None without one."""
+        subscription = consumer._subscription.subscription
+        return None if subscription is None else subscription.assignment
 
 
 class ChunkConsumer(driver.Consumer):
@@ -115,54 +143,60 @@ class ChunkConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> ChunkConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    def begin_epoch(self) -> int:
+        """Give up all that was fetched: the partitions move, or are sought. Return the new epoch.
+
+        Faust drops what waits in its queues without a word, so it is counted here.
+        """
+        dropped = self._gathering.reset() + self.shell.outstanding.clear()
+        self._dropped(dropped)
+        return self.shell.outstanding.epoch
+
+    def _dropped(self, records: int) -> None:
+        if records:
+            metrics.DROPPED.inc(records)
+            logger.info("%d records are given up as partitions move, and fetched again", records)
+
     @override
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Drop what is held and what waits for the fold: it is fetched again by its new owner."""
-        self._gathering.reset()
-        self.shell.outstanding.clear()
+        self.begin_epoch()
         await super().on_partitions_revoked(revoked)
 
     @override
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch once; yield one message for each chunk that may be folded."""
-        generation = self.app.consumer_generation_id
-        if not await self.shell.outstanding.below(MAX_OUTSTANDING, POLL_SECONDS):
-            return
-        fetched, _ = await self._wait_next_records(POLL_SECONDS)
-        if self.should_stop:
-            return
-        if self._moved(generation):
-            self._gathering.reset()  # a rebalance began; recovery seeks when it is over
-            return
-        for chunk in await self._gather(fetched, generation):
-            if self._moved(generation):
-                self._gathering.reset()
+        try:
+            if not await self.shell.outstanding.has_room(POLL_SECONDS):
                 return
-            yield self._message(chunk)
+            fetch, _ = await self._wait_next_records(POLL_SECONDS)
+            chunks = [] if self.should_stop else await self._gather(fetch)
+        except ConsumerStoppedError:
+            raise  # Faust is stopping
+        except Exception as error:
+            self.shell.fail(error)  # what was handed out before it failed is lost
+            raise
+        for chunk in chunks:
+            if self.shell.outstanding.is_current(chunk):
+                yield self._message(chunk)
+            else:
+                self._dropped(chunk.size)
 
-    def _moved(self, generation: int) -> bool:
-        """Tell whether a rebalance began since ``generation``."""
-        return not self.flow_active or generation != self.app.consumer_generation_id
-
-    async def _gather(self, fetched: Any, generation: int) -> list[Chunk]:
+    async def _gather(self, fetch: Fetch) -> list[Chunk]:
         gathering = self._gathering
-        commands = gathering.commands_to_ask(fetched)
-        logs = gathering.logs_to_ask(fetched)
+        self._tell_lag(fetch.records)
+        if not fetch.records and not gathering.holding:
+            return []
         definitions = self.shell.definitions_partition
-        self._tell_lag(fetched)
-        if not fetched and not gathering.holding:
+        ends = await self.shell.log_ends.of([*gathering.to_ask(fetch.records), definitions])
+        if fetch.epoch != self.shell.outstanding.epoch:
+            self._dropped(fetch.size)  # a seek came after them, or is still to come
             return []
-        ends = await self.shell.ends.of([*commands, definitions])
-        log_ends = await self.shell.log_ends.of(logs) if logs else {}
-        positions = await self._thread.positions(commands | logs | gathering.holding)
-        if self._moved(generation):
-            return []
-        asked = Asked(ends, log_ends, positions, ends[definitions])
-        chunks = list(gathering.add(fetched, asked, generation))
+        chunks = list(gathering.add(fetch, Asked(ends, ends[definitions])))
         metrics.TICKS_HELD.set(gathering.ticks_held)
         return chunks
 
-    def _tell_lag(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
+    def _tell_lag(self, fetched: Records) -> None:
         """Say how far behind each partition is; nothing fetched means: none is.
 
         A tick is none of the records that somebody waits for, and may be held.
@@ -172,16 +206,17 @@ class ChunkConsumer(driver.Consumer):
         ticks = self.shell.settings.topic(TICKS)
         for tp, records in fetched.items():
             if tp.topic != ticks:
-                behind = (self.highwater(tp) or 0) - records[-1].offset - 1
+                behind = (self.highwater(TP(*tp)) or 0) - records[-1].offset - 1
                 metrics.LAG.labels(tp.topic, tp.partition).set(max(behind, 0))
 
     def _message(self, chunk: Chunk) -> tuple[TP, ConsumerMessage]:
         """Wrap a chunk into a message of its last part's topic and last offset."""
-        part = chunk.parts[-1]
-        topic = self.shell.settings.topic(part.topic)
-        last = part.records[-1]
+        stretch = chunk.stretches[-1]
+        topic = self.shell.settings.topic(stretch.topic)
+        last = stretch.records[-1]
         tp = TP(topic, chunk.partition)
-        self.shell.outstanding.add(chunk.size)
+        self.shell.outstanding.add(chunk)
+        self._read_offset.pop(tp, None)  # Faust drops, silently, what it takes for read already
         message = ConsumerMessage(
             topic,
             chunk.partition,
@@ -193,7 +228,7 @@ class ChunkConsumer(driver.Consumer):
             value=cast("Any", chunk),
             checksum=None,
             tp=tp,
-            generation_id=chunk.generation,
+            generation_id=self.app.consumer_generation_id,
         )
         return tp, message
 
@@ -206,8 +241,8 @@ class ChunkConsumer(driver.Consumer):
         active = self._gathering.wanted(self._get_active_partitions())
         if not active:
             await self.sleep(IDLE_SECONDS)
-            return {}, active
-        return await self._getmany(active_partitions=active, timeout=timeout), active
+            return Fetch(), active
+        return await self._thread.fetch(active, timeout), active
 
     @override
     def _new_offset(self, tp: TP) -> int | None:

@@ -1,9 +1,10 @@
 """Making chunks of what a fetch brought: all topics of a partition together, commands first.
 
 A record is folded only after what stood on ``member-commands`` of its partition when it was
-fetched: waiting for that inside the agent would deadlock, for the commands come through the same
-stream. So records whose commands are still to come are held here, and nothing more of that
-partition's other topics is fetched until they are released.
+fetched, what transactions had open included: a command that was acknowledged may stand behind one.
+Waiting for that inside the agent would deadlock, for the commands come through the same stream. So
+records whose commands are still to come are held here, and nothing more of that partition's other
+topics is fetched until they are released.
 
 A tick is folded after all that stood on its partition's other topics when it was fetched. That is
 at least what its ``ends`` name, for those were asked before it was written; and it is what stood
@@ -13,46 +14,55 @@ where their logs ended, so they are reached however fast more is written, and wh
 aborted: a position passes aborted records and markers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 
-from processor.domain.fold import Part
+from processor.fetching import NO_EPOCH, Fetch, Offsets, Records
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS, MEMBER_COMMANDS, TICKS
 
-Fetched = Mapping[TopicPartition, Sequence[Any]]
-Offsets = Mapping[TopicPartition, int]
+
+class Stretch(NamedTuple):
+    """Records of one topic (name without prefix), in the order of their offsets."""
+
+    topic: str
+    records: Sequence[Any]
+    start: int
+    """The offset from which on nothing was left out before them."""
+    bytes: int
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Records of one partition that are folded together; ``parts`` in the order of folding."""
+    """Records of one partition that are folded together; ``stretches`` in the order of folding."""
 
     partition: int
-    parts: list[Part]
-    generation: int
+    stretches: list[Stretch]
+    epoch: int
+    """The seek that its records follow; where there was another since, they are read again."""
     definitions: int
     """Where ``definitions`` ended after the fetch: the fold must know at least so much."""
 
     @property
     def size(self) -> int:
         """How many records it holds."""
-        return sum(len(part.records) for part in self.parts)
+        return sum(len(stretch.records) for stretch in self.stretches)
+
+    @property
+    def bytes(self) -> int:
+        """How much memory its records take."""
+        return sum(stretch.bytes for stretch in self.stretches)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked of the broker, and of the consumer, after a fetch."""
+    """What was asked of the broker after a fetch, what transactions have open included."""
 
-    commands_ends: Offsets
-    """Where ``member-commands`` ended, as far as it is committed."""
-    log_ends: Offsets
-    """Where the logs of the other inputs ended on partitions of which ticks were fetched."""
-    positions: Offsets
-    """Up to where records were handed out."""
+    ends: Offsets
+    """Where the inputs ended that `Gathering.to_ask` named."""
     definitions: int
     """Where ``definitions`` ended."""
 
@@ -61,7 +71,7 @@ class Asked:
 class _Held:
     """Records that wait until ``member-commands`` was delivered up to ``commands_end``."""
 
-    parts: list[Part]
+    stretches: list[Stretch]
     commands_end: int
     definitions: int
 
@@ -70,7 +80,7 @@ class _Held:
 class _HeldTicks:
     """Ticks that wait until all other inputs of their partition were delivered up to ``ends``."""
 
-    records: list[Any]
+    stretch: Stretch
     ends: Offsets
 
 
@@ -84,11 +94,15 @@ class Gathering:
         self._ticks = settings.topic(TICKS)
         self._held: dict[int, _Held] = {}
         self._held_ticks: dict[int, _HeldTicks] = {}
+        self._epoch = NO_EPOCH
 
-    def reset(self) -> None:
-        """Forget what is held: the partitions are read again from where they were committed."""
+    def reset(self) -> int:
+        """Forget what is held, for it is read again; return how many records that were."""
+        held = [stretch for held in self._held.values() for stretch in held.stretches]
+        held += [held.stretch for held in self._held_ticks.values()]
         self._held.clear()
         self._held_ticks.clear()
+        return sum(len(stretch.records) for stretch in held)
 
     def wanted(self, active: Set[TopicPartition]) -> set[TopicPartition]:
         """Leave out of a fetch what could only be held."""
@@ -101,75 +115,93 @@ class Gathering:
         return waiting or (tp.topic == self._ticks and tp.partition in self._held_ticks)
 
     @property
-    def holding(self) -> set[TopicPartition]:
-        """Whose positions held records wait for; empty where none is held."""
-        commands = {TopicPartition(self._commands, partition) for partition in self._held}
-        return commands.union(*(held.ends for held in self._held_ticks.values()))
+    def holding(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._held or self._held_ticks)
 
     @property
     def ticks_held(self) -> int:
         """On how many partitions a tick waits."""
         return len(self._held_ticks)
 
-    def commands_to_ask(self, fetched: Fetched) -> set[TopicPartition]:
-        """Name the command partitions whose end decides whether ``fetched`` must wait."""
-        return {
-            TopicPartition(self._commands, tp.partition)
-            for tp in fetched
-            if tp.topic in self._names and tp.topic != self._commands
-        }
+    def to_ask(self, fetched: Records) -> set[TopicPartition]:
+        """Name the inputs whose ends decide how long ``fetched`` must wait: the commands of each
+        partition, and all other inputs of those of which ticks were fetched."""
+        asked: set[TopicPartition] = set()
+        for tp in fetched:
+            if tp.topic == self._ticks:
+                asked |= self._beside_ticks(tp.partition)
+            elif tp.topic in self._names and tp.topic != self._commands:
+                asked.add(TopicPartition(self._commands, tp.partition))
+        return asked
 
-    def logs_to_ask(self, fetched: Fetched) -> set[TopicPartition]:
-        """Name the partitions whose logs' ends decide how long fetched ticks must wait."""
-        ticked = [tp.partition for tp, records in fetched.items() if tp.topic == self._ticks]
-        return {tp for partition in ticked for tp in self._beside_ticks(partition)}
+    def add(self, fetch: Fetch, asked: Asked) -> Iterable[Chunk]:
+        """Take what a fetch brought; yield the chunks that may be folded now.
 
-    def add(self, fetched: Fetched, asked: Asked, generation: int) -> Iterable[Chunk]:
-        """Take what a fetch brought; yield the chunks that may be folded now."""
-        by_partition: dict[int, list[Part]] = {}
-        ticks: dict[int, Sequence[Any]] = {}
-        for tp, records in fetched.items():
+        What is held of another epoch is forgotten: it was fetched again, or is going to be.
+        """
+        if fetch.epoch != self._epoch:
+            self.reset()
+            self._epoch = fetch.epoch
+        by_partition: dict[int, list[Stretch]] = {}
+        ticks: dict[int, Stretch] = {}
+        for tp, records in fetch.records.items():
             name = self._names.get(tp.topic)
+            if name is None or not records:
+                continue
+            stretch = Stretch(name, records, fetch.starts[tp], fetch.bytes[tp])
             if name == TICKS:
-                ticks[tp.partition] = records
-            elif name is not None and records:
-                by_partition.setdefault(tp.partition, []).append(Part(name, records))
+                ticks[tp.partition] = stretch
+            else:
+                by_partition.setdefault(tp.partition, []).append(stretch)
         held = self._held.keys() | self._held_ticks.keys()
         for partition in by_partition.keys() | ticks.keys() | held:
-            ready, definitions = self._release(partition, by_partition.get(partition, []), asked)
-            ready += self._release_ticks(partition, ticks.get(partition, ()), asked)
+            new = by_partition.get(partition, [])
+            ready, definitions = self._release(partition, new, fetch.positions, asked)
+            ready += self._release_ticks(partition, ticks.get(partition), fetch.positions, asked)
             if ready:
-                yield Chunk(partition, ready, generation, definitions)
+                yield Chunk(partition, ready, fetch.epoch, definitions)
 
-    def _release(self, partition: int, parts: list[Part], asked: Asked) -> tuple[list[Part], int]:
-        parts.sort(key=lambda part: self._rank[part.topic])
+    def _release(
+        self, partition: int, new: list[Stretch], positions: Offsets, asked: Asked
+    ) -> tuple[list[Stretch], int]:
+        new.sort(key=lambda stretch: self._rank[stretch.topic])
         commands = TopicPartition(self._commands, partition)
-        end, definitions = asked.commands_ends.get(commands, 0), asked.definitions
+        end, definitions = asked.ends.get(commands, 0), asked.definitions
         held = self._held.get(partition)
         if held is not None:
             end = held.commands_end
             definitions = max(definitions, held.definitions)
-            parts = parts + held.parts
-        if asked.positions.get(commands, 0) >= end:
+            new = new + held.stretches
+        if positions.get(commands, 0) >= end:
             self._held.pop(partition, None)
-            return parts, definitions
-        waiting = [part for part in parts if part.topic != MEMBER_COMMANDS]
+            return new, definitions
+        waiting = [stretch for stretch in new if stretch.topic != MEMBER_COMMANDS]
         if waiting:
             self._held[partition] = _Held(waiting, end, definitions)
-        return [part for part in parts if part.topic == MEMBER_COMMANDS], definitions
+        return [stretch for stretch in new if stretch.topic == MEMBER_COMMANDS], definitions
 
-    def _release_ticks(self, partition: int, new: Sequence[Any], asked: Asked) -> list[Part]:
+    def _release_ticks(
+        self, partition: int, new: Stretch | None, positions: Offsets, asked: Asked
+    ) -> list[Stretch]:
         held = self._held_ticks.get(partition)
-        if new:
-            ends = {tp: asked.log_ends[tp] for tp in self._beside_ticks(partition)}
-            records = [*(held.records if held is not None else ()), *new]
-            held = self._held_ticks[partition] = _HeldTicks(records, ends)
+        if new is not None:
+            ends = {tp: asked.ends[tp] for tp in self._beside_ticks(partition)}
+            stretch = new if held is None else _one(held.stretch, new)
+            held = self._held_ticks[partition] = _HeldTicks(stretch, ends)
         if held is None or partition in self._held:
             return []
-        if any(asked.positions.get(tp, 0) < end for tp, end in held.ends.items()):
+        if any(positions.get(tp, 0) < end for tp, end in held.ends.items()):
             return []
         del self._held_ticks[partition]
-        return [Part(TICKS, held.records)]
+        return [held.stretch]
 
     def _beside_ticks(self, partition: int) -> set[TopicPartition]:
         return {TopicPartition(topic, partition) for topic in self._names if topic != self._ticks}
+
+
+def _one(first: Stretch, second: Stretch) -> Stretch:
+    """Make one stretch of two; where something is missing between them, it is missing before it."""
+    start = first.start if second.start <= first.records[-1].offset + 1 else second.start
+    records = [*first.records, *second.records]
+    return Stretch(first.topic, records, start, first.bytes + second.bytes)

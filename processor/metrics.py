@@ -23,6 +23,10 @@ COMMIT_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 FENCED = Counter("milestream_fenced_total", "Chunks given up because the partition moved.")
+DROPPED = Counter(
+    "milestream_dropped_records_total",
+    "Records that were fetched and given up because partitions moved; they are fetched again.",
+)
 RECOVERY_SECONDS = Histogram(
     "milestream_recovery_seconds",
     "Taking partitions over: fencing and restoring their state.",

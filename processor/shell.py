@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from aiokafka import TopicPartition
 
 from processor.definitions import DefinitionsReader
+from processor.fetching import NO_EPOCH
+from processor.gathering import Chunk
 from processor.offsets import EndOffsets
 from processor.store import StateStore
 from processor.ticker import Ticker
@@ -14,41 +16,72 @@ from processor.transactions import Producers
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, INPUT_TOPICS
 
+MAX_OUTSTANDING = 4_000
+"""No fetch while so many records wait for the fold or are on their way: chunks grow by themselves
+under load, and the oldest record of a chunk does not wait behind many small ones."""
+MAX_OUTSTANDING_BYTES = 32 * 1024 * 1024
+"""No fetch either while they take so much memory. The last fetch may go beyond."""
+
 
 class Outstanding:
-    """How many records were delivered and are not folded yet."""
+    """What was delivered to the agent and is not folded yet, since the partitions were sought.
+
+    Every revocation and every seek begins an epoch. A record belongs to the seek that it was
+    fetched after: in another epoch it is given up, for it is fetched again then.
+    """
 
     def __init__(self) -> None:
-        self._count = 0
+        self.epoch = NO_EPOCH + 1
+        self._records = 0
+        self._bytes = 0
+        self._on_the_way = 0
         self._changed = asyncio.Event()
-        self.emptied = 0
-        """How often everything that was delivered was given up."""
 
-    def add(self, records: int) -> None:
-        """Count records that were handed to the agent."""
-        self._count += records
+    def is_current(self, chunk: Chunk) -> bool:
+        """Tell whether a chunk may still be folded."""
+        return chunk.epoch == self.epoch
 
-    def done(self, records: int) -> None:
-        """Count records that were folded or dropped."""
-        self._count = max(0, self._count - records)
+    def add(self, chunk: Chunk) -> None:
+        """Count a chunk that is handed to Faust."""
+        self._records += chunk.size
+        self._bytes += chunk.bytes
+        self._on_the_way += chunk.size
+
+    def arrived(self, chunk: Chunk) -> None:
+        """Count a chunk that came to the agent."""
+        if self.is_current(chunk):
+            self._on_the_way -= chunk.size
+
+    def done(self, chunk: Chunk) -> None:
+        """Count a chunk that was folded or dropped; one of an earlier epoch was given up then."""
+        if self.is_current(chunk):
+            self._records -= chunk.size
+            self._bytes -= chunk.bytes
+            self._changed.set()
+
+    def clear(self) -> int:
+        """Begin an epoch: give up what was delivered, for it is delivered again.
+
+        Returns how many records never came to the agent; it sees itself that others are old.
+        """
+        lost = self._on_the_way
+        self.epoch += 1
+        self._records = self._bytes = self._on_the_way = 0
         self._changed.set()
+        return lost
 
-    def clear(self) -> None:
-        """Give up what is delivered and not begun: it is delivered again."""
-        self._count = 0
-        self.emptied += 1
-        self._changed.set()
+    def _is_full(self) -> bool:
+        return self._records >= MAX_OUTSTANDING or self._bytes >= MAX_OUTSTANDING_BYTES
 
-    async def below(self, bound: int, seconds: float) -> bool:
-        """Wait for at most ``seconds`` until there are fewer than ``bound``; tell whether."""
-        if self._count < bound:
+    async def has_room(self, seconds: float) -> bool:
+        """Wait for at most ``seconds`` until more may be fetched; tell whether."""
+        if not self._is_full():
             return True
-        self._changed.clear()
         try:
             async with asyncio.timeout(seconds):
-                while self._count >= bound:
-                    await self._changed.wait()
+                while self._is_full():
                     self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             return False
         return True

@@ -1,6 +1,7 @@
 """Chunks of a partition go one after the other, those of several side by side."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 from aiokafka.errors import ProducerFenced
 
-from processor.agent import ChunkAgent, joined
+from processor import agent
+from processor.agent import ChunkAgent, GapError, joined
 from processor.domain.definitions import Definitions
-from processor.domain.fold import Part
-from processor.gathering import Chunk
+from processor.domain.fold import Position
+from processor.gathering import Chunk, Stretch
 from processor.shell import Outstanding
 from processor.transactions import Fenced
 
@@ -24,45 +26,58 @@ class Worker:
         self.acked: list[str] = []
         self.failed: list[BaseException] = []
         self.gates: dict[str, asyncio.Future[None]] = {}
-        reader = SimpleNamespace(definitions=Definitions(), refused=0)
+        self.definitions = Definitions()
+        self.more_definitions = asyncio.Event()
+        reader = SimpleNamespace(
+            definitions=self.definitions, refused=0, follow=self.follow_definitions
+        )
+        self.position = Position()
         self.outstanding = Outstanding()
         self.discarded: list[int] = []
         shell: Any = SimpleNamespace(
             definitions=reader,
             outstanding=self.outstanding,
             fail=self.failed.append,
+            store=defaultdict(lambda: SimpleNamespace(position=lambda: self.position)),
             producers=SimpleNamespace(discard=self.discard),
         )
-        self.agent = ChunkAgent(SimpleNamespace(consumer_generation_id=1), shell)
-        monkeypatch.setattr(self.agent, "_take", self.take)
+        self.agent = ChunkAgent(shell)
+        monkeypatch.setattr(self.agent, "_fold", self.fold)
 
-    async def take(self, chunk: Chunk) -> None:
-        """Take a chunk when its gate opens."""
-        name = "+".join(part.topic for part in chunk.parts)
+    async def fold(self, chunk: Chunk) -> bool:
+        """Fold a chunk when its gate opens."""
+        name = "+".join(stretch.topic for stretch in chunk.stretches)
         self.begun.append(name)
         await self.gates.setdefault(name, asyncio.get_running_loop().create_future())
+        return True
+
+    async def follow_definitions(self) -> None:
+        """Come to know one definition more when one is there."""
+        await self.more_definitions.wait()
+        self.definitions.next_offset += 1
 
     async def discard(self, partition: int) -> None:
         """Close a fenced producer, which says once more that it is fenced."""
         self.discarded.append(partition)
         raise ProducerFenced
 
-    def stream(self, *names: str) -> Any:
+    def stream(self, *chunks: Chunk | str) -> Any:
         """A stream of chunks; the first letter of a name is its partition."""
 
         async def events() -> AsyncIterator[Any]:
-            for name in names:
+            for given in chunks:
                 await asyncio.sleep(0)  # as it would for the network
-                yield SimpleNamespace(
-                    value=_chunk(name), ack=lambda name=name: self.acked.append(name)
-                )
+                chunk = _chunk(given) if isinstance(given, str) else given
+                self.outstanding.add(chunk)
+                name = chunk.stretches[0].topic
+                yield SimpleNamespace(value=chunk, ack=lambda name=name: self.acked.append(name))
             await asyncio.Event().wait()
 
         return SimpleNamespace(noack=lambda: SimpleNamespace(events=events))
 
-    async def start(self, *names: str) -> asyncio.Task[None]:
+    async def start(self, *chunks: Chunk | str) -> asyncio.Task[None]:
         """Run the agent until it waits."""
-        running = asyncio.create_task(self.agent.run(self.stream(*names)))
+        running = asyncio.create_task(self.agent.run(self.stream(*chunks)))
         await self.settle()
         return running
 
@@ -72,9 +87,16 @@ class Worker:
             await asyncio.sleep(0)
 
 
-def _chunk(name: str, generation: int = 1) -> Chunk:
-    """A chunk of one part, whose topic is its name."""
-    return Chunk(ord(name[0]) - ord("a"), [Part(name, [])], generation, 0)
+def _chunk(name: str, epoch: int = 1, *, offset: int = 0, start: int = 0, weight: int = 0) -> Chunk:
+    """A chunk of one record, whose topic is its name."""
+    stretch = Stretch(name, [SimpleNamespace(offset=offset)], start, weight)
+    return Chunk(ord(name[0]) - ord("a"), [stretch], epoch, 0)
+
+
+async def _end(running: asyncio.Task[None]) -> None:
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 @pytest.fixture
@@ -102,7 +124,8 @@ async def test_partitions_go_side_by_side_and_each_in_its_order(worker: Worker) 
 def test_chunks_of_two_assignments_are_not_joined() -> None:
     chunks = [_chunk("a1"), _chunk("a2"), _chunk("a3", 2)]
     chunks[0].definitions = 7
-    assert [([p.topic for p in c.parts], c.generation, c.definitions) for c in joined(chunks)] == [
+    found = joined(chunks)
+    assert [([s.topic for s in c.stretches], c.epoch, c.definitions) for c in found] == [
         (["a1", "a2"], 1, 7),
         (["a3"], 2, 0),
     ]
@@ -170,3 +193,69 @@ async def test_an_acknowledgement_that_fails_stops_the_worker(worker: Worker) ->
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_chunk_that_waited_for_definitions_is_not_folded_after_a_revocation(
+    worker: Worker,
+) -> None:
+    """Else it would be folded although the chunk before it was dropped."""
+    waiting = _chunk("a2", offset=20, start=0)
+    waiting.definitions = 1
+    running = await worker.start(waiting)
+    worker.outstanding.clear()
+    worker.more_definitions.set()
+    await worker.settle()
+    assert worker.begun == []
+    assert worker.acked == ["a2"]
+    await _end(running)
+
+
+async def test_definitions_that_do_not_come_hold_no_other_partition(worker: Worker) -> None:
+    waiting = _chunk("a1")
+    waiting.definitions = 1
+    running = await worker.start(waiting, "b1")
+    assert worker.begun == ["b1"]
+    worker.more_definitions.set()
+    await worker.settle()
+    assert worker.begun == ["b1", "a1"]
+    await _end(running)
+
+
+async def test_a_chunk_before_which_records_are_missing_stops_the_worker(worker: Worker) -> None:
+    worker.position = Position(10, {"a1": 10})
+    running = await worker.start(_chunk("a1", offset=20, start=20))
+    assert worker.begun == []
+    assert worker.acked == []
+    (error,) = worker.failed
+    assert isinstance(error, GapError)
+    assert "partition 0: records came from offset 20 on, but were folded up to 10" in str(error)
+    await _end(running)
+
+
+async def test_aborted_records_and_markers_between_chunks_are_no_gap(worker: Worker) -> None:
+    worker.position = Position(10, {"a1": 10})
+    running = await worker.start(_chunk("a1", offset=20, start=10))
+    assert worker.begun == ["a1"]
+    await _end(running)
+
+
+def test_a_gap_within_a_chunk_is_seen() -> None:
+    first, second = _chunk("a1", offset=9), _chunk("a1", offset=20, start=11)
+    whole = joined([first, second])
+    assert len(whole) == 1
+    with pytest.raises(GapError):
+        agent.check_nothing_left_out(whole[0], {})
+
+
+def test_chunks_are_joined_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "JOINED_BYTES", 100)
+    monkeypatch.setattr(agent, "JOINED_RECORDS", 3)
+    chunks = [_chunk("a1", weight=60), _chunk("a2", weight=40), _chunk("a3", weight=101)]
+    chunks += [_chunk(f"a{n}", weight=1) for n in range(4, 8)]
+    assert [[s.topic for s in c.stretches] for c in joined(chunks)] == [
+        ["a1", "a2"],
+        ["a3"],
+        ["a4", "a5", "a6"],
+        ["a7"],
+    ]
+    assert [len(chunk.stretches) for chunk in chunks] == [1] * 7

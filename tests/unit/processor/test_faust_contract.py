@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
+from aiokafka.consumer import fetcher, subscription_state
 from faust._cython import streams as cython_streams
 from faust.app.base import App
 from faust.tables.manager import TableManager
@@ -48,6 +49,10 @@ RELIED_UPON: list[tuple[Any, str]] = [
     (TableManager.on_rebalance, "2d2c23a07bf54328"),
     (App._on_partitions_revoked, "d5c895bbe57dc73a"),
     (App._on_partitions_assigned, "de932b7927db85b3"),
+    (fetcher.Fetcher.fetched_records, "be4348896b9b66af"),
+    (fetcher.FetchResult.check_assignment, "b5340df67e3f330f"),
+    (fetcher.FetchResult.getall, "3e717e30de5068d5"),
+    (subscription_state.Assignment, "ce6859542c70a3d4"),
 ]
 
 
@@ -61,7 +66,7 @@ def fingerprint(function: Any) -> str:
 )
 def test_faust_is_as_the_chunk_path_knows_it(function: Any, known: str) -> None:
     assert fingerprint(function) == known, (
-        f"{function.__qualname__} of Faust {version('faust-streaming')} was not read"
+        f"{function.__qualname__} of Faust {version('faust-streaming')} or aiokafka was not read"
     )
 
 

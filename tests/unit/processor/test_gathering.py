@@ -1,11 +1,12 @@
 """What a fetch brought becomes chunks: commands first, ticks after everything before them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from aiokafka import TopicPartition
 
+from processor.fetching import Fetch
 from processor.gathering import Asked, Chunk, Gathering
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, FORWARDED, INPUT_TOPICS, MEMBER_COMMANDS, TICKS
@@ -15,7 +16,7 @@ Shape = list[tuple[str, list[int]]]
 
 
 @dataclass(frozen=True)
-class Fetch:
+class Record:
     """A record as far as gathering looks at it."""
 
     offset: int
@@ -32,6 +33,8 @@ class Partitions:
     gathering: Gathering
     ends: dict[TopicPartition, int]
     positions: dict[TopicPartition, int]
+    starts: dict[TopicPartition, int] = field(default_factory=dict)
+    epoch: int = 1
 
     def fetch(self, **offsets: Sequence[int]) -> list[Chunk]:
         """Hand out records of partition 0, by topic with ``_`` for ``-``."""
@@ -43,18 +46,13 @@ class Partitions:
         for tp, numbers in offsets.items():
             self.positions[tp] = max(self.positions.get(tp, 0), numbers[-1] + 1)
             self.ends[tp] = max(self.ends.get(tp, 0), self.positions[tp])
-        fetched = {tp: [Fetch(o) for o in numbers] for tp, numbers in offsets.items()}
-        gathering = self.gathering
-        commands = gathering.commands_to_ask(fetched)
-        logs = gathering.logs_to_ask(fetched)
-        wanted = commands | logs | gathering.holding
-        asked = Asked(
-            commands_ends={tp: self.ends.get(tp, 0) for tp in commands},
-            log_ends={tp: self.ends.get(tp, 0) for tp in logs},
-            positions={tp: self.positions.get(tp, 0) for tp in wanted},
-            definitions=0,
-        )
-        return list(gathering.add(fetched, asked, generation=1))
+        fetched = {tp: [Record(o) for o in numbers] for tp, numbers in offsets.items()}
+        asked = {tp: self.ends.get(tp, 0) for tp in self.gathering.to_ask(fetched)}
+        starts = {tp: self.starts.get(tp, 0) for tp in fetched}
+        self.starts |= {tp: numbers[-1] + 1 for tp, numbers in offsets.items()}
+        weights = {tp: 10 * len(records) for tp, records in fetched.items()}
+        fetch = Fetch(self.epoch, fetched, starts, dict(self.positions), weights)
+        return list(self.gathering.add(fetch, Asked(asked, 0)))
 
     def wanted(self) -> set[str]:
         """Name the topics of partition 0 that are fetched next."""
@@ -69,7 +67,7 @@ def partitions() -> Partitions:
 
 
 def shape(chunks: list[Chunk]) -> list[Shape]:
-    return [[(p.topic, [r.offset for r in p.records]) for p in chunk.parts] for chunk in chunks]
+    return [[(s.topic, [r.offset for r in s.records]) for s in chunk.stretches] for chunk in chunks]
 
 
 def test_commands_go_first_and_ticks_last(partitions: Partitions) -> None:
@@ -120,7 +118,7 @@ def test_a_tick_is_released_by_a_position_that_passes_what_was_aborted(
     partitions.ends[place(FORWARDED)] = 9
     partitions.positions[place(FORWARDED)] = 5
     assert partitions.fetch(ticks=[0]) == []
-    assert place(FORWARDED) in partitions.gathering.holding
+    assert partitions.gathering.holding
     assert partitions.fetch_of({}) == []
     partitions.positions[place(FORWARDED)] = 9
     assert shape(partitions.fetch_of({})) == [[(TICKS, [0])]]
@@ -156,7 +154,41 @@ def test_partitions_wait_each_for_itself(partitions: Partitions) -> None:
 def test_a_rebalance_forgets_what_is_held(partitions: Partitions) -> None:
     partitions.ends[place(CHALLENGE_LOGS)] = 1
     assert partitions.fetch(ticks=[0]) == []
-    partitions.gathering.reset()
+    assert partitions.gathering.reset() == 1
     assert partitions.wanted() == set(INPUT_TOPICS)
     assert not partitions.gathering.holding
     assert shape(partitions.fetch(challenge_logs=[0])) == [[(CHALLENGE_LOGS, [0])]]
+
+
+def test_what_is_held_of_another_epoch_is_forgotten(partitions: Partitions) -> None:
+    """It was fetched before a seek, so it is fetched again."""
+    partitions.ends[place(MEMBER_COMMANDS)] = 1
+    assert partitions.fetch(challenge_logs=[0, 1]) == []
+    partitions.epoch = 2
+    partitions.starts.clear()
+    chunks = partitions.fetch(member_commands=[0], challenge_logs=[0])
+    assert shape(chunks) == [[(MEMBER_COMMANDS, [0]), (CHALLENGE_LOGS, [0])]]
+    assert chunks[0].epoch == 2
+
+
+def test_a_chunk_says_from_where_on_nothing_was_left_out(partitions: Partitions) -> None:
+    partitions.starts[place(CHALLENGE_LOGS)] = 3  # what was sought
+    (chunk,) = partitions.fetch(challenge_logs=[5, 6])
+    assert [(s.start, s.bytes) for s in chunk.stretches] == [(3, 20)]
+    (chunk,) = partitions.fetch(challenge_logs=[9], forwarded=[2])
+    assert [(s.topic, s.start) for s in chunk.stretches] == [(FORWARDED, 0), (CHALLENGE_LOGS, 7)]
+    assert chunk.bytes == 20
+
+
+def test_ticks_that_wait_together_begin_where_the_first_does(partitions: Partitions) -> None:
+    partitions.ends[place(CHALLENGE_LOGS)] = 1
+    assert partitions.fetch(ticks=[4]) == []
+    assert partitions.fetch(ticks=[7]) == []
+    (chunk,) = partitions.fetch(challenge_logs=[0])
+    assert chunk.stretches[-1].start == 0
+    partitions.ends[place(CHALLENGE_LOGS)] = 2
+    assert partitions.fetch(ticks=[8]) == []
+    partitions.starts[place(TICKS)] = 20  # what lay between was lost
+    assert partitions.fetch(ticks=[21]) == []
+    (chunk,) = partitions.fetch(challenge_logs=[1])
+    assert chunk.stretches[-1].start == 20
