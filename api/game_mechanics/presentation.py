@@ -23,6 +23,9 @@ SCRIPT = "text/javascript; charset=utf-8"
 _NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
 _CALLBACK = re.compile(rf"{_NAME}(?:\.{_NAME})*")
 _MAX_CALLBACK = 100
+_MAX_FOR_GUESTS = 4096
+"""Characters of a context that are looked at for whoever calls. A longer one is a text until it is
+known that the caller may call."""
 
 _HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 """Addresses of GETs hold credentials, so nobody may keep the answers under them."""
@@ -134,6 +137,18 @@ def _with_status_codes(presentation: Presentation, given: Parameters) -> Present
 
 
 def _with_context(presentation: Presentation, given: Parameters) -> Presentation:
+    text = given.values.get("context") or None
+    if text is not None and len(text) > _MAX_FOR_GUESTS:
+        return replace(presentation, context=text)
+    return with_context(presentation, given)
+
+
+def with_context(presentation: Presentation, given: Parameters) -> Presentation:
+    """Return the presentation with the caller's context as it is echoed, however long.
+
+    Raises:
+        CallError: it holds text that no JSON may.
+    """
     return replace(presentation, context=_context(given.values.get("context") or None))
 
 
@@ -150,12 +165,12 @@ def _with_callback(presentation: Presentation, given: Parameters) -> Presentatio
 
 def _context(text: str | None) -> Raw | str | None:
     """Return a JSON object or list as JSON, anything else as the text that it is."""
-    if text is None or text.strip()[:1] not in ("{", "["):
+    if text is None or text.lstrip()[:1] not in ("{", "["):
         return text
     raw = text.strip().encode()
     try:
         bodies.check_text(raw)
-        msgspec.json.decode(raw)
+        msgspec.json.decode(raw, type=Raw)  # looks at all of it, and makes nothing of it
     except Problem as problem:
         raise bad("context", problem.detail) from None
     except (msgspec.DecodeError, RecursionError):

@@ -31,7 +31,7 @@ class Method:
     answer: Callable[[Call, Presentation], Awaitable[Response]]
 
     async def serve(self, request: Request) -> Response:
-        """Answer a call. Only how to answer is looked at before who calls."""
+        """Answer a call. Only how to answer is looked at before who calls, and no long context."""
         given, fault = await parameters.read(request)
         presented, unpresentable = presentation.wanted(given)
         request.scope[problems.RENDERER] = renderer(presented)
@@ -39,6 +39,7 @@ class Method:
             if error := fault or unpresentable:
                 raise error
             key = await authorize(request, given, *self.roles)
+            presented = presentation.with_context(presented, given)
             given.flag("dontHandleScreenSet")  # there are none here
             return await self.answer(Call(request, given, key.project), presented)
         except CallError as error:

@@ -132,10 +132,10 @@ def attributes(given: Parameters) -> Raw:
     text = (given.values.get("actionAttributes") or "").strip()
     if not text:
         return ABSENT
-    raw = text.encode()
     try:
-        bodies.check_text(raw)
-        if isinstance(msgspec.json.decode(raw), dict):
+        raw = bodies.checked(text.encode())
+        msgspec.json.decode(raw, type=Raw)  # looks at all of it, and makes nothing of it
+        if raw.lstrip()[:1] == b"{":
             return Raw(raw)
     except Problem as problem:
         raise bad("actionAttributes", problem.detail) from None

@@ -1,6 +1,7 @@
 """What a request asks for: one pathway, and which of its activities and members."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,14 @@ from typing import Any
 
 from api.pathways.relaxed_json import as_json
 from api.problems import Problem, clipped, invalid
+
+MAX_LENGTH = 513
+"""Characters of a name: a first and a last one of 256 each, and the blank between them."""
+MAX_FILTERED = 64 * 1024
+"""Characters of all filters together. Names are compared in a normal form, which costs the square
+of a name's length, so that neither may be without end."""
+MAX_RELAXED_BYTES = 64 * 1024
+"""Bytes of a body that is understood though it is no JSON: nobody types more."""
 
 FILTERS = ("activities", "types", "groups", "users", "user")
 _KNOWN = ("pathway", *FILTERS)
@@ -41,6 +50,8 @@ def asked(raw: bytes, project: str) -> Asked:
             raise invalid(clipped(name), "is not a known field")
     pathway = _one(fields)
     found = {name: _names(name, fields[name]) for name in FILTERS if name in fields}
+    if sum(len(text) for names in found.values() for text in names) > MAX_FILTERED:
+        raise Problem(400, f"All filters together may have at most {MAX_FILTERED} characters.")
     users = found.pop("users", ()) + found.pop("user", ())
     return Asked(pathway, users=users, **found)
 
@@ -58,6 +69,8 @@ def _one(fields: dict[str, Any]) -> str:
 
 
 def _names(field: str, value: Any) -> Names:
+    if value is None:
+        return ()
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list):
         raise invalid(field, "must be a string or a list of strings")
@@ -69,6 +82,8 @@ def _names(field: str, value: Any) -> Names:
 
 
 def _check(field: str, text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise invalid(field, f"must have at most {MAX_LENGTH} characters")
     if "\x00" in text:
         raise invalid(field, "must not contain U+0000")
     try:
@@ -78,6 +93,7 @@ def _check(field: str, text: str) -> None:
 
 
 def _fields(raw: bytes) -> dict[str, Any]:
+    raw = raw.removeprefix(BOM_UTF8)
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -86,6 +102,8 @@ def _fields(raw: bytes) -> dict[str, Any]:
         value = _read(text)
     except ValueError as error:
         try:
+            if len(raw) > MAX_RELAXED_BYTES:
+                raise
             value = _read(as_json(text))
         except ValueError:
             raise Problem(400, f"The body is not JSON ({error}).", code="malformed") from None

@@ -5,6 +5,7 @@ end; and the dots that documentation ends a list with (`["Stories",...etc]`), wh
 Numbers stay as they are.
 """
 
+import io
 import re
 
 _TOKEN = re.compile(
@@ -19,26 +20,33 @@ _TOKEN = re.compile(
 """Always matches, and never goes back: what does not end takes the rest, and is no JSON then."""
 
 _IN_STRING = re.compile(r'\\x([0-9A-Fa-f]{2})|\\(\r\n|.)|(")', re.DOTALL)
-_JSON_ESCAPES = '"\\/bfnrtu'
+_JSON_ESCAPES = {escaped: f"\\{escaped}" for escaped in '"\\/bfnrtu'}
 
 
 def as_json(text: str) -> str:
     """Return a text as JSON; what is not understood stays as it is, and is no JSON either."""
-    pieces = [
-        (match.lastgroup, match[0])
-        for match in _TOKEN.finditer(text)
-        if match.lastgroup != "nothing"
-    ]
-    following = [piece for _, piece in pieces[1:]] + [""]
-    written = []
-    for (kind, piece), after in zip(pieces, following, strict=True):
-        if kind == "string":
-            written.append(_string(piece))
-        elif kind == "word" and after == ":":
-            written.append(f'"{piece}"')
-        elif piece != "," or after not in ("]", "}"):
-            written.append(piece)
-    return " ".join(written)
+    written = io.StringIO()
+    held: tuple[str, str] | None = None  # how a piece is written depends on the next
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or "word"
+        if kind == "nothing":
+            continue
+        if held is not None:
+            written.write(_written(*held, match[0]))
+        held = kind, match[0]
+    if held is not None:
+        written.write(_written(*held, ""))
+    return written.getvalue()
+
+
+def _written(kind: str, piece: str, after: str) -> str:
+    if kind == "string":
+        return _string(piece) + " "
+    if kind == "word" and after == ":":
+        return f'"{piece}" '
+    if piece == "," and after in ("]", "}"):
+        return ""
+    return piece + " "
 
 
 def _string(text: str) -> str:
@@ -53,9 +61,9 @@ def _escape(match: re.Match[str]) -> str:
     if hexadecimal:
         return f"\\u00{hexadecimal}"
     if quote:
-        return '\\"'
+        return _JSON_ESCAPES['"']
     if escaped in ("\n", "\r", "\r\n", "\u2028", "\u2029"):
         return ""  # a line that goes on
     if escaped in ("0", "v"):
         return "\\u0000" if escaped == "0" else "\\u000b"
-    return f"\\{escaped}" if escaped in _JSON_ESCAPES else str(escaped)
+    return _JSON_ESCAPES.get(escaped, escaped)
