@@ -5,9 +5,10 @@ adds exactly and without bound, where ``Decimal`` would round silently at its co
 """
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 
+DECIMALS = 9
 SCALE = 10**9
 LIMIT = 10**20 * SCALE
 
@@ -54,12 +55,14 @@ def nanos_of(value: Decimal) -> int:
         if value.is_finite() and not value:
             return 0
         raise AmountError(RULE)
-    try:
-        numerator, denominator = value.as_integer_ratio()
-    except (InvalidOperation, OverflowError) as error:
-        raise AmountError(RULE) from error
-    nanos, rest = divmod(numerator * SCALE, denominator)
-    if rest or not -LIMIT < nanos < LIMIT:
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # it is finite
+    kept = max(len(digits) - max(-exponent - DECIMALS, 0), 0)
+    if any(digits[kept:]):
+        raise AmountError(RULE)
+    nanos = int("".join(map(str, digits[:kept])) or "0") * int(10 ** max(exponent + DECIMALS, 0))
+    nanos = -nanos if sign else nanos
+    if not -LIMIT < nanos < LIMIT:
         raise AmountError(RULE)
     return nanos
 

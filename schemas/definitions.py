@@ -24,7 +24,7 @@ from pydantic.alias_generators import to_camel
 from schemas import activity_types, ids
 from schemas.amounts import MAX_POINTS, amount_decimal, nanos_of
 from schemas.instants import InstantError, is_zone, parse_instant
-from schemas.json_limits import MAX_DEPTH, exact_number, nests_too_deep
+from schemas.json_limits import BOM, MAX_DEPTH, exact_number, nests_too_deep
 
 CONDITION_DEPTH = 16
 
@@ -434,6 +434,7 @@ def decode_numbers(raw: bytes) -> Any:
         msgspec.DecodeError: no JSON (NaN and infinities are none), or a number out of range.
         RecursionError: it nests too deep.
     """
+    raw = raw.removeprefix(BOM)
     if nests_too_deep(raw):
         raise RecursionError(f"nests deeper than {MAX_DEPTH}")
     return _NUMBERS.decode(raw)

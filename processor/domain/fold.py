@@ -38,6 +38,7 @@ from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import from_millis
+from schemas.json_limits import BOM
 from schemas.records import ActivityLog, ChallengeLog, Event, Tick
 from schemas.topics import (
     CHALLENGE_LOGS,
@@ -412,7 +413,7 @@ class _ProjectOnly(msgspec.Struct):
 def _project_of(value: bytes | None) -> str | None:
     """Return the project that a refused record names, None where it cannot be read."""
     try:
-        project = msgspec.json.decode(value or b"", type=_ProjectOnly).project
+        project = msgspec.json.decode((value or b"").removeprefix(BOM), type=_ProjectOnly).project
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return project if is_project(project) else None

@@ -10,7 +10,7 @@ import msgspec
 from schemas import ids, records
 from schemas.dead_letter import ORIGIN, Origin, Reason
 from schemas.instants import InstantError, from_millis, utc
-from schemas.json_limits import MAX_DEPTH, nests_too_deep
+from schemas.json_limits import BOM, MAX_DEPTH, nests_too_deep
 from schemas.records import (
     ActivityLog,
     ChallengeLog,
@@ -179,6 +179,7 @@ def read(source: Input) -> Read:
         raise Refused(Reason.MALFORMED, "the record has no value")
     if _size(source) > MAX_RECORD_BYTES:
         raise Refused(Reason.TOO_LARGE, f"the record is larger than {MAX_RECORD_BYTES} bytes")
+    value = value.removeprefix(BOM)
     if nests_too_deep(value):
         raise Refused(Reason.MALFORMED, f"the record nests deeper than {MAX_DEPTH}")
     try:

@@ -1,14 +1,17 @@
 """Bad input is refused with its reason and its field, and the flow goes on (sections 1 and 2)."""
 
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from processor.domain.ordinary import COMPILED, Make, in_python
 from schemas.topics import CHALLENGE_LOGS, MAX_RECORD_BYTES, MEMBER_COMMANDS
 from tests.spec import (
     ANN,
     CHALLENGE,
+    Partition,
     Sent,
     ann,
     challenge,
@@ -44,7 +47,7 @@ def changed(old: str, new: str) -> Sent:
         b"not json",
         b"\xff\xfe",
         b"\x00",
-        b"\xef\xbb\xbf" + GOOD,
+        b"\xef\xbb\xbf" * 2 + GOOD,
         GOOD + b"}",
         GOOD.replace(b"purchase", b"\xff"),
         GOOD.replace(b"purchase", b"a\x00b"),
@@ -351,3 +354,12 @@ def test_a_message_quotes_no_more_than_it_must() -> None:
         refusal = given(*world).when(log("a", 5, status=text))
         refusal.then(refused("invalid", "status"))
         assert len(refusal.of("refused")[0]["message"]) < 600
+
+
+@pytest.mark.parametrize("ordinary", [in_python, COMPILED or in_python])
+def test_a_byte_order_mark_before_a_record_is_passed_over(ordinary: Make) -> None:
+    marked = replace(log("a", 5), value=b"\xef\xbb\xbf" + GOOD).with_headers()
+    partition = Partition(ordinary=ordinary)
+    given(*world, partition=partition).when(marked).then(recorded(progress(5)))
+    broken = raw_log(b"\xef\xbb\xbf{")
+    given().when(broken).then(refused("malformed", bytes=broken.value))

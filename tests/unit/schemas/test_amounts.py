@@ -4,7 +4,14 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from schemas.amounts import AmountError, amount_decimal, format_amount, nanos_of, parse_amount
+from schemas.amounts import (
+    SCALE,
+    AmountError,
+    amount_decimal,
+    format_amount,
+    nanos_of,
+    parse_amount,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +72,24 @@ def test_a_decimal_out_of_range_is_refused(text: str) -> None:
 
 def test_zero_is_zero_with_any_exponent() -> None:
     assert nanos_of(Decimal("0E+500")) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "nanos"),
+    [
+        ("1.000000000000", SCALE),
+        ("0.10000000000000", SCALE // 10),
+        ("1e-9", 1),
+        ("10e-10", 1),
+        ("0e-30", 0),
+        ("-2.50e1", -25 * SCALE),
+    ],
+)
+def test_noughts_beyond_the_ninth_place_are_no_digits(text: str, nanos: int) -> None:
+    assert nanos_of(Decimal(text)) == nanos
+
+
+@pytest.mark.parametrize("text", ["1e-10", "100e-13", "1.0000000001", "1.00000000010", "1e-32"])
+def test_a_digit_beyond_the_ninth_place_is_refused(text: str) -> None:
+    with pytest.raises(AmountError):
+        nanos_of(Decimal(text))

@@ -16,6 +16,9 @@ from schemas.json_limits import MAX_DEPTH, exact_number, nests_too_deep
         (b"[" + b"[]," * 1000 + b"[]]", False),
         (b'["' + b"[" * 1000 + b'"]', False),
         (b'["\\"' + b"[{" * 1000 + b'"]', False),
+        (b'["\\\\"' + b",[{" * 200, True),
+        (b'["\\\\\\"' + b"[{" * 200 + b'"]', False),
+        (b'"' + b"[" * 200, False),
     ],
 )
 def test_the_depth_of_a_text(raw: bytes, expected: bool) -> None:
