@@ -10,6 +10,9 @@ from schemas.topics import MAX_VALUE_BYTES
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+MAX_OUTPUT_BYTES = 32 * 1024 * 1024
+"""A transaction must be written within its time limit; a challenge's record may be large, and each
+of its logs carries it."""
 MAX_INPUT_BYTES = 16 * 1024 * 1024
 """What one input may lead to in all: it is written in one transaction, within its time limit."""
 

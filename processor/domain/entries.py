@@ -60,9 +60,19 @@ def activity_key(member_id: str, pathway_id: str, activity_id: str) -> bytes:
     return b"v" + member_key(member_id)[1:] + f"{pathway_id}/{activity_id}".encode()
 
 
+def parked_key(member_id: str) -> bytes:
+    """Return the key of what waits for a member that is not known yet."""
+    return b"k" + member_key(member_id)[1:]
+
+
+def held_key(member_id: str, sequence: int) -> bytes:
+    """Return the key of one record that waits, by the place of its input in line."""
+    return b"h" + member_key(member_id)[1:] + sequence.to_bytes(8, "big")
+
+
 def is_of_a_log(key: bytes) -> bool:
     """Tell whether a key is a log's, or a due's: such an entry is hardly ever read again."""
-    return key.startswith((b"l", b"a", b"e", b"q", DUE))
+    return key.startswith((b"l", b"a", b"e", b"q", b"h", DUE))
 
 
 def used_key(member_id: str, event_id: str, period_key: str) -> bytes:

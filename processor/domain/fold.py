@@ -7,6 +7,7 @@ of its member's records the chunk holds.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from itertools import repeat
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 
 from processor.domain.commands import Commands
 from processor.domain.definitions import Definitions
-from processor.domain.effects import Answer, Effects, Forward, TooMuch
+from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward, TooMuch
 from processor.domain.entries import POSITION, member_key
 from processor.domain.events import Events, PreparedEvent
 from processor.domain.inputs import (
@@ -31,13 +32,14 @@ from processor.domain.inputs import (
 )
 from processor.domain.logs import ChallengeLogs, Prepared
 from processor.domain.ordinary import Make, OrdinaryLog, fastest
+from processor.domain.parked import Held, Parking, source_of
 from processor.domain.pathways import Pathways
 from processor.domain.ticks import Ticks
 from processor.domain.working_set import Load, Scan, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
-from schemas.instants import from_millis
+from schemas.instants import EPOCH, from_millis
 from schemas.json_limits import BOM
 from schemas.records import ActivityLog, ChallengeLog, Event, Tick
 from schemas.topics import (
@@ -110,10 +112,6 @@ Poison = Mapping[tuple[str, int], str]
 """By topic (without prefix) and offset of an input: the name of the error that folding it gave."""
 
 
-MAX_OUTPUT_BYTES = 32 * 1024 * 1024
-"""A transaction must be written within its time limit; a challenge's record may be large, and each
-of its logs carries it."""
-
 _STATUS = {Reason.TOO_LARGE: 413, Reason.POISON: 500}
 _POSITION = msgspec.json.Decoder(Position)
 _NO_POISON: Poison = {}
@@ -166,7 +164,8 @@ class _ChunkFold:
         self._events = Events(definitions, self._entries, self.effects, self._logs)
         self._pathways = Pathways(definitions, self._entries, self.effects)
         self._commands = Commands(definitions, self._entries, self.effects, self._pathways)
-        self._ticks = Ticks(definitions, self._entries, self.effects)
+        self._parking = Parking(self._entries)
+        self._ticks = Ticks(definitions, self._entries, self.effects, self._look_at_parked)
         self._ordinary = ordinary(place, definitions, self._entries, self.effects)
 
     def run(self, parts: Sequence[Part]) -> None:
@@ -237,6 +236,12 @@ class _ChunkFold:
         try:
             if topic == FORWARDED:
                 source = as_it_lay_first(source)
+        except Refused as refused:
+            return source, refused
+        return self._read_input(source)
+
+    def _read_input(self, source: Input) -> _Item:
+        try:
             return self._prepare(read(source))
         except Refused as refused:
             return source, refused
@@ -292,6 +297,8 @@ class _ChunkFold:
                 answer = self._step(ready)
                 if item.input.headers:
                     self._answer(item.input, answer)
+                for member_id in tuple(self._entries.made_known):
+                    self._release(member_id)
         except Refused as refused:
             self._take_back(item, refused)
         except TooMuch as error:
@@ -300,7 +307,52 @@ class _ChunkFold:
     def _take_back(self, item: Read, refused: Refused) -> None:
         self._entries.undo()
         self.effects.undo()
-        self._refuse(item.input, refused, item.member_id, item.project)
+        if self._may_come_yet(item, refused):
+            sequence = self._position.sequence
+            parked = self._parking.park(item.member_id, item.input, refused.field, sequence)
+            self.effects.counts["parked"] += 1
+            self._give_up(item.member_id, parked)
+        else:
+            self._refuse(item.input, refused, item.member_id, item.project)
+
+    def _may_come_yet(self, item: Read, refused: Refused) -> bool:
+        """Tell whether a refused record may wait for its member: nobody waits for its answer."""
+        if refused.reason != Reason.UNKNOWN_MEMBER:
+            return False
+        if self._entries.member(item.member_id) is not None:
+            return False  # deleted, or of another project
+        try:
+            return replies.reply_to(item.input.headers) is None
+        except replies.MissingReplyTopic:
+            return False
+
+    def _release(self, member_id: str) -> None:
+        """Fold what waited for a member, in its order, as far as the transaction has room."""
+        waiting = list(self._parking.waiting(member_id))
+        if not waiting:
+            return
+        done = 0
+        for each in waiting:
+            if self.effects.size > MAX_OUTPUT_BYTES:
+                self.effects.more_due = True
+                break
+            done += 1
+            source = source_of(self._parking.take(member_id, each))
+            self.effects.counts["released"] += 1
+            self._take(self._read_input(source))
+        self._parking.wait(member_id, waiting[done:], EPOCH)
+
+    def _look_at_parked(self, member_id: str, now: datetime) -> None:
+        """At a tick: give up what has waited long enough, or go on with a member that came."""
+        if self._entries.member(member_id) is not None:
+            self._release(member_id)
+        else:
+            self._give_up(member_id, self._parking.expire(member_id, now))
+
+    def _give_up(self, member_id: str, parked: Sequence[Held]) -> None:
+        for held in parked:
+            refused = Refused(Reason.UNKNOWN_MEMBER, "no such member", held.field)
+            self._refuse(source_of(held), refused, member_id, project=None)
 
     def _step(self, ready: _Ready) -> Callable[[], replies.Reply]:
         item, record = ready.read, ready.read.record

@@ -4,12 +4,13 @@ A due-index in the store has what ends when, so a tick costs what is due, not wh
 a bounded number; where more is due, the partition's next tick goes on.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from processor.domain import challenge as progress_of
 from processor.domain.announce import Announcer
 from processor.domain.definitions import Definitions
-from processor.domain.effects import Effects, TooMuch
+from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
 from processor.domain.entries import due_entry, member_of
 from processor.domain.logs import progress_record
 from processor.domain.streaks import Hit, Streaks
@@ -22,10 +23,21 @@ MAX_DUES = 1_000
 """What the ticks of one chunk take together: its transaction stays short."""
 
 
+LookAtParked = Callable[[str, datetime], None]
+"""Looks at what waits for a member, at the time of a tick."""
+
+
 class Ticks:
     """Steps through the ticks of one chunk."""
 
-    def __init__(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        entries: WorkingSet,
+        effects: Effects,
+        look_at_parked: LookAtParked,
+    ) -> None:
+        self._look_at_parked = look_at_parked
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
@@ -36,10 +48,12 @@ class Ticks:
     def step(self, now: datetime, sequence: int) -> None:
         """Do what is due at ``now``."""
         dues = self._entries.dues(now, self._left + 1)
-        self._effects.more_due = len(dues) > self._left
-        dues = dues[: self._left]
-        self._left -= len(dues)
+        done = 0
         for key in dues:
+            if done == self._left or self._effects.size > MAX_OUTPUT_BYTES:
+                self._effects.more_due = True
+                break
+            done += 1
             at, entry = due_entry(key)
             self._entries.begin()
             self._effects.begin()
@@ -51,10 +65,14 @@ class Ticks:
                 self._effects.undo()
                 self._entries.drop_due(at, entry)
                 self._effects.counts["dues_refused"] += 1
-        self._effects.counts["dues"] += len(dues)
+        self._left -= done
+        self._effects.counts["dues"] += done
 
     def _do(self, entry: bytes, now: datetime, sequence: int) -> None:
         member_id, rest = member_of(entry)
+        if entry.startswith(b"k"):
+            self._look_at_parked(member_id, now)
+            return
         member = self._entries.member(member_id)
         if member is None:
             return

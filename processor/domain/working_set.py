@@ -14,6 +14,7 @@ from processor.domain.entries import (
     due_key,
     due_range,
     member_key,
+    parked_key,
     reward_key,
 )
 from processor.domain.event import Answered, Used
@@ -59,6 +60,45 @@ class DueEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An entry of the due-index: its key says everything."""
 
 
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A record that waits for its member, as it came (``inputs.Input``); ``field`` names it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    forwarded: bool
+    field: str
+
+    @property
+    def size(self) -> int:
+        """Its bytes: key, value and headers."""
+        texts = [self.key, self.value, *(value for _, value in self.headers)]
+        return sum(len(text or b"") for text in texts) + sum(len(name) for name, _ in self.headers)
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One of the records that wait; ``until`` in milliseconds, None until a tick has seen it."""
+
+    sequence: int
+    size: int
+    until: int | None = None
+
+
+class Parked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What waits for a member, in order; ``due`` is when a tick looks at it, in milliseconds."""
+
+    waiting: tuple[Waiting, ...] = ()
+    due: int | None = None
+
+
+_HELD = msgspec.json.Decoder(Held)
+_PARKED = msgspec.json.Decoder(Parked)
+
+
 class WorkingSet:
     """A view of the store in which a chunk's own changes are seen at once."""
 
@@ -71,10 +111,13 @@ class WorkingSet:
         """What is to be written; JSON where it was made as such."""
         self._before: dict[bytes, tuple[Entry | bytes | None, Entry | bytes | None]] = {}
         """What an entry that was set since ``begin`` was before, and whether it was changed."""
+        self.made_known: list[str] = []
+        """The members that were not known before ``begin``, and are now."""
 
     def begin(self) -> None:
         """Remember where the next input begins."""
         self._before.clear()
+        self.made_known.clear()
 
     def undo(self) -> None:
         """Make all entries what they were at ``begin``."""
@@ -85,10 +128,11 @@ class WorkingSet:
                 else:
                     entries[key] = value
         self._before.clear()
+        self.made_known.clear()
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
-        """Read many entries in one call."""
-        wanted = list(dict.fromkeys(keys))
+        """Read many entries in one call; those that were read are left as they are by now."""
+        wanted = [key for key in dict.fromkeys(keys) if key not in self.entries]
         self.entries.update(zip(wanted, self.load(wanted), strict=True))
 
     def member(self, member_id: str) -> Member | None:
@@ -97,6 +141,8 @@ class WorkingSet:
 
     def set_member(self, member_id: str, member: Member) -> None:
         """Change a member."""
+        if self.member(member_id) is None:
+            self.made_known.append(member_id)
         self._set(member_key(member_id), member)
 
     def progress(self, key: bytes) -> Progress | None:
@@ -178,6 +224,26 @@ class WorkingSet:
     def set_worked(self, key: bytes, worked: Worked) -> None:
         """Change what was done at an activity."""
         self._set(key, worked)
+
+    def parked(self, member_id: str) -> Parked:
+        """Return what waits for a member that is not known yet."""
+        return self._get(parked_key(member_id), _PARKED) or Parked()
+
+    def set_parked(self, member_id: str, parked: Parked) -> None:
+        """Change what waits for a member."""
+        self._set(parked_key(member_id), parked)
+
+    def held(self, key: bytes) -> Held | None:
+        """Return the record that waits with this ``entries.held_key``."""
+        return self._get(key, _HELD)
+
+    def set_held(self, key: bytes, held: Held) -> None:
+        """Keep a record."""
+        self._set(key, held)
+
+    def drop(self, key: bytes) -> None:
+        """Delete an entry."""
+        self._set(key, None)
 
     def add_due(self, at: datetime, entry: bytes) -> None:
         """Have a tick look at an entry at a moment."""

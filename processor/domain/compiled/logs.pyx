@@ -273,8 +273,8 @@ cdef class CompiledLogs:
 
     cdef bint _is_welcome(self, OrdinaryLog log) except -1:
         """Tell whether a member that is not known can be made here: by name, and at home."""
-        if log.external_id.at is NULL:
-            return False
+        if log.external_id.at is NULL or self._was_given(b"k" + log.member_key[1:]):
+            return False  # the second: records wait for it
         return (murmur2(log.member_id) & 0x7FFFFFFF) % self.partitions == self.partition
 
     cdef bint _reaches(self, OrdinaryLog log, Progress *p) except -1:

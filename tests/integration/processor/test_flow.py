@@ -106,13 +106,15 @@ def test_a_log_waits_for_the_commands_that_stood_before_it(settings: Settings) -
         place = partition_for(ids.member_id("default", name), settings.partitions)
         return ("member-commands", place, None, value, ())
 
+    asked = (("kafka_replyTopic", b"replies"), ("kafka_correlationId", b"1"))  # so it is not parked
+
     def by_id(identifier: str, owner: str) -> Record:
         text = log("x", identifier, "5", settings=None)[3]
         assert text is not None
         value = json.loads(text)
         del value["ownedBy"]
         value["ownedById"] = owner
-        return ("challenge-logs", home, None, json.dumps(value).encode(), ())
+        return ("challenge-logs", home, None, json.dumps(value).encode(), asked)
 
     produce(settings, definitions())
     produce(settings, [by_id("order-1", member), by_id("order-2", ids.member_id("default", "no"))])
