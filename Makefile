@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench format
+.PHONY: help setup demo test check bench faults format
 
 # The first of these that is new enough; `make PYTHON=/path/to/python setup` names another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -31,6 +31,10 @@ check: setup ## Lint, format, types, layering
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python -m tests.bench
+
+faults: setup ## Run schedules of faults over a live stack (SCHEDULES=20, or one: SEED=17)
+	@$(BIN)/python -m tests.faults.run $(if $(SEED),--seed $(SEED)) $(if $(FIRST),--first $(FIRST)) \
+	--schedules $(or $(SCHEDULES),20)
 
 format: setup ## Put the code into the format that `make check` wants
 	@$(BIN)/ruff check --fix .

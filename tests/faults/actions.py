@@ -1,0 +1,426 @@
+"""The faults, by name. Each is a generator: it yields how many seconds to wait before it goes on.
+
+``stack.happened`` counts what really happened: a kill by the exit code, a crash point by the file
+that the worker left there.
+"""
+
+import contextlib
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import psutil
+from confluent_kafka import ElectionType, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tests.faults.entry import COMMIT_POINTS, HAND_OVER_POINTS
+from tests.faults.processes import Process
+from tests.faults.proxy import Proxy
+from tests.faults.stack import Stack, Worker
+
+Action = Callable[[Stack, Random], Iterator[float]]
+
+ACTIONS: dict[str, Action] = {}
+"""Every fault; the order decides which seeds begin with which, so new ones go to the end."""
+
+SESSION_SECONDS = 8
+"""A worker's; one that was stopped for longer has lost its partitions."""
+LONG_SECONDS = 12
+
+
+def action(name: str) -> Callable[[Action], Action]:
+    """Register a fault."""
+
+    def register(made: Action) -> Action:
+        ACTIONS[name] = made
+        return made
+
+    return register
+
+
+def some_worker(stack: Stack, rng: Random) -> Worker:
+    """Choose a worker that is meant to run."""
+    return rng.choice([w for w in stack.workers if w.process.wanted])
+
+
+def _patiently(condition: Callable[[], bool], seconds: float) -> Iterator[float]:
+    """Wait for a condition, no longer than so many seconds."""
+    while not condition() and seconds > 0:
+        seconds -= 0.1
+        yield 0.1
+
+
+def _kill(stack: Stack, process: Process, name: str) -> None:
+    if process.kill():
+        stack.happened[f"kill {name}"] += 1
+
+
+def _pause(stack: Stack, process: Process, name: str, seconds: float) -> Iterator[float]:
+    if process.send(signal.SIGSTOP):
+        yield seconds
+        if process.send(signal.SIGCONT):
+            stack.happened[f"stop {name} for {seconds:.0f} s"] += 1
+
+
+def _terminate(stack: Stack, process: Process, name: str) -> Iterator[float]:
+    if not process.alive:
+        return
+    starts = process.starts
+    process.terminate()
+
+    def is_over() -> bool:
+        return process.starts > starts or not process.alive
+
+    yield from _patiently(is_over, 30)
+    if is_over():
+        stack.happened[f"TERM {name}"] += 1
+    else:
+        stack.remarks.append(f"{name} did not end within 30 s of TERM")
+        process.kill()
+
+
+@action("kill worker")
+def kill_worker(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGKILL, three times; its state stays."""
+    for _ in range(3):
+        _kill(stack, some_worker(stack, rng).process, "worker")
+        yield rng.uniform(0.5, 4)
+
+
+@action("stop worker")
+def stop_worker(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGSTOP past the session, then SIGCONT."""
+    yield from _pause(stack, some_worker(stack, rng).process, "worker", LONG_SECONDS)
+
+
+@action("TERM worker")
+def terminate_worker(stack: Stack, rng: Random) -> Iterator[float]:
+    """TERM, and a start."""
+    for _ in range(2):
+        yield from _terminate(stack, some_worker(stack, rng).process, "worker")
+        yield rng.uniform(1, 3)
+
+
+@action("kill projector")
+def kill_projector(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGKILL, three times."""
+    for _ in range(3):
+        _kill(stack, stack.projector, "projector")
+        yield rng.uniform(1, 4)
+
+
+@action("kill worker and its state")
+def kill_and_wipe_worker(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGKILL, and the disk is lost as well."""
+    worker = some_worker(stack, rng)
+    if worker.process.kill():
+        worker.wipe()
+        stack.happened["worker's state lost"] += 1
+    yield 0
+
+
+def _crash(point: str) -> Action:
+    def crash(stack: Stack, rng: Random) -> Iterator[float]:
+        worker = some_worker(stack, rng)
+        yield from _patiently(lambda: worker.is_ready, 20)
+        worker.crash_at(point)
+        if point in {each.name for each in HAND_OVER_POINTS}:
+            _provoke(point, worker, rng, stack)
+        yield from _patiently(worker.has_crashed, 20)
+        worker.spare()
+        if worker.has_crashed():
+            starts = worker.process.starts
+            yield from _patiently(
+                lambda: worker.process.starts > starts or not worker.process.alive, 20
+            )
+            stack.happened[f"crash {point}"] += 1
+        else:
+            stack.remarks.append(f"{worker.process.name} did not come to {point!r}")
+
+    return crash
+
+
+def _provoke(point: str, worker: Worker, rng: Random, stack: Stack) -> None:
+    """Let a hand-over begin: somebody else comes or goes, or the worker itself comes back."""
+    others = [w for w in stack.workers if w is not worker and w.process.alive]
+    if point == "mid restore":
+        worker.process.kill()
+        worker.wipe()
+    elif others:
+        rng.choice(others).process.terminate()
+    else:
+        worker.process.terminate()
+
+
+for _point in (*COMMIT_POINTS, *HAND_OVER_POINTS):
+    ACTIONS[f"crash {_point.name}"] = _crash(_point.name)
+
+
+# The other processes.
+
+
+@action("stop projector")
+def stop_projector(stack: Stack, _: Random) -> Iterator[float]:
+    """SIGSTOP for longer than any of its time limits, then SIGCONT; then TERM."""
+    yield from _pause(stack, stack.projector, "projector", LONG_SECONDS)
+    yield from _terminate(stack, stack.projector, "projector")
+
+
+@action("kill API")
+def kill_api(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGKILL, a pause of the next one, TERM."""
+    _kill(stack, stack.api, "API")
+    yield rng.uniform(2, 4)
+    yield from _pause(stack, stack.api, "API", 4)
+    yield from _terminate(stack, stack.api, "API")
+
+
+def _some_broker(stack: Stack, rng: Random) -> Process:
+    return rng.choice(stack.servers.brokers.processes)
+
+
+def _alone(stack: Stack, token: str) -> Iterator[float]:
+    """Wait until nobody else has a fault of this kind going."""
+    while not stack.take(token):
+        yield 0.2
+
+
+def _broker_is_back(stack: Stack, broker: Process) -> Iterator[float]:
+    yield from _patiently(lambda: broker.alive and broker.said("Kafka Server started"), 40)
+    yield 1
+    stack.give_back("broker")
+
+
+@action("kill broker")
+def kill_broker(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGKILL; the leaders that it had move to the others."""
+    yield from _alone(stack, "broker")
+    broker = _some_broker(stack, rng)
+    _kill(stack, broker, "broker")
+    yield from _broker_is_back(stack, broker)
+
+
+@action("TERM broker, leaders back")
+def restart_broker(stack: Stack, rng: Random) -> Iterator[float]:
+    """TERM, so that its leaders move; when it is back, they are moved back to it."""
+    yield from _alone(stack, "broker")
+    broker = _some_broker(stack, rng)
+    yield from _terminate(stack, broker, "broker")
+    yield from _broker_is_back(stack, broker)
+    moved = _prefer_first_leaders(stack.settings.kafka)
+    if moved:
+        stack.happened["leaders moved back (partitions)"] += moved
+
+
+def _prefer_first_leaders(bootstrap: str) -> int:
+    """Elect each partition's first replica its leader; return how many partitions it moved."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    try:
+        elected = admin.elect_leaders(ElectionType.PREFERRED, None, request_timeout=20).result(30)
+    except KafkaException:
+        return 0
+    return sum(error is None for error in elected.values())
+
+
+@action("stop broker")
+def stop_broker(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGSTOP past its session with the controllers, then SIGCONT."""
+    yield from _alone(stack, "broker")
+    broker = _some_broker(stack, rng)
+    yield from _pause(stack, broker, "broker", LONG_SECONDS)
+    yield 2
+    stack.give_back("broker")
+
+
+@action("kill database")
+def kill_database(stack: Stack, rng: Random) -> Iterator[float]:
+    """SIGKILL, then a stop at once, in order."""
+    yield from _alone(stack, "database")
+    database = stack.servers.database.process
+    _kill(stack, database, "database")
+    yield rng.uniform(3, 6)
+    if database.send(signal.SIGINT):
+        database.expect_end()
+        stack.happened["stop database in order"] += 1
+    yield 3
+    stack.give_back("database")
+
+
+@action("freeze database")
+def freeze_database(stack: Stack, _: Random) -> Iterator[float]:
+    """SIGSTOP for its server and all its sessions."""
+    yield from _alone(stack, "database")
+    server = stack.servers.database.process
+    if server.alive:
+        frozen = [psutil.Process(server.pid)]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            frozen += frozen[0].children(recursive=True)
+        for process in frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        yield LONG_SECONDS
+        for process in frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+        stack.happened[f"stop database for {LONG_SECONDS} s"] += 1
+    stack.give_back("database")
+
+
+@action("database goes back")
+def restore_database(stack: Stack, _: Random) -> Iterator[float]:
+    """The database's data is copied, and some seconds later the copy is put back in place."""
+    yield from _alone(stack, "database")
+    stack.servers.database.keep()
+    yield 5
+    if stack.servers.database.go_back():
+        stack.happened["database put back to a copy"] += 1
+    stack.give_back("database")
+
+
+# The network.
+
+
+def _network(name: str, break_: Callable[[Proxy], None], seconds: float) -> Action:
+    def network(stack: Stack, _: Random) -> Iterator[float]:
+        yield from _alone(stack, "network")
+        proxies = stack.servers.brokers.proxies
+        before = sum(proxy.held + proxy.refused for proxy in proxies)
+        for proxy in proxies:
+            break_(proxy)
+        yield seconds
+        for proxy in proxies:
+            proxy.heal()
+        if sum(proxy.held + proxy.refused for proxy in proxies) > before:
+            stack.happened[f"network {name}"] += 1
+        stack.give_back("network")
+
+    return network
+
+
+ACTIONS["network cut"] = _network("cut", Proxy.cut, 4)
+ACTIONS["network cut past the session"] = _network("cut past the session", Proxy.cut, 11)
+ACTIONS["network slow"] = _network("slow", lambda proxy: proxy.slow(0.15), 8)
+ACTIONS["network halved"] = _network("halved", Proxy.halve, 11)
+
+
+# The disk of a worker's state.
+
+
+@action("disk full")
+def disk_full(stack: Stack, rng: Random) -> Iterator[float]:
+    """No file may grow past 4 KiB (RLIMIT_FSIZE), then the worker has to write its store out."""
+    worker = some_worker(stack, rng)
+    yield from _patiently(lambda: worker.is_ready, 20)
+    if not worker.process.alive:
+        return
+    with contextlib.suppress(ProcessLookupError):  # it may have been killed meanwhile
+        _, hard = resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (4096, hard))
+        stack.happened["disk full"] += 1
+    yield rng.uniform(2, 4)
+    yield from _terminate(stack, worker.process, "worker with a full disk")
+
+
+@action("disk slow")
+def disk_slow(stack: Stack, rng: Random) -> Iterator[float]:
+    """The worker stands still for 0.3 s, again and again, as it does on a disk that hangs."""
+    worker = some_worker(stack, rng)
+    for _ in range(15):
+        if worker.process.send(signal.SIGSTOP):
+            yield 0.3
+            worker.process.send(signal.SIGCONT)
+            stack.happened["worker held up for 0.3 s"] += 1
+        yield 0.2
+
+
+def _damage(how: str, damage: Callable[[Path, Random], None]) -> Action:
+    def damaged(stack: Stack, rng: Random) -> Iterator[float]:
+        worker = some_worker(stack, rng)
+        # Told to stop, it writes its store out; only files can be damaged.
+        yield from _terminate(stack, worker.process, "worker")
+        worker.process.kill()
+        files = [f for store in worker.stores() for f in sorted(store.iterdir()) if f.is_file()]
+        chosen = [f for f in files if f.stat().st_size > 0 and not f.name.startswith("LO")]
+        if chosen:
+            file = rng.choice(chosen)
+            damage(file, rng)
+            kind = file.suffix.lstrip(".") or file.name.rpartition("-")[0] or file.name
+            stack.happened[f"state {how} ({kind})"] += 1
+
+    return damaged
+
+
+def _truncate(file: Path, _: Random) -> None:
+    with file.open("r+b") as opened:
+        opened.truncate(file.stat().st_size // 2)
+
+
+def _corrupt(file: Path, rng: Random) -> None:
+    content = bytearray(file.read_bytes())
+    for _ in range(8):
+        content[rng.randrange(len(content))] ^= 0xFF
+    file.write_bytes(content)
+
+
+ACTIONS["state truncated"] = _damage("truncated", _truncate)
+ACTIONS["state corrupted"] = _damage("corrupted", _corrupt)
+
+
+# Time, and more workers.
+
+
+@action("clock jumps")
+def clock_jumps(stack: Stack, rng: Random) -> Iterator[float]:
+    """The worker's wall clock is a day ahead, then an hour behind, then right."""
+    worker = some_worker(stack, rng)
+    yield from _patiently(lambda: worker.is_ready, 20)
+    for seconds in (26 * 3600, -3600, 0):
+        if worker.shift_clock(seconds):
+            stack.happened["clock jump"] += 1
+        yield rng.uniform(2, 4)
+
+
+@action("two workers with one data dir")
+def twin(stack: Stack, rng: Random) -> Iterator[float]:
+    """A second worker with the same instance and data dir: one of the two must end, and say so."""
+    worker = some_worker(stack, rng)
+    yield from _patiently(lambda: worker.is_ready, 20)
+    other = stack.twin_of(worker)
+    other.start()
+    yield from _patiently(lambda: not other.alive, 30)
+    if not other.alive and other.said("another worker already runs"):
+        stack.happened["twin worker refused"] += 1
+    other.stop(signal.SIGKILL)
+
+
+@action("rebalance storm")
+def storm(stack: Stack, rng: Random) -> Iterator[float]:
+    """More workers than partitions, which come and go."""
+    count = min(stack.settings.partitions + 1 - len(stack.workers), 3)
+    more = [stack.new_worker(len(stack.workers) + number) for number in range(max(count, 1))]
+    stack.workers.extend(more)
+    for worker in more:
+        worker.process.start()
+    yield 6
+    for _ in range(4):
+        worker = rng.choice(more)
+        if rng.random() < 0.5:
+            _kill(stack, worker.process, "worker")
+        else:
+            yield from _terminate(stack, worker.process, "worker")
+        stack.happened["worker came and went beside more than there are partitions"] += 1
+        yield rng.uniform(0.5, 2)
+    for worker in more:
+        worker.process.stop(rng.choice((signal.SIGTERM, signal.SIGKILL)), 30)
+
+
+@action("changelog compacted")
+def compact(stack: Stack, rng: Random) -> Iterator[float]:
+    """The changelog's segments are a second short and cleaned at once; then a state is lost."""
+    stack.force_compaction()
+    yield 5
+    stack.note_changelog()
+    yield 3
+    yield from kill_and_wipe_worker(stack, rng)
