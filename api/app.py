@@ -63,11 +63,16 @@ def create_app(settings: Settings) -> FastAPI:
         # Every request would look again for somebody who wants it; `metrics` is what is measured.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    guards = {f"{path}/": reader for path in PATHS} | {f"{pathways.PATH}/": pathways.reader}
-    problems.install(app, guards={"/schema/": require(Role.ADMIN), **guards})
+    guards: dict[str, problems.Guard] = {f"{path}/": reader for path in PATHS}
+    guards |= {f"{pathways.PATH}/": pathways.reader}
+    guards |= {
+        "/schema/": require(Role.ADMIN),
+        "/definitions/": require(Role.ADMIN, Role.ANALYST),
+    }
+    problems.install(app, guards)
     for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         app.add_exception_handler(error, _on_database_away)
-    app.add_middleware(Envelope, metrics=metrics)
+    app.add_middleware(Envelope, metrics=metrics, origins=settings.cors_origins)
     app.add_middleware(EventsFace)  # around the other, whose errors are to be this face's too
     app.add_middleware(GameMechanicsFace)
     app.add_middleware(pathways.PathwaysFace)

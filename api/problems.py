@@ -22,9 +22,13 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "timeout",
     409: "conflict",
     412: "precondition_failed",
     413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    431: "too_large",
     500: "internal",
     503: "unavailable",
 }
@@ -32,6 +36,9 @@ CODES = {
 
 RENDERER = "milestream.problem_response"
 """Key of a request's scope: how its face answers problems, where not by `response`."""
+
+REFUSAL = "milestream.refusal"
+"""Key of a request's state: the problem for which the server refuses it, or reads no further."""
 
 CHALLENGE = 'Basic realm="milestream", charset="UTF-8", Bearer realm="milestream"'
 """What a 401 asks for (`WWW-Authenticate`)."""
@@ -133,16 +140,15 @@ def install(app: FastAPI, guards: Mapping[str, Guard]) -> None:
     `guards` are asked, by the beginning of the path, before a path is said not to be there.
     """
 
+    app.state.guards = guards
+
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         try:
-            if error.status_code == 404:
-                for beginning, guard in guards.items():
-                    if request.url.path.startswith(beginning):
-                        await guard(request)
-        except Problem as problem:
-            return answer_to(request.scope, problem)
-        return answer_to(request.scope, _from_framework(request, error))
+            problem = await _from_framework(request, error)
+        except Problem as refused:
+            problem = refused
+        return answer_to(request.scope, problem)
 
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
@@ -153,23 +159,38 @@ async def _on_problem(request: Request, error: Exception) -> Response:
     return answer_to(request.scope, error)
 
 
-def _from_framework(request: Request, error: HTTPException) -> Problem:
+async def _from_framework(request: Request, error: HTTPException) -> Problem:
     """Return what the router refuses: an unknown path, or a method that it does not have."""
     if error.status_code == 405:
-        allowed = ", ".join(_methods_at(request))
+        allowed = methods_at(request)
         detail = f"{request.method} is not possible here; possible: {allowed}."
         return Problem(405, detail, headers={"allow": allowed})
     if error.status_code == 404:
-        return Problem(404, f"There is nothing at {clipped(request.url.path)!r}.")
+        return await nothing_at(request)
     return Problem(error.status_code, HTTPStatus(error.status_code).phrase)
 
 
-def _methods_at(request: Request) -> list[str]:
-    """Return every method that some route has at the request's path."""
+async def nothing_at(request: Request) -> Problem:
+    """Return the 404 of a path, for whoever may know what is there.
+
+    Raises:
+        Problem: 401 or 403, for anybody else.
+    """
+    guards: Mapping[str, Guard] = request.app.state.guards
+    for beginning, guard in guards.items():
+        if request.url.path.startswith(beginning):
+            await guard(request)
+    return Problem(404, f"There is nothing at {clipped(request.url.path)!r}.")
+
+
+def methods_at(request: Request) -> str:
+    """Return every method that there is at the request's path, as `Allow` has it."""
     found: set[str] = set()
     for route in request.app.routes:
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
             methods: Any = getattr(route, "methods", None)
             found.update(methods or ())
-    return sorted(found)
+    if found:
+        found |= {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())
+    return ", ".join(sorted(found))

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.joined_writes import JoiningProtocol
+from api.connections import Limits, protocol
 from api.kafka import TopicsError, check_topics
 from api.resources import Resources
 from schemas.settings import Settings
@@ -47,7 +47,9 @@ def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         host=settings.api_host,
         port=settings.api_port,
         loop="uvloop",
-        http=JoiningProtocol,
+        http=protocol(Limits.of(settings)),
+        ws="none",
+        timeout_keep_alive=settings.api_idle_seconds,
         lifespan="on",
         log_config=None,
         # Queries may carry personal data and, on other faces, secrets: they are not logged.

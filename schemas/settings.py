@@ -79,6 +79,15 @@ def _http_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise ValueError("must be origins like https://app.example.org")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("must be origins like https://app.example.org")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
 def _master_key(value: Any) -> Any:
     """32 bytes, or their base64 text."""
     if isinstance(value, str):
@@ -113,6 +122,7 @@ def _upper(value: Any) -> Any:
 Port = Annotated[int, Field(ge=1, le=65535)]
 TopicPart = Annotated[str, AfterValidator(_topic_part)]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_topic_part)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Network = Annotated[str, AfterValidator(_network)]
 
 
@@ -171,6 +181,16 @@ class Settings(BaseModel):
     )
     """The API's address as callers see it; signatures are computed over it. No slash at the
     end."""
+    api_receive_seconds: Annotated[int, Field(ge=1, le=600)] = 30
+    """How long a request's head may take to come, and its body likewise."""
+    api_idle_seconds: Annotated[int, Field(ge=1, le=3600)] = 75
+    """How long a connection may be idle between two requests."""
+    api_connections: Annotated[int, Field(ge=1, le=100_000)] = 900
+    """Connections that one API process has at most."""
+    api_peer_connections: Annotated[int, Field(ge=1, le=100_000)] = 400
+    """How many of them one address may have; trusted proxies may have all."""
+    cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_list)] = ()
+    """Origins (`https://app.example.org`) whose browsers may call."""
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_list)] = ()
     """Addresses or networks whose `X-Forwarded-For` is believed."""
     master_key: Annotated[bytes | None, BeforeValidator(_master_key)] = Field(

@@ -42,6 +42,7 @@ def test_lists_keys_and_words_are_read(tmp_path: Path) -> None:
     settings = read(
         tmp_path,
         REPLY_TOPICS="a, b,",
+        CORS_ORIGINS="https://App.example.org, http://localhost:3000/",
         MASTER_KEY=KEY,
         LOG_LEVEL="WARNING",
         TRUSTED_PROXIES="10.0.0.0/8,127.0.0.1",
@@ -49,6 +50,7 @@ def test_lists_keys_and_words_are_read(tmp_path: Path) -> None:
         KAFKA="one:9092, [::1]:9093",
     )
     assert settings.reply_topics == ("a", "b")
+    assert settings.cors_origins == ("https://app.example.org", "http://localhost:3000")
     assert settings.master_key == bytes(range(32))
     assert settings.log_level == "warning"
     assert settings.trusted_proxies == ("10.0.0.0/8", "127.0.0.1/32")
@@ -67,6 +69,11 @@ def test_lists_keys_and_words_are_read(tmp_path: Path) -> None:
         ("DATABASE_URL", "mysql://me:secret@host/db"),
         ("API_PORT", "0"),
         ("API_PORT", "80.5"),
+        ("API_CONNECTIONS", "0"),
+        ("API_RECEIVE_SECONDS", "0"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example.org/path"),
+        ("CORS_ORIGINS", "https://a.example.org,null"),
         ("TICK_SECONDS", "0"),
         ("TICK_SECONDS", "61"),
         ("PARTITIONS", "0"),

@@ -63,10 +63,10 @@ async def test_what_is_not_there_is_a_problem_document(lonely: Served) -> None:
         for method in ("PUT", "PATCH", "DELETE"):
             answer = await admin.request(method, "/schema/challenge_log/record/1", json={})
             assert answer.status_code == 405
-            assert answer.headers["allow"] == "GET"
+            assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
             assert answer.headers["content-type"] == "application/problem+json"
         answer = await admin.put("/schema/member/record", json={})
-        assert answer.headers["allow"] == "GET, POST"
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 @pytest.mark.parametrize("path", ["/schema/challenge_log/record", "/schema/challenge/record"])

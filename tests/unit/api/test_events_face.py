@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from api.app import create_app
-from api.envelope import MAX_BODY_BYTES
 from api.events.face import refused, stripped
 from api.problems import Problem, invalid
+from api.request_bodies import MAX_BODY_BYTES
 from schemas.settings import Settings
 
 
@@ -66,10 +66,10 @@ def test_an_end_user_is_not_asked_for_a_password() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/event", "GET, POST"),
-        ("PUT", "/event/x", "GET"),
-        ("POST", "/stats/event", "GET"),
-        ("PATCH", "/user/u/points", "GET"),
+        ("DELETE", "/event", "GET, HEAD, OPTIONS, POST"),
+        ("PUT", "/event/x", "GET, HEAD, OPTIONS"),
+        ("POST", "/stats/event", "GET, HEAD, OPTIONS"),
+        ("PATCH", "/user/u/points", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_a_method_that_is_not_there(

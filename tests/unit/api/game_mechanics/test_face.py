@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from api import openapi
 from api.app import create_app
-from api.envelope import MAX_BODY_BYTES
 from api.game_mechanics.routes import METHODS
+from api.request_bodies import MAX_BODY_BYTES
 from schemas.settings import Settings
 
 NAMES = [method.name for method in METHODS]
@@ -158,7 +158,7 @@ async def test_a_failure_of_ours_shows_nothing(client: httpx.AsyncClient) -> Non
 async def test_other_methods_and_paths_are_none(client: httpx.AsyncClient) -> None:
     answer = await client.put(LOG)
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, POST"
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert (await client.get("/gm.deleteChallenge")).status_code == 404
 
 
