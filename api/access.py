@@ -16,6 +16,7 @@ from api import tokens
 from api.credentials import CredentialsError, Keyring, Role, VerifiedKey
 from api.problems import Problem
 from api.tokens import EndUser, TokenError
+from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -98,14 +99,16 @@ def _refuse_other_sites(request: Request) -> None:
     Raises:
         Problem: 403.
     """
-    remembered = request.headers.get("authorization", "").lower().startswith("basic ")
-    if not remembered or request.method in _READING:
+    scheme, _ = _authorization(request)
+    if scheme != "basic" or request.method in _READING:
         return
     site = request.headers.get("sec-fetch-site", "none")
     origin = request.headers.get("origin")
-    public_url = request.app.state.resources.settings.public_url
+    settings: Settings = request.app.state.resources.settings
+    if origin is not None and origin.lower() in settings.cors_origins:
+        return
     if site in ("cross-site", "same-site") or (
-        origin is not None and is_foreign(origin, request.headers.get("host", ""), public_url)
+        origin is not None and is_foreign(origin, request.headers.get("host", ""), settings.public_url)
     ):
         raise Problem(403, "Another web site may not use this login.")
 
@@ -146,13 +149,11 @@ def _api_key_of(request: Request) -> tuple[str, str] | None:
         return key_id, secret
     if key_id is not None or secret is not None:
         raise Problem(401, "x-api-key and x-api-secret must be given together.")
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
+    scheme, value = _authorization(request)
+    if scheme != "basic":
         return None
     try:
-        key_id, colon, secret = (
-            base64.b64decode(value.strip(), validate=True).decode().partition(":")
-        )
+        key_id, colon, secret = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         raise Problem(401, "The Basic credentials are malformed.") from None
     if not colon:
@@ -162,7 +163,13 @@ def _api_key_of(request: Request) -> tuple[str, str] | None:
 
 def _token_of(request: Request) -> str | None:
     """Return the end user's token, None where none is given."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
+    scheme, value = _authorization(request)
+    if scheme == "bearer":
+        return value
     return request.headers.get("x-enduser-access-token")
+
+
+def _authorization(request: Request) -> tuple[str, str]:
+    """Return the scheme of `Authorization` in lower case, and what comes after it."""
+    scheme, _, value = request.headers.get("authorization", "").replace("\t", " ").partition(" ")
+    return scheme.lower(), value.strip()

@@ -9,6 +9,8 @@ from api.credentials import Keyring, TokenKey
 from schemas.ids import is_project
 
 _MAX_LENGTH = 16_384
+_LEEWAY_SECONDS = 30
+"""How far an issuer's clock may be off ours."""
 
 
 class TokenError(Exception):
@@ -70,12 +72,11 @@ def check(token: str, project: str, key: TokenKey | None) -> EndUser:
             key.key,
             algorithms=[key.algorithm],
             audience=project,
-            leeway=0,
+            leeway=_LEEWAY_SECONDS,
             options={
                 "require": ["sub", "exp", "aud"],
                 "strict_aud": True,
-                # Claims that nothing here depends on; an issuer's clock may be ahead of ours.
-                "verify_iat": False,
+                # Claims that nothing here depends on.
                 "verify_iss": False,
                 "verify_jti": False,
             },

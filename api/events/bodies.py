@@ -17,6 +17,8 @@ KEY_HEADER = "Idempotency-Key"
 
 _PRINTABLE = re.compile(r"[!-~](?:[ -~]{0,510}[!-~])?")
 """What an HTTP field can carry as it is."""
+_QUOTED = re.compile(r'"(?:[^"\\]|\\["\\]){0,1024}"')
+_ESCAPED = re.compile(r"\\(.)")
 
 
 class EventBody(
@@ -70,17 +72,21 @@ def _instant(moment: datetime) -> datetime:
         raise invalid("occurredAt", str(error)) from error
 
 
+def _unquoted(header: str) -> str:
+    """Return the key that a header names: as it is, or as a string in quotes (RFC 8941)."""
+    return _ESCAPED.sub(r"\1", header[1:-1]) if _QUOTED.fullmatch(header) else header
+
+
 def _agreed_key(field: str | None, headers: list[str]) -> str | None:
     """Return the one key that was given.
 
     Raises:
         Problem: 400, a header cannot be a key, or two keys differ.
     """
-    for header in headers:
-        if not _PRINTABLE.fullmatch(header):
-            message = "must be 1 to 512 printable ASCII characters as a header"
-            raise invalid(KEY_HEADER, message)
-    given = {*headers, *([] if field is None else [field])}
+    keys = {_unquoted(header) for header in headers}
+    if not all(_PRINTABLE.fullmatch(key) for key in keys):
+        raise invalid(KEY_HEADER, "must be 1 to 512 printable ASCII characters as a header")
+    given = {*keys, *([] if field is None else [field])}
     if len(given) > 1:
         raise invalid("idempotencyKey", f"must equal the {KEY_HEADER} header where both are given")
     return given.pop() if given else None

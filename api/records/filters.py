@@ -1,12 +1,11 @@
 """Filters of a list: a tree of conditions in, a piece of SQL and its parameters out.
 
 Every value is a bound parameter, checked against its field's kind first; names of columns come from
-`records.fields` alone. A value of another type than the field's makes its condition false, as in
-the conditions of events.
+`records.fields` alone. What no record could ever match is refused: a filter that is mistyped must not
+look like one that found nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -64,15 +63,11 @@ EVERYTHING = Where(sql.SQL("TRUE"), ())
 NOTHING = Where(sql.SQL("FALSE"), ())
 
 
-class _OtherType(Exception):
-    """A value is not of its field's type."""
-
-
 def compile_filters(tree: object, records: Records) -> Where:
     """Return the SQL of a tree of conditions.
 
     A field without a value makes every operator false but `not_exists`: SQL's null does just that,
-    as nothing here negates a condition. A value of another type than the field's does so too.
+    as nothing here negates a condition.
 
     Raises:
         Problem: 400 that names `filters` and the place in it.
@@ -132,13 +127,12 @@ class _Compiler:
         if operator not in OPERATORS:
             raise bad(f"{at}.operator", f"must be one of {', '.join(OPERATORS)}")
         if operator in _PRESENCES:
+            if node.get("value") not in (None, True):
+                raise bad(f"{at}.value", f"must be left out for {operator}")
             return Where(_PRESENCES[operator].format(sql.Identifier(field.column)), ())
         if "value" not in node:
             raise bad(f"{at}.value", f"must be given for {operator}")
-        try:
-            return _compare(field, operator, node["value"], f"{at}.value")
-        except _OtherType:
-            return NOTHING
+        return _compare(field, operator, node["value"], f"{at}.value")
 
 
 def _only(node: Mapping[str, Any], known: Sequence[str], at: str) -> None:
@@ -151,8 +145,7 @@ def _compare(field: Field, operator: str, value: object, at: str) -> Where:
     """Return the SQL of one comparison.
 
     Raises:
-        Problem: 400, no value that can be asked for at all.
-        _OtherType: the value is of another type than the field, or the operator is for others.
+        Problem: 400, the field cannot have the value, or the operator is not for such fields.
     """
     column = sql.Identifier(field.column)
     if operator in _MEMBERSHIPS:
@@ -160,10 +153,10 @@ def _compare(field: Field, operator: str, value: object, at: str) -> Where:
     if operator == "contains":
         return _contains(field, column, value, at)
     if field.kind is Kind.TEXTS or (operator in _ORDERING and field.kind is Kind.UUID):
-        raise _OtherType
+        raise _not_for(field, operator, at)
     left = _comparable(field, column, operator)
     text = _COMPARISONS[operator].format(left, _ONE[field.kind])
-    return Where(text, (parameter(field.kind, value, at),))
+    return Where(text, (parameter(field, value, at),))
 
 
 def _comparable(field: Field, column: sql.Composable, operator: str) -> sql.Composable:
@@ -174,58 +167,80 @@ def _comparable(field: Field, column: sql.Composable, operator: str) -> sql.Comp
 
 
 def _one_of(field: Field, column: sql.Composable, operator: str, value: object, at: str) -> Where:
-    """Values of another type are equal to no field's, so a list is as if they were not in it."""
     if not isinstance(value, list) or len(value) > MAX_LIST:
         raise bad(at, f"must be a list of at most {MAX_LIST} values for {operator}")
     if field.kind is Kind.TEXTS:
-        raise _OtherType
-    values = []
-    for number, item in enumerate(value):
-        with suppress(_OtherType):
-            values.append(parameter(field.kind, item, f"{at}[{number}]"))
+        raise _not_for(field, operator, at)
+    values = [parameter(field, item, f"{at}[{number}]") for number, item in enumerate(value)]
     return Where(_MEMBERSHIPS[operator].format(column, _MANY[field.kind]), (values,))
 
 
 def _contains(field: Field, column: sql.Composable, value: object, at: str) -> Where:
-    if field.kind is Kind.TEXTS:
-        text = sql.SQL("%s::text = ANY({})").format(column)
-        return Where(text, (parameter(Kind.TEXT, value, at),))
-    if field.kind is not Kind.TEXT:
-        raise _OtherType
-    text = sql.SQL("strpos({}, %s::text) > 0").format(column)
-    return Where(text, (parameter(Kind.TEXT, value, at),))
+    if field.kind not in (Kind.TEXT, Kind.TEXTS):
+        raise _not_for(field, "contains", at)
+    part = Field(field.name, field.column, Kind.TEXT)  # of a list, one text is looked for
+    template = "%s::text = ANY({})" if field.kind is Kind.TEXTS else "strpos({}, %s::text) > 0"
+    return Where(sql.SQL(template).format(column), (parameter(part, value, at),))
 
 
-def parameter(kind: Kind, value: object, at: str) -> object:
+def _not_for(field: Field, operator: str, at: str) -> Problem:
+    return bad(at.removesuffix("value") + "operator", f"{operator} is not for {field.name}")
+
+
+_SHAPES = {
+    Kind.UUID: "a UUID",
+    Kind.TEXT: "a string",
+    Kind.NUMBER: "a number",
+    Kind.TIME: "an RFC 3339 time with an offset",
+}
+"""What a value must be, by the kind of its field."""
+
+
+def parameter(field: Field, value: object, at: str) -> object:
     """Return a filter's value as the database takes it.
 
     Raises:
-        Problem: 400, no field of the kind can have it.
-        _OtherType: it is not of the field's kind.
+        Problem: 400, the field cannot have it.
     """
-    if kind is Kind.NUMBER:
-        return _number(value, at)
+    found = _NO_VALUE if value is None else _CONVERTERS[field.kind](value, at)
+    if found is _NO_VALUE:
+        raise bad(at, f"must be {_SHAPES[field.kind]}, as {field.name} is")
+    return found
+
+
+_NO_VALUE = object()
+"""What a value becomes that no field of the kind can have."""
+
+
+def _text(value: object, at: str) -> object:
     if not isinstance(value, str):
-        raise _OtherType
+        return _NO_VALUE
     if "\x00" in value:
         raise bad(at, "must not contain U+0000")
-    if kind is Kind.UUID:
-        if not is_uuid(value.lower()):
-            raise _OtherType
-        return value.lower()
-    if kind is Kind.TIME:
-        try:
-            return parse_instant(value)
-        except InstantError:
-            raise _OtherType from None
     return value
 
 
-def _number(value: object, at: str) -> Decimal:
+def _uuid(value: object, _at: str) -> object:
+    return value.lower() if isinstance(value, str) and is_uuid(value.lower()) else _NO_VALUE
+
+
+def _time(value: object, _at: str) -> object:
+    if not isinstance(value, str):
+        return _NO_VALUE
+    try:
+        return parse_instant(value)
+    except InstantError:
+        return _NO_VALUE
+
+
+def _number(value: object, at: str) -> object:
     """Sums of amounts have more digits than amounts, so more are taken than an amount has."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise _OtherType
+        return _NO_VALUE
     number = Decimal(value)
     if len(number.as_tuple().digits) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
         raise bad(at, f"must have at most {MAX_DIGITS} digits")
     return number
+
+
+_CONVERTERS = {Kind.UUID: _uuid, Kind.TEXT: _text, Kind.NUMBER: _number, Kind.TIME: _time}

@@ -71,14 +71,31 @@ def test_a_public_key_checks_tokens(algorithm: str) -> None:
     "changes",
     [
         {"sub": None}, {"sub": ""}, {"sub": "x" * 257},
-        {"exp": None}, {"exp": int(time.time()) - 1}, {"exp": "never"}, {"exp": 0},
-        {"nbf": int(time.time()) + 86_400},
+        {"exp": None}, {"exp": int(time.time()) - 86_400}, {"exp": "never"}, {"exp": 0},
+        {"nbf": int(time.time()) + 86_400}, {"iat": int(time.time()) + 86_400}, {"iat": "now"},
         {"aud": "another"},
     ],
 )  # fmt: skip
 def test_a_bad_claim_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(TokenError):
         check(jwt.encode(claims(**changes), SECRET), "acme", HS256)
+
+
+def test_clocks_may_differ_by_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_800_000_000
+
+    class Frozen(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Frozen":
+            return cls.fromtimestamp(now, tz)
+
+    monkeypatch.setattr("jwt.api_jwt.datetime", Frozen)
+    for good, bad in (({"exp": -29}, {"exp": -30}), ({"nbf": 30}, {"nbf": 31}), ({"iat": 30}, {"iat": 31})):
+        ((name, seconds),) = good.items()
+        check(jwt.encode(claims(**{"exp": now + 60, name: now + seconds}), SECRET), "acme", HS256)
+        ((name, seconds),) = bad.items()
+        with pytest.raises(TokenError):
+            check(jwt.encode(claims(**{"exp": now + 60, name: now + seconds}), SECRET), "acme", HS256)
 
 
 @pytest.mark.parametrize("audience", [None, ["acme"], "", "Not A Project"])
