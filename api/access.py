@@ -50,16 +50,17 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
         Problem: 401 for a guest, and for credentials that are not good; 503 where the secret that
             the project's tokens are checked with cannot be decrypted.
     """
-    keyring: Keyring = request.app.state.resources.keyring
     given = _api_key_of(request)
+    token = None if given is not None else _token_of(request)
+    if given is None and token is None:
+        raise Problem(401, wanted)
+    keyring: Keyring = request.app.state.resources.keyring
     if given is not None:
         key = await keyring.verify(*given)
         if key is None:
             raise Problem(401, "The API key or its secret is not right.")
         return Caller(key.project, key=key)
-    token = _token_of(request)
-    if token is None:
-        raise Problem(401, wanted)
+    assert token is not None
     try:
         user = await tokens.verify(token, keyring)
     except TokenError as error:
@@ -107,8 +108,9 @@ def _refuse_other_sites(request: Request) -> None:
     settings: Settings = request.app.state.resources.settings
     if origin is not None and origin.lower() in settings.cors_origins:
         return
+    host = request.headers.get("host", "")
     if site in ("cross-site", "same-site") or (
-        origin is not None and is_foreign(origin, request.headers.get("host", ""), settings.public_url)
+        origin is not None and is_foreign(origin, host, settings.public_url)
     ):
         raise Problem(403, "Another web site may not use this login.")
 

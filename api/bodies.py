@@ -95,8 +95,9 @@ def object_of(raw: bytes) -> dict[str, Any]:
 
 def invalid_from(error: msgspec.ValidationError, prefix: str = "") -> Problem:
     """Return the 400 that one of msgspec's errors makes, the field by its name on the wire."""
-    message, at, path = str(error).rpartition(" - at `")
-    if not at or not path.startswith(("$", "key in $")):
+    message, _, path = str(error).rpartition(" - at `")
+    quotes_field = message.startswith((_MISSING, _UNKNOWN))
+    if not path.startswith(("$", "key in $")) or (quotes_field and not message.endswith("`")):
         message, path = str(error), ""  # it has no path, or what looks like one is the caller's
     path = path.removeprefix("key in ").removeprefix("$").removesuffix("`").lstrip(".")
     for beginning, said in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
@@ -166,6 +167,8 @@ def _without_project(raw: bytes, project: str) -> bytes:
     given = fields.pop("project", None)
     if given is None:
         return raw
+    if bytes(given) == b"null":
+        return msgspec.json.encode(fields)
     if bytes(given) != msgspec.json.encode(project):
         raise invalid("project", "must be the project of the credentials, or left out")
     return msgspec.json.encode(fields)

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from api.problems import Problem, invalid
+from api.problems import Problem, invalid, not_found
 from api.queries import locks
 from api.requests import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
 from processor.definitions import DefinitionsReader
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 MAX_WRITES = 3
 """Writes under way in one process. Each holds a connection of the pool while it waits for its turn
 and for the broker; the other connections are for reads."""
+
+_MAX_ID = 256
+"""Characters of an id: no definition has a longer one, and none is looked for by it."""
 
 _NOT_CONFIRMED = (
     "The broker did not confirm the write: it may be in force; look before trying again."
@@ -90,6 +93,8 @@ class DefinitionStore:
         Raises:
             Problem: the judge's, a milestone's challenge that is not there, or 503.
         """
+        if len(definition_id) > _MAX_ID:
+            raise not_found(kind, definition_id)
         key = models.definition_key(project, kind, definition_id)
         async with (
             self._a_turn(),
@@ -173,13 +178,13 @@ def check_room(definitions: Definitions, project: str, definition: models.Defini
 
 
 def parsed(kind: str, fields: dict[str, object]) -> models.Definition:
-    """Return the definition that the fields give.
+    """Return the definition that the fields give; null counts as absent.
 
     Raises:
         Problem: 400 with every field at fault.
     """
     try:
-        return models.parse(kind, fields)
+        return models.parse(kind, {n: value for n, value in fields.items() if value is not None})
     except models.DefinitionError as error:
         raise _refused(kind, error) from error
 
@@ -196,6 +201,6 @@ def without(fields: dict[str, object], expected: dict[str, str]) -> dict[str, ob
         Problem: 400, one says something else.
     """
     for name, value in expected.items():
-        if fields.get(name, value) != value:
+        if fields.get(name) not in (None, value):
             raise invalid(name, f"must be {value!r} here, or left out")
     return {name: value for name, value in fields.items() if name not in expected}

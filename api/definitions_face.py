@@ -9,7 +9,7 @@ from api.access import Caller, require
 from api.answers import answer
 from api.credentials import Role
 from api.definition_store import parsed, without
-from api.direct_route import DirectRoute
+from api.direct_route import StrictRoute
 from api.json_schemas import ref
 from api.preconditions import etag, expected_version
 from api.problems import Problem, clipped, not_found
@@ -19,7 +19,7 @@ from schemas import definitions as models
 Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
 Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
 
-router = APIRouter(tags=["definitions"], route_class=DirectRoute)
+router = APIRouter(tags=["definitions"], route_class=StrictRoute)
 
 _DOCUMENT = {
     "type": "object",

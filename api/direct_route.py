@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
+
+from api.problems import Problem, clipped, invalid
 
 Dependency = Callable[[Request], Awaitable[object]]
 
@@ -22,6 +25,8 @@ class DirectRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self._beginning = path.partition("{")[0]
+        described = (self.openapi_extra or {}).get("parameters", ())
+        self._known = frozenset(each["name"] for each in described if each["in"] == "query")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Tell whether the route is for a request, most often by a look at the path's beginning."""
@@ -36,6 +41,7 @@ class DirectRoute(APIRoute):
         endpoint: Callable[..., Coroutine[Any, Any, Response]] = self.endpoint
         dependencies = [_dependency(each) for each in wanted.dependencies]
         texts = [parameter.name for parameter in wanted.path_params]
+        check_query = self.check_query
 
         async def handle(request: Request) -> Response:
             given: dict[str, object] = {}
@@ -45,9 +51,44 @@ class DirectRoute(APIRoute):
                 given[name] = await dependency(request)
             for name in texts:
                 given[name] = request.path_params[name]
+            check_query(request)
             return await endpoint(**given)
 
         return handle
+
+    def check_query(self, request: Request) -> None:
+        """Let a query be whatever it is."""
+
+
+class StrictRoute(DirectRoute):
+    """A route whose query has the parameters that are described, each once, and no others: one that
+    is misspelt must not answer as if it had not been given."""
+
+    def check_query(self, request: Request) -> None:
+        """Check a query.
+
+        Raises:
+            Problem: 400 naming the parameter.
+        """
+        raw: bytes = request.scope["query_string"]
+        if not raw:
+            return
+        try:
+            text = unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            raise Problem(400, "The query is not UTF-8.") from None
+        seen: set[str] = set()
+        for name, _ in request.query_params.multi_items():
+            if name not in self._known:
+                names = ", ".join(sorted(self._known))
+                known = f"known: {names}" if names else "there are none"
+                raise invalid(clipped(name), f"is not a parameter here; {known}")
+            if name in seen:
+                raise invalid(name, "must be given once")
+            seen.add(name)
+        if "\x00" in text:
+            named = (n for n, value in request.query_params.items() if "\x00" in value)
+            raise invalid(next(named), "must not contain U+0000")
 
 
 def _dependency(wanted: Dependant) -> tuple[str, Dependency]:

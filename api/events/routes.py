@@ -6,12 +6,12 @@ A user's id may hold slashes, so it is matched as a path; an event's may not.
 from fastapi import APIRouter, Request, Response
 
 from api.access import Caller
-from api.direct_route import DirectRoute
+from api.direct_route import StrictRoute
 from api.events import boards, definitions, posting, stats, streaks, users
 from api.events import openapi as described
 from api.events.access import Reader, Sender, require_own
 
-router = APIRouter(tags=[described.TAG], route_class=DirectRoute)
+router = APIRouter(tags=[described.TAG], route_class=StrictRoute)
 
 
 @router.post("/event", summary="Log an event", openapi_extra=described.POST_EVENT)

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from api import resources
 from api.access import Caller
 from api.answers import answer
-from api.events.parameters import flag
+from api.events.parameters import MAX_LENGTH, flag
 from api.events.shapes import ChallengesAnswer, PointsAnswer, UserChallenge
 from api.problems import Problem, clipped
 from api.queries import points as points_queries
@@ -31,13 +31,19 @@ async def found_in(
     Raises:
         Problem: 404, the project has no such user.
     """
+    if len(user_id) > MAX_LENGTH:
+        raise _unknown(user_id)
     member_id = UUID(ids.member_id(caller.project, user_id))
     held = resources.of(request)
     await held.barrier.wait(("members", *models))
     async with held.pool.connection() as connection:
         if not await queries.exists(connection, caller.project, member_id):
-            raise Problem(404, f"The user {clipped(user_id)!r} could not be found in the project.")
+            raise _unknown(user_id)
         yield connection, member_id
+
+
+def _unknown(user_id: str) -> Problem:
+    return Problem(404, f"The user {clipped(user_id)!r} could not be found in the project.")
 
 
 async def points(request: Request, caller: Caller, user_id: str) -> Response:

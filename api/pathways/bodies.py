@@ -42,7 +42,7 @@ def asked(raw: bytes, project: str) -> Asked:
         Problem: 400, the field named where it is one field's fault.
     """
     fields = _fields(raw)
-    if fields.pop("project", project) != project:
+    if fields.pop("project", None) not in (None, project):
         raise invalid("project", "must be the project of the credentials, or left out")
     for name in fields:
         if name not in _KNOWN:

@@ -5,13 +5,13 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from api import resources
-from api.direct_route import DirectRoute
+from api.direct_route import StrictRoute
 from api.pathways import bodies
 from api.pathways import openapi as described
 from api.pathways.face import PATH, Reader
 from api.pathways.logs import MODELS, PathwayLogs
 
-router = APIRouter(tags=[described.TAG], route_class=DirectRoute)
+router = APIRouter(tags=[described.TAG], route_class=StrictRoute)
 
 
 @router.post(f"{PATH}/pathway-logs", summary="Read a pathway's logs", openapi_extra=described.LOGS)

@@ -9,8 +9,10 @@ from api.problems import invalid
 from schemas import ids
 from schemas.instants import InstantError, utc
 from schemas.records import (
+    PROFILE_FIELDS,
     ChallengeLog,
     Instant,
+    LogStatus,
     MemberStatus,
     OwnedBy,
     RecordError,
@@ -32,6 +34,7 @@ class ChallengeLogBody(
     """A challenge log as it is posted; its project is that of the credentials."""
 
     owned_by: OwnedByBody | None = None
+    status: LogStatus | None = "live"  # type: ignore[assignment]
 
 
 class MemberBody(
@@ -39,15 +42,16 @@ class MemberBody(
 ):
     """A member as it is created."""
 
-    status: MemberStatus | UnsetType = UNSET
+    status: MemberStatus | None | UnsetType = UNSET
 
 
 class MemberPatch(
     MemberBody, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
 ):
-    """What is to change of a member. Null clears a field, an absent one stays as it is."""
+    """What is to change of a member. Null clears a field, an absent one stays as it is; what every
+    member has is not cleared, so that null counts as absent there."""
 
-    external_id: str | UnsetType = UNSET  # type: ignore[assignment]
+    external_id: str | None | UnsetType = UNSET  # type: ignore[assignment]
 
 
 class RewardLogPatch(
@@ -66,6 +70,7 @@ def check_log(body: ChallengeLogBody, project: str) -> str:
     Raises:
         Problem: 400 naming the field.
     """
+    body.status = body.status or "live"
     try:
         body.challenge_id = check_uuid("challengeId", body.challenge_id)
         activity_nanos(body.activity_value)
@@ -82,8 +87,16 @@ def check_log(body: ChallengeLogBody, project: str) -> str:
         return body.owned_by_id
     if body.owned_by_id is not None:
         raise invalid("ownedById", "must not be given together with ownedBy")
+    without_nulls(body.owned_by)
     check_member(body.owned_by, "ownedBy.")
     return ids.member_id(project, body.owned_by.external_id)
+
+
+def without_nulls(body: OwnedBy) -> None:
+    """Take what is null of a member that is created as what is absent: it clears nothing."""
+    for name in PROFILE_FIELDS:
+        if getattr(body, name) is None:
+            setattr(body, name, UNSET)
 
 
 def check_member(body: OwnedBy, prefix: str = "") -> None:

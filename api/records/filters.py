@@ -1,8 +1,8 @@
 """Filters of a list: a tree of conditions in, a piece of SQL and its parameters out.
 
 Every value is a bound parameter, checked against its field's kind first; names of columns come from
-`records.fields` alone. What no record could ever match is refused: a filter that is mistyped must not
-look like one that found nothing.
+`records.fields` alone. What no record could ever match is refused: a filter that is mistyped must
+not look like one that found nothing.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from api.answers import answer, pending
 from api.credentials import Role
 from api.preconditions import etag, etag_of, expected_version
 from api.problems import Problem, invalid
-from api.records.bodies import MemberBody, MemberPatch, check_member
+from api.records.bodies import MemberBody, MemberPatch, check_member, without_nulls
 from api.records.fields import MEMBER
 from api.records.reads import row_of, shown
 from api.requests import refusal
@@ -29,6 +29,7 @@ async def create(request: Request, caller: Caller) -> Response:
     is_producer = caller.role is Role.PRODUCER
     if is_producer and isinstance(body.status, str):
         raise Problem(403, "status: only an admin may set it", errors=[("status", "is an admin's")])
+    without_nulls(body)
     check_member(body)
     command = _upsert(body, caller.project, body.external_id)
     command.only_new = is_producer
@@ -43,7 +44,7 @@ async def change(request: Request, caller: Caller, record_id: str) -> Response:
     body = await bodies.read(request, MemberPatch, caller.project)
     check_member(body)
     row = await row_of(request, caller, MEMBER, record_id)
-    if body.external_id not in (UNSET, row["externalId"]):
+    if body.external_id not in (UNSET, None, row["externalId"]):
         raise invalid("externalId", "cannot change: the member's id is made of it")
     command = _upsert(body, caller.project, row["externalId"])
     command.must_exist = True
@@ -71,7 +72,8 @@ async def delete(request: Request, caller: Caller, record_id: str) -> Response:
 
 def _upsert(body: MemberBody, project: str, external_id: str) -> UpsertMember:
     profile = {name: getattr(body, name) for name in PROFILE_FIELDS}
-    return UpsertMember(external_id=external_id, project=project, status=body.status, **profile)
+    status = UNSET if body.status is None else body.status
+    return UpsertMember(external_id=external_id, project=project, status=status, **profile)
 
 
 async def _ask(request: Request, member_id: str, command: MemberCommand) -> Reply | None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.access import Caller, require
 from api.credentials import Role
-from api.direct_route import DirectRoute
+from api.direct_route import StrictRoute
 from api.records import challenge_logs, definitions, members, reads, reward_logs
 from api.records.fields import RECORDS, Records
 from api.records.openapi import (
@@ -24,7 +24,7 @@ Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
 Producer = Annotated[Caller, Depends(require(Role.ADMIN, Role.PRODUCER))]
 """Who may create, whatever the record is."""
 
-router = APIRouter(tags=["records"], route_class=DirectRoute)
+router = APIRouter(tags=["records"], route_class=StrictRoute)
 
 
 def _collection(slug: str) -> str:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from api import bodies
 from api.problems import Problem
-from api.records.bodies import ChallengeLogBody, check_log
+from api.records.bodies import ChallengeLogBody, MemberBody, MemberPatch, check_log
 from schemas.ids import member_id
 
 CHALLENGE = "00000000-0000-4000-8000-000000000001"
@@ -134,6 +135,32 @@ def test_what_is_no_json_is_a_400(raw: bytes) -> None:
     with pytest.raises(Problem) as raised:
         read(raw)
     assert raised.value.status == 400
+
+
+def test_null_counts_as_absent() -> None:
+    body = read(text(status="null", activityValue="null", ownedBy="null", project="null"))
+    assert body.status == "live"
+    inline = read(text(ownedById=None, ownedBy='{"externalId":"a","email":null,"groups":null}'))
+    assert inline.owned_by is not None
+    assert inline.owned_by.email is UNSET
+    assert bodies.convert(b'{"externalId":"a","status":null}', MemberBody, "acme").status is None
+    patch = bodies.convert(b'{"status":null,"externalId":null,"city":null}', MemberPatch, "acme")
+    assert patch.city is None
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert read(b"\xef\xbb\xbf" + text()).activity_id == "walk"
+    assert bodies.object_of(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
+
+
+def test_what_looks_like_a_place_is_not_taken_for_one() -> None:
+    for fields, field in (
+        ({"status": '"x - at `$.y`"'}, "status"),
+        ({"a - at `$b": "1"}, "a - at `$b"),
+    ):
+        with pytest.raises(Problem) as raised:
+            read(text(**fields))
+        assert raised.value.errors[0][0] == field
 
 
 def test_an_escaped_backslash_hides_no_nul() -> None:

@@ -131,6 +131,15 @@ async def test_keys_must_agree_and_be_printable() -> None:
         assert (await refusal(GOOD, key)).startswith("Idempotency-Key: ")
 
 
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [('"k 1"', "k 1"), ('"a\\"b\\\\c"', 'a"b\\c'), ('"', '"'), ('"a"b"', '"a"b"'), ("k", "k")],
+)
+async def test_a_key_in_quotes_is_the_same_key(header: str, key: str) -> None:
+    body = await parsed(json.dumps({**GOOD, "idempotencyKey": key}).encode(), header)
+    assert body.idempotency_key == key
+
+
 def test_a_key_that_no_header_can_carry_is_not_answered_in_one() -> None:
     assert key_headers("k 1") == {"Idempotency-Key": "k 1"}
     for key in (None, "", "a\r\nset-cookie: x", "ключ", " k", "😀"):

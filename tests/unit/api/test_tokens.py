@@ -4,9 +4,10 @@ import base64
 import hmac
 import json
 import time
+from datetime import datetime, tzinfo
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 import jwt
 import pytest
@@ -72,7 +73,7 @@ def test_a_public_key_checks_tokens(algorithm: str) -> None:
     [
         {"sub": None}, {"sub": ""}, {"sub": "x" * 257},
         {"exp": None}, {"exp": int(time.time()) - 86_400}, {"exp": "never"}, {"exp": 0},
-        {"nbf": int(time.time()) + 86_400}, {"iat": int(time.time()) + 86_400}, {"iat": "now"},
+        {"nbf": int(time.time()) + 86_400},
         {"aud": "another"},
     ],
 )  # fmt: skip
@@ -86,16 +87,17 @@ def test_clocks_may_differ_by_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> 
 
     class Frozen(datetime):
         @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Frozen":
+        def now(cls, tz: tzinfo | None = None) -> Self:
             return cls.fromtimestamp(now, tz)
 
+    def token(name: str, seconds: int) -> str:
+        return jwt.encode(claims(**{"exp": now + 60, name: now + seconds}), SECRET)
+
     monkeypatch.setattr("jwt.api_jwt.datetime", Frozen)
-    for good, bad in (({"exp": -29}, {"exp": -30}), ({"nbf": 30}, {"nbf": 31}), ({"iat": 30}, {"iat": 31})):
-        ((name, seconds),) = good.items()
-        check(jwt.encode(claims(**{"exp": now + 60, name: now + seconds}), SECRET), "acme", HS256)
-        ((name, seconds),) = bad.items()
+    for name, good, bad in (("exp", -29, -30), ("nbf", 30, 31)):
+        check(token(name, good), "acme", HS256)
         with pytest.raises(TokenError):
-            check(jwt.encode(claims(**{"exp": now + 60, name: now + seconds}), SECRET), "acme", HS256)
+            check(token(name, bad), "acme", HS256)
 
 
 @pytest.mark.parametrize("audience", [None, ["acme"], "", "Not A Project"])
