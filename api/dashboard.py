@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse
 
 from api import pages, resources
 from api.access import Caller, require
@@ -20,13 +21,20 @@ FLOW_SECONDS = 10
 NEWEST = 20
 
 
-@router.get("/", summary="The live page")
+_REFUSALS = {
+    "responses": {
+        str(status): {"$ref": f"#/components/responses/{status}"} for status in (401, 403, 503)
+    }
+}
+
+
+@router.get("/", summary="The live page", response_class=HTMLResponse, openapi_extra=_REFUSALS)
 async def page(_caller: Reader) -> Response:
     """Answer the page; a browser asks for keyId and secret as user name and password."""
     return pages.page("dashboard.html")
 
 
-@router.get("/dashboard/data", summary="What the live page shows")
+@router.get("/dashboard/data", summary="What the live page shows", openapi_extra=_REFUSALS)
 async def data(request: Request, caller: Reader) -> Response:
     """Answer flow, lag, and the newest milestones and rewards of the caller's project."""
     held = resources.of(request)

@@ -11,6 +11,7 @@ from api.answers import MEDIA_TYPE as JSON
 from api.events import openapi as events_face
 from api.game_mechanics import openapi as game_mechanics_face
 from api.problems import MEDIA_TYPE
+from api.records import openapi as records_face
 
 _PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
 
@@ -77,6 +78,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         **json_schemas.of_definitions(),
         **json_schemas.of_structs(json_schemas.FACE_STRUCTS),
     }
+    for name in records_face.SHOWN.values():
+        components[records_face.part_of(name)] = _partial(components[name])
+    for name in records_face.CREATED_WITHOUT_ID:
+        components[records_face.created_from(name)] = _partial(components[name], "id")
     found["components"] = {
         "schemas": components,
         "securitySchemes": _SECURITY_SCHEMES,
@@ -93,11 +98,40 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for operation in item.values():
             # Bodies and queries are checked by the face itself: FastAPI's 422 never comes.
             operation["responses"].pop("422", None)
+            if game_mechanics_face.TAG not in operation["tags"]:
+                _add_common(operation)
             operation["security"] = _security_of(path, operation["tags"])
     return found
 
 
-_ERRORS = (400, 401, 403, 404, 409, 412, 413, 503)
+_ERRORS = (400, 401, 403, 404, 408, 409, 412, 413, 415, 429, 431, 503)
+_ALWAYS = (400, 408, 429, 431, 503)
+"""What may come of any request: of its query or head, of how many there are, of what is away."""
+_OF_BODIES = (413, 415)
+
+
+def _add_common(operation: dict[str, Any]) -> None:
+    """Say what may come of any request to a face, in the shape of that face's errors."""
+    responses: dict[str, Any] = operation["responses"]
+    shaped = next((each for status, each in responses.items() if status[0] == "4"), None)
+    if shaped is None:
+        return  # an operation for operators, which refuses nothing
+    for status in (*_ALWAYS, *(_OF_BODIES if "requestBody" in operation else ())):
+        if str(status) in responses:
+            continue
+        found = dict(shaped)
+        if "$ref" in shaped:
+            beginning, dash, _ = shaped["$ref"].rpartition("-")
+            found["$ref"] = f"{beginning}-{status}" if dash else f"#/components/responses/{status}"
+        else:
+            found["description"] = HTTPStatus(status).phrase
+        responses[str(status)] = found
+
+
+def _partial(schema: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return a schema that requires these properties no more; without names, none."""
+    required = [name for name in schema.get("required", ()) if names and name not in names]
+    return {**schema, "required": required}
 
 
 def _security_of(path: str, tags: list[str]) -> list[dict[str, list[str]]]:

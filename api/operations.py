@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from psycopg_pool import PoolTimeout
 
 from api import asyncapi, openapi, pages, resources
@@ -23,14 +24,17 @@ MAX_LAG_SECONDS = 30.0
 _CHECK_SECONDS = 3.0
 
 
-@router.get("/healthz", summary="Is the process alive")
+_UNWELL = {"responses": {"503": {"description": "It is not well; what is not is said."}}}
+
+
+@router.get("/healthz", summary="Is the process alive", openapi_extra=_UNWELL)
 async def healthz(request: Request) -> Response:
     """Answer 200 while the process does its work, 503 where it should be restarted."""
     failed = resources.of(request).failed()
     return answer({"status": "failed" if failed else "ok"}, 503 if failed else 200)
 
 
-@router.get("/readyz", summary="Can it serve")
+@router.get("/readyz", summary="Can it serve", openapi_extra=_UNWELL)
 async def readyz(request: Request) -> Response:
     """Answer 200 where broker, database and projection are well, else 503 with what is not."""
     held = resources.of(request)
@@ -40,7 +44,7 @@ async def readyz(request: Request) -> Response:
     return answer({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
 
 
-@router.get("/metrics", summary="Metrics for Prometheus")
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Answer the process's metrics in Prometheus' text format."""
     held = resources.of(request)
@@ -60,7 +64,7 @@ async def asyncapi_json(request: Request) -> Response:
     return answer(asyncapi.document(held.settings, request.app.version))
 
 
-@router.get("/docs", summary="This API, for people")
+@router.get("/docs", summary="This API, for people", response_class=HTMLResponse)
 async def docs() -> Response:
     """Answer a page that shows the OpenAPI document; it loads nothing from elsewhere."""
     return pages.page("docs.html")

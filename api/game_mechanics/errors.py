@@ -22,6 +22,8 @@ _MESSAGES = {
 }
 
 _ACCEPTED = 202
+_OF_THE_SERVER = (408, 413, 415, 431)
+"""HTTP statuses of what is refused before any method is called."""
 
 
 class CallError(Exception):
@@ -79,5 +81,6 @@ def from_problem(problem: Problem) -> CallError:
     """Return what a problem that arose below is on this face."""
     if problem.status >= 500:
         return CallError(SERVER_ERROR, problem.detail)
-    # A body over the limit is refused by every face alike; this one has no code of its own for it.
-    return CallError(BAD_VALUE, problem.detail, http_status=413 if problem.status == 413 else None)
+    # What the server refuses, every face refuses alike; this one has no code of its own for it.
+    status = problem.status if problem.status in _OF_THE_SERVER else None
+    return CallError(BAD_VALUE, problem.detail, http_status=status)

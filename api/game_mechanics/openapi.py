@@ -162,6 +162,15 @@ _ERRORS = {
 """By the HTTP status that comes with `httpStatusCodes=true`."""
 
 
+_OF_THE_SERVER = {
+    "408": "Head or body did not come in time",
+    "413": "The body is larger than 1 MiB",
+    "415": "The body's encoding is not gzip",
+    "431": "The head is too large",
+}
+"""What the server refuses before any method is called."""
+
+
 def operation(method: str, verb: str) -> Operation:
     """Return what is said of a method called by GET or POST."""
     parameters = {**_OWN[method], **_COMMON}
@@ -188,7 +197,8 @@ def _responses(method: str) -> Operation:
         responses["202"] = _answer(pending, _NAMED)
     for status, text in _ERRORS.items():
         responses[status] = _answer(f"With `httpStatusCodes=true`: {text}")
-    responses["413"] = _answer("The body is larger than 1 MiB (400006), whatever was asked for.")
+    for status, text in _OF_THE_SERVER.items():
+        responses[status] = _answer(f"{text} (400006), whatever was asked for.")
     return responses
 
 

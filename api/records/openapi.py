@@ -30,7 +30,26 @@ _PATCHED_BY = {
     "reward_log": "RewardLogPatch",
 }
 
+CREATED_WITHOUT_ID = ("Challenge", "Milestone")
+"""Components of what may be created without an id: one is made then."""
+
+
+def part_of(name: str) -> str:
+    """Return the component of a record of which `fields` may have left some out."""
+    return f"{name}Fields"
+
+
+def created_from(name: str) -> str:
+    """Return the component of a definition that is to be created, maybe without an id."""
+    return f"New{name}" if name in CREATED_WITHOUT_ID else name
+
+
 _IF_MATCH: Operation = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
+_ID_ALONE: Operation = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {"id": {"type": "string"}},
+}
 _PENDING = "Taken; its result did not come in time. Only `id` is given."
 
 
@@ -46,6 +65,8 @@ def _responses(slug: str, *good: tuple[str, str], bad: tuple[int, ...]) -> Opera
     responses: Operation = {
         status: {"description": text, "content": _json(_ref(SHOWN[slug]))} for status, text in good
     }
+    if "202" in responses:
+        responses["202"] = {"description": _PENDING, "content": _json(_ID_ALONE)}
     for status in bad:
         responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
     return responses
@@ -67,7 +88,7 @@ def list_operation(records: Records) -> Operation:
         "type": "object",
         "required": ["data", "paging"],
         "properties": {
-            "data": {"type": "array", "items": _ref(SHOWN[records.slug])},
+            "data": {"type": "array", "items": _ref(part_of(SHOWN[records.slug]))},
             "paging": _ref("Paging"),
         },
     }
@@ -98,7 +119,9 @@ def list_operation(records: Records) -> Operation:
 
 def get_operation(records: Records) -> Operation:
     """Return the operation of reading one record."""
-    responses = _responses(records.slug, ("200", "The record."), bad=(400, 401, 403, 404))
+    responses = _responses(records.slug, bad=(400, 401, 403, 404))
+    shown = _json(_ref(part_of(SHOWN[records.slug])))
+    responses["200"] = {"description": "The record.", "content": shown}
     return {"parameters": [_fields(records)], "responses": responses}
 
 
@@ -110,7 +133,10 @@ def create_operation(slug: str) -> Operation:
     if slug in ("member", "challenge_log"):
         good.append(("202", _PENDING))
     return {
-        "requestBody": {"required": True, "content": _json(_ref(_CREATED_FROM[slug]))},
+        "requestBody": {
+            "required": True,
+            "content": _json(_ref(created_from(_CREATED_FROM[slug]))),
+        },
         "responses": _responses(slug, *good, bad=(400, 401, 403, 404, 409, 413, 503)),
     }
 

@@ -110,11 +110,12 @@ def test_definitions_and_deletions_say_how_they_can_end(api: dict[str, Any]) -> 
 
     single = "/definitions/{kind}/{id}"
     assert statuses("put", single) == {
-        "200", "201", "400", "401", "403", "404", "409", "412", "413", "503",
+        "200", "201", "400", "401", "403", "404", "408", "409", "412", "413", "415", "429", "431",
+        "503",
     }  # fmt: skip
     assert {"200", "401", "403", "404"} <= statuses("get", single)
     assert {"200", "401", "403", "404"} <= statuses("get", "/definitions/{kind}")
-    deleted = {"204", "401", "403", "404", "412", "503"}
+    deleted = {"204", "400", "401", "403", "404", "408", "412", "429", "431", "503"}
     assert statuses("delete", single) == deleted
     for slug in ("challenge", "milestone"):
         assert statuses("delete", f"/schema/{slug}/record/{{id}}") == deleted
