@@ -1,13 +1,21 @@
 """Bodies: whatever is wrong with one, the answer is a 400 that names where."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from msgspec import UNSET
 
 from api import bodies
+from api.events.bodies import EventBody
 from api.problems import Problem
-from api.records.bodies import ChallengeLogBody, MemberBody, MemberPatch, check_log
+from api.records.bodies import (
+    ChallengeLogBody,
+    MemberBody,
+    MemberPatch,
+    RewardLogPatch,
+    check_log,
+)
 from schemas.ids import member_id
 
 CHALLENGE = "00000000-0000-4000-8000-000000000001"
@@ -146,6 +154,22 @@ def test_null_counts_as_absent() -> None:
     assert bodies.convert(b'{"externalId":"a","status":null}', MemberBody, "acme").status is None
     patch = bodies.convert(b'{"status":null,"externalId":null,"city":null}', MemberPatch, "acme")
     assert patch.city is None
+
+
+@pytest.mark.parametrize("zone", ["Z", "z", "+00:00", "-00:00"])
+def test_what_is_finer_than_a_microsecond_is_cut_off(zone: str) -> None:
+    body = read(text(activityAt=f'"2026-10-31T23:59:59.9999999{zone}"'))
+    assert body.activity_at.isoformat() == "2026-10-31T23:59:59.999999+00:00"
+    metadata = b'{"at":"2026-10-31T23:59:59.9999999Z"}'
+    raw = b'{"eventId":"e","userId":"u","occurredAt":"2026-10-31T23:59:59.9999999Z","metadata":'
+    event = bodies.convert(raw + metadata + b"}", EventBody, "acme")
+    assert event.occurred_at is not None
+    assert event.occurred_at.microsecond == 999_999
+    assert bytes(event.metadata) == metadata
+    patch = b'{"rewardExpiryAt":"2026-12-31T23:59:59.999999999Z"}'
+    expiry = bodies.convert(patch, RewardLogPatch, "acme").reward_expiry_at
+    assert isinstance(expiry, datetime)
+    assert expiry.year == 2026
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:

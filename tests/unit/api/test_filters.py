@@ -60,6 +60,11 @@ def test_a_condition(node: Any, text: str, values: tuple[Any, ...]) -> None:
     assert compiled(node) == (text, values)
 
 
+def test_a_time_is_cut_and_never_rounded() -> None:
+    _, (moment,) = compiled(condition("activityAt", "less_than", "2026-10-31T23:59:59.9999999Z"))
+    assert moment.isoformat() == "2026-10-31T23:59:59.999999+00:00"
+
+
 def test_groups_nest_with_their_values_in_order() -> None:
     inner = {"type": "OR", "conditions": [condition("status", "equals", s) for s in "ab"]}
     tree = {"type": "AND", "conditions": [inner, condition("activityId", "equals", "c")]}
