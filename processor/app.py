@@ -19,6 +19,10 @@ SESSION_SECONDS = 8
 """A worker that is frozen or cut off loses its partitions after this."""
 
 
+POLL_INTERVAL_SECONDS = 600
+"""A worker whose event loop hangs for so long leaves its group; see ``processor.membership``."""
+
+
 class App(faust.App):
     """A Faust application that knows its shell."""
 
@@ -48,7 +52,7 @@ def build_app(shell: Shell, instance: str) -> App:
         broker_heartbeat_interval=2,
         broker_rebalance_timeout=30,
         broker_request_timeout=40,
-        broker_max_poll_interval=600,
+        broker_max_poll_interval=POLL_INTERVAL_SECONDS,
         broker_commit_interval=1,
         broker_max_poll_records=MAX_RECORDS,
         stream_buffer_maxsize=4096,

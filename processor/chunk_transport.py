@@ -48,6 +48,32 @@ class ChunkSchema(faust.Schema[Any, Any]):
 class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread with the group's consumer: our own settings, and seeking by our own store."""
 
+    turns = 0
+    """How often its event loop came round to tell that the worker lives."""
+    heartbeats = 0
+    """How many heartbeats the group's coordinator took."""
+
+    @override
+    async def on_start(self) -> None:
+        """Start the consumer, and count the heartbeats that the group's coordinator takes."""
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        beat = coordinator._do_heartbeat
+
+        async def counted() -> bool:
+            taken: bool = await beat()
+            self.heartbeats += taken
+            return taken
+
+        coordinator._do_heartbeat = counted
+
+    def tell_alive(self) -> None:
+        """Tell aiokafka that the worker lives, also where it has nothing to fetch; on this
+        thread's event loop."""
+        self.turns += 1
+        with self._ensure_consumer()._subscription.fetch_context():
+            pass
+
     @override
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         # Replaces Faust's: it hard-codes a fetch wait of 1500 ms, reads uncommitted records, and
@@ -138,6 +164,8 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._gathering = Gathering(self.shell.settings)
+        self.polls = 0
+        """How often more records were asked for."""
 
     @override
     def _new_consumer_thread(self) -> ChunkConsumerThread:
@@ -166,6 +194,7 @@ class ChunkConsumer(driver.Consumer):
     @override
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch once; yield one message for each chunk that may be folded."""
+        self.polls += 1
         try:
             if not await self.shell.outstanding.has_room(POLL_SECONDS):
                 return

@@ -15,7 +15,7 @@ import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client import start_http_server
 
-from processor import compression
+from processor import compression, membership
 from processor.app import App, build_app
 from processor.definitions import DefinitionsReader
 from processor.domain import ordinary
@@ -91,7 +91,9 @@ async def _run(settings: Settings) -> None:
         app = build_app(shell, slot.instance)
         app.finalize()
         ticking = asyncio.ensure_future(_tick(shell))
+        watching = asyncio.ensure_future(_watch(app, shell))
         code = await _serve(app, shell, stopping)
+        watching.cancel()
         ticking.cancel()
         _end(code)
 
@@ -101,6 +103,16 @@ async def _tick(shell: Shell) -> None:
         await shell.ticker.run()
     except Exception as error:
         logger.exception("the ticker failed")
+        shell.fail(error)
+
+
+async def _watch(app: App, shell: Shell) -> None:
+    try:
+        await membership.watch(app)
+    except membership.NotWorking as error:
+        shell.fail(error)
+    except Exception as error:
+        logger.exception("the watch failed")
         shell.fail(error)
 
 

@@ -52,8 +52,10 @@ Record = tuple[str, int | None, bytes | None, bytes | None, Sequence[tuple[str, 
 class Worker:
     """One worker process; killed at the latest when the block is left."""
 
-    def __init__(self, settings: Settings, name: str | None) -> None:
-        """Without a name, it runs with the settings as they are."""
+    def __init__(self, settings: Settings, name: str | None, prepared: str = "") -> None:
+        """Without a name, it runs with the settings as they are; ``prepared`` is Python that runs
+        in its process before it starts."""
+        self._prepared = prepared
         self.settings = settings
         if name is not None:
             self.settings = settings.model_copy(
@@ -79,7 +81,12 @@ class Worker:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "deploy.cli", "worker"],
+                [
+                    sys.executable,
+                    "-c",
+                    f"{self._prepared}\nfrom deploy.cli import main; main()",
+                    "worker",
+                ],
                 env=os.environ | self.settings.to_env(),
                 stdout=log,
                 stderr=log,
