@@ -23,6 +23,7 @@ from api import kafka
 from api.metrics import Metrics
 from api.queries import checkpoints as queries
 from api.shared_call import SharedCall
+from schemas.kafka.health import consumer_fault
 from schemas.settings import Settings
 from schemas.topics import (
     DEFINITIONS,
@@ -106,6 +107,10 @@ class Barrier:
     async def stop(self) -> None:
         """Disconnect."""
         await self._consumer.stop()
+
+    def fault(self) -> str | None:
+        """Return why the broker is asked no more; None where it is."""
+        return consumer_fault(self._consumer)
 
     async def wait(self, models: Collection[str]) -> None:
         """Return when these read models hold all that is published now, or after a second."""

@@ -67,6 +67,11 @@ class Metrics:
             "For how long something that was published has been missing in the read models.",
             registry=self.registry,
         )
+        self.partitions_without_worker = Gauge(
+            "milestream_api_partitions_without_worker",
+            "Partitions whose ticks stand still: nobody folds what comes there.",
+            registry=self.registry,
+        )
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -36,10 +36,16 @@ async def healthz(request: Request) -> Response:
 
 @router.get("/readyz", summary="Can it serve", openapi_extra=_UNWELL)
 async def readyz(request: Request) -> Response:
-    """Answer 200 where broker, database and projection are well, else 503 with what is not."""
+    """Answer 200 where broker, database, projection and workers are well, else 503 with what is
+    not."""
     held = resources.of(request)
     broker, database = await asyncio.gather(_broker(held), _database(held))
-    parts = {"broker": broker, "database": database, "projection": _projection(held)}
+    parts = {
+        "broker": broker,
+        "database": database,
+        "projection": _projection(held),
+        "workers": _workers(held),
+    }
     ready = all(part["ok"] for part in parts.values())
     return answer({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
 
@@ -98,3 +104,10 @@ def _projection(held: Resources) -> dict[str, Any]:
     if lag.seconds > MAX_LAG_SECONDS:
         return {"ok": False, "reason": "the read models are behind", **measured}
     return {"ok": True, **measured}
+
+
+def _workers(held: Resources) -> dict[str, Any]:
+    still = held.ticks.still()
+    if still:
+        return {"ok": False, "reason": "no_worker", "partitions": still}
+    return {"ok": True}

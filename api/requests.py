@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from api import kafka
 from api.metrics import Metrics
 from api.problems import Problem
+from schemas.kafka.health import consumer_fault
 from schemas.replies import Refusal, Reply, correlation_id_of, headers_for
 from schemas.settings import Settings
 from schemas.topics import REPLIES, partition_for
@@ -52,6 +53,10 @@ class Requests:
     async def stop(self) -> None:
         """Disconnect; whoever still waits is answered by the time limit."""
         await self._consumer.stop()
+
+    def fault(self) -> str | None:
+        """Return why replies are read no more; None where they are."""
+        return consumer_fault(self._consumer)
 
     async def run(self) -> None:
         """Hand out replies until cancelled.

@@ -5,8 +5,9 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaProducer
@@ -21,7 +22,9 @@ from api.definition_store import DefinitionStore
 from api.lag import LagWatch
 from api.metrics import Metrics
 from api.requests import Requests
+from api.tick_watch import TickWatch
 from processor.definitions import DefinitionsReader
+from schemas.kafka.health import producer_fault
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,11 +50,25 @@ class Resources:
     definitions: DefinitionStore
     barrier: Barrier
     lag: LagWatch
+    ticks: TickWatch
     background: tuple[asyncio.Task[None], ...]
+    kafka_faults: Mapping[str, Callable[[], str | None]]
+    """By what it is called, what tells why a Kafka client works no more."""
+
+    def fault(self) -> str | None:
+        """Return what has ended and has to run for ever, and why; None where all runs."""
+        for task in self.background:
+            if task.done():
+                failure = None if task.cancelled() else task.exception()
+                return f"the task {task.get_name()} has ended: {failure!r}"
+        for name, ask in self.kafka_faults.items():
+            if (fault := ask()) is not None:
+                return f"{name}: {fault}"
+        return None
 
     def failed(self) -> bool:
         """Tell whether something that has to run for ever has ended."""
-        return any(task.done() for task in self.background)
+        return self.fault() is not None
 
 
 def of(request: Request) -> Resources:
@@ -118,9 +135,13 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
         stack.push_async_callback(barrier.stop)
         await barrier.start()
         lag = LagWatch(barrier, metrics)
+        ticks = TickWatch(settings, metrics)
+        stack.push_async_callback(ticks.stop)
+        await ticks.start()
         background = (
             asyncio.create_task(requests.run(), name="replies"),
             asyncio.create_task(lag.run(), name="lag"),
+            asyncio.create_task(ticks.run(), name="ticks"),
         )
         stack.push_async_callback(_end, background)
         yield Resources(
@@ -132,7 +153,15 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
             definitions=DefinitionStore(settings, pool, reader, producer),
             barrier=barrier,
             lag=lag,
+            ticks=ticks,
             background=background,
+            kafka_faults={
+                "the producer": partial(producer_fault, producer),
+                "the reader of definitions": reader.fault,
+                "the reader of replies": requests.fault,
+                "the reader of ends": barrier.fault,
+                "the reader of ticks": ticks.fault,
+            },
         )
 
 

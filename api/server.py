@@ -102,8 +102,9 @@ async def _watch(server: uvicorn.Server, app: FastAPI) -> None:
     while not server.should_exit:
         await asyncio.sleep(_WATCH_SECONDS)
         held: Resources | None = getattr(app.state, "resources", None)
-        if held is not None and held.failed() and not server.should_exit:
-            logger.critical("a background task has ended: the API cannot go on")
+        fault = None if held is None else held.fault()
+        if fault is not None and not server.should_exit:
+            logger.critical("the API cannot go on: %s", fault)
             server.should_exit = True
             return
     await asyncio.Event().wait()  # An orderly end is nothing to report: wait to be cancelled.

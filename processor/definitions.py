@@ -11,6 +11,7 @@ from processor.domain.definitions import Definitions
 from processor.offsets import EndOffsets
 from schemas.definitions import DefinitionError
 from schemas.kafka import consumers
+from schemas.kafka.health import check, consumer_fault
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 
@@ -62,6 +63,15 @@ class DefinitionsReader:
         await self._log_ends.__aexit__(exc_type, exc, traceback)
         await self._committed_ends.__aexit__(exc_type, exc, traceback)
 
+    def fault(self) -> str | None:
+        """Return why it works no more; None where it does."""
+        faults = (
+            consumer_fault(self._consumer),
+            self._log_ends.fault(),
+            self._committed_ends.fault(),
+        )
+        return next((fault for fault in faults if fault is not None), None)
+
     async def end_offset(self) -> int:
         """Ask the broker where the topic ends now, what transactions have open included."""
         return (await self._log_ends.of([self._partition]))[self._partition]
@@ -75,6 +85,9 @@ class DefinitionsReader:
 
         Control records take offsets too, so ``end`` is reached by position, not by a last record.
         It may take as long as a transaction is open: whoever calls it has a deadline.
+
+        Raises:
+            ClientStopped: the consumer works no more.
         """
         if end is None:
             end = await self.end_offset()
@@ -89,6 +102,12 @@ class DefinitionsReader:
             for records in batches.values():
                 for record in records:
                     self._apply(record.key, record.value, record.offset, record.timestamp)
+            while await self._consumer.position(self._partition) < end:
+                check(self._consumer)
+                batches = await self._consumer.getmany(timeout_ms=200)
+                for records in batches.values():
+                    for record in records:
+                        self._apply(record.key, record.value, record.offset, record.timestamp)
             reached = int(await self._consumer.position(self._partition))
             self.definitions.next_offset = max(self.definitions.next_offset, reached)
 

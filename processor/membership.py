@@ -19,6 +19,10 @@ from typing import Any
 from mode import Service
 
 from processor.chunk_transport import ChunkConsumer
+from processor.definitions import DefinitionsReader
+from processor.offsets import EndOffsets
+from processor.shell import Shell
+from processor.ticker import Ticker
 from schemas.kafka.health import consumer_fault
 
 LOOK_SECONDS = 1.0
@@ -102,7 +106,19 @@ def look(app: Any) -> Signs:
         life["the reading of records"] = consumer.polls
     elif not app.in_recovery:
         life["the wait for an assignment"] = app.consumer_generation_id
-    return Signs(consumer_fault(kafka), life)
+    return Signs(consumer_fault(kafka) or _fault(app.shell), life)
+
+
+def _fault(shell: Shell) -> str | None:
+    """Return what works no more beside the group's consumer."""
+    parts: Mapping[str, EndOffsets | DefinitionsReader | Ticker] = {
+        "the reader of ends": shell.ends,
+        "the reader of the logs' ends": shell.log_ends,
+        "the reader of definitions": shell.definitions,
+        "the ticker": shell.ticker,
+    }
+    faults = ((name, part.fault()) for name, part in parts.items())
+    return next((f"{name}: {fault}" for name, fault in faults if fault is not None), None)
 
 
 def _crashed(service: Service) -> Iterator[Service]:

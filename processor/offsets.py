@@ -11,6 +11,7 @@ from typing import Self
 from aiokafka import TopicPartition
 
 from schemas.kafka import consumers
+from schemas.kafka.health import consumer_fault
 from schemas.settings import Settings
 
 
@@ -32,6 +33,10 @@ class EndOffsets:
         traceback: TracebackType | None,
     ) -> None:
         await self._client.stop()
+
+    def fault(self) -> str | None:
+        """Return why it works no more; None where it does."""
+        return consumer_fault(self._client)
 
     async def of(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Return the offset after the last record of each partition: one request."""

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from processor import metrics
 from processor.offsets import EndOffsets
+from schemas.kafka.health import producer_fault
 from schemas.records import Tick, encode
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS, TICKS
@@ -57,6 +58,12 @@ class Ticker:
         self._written: dict[int, int] = {}
         """The offset of the tick that was written last."""
         self._wake = asyncio.Event()
+        self._producer: AIOKafkaProducer | None = None
+        """Once it is connected."""
+
+    def fault(self) -> str | None:
+        """Return why ticks are written no more; None where they are."""
+        return None if self._producer is None else producer_fault(self._producer)
 
     def soon(self, partitions: Iterable[int]) -> None:
         """Publish the next tick of these partitions at once."""
@@ -75,6 +82,7 @@ class Ticker:
             request_timeout_ms=REQUEST_SECONDS * 1000,
         )
         await self._start(producer)
+        self._producer = producer
         try:
             while True:
                 self._wake.clear()
@@ -120,14 +128,15 @@ class Ticker:
         tick = Tick(ends={name: ends[tp] for name, tp in self._places(partition).items()})
         topic = self._settings.topic(TICKS)
         try:
-            written = await producer.send_and_wait(topic, encode(tick), partition=partition)
-        except KafkaError as error:
+            async with asyncio.timeout(2 * REQUEST_SECONDS):  # aiokafka's own may start anew
+                written = await producer.send_and_wait(topic, encode(tick), partition=partition)
+        except (KafkaError, TimeoutError) as error:
             self._failed([partition], error)
         else:
             self._written[partition] = written.offset
             metrics.TICKS_PUBLISHED.inc()
 
-    def _failed(self, partitions: list[int], error: KafkaError) -> None:
+    def _failed(self, partitions: list[int], error: Exception) -> None:
         metrics.TICKS_FAILED.inc(len(partitions))
         logger.warning("no tick on partitions %s, trying again: %r", sorted(partitions), error)
         self._next.update(dict.fromkeys(partitions, _now() + RETRY_SECONDS))

@@ -19,6 +19,7 @@ from projections.batch import Batch, Place
 from projections.checkpoints import Connection
 from projections.projection import Projection
 from schemas.kafka import consumers
+from schemas.kafka.health import check
 from schemas.settings import Settings
 
 POLL_MS = 50
@@ -32,12 +33,19 @@ partition that was just drained waits for the end of it: this is most of the lat
 PARTITION_BYTES = 2 * 1024 * 1024
 FETCH_BYTES = 8 * 1024 * 1024
 
+ASSIGNMENT_S = 120.0
+"""How long the group may take to share the partitions out. A round of it takes 30 s at most."""
+
 SLICE_RECORDS = 200
 """Records that are decoded in one go: about 2 ms."""
 
 
 class MissingTopics(Exception):
     """The broker has not got the topics (yet)."""
+
+
+class NoAssignment(Exception):
+    """The group does not share the partitions out."""
 
 
 class CheckpointOutOfRange(Exception):
@@ -122,6 +130,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         self._offsets: dict[TopicPartition, dict[str, int]] = {}
         """The next offset that each read model wants, of partitions that were placed."""
         self._heard = time.monotonic()
+        self._stamp = 0
+        """When the broker last answered, by its own word; it tells only that it did so again."""
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -202,8 +212,18 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
             self._offsets[tp] = offsets
 
     async def next_batch(self) -> Batch:
-        """Wait a moment for records, and return what they do; it may be nothing."""
-        fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+        """Wait a moment for records, and return what they do; it may be nothing.
+
+        Raises:
+            ClientStopped: the consumer works no more.
+            NoAssignment: the group has come to no assignment for long.
+        """
+        check(self._consumer)
+        try:
+            async with asyncio.timeout(ASSIGNMENT_S):  # getmany's own does not hold for that wait
+                fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+        except TimeoutError as error:
+            raise NoAssignment(f"no assignment came for {ASSIGNMENT_S:.0f} s") from error
         if fetched:
             self._heard = time.monotonic()
         batch = Batch(self._projections)
@@ -257,11 +277,11 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def silence(self) -> float:
         """Return the seconds since the broker was last heard of; 0 where nothing is asked."""
-        if not self._offsets:
-            return 0.0
         polls = [self._consumer.last_poll_timestamp(tp) or 0 for tp in self._offsets]
-        since_poll = time.time() - max(polls) / 1000
-        return max(0.0, min(since_poll, time.monotonic() - self._heard))
+        if not polls or max(polls) != self._stamp:
+            self._stamp = max(polls, default=0)
+            self._heard = time.monotonic()
+        return time.monotonic() - self._heard
 
     def _name(self, tp: TopicPartition) -> tuple[str, int]:
         return self._topics[tp.topic], tp.partition

@@ -13,11 +13,12 @@ from projections.binding import OtherSource, bind, cluster_id
 from projections.catalogue import PROJECTIONS
 from projections.checkpoints import CheckpointConflict
 from projections.database import Database
-from projections.feed import CheckpointOutOfRange, Feed, MissingTopics
+from projections.feed import CheckpointOutOfRange, Feed, MissingTopics, NoAssignment
 from projections.metrics import Metrics
 from projections.migrate import migrate
 from projections.projection import Projection
 from projections.sources import UndecodableOutput
+from schemas.kafka.health import ClientStopped
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -133,13 +134,13 @@ class Runner:
             try:
                 async with feed:
                     await self._with_database(feed, await cluster_id(self._settings))
-            except (KafkaConnectionError, MissingTopics) as error:
+            except (KafkaConnectionError, MissingTopics, NoAssignment) as error:
                 await self._patience.wait("Kafka", error)
             except KafkaError as error:
                 if not error.retriable:
                     raise ProjectorStopped(f"Kafka refuses: {error}") from error
                 await self._patience.wait("Kafka", error)
-            except (UndecodableOutput, CheckpointOutOfRange, OtherSource) as error:
+            except (UndecodableOutput, CheckpointOutOfRange, OtherSource, ClientStopped) as error:
                 raise ProjectorStopped(str(error)) from error
 
     async def _with_database(self, feed: Feed, cluster: str) -> None:
@@ -183,6 +184,9 @@ class Runner:
         if self._writing is None:
             return True
         writing, self._writing = self._writing, None
+        # Not cancelled where it takes too long: that would wait for the database as well.
+        if not (await asyncio.wait([writing], timeout=self._patience_s))[0]:
+            raise ProjectorStopped(f"PostgreSQL takes no batch for {self._patience_s:.0f} s")
         try:
             await writing
         except CheckpointConflict:

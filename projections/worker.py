@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
+from typing import NoReturn
 
 import psycopg
 import uvloop
@@ -31,14 +33,28 @@ def main(settings: Settings) -> None:
     # them again and again, a tenth of the work.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    try:
-        uvloop.run(_run(settings))
-    except (ProjectorStopped, MigrationError, psycopg.Error) as error:
-        logger.error("the projector stops: %s", str(error).strip())  # noqa: TRY400
-        sys.exit(1)
+    uvloop.run(_run(settings))
 
 
 async def _run(settings: Settings) -> None:
+    try:
+        await _project(settings)
+    except (ProjectorStopped, MigrationError, psycopg.Error) as error:
+        logger.critical("the projector stops: %s", str(error).strip())
+        _end(1)
+    except Exception:
+        logger.exception("the projector stops: an error that nobody expected")
+        _end(1)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process at once: what waits for a server may hang, and any point is a safe one."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+async def _project(settings: Settings) -> None:
     metrics = Metrics()
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr="127.0.0.1", registry=metrics.registry)

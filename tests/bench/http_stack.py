@@ -68,7 +68,7 @@ def running(fresh: FreshSettings, *commands: str, log: Path) -> Iterator[Stack]:
             command: stack.enter_context(process(settings, command, log)).pid
             for command in (*commands, "api")
         }
-        wait_until_ready(served, log)
+        wait_until_ready(served, log, with_worker="worker" in commands)
         key = asyncio.run(served.key(Role.ADMIN, PROJECT))
         headers = {"x-api-key": key.key_id, "x-api-secret": key.secret}
         yield Stack(served, headers, children)

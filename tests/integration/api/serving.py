@@ -79,7 +79,7 @@ def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator
 
     Beside a worker it is a patient one; that it gives up soon is to be seen where nobody answers.
     """
-    settings = fresh_settings(api_port=_free_port(), partitions=2)
+    settings = fresh_settings(api_port=free_port(), partitions=2)
     create_topics(settings)
     migrate(settings.database_url)
     with contextlib.ExitStack() as stack:
@@ -87,16 +87,19 @@ def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator
             patient = "worker" in commands
             stack.enter_context(process(settings, command, log, patient=patient))
         api = Served(settings)
-        wait_until_ready(api, log)
+        wait_until_ready(api, log, with_worker="worker" in commands)
         yield api
 
 
 @contextlib.contextmanager
 def process(
-    settings: Settings, command: str, log: Path, *, patient: bool = False
+    settings: Settings, command: str, log: Path, *, patient: bool = False, prepared: str = ""
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `milestream <command>` until the context ends; an API may be a patient one."""
-    prepared = _PATIENT if patient and command == "api" else ""
+    """Run `milestream <command>` until the context ends; an API may be a patient one.
+
+    `prepared` is Python that runs in its process before it starts.
+    """
+    prepared += _PATIENT if patient and command == "api" else ""
     with (log / f"{command}.log").open("ab") as output:
         child = subprocess.Popen(
             [sys.executable, "-c", f"{prepared}from deploy.cli import main; main()", command],
@@ -134,18 +137,23 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**inherited, **settings.to_env()}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def wait_until_ready(api: Served, log: Path) -> None:
-    """Return when `/readyz` says so; fail with the API's log where it does not."""
+def wait_until_ready(api: Served, log: Path, *, with_worker: bool = True) -> None:
+    """Return when `/readyz` says so, or says that nothing but a worker is missing, where it runs
+    without one; fail with the API's log where it does not."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{api.url}/readyz", timeout=20).status_code == 200:
+            answer = httpx.get(f"{api.url}/readyz", timeout=20)
+            parts = [part for name, part in answer.json().items() if name != "status"]
+            missing = [part.get("reason") for part in parts if not part["ok"]]
+            if not missing or (not with_worker and missing == ["no_worker"]):
                 return
         time.sleep(0.1)
     raise AssertionError("the API did not start:\n" + (log / "api.log").read_text())

@@ -1,15 +1,46 @@
 """What operators and tools ask, and what surrounds every request."""
 
+import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
-from tests.integration.api.serving import Served, process, run, wait_until_ready
+from api import tick_watch
+from api.metrics import Metrics
+from api.tick_watch import TickWatch
+from deploy.topics_create import create_topics, ensure_topics
+from schemas.settings import Settings
+from schemas.topics import TICKS
+from tests.integration.api.serving import Served, free_port, process, run, wait_until_ready
 from tests.stack import FreshSettings
 
 PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
+
+
+FAILING_FETCHER = """
+from aiokafka.consumer.fetcher import Fetcher
+plan = Fetcher._get_actions_per_node
+def fail(self, assignment):
+    if any(place.topic.endswith("replies") for place in assignment.tps):
+        raise ValueError("something new")
+    return plan(self, assignment)
+Fetcher._get_actions_per_node = fail
+"""
+
+
+def test_an_api_whose_reader_of_replies_has_ended_ends_and_says_so(
+    fresh_settings: FreshSettings, tmp_path: Path
+) -> None:
+    """aiokafka says nothing, and the reader would wait for ever."""
+    settings = fresh_settings(api_port=free_port(), partitions=1)
+    create_topics(settings)
+    with process(settings, "api", tmp_path, prepared=FAILING_FETCHER) as api:
+        assert api.wait(60) == 1
+    log = (tmp_path / "api.log").read_text()
+    assert "the API cannot go on: the reader of replies: the fetcher met KafkaError" in log
 
 
 async def test_everybody_may_ask_how_it_is(whole: Served) -> None:
@@ -19,7 +50,58 @@ async def test_everybody_may_ask_how_it_is(whole: Served) -> None:
             assert answer.status_code == 200, path
             assert answer.headers["x-request-id"]
         ready = (await guest.get("/readyz")).json()
-        assert {ready[part]["ok"] for part in ("broker", "database", "projection")} == {True}
+        parts = ("broker", "database", "projection", "workers")
+        assert {ready[part]["ok"] for part in parts} == {True}
+
+
+async def test_without_a_worker_it_is_not_ready(lonely: Served) -> None:
+    async with lonely.guest() as guest:
+        answer = await guest.get("/readyz")
+    assert answer.status_code == 503
+    missing = {"ok": False, "reason": "no_worker", "partitions": [0, 1]}
+    assert answer.json()["workers"] == missing
+
+
+async def test_each_partition_needs_a_tick_within_the_bound(
+    fresh_settings: FreshSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was before the first look is judged by its timestamp, and later by what comes."""
+    settings = fresh_settings(partitions=2)
+    await ensure_topics(settings)
+    seconds = 0.0
+    async with AIOKafkaProducer(**settings.kafka_options()) as producer:
+
+        async def tick(partition: int) -> None:
+            await producer.send_and_wait(settings.topic(TICKS), b"{}", partition=partition)
+
+        await tick(1)
+        async with watching(settings, lambda: seconds) as watch:
+            assert watch.still() == [0]
+            await tick(0)
+            await watch.look()
+            assert watch.still() == []
+            seconds = 89
+            await tick(1)
+            await watch.look()
+            seconds = 91
+            await watch.look()
+            assert watch.still() == [0]
+            await tick(0)
+            await watch.look()
+            assert watch.still() == []
+    monkeypatch.setattr(tick_watch, "STILL_SECONDS", -3600.0)  # of then, all are older
+    async with watching(settings, lambda: seconds) as watch:
+        assert watch.still() == [0, 1]
+
+
+@contextlib.asynccontextmanager
+async def watching(settings: Settings, clock: Callable[[], float]) -> AsyncIterator[TickWatch]:
+    watch = TickWatch(settings, Metrics(), clock)
+    await watch.start()
+    try:
+        yield watch
+    finally:
+        await watch.stop()
 
 
 async def test_pages_load_nothing_from_elsewhere(lonely: Served) -> None:
@@ -88,7 +170,7 @@ def test_term_ends_the_api_well(lonely: Served, tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         settings = lonely.settings.model_copy(update={"api_port": probe.getsockname()[1]})
     with process(settings, "api", tmp_path) as child:
-        wait_until_ready(Served(settings), tmp_path)
+        wait_until_ready(Served(settings), tmp_path, with_worker=False)
         child.terminate()
         assert child.wait(60) == 0
     assert "Traceback" not in (tmp_path / "api.log").read_text()

@@ -27,11 +27,11 @@ processor.membership.LOOK_SECONDS = 0.2
 
 SLOW_RESTORE = """
 import asyncio, processor.recovery as recovery
-restore = recovery._restore
+restore = recovery.restore
 async def slow(*arguments):
     await asyncio.sleep(5)
     return await restore(*arguments)
-recovery._restore = slow
+recovery.restore = slow
 """
 
 FAILING_HEARTBEAT = """

@@ -7,8 +7,11 @@ from decimal import Decimal
 from uuid import UUID
 
 import psycopg
+import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.subscription_state import Assignment
 
-from projections.runner import Runner
+from projections.runner import ProjectorStopped, Runner
 from schemas import outputs
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, MEMBER_EVENTS, partition_for
@@ -131,3 +134,16 @@ async def test_a_header_name_that_is_no_text_stops_no_read_model(settings: Setti
     async with projecting(Runner(settings)):
         await caught_up(settings)
     assert query(settings, "SELECT first_name FROM milestream.members") == [("Ada",)]
+
+
+async def test_a_projector_whose_fetcher_has_ended_ends_and_says_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka tells it only to who waits for records just then."""
+
+    def fail(fetcher: Fetcher, assignment: Assignment) -> object:
+        raise ValueError(f"something new: {fetcher}, {assignment}")
+
+    monkeypatch.setattr(Fetcher, "_get_actions_per_node", fail)
+    with pytest.raises(ProjectorStopped, match="Unexpected error during data retrieval"):
+        await asyncio.wait_for(Runner(settings).run(), 60)
