@@ -156,6 +156,9 @@ class ChunkConsumer(driver.Consumer):
 
     _thread: "ChunkConsumerThread"
 
+    polls = 0
+    """How often more records were asked for."""
+
     @property
     def shell(self) -> Shell:
         """The parts of this worker."""
@@ -164,8 +167,6 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._gathering = Gathering(self.shell.settings)
-        self.polls = 0
-        """How often more records were asked for."""
 
     @override
     def _new_consumer_thread(self) -> ChunkConsumerThread:

@@ -96,18 +96,17 @@ class DefinitionsReader:
         return self.definitions.next_offset
 
     async def follow(self) -> None:
-        """Apply what comes within 0.2 s, as soon as something does."""
+        """Apply what comes within 0.2 s, as soon as something does.
+
+        Raises:
+            ClientStopped: the consumer works no more.
+        """
+        check(self._consumer)
         async with self._lock:
             batches = await self._consumer.getmany(timeout_ms=POLL_MS)
             for records in batches.values():
                 for record in records:
                     self._apply(record.key, record.value, record.offset, record.timestamp)
-            while await self._consumer.position(self._partition) < end:
-                check(self._consumer)
-                batches = await self._consumer.getmany(timeout_ms=200)
-                for records in batches.values():
-                    for record in records:
-                        self._apply(record.key, record.value, record.offset, record.timestamp)
             reached = int(await self._consumer.position(self._partition))
             self.definitions.next_offset = max(self.definitions.next_offset, reached)
 

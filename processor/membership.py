@@ -104,6 +104,8 @@ def look(app: Any) -> Signs:
     }
     if consumer.flow_active:
         life["the reading of records"] = consumer.polls
+        if app.shell.outstanding.sign is not None:
+            life["the folding of what was read"] = app.shell.outstanding.sign
     elif not app.in_recovery:
         life["the wait for an assignment"] = app.consumer_generation_id
     return Signs(consumer_fault(kafka) or _fault(app.shell), life)

@@ -70,6 +70,11 @@ class Outstanding:
         self._changed.set()
         return lost
 
+    @property
+    def sign(self) -> tuple[int, int] | None:
+        """What changes while chunks are folded; None where none waits for it."""
+        return (self.epoch, self._records) if self._records else None
+
     def _is_full(self) -> bool:
         return self._records >= MAX_OUTSTANDING or self._bytes >= MAX_OUTSTANDING_BYTES
 
