@@ -180,7 +180,7 @@ class _ChunkFold:
         self._entries.prefetch(self._keys(item for _, _, item in queue))
         ranges: list[Range] = []
         for topic, offset, item in queue:
-            if self.effects.size > MAX_OUTPUT_BYTES:
+            if self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES:
                 self.effects.complete = False
                 break
             self._take(item)
@@ -198,6 +198,9 @@ class _ChunkFold:
         self._position.offsets |= self.effects.offsets
         self.effects.writes = self._entries.changes()
         self.effects.writes[POSITION] = msgspec.json.encode(self._position)
+        self.effects.size += sum(
+            len(key) + len(value or b"") for key, value in self.effects.writes.items()
+        )
         self.effects.counts["folded"] += folded
         logged = ChunkLogged(
             partition=self._place.partition,
@@ -333,7 +336,7 @@ class _ChunkFold:
             return
         done = 0
         for each in waiting:
-            if self.effects.size > MAX_OUTPUT_BYTES:
+            if self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES:
                 self.effects.more_due = True
                 break
             done += 1
@@ -384,7 +387,7 @@ class _ChunkFold:
         if source.forwarded:
             raise Refused(Reason.MISPLACED, "forwarded to a partition that is not its member's")
         headers = (*source.headers, origin_header(source))
-        self.effects.forwards.append(Forward(home, item.member_id.encode(), source.value, headers))
+        self.effects.forward(Forward(home, item.member_id.encode(), source.value, headers))
         self.effects.counts["forwarded"] += 1
         return False
 
@@ -434,9 +437,7 @@ class _ChunkFold:
         value = msgspec.json.encode(make())
         if len(value) + len(wanted.correlation_id) > MAX_VALUE_BYTES:
             raise TooMuch(f"the answer is larger than {MAX_VALUE_BYTES} bytes")
-        self.effects.answers.append(
-            Answer(wanted.topic, wanted.partition, wanted.correlation_id, value)
-        )
+        self.effects.answer(Answer(wanted.topic, wanted.partition, wanted.correlation_id, value))
 
 
 def _poison(source: Input, error: str) -> tuple[Input, Refused]:

@@ -50,7 +50,8 @@ class Ticks:
         dues = self._entries.dues(now, self._left + 1)
         done = 0
         for key in dues:
-            if done == self._left or self._effects.size > MAX_OUTPUT_BYTES:
+            size = self._effects.size + self._entries.weight
+            if done == self._left or size > MAX_OUTPUT_BYTES:
                 self._effects.more_due = True
                 break
             done += 1

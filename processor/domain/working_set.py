@@ -49,6 +49,9 @@ Entry = msgspec.Struct
 
 _UNREAD = b"unread"
 
+ENTRY_BYTES = 300
+ITEM_BYTES = 60
+"""What an entry, and one of many items in it, takes on the changelog, about."""
 WIDE = 500
 """An entry with more items than this is measured; with fewer it is small. Names have 256
 characters, of at most six bytes each in JSON."""
@@ -114,6 +117,14 @@ class WorkingSet:
         self.made_known: list[str] = []
         """The members that were not known before ``begin``, and are now."""
 
+        self._wide = 0
+        """Bytes of what large entries have many of."""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the changed entries take."""
+        return self._wide + len(self.changed) * ENTRY_BYTES
+
     def begin(self) -> None:
         """Remember where the next input begins."""
         self._before.clear()
@@ -176,6 +187,7 @@ class WorkingSet:
     def set_answered(self, key: bytes, answered: Answered) -> None:
         """Remember the first answer to an idempotency key."""
         self._set(key, answered)
+        self._wide += memoryview(answered.body).nbytes
 
     def used(self, key: bytes) -> Used:
         """Return what was used of the limit with this ``entries.used_key``."""
@@ -231,7 +243,7 @@ class WorkingSet:
 
     def set_parked(self, member_id: str, parked: Parked) -> None:
         """Change what waits for a member."""
-        self._set(parked_key(member_id), parked)
+        self._set(parked_key(member_id), parked, len(parked.waiting))
 
     def held(self, key: bytes) -> Held | None:
         """Return the record that waits with this ``entries.held_key``."""
@@ -240,6 +252,7 @@ class WorkingSet:
     def set_held(self, key: bytes, held: Held) -> None:
         """Keep a record."""
         self._set(key, held)
+        self._wide += held.size
 
     def drop(self, key: bytes) -> None:
         """Delete an entry."""
@@ -290,6 +303,8 @@ class WorkingSet:
         """
         if items > WIDE and len(_ENCODER.encode(entry)) > MAX_VALUE_BYTES:
             raise TooMuch(f"what is kept of it is larger than {MAX_VALUE_BYTES} bytes")
+        if items and key not in self.changed:
+            self._wide += items * ITEM_BYTES
         if key not in self._before:
             self._before[key] = self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
         self.entries[key] = entry

@@ -205,8 +205,8 @@ def test_so_many_bytes_wait_and_no_more() -> None:
 def test_what_does_not_fit_into_the_transaction_goes_on_at_a_tick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("processor.domain.fold.MAX_OUTPUT_BYTES", 1_000)
     world = parked_before(log("a", 1), log("b", 2), log("c", 3))
+    monkeypatch.setattr("processor.domain.fold.MAX_OUTPUT_BYTES", 2_000)
     happened = world.when(ann)
     happened.then(upserted("ann"), recorded(progress(1)))
     assert happened.effects.more_due

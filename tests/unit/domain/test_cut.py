@@ -1,0 +1,80 @@
+"""A chunk is cut where it led to as much as a transaction takes: whatever that consists of."""
+
+import pytest
+
+from processor.domain import fold
+from processor.domain.effects import Effects
+from schemas import ids
+from schemas.topics import partition_for
+from tests.spec import ANN, PROJECT, Happened, Partition, Sent, ann, challenge, given, log, upsert
+
+PARTITIONS = 4
+HOME = partition_for(ANN, PARTITIONS)
+ELSEWHERE = next(
+    name
+    for name in (f"user-{number}" for number in range(100))
+    if partition_for(ids.member_id(PROJECT, name), PARTITIONS) != HOME
+)
+
+
+def wanting_reply(sent: Sent) -> Sent:
+    return sent.with_headers(
+        ("kafka_replyTopic", b"replies"),
+        ("kafka_replyPartition", (0).to_bytes(4, "big")),
+        ("kafka_correlationId", b"1"),
+    )
+
+
+def at_home() -> Partition:
+    return given(challenge(), ann, partition=Partition(HOME, PARTITIONS)).partition
+
+
+def of_writes(effects: Effects) -> int:
+    return sum(len(key) + len(value or b"") for key, value in effects.writes.items())
+
+
+def of_answers(effects: Effects) -> int:
+    return sum(len(answer.value) for answer in effects.answers)
+
+
+def of_forwards(effects: Effects) -> int:
+    return sum(len(forward.key) + len(forward.value or b"") for forward in effects.forwards)
+
+
+def of_outputs(effects: Effects) -> int:
+    return sum(len(o.value) for outputs in effects.outputs.values() for o in outputs)
+
+
+def test_the_size_is_that_of_all_that_is_written() -> None:
+    effects = at_home().fold(wanting_reply(log("a", 100)), upsert(ELSEWHERE)).effects
+    parts = [of(effects) for of in (of_outputs, of_forwards, of_answers, of_writes)]
+    assert all(parts)
+    assert effects.size == sum(parts)
+
+
+def cut(monkeypatch: pytest.MonkeyPatch, *records: Sent) -> Happened:
+    """Fold with room for 20,000 bytes."""
+    monkeypatch.setattr(fold, "MAX_OUTPUT_BYTES", 20_000)
+    happened = at_home().fold(*records)
+    assert 0 < happened.counts["folded"] < len(records)
+    assert not happened.effects.complete
+    return happened
+
+
+def test_forwards_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [upsert(ELSEWHERE, firstName="x" * 200) for _ in range(300)]
+    assert of_forwards(cut(monkeypatch, *records).effects) > 18_000
+
+
+def test_answers_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = log("a", 100)
+    records = [wanting_reply(first) for _ in range(300)]  # one is recorded, all are answered
+    assert of_answers(cut(monkeypatch, *records).effects) > 10_000
+
+
+def test_entries_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each log is an entry; what is announced of it counts only so much."""
+    records = [log(f"log-{number}", 1) for number in range(300)]
+    effects = cut(monkeypatch, *records).effects
+    assert of_writes(effects) > 1_000
+    assert of_outputs(effects) < 20_000
