@@ -3,19 +3,16 @@
 import asyncio
 import dataclasses
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
 from processor import metrics
-from processor.domain.effects import Effects
-from processor.domain.fold import Part, fold_chunk
-from processor.domain.inputs import Place
+from processor.folding import Folding
 from processor.gathering import Chunk
 from processor.shell import Shell
-from processor.transactions import Fenced, PartitionProducer
+from processor.transactions import Fenced
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +35,9 @@ class ChunkAgent:
     meanwhile is then taken as one chunk: the slower the broker, the fewer transactions.
     """
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell, folding: Folding) -> None:
         self._shell = shell
+        self._folding = folding
         self._fenced_at: dict[int, int] = {}
         """By partition, the epoch in which it was found to be another worker's."""
         self._waiting: dict[int, list[Any]] = {}
@@ -106,33 +104,7 @@ class ChunkAgent:
         return await self._fold(chunk)
 
     async def _fold(self, chunk: Chunk) -> bool:
-        shell = self._shell
-        store = shell.store[chunk.partition]
-        place = Place(chunk.partition, shell.settings.partitions, shell.reply_partitions)
-        parts = [Part(stretch.topic, stretch.records) for stretch in chunk.stretches]
-        while parts:
-            if not self._is_current(chunk):
-                return False
-            started = time.perf_counter()
-            effects = fold_chunk(
-                place, parts, shell.definitions.definitions, store.load, store.scan
-            )
-            folded = time.perf_counter()
-            if effects.writes:
-                producer = shell.producers[chunk.partition]
-                end = await producer.write(effects)
-                if not self._has(chunk.partition, producer):
-                    return False  # taken over anew: recovery reads it from the changelog
-                store.apply(effects.writes, end)
-            if effects.more_due:
-                shell.ticker.soon([chunk.partition])
-            _count(effects, folded - started, time.perf_counter() - folded)
-            parts = [] if effects.complete else [_rest(part, effects.offsets) for part in parts]
-        return True
-
-    def _has(self, partition: int, producer: PartitionProducer) -> bool:
-        producers = self._shell.producers
-        return partition in producers.partitions and producers[partition] is producer
+        return await self._folding.fold(chunk, lambda: self._is_current(chunk))
 
     async def _know_definitions(self, chunk: Chunk) -> bool:
         """Read the definitions on to where they ended when the chunk was fetched.
@@ -163,8 +135,9 @@ class ChunkAgent:
         if self._shell.outstanding.epoch == epoch:
             self._shell.fail(
                 RuntimeError(
-                    "fenced, and no rebalance came: a transaction took longer than its time limit, "
-                    "or another worker runs with the same application id outside of the group"
+                    "fenced, and no rebalance came: the group does not answer, transactions take "
+                    "longer than their time limit however small they are, or another worker runs "
+                    "with the same application id outside of the group"
                 )
             )
 
@@ -214,22 +187,3 @@ def _dropped(chunk: Chunk) -> None:
         chunk.partition,
         chunk.size,
     )
-
-
-def _rest(part: Part, folded: Mapping[str, int]) -> Part:
-    """Return what is left of a part after ``folded`` of its topic."""
-    after = folded.get(part.topic, 0)
-    return Part(part.topic, [record for record in part.records if record.offset >= after])
-
-
-def _count(effects: Effects, fold_seconds: float, commit_seconds: float) -> None:
-    metrics.CHUNK_RECORDS.observe(effects.counts["folded"])
-    metrics.FOLD_SECONDS.observe(fold_seconds)
-    metrics.COMMIT_SECONDS.observe(commit_seconds)
-    for name, number in effects.counts.items():
-        if name == "folded":
-            metrics.FOLDED.inc(number)
-        elif name.startswith("dead_letter:"):
-            metrics.DEAD_LETTERS.labels(name.partition(":")[2]).inc(number)
-        else:
-            metrics.OUTCOMES.labels(name).inc(number)

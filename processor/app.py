@@ -1,15 +1,16 @@
 """The composition root: a Faust application around one shell."""
 
-from typing import Any
+from typing import Any, cast
 from zlib import crc32
 
 import faust
 from faust.types.auth import CredentialsT
 
 from processor.agent import ChunkAgent
-from processor.chunk_transport import ChunkSchema, ChunkTransport
+from processor.chunk_transport import ChunkConsumer, ChunkSchema, ChunkTransport
 from processor.fetching import MAX_RECORDS
-from processor.recovery import FencedTableManager
+from processor.folding import Folding
+from processor.recovery import FencedTableManager, take_back
 from processor.shell import Shell
 from processor.state_table import add_state_table
 from schemas.settings import Settings
@@ -67,7 +68,11 @@ def build_app(shell: Shell, instance: str) -> App:
         schema=ChunkSchema(),
         internal=False,
     )
-    agent = ChunkAgent(shell)
+
+    async def is_member() -> bool:
+        return await cast("ChunkConsumer", app.consumer).is_member()
+
+    agent = ChunkAgent(shell, Folding(shell, take_back, is_member))
     app.agent(chunks, name="chunks", concurrency=1)(agent.run)
     return app
 

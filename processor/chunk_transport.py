@@ -5,6 +5,7 @@ This is the one module that reaches into Faust 0.15.3's consumer. Each private n
 why; ``tests/unit/processor/test_faust_contract.py`` fails when a pinned Faust changes under it.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Set
 from typing import Any, cast
@@ -12,7 +13,7 @@ from typing import Any, cast
 import aiokafka
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
 IDLE_SECONDS = 0.02
 FETCH_WAIT_MS = 50
+HEARTBEAT_SECONDS = 10
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
@@ -113,6 +115,8 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     async def _seek_inputs(
         self, targets: Mapping[TopicPartition, int], epoch: int
     ) -> Mapping[TP, int]:
+        if epoch <= self._handed_out.epoch:
+            return {}  # one that a rebalance came upon, and that was overtaken by the next
         consumer = self._ensure_consumer()
         assigned = consumer.assignment()
         sought = {tp: offset for tp, offset in targets.items() if tp in assigned}
@@ -145,6 +149,22 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             self._handed_out.forget()  # of what else was handed out with it, nothing is known
             raise
 
+    async def is_member(self) -> bool:
+        """Ask the group whether it knows this worker with the partitions that it has."""
+        asked: bool = await self.call_thread(self._ask_group)
+        return asked
+
+    async def _ask_group(self) -> bool:
+        coordinator = self._ensure_consumer()._coordinator
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                # Makes it join anew where the group says no.
+                alive = await coordinator._do_heartbeat()
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("the group does not say whether this worker is of it: %r", error)
+            return False
+        return bool(alive) and not coordinator._rejoin_needed_fut.done()
+
     def _assignment(self, consumer: aiokafka.AIOKafkaConsumer) -> Any:
         """Return the object that aiokafka makes anew for each assignment, None without one."""
         subscription = consumer._subscription.subscription
@@ -171,6 +191,10 @@ class ChunkConsumer(driver.Consumer):
     @override
     def _new_consumer_thread(self) -> ChunkConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def is_member(self) -> bool:
+        """Ask the group whether it knows this worker with the partitions that it has."""
+        return await self._thread.is_member()
 
     def begin_epoch(self) -> int:
         """Give up all that was fetched: the partitions move, or are sought. Return the new epoch.

@@ -51,20 +51,20 @@ class HandedOut:
     """Up to where each partition was handed out since it was sought."""
 
     def __init__(self) -> None:
+        self.epoch = NO_EPOCH
+        """That of the last seek."""
         self._assignment: object = None
-        self._epoch = NO_EPOCH
         self._next: dict[TopicPartition, int] = {}
 
     def sought(self, assignment: object, targets: Offsets, epoch: int) -> None:
         """Begin an epoch: these partitions of an assignment are read from these offsets on."""
         self._assignment = assignment
-        self._epoch = epoch
+        self.epoch = epoch
         self._next = dict(targets)
 
     def forget(self) -> None:
         """Take nothing that is handed out from now on for complete, until the next seek."""
         self._assignment = None
-        self._epoch = NO_EPOCH
 
     def take(
         self,
@@ -84,14 +84,15 @@ class HandedOut:
         starts = {tp: self._next[tp] for tp in known}
         for tp, batch in known.items():
             self._next[tp] = batch[-1].offset + 1
-        return Fetch(self._epoch, known, starts, positions, weights)
+        return Fetch(self.epoch, known, starts, positions, weights)
 
 
 def weigh(record: Any) -> int:
     """Return about how many bytes a record takes."""
-    weight = RECORD_BYTES + len(record.value or b"") + len(record.key or b"")
-    for name, value in record.headers:
-        weight += len(name) + len(value or b"")
+    value, key = record.value, record.key
+    weight = RECORD_BYTES + (len(value) if value else 0) + (len(key) if key else 0)
+    if record.headers:
+        weight += sum(len(name) + len(content or b"") for name, content in record.headers)
     return weight
 
 

@@ -23,6 +23,16 @@ COMMIT_SECONDS = Histogram(
     buckets=_SECONDS,
 )
 FENCED = Counter("milestream_fenced_total", "Chunks given up because the partition moved.")
+TAKEN_BACK = Counter(
+    "milestream_taken_back_total",
+    "Partitions taken again after a transaction of ours was given up: it took too long, or could "
+    "not be written.",
+)
+PIECES_FAILED = Counter(
+    "milestream_pieces_failed_total",
+    "Records that could not be folded or written together; they are tried again with fewer, and "
+    "one that fails alone twice becomes a dead letter `poison`.",
+)
 DROPPED = Counter(
     "milestream_dropped_records_total",
     "Records that were fetched and given up because partitions moved; they are fetched again.",

@@ -8,7 +8,7 @@ changelog; this takes 3.5 µs of processor time a record and is done by position
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from aiokafka import TopicPartition
@@ -116,6 +116,26 @@ async def take_over(shell: Shell, partitions: set[int]) -> Mapping[int, int]:
         sorted(partitions), restored, seconds, fenced - started,
     )  # fmt: skip
     return {place.partition: end for place, end in ends.items()}
+
+
+async def take_back(shell: Shell, partition: int, is_current: Callable[[], bool]) -> None:
+    """Take one partition again, of which this worker was fenced though the group gave it to nobody
+    else: by a transaction that took too long.
+
+    Afterwards its store has what was committed, and the next chunk is to go on from the store's
+    position, wherever that is.
+
+    Raises:
+        Superseded: the partition is about to move; its owner was not fenced.
+        StoreError: see ``take_over``.
+    """
+    await shell.producers.fence_again(partition, is_current)
+    topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
+    asked = time.time()
+    ends = await shell.ends.of([TopicPartition(topic, partition)])
+    await renew_outdated(shell, ends)
+    restored = await restore(shell, ends, asked)
+    logger.info("took partition %d back: %d changelog records", partition, restored)
 
 
 async def _check_inputs(shell: Shell, stores: Mapping[int, PartitionStore]) -> None:

@@ -9,7 +9,7 @@ end is read.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -39,6 +39,14 @@ _NONE: _Headers = []
 
 class Fenced(RuntimeError):
     """Another worker owns the partition now; nothing of the chunk was written."""
+
+
+class Superseded(RuntimeError):
+    """A rebalance came before the partition was taken; nothing was taken."""
+
+
+class RecordTooLarge(RuntimeError):
+    """One of our topics does not take a record that it should take; nothing was written."""
 
 
 class PartitionProducer:
@@ -141,6 +149,25 @@ class Producers:
         producers = [PartitionProducer(self._settings, p) for p in sorted(partitions)]
         self._open = {producer.partition: producer for producer in producers}
         await asyncio.gather(*(producer.fence() for producer in producers))
+
+    async def fence_again(self, partition: int, is_ours: Callable[[], bool]) -> PartitionProducer:
+        """Take one partition anew, of which this worker was fenced; the others stay.
+
+        Raises:
+            Superseded: ``is_ours`` says no.
+            KafkaError: the broker refuses.
+        """
+        await self.discard(partition)
+        if not is_ours():
+            raise Superseded(f"partition {partition} is about to move")
+        producer = PartitionProducer(self._settings, partition)
+        try:
+            await producer.fence()
+        except BaseException:
+            await producer.close()
+            raise
+        self._open[partition] = producer
+        return producer
 
     @property
     def partitions(self) -> frozenset[int]:

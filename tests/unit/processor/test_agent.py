@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka.errors import ProducerFenced
@@ -41,7 +41,7 @@ class Worker:
             store=defaultdict(lambda: SimpleNamespace(position=lambda: self.position)),
             producers=SimpleNamespace(discard=self.discard),
         )
-        self.agent = ChunkAgent(shell)
+        self.agent = ChunkAgent(shell, cast("Any", None))
         monkeypatch.setattr(self.agent, "_fold", self.fold)
 
     async def fold(self, chunk: Chunk) -> bool:

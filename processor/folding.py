@@ -1,0 +1,242 @@
+"""Folding a chunk and writing it, piece by piece, whatever happens to a piece.
+
+What a piece may meet: its transaction is fenced, because it outlived its time or because another
+worker has the partition; it cannot be folded, or not be written, because of what is in it; the
+broker or the disk fails. The first two are tried again in smaller pieces; the last stops the
+worker, and is never a reason to give up a record.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
+
+from processor import metrics
+from processor.domain.effects import MAX_OUTPUT_BYTES, Effects
+from processor.domain.fold import Part, fold_chunk
+from processor.domain.inputs import Place
+from processor.gathering import Chunk
+from processor.journal import Journal
+from processor.pieces import Pace, Pieces, Rest, size
+from processor.shell import Shell
+from processor.store import PartitionStore, StoreError
+from processor.transactions import Fenced, PartitionProducer, RecordTooLarge, Superseded
+from processor.turns import Turns
+
+logger = logging.getLogger(__name__)
+
+MAX_TAKEN_BACK = 12
+"""How often in a row a partition may be taken back without anything of it written: a piece of
+12,000 records comes down to one in seven steps."""
+
+OF_RECORDS = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    RecordTooLarge,
+    UnicodeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
+"""What writing raises because of what is to be written. All else may be the broker's, the network's
+or the client's fault."""
+
+
+class TakeBack(Protocol):
+    """`recovery.take_back`: fence a partition again, and restore its store."""
+
+    def __call__(
+        self, shell: Shell, partition: int, is_current: Callable[[], bool], /
+    ) -> Awaitable[None]: ...
+
+
+class _Failed(Exception):
+    """A piece could not be folded or written because of what is in it; see its cause."""
+
+    def __init__(self, cause: BaseException, *, writing: bool) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.writing = writing
+        """Whether a transaction is left open."""
+
+
+class Folding:
+    """Folds the chunks of all partitions that this worker has."""
+
+    def __init__(
+        self, shell: Shell, take_back: TakeBack, is_member: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """``is_member`` asks the group whether this worker has its partitions still."""
+        self._shell = shell
+        self._take_back = take_back
+        self._is_member = is_member
+        self._turns = Turns()
+        self._pace = Pace()
+        self._pieces: dict[int, Pieces] = {}
+        self._taken_back: dict[int, int] = {}
+
+    async def fold(self, chunk: Chunk, is_current: Callable[[], bool]) -> bool:
+        """Fold and write a chunk; False where its partition moved, and the rest is read again.
+
+        Raises:
+            Fenced: another worker has the partition, or nothing can be written of it.
+            Exception: the broker or the disk failed, or a record cannot even be a dead letter.
+        """
+        partition = chunk.partition
+        pieces = self._pieces_of(partition)
+        rest = Rest([Part(stretch.topic, stretch.records) for stretch in chunk.stretches])
+        while piece := rest.first(min(pieces.limit, self._pace.limit)):
+            if not is_current():
+                return False
+            try:
+                effects = await self._fold_and_write(partition, pieces, piece)
+            except _Failed as failed:
+                if not pieces.failed(piece, failed.cause):
+                    raise failed.cause from None
+                if failed.writing and not await self._again(partition, is_current):
+                    return False
+                continue
+            except Fenced as fenced:
+                if not is_current():
+                    return False
+                if not await self._is_ours_still(partition):
+                    raise
+                logger.warning("%s, but the group gave it to nobody else", fenced)
+                pieces.took_too_long(piece)
+                if not await self._again(partition, is_current):
+                    return False
+                continue
+            if effects is None:
+                return False
+            self._taken_back[partition] = 0
+            if effects.complete:
+                rest.pass_over(size(piece))
+                pieces.done(piece, roomy=effects.size * 2 < MAX_OUTPUT_BYTES)
+            else:
+                pieces.cut(effects.counts["folded"])
+                rest.pass_folded(self._shell.store[partition].position().offsets)
+        return True
+
+    def _pieces_of(self, partition: int) -> Pieces:
+        pieces = self._pieces.get(partition)
+        if pieces is None:
+            store = self._shell.store
+            journal = Journal(store.directory, partition)
+            pieces = Pieces(journal, store[partition].position().offsets)
+            self._pieces[partition] = pieces
+        return pieces
+
+    async def _fold_and_write(
+        self, partition: int, pieces: Pieces, piece: Sequence[Part]
+    ) -> Effects | None:
+        """Fold and write one piece; None where the partition was taken over anew meanwhile."""
+        shell = self._shell
+        store = shell.store[partition]
+        async with self._turns.turn():
+            started = time.perf_counter()
+            effects = self._fold(partition, store, pieces, piece)
+            folded = time.perf_counter()
+            self._pace.folded(size(piece), folded - started)
+            if effects.writes:
+                producer = shell.producers[partition]
+                async with self._turns.writing(effects.size):
+                    end = await _written(producer, effects)
+                if not self._has(partition, producer):
+                    return None  # recovery reads it from the changelog
+                store.apply(effects.writes, end)
+            if effects.more_due:
+                shell.ticker.soon([partition])
+            _count(effects, folded - started, time.perf_counter() - folded)
+            return effects
+
+    def _fold(
+        self, partition: int, store: PartitionStore, pieces: Pieces, piece: Sequence[Part]
+    ) -> Effects:
+        shell = self._shell
+        place = Place(partition, shell.settings.partitions, shell.reply_partitions)
+        reading = _Reading(store)
+        pieces.begin(piece)
+        try:
+            return fold_chunk(
+                place,
+                piece,
+                shell.definitions.definitions,
+                reading.load,
+                reading.scan,
+                poisoned=pieces.poisoned(piece),
+            )
+        except StoreError:
+            raise
+        except Exception as error:
+            raise _Failed(error, writing=False) from error
+        finally:
+            pieces.folded()
+
+    async def _is_ours_still(self, partition: int) -> bool:
+        """Tell whether a partition may be taken back that was fenced.
+
+        The group is asked: only who has missed nothing of it may fence others.
+        """
+        return self._taken_back.get(partition, 0) < MAX_TAKEN_BACK and await self._is_member()
+
+    async def _again(self, partition: int, is_current: Callable[[], bool]) -> bool:
+        """Take a partition back and abort what is open of it; False where it moved meanwhile."""
+        self._taken_back[partition] = self._taken_back.get(partition, 0) + 1
+        metrics.TAKEN_BACK.inc()
+        try:
+            await self._take_back(self._shell, partition, is_current)
+        except Superseded as superseded:
+            logger.info("partition %d is not taken back: %s", partition, superseded)
+            return False
+        return is_current()
+
+    def _has(self, partition: int, producer: PartitionProducer) -> bool:
+        producers = self._shell.producers
+        return partition in producers.partitions and producers[partition] is producer
+
+
+class _Reading:
+    """A store's reads, whose failures are the disk's and no record's."""
+
+    def __init__(self, store: PartitionStore) -> None:
+        self._store = store
+
+    def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Read entries."""
+        try:
+            return self._store.load(keys)
+        except MemoryError:
+            raise
+        except Exception as error:  # rocksdict raises plain Exception
+            raise StoreError(f"{self._store.path} cannot be read: {error}") from error
+
+    def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
+        """Find keys."""
+        try:
+            return self._store.scan(first, last, limit)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise StoreError(f"{self._store.path} cannot be read: {error}") from error
+
+
+async def _written(producer: PartitionProducer, effects: Effects) -> int:
+    try:
+        return await producer.write(effects)
+    except OF_RECORDS as error:
+        raise _Failed(error, writing=True) from error
+
+
+def _count(effects: Effects, fold_seconds: float, commit_seconds: float) -> None:
+    metrics.CHUNK_RECORDS.observe(effects.counts["folded"])
+    metrics.FOLD_SECONDS.observe(fold_seconds)
+    metrics.COMMIT_SECONDS.observe(commit_seconds)
+    for name, number in effects.counts.items():
+        if name == "folded":
+            metrics.FOLDED.inc(number)
+        elif name.startswith("dead_letter:"):
+            metrics.DEAD_LETTERS.labels(name.partition(":")[2]).inc(number)
+        else:
+            metrics.OUTCOMES.labels(name).inc(number)
