@@ -3,7 +3,7 @@
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from schemas.kafka import consumers
+from schemas.kafka import consumers, sequences
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Partitioning
 
@@ -16,6 +16,7 @@ class TopicsError(Exception):
 
 def producer(settings: Settings) -> AIOKafkaProducer:
     """Return the producer of requests and definitions: idempotent, acknowledged by all replicas."""
+    sequences.install()
     return AIOKafkaProducer(
         **settings.kafka_options(),
         enable_idempotence=True,
