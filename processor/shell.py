@@ -13,6 +13,7 @@ from processor.offsets import EndOffsets
 from processor.store import StateStore
 from processor.ticker import Ticker
 from processor.transactions import Producers
+from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, INPUT_TOPICS
 
@@ -106,6 +107,8 @@ class Shell:
     definitions: DefinitionsReader
     reply_partitions: Mapping[str, int]
     cluster_id: str
+    describer: Describer | None = None
+    """Tells the topics' ids; without, topics are believed to be those that they were."""
     outstanding: Outstanding = field(default_factory=Outstanding)
     fatal: asyncio.Future[BaseException] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()

@@ -8,6 +8,7 @@ forwarded records are left out: they lie on other partitions, among those of oth
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from processor.domain.definitions import Definitions
 from processor.domain.fold import ChunkLogged, Part, fold_chunk
@@ -28,6 +30,7 @@ from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, DEFINITIONS, INPUT_TOPICS, OUTPUT_TOPICS
 
 MARKERS_SECONDS = 1
+SILENCE_SECONDS = 60
 
 Progress = Callable[[int], None]
 """Is told how many more input records were folded again."""
@@ -58,10 +61,22 @@ class Cursor:
         self._next = 0
 
     async def next(self) -> Any | None:
-        """Return the next record, None at the end."""
+        """Return the next record, None at the end.
+
+        Raises:
+            KafkaTimeoutError: nothing comes, and it is not the end.
+        """
+        reached, deadline = -1, 0.0
         while self._next >= len(self._buffer):
-            if await self._consumer.position(self.place) >= self.end:
+            position = await self._consumer.position(self.place)
+            if position >= self.end:
                 return None
+            if position > reached:
+                reached, deadline = position, time.monotonic() + SILENCE_SECONDS
+            if time.monotonic() > deadline:
+                raise KafkaTimeoutError(
+                    f"{_name(self.place)}: nothing came for {SILENCE_SECONDS} s"
+                )
             batches = await self._consumer.getmany(self.place, timeout_ms=200)
             self._buffer, self._next = batches.get(self.place, []), 0
         self._next += 1

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import uvloop
-from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client import start_http_server
 
 from processor import compression, membership
 from processor.app import App, build_app
 from processor.definitions import DefinitionsReader
+from processor.destinations import Destinations
 from processor.domain import ordinary
 from processor.offsets import EndOffsets
 from processor.shell import Shell
@@ -25,6 +25,7 @@ from processor.slot import Slot, take_slot
 from processor.store import StateStore, StoreError
 from processor.ticker import Ticker
 from processor.transactions import Producers
+from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
 from schemas.topics import REPLIES
 
@@ -145,11 +146,14 @@ async def _serve(app: App, shell: Shell, stopping: asyncio.Event) -> int:
 
 
 async def _shell(settings: Settings, slot: Slot, stack: contextlib.AsyncExitStack) -> Shell:
-    cluster_id, reply_partitions = await _ask_broker(settings)
+    describer = await stack.enter_async_context(Describer(settings))
+    cluster_id, reply_partitions = await _ask_broker(settings, describer)
+    destinations = Destinations(settings, describer)
+    await destinations.learn_limits()
     definitions = await stack.enter_async_context(DefinitionsReader(settings))
     ends = await stack.enter_async_context(EndOffsets(settings))
     log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
-    producers, store = Producers(settings), StateStore(slot.directory)
+    producers, store = Producers(settings, destinations), StateStore(slot.directory)
     return Shell(
         settings=settings,
         store=store,
@@ -165,18 +169,12 @@ async def _shell(settings: Settings, slot: Slot, stack: contextlib.AsyncExitStac
         definitions=definitions,
         reply_partitions=reply_partitions,
         cluster_id=cluster_id,
+        describer=describer,
     )
 
 
-async def _ask_broker(settings: Settings) -> tuple[str, Mapping[str, int]]:
+async def _ask_broker(settings: Settings, describer: Describer) -> tuple[str, Mapping[str, int]]:
     """Return the cluster's id, and how many partitions each topic has that may be replied to."""
-    admin = AIOKafkaAdminClient(**settings.kafka_options())
-    await admin.start()
-    try:
-        cluster = await admin.describe_cluster()
-        names = [settings.topic(REPLIES), *settings.reply_topics]
-        topics = await admin.describe_topics(names)
-    finally:
-        await admin.close()
-    partitions = {t["topic"]: len(t["partitions"]) for t in topics if not t["error_code"]}
-    return str(cluster["cluster_id"]), partitions
+    names = [settings.topic(REPLIES), *settings.reply_topics]
+    topics = await describer.topics(names)
+    return await describer.cluster_id(), {n: len(topic.leaders) for n, topic in topics.items()}
