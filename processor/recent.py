@@ -5,17 +5,21 @@ generations of a dict make a bounded cache without book-keeping on each read: wh
 again moves to the young one, and the old one is dropped when the young one is full.
 """
 
-GENERATION = 32_768
-"""Entries a generation; with 400 bytes each, 26 MB."""
+ENTRY_BYTES = 200
+"""What an entry takes besides the bytes of its key and value: two objects and a place in a dict."""
+GENERATION_BYTES = 16 * 1024 * 1024
+SHARE = 8
+"""An entry that takes more than such a part of a generation is not kept."""
 
 
 class Recent:
-    """A bounded cache of entries. It is only ever told what the store was told."""
+    """A cache of entries, bounded in bytes. It is only ever told what the store was told."""
 
-    def __init__(self, generation: int = GENERATION) -> None:
-        self.size = generation
-        """Entries a generation."""
+    def __init__(self, generation_bytes: int = GENERATION_BYTES) -> None:
+        self.size = generation_bytes
+        """Bytes a generation."""
         self._young: dict[bytes, bytes] = {}
+        self._young_bytes = 0
         self._old: dict[bytes, bytes] = {}
 
     def get(self, key: bytes) -> bytes | None:
@@ -29,11 +33,21 @@ class Recent:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Remember what the store has under a key."""
+        if len(value) > self.size // SHARE:
+            self.drop(key)
+            return
+        before = self._young.get(key)
         self._young[key] = value
-        if len(self._young) >= self.size:
-            self._old, self._young = self._young, {}
+        if before is None:
+            self._young_bytes += len(key) + len(value) + ENTRY_BYTES
+        else:
+            self._young_bytes += len(value) - len(before)
+        if self._young_bytes >= self.size:
+            self._old, self._young, self._young_bytes = self._young, {}, 0
 
     def drop(self, key: bytes) -> None:
         """Forget a key that the store no longer has."""
-        self._young.pop(key, None)
+        before = self._young.pop(key, None)
+        if before is not None:
+            self._young_bytes -= len(key) + len(before) + ENTRY_BYTES
         self._old.pop(key, None)

@@ -9,12 +9,14 @@ the newest batches with their position, and recovery reads those again. A batch 
 goes into one write buffer, and that into one file.
 """
 
+import logging
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
-from typing import cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import msgspec
 from rocksdict import (
@@ -37,9 +39,12 @@ from processor.domain.fold import Position
 from processor.recent import Recent
 from schemas.topics import TICKS
 
+logger = logging.getLogger(__name__)
+
 _NEXT = b"\x00next"
 _AS_OF = b"\x00as-of"
 _ORIGIN = b"\x00origin"
+_CHANGELOG = b"\x00changelog"
 
 BLOCK_CACHE_BYTES = 128 * 1024 * 1024
 """For what is read of all partitions' files: data, and the filters and indexes as well. Outside of
@@ -51,8 +56,8 @@ WRITE_BUFFER_BYTES = 32 * 1024 * 1024
 BLOCK_BYTES = 8 * 1024
 """Uncompressed. With zstd in the lowest level, a challenge log takes 83 bytes where it took 121
 with lz4 in blocks of 4 KiB; a read that no cache has costs 11 µs in place of 5."""
-RECENT_ENTRIES = 131_072
-"""What all partitions' `Recent` may hold in a generation."""
+RECENT_BYTES = 64 * 1024 * 1024
+"""What all partitions' `Recent` may hold in a generation; there are two."""
 
 FLUSH_SECONDS = 3600
 """The oldest write that a kill may lose. `processor.restoring` drops a store that is half a day
@@ -72,8 +77,43 @@ class StoreError(RuntimeError):
     """A store cannot be used; the message says what to do."""
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _damage(path: Path) -> Path:
+    """Return the file that says that a store is damaged."""
+    return path.with_name(f"{path.name}.damaged")
+
+
+def _is_damage(error: Exception) -> bool:
+    # rocksdict raises plain Exception; RocksDB names the kind of an error at its beginning.
+    return str(error).startswith("Corruption")
+
+
+def _told(
+    method: Callable[Concatenate["PartitionStore", _P], _R],
+) -> Callable[Concatenate["PartitionStore", _P], _R]:
+    """Have a method of a store say what is wrong with its files."""
+
+    @wraps(method)
+    def called(store: "PartitionStore", *args: _P.args, **options: _P.kwargs) -> _R:
+        try:
+            return method(store, *args, **options)
+        except Exception as error:
+            if type(error) is Exception or isinstance(error, OSError):  # as rocksdict raises them
+                raise store._failure(error) from error
+            raise
+
+    return cast("Callable[Concatenate[PartitionStore, _P], _R]", called)
+
+
 class PartitionStore:
-    """The entries of one partition, and how far its changelog is in them."""
+    """The entries of one partition, and how far its changelog is in them.
+
+    Every method raises StoreError where the files cannot be read or written. Where they are
+    damaged, the store is restored from nothing when it is opened next.
+    """
 
     def __init__(self, path: Path, options: Options) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,19 +131,31 @@ class PartitionStore:
         self._empty = (b"", b"")
         """From the first (inclusive) to the second key there is no entry: what scans found."""
 
+    def _failure(self, error: Exception) -> StoreError:
+        """Return what an error of RocksDB's means; remember that the store is damaged."""
+        if not _is_damage(error):
+            return StoreError(f"{self.path} cannot be used: {error}")
+        _damage(self.path).touch()
+        return StoreError(
+            f"{self.path} is damaged, and is restored from its changelog at the next start: {error}"
+        )
+
     @property
+    @_told
     def next_offset(self) -> int:
         """The changelog offset from which (inclusive) entries are not yet in the store."""
         value = self._db.get(_NEXT)
         return 0 if value is None else int(value)
 
     @property
+    @_told
     def as_of(self) -> float | None:
         """The moment (seconds since the epoch) after which all was written that deletes one of the
         entries and is not in the store yet; None where a version wrote it that kept none."""
         value = self._db.get(_AS_OF)
         return None if value is None else int(value) / 1000
 
+    @_told
     def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read entries; None where there is none."""
         found = [self._recent.get(key) for key in keys]
@@ -117,6 +169,7 @@ class PartitionStore:
                     self._recent.put(keys[place], value)
         return found
 
+    @_told
     def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
         """Return the keys in [first, last), in order, at most ``limit`` (1 or more).
 
@@ -136,6 +189,7 @@ class PartitionStore:
         self._empty = (start, max(end, reached)) if joins else (first, reached)
         return found
 
+    @_told
     def apply(
         self,
         entries: Mapping[bytes, bytes | None],
@@ -168,6 +222,7 @@ class PartitionStore:
             elif not is_of_a_log(key):
                 self._recent.put(key, value)
 
+    @_told
     def fill(
         self,
         entries: Mapping[bytes, bytes | None],
@@ -196,11 +251,13 @@ class PartitionStore:
         """Tell whether an entry of the due-index has come due."""
         return bool(self.scan(*due_range(now), 1))
 
+    @_told
     def position(self) -> Position:
         """Return how far the partition's inputs are folded into these entries."""
         raw = self._db.get(POSITION)
         return Position() if raw is None else msgspec.json.decode(raw, type=Position)
 
+    @_told
     def belongs_to(self, origin: str) -> None:
         """Bind the store to a cluster and application, or check that it is bound to this one.
 
@@ -217,15 +274,27 @@ class PartitionStore:
                 "use another MILESTREAM_DATA_DIR, or delete it: it is restored from the changelog"
             )
 
-    def remember(self, entries: int) -> None:
-        """Keep no more than about so many of the last entries in memory."""
-        self._recent.size = entries
+    @_told
+    def is_from(self, changelog: str) -> bool:
+        """Bind the store to the changelog with an id, or tell whether it is bound to this one."""
+        bound = self._db.get(_CHANGELOG)
+        if bound is None or self.next_offset == 0:
+            self._db[_CHANGELOG] = changelog.encode()
+            self.flush()
+            return True
+        return bool(bound == changelog.encode())
 
+    def remember(self, generation_bytes: int) -> None:
+        """Keep no more than about twice so many bytes of the last entries in memory."""
+        self._recent.size = generation_bytes
+
+    @_told
     def flush(self, *, wait: bool = True) -> None:
         """Write out what a kill would lose."""
         self._db.flush(wait=wait)
         self._flush_at = time.monotonic() + FLUSH_SECONDS
 
+    @_told
     def close(self) -> None:
         """Write out what is not, and close the database; another process may open it then."""
         self._db.close()
@@ -235,6 +304,14 @@ def _place(next_offset: int, as_of: float | None) -> dict[bytes, bytes]:
     """Return the entries that say how far the changelog is in a store."""
     moment = time.time() if as_of is None else as_of
     return {_NEXT: b"%d" % next_offset, _AS_OF: b"%d" % (moment * 1000)}
+
+
+def _delete(path: Path) -> None:
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise StoreError(f"cannot delete {path}: {error}") from error
 
 
 class StateStore:
@@ -253,19 +330,36 @@ class StateStore:
     def open(self, partition: int) -> PartitionStore:
         """Return a partition's store, opened if it is not.
 
+        One that is damaged is deleted and opened empty: all of it is on its changelog.
+
         Raises:
-            StoreError: another process has it open, or it is damaged.
+            StoreError: another process has it open, or its files cannot be read or written.
         """
         store = self._open.get(partition)
         if store is None:
             path = self.directory / f"partition-{partition}"
+            if _damage(path).exists():
+                self._delete_damaged(path, "damage was found while it was read")
             try:
-                store = PartitionStore(path, self._options())
+                store = self._opened(path)
             except Exception as error:  # rocksdict raises plain Exception
-                raise StoreError(f"cannot open {path}: {error}") from error
+                if not _is_damage(error):
+                    raise StoreError(f"cannot open {path}: {error}") from error
+                self._delete_damaged(path, str(error))
+                store = self._opened(path)
             self._open[partition] = store
             self._share()
         return store
+
+    def _opened(self, path: Path) -> PartitionStore:
+        return PartitionStore(path, self._options())
+
+    def _delete_damaged(self, path: Path, why: str) -> None:
+        logger.error(
+            "%s is damaged (%s): it is deleted, and restored from its changelog", path, why
+        )
+        _delete(path)
+        _damage(path).unlink(missing_ok=True)
 
     def renew(self, partition: int) -> PartitionStore:
         """Return a partition's store, empty again.
@@ -275,10 +369,7 @@ class StateStore:
         """
         store = self._open.pop(partition)
         store.close()
-        try:
-            shutil.rmtree(store.path)
-        except OSError as error:
-            raise StoreError(f"cannot delete {store.path}: {error}") from error
+        _delete(store.path)
         return self.open(partition)
 
     def __getitem__(self, partition: int) -> PartitionStore:
@@ -304,7 +395,7 @@ class StateStore:
 
     def _share(self) -> None:
         for store in self._open.values():
-            store.remember(RECENT_ENTRIES // len(self._open))
+            store.remember(RECENT_BYTES // len(self._open))
 
     def _options(self) -> Options:
         options = Options(raw_mode=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from processor.store import PartitionStore, StateStore
+from processor.store import PartitionStore, StateStore, StoreError
 
 
 @pytest.fixture
@@ -112,3 +112,86 @@ def test_what_waited_long_enough_survives_a_kill(
     shutil.copytree(tmp_path / "running", tmp_path / "killed")
     again = StateStore(tmp_path / "killed").open(0)
     assert (again.next_offset, again.load([b"l1"])) == (1, [b"x"])
+
+
+def _a_store_in_files(directory: Path) -> Path:
+    """Make a store, and return its one file of entries."""
+    stores = StateStore(directory)
+    store = stores.open(0)
+    store.apply({b"m%04d" % number: b"%04d" % number * 50 for number in range(1000)}, 9)
+    store.flush()
+    stores.close_all_but(())
+    (entries,) = (directory / "partition-0").glob("*.sst")
+    return entries
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "noise in CURRENT"])
+def test_a_store_that_is_damaged_is_opened_empty_to_be_restored(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    entries = _a_store_in_files(tmp_path)
+    if damage == "cut":
+        entries.write_bytes(entries.read_bytes()[:1000])
+    elif damage == "gone":
+        entries.unlink()
+    else:
+        entries.with_name("CURRENT").write_bytes(b"noise")
+    store = StateStore(tmp_path).open(0)
+    assert (store.next_offset, store.load([b"m0001"])) == (0, [None])
+    assert "is damaged" in caplog.text
+
+
+def test_damage_that_a_read_finds_ends_the_worker_and_the_next_start_restores(
+    tmp_path: Path,
+) -> None:
+    entries = _a_store_in_files(tmp_path)
+    found = bytearray(entries.read_bytes())
+    found[100:2000] = bytes(1900)
+    entries.write_bytes(found)
+    stores = StateStore(tmp_path)
+    store = stores.open(0)
+    with pytest.raises(StoreError, match=r"partition-0 is damaged.*next start"):
+        store.load([b"m%04d" % number for number in range(1000)])
+    stores.close_all_but(())
+    assert StateStore(tmp_path).open(0).next_offset == 0
+
+
+def test_a_store_that_another_has_open_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
+    _a_store_in_files(tmp_path)
+    having = StateStore(tmp_path).open(0)
+    with pytest.raises(StoreError, match="cannot open"):
+        StateStore(tmp_path).open(0)
+    assert having.load([b"m0001"]) == [b"0001" * 50]
+
+
+def test_a_full_disk_is_said_so(tmp_path: Path) -> None:
+    """Limits of a process stand in for the disk's: RocksDB hears the same of both."""
+    done = subprocess.run(
+        [sys.executable, "-c", _WRITES_MORE_THAN_FITS, str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "cannot be used: IO error: " in done.stdout, done.stderr
+    stores = StateStore(tmp_path)
+    assert stores.open(0).next_offset in {0, 1}
+
+
+_WRITES_MORE_THAN_FITS = """
+import os, resource, signal, sys
+from pathlib import Path
+from processor.store import StateStore, StoreError
+store = StateStore(Path(sys.argv[1])).open(0)
+store.apply({b"m1": b"x"}, 1)
+store.flush()
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+try:
+    for number in range(9):
+        store.apply({b"l%d" % number: os.urandom(1_000_000)}, 2 + number)
+        store.flush()
+except StoreError as error:
+    print(error)
+    sys.stdout.flush()
+os._exit(0)
+"""
