@@ -6,6 +6,7 @@ and fences the earlier owner, and only then is the changelog's end asked for. St
 changelog; this takes 3.5 µs of processor time a record and is done by position.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +18,11 @@ from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.types import TP
 from typing_extensions import override
 
-from processor import metrics
+from processor import bound_topics, metrics
 from processor.restoring import renew_outdated, restore
 from processor.shell import Shell
 from processor.store import PartitionStore, StoreError
+from processor.transactions import Superseded, always
 from schemas.topics import INPUT_TOPICS, changelog_topic
 
 logger = logging.getLogger(__name__)
@@ -28,6 +30,11 @@ logger = logging.getLogger(__name__)
 
 class FencedRecovery(Recovery):
     """Faust's recovery with its reading replaced; its life cycle stays."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._revocations = 0
+        self._taking_over: asyncio.Task[Mapping[int, int]] | None = None
 
     @property
     def shell(self) -> Shell:
@@ -44,8 +51,15 @@ class FencedRecovery(Recovery):
         if title != "active":
             destination.clear()
             return
+        await self._give_up_earlier()
+        self._taking_over = asyncio.create_task(
+            take_over(self.shell, {tp.partition for tp in self.active_tps}, self._is_current())
+        )
         try:
-            ends = await take_over(self.shell, {tp.partition for tp in self.active_tps})
+            ends = await self._taking_over
+        except Superseded as superseded:
+            logger.info("recovery is given up: %s", superseded)
+            raise RebalanceAgain from superseded
         except Exception as error:
             logger.exception("recovery failed")
             self.shell.fail(error)
@@ -54,6 +68,23 @@ class FencedRecovery(Recovery):
         for counter in (destination, self.active_offsets):
             counter.clear()
             counter.update(reached)
+
+    @override
+    def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Whatever is being taken over may be another worker's from now on."""
+        self._revocations += 1
+        super().on_partitions_revoked(revoked)
+
+    def _is_current(self) -> Callable[[], bool]:
+        """Return what tells whether no rebalance began after this."""
+        begun = self._revocations
+        return lambda: self._revocations == begun
+
+    async def _give_up_earlier(self) -> None:
+        """End a recovery that a rebalance came upon. Faust cancels it, and does not wait."""
+        if self._taking_over is not None:
+            self._taking_over.cancel()
+            await asyncio.gather(self._taking_over, return_exceptions=True)
 
     @override
     async def _build_offsets(self, *_: Any) -> None:
@@ -86,56 +117,70 @@ class FencedTableManager(TableManager):
         return cast("FencedRecovery", self._recovery)
 
 
-async def take_over(shell: Shell, partitions: set[int]) -> Mapping[int, int]:
+async def take_over(
+    shell: Shell, partitions: set[int], is_current: Callable[[], bool] = always
+) -> Mapping[int, int]:
     """Fence the earlier owners of ``partitions``, then restore their stores.
 
-    Returns the changelog offset that each was brought to.
+    ``is_current`` tells whether no rebalance began since the partitions were assigned. Returns the
+    changelog offset that each was brought to.
 
     Raises:
+        Superseded: a rebalance began before all were fenced.
+        Overdue: the broker did not answer in time.
         StoreError: a store cannot be opened, or does not fit the changelog or the inputs.
     """
     started = time.monotonic()
     shell.store.close_all_but(partitions)
-    await shell.producers.fence(partitions)
+    await shell.producers.fence(partitions, is_current)
     fenced = time.monotonic()
-    stores = {p: shell.store.open(p) for p in sorted(partitions)}
-    for store in stores.values():
-        store.belongs_to(shell.origin)
-    topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
-    asked = time.time()
-    ends = await shell.ends.of([TopicPartition(topic, p) for p in stores])
-    await renew_outdated(shell, ends)
-    restored = await restore(shell, ends, asked)
-    await _check_inputs(shell, dict(shell.store.items()))
+    for partition in sorted(partitions):
+        shell.store.open(partition).belongs_to(shell.origin)
+    ends, restored = await _bring_up(shell, partitions)
     seconds = time.monotonic() - started
-    metrics.RECOVERED_RECORDS.inc(restored)
     metrics.RECOVERY_SECONDS.observe(seconds)
     shell.ticker.soon(partitions)  # what ended in the meantime is found at once
     logger.info(
         "took over partitions %s: %d changelog records in %.2f s, of which fencing took %.2f s",
         sorted(partitions), restored, seconds, fenced - started,
     )  # fmt: skip
-    return {place.partition: end for place, end in ends.items()}
+    return ends
 
 
 async def take_back(shell: Shell, partition: int, is_current: Callable[[], bool]) -> None:
     """Take one partition again, of which this worker was fenced though the group gave it to nobody
-    else: by a transaction that took too long.
+    else: by a transaction that took too long, or by a recovery that a rebalance came upon.
 
     Afterwards its store has what was committed, and the next chunk is to go on from the store's
     position, wherever that is.
 
     Raises:
         Superseded: the partition is about to move; its owner was not fenced.
-        StoreError: see ``take_over``.
+        Overdue, StoreError: see ``take_over``.
     """
     await shell.producers.fence_again(partition, is_current)
-    topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
-    asked = time.time()
-    ends = await shell.ends.of([TopicPartition(topic, partition)])
-    await renew_outdated(shell, ends)
-    restored = await restore(shell, ends, asked)
+    _, restored = await _bring_up(shell, {partition})
     logger.info("took partition %d back: %d changelog records", partition, restored)
+
+
+async def _bring_up(shell: Shell, partitions: set[int]) -> tuple[Mapping[int, int], int]:
+    """Bring the stores of partitions that are fenced up to their changelogs; return the offsets
+    where these end, and how many records were read."""
+    topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
+    described = await bound_topics.describe(shell)
+    for partition in partitions:
+        bound_topics.check_changelog(shell, shell.store[partition], described)
+    asked = time.time()
+    ends = await shell.ends.of([TopicPartition(topic, p) for p in sorted(partitions)])
+    await renew_outdated(shell, ends)
+    for partition in partitions:
+        bound_topics.check_changelog(shell, shell.store[partition], described)
+    restored = await restore(shell, ends, asked)
+    metrics.RECOVERED_RECORDS.inc(restored)
+    await _check_inputs(shell, {p: shell.store[p] for p in partitions})
+    for partition in partitions:
+        await bound_topics.bind_inputs(shell, partition, described)
+    return {place.partition: end for place, end in ends.items()}, restored
 
 
 async def _check_inputs(shell: Shell, stores: Mapping[int, PartitionStore]) -> None:

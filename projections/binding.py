@@ -4,14 +4,23 @@ Checkpoints are offsets: those of one cluster say nothing about the topics of an
 are longer, a projector would pass over their beginning without a word.
 """
 
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
 from aiokafka.admin import AIOKafkaAdminClient
 
+from projections.batch import Place
 from projections.checkpoints import Connection
+from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings, variable
 
 
 class OtherSource(Exception):
     """The read models are of another cluster, or of topics with another prefix."""
+
+
+class TopicMadeAnew(OtherSource):
+    """A topic was deleted and made anew: the read model has what the one before it had."""
 
 
 async def cluster_id(settings: Settings) -> str:
@@ -50,3 +59,19 @@ async def bind(connection: Connection, settings: Settings, cluster: str) -> None
             f"{settings.topic_prefix!r}: change {variable('kafka')} or {variable('topic_prefix')}, "
             f"or give these topics a database of their own ({variable('database_url')})"
         )
+
+
+async def topic_ids(settings: Settings, places: Collection[Place]) -> Mapping[Place, UUID]:
+    """Return the ids of the topics that checkpoints are of, of those that there are.
+
+    Raises:
+        KafkaError: the broker does not answer, or is older than Kafka 2.8.
+    """
+    names = {place.topic: settings.topic(place.topic) for place in places}
+    async with Describer(settings) as describer:
+        described = await describer.topics(set(names.values()))
+    return {
+        place: described[names[place.topic]].id
+        for place in places
+        if names[place.topic] in described
+    }

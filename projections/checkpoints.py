@@ -1,6 +1,7 @@
 """Checkpoints: how far each read model has come, guarded in the transaction of its rows."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from uuid import UUID
 
 from psycopg import AsyncConnection
 
@@ -34,6 +35,36 @@ FROM milestream.projection_checkpoints
 WHERE projection = %s
 ORDER BY projection, topic, partition
 FOR UPDATE
+"""
+
+_BIND = """
+UPDATE milestream.projection_checkpoints AS checkpoint
+SET topic_id = wanted.topic_id
+FROM unnest(%s::text[], %s::text[], %s::integer[], %s::uuid[])
+    AS wanted (projection, topic, partition, topic_id)
+WHERE (checkpoint.projection, checkpoint.topic, checkpoint.partition)
+    = (wanted.projection, wanted.topic, wanted.partition)
+    AND checkpoint.topic_id IS DISTINCT FROM wanted.topic_id
+    AND (checkpoint.topic_id IS NULL OR checkpoint.next_offset = 0)
+"""
+
+_OTHERS = """
+SELECT projection, topic, partition, next_offset
+FROM milestream.projection_checkpoints AS checkpoint
+JOIN unnest(%s::text[], %s::text[], %s::integer[], %s::uuid[])
+    AS wanted (projection, topic, partition, topic_id)
+USING (projection, topic, partition)
+WHERE checkpoint.topic_id <> wanted.topic_id
+ORDER BY projection, topic, partition
+"""
+
+_BEGIN_AGAIN = """
+UPDATE milestream.projection_checkpoints AS checkpoint
+SET topic_id = wanted.topic_id, next_offset = 0, updated_at = now()
+FROM unnest(%s::text[], %s::text[], %s::integer[], %s::uuid[])
+    AS wanted (projection, topic, partition, topic_id)
+WHERE (checkpoint.projection, checkpoint.topic, checkpoint.partition)
+    = (wanted.projection, wanted.topic, wanted.partition)
 """
 
 # One statement locks in a fixed order, so that projectors that fight never deadlock; compares,
@@ -72,6 +103,24 @@ async def read(connection: Connection, places: Collection[Place]) -> dict[Place,
     arrays = _arrays(places)
     await connection.execute(_INSERT, arrays)
     return await _offsets(connection, _SELECT, arrays)
+
+
+async def bind(connection: Connection, ids: Mapping[Place, UUID]) -> list[Place]:
+    """Bind checkpoints to the ids of their topics, where they are not bound or nothing was read.
+
+    Returns those that are bound to another: their topics were deleted and made anew.
+    """
+    arguments = [*_arrays(ids), list(ids.values())]
+    await connection.execute(_BIND, arguments)
+    return list(await _offsets(connection, _OTHERS, arguments))
+
+
+async def begin_again(connection: Connection, ids: Mapping[Place, UUID]) -> None:
+    """Set checkpoints to the beginning of topics that were made anew, in the caller's transaction.
+
+    Whoever calls has put a read model in place that has nothing of these topics.
+    """
+    await connection.execute(_BEGIN_AGAIN, [*_arrays(ids), list(ids.values())])
 
 
 async def lock(connection: Connection, table: str) -> dict[Place, int]:

@@ -16,6 +16,7 @@ from aiokafka.errors import IllegalStateError
 
 from projections import checkpoints
 from projections.batch import Batch, Place
+from projections.binding import TopicMadeAnew, topic_ids
 from projections.checkpoints import Connection
 from projections.projection import Projection
 from schemas.kafka import consumers
@@ -107,6 +108,7 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         projections: Mapping[str, Projection],
         partitions: Collection[tuple[str, int]] | None = None,
     ) -> None:
+        self._settings = settings
         self._projections = projections
         self._tables: dict[str, list[str]] = defaultdict(list)
         for projection in projections.values():
@@ -186,13 +188,15 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         """Read the checkpoints of partitions that are new, and go there.
 
         Raises:
+            TopicMadeAnew: the checkpoints are of a topic that was deleted.
             CheckpointOutOfRange: the topic has not got the record that would be next.
+            KafkaError: the broker does not answer.
         """
         new = self.unplaced()
         wanted = {tp: [Place(t, *self._name(tp)) for t in self._tables_of(tp)] for tp in new}
-        stored = await checkpoints.read(
-            connection, [p for places in wanted.values() for p in places]
-        )
+        everywhere = [place for places in wanted.values() for place in places]
+        stored = await checkpoints.read(connection, everywhere)
+        await self._check_ids(connection, everywhere)
         begins = await self._consumer.beginning_offsets(new)
         ends = await self._consumer.end_offsets(new)
         for tp, places in wanted.items():
@@ -210,6 +214,17 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
             except IllegalStateError:
                 continue  # taken away while the checkpoints were read
             self._offsets[tp] = offsets
+
+    async def _check_ids(self, connection: Connection, places: Collection[Place]) -> None:
+        ids = await topic_ids(self._settings, places)
+        others = await checkpoints.bind(connection, ids)
+        if others:
+            tables = " ".join(sorted({place.table for place in others}))
+            topics = ", ".join(sorted({place.topic for place in others}))
+            raise TopicMadeAnew(
+                f"{topics}: deleted and made anew, and the read models have what was on the topic "
+                f"before: run `milestream rebuild {tables}`"
+            )
 
     async def next_batch(self) -> Batch:
         """Wait a moment for records, and return what they do; it may be nothing.

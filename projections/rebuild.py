@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from projections import checkpoints, twins
 from projections.batch import Batch, Place
-from projections.binding import bind, cluster_id
+from projections.binding import bind, cluster_id, topic_ids
 from projections.catalogue import PROJECTIONS
 from projections.database import Connection, TableWriter, connect
 from projections.feed import consumer, partitions_of
@@ -79,9 +80,10 @@ async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '2s'")
-            live = await checkpoints.lock(connection, table)
+            live = twin.reaches(await checkpoints.lock(connection, table))
             await twins.lock_live(connection, PROJECTIONS[table].tables)
             await twin.fill_to(live)
+            await checkpoints.begin_again(connection, twin.made_anew)
             for one in PROJECTIONS[table].tables:
                 await twins.swap(connection, one)
     except (LockNotAvailable, DeadlockDetected):
@@ -118,6 +120,9 @@ class _Twin:
         self._next: dict[TopicPartition, int] = {}
         self._places: dict[TopicPartition, Place] = {}
         self._first = 0
+        self.made_anew: dict[Place, UUID] = {}
+        """The checkpoints of topics that were deleted and made anew, with the new ids. The twin has
+        nothing of those topics: they are projected from their beginning after the swap."""
 
     async def begin(self) -> None:
         """Find the partitions and go to their beginnings."""
@@ -127,7 +132,11 @@ class _Twin:
             tp = TopicPartition(self._settings.topic(topic), number)
             self._places[tp] = Place(table, topic, number)
         # They must be there to be locked, also where no projector has ever run.
-        await checkpoints.read(self._connection, list(self._places.values()))
+        places = list(self._places.values())
+        await checkpoints.read(self._connection, places)
+        ids = await topic_ids(self._settings, places)
+        others = await checkpoints.bind(self._connection, ids)
+        self.made_anew = {place: ids[place] for place in others}
         self._reader.assign(list(self._places))
         self._next = {
             tp: int(offset)
@@ -136,6 +145,13 @@ class _Twin:
         self._first = sum(self._next.values())
         for tp, offset in self._next.items():
             self._reader.seek(tp, offset)
+
+    def reaches(self, live: Mapping[Place, int]) -> dict[Place, int]:
+        """Return up to where the twin is to be filled, where the live table is at ``live``."""
+        return {place: 0 if place in self.made_anew else live[place] for place in live}
+
+    async def _live(self) -> dict[Place, int]:
+        return self.reaches(await checkpoints.read(self._connection, list(self._places.values())))
 
     def offsets(self) -> dict[TopicPartition, int]:
         """Return the next offset of each partition: all before it is in the twin."""
@@ -149,13 +165,13 @@ class _Twin:
 
     async def distance(self) -> int:
         """Return how many offsets the live table is ahead."""
-        live = await checkpoints.read(self._connection, list(self._places.values()))
+        live = await self._live()
         self._report(sum(self._next.values()) - self._first, sum(live.values()) - self._first)
         return sum(max(0, live[place] - self._next[tp]) for tp, place in self._places.items())
 
     async def fill(self) -> None:
         """Write what the next fetch brings. It may pass the live table: see ``fill_to``."""
-        live = await checkpoints.read(self._connection, list(self._places.values()))
+        live = await self._live()
         batch = await self._read(live)
         async with self._connection.transaction():
             await self._write(batch)

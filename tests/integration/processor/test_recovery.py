@@ -1,26 +1,34 @@
 """Stores are brought up to their changelogs: what was deleted there is gone, and stays gone."""
 
 import asyncio
+import json
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from processor import restoring
+from processor import bound_topics, restoring
 from processor.definitions import DefinitionsReader
+from processor.domain.effects import Effects
+from processor.domain.entries import POSITION
+from processor.domain.fold import Position
 from processor.offsets import EndOffsets
-from processor.recovery import take_over
+from processor.recovery import take_back, take_over
 from processor.restoring import TOMBSTONES_SECONDS
 from processor.shell import Shell
-from processor.store import PartitionStore, StateStore
+from processor.store import PartitionStore, StateStore, StoreError
 from processor.ticker import Ticker
-from processor.transactions import Producers
+from processor.transactions import Fenced, PartitionProducer, Producers, Superseded
+from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
-from schemas.topics import changelog_topic
+from schemas.topics import ACTIVITY_LOGS, EVENTS, INPUT_TOPICS, changelog_topic
 
 Change = tuple[bytes, bytes | None]
 PARTITION = 1
@@ -38,8 +46,9 @@ async def write(settings: Settings, changes: Sequence[Change], *, age: float = 0
             )
 
 
-async def recovered(settings: Settings, stack: AsyncExitStack) -> PartitionStore:
-    """Take the partition over, as a worker with this data dir does when it starts."""
+async def recovered(settings: Settings, stack: AsyncExitStack, *, binding: bool = True) -> Shell:
+    """Take the partition over, as a worker with this data dir does when it starts; ``binding`` is
+    false for a version that knew no ids of topics."""
     ends = await stack.enter_async_context(EndOffsets(settings))
     log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
     producers = Producers(settings)
@@ -56,16 +65,19 @@ async def recovered(settings: Settings, stack: AsyncExitStack) -> PartitionStore
         definitions=await stack.enter_async_context(DefinitionsReader(settings)),
         reply_partitions={},
         cluster_id="test",
+        describer=await stack.enter_async_context(Describer(settings)) if binding else None,
     )
     await take_over(shell, {PARTITION})
-    return shell.store[PARTITION]
+    return shell
 
 
-async def state(settings: Settings, *changes: Change, age: float = 0) -> dict[bytes, bytes]:
+async def state(
+    settings: Settings, *changes: Change, age: float = 0, binding: bool = True
+) -> dict[bytes, bytes]:
     """Write changes, recover, and return the entries that there are then."""
     await write(settings, changes, age=age)
     async with AsyncExitStack() as stack:
-        store = await recovered(settings, stack)
+        store = (await recovered(settings, stack, binding=binding)).store[PARTITION]
         keys = store.scan(b"a", b"z", 100)
         entries = dict(zip(keys, store.load(keys), strict=True))
         return {key: value for key, value in entries.items() if value is not None}
@@ -186,13 +198,153 @@ def test_a_store_of_a_version_that_kept_no_time_is_judged_by_the_changelogs(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def run(age: float, kept: set[bytes]) -> None:
-        await state(settings, (b"t1", b""), age=age)
+        await state(settings, (b"t1", b""), age=age, binding=False)
         _change_store(settings, None)
         monkeypatch.setattr(PartitionStore, "as_of", None)
-        assert (await state(settings, (b"t2", b""), age=age)).keys() == {b"t1", b"t2"} | kept
+        found = await state(settings, (b"t2", b""), age=age, binding=False)
+        assert found.keys() == {b"t1", b"t2"} | kept
 
     asyncio.run(run(LONG_AGO, set()))
     asyncio.run(run(0, {b"t0"}))
+
+
+def test_a_partition_is_taken_back_with_what_another_wrote_meanwhile(settings: Settings) -> None:
+    """The group gave it to nobody else: a recovery that came too late fenced its owner."""
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            shell = await recovered(settings, stack)
+            mine = shell.producers[PARTITION]
+            shell.store[PARTITION].apply({b"t1": b"x"}, await mine.write(written(b"t1")))
+            late = PartitionProducer(settings, PARTITION)
+            stack.push_async_callback(late.close)
+            await late.fence()
+            await late.write(written(b"t2"))
+            with pytest.raises(Fenced):
+                await mine.write(written(b"lost"))
+            await take_back(shell, PARTITION, lambda: True)
+            store = shell.store[PARTITION]
+            assert store.load([b"t1", b"t2", b"lost"]) == [b"x", b"x", None]
+            end = await shell.producers[PARTITION].write(written(b"t3"))
+            assert end > store.next_offset
+            with pytest.raises(Fenced):
+                await late.write(written(b"lost"))
+
+    asyncio.run(run())
+
+
+def test_a_recovery_that_a_rebalance_came_upon_fences_nobody(settings: Settings) -> None:
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            shell = await recovered(settings, stack)
+            owner = PartitionProducer(settings, PARTITION)
+            stack.push_async_callback(owner.close)
+            await owner.fence()
+            with pytest.raises(Superseded):
+                await take_back(shell, PARTITION, lambda: False)
+            with pytest.raises(Superseded):
+                await take_over(shell, {PARTITION}, lambda: False)
+            taking = asyncio.create_task(take_over(shell, {PARTITION}, lambda: True))
+            await asyncio.sleep(0)
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+            assert await owner.write(written(b"t1")) > 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("wiped", [False, True])
+def test_state_of_an_input_that_was_made_anew_is_refused(settings: Settings, wiped: bool) -> None:
+    async def run() -> None:
+        await _fold_one(settings)
+        assert (await state(settings)).keys() == {b"t1", POSITION}
+        await _make_anew(settings, settings.topic(EVENTS), more_than=1)
+        if wiped:
+            shutil.rmtree(settings.data_dir / "state")
+        with pytest.raises(StoreError, match=r"events, partition 1, was deleted and made anew"):
+            await state(settings)
+
+    asyncio.run(run())
+
+
+def test_an_input_of_which_nothing_was_folded_may_be_made_anew(settings: Settings) -> None:
+    async def run() -> None:
+        await _fold_one(settings)
+        await _make_anew(settings, settings.topic(ACTIVITY_LOGS), more_than=1)
+        assert (await state(settings)).keys() == {b"t1", POSITION}
+
+    asyncio.run(run())
+
+
+def test_a_changelog_that_was_made_anew_is_refused_unless_the_state_is_gone_too(
+    settings: Settings,
+) -> None:
+    changelog = changelog_topic(settings.application_id)
+
+    async def run() -> None:
+        await _fold_one(settings)
+        await _make_anew(settings, settings.topic(changelog.name), more_than=9)
+        with pytest.raises(StoreError, match=r"changelog that was deleted"):
+            await state(settings)
+        shutil.rmtree(settings.data_dir / "state")
+        assert (await state(settings)).keys() == {b"n%d" % number for number in range(9)}
+
+    asyncio.run(run())
+
+
+def test_a_store_without_ids_of_topics_is_bound_to_them(settings: Settings) -> None:
+    async def run() -> None:
+        await write(settings, [(b"t1", b"")])
+        async with AsyncExitStack() as stack:
+            bound = (await recovered(settings, stack)).store[PARTITION].load([bound_topics.INPUTS])
+        assert len(json.loads(bound[0] or b"")) == len(INPUT_TOPICS)
+
+    asyncio.run(run())
+
+
+async def _fold_one(settings: Settings) -> None:
+    """Leave the state of a worker that folded one event and nothing else."""
+    position = msgspec.json.encode(Position(offsets={EVENTS: 1}))
+    async with AIOKafkaProducer(**settings.kafka_options()) as producer:
+        await producer.send_and_wait(settings.topic(EVENTS), b"{}", partition=PARTITION)
+    async with AsyncExitStack() as stack:
+        shell = await recovered(settings, stack)
+        effects = Effects(writes={b"t1": b"", POSITION: position}, offsets={EVENTS: 1})
+        end = await shell.producers[PARTITION].write(effects)
+        shell.store[PARTITION].apply(effects.writes, end)
+
+
+async def _make_anew(settings: Settings, topic: str, more_than: int) -> None:
+    """Delete a topic, make it, and write so many records to it."""
+    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    await admin.start()
+    try:
+        async with Describer(settings) as describer:
+            (before,) = (await describer.topics([topic])).values()
+            await admin.delete_topics([topic])
+            for _ in range(1200):
+                if topic not in await describer.topics([topic]):
+                    break
+                await asyncio.sleep(0.05)
+            await admin.create_topics([NewTopic(topic, settings.partitions, 1)])
+            after = before
+            for _ in range(1200):
+                after = (await describer.topics([topic])).get(topic, before)
+                if after.id != before.id and min(after.leaders.values()) >= 0:
+                    break
+                await asyncio.sleep(0.05)
+            assert after.id != before.id
+    finally:
+        await admin.close()
+    async with AIOKafkaProducer(**settings.kafka_options()) as producer:
+        for number in range(more_than):
+            key = b"n%d" % number
+            await producer.send_and_wait(topic, b"{}", key, partition=PARTITION)
+
+
+def written(key: bytes) -> Effects:
+    """Return what a chunk leads to that writes one entry."""
+    return Effects(writes={key: b"x"})
 
 
 async def _in_transactions(settings: Settings, *changes: Change) -> None:
