@@ -6,11 +6,10 @@ right, a run takes in the next stretch as long as its freezes bridge the missed 
 them; a gap that they do not bridge is broken.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from itertools import pairwise
 
 import msgspec
 
@@ -37,7 +36,9 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``broken`` has one period of each gap that was announced, rising; ``given`` says which milestone
     (or the target) was given at which period, so that runs that merge inherit it. ``due`` is when
-    the latest run breaks without another event, None where it is broken.
+    the latest run breaks without another event, None where it is broken. ``starts`` are the first
+    periods of the runs that ``freezes`` make; none are kept without freezes, where each stretch is
+    a run.
     """
 
     period: str
@@ -50,6 +51,8 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     longest: int = 0
     completed: bool = False
     due: datetime | None = None
+    freezes: int | None = None
+    starts: tuple[int, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, gc=False):
@@ -72,8 +75,9 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     healed: bool
     reached: tuple[tuple[Run, Milestone], ...]
     completed: tuple[Run, ...]
-    runs: list[Run]
-    """Those of the streak afterwards."""
+    run: Run
+    """The one that the period lies in afterwards."""
+    latest: Run
 
 
 def ordinal(period: str, timezone: str, moment: datetime) -> int:
@@ -105,15 +109,44 @@ def initial(streak: Streak, recorded_at: datetime) -> State:
 def runs(hits: tuple[Stretch, ...], freezes: int) -> list[Run]:
     """Return the runs that the periods hit make, in order."""
     found: list[Run] = []
-    for first, last in hits:
-        length = last - first + 1
-        missed = first - found[-1].last - 1 if found else 0
-        if found and found[-1].frozen + missed <= freezes:
-            run = found[-1]
-            found[-1] = Run(run.first, last, run.length + length, run.frozen + missed)
-        else:
-            found.append(Run(first, last, length, 0))
+    place = 0
+    while place < len(hits):
+        run, place = _run(hits, place, freezes)
+        found.append(run)
     return found
+
+
+def _run(hits: tuple[Stretch, ...], place: int, freezes: int) -> tuple[Run, int]:
+    """Return the run that begins with the stretch at a place, and the place of the next one.
+
+    It has one stretch more than it has freezes, at most.
+    """
+    first, last = hits[place]
+    length, frozen = last - first + 1, 0
+    place += 1
+    while place < len(hits):
+        begins, ends = hits[place]
+        missed = begins - last - 1
+        if frozen + missed > freezes:
+            break
+        last, length, frozen = ends, length + ends - begins + 1, frozen + missed
+        place += 1
+    return Run(first, last, length, frozen), place
+
+
+def latest_run(state: State, freezes: int) -> Run:
+    """Return the run that the latest hit lies in."""
+    if state.freezes != freezes:
+        return runs(state.hits, freezes)[-1]
+    return _run_at(state.hits, state.hits[-1][1], freezes, state.starts)
+
+
+def _run_at(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ...]) -> Run:
+    """Return the run that a period lies in; ``starts`` are the runs' where there are freezes."""
+    if not freezes:
+        return _run(hits, bisect_left(hits, (at + 1,)) - 1, 0)[0]
+    first = starts[bisect_right(starts, at) - 1]
+    return _run(hits, bisect_left(hits, (first,)), freezes)[0]
 
 
 def is_known(state: State, at: int) -> bool:
@@ -126,33 +159,110 @@ def is_known(state: State, at: int) -> bool:
     )
 
 
+class _Cut(msgspec.Struct, frozen=True, gc=False):
+    """The runs from that of a period on, as far as they may have changed.
+
+    ``rest`` is where the next run begins, which is as it was; ``starts`` those of all runs.
+    """
+
+    runs: list[Run]
+    rest: int | None
+    starts: tuple[int, ...]
+
+
+def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ...]) -> _Cut:
+    """Cut into runs once more what a hit may have changed.
+
+    A run begins where the one before it ends, so those before the hit's own are as they were, and
+    so are those from the first one on that begins where one began before.
+    """
+    if not freezes:  # each stretch is a run
+        place = max(bisect_left(hits, (at + 1,)) - 2, 0)
+        found = [_run(hits, each, 0)[0] for each in range(place, min(place + 2, len(hits)))]
+        return _Cut(found, hits[place + 2][0] if place + 2 < len(hits) else None, ())
+    own = max(bisect_right(starts, at) - 1, 0)
+    begins = starts[own] if starts and starts[own] <= at else at
+    place, known = bisect_left(hits, (begins,)), own
+    found = []
+    while True:
+        run, place = _run(hits, place, freezes)
+        found.append(run)
+        if place == len(hits):
+            rest, known = None, len(starts)
+            break
+        rest = hits[place][0]
+        known = bisect_left(starts, rest, known)
+        if rest > at and known < len(starts) and starts[known] == rest:
+            break
+    firsts = tuple(run.first for run in found)
+    return _Cut(found, rest, starts[:own] + firsts + starts[known:])
+
+
+def _all(hits: tuple[Stretch, ...], freezes: int) -> _Cut:
+    found = runs(hits, freezes)
+    return _Cut(found, None, tuple(run.first for run in found) if freezes else ())
+
+
+def _changed(before: State, found: list[Run], freezes: int) -> list[Run]:
+    """Return those of the runs that a hit changed."""
+    if before.freezes != freezes:
+        old = frozenset(runs(before.hits, freezes))
+        return [run for run in found if run not in old]
+    return [run for run in found if not _was_there(before, run, freezes)]
+
+
+def _was_there(before: State, run: Run, freezes: int) -> bool:
+    place = bisect_left(before.hits, (run.first,))
+    if place == len(before.hits) or before.hits[place][0] != run.first:
+        return False
+    if freezes and run.first not in before.starts[bisect_left(before.starts, run.first) :][:1]:
+        return False
+    return _run(before.hits, place, freezes)[0] == run
+
+
 def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tuple[State, Decided]:
-    """Return the streak with one more period hit, and what that led to."""
+    """Return the streak with one more period hit, and what that led to.
+
+    Only the runs around the period are looked at, as long as the freezes are what they were: the
+    others are as they were, and what they led to was told.
+    """
+    freezes = streak.freezes
     hits = _with(before.hits, at)
+    same = before.freezes == freezes
+    cut = _cut(hits, at, freezes, before.starts) if same else _all(hits, freezes)
     announced = _split(before, at)
-    found = runs(hits, streak.freezes)
+    following = [*(run.first for run in cut.runs[1:]), *(() if cut.rest is None else (cut.rest,))]
     gaps = [
         (one, one.last + 1)
-        for one, other in pairwise(found)
-        if not _any_between(announced, one.last, other.first)
+        for one, first in zip(cut.runs, following, strict=False)
+        if not _any_between(announced, one.last, first)
     ]
-    reached, completed, given = _reached(before, found, streak)
+    missed = (missed for _, missed in gaps)
+    reached, completed, given = _reached(before, _changed(before, cut.runs, freezes), streak)
+    run = next(run for run in cut.runs if run.holds(at))
+    starts = cut.starts
+    if len(hits) > KEPT:
+        hits = hits[-KEPT:]
+        starts = _cut(hits, hits[0][0], freezes, starts[1:]).starts
     after = State(
         period=before.period,
         timezone=before.timezone,
         created_at=before.created_at,
         updated_at=recorded_at,
-        hits=hits[-KEPT:],
-        broken=tuple(sorted((*announced, *(missed for _, missed in gaps))))[-KEPT:],
-        given=tuple(sorted(given))[-KEPT:],
-        longest=max(before.longest, *(run.length for run in found)),
+        hits=hits,
+        broken=(tuple(sorted((*announced, *missed))) if gaps else announced)[-KEPT:],
+        given=given[-KEPT:],
+        longest=max(before.longest, *(run.length for run in cut.runs)),
         completed=before.completed or bool(completed),
         due=None,
+        freezes=freezes,
+        starts=starts,
     )
-    healed = _healed(before, at, next(run for run in found if run.holds(at)))
-    left = found if len(hits) <= KEPT else runs(after.hits, streak.freezes)
-    after = msgspec.structs.replace(after, due=due(after, left[-1], streak.freezes))
-    return after, Decided(tuple(run for run, _ in gaps), healed, reached, completed, left)
+    latest = latest_run(after, freezes)
+    healed = _healed(before, at, run)
+    after = msgspec.structs.replace(after, due=due(after, latest, freezes))
+    own = _run_at(hits, at, freezes, starts)
+    return after, Decided(tuple(run for run, _ in gaps), healed, reached, completed, own, latest)
 
 
 def broken_off(before: State, latest: Run, recorded_at: datetime) -> State:
@@ -190,21 +300,22 @@ def status(state: State, latest: Run) -> str:
 
 def _with(hits: tuple[Stretch, ...], at: int) -> tuple[Stretch, ...]:
     """Return the stretches with one more period, which is in none of them."""
-    left = tuple(s for s in hits if s[1] < at)
-    right = hits[len(left) :]
+    left = right = bisect_left(hits, (at,))
     first = last = at
-    if left and left[-1][1] == at - 1:
-        first, left = left[-1][0], left[:-1]
-    if right and right[0][0] == at + 1:
-        last, right = right[0][1], right[1:]
-    return (*left, (first, last), *right)
+    if left and hits[left - 1][1] == at - 1:
+        left -= 1
+        first = hits[left][0]
+    if right < len(hits) and hits[right][0] == at + 1:
+        last = hits[right][1]
+        right += 1
+    return (*hits[:left], (first, last), *hits[right:])
 
 
 def _gap(hits: tuple[Stretch, ...], at: int) -> tuple[int | None, int | None]:
-    """Return the last period hit before ``at`` and the first one after it."""
-    before = max((last for _, last in hits if last < at), default=None)
-    after = min((first for first, _ in hits if first > at), default=None)
-    return before, after
+    """Return the last period hit before ``at``, which is not hit, and the first one after it."""
+    place = bisect_left(hits, (at,))
+    before = hits[place - 1][1] if place else None
+    return before, hits[place][0] if place < len(hits) else None
 
 
 def _split(state: State, at: int) -> tuple[int, ...]:
@@ -213,19 +324,16 @@ def _split(state: State, at: int) -> tuple[int, ...]:
     What comes after the latest hit is another matter: it has not been missed yet.
     """
     last, following = _gap(state.hits, at)
-    inside = [
-        x
-        for x in state.broken
-        if (last is None or x > last) and (following is None or x < following)
-    ]
-    if not inside or last is None:
-        return state.broken
-    kept = [x for x in state.broken if x not in inside]
-    if at > last + 1:
-        kept.append(last + 1)
-    if following is not None and at < following - 1:
-        kept.append(at + 1)
-    return tuple(sorted(kept))
+    broken = state.broken
+    if last is None:
+        return broken
+    begins = bisect_right(broken, last)
+    ends = len(broken) if following is None else bisect_left(broken, following)
+    if begins == ends:
+        return broken
+    left = (last + 1,) if at > last + 1 else ()
+    right = (at + 1,) if following is not None and at < following - 1 else ()
+    return (*broken[:begins], *left, *right, *broken[ends:])
 
 
 def _any_between(rising: tuple[int, ...], low: int, high: int) -> bool:
@@ -245,29 +353,36 @@ def _healed(before: State, at: int, run: Run) -> bool:
     return is_broken(before)
 
 
-def _has(given: tuple[tuple[int, str], ...], run: Run, what: str) -> bool:
-    return any(name == what and run.holds(at) for at, name in given)
+def _has(given: Sequence[tuple[int, str]], run: Run, what: str) -> bool:
+    """Tell whether something was given to a run; ``given`` rises."""
+    first = bisect_left(given, (run.first,))
+    last = bisect_left(given, (run.last + 1,), first)
+    return any(name == what for _, name in given[first:last])
 
 
 def _reached(
-    before: State, found: list[Run], streak: Streak
+    before: State, changed: list[Run], streak: Streak
 ) -> tuple[tuple[tuple[Run, Milestone], ...], tuple[Run, ...], tuple[tuple[int, str], ...]]:
     """Return what the runs that a hit changed reached, and were not given yet, nor were those that
-    they were merged from."""
-    given, unchanged = before.given, frozenset(runs(before.hits, streak.freezes))
+    they were merged from; and all that was given, rising."""
+    given: Sequence[tuple[int, str]] = before.given
     reached: list[tuple[Run, Milestone]] = []
     completed: list[Run] = []
-    for run in found:
-        if run in unchanged:
-            continue
+    for run in changed:
         for milestone in _due_milestones(streak, run):
             if not _has(given, run, milestone.id):
-                given = (*given, (run.last, milestone.id))
+                given = _and(given, (run.last, milestone.id))
                 reached.append((run, milestone))
         if run.length >= streak.target and not _has(given, run, _TARGET):
-            given = (*given, (run.last, _TARGET))
+            given = _and(given, (run.last, _TARGET))
             completed.append(run)
-    return tuple(reached), tuple(completed), given
+    return tuple(reached), tuple(completed), tuple(given)
+
+
+def _and(given: Sequence[tuple[int, str]], one: tuple[int, str]) -> list[tuple[int, str]]:
+    rising = given if isinstance(given, list) else list(given)
+    insort(rising, one)
+    return rising
 
 
 def _due_milestones(streak: Streak, run: Run) -> Iterator[Milestone]:

@@ -53,11 +53,10 @@ class Streaks:
             return
         after, decided = streak_of.evolve(before, at, streak, hit.recorded_at)
         self._set(key, before, after)
-        now = Now(streak, after, decided.runs[-1])
+        now = Now(streak, after, decided.latest)
         for run in decided.broken:
             self._broken(hit, now, run)
-        run = next(run for run in decided.runs if run.holds(at))
-        self._put(outputs.STREAK_ADVANCED, hit, now, run, at=at, healed=decided.healed)
+        self._put(outputs.STREAK_ADVANCED, hit, now, decided.run, at=at, healed=decided.healed)
         for run, milestone in decided.reached:
             reached = Reached(
                 member_id=hit.member_id,
@@ -78,7 +77,7 @@ class Streaks:
         before = self._entries.streak(key)
         if before is None or streak_of.is_broken(before):
             return
-        latest = streak_of.runs(before.hits, streak.freezes)[-1]
+        latest = streak_of.latest_run(before, streak.freezes)
         due = streak_of.due(before, latest, streak.freezes)
         if due is None or due > hit.at:
             self._set(key, before, msgspec.structs.replace(before, due=due))

@@ -1,10 +1,14 @@
 """Streaks: consecutive periods, freezes, late events, milestones (contract section 4)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
+import msgspec
 import pytest
 
 from processor.domain import streak as streak_rules
+from processor.domain.entries import streak_key
+from processor.domain.rules import Streak
 from processor.domain.streak import KEPT
 from tests.event_spec import (
     STREAK,
@@ -332,3 +336,39 @@ def test_what_lies_before_all_that_is_remembered_changes_nothing() -> None:
     )
     assert streak_rules.is_known(state, 5)
     assert not streak_rules.is_known(state, 11)
+
+
+def looked_at(hits: int, freezes: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many runs are looked at for one hit more after so many that lie apart."""
+    rules = Streak("s", "daily", 5, "UTC", freezes, 0)
+    state = streak_rules.initial(rules, _AT)
+    for number in range(hits):
+        state, _ = streak_rules.evolve(state, 700_000 + number * (freezes + 2), rules, _AT)
+    looks = []
+    run = streak_rules._run
+
+    def counted(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return run(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(streak_rules, "_run", counted)
+        streak_rules.evolve(state, state.hits[-1][1] + 1, rules, _AT)
+        streak_rules.evolve(state, state.hits[len(state.hits) // 2][1] + 1, rules, _AT)
+    return len(looks)
+
+
+@pytest.mark.parametrize("freezes", [0, 1])
+def test_what_a_hit_costs_does_not_grow_with_the_streak(
+    freezes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert looked_at(KEPT, freezes, monkeypatch) == looked_at(10, freezes, monkeypatch)
+
+
+def test_a_streak_that_was_kept_before_runs_were_goes_on() -> None:
+    world = given(ann, free, streak_of(freezes=1), visit("2026-11-02"), visit("2026-11-04"))
+    key = streak_key(ANN, STREAK)
+    old = msgspec.json.decode(world.partition.entries[key])
+    assert old[-2:] == [1, [date(2026, 11, 2).toordinal()]]
+    world.partition.entries[key] = msgspec.json.encode(old[:-2])
+    world.when(visit("2026-11-05")).then(logged(0), advanced(3, periodKey="2026-11-05"))
