@@ -16,6 +16,7 @@ from api.problems import Problem, clipped, invalid
 from schemas import instants
 from schemas.definitions import decode_numbers
 from schemas.json_limits import nests_too_deep
+from schemas.wire_values import cut_fractions, without_nulls
 
 T = TypeVar("T")
 
@@ -34,9 +35,6 @@ _TOO_LONG = re.compile(r"Expected `str` of length <= (\d+)")
 _UNKNOWN, _MISSING = "Object contains unknown field `", "Object missing required field `"
 _BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NO_NUMBERS = (b"NaN", b"Infinity")
-
-_TOO_FINE = re.compile(rb"(\.[0-9]{6})[0-9]+(?=[Zz+-])")
-"""A time's fraction with digits that none of ours has."""
 
 _HEX = rb"[0-9A-Fa-f]"
 _HIGH = rb"\\u[dD][89abAB]" + _HEX + _HEX
@@ -63,11 +61,13 @@ def convert(raw: bytes, type_: type[T], project: str) -> T:
     raw = checked(raw)
     if b'"project"' in raw:
         raw = _without_project(raw, project)
-    if _TOO_FINE.search(raw):
-        raw = _with_times_cut(raw)
+    raw = cut_fractions(raw)
     try:
         return msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
+        lenient = without_nulls(raw)
+        if lenient != raw:
+            return convert(lenient, type_, project)
         raise invalid_from(error) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise malformed(raw, error) from None
@@ -176,24 +176,6 @@ def _without_project(raw: bytes, project: str) -> bytes:
         return msgspec.json.encode(fields)
     if bytes(given) != msgspec.json.encode(project):
         raise invalid("project", "must be the project of the credentials, or left out")
-    return msgspec.json.encode(fields)
-
-
-def cut(instant: str) -> str:
-    """Return a time's text without what is finer than a microsecond: it is cut off, never rounded,
-    so that 23:59:59.9999999 stays on its day."""
-    return _TOO_FINE.sub(rb"\1", instant.encode(errors="replace")).decode()
-
-
-def _with_times_cut(raw: bytes) -> bytes:
-    """Cut the body's own times (see `cut`); what is inside of its other fields stays as it is."""
-    try:
-        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return raw  # The decoder proper says what is wrong.
-    for name, value in fields.items():
-        if name.endswith("At"):
-            fields[name] = msgspec.Raw(_TOO_FINE.sub(rb"\1", bytes(value)))
     return msgspec.json.encode(fields)
 
 

@@ -377,7 +377,10 @@ def parse(kind: str, fields: Mapping[str, Any]) -> Definition:
     model = KINDS.get(kind)
     if model is None:
         raise DefinitionError([("kind", f"must be one of {', '.join(KINDS)}")])
-    given = dict(fields)
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name in ("activities", "metadataFields"):
+        if isinstance(given.get(name), list):
+            given[name] = [_without_nulls(each) for each in given[name]]
     if model.id_alias and model.id_alias in given:
         alias = given.pop(model.id_alias)
         if given.setdefault("id", alias) != alias:
@@ -395,6 +398,13 @@ def parse(kind: str, fields: Mapping[str, Any]) -> Definition:
         too_large = f"is the largest of {size} bytes; a {kind} has at most {model.max_bytes}"
         raise DefinitionError([(_largest_field(definition), too_large)])
     return definition
+
+
+def _without_nulls(value: object) -> object:
+    """Return a nested model's fields without those that are null, which count as absent."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(each) for name, each in value.items() if each is not None}
 
 
 def _largest_field(definition: Definition) -> str:

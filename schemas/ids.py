@@ -76,8 +76,17 @@ def activity_log_id(
     project: str, pathway_id: str, activity_id: str, member: str, unique_identifier: str
 ) -> str:
     """Return an activity log's id. Equal ids are duplicates of each other."""
+    if _joins_two_ways(pathway_id, activity_id):
+        named = f"{member}/{pathway_id}/{activity_id}/{unique_identifier}"
+        return derive(f"{project}:activity_log/{named}")
     named = f"{pathway_id}:{activity_id}:{member}:{unique_identifier}"
     return derive(f"{project}:activity_log:{named}")
+
+
+def _joins_two_ways(pathway_id: str, activity_id: str) -> bool:
+    """Tell whether other ids may look the same when joined by a colon: ``a:b`` and ``c``, ``a`` and
+    ``b:c``. Those are joined by a slash, which no id holds; all others keep the ids they have."""
+    return ":" in pathway_id or ":" in activity_id
 
 
 @lru_cache(maxsize=65536)
@@ -88,6 +97,8 @@ def enrolment_id(project: str, pathway_id: str, member: str) -> str:
 
 def activity_progress_id(project: str, pathway_id: str, activity_id: str, member: str) -> str:
     """Return the id of a member's progress at an activity."""
+    if _joins_two_ways(pathway_id, activity_id):
+        return derive(f"{project}:activity_progress/{member}/{pathway_id}/{activity_id}")
     return derive(f"{project}:activity_progress:{pathway_id}:{activity_id}:{member}")
 
 

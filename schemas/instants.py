@@ -7,6 +7,8 @@ from importlib.resources import files
 
 import msgspec
 
+from schemas.wire_values import cut_fraction
+
 # The package's own zones, not the machine's: two machines must fold alike.
 zoneinfo.reset_tzpath(())
 
@@ -20,13 +22,13 @@ class InstantError(ValueError):
 
 
 def parse_instant(text: str) -> datetime:
-    """Return the time that ``text`` says, in UTC.
+    """Return the time that ``text`` says, in UTC; a fraction is cut off after the microsecond.
 
     Raises:
         InstantError: no RFC 3339 time, no offset, or outside of the years 1 to 9999 in UTC.
     """
     try:
-        return utc(msgspec.convert(text, datetime, strict=True))
+        return utc(msgspec.convert(cut_fraction(text), datetime, strict=True))
     except (msgspec.ValidationError, InstantError) as error:
         raise InstantError(RULE) from error
 

@@ -16,7 +16,6 @@ from schemas.records import (
     MemberStatus,
     OwnedBy,
     RecordError,
-    activity_nanos,
     check_profile,
     check_uuid,
 )
@@ -73,7 +72,6 @@ def check_log(body: ChallengeLogBody, project: str) -> str:
     body.status = body.status or "live"
     try:
         body.challenge_id = check_uuid("challengeId", body.challenge_id)
-        activity_nanos(body.activity_value)
         body.activity_at = utc(body.activity_at)
         if body.owned_by_id is not None:
             body.owned_by_id = check_uuid("ownedById", body.owned_by_id)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from psycopg import sql
 
-from api.bodies import cut
 from api.problems import Problem, clipped, invalid
 from api.records.fields import Field, Kind, Records
 from schemas.ids import is_uuid
@@ -229,7 +228,7 @@ def _time(value: object, _at: str) -> object:
     if not isinstance(value, str):
         return _NO_VALUE
     try:
-        return parse_instant(cut(value))
+        return parse_instant(value)
     except InstantError:
         return _NO_VALUE
 

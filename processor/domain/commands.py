@@ -1,6 +1,7 @@
 """Member commands in a chunk: upsert, status, delete, and how a reward was fulfilled."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -13,7 +14,7 @@ from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.entries import balances_key, redemption_key, reward_key
 from processor.domain.event import Answered
-from processor.domain.inputs import Read, Refused
+from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.ledger import Ledger
 from processor.domain.member import Member
 from processor.domain.pathways import Pathways
@@ -128,6 +129,8 @@ class Commands:
 
     def _update_reward(self, item: Read, command: UpdateRewardLog, sequence: int) -> Answer:
         self._known(item)
+        if isinstance(command.reward_issued_at, datetime):
+            not_ahead(item.input, "rewardIssuedAt", command.reward_issued_at)
         reward_id = command.reward_log_id.lower()
         before = self._entries.reward(reward_id) if is_uuid(reward_id) else None
         if before is None or before.member_id != item.member_id:

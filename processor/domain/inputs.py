@@ -33,6 +33,7 @@ from schemas.topics import (
     MEMBER_COMMANDS,
     TICKS,
 )
+from schemas.wire_values import cut_fractions, without_nulls
 
 AHEAD = timedelta(hours=24)
 """How far a record's own times may lie after its timestamp."""
@@ -183,7 +184,7 @@ def read(source: Input) -> Read:
     if nests_too_deep(value):
         raise Refused(Reason.MALFORMED, f"the record nests deeper than {MAX_DEPTH}")
     try:
-        record = _DECODERS[source.topic].decode(value)
+        record = _decode(source.topic, value)
         if contains_nul(value):
             raise Refused(Reason.INVALID, "text must not contain U+0000")
     except msgspec.ValidationError as error:
@@ -202,6 +203,18 @@ def read(source: Input) -> Read:
     except RecordError as error:
         raise Refused(Reason.INVALID, error.message, error.field) from error
     return Read(source, record, project, member)
+
+
+def _decode(topic: str, value: bytes) -> records.Record:
+    """Decode a record; null is looked for only where it is refused."""
+    value = cut_fractions(value)
+    try:
+        return _DECODERS[topic].decode(value)
+    except msgspec.ValidationError:
+        lenient = without_nulls(value)
+        if lenient is value:
+            raise
+        return _DECODERS[topic].decode(lenient)
 
 
 def _size(source: Input) -> int:

@@ -114,12 +114,12 @@ class ChallengeLogs:
         at = from_millis(item.input.timestamp)
         if log.activity_at > at:
             not_ahead(item.input, "activityAt", log.activity_at)
-        amount = _amount_of(log)
+        before = self._entries.progress(prepared.progress_key)
+        amount = _amount_of(log, (before or challenge).method)
         seen = self._entries.logged(prepared.log_key)
         if seen is not None:
             self._counts["duplicates"] += 1
             return partial(self._duplicate, item, log, prepared, challenge, seen)
-        before = self._entries.progress(prepared.progress_key)
         if amount.nanos is None and (before or challenge).method == "sum":
             raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
 
@@ -366,15 +366,17 @@ def progress_record(
     )
 
 
-def _amount_of(log: ChallengeLog) -> Amount:
-    """Return a log's amount.
+def _amount_of(log: ChallengeLog, method: str) -> Amount:
+    """Return a log's amount; where logs are counted, what is none is as if it were not there.
 
     Raises:
-        Refused: what it has is none.
+        Refused: what it has is none, and it is to be summed.
     """
     try:
         return _amount(bytes(log.activity_value))
     except RecordError as error:
+        if method == "count":
+            return Amount(None, None, outputs.NULL)
         raise Refused(Reason.INVALID, error.message, error.field) from error
 
 

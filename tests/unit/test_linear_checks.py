@@ -50,7 +50,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
     from deploy import apply
     from deploy.importing import columns
     from projections import json_text
-    from schemas import amounts, caseless, ids, records
+    from schemas import amounts, caseless, ids, records, wire_values
 
     digits, letters = "1" * SIZE, "a" * SIZE
     escapes = '"' + '\\"' * (SIZE // 2)
@@ -61,6 +61,8 @@ def of_regular_expressions() -> Mapping[str, Check]:
         "schemas.ids._PROJECT": (ids._PROJECT.fullmatch, letters),
         "schemas.ids._UUID": (ids._UUID.fullmatch, letters),
         "schemas.records._PHONE": (records._PHONE.fullmatch, "+" + digits),
+        "schemas.wire_values._FINE": (wire_values._FINE.search, b":11.111111" * (SIZE // 10)),
+        "schemas.wire_values._FINER": (wire_values.cut_fraction, ":11.111111" * (SIZE // 10)),
         "projections.json_text._SUSPECT": (json_text.storable, ("1" * 999 + ",") * (SIZE // 1000)),
         "projections.json_text._STRING_OR_NUMBER": (json_text.storable, "1" * 1000 + escapes),
         "api.bodies._EXPECTED": (bodies._EXPECTED.fullmatch, "Expected `" + letters),
