@@ -57,6 +57,28 @@ def period_end(period: str, timezone: str, key: str) -> datetime | None:
     return midnight.astimezone(UTC)
 
 
+_A_DAY_OFF = timedelta(hours=20)
+
+
+@lru_cache(maxsize=1024)
+def skipped_days(timezone: str) -> tuple[int, ...]:
+    """Return the ordinals of the local days that a zone never had, rising: where it moved to the
+    other side of the date line (Samoa had no 30 December 2011)."""
+    skipped: list[int] = []
+    for year in range(1840, 2100):
+        first, after = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+        if _offset(timezone, after) - _offset(timezone, first) < _A_DAY_OFF:
+            continue
+        quarters = (first + timedelta(hours=6 * number) for number in range(4 * 367))
+        days = {_convert(timezone, quarter).toordinal() for quarter in quarters}
+        skipped += sorted(set(range(min(days), max(days))) - days)
+    return tuple(skipped)
+
+
+def _offset(timezone: str, moment: datetime) -> timedelta:
+    return moment.astimezone(ZoneInfo(timezone)).utcoffset() or timedelta(0)
+
+
 @lru_cache(maxsize=65536)
 def _date_of_quarter(timezone: str, quarter: int) -> date | None:
     """Return the date on the wall all through a quarter of an hour, None where it changes."""

@@ -1,7 +1,8 @@
 """A streak: consecutive periods in which a member did something. State, evolve, decide.
 
-Periods are counted as ordinals: days and weeks since the year 1, months since the year 0. The state
-is the set of periods hit, as stretches without a gap; everything else follows from it. From left to
+Periods are counted as ordinals: days and weeks since the year 1, months since the year 0. A day
+that the zone skipped has none, so it cannot be missed. The state is the set of periods hit, as
+stretches without a gap; everything else follows from it. From left to
 right, a run takes in the next stretch as long as its freezes bridge the missed periods between
 them; a gap that they do not bridge is broken.
 """
@@ -13,7 +14,7 @@ from functools import lru_cache
 
 import msgspec
 
-from processor.domain.period import local_date, period_end
+from processor.domain.period import local_date, period_end, skipped_days
 from processor.domain.rules import Milestone, Streak
 
 ACTIVE = "active"
@@ -84,21 +85,44 @@ def ordinal(period: str, timezone: str, moment: datetime) -> int:
     """Return the ordinal of the period of ``moment`` (UTC)."""
     day = local_date(timezone, moment)
     if period == "daily":
-        return day.toordinal()
+        return _day_number(timezone, day.toordinal())
     if period == "weekly":  # the first day of the year 1 was a Monday
         return (day.toordinal() - 1) // 7
     return day.year * 12 + day.month - 1
 
 
 @lru_cache(maxsize=65536)
-def key_of(period: str, at: int) -> str:
+def key_of(period: str, timezone: str, at: int) -> str:
     """Return the period's key as ``period.period_key`` names it."""
     if period == "daily":
+        for skipped in skipped_days(timezone):
+            at += at >= skipped
         return date.fromordinal(at).isoformat()
     if period == "weekly":
         year, week, _ = date.fromordinal(at * 7 + 1).isocalendar()
         return f"{year:04d}-W{week:02d}"
     return f"{at // 12:04d}-{at % 12 + 1:02d}"
+
+
+def _day_number(timezone: str, day: int) -> int:
+    """Return the number of a calendar day among those that the zone had."""
+    return day - bisect_right(skipped_days(timezone), day)
+
+
+def numbered(state: State) -> State:
+    """Return a streak whose days are numbered as the zone had them.
+
+    In entries that do not say yet with which freezes runs are cut, skipped days have numbers too.
+    """
+    zone = state.timezone
+    if state.freezes is not None or state.period != "daily" or not skipped_days(zone):
+        return state
+    return msgspec.structs.replace(
+        state,
+        hits=tuple((_day_number(zone, a), _day_number(zone, b)) for a, b in state.hits),
+        broken=tuple(_day_number(zone, at) for at in state.broken),
+        given=tuple((_day_number(zone, at), name) for at, name in state.given),
+    )
 
 
 def initial(streak: Streak, recorded_at: datetime) -> State:
@@ -276,7 +300,8 @@ def breaks_at(state: State, run: Run, freezes: int) -> datetime | None:
     """Return the moment after which nothing but a late event can continue a run; None: never."""
     last = run.last + freezes - run.frozen + 1
     try:
-        return period_end(state.period, state.timezone, key_of(state.period, last))
+        key = key_of(state.period, state.timezone, last)
+        return period_end(state.period, state.timezone, key)
     except (ValueError, OverflowError):  # after the last year of the calendar
         return None
 

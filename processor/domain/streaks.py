@@ -47,7 +47,7 @@ class Streaks:
     def step(self, hit: Hit, streak: Streak) -> None:
         """Count an event; several in a period count once."""
         key = streak_key(hit.member_id, streak.id)
-        before = self._entries.streak(key) or streak_of.initial(streak, hit.recorded_at)
+        before = self._streak(key) or streak_of.initial(streak, hit.recorded_at)
         at = streak_of.ordinal(before.period, before.timezone, hit.at)
         if streak_of.is_known(before, at):
             return
@@ -63,7 +63,7 @@ class Streaks:
                 slug="streak",
                 linked_id=streak.id,
                 milestone=milestone,
-                period_key=streak_of.key_of(after.period, run.last),
+                period_key=streak_of.key_of(after.period, after.timezone, run.last),
                 value=Raw(b"%d" % run.length),
                 at=hit.at,
                 recorded_at=hit.recorded_at,
@@ -74,7 +74,7 @@ class Streaks:
 
     def break_off(self, hit: Hit, streak: Streak, key: bytes) -> None:
         """Break what is due at ``hit.at``, or wait on where the definition has changed since."""
-        before = self._entries.streak(key)
+        before = self._streak(key)
         if before is None or streak_of.is_broken(before):
             return
         latest = streak_of.latest_run(before, streak.freezes)
@@ -85,6 +85,10 @@ class Streaks:
         after = streak_of.broken_off(before, latest, hit.recorded_at)
         self._set(key, before, after)
         self._broken(hit, Now(streak, after, latest), latest)
+
+    def _streak(self, key: bytes) -> State | None:
+        state = self._entries.streak(key)
+        return None if state is None else streak_of.numbered(state)
 
     def _set(self, key: bytes, before: State, after: State) -> None:
         self._entries.set_streak(key, after)
@@ -108,7 +112,7 @@ class Streaks:
         at: int,
         healed: bool = False,
     ) -> None:
-        period_key = streak_of.key_of(now.state.period, at)
+        period_key = streak_of.key_of(now.state.period, now.state.timezone, at)
         id_ = ids.streak_progress_id(hit.project, now.streak.id, hit.member_id)
         emit(
             self._effects,
@@ -144,7 +148,7 @@ def _record(
         healed=healed,
         status=status,
         completed=state.completed,
-        started_period_key=streak_of.key_of(state.period, latest.first),
+        started_period_key=streak_of.key_of(state.period, state.timezone, latest.first),
         active_until=state.due,
         occurred_at=hit.at,
         created_at=state.created_at,

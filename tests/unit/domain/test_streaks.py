@@ -8,6 +8,7 @@ import pytest
 
 from processor.domain import streak as streak_rules
 from processor.domain.entries import streak_key
+from processor.domain.period import skipped_days
 from processor.domain.rules import Streak
 from processor.domain.streak import KEPT
 from tests.event_spec import (
@@ -372,3 +373,43 @@ def test_a_streak_that_was_kept_before_runs_were_goes_on() -> None:
     assert old[-2:] == [1, [date(2026, 11, 2).toordinal()]]
     world.partition.entries[key] = msgspec.json.encode(old[:-2])
     world.when(visit("2026-11-05")).then(logged(0), advanced(3, periodKey="2026-11-05"))
+
+
+def test_a_day_that_a_zone_skipped_is_not_missed() -> None:
+    """Samoa crossed the date line: the day after 29 December 2011 was the 31st."""
+    world = given(ann, free, streak_of(timezone="Pacific/Apia"), visit("2011-12-29T20:00:00Z"))
+    world.when(tick("2011-12-30T10:00:01Z")).then()
+    happened = world.when(visit("2011-12-30T12:00:00Z"))
+    happened.then(logged(0), advanced(2, periodKey="2011-12-31"))
+    assert happened.of("streak.advanced")[0]["activeUntil"] == "2012-01-01T10:00:00Z"
+    world.when(visit("2012-01-01T00:00:00Z")).then(logged(0), advanced(3, periodKey="2012-01-01"))
+
+
+def test_a_day_after_the_skipped_one_can_be_missed() -> None:
+    world = given(ann, free, streak_of(timezone="Pacific/Apia"), visit("2011-12-29T20:00:00Z"))
+    world.when(tick("2011-12-31T10:00:00Z")).then(broken("2011-12-31"))
+
+
+def test_days_that_were_counted_before_keep_their_names() -> None:
+    world = given(ann, free, streak_of(timezone="Pacific/Apia"))
+    world.when(visit("2012-02-01T00:00:00Z"), visit("2012-02-02T00:00:00Z"))
+    key = streak_key(ANN, STREAK)
+    old = msgspec.json.decode(world.partition.entries[key])[:-2]
+    old[4] = [[first + 1, last + 1] for first, last in old[4]]  # as they were numbered then
+    world.partition.entries[key] = msgspec.json.encode(old)
+    world.when(visit("2012-02-03T00:00:00Z")).then(logged(0), advanced(3, periodKey="2012-02-03"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "skipped"),
+    [
+        ("Pacific/Apia", ["2011-12-30"]),
+        ("Pacific/Kwajalein", ["1993-08-21"]),
+        ("Pacific/Kiritimati", ["1994-12-31"]),
+        ("Europe/Berlin", []),
+        ("America/New_York", []),
+        ("UTC", []),
+    ],
+)
+def test_the_days_that_zones_skipped(zone: str, skipped: list[str]) -> None:
+    assert [date.fromordinal(day).isoformat() for day in skipped_days(zone)] == skipped
