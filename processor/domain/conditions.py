@@ -85,7 +85,20 @@ def _not_equals(found: Any, wanted: Any) -> bool:
 
 
 def _in(found: Any, wanted: list[Any]) -> bool:
-    return any(same(found, each) for each in wanted)
+    return _among(found, wanted)
+
+
+def _among(value: Any, items: list[Any]) -> bool:
+    """Tell whether one of many items is the same as a value; a list of metadata may be long, and
+    each of many comparisons looks at it, so what C can compare is compared there."""
+    if isinstance(value, dict | list):
+        alike = (item for item in items if item.__class__ is value.__class__)
+        return any(len(item) == len(value) and same(item, value) for item in alike)
+    if isinstance(value, bool):
+        return value in [item for item in items if item.__class__ is bool]
+    if isinstance(value, int | Decimal | float):
+        return value in [item for item in items if item.__class__ is not bool]
+    return value in items
 
 
 def _not_in(found: Any, wanted: list[Any]) -> bool:
@@ -95,7 +108,7 @@ def _not_in(found: Any, wanted: list[Any]) -> bool:
 
 def _contains(found: Any, wanted: Any) -> bool:
     if isinstance(found, list):
-        return any(same(each, wanted) for each in found)
+        return _among(wanted, found)
     return isinstance(found, str) and isinstance(wanted, str) and wanted in found
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from processor.domain.conditions import holds
+from schemas.definitions import Condition
 from tests.event_spec import all_of, any_of, condition, event, event_of
 from tests.spec import Happened, ann, given
 
@@ -178,3 +180,11 @@ def test_sixteen_groups_deep_is_not_too_deep() -> None:
 def test_no_conditions_are_always_met() -> None:
     (logged,) = given(ann, event_of()).when(event()).of("event.logged")
     assert logged["conditionReached"] is True
+
+
+@pytest.mark.parametrize("wanted", [1, True, "a", None, [1], {"a": 1}])
+def test_an_element_is_found_among_others_by_value_and_type(wanted: Any) -> None:
+    items = [0, False, "b", [], [True], {"a": True}, {"b": 1}]
+    among = Condition.model_validate({"field": "v", "operator": "contains", "value": wanted})
+    assert not holds(among, {"v": items})
+    assert holds(among, {"v": [*items, wanted]})
