@@ -81,6 +81,11 @@ def of_regular_expressions() -> Mapping[str, Check]:
         ),
         "api.credentials._KEY_ID": (credentials._KEY_ID.fullmatch, letters),
         "api.envelope._SANE_REQUEST_ID": (envelope._SANE_REQUEST_ID.fullmatch, letters),
+        "api.events.bodies._QUOTED": (event_bodies._QUOTED.fullmatch, '"' + letters),
+        "api.events.bodies._ESCAPED": (
+            lambda text: event_bodies._ESCAPED.sub("", text),
+            "\\a" * (SIZE // 2),
+        ),
         "api.events.bodies._PRINTABLE": (event_bodies._PRINTABLE.fullmatch, letters),
         "api.events.face._OURS": (face._OURS.fullmatch, "/event" * (SIZE // 6)),
         "api.events.periods._MONTH": (periods._MONTH.fullmatch, digits),
