@@ -1,4 +1,4 @@
-"""300,000 imported events; import, worker and projector killed again and again: the tables equal a
+"""Imported events; import, worker and projector killed again and again: the tables equal a
 recomputation, in plain SQL over the log and in plain Python over the file."""
 
 import asyncio
@@ -26,8 +26,8 @@ from tests.integration.whole.event_expectations import (
     member_lines,
     rules,
 )
+from tests.sizes import PAUSES, RECORDS
 
-RECORDS = 300_000
 MEMBERS = 6_000
 WORKER_KILLS = 4
 PROJECTOR_KILLS = 4
@@ -107,7 +107,7 @@ def test_what_was_added_up_equals_a_recomputation(quick: Settings, tmp_path: Pat
     worker = Worker(settings, "w")
     with (
         Killed(settings, into, tmp_path / "import.log", IMPORT_KILLS, 1.0) as importing,
-        Killed(settings, ("projector",), tmp_path / "projector.log", PROJECTOR_KILLS, 4) as writing,
+        Killed(settings, ("projector",), tmp_path / "projector.log", PROJECTOR_KILLS, 2) as writing,
     ):
         try:
             kill_again_and_again(worker)
@@ -130,7 +130,7 @@ def kill_again_and_again(worker: Worker) -> None:
     for life in range(1, WORKER_KILLS + 1):
         worker.start()
         worker.ready(times=life)
-        time.sleep(chance.uniform(0.5, 3))
+        time.sleep(chance.uniform(0.5, 3) * PAUSES)
         worker.kill()
 
 

@@ -1,4 +1,4 @@
-"""300,000 imported logs with 2 % duplicates and five SIGKILLs: the tables equal a recomputation."""
+"""Imported logs with 2 % duplicates and five SIGKILLs: the tables equal a recomputation."""
 
 import asyncio
 import random
@@ -25,8 +25,8 @@ from tests.integration.processor.driving import (
     wait_until,
 )
 from tests.integration.projections.driving import caught_up
+from tests.sizes import PAUSES, RECORDS
 
-RECORDS = 300_000
 MEMBERS = 20_000
 Key = tuple[str, str]
 """A member's id, and a period's key."""
@@ -102,7 +102,7 @@ def test_the_tables_equal_a_recomputation_to_the_last_digit(
             for life in range(1, 6):
                 worker.start()
                 worker.ready(times=life)
-                time.sleep(chance.uniform(0.3, 2))
+                time.sleep(chance.uniform(0.3, 2) * PAUSES)
                 worker.kill()
             worker.start()
             wait_until(
