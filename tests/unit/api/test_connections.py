@@ -99,8 +99,8 @@ def patient() -> Iterator[Serving]:
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Serving]:
-    """A server that waits for a second."""
-    with serving(api_receive_seconds=1, api_idle_seconds=1) as served:
+    """A server that waits for as long as a busy machine may take to send what is sent at once."""
+    with serving(api_receive_seconds=4, api_idle_seconds=1) as served:
         yield served
 
 

@@ -90,7 +90,8 @@ async def test_a_body_that_is_too_large(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_failure_of_ours_shows_nothing(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/v1/event")  # nothing was opened that could be asked
+    key = {"x-api-key": "k", "x-api-secret": "s"}
+    answer = await client.get("/v1/event", headers=key)  # nothing was opened that could be asked
     assert answer.status_code == 500
     assert set(answer.json()) == {"statusCode", "message"}
     assert "resources" not in answer.text

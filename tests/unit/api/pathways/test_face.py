@@ -26,7 +26,9 @@ def test_the_face_is_described() -> None:
     assert set(body["properties"]) == {
         *("pathway", "activities", "types", "groups", "users", "user"),
     }
-    assert set(operation["responses"]) == {"200", "400", "401", "403", "404", "413", "503"}
+    assert set(operation["responses"]) == {
+        *("200", "400", "401", "403", "404", "408", "413", "415", "429", "431", "503"),
+    }
     error = operation["responses"]["401"]["content"]["application/json"]["schema"]
     assert error["required"] == ["status", "message"]
     assert {"basic": []} in operation["security"]
