@@ -173,7 +173,7 @@ async def test_an_end_user_may_nothing_here(lonely: Served, role: str | None) ->
     secret = run(lonely.settings, "keys", "jwt-secret", "--project", PROJECT).stdout.strip()
     claims = {"sub": "ann", "aud": PROJECT, "exp": int(time.time()) + 60}
     token = jwt.encode(claims | ({"role": role} if role else {}), secret)
-    stale = jwt.encode(claims | {"exp": int(time.time()) - 1}, secret)
+    stale = jwt.encode(claims | {"exp": int(time.time()) - 3600}, secret)
     async with lonely.guest() as guest:
         for headers in ({"authorization": f"Bearer {token}"}, {"x-enduser-access-token": token}):
             assert (await guest.get(LOGS, headers=headers)).status_code == 403
