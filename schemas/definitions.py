@@ -117,6 +117,7 @@ Name = Annotated[Clean, Field(min_length=1, max_length=256)]
 Identifier = Annotated[Clean, Field(min_length=1, max_length=256, pattern=r"^[^/]+$")]
 Description = Annotated[Clean, Field(max_length=1024)]
 Points = Annotated[int, Field(ge=0, le=MAX_POINTS)]
+Rate = Annotated[int, Field(ge=0, le=1_000_000)]
 Status = Literal["draft", "live", "paused"]
 Period = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 
@@ -135,6 +136,24 @@ class Definition(BaseModel):
     id: Identifier
 
 
+class Limits(BaseModel):
+    """What a project's callers may take."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+
+    requests_per_second: Rate = 0
+    """Of each API key; 0: no limit."""
+    user_requests_per_second: Rate = 20
+    """Of each end user; 0: no limit."""
+    metadata_bytes: Annotated[int, Field(ge=0, le=1_048_576)] = 262_144
+    """Of one event."""
+    user_metadata_bytes: Annotated[int, Field(ge=0, le=1_048_576)] = 16_384
+    """Of one event that an end user sends."""
+    definitions_per_kind: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    token_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """How many days ahead a token's `exp` may lie."""
+
+
 class Project(Definition):
     """A project's settings."""
 
@@ -142,6 +161,8 @@ class Project(Definition):
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     name: Name | None = None
     timezone: Zone = "UTC"
+    member_spend: bool = False
+    limits: Limits = Limits()
 
 
 class Challenge(Definition):

@@ -30,6 +30,8 @@ _COMPILE: Mapping[str, Callable[[Stored, str], Any]] = {
     "pathway": compile_pathway,
 }
 
+_NO_LIMITS_SET = models.Limits()
+
 _Place = tuple[str, str, str]
 """Project, kind and id of a definition."""
 
@@ -134,11 +136,20 @@ class Definitions:
 
     def timezone(self, project: str) -> str:
         """Return a project's time zone, UTC where it has set none."""
+        settings = self._project(project)
+        return "UTC" if settings is None else settings.timezone
+
+    def limits(self, project: str) -> models.Limits:
+        """Return what a project's callers may take."""
+        settings = self._project(project)
+        return _NO_LIMITS_SET if settings is None else settings.limits
+
+    def _project(self, project: str) -> models.Project | None:
         stored = self.get(project, "project", project)
         if stored is None:
-            return "UTC"
+            return None
         assert isinstance(stored.definition, models.Project)
-        return stored.definition.timezone
+        return stored.definition
 
     def get(self, project: str, kind: str, definition_id: str) -> Stored | None:
         """Return one definition as stored."""
