@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Generic, TypeVar
@@ -69,6 +70,8 @@ class TokenKey:
 
     algorithm: str
     key: str
+    previous: str | None = None
+    """The secret before a rotation, while it is good too."""
 
 
 async def create_key(
@@ -85,11 +88,7 @@ async def create_key(
         CredentialsError: a signing key is wanted, but there is no master key.
     """
     key = NewKey(secrets.token_hex(12), _random_secret(signing=signing))
-    sealed = None
-    if signing:
-        if master_key is None:
-            raise CredentialsError("MILESTREAM_MASTER_KEY must be set to make a signing key")
-        sealed = seal(master_key, key.key_id, key.secret)
+    sealed = _sealed(master_key, key) if signing else None
     await queries.insert_api_key(
         connection,
         key_id=key.key_id,
@@ -99,6 +98,42 @@ async def create_key(
         signing_secret=sealed,
     )
     return key
+
+
+async def rotate_key(
+    connection: AsyncConnection,
+    project: str,
+    key_id: str,
+    master_key: bytes | None,
+    until: datetime,
+) -> NewKey:
+    """Give a key another secret; the one that it has is good until then, and an older one no more.
+
+    Raises:
+        CredentialsError: the project has no such key, it was revoked, or it signs and there is no
+            master key.
+    """
+    known = {key.key_id: key for key in await queries.api_keys(connection, project)}
+    if key_id not in known:
+        raise CredentialsError(f"project {project} has no key {key_id!r}")
+    if known[key_id].revoked_at is not None:
+        raise CredentialsError(f"the key {key_id} was revoked")
+    signing = known[key_id].signing
+    key = NewKey(key_id, _random_secret(signing=signing))
+    await queries.rotate_api_key(
+        connection,
+        key_id=key_id,
+        secret_hash=hash_of(key.secret),
+        signing_secret=_sealed(master_key, key) if signing else None,
+        until=until,
+    )
+    return key
+
+
+def _sealed(master_key: bytes | None, key: NewKey) -> bytes:
+    if master_key is None:
+        raise CredentialsError("MILESTREAM_MASTER_KEY must be set to make a signing key")
+    return seal(master_key, key.key_id, key.secret)
 
 
 def _random_secret(*, signing: bool) -> str:
@@ -159,6 +194,21 @@ async def jwt_secret(connection: AsyncConnection, project: str, master_key: byte
     if kept is None or kept.secret is None:
         raise CredentialsError(f"project {project} has a public key for its tokens, no secret")
     return unseal(master_key, _jwt_label(project), kept.secret)
+
+
+async def rotate_jwt_secret(
+    connection: AsyncConnection, project: str, master_key: bytes | None, until: datetime
+) -> str:
+    """Give a project another HS256 secret and return it; the one that it has is good until then.
+
+    Raises:
+        CredentialsError: the project has no secret.
+    """
+    made = secrets.token_urlsafe(48)
+    sealed = seal(master_key, _jwt_label(project), made)
+    if not await queries.rotate_jwt_secret(connection, project, sealed, until):
+        raise CredentialsError(f"project {project} has no secret for its tokens to rotate")
+    return made
 
 
 def _jwt_label(project: str) -> str:
@@ -236,7 +286,10 @@ class Keyring:
                 return None
             self._api_keys.put(key_id, key)
         given = hash_of(secret)
-        if not hmac.compare_digest(given, key.secret_hash):
+        # Both are compared, always: the time that it takes tells nothing.
+        right = hmac.compare_digest(given, key.secret_hash)
+        right |= hmac.compare_digest(given, key.previous_secret_hash or b"")
+        if not right:
             return None
         return VerifiedKey(key_id, key.project, Role(key.role))
 
@@ -253,10 +306,12 @@ class Keyring:
             kept = await queries.jwt_key(connection, project)
         if kept is None:
             return None
-        text = kept.public_key
+        text, previous, label = kept.public_key, None, _jwt_label(project)
         if kept.secret is not None:
-            text = unseal(self._master_key, _jwt_label(project), kept.secret)
+            text = unseal(self._master_key, label, kept.secret)
+        if kept.previous_secret is not None:
+            previous = unseal(self._master_key, label, kept.previous_secret)
         assert text is not None
-        key = TokenKey(kept.algorithm, text)
+        key = TokenKey(kept.algorithm, text, previous)
         self._token_keys.put(project, key)
         return key

@@ -34,7 +34,19 @@ async def verify(token: str, keyring: Keyring) -> EndUser:
         CredentialsError: the project's secret cannot be decrypted.
     """
     project = claimed_project(token)
-    return check(token, project, await keyring.token_key(project))
+    key = await keyring.token_key(project)
+    if key is not None and key.previous is not None and not _is_signed(token, key):
+        key = TokenKey(key.algorithm, key.previous)
+    return check(token, project, key)
+
+
+def _is_signed(token: str, key: TokenKey) -> bool:
+    """Tell whether a token's signature, its claims apart, is of the newest secret."""
+    try:
+        jwt.api_jws.decode(token, key.key, algorithms=[key.algorithm])
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def claimed_project(token: str) -> str:

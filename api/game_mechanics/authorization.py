@@ -71,8 +71,12 @@ async def _signed(request: Request, given: Parameters, key_id: str, sig: str) ->
         if key is None:
             raise unauthorized(_NOT_SIGNED)
         url = held.settings.public_url + request.scope["path"]
-        right = signature.expected(_secret(held, key_id, key), request.method, url, given.values)
-        if not signature.agrees(sig, right):
+        agreed = False
+        for sealed in filter(None, (key.signing_secret, key.previous_signing_secret)):
+            secret = _secret(held, key_id, sealed)
+            right = signature.expected(secret, request.method, url, given.values)
+            agreed |= signature.agrees(sig, right)
+        if not agreed:
             raise unauthorized(_NOT_SIGNED)
         if not await queries.use_nonce(connection, key_id, nonce, timestamp, WINDOW_SECONDS):
             details = f"timestamp is more than {WINDOW_SECONDS} s off, or nonce was used before"
@@ -80,9 +84,9 @@ async def _signed(request: Request, given: Parameters, key_id: str, sig: str) ->
     return VerifiedKey(key_id, key.project, Role(key.role))
 
 
-def _secret(held: Resources, key_id: str, key: queries.SigningKey) -> str:
+def _secret(held: Resources, key_id: str, sealed: bytes) -> str:
     try:
-        return unseal(held.settings.master_key, key_id, key.signing_secret)
+        return unseal(held.settings.master_key, key_id, sealed)
     except CredentialsError as error:
         logger.warning("signatures of key %s cannot be checked: %s", key_id, error)
         details = "signatures of this key cannot be checked: its secret cannot be decrypted"

@@ -1,6 +1,8 @@
 """The private schema: API keys, and the keys that tokens are checked with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -13,6 +15,20 @@ class ApiKey:
     project: str
     role: str
     secret_hash: bytes
+    previous_secret_hash: bytes | None
+    """That of the secret before a rotation, while it is good."""
+
+
+@dataclass(frozen=True)
+class ListedKey:
+    """An API key as it is listed."""
+
+    key_id: str
+    role: str
+    signing: bool
+    created_at: datetime
+    revoked_at: datetime | None
+    previous_until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,8 @@ class JwtKey:
     algorithm: str
     secret: bytes | None
     public_key: str | None
+    previous_secret: bytes | None
+    """That before a rotation, sealed, while it is good."""
 
 
 async def insert_api_key(
@@ -49,12 +67,64 @@ async def api_key(connection: AsyncConnection, key_id: str) -> ApiKey | None:
     async with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         await cursor.execute(
             """
-            SELECT project, role, secret_hash FROM milestream_private.api_keys
+            SELECT project, role, secret_hash,
+                CASE WHEN previous_until > clock_timestamp() THEN previous_secret_hash END
+                    AS previous_secret_hash
+            FROM milestream_private.api_keys
             WHERE key_id = %s AND revoked_at IS NULL
             """,
             (key_id,),
         )
         return await cursor.fetchone()
+
+
+async def api_keys(connection: AsyncConnection, project: str) -> Sequence[ListedKey]:
+    """Return a project's keys, revoked ones too, the oldest first."""
+    async with connection.cursor(row_factory=class_row(ListedKey)) as cursor:
+        await cursor.execute(
+            """
+            SELECT key_id, role, signing_secret IS NOT NULL AS signing, created_at, revoked_at,
+                CASE WHEN previous_until > clock_timestamp() THEN previous_until END
+                    AS previous_until
+            FROM milestream_private.api_keys WHERE project = %s ORDER BY created_at, key_id
+            """,
+            (project,),
+        )
+        return await cursor.fetchall()
+
+
+async def revoke_api_key(connection: AsyncConnection, project: str, key_id: str) -> bool:
+    """Let a key be good no longer; False where the project has no such key."""
+    cursor = await connection.execute(
+        """
+        UPDATE milestream_private.api_keys
+        SET revoked_at = coalesce(revoked_at, clock_timestamp()), previous_secret_hash = NULL,
+            previous_signing_secret = NULL, previous_until = NULL
+        WHERE project = %s AND key_id = %s
+        """,
+        (project, key_id),
+    )
+    return cursor.rowcount == 1
+
+
+async def rotate_api_key(
+    connection: AsyncConnection,
+    *,
+    key_id: str,
+    secret_hash: bytes,
+    signing_secret: bytes | None,
+    until: datetime,
+) -> None:
+    """Give a key another secret; the one that it has is good until then."""
+    await connection.execute(
+        """
+        UPDATE milestream_private.api_keys
+        SET previous_secret_hash = secret_hash, previous_signing_secret = signing_secret,
+            previous_until = %s, secret_hash = %s, signing_secret = %s
+        WHERE key_id = %s
+        """,
+        (until, secret_hash, signing_secret, key_id),
+    )
 
 
 async def insert_jwt_secret_once(connection: AsyncConnection, project: str, sealed: bytes) -> None:
@@ -78,7 +148,7 @@ async def upsert_jwt_public_key(
         VALUES (%s, %s, %s)
         ON CONFLICT (project) DO UPDATE SET
             algorithm = excluded.algorithm, public_key = excluded.public_key,
-            secret = NULL, created_at = now()
+            secret = NULL, previous_secret = NULL, previous_until = NULL, created_at = now()
         """,
         (project, algorithm, pem),
     )
@@ -89,9 +159,30 @@ async def jwt_key(connection: AsyncConnection, project: str) -> JwtKey | None:
     async with connection.cursor(row_factory=class_row(JwtKey)) as cursor:
         await cursor.execute(
             """
-            SELECT algorithm, secret, public_key FROM milestream_private.jwt_keys
-            WHERE project = %s
+            SELECT algorithm, secret, public_key,
+                CASE WHEN previous_until > clock_timestamp() THEN previous_secret END
+                    AS previous_secret
+            FROM milestream_private.jwt_keys WHERE project = %s
             """,
             (project,),
         )
         return await cursor.fetchone()
+
+
+async def rotate_jwt_secret(
+    connection: AsyncConnection, project: str, sealed: bytes, until: datetime
+) -> bool:
+    """Give a project another HS256 secret, the one that it has being good until then.
+
+    Returns:
+        False where it has none.
+    """
+    cursor = await connection.execute(
+        """
+        UPDATE milestream_private.jwt_keys
+        SET previous_secret = secret, previous_until = %s, secret = %s, created_at = now()
+        WHERE project = %s AND secret IS NOT NULL
+        """,
+        (until, sealed, project),
+    )
+    return cursor.rowcount == 1

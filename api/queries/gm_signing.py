@@ -17,6 +17,8 @@ class SigningKey:
     project: str
     role: str
     signing_secret: bytes
+    previous_signing_secret: bytes | None
+    """That before a rotation, encrypted, while it is good."""
 
 
 async def signing_key(connection: AsyncConnection, key_id: str) -> SigningKey | None:
@@ -24,7 +26,10 @@ async def signing_key(connection: AsyncConnection, key_id: str) -> SigningKey | 
     async with connection.cursor(row_factory=class_row(SigningKey)) as cursor:
         await cursor.execute(
             """
-            SELECT project, role, signing_secret FROM milestream_private.api_keys
+            SELECT project, role, signing_secret,
+                CASE WHEN previous_until > clock_timestamp() THEN previous_signing_secret END
+                    AS previous_signing_secret
+            FROM milestream_private.api_keys
             WHERE key_id = %s AND signing_secret IS NOT NULL AND revoked_at IS NULL
             """,
             (key_id,),

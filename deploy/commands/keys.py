@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -12,15 +13,19 @@ from psycopg import AsyncConnection
 
 from api import credentials
 from api.credentials import CredentialsError, Role
+from api.queries import credentials as queries
 from deploy.end_user_tokens import end_user_token
 from deploy.errors import CommandError
 from deploy.texts import decode_text
 from projections.migrate import MigrationError, migrate
 from schemas.ids import is_project
+from schemas.instants import InstantError, parse_instant
 from schemas.settings import Settings, variable
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Make API keys and the keys that sign tokens."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Make, list, rotate and revoke API keys, and the keys that sign tokens.",
 )
 
 T = TypeVar("T")
@@ -32,7 +37,27 @@ def _project(text: str) -> str:
     return text
 
 
+def _time(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except InstantError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 Project = Annotated[str, typer.Option("--project", callback=_project, help="Whose key it is.")]
+Key = Annotated[str, typer.Option("--key", help="The key, by its id.")]
+Until = Annotated[
+    datetime | None,
+    typer.Option(
+        "--until",
+        parser=_time,
+        metavar="TIME",
+        help="Until when the secret before is good, like 2026-11-27T10:00:00Z; default: 24 hours.",
+    ),
+]
+
+BOTH_GOOD = timedelta(hours=24)
+"""How long a secret that was rotated is good besides the new one, unless said otherwise."""
 
 
 @app.command()
@@ -55,16 +80,84 @@ def create(
     typer.echo(json.dumps({"keyId": key.key_id, "secret": key.secret}))
 
 
+@app.command("list")
+def list_(
+    project: Project,
+    key: Annotated[str | None, typer.Option("--key", help="This key alone, by its id.")] = None,
+) -> None:
+    """Print a project's API keys, revoked ones too, each as a line of JSON; no secret."""
+    keys = _with_database(
+        Settings.from_env(), lambda connection: queries.api_keys(connection, project)
+    )
+    shown = [known for known in keys if key in (None, known.key_id)]
+    if key is not None and not shown:
+        raise CommandError(f"project {project} has no key {key!r}")
+    for known in shown:
+        line = {
+            "keyId": known.key_id,
+            "role": known.role,
+            "signing": known.signing,
+            "createdAt": _text(known.created_at),
+            "revokedAt": _text(known.revoked_at),
+            "previousUntil": _text(known.previous_until),
+        }
+        typer.echo(json.dumps(line))
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@app.command()
+def revoke(project: Project, key: Key) -> None:
+    """Let an API key be good no longer: every API process refuses it within 2 seconds."""
+    known = _with_database(
+        Settings.from_env(), lambda connection: queries.revoke_api_key(connection, project, key)
+    )
+    if not known:
+        raise CommandError(f"project {project} has no key {key!r}")
+    typer.echo(f"{key} is revoked")
+
+
+@app.command()
+def rotate(project: Project, key: Key, until: Until = None) -> None:
+    """Give an API key another secret and print {"keyId","secret"}; both are good for a while."""
+    settings = Settings.from_env()
+    made = _with_database(
+        settings,
+        lambda connection: credentials.rotate_key(
+            connection, project, key, settings.master_key, _until(until)
+        ),
+    )
+    typer.echo(json.dumps({"keyId": made.key_id, "secret": made.secret}))
+
+
 @app.command("jwt-secret")
-def jwt_secret(project: Project) -> None:
+def jwt_secret(
+    project: Project,
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Make another one; both are good for a while.")
+    ] = False,
+    until: Until = None,
+) -> None:
     """Print the project's HS256 secret; it is made at the first call."""
     settings = Settings.from_env()
-    typer.echo(
-        _with_database(
-            settings,
-            lambda connection: credentials.jwt_secret(connection, project, settings.master_key),
-        )
-    )
+    if until is not None and not rotate:
+        raise typer.BadParameter("goes with --rotate", param_hint="--until")
+    ends = _until(until)
+
+    async def ask(connection: AsyncConnection) -> str:
+        if rotate:
+            return await credentials.rotate_jwt_secret(
+                connection, project, settings.master_key, ends
+            )
+        return await credentials.jwt_secret(connection, project, settings.master_key)
+
+    typer.echo(_with_database(settings, ask))
+
+
+def _until(given: datetime | None) -> datetime:
+    return given or datetime.now(UTC) + BOTH_GOOD
 
 
 @app.command()

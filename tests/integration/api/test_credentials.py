@@ -6,6 +6,7 @@ import time
 import uuid
 from pathlib import Path
 
+import httpx
 import jwt
 import psycopg
 import pytest
@@ -94,6 +95,85 @@ async def test_a_revoked_key_stops_within_seconds(lonely: Served) -> None:
         deadline = time.monotonic() + CACHE_SECONDS + 8
         while (await guest.get(LOGS, auth=(key.key_id, key.secret))).status_code == 200:
             assert time.monotonic() < deadline
+
+
+async def _until_refused(guest: httpx.AsyncClient, auth: tuple[str, str]) -> None:
+    deadline = time.monotonic() + CACHE_SECONDS + 30
+    while (await guest.get(LOGS, auth=auth)).status_code == 200:
+        assert time.monotonic() < deadline
+
+
+async def test_keys_are_listed_rotated_and_revoked(lonely: Served) -> None:
+    project = "rotating"
+    key = await lonely.key(project=project)
+    before = (key.key_id, key.secret)
+    rotate = ("keys", "rotate", "--project", project, "--key", key.key_id)
+    async with lonely.guest() as guest:
+        rotated = run(lonely.settings, *rotate)
+        assert rotated.returncode == 0, rotated.stderr
+        made = json.loads(rotated.stdout)
+        assert made["keyId"] == key.key_id
+        after = (key.key_id, made["secret"])
+        for auth in (before, after):
+            assert (await guest.get(LOGS, auth=auth)).status_code == 200
+        (listed,) = run(lonely.settings, "keys", "list", "--project", project).stdout.splitlines()
+        shown = json.loads(listed)
+        assert shown["role"] == "admin"
+        assert shown["revokedAt"] is None
+        assert shown["previousUntil"] > shown["createdAt"]
+        assert key.secret not in listed
+        last = run(lonely.settings, *rotate, "--until", "2026-01-01T00:00:00Z")
+        await _until_refused(guest, after)
+        assert (await guest.get(LOGS, auth=before)).status_code == 401
+        newest = (key.key_id, json.loads(last.stdout)["secret"])
+        assert (await guest.get(LOGS, auth=newest)).status_code == 200
+        revoke = ("keys", "revoke", "--project", project, "--key", key.key_id)
+        assert run(lonely.settings, *revoke).returncode == 0
+        await _until_refused(guest, newest)
+    listed = run(lonely.settings, "keys", "list", "--project", project, "--key", key.key_id).stdout
+    assert json.loads(listed)["revokedAt"] is not None
+    assert run(lonely.settings, *rotate).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("revoke", "--project", PROJECT, "--key", "nobody"), 1),
+        (("rotate", "--project", PROJECT, "--key", "nobody"), 1),
+        (("list", "--project", PROJECT, "--key", "nobody"), 1),
+        (("list", "--project", "nobody"), 0),
+        (("revoke", "--project", PROJECT), 2),
+        (("rotate", "--project", PROJECT), 2),
+        (("list", "--project", "No Project"), 2),
+        (("rotate", "--project", PROJECT, "--key", "nobody", "--until", "soon"), 2),
+        (("jwt-secret", "--project", "nobody", "--rotate"), 1),
+        (("jwt-secret", "--project", PROJECT, "--until", "2026-01-01T00:00:00Z"), 2),
+    ],
+)
+def test_what_is_not_there_is_1_and_wrong_usage_2(
+    lonely: Served, arguments: tuple[str, ...], code: int
+) -> None:
+    done = run(lonely.settings, "keys", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "Traceback" not in done.stderr
+
+
+async def test_both_secrets_of_tokens_are_good_for_a_while(lonely: Served) -> None:
+    project = "two-secrets"
+    ask = ("keys", "jwt-secret", "--project", project)
+    secrets = [run(lonely.settings, *ask).stdout.strip()]
+    secrets.append(run(lonely.settings, *ask, "--rotate").stdout.strip())
+    assert run(lonely.settings, *ask).stdout.strip() == secrets[1] != secrets[0]
+    claims = {"sub": "ann", "aud": project, "exp": int(time.time()) + 300}
+    old, new = ({"authorization": f"Bearer {jwt.encode(claims, key)}"} for key in secrets)
+    async with lonely.guest() as guest:
+        for headers in (old, new):
+            assert (await guest.get(LOGS, headers=headers)).status_code == 403
+        assert run(lonely.settings, *ask, "--rotate", "--until", "2026-01-01T00:00:00Z").stdout
+        deadline = time.monotonic() + CACHE_SECONDS + 30
+        while (await guest.get(LOGS, headers=new)).status_code == 403:
+            assert time.monotonic() < deadline
+        assert (await guest.get(LOGS, headers=old)).status_code == 401
 
 
 async def test_another_site_cannot_write_with_a_remembered_login(lonely: Served) -> None:

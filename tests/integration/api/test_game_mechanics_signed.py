@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,8 +26,10 @@ from tests.integration.api.game_mechanics import (
 from tests.integration.api.platform_sdk import SdkRequest
 from tests.integration.api.serving import (
     PATIENCE_SECONDS,
+    PROJECT,
     Served,
     process,
+    run,
     wait_until_ready,
 )
 from tests.stack import FreshSettings
@@ -191,6 +194,21 @@ async def test_a_signature_gives_the_rights_of_its_key(site: Site) -> None:
             (analyst.key_id,),
         )
     assert site.call(analyst, site.one, UID="ann lee").send()["errorCode"] == 403005
+
+
+async def test_a_key_that_was_rotated_signs_with_both_secrets_for_a_while(site: Site) -> None:
+    old = await signing_key(site.one)
+    settings = site.one.settings
+    rotate = ("keys", "rotate", "--project", PROJECT, "--key", old.key_id)
+    new = NewKey(old.key_id, json.loads(run(settings, *rotate).stdout)["secret"])
+    for key in (old, new):
+        assert site.call(key, site.one, UID="ann lee").send()["errorCode"] == 0
+    newest = NewKey(
+        old.key_id,
+        json.loads(run(settings, *rotate, "--until", "2026-01-01T00:00:00Z").stdout)["secret"],
+    )
+    for key, code in ((old, 403005), (new, 403005), (newest, 0)):
+        assert site.call(key, site.one, UID="ann lee").send()["errorCode"] == code
 
 
 def test_aged_nonces_are_forgotten(site: Site, key: NewKey) -> None:
