@@ -6,13 +6,14 @@ The right is checked before anything is looked up, so that a 403 never tells wha
 import base64
 import binascii
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from api import tokens
+from api import quotas, tokens
 from api.credentials import CredentialsError, Keyring, Role, VerifiedKey
 from api.problems import Problem
 from api.tokens import EndUser, TokenError
@@ -21,6 +22,8 @@ from schemas.settings import Settings
 logger = logging.getLogger(__name__)
 
 _READING = ("GET", "HEAD", "OPTIONS")
+_DAY_SECONDS = 86_400
+_LEEWAY_SECONDS = 30
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -47,8 +50,9 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
     An API key goes before a token, for a backend may pass its user's token along.
 
     Raises:
-        Problem: 401 for a guest, and for credentials that are not good; 503 where the secret that
-            the project's tokens are checked with cannot be decrypted.
+        Problem: 401 for a guest, and for credentials that are not good; 429 for a caller that
+            comes too often; 503 where the secret that the project's tokens are checked with cannot
+            be decrypted.
     """
     given = _api_key_of(request)
     token = None if given is not None else _token_of(request)
@@ -59,7 +63,9 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
         key = await keyring.verify(*given)
         if key is None:
             raise Problem(401, "The API key or its secret is not right.")
-        return Caller(key.project, key=key)
+        caller = Caller(key.project, key=key)
+        count(request, caller)
+        return caller
     assert token is not None
     try:
         user = await tokens.verify(token, keyring)
@@ -69,7 +75,29 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
         logger.warning("tokens cannot be checked: %s", error)
         detail = "Tokens of this project cannot be checked here: its secret cannot be decrypted."
         raise Problem(503, detail) from error
-    return Caller(user.project, user=user)
+    limits = request.app.state.resources.definitions.limits(user.project)
+    if user.expires_at > time.time() + limits.token_days * _DAY_SECONDS + _LEEWAY_SECONDS:
+        detail = f"its exp lies more than {limits.token_days} days ahead"
+        raise Problem(401, f"The token is refused: {detail}.")
+    caller = Caller(user.project, user=user)
+    count(request, caller)
+    return caller
+
+
+def count(request: Request, caller: Caller) -> None:
+    """Take the request off what its caller may make.
+
+    Raises:
+        Problem: 429, it calls too often.
+    """
+    held = request.app.state.resources
+    limits = held.definitions.limits(caller.project)
+    key, user = caller.key, caller.user
+    rate = limits.user_requests_per_second if key is None else limits.requests_per_second
+    if rate:
+        key_id = None if key is None else key.key_id
+        name = quotas.caller_of(caller.project, key_id, None if user is None else user.user_id)
+        held.quotas.take(name, rate, 2 * rate, time.monotonic())
 
 
 def require(

@@ -28,6 +28,9 @@ and for the broker; the other connections are for reads."""
 _MAX_ID = 256
 """Characters of an id: no definition has a longer one, and none is looked for by it."""
 
+FOLLOW_SECONDS = 1.0
+"""How old what the limits of projects are judged by may be."""
+
 _NOT_CONFIRMED = (
     "The broker did not confirm the write: it may be in force; look before trying again."
 )
@@ -83,6 +86,19 @@ class DefinitionStore:
             await self._reader.catch_up()
         return self._reader.definitions
 
+    def limits(self, project: str) -> models.Limits:
+        """Return what a project's callers may take, as of a second ago."""
+        return self._reader.definitions.limits(project)
+
+    async def follow(self) -> None:
+        """Read what is written, by whomever, until cancelled."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            try:
+                await self.current()
+            except Problem:  # logged; what was read stays in force
+                continue
+
     async def write(
         self, project: str, kind: str, definition_id: str, judge: Judge
     ) -> tuple[Stored | None, Stored | None]:
@@ -110,6 +126,8 @@ class DefinitionStore:
                 check_room(definitions, project, wanted)
             if wanted == (before.definition if before else None):
                 return before, before
+            if before is None:
+                check_count(definitions, project, kind)
             await self._produce(key, None if wanted is None else models.encode(wanted))
             after = definitions.get(project, kind, definition_id)
             if wanted is not None and (after is None or after.definition != wanted):
@@ -175,6 +193,18 @@ def check_room(definitions: Definitions, project: str, definition: models.Defini
         definitions.check_room(project, definition)
     except models.DefinitionError as error:
         raise _refused(definition.kind, error) from error
+
+
+def check_count(definitions: Definitions, project: str, kind: str) -> None:
+    """Refuse one definition more than a project may have of a kind.
+
+    Raises:
+        Problem: 409.
+    """
+    most = definitions.limits(project).definitions_per_kind
+    if kind != models.Project.kind and definitions.count(project, kind) >= most:
+        detail = f"The project has {most} definitions of kind {kind}, and may have no more."
+        raise Problem(409, detail, code="too_many_definitions")
 
 
 def parsed(kind: str, fields: dict[str, object]) -> models.Definition:

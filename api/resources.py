@@ -21,9 +21,11 @@ from api.credentials import Keyring
 from api.definition_store import DefinitionStore
 from api.lag import LagWatch
 from api.metrics import Metrics
+from api.quotas import Quotas
 from api.requests import Requests
 from api.tick_watch import TickWatch
 from processor.definitions import DefinitionsReader
+from schemas import database_roles
 from schemas.kafka.health import producer_fault
 from schemas.settings import Settings
 
@@ -51,6 +53,7 @@ class Resources:
     barrier: Barrier
     lag: LagWatch
     ticks: TickWatch
+    quotas: Quotas
     background: tuple[asyncio.Task[None], ...]
     kafka_faults: Mapping[str, Callable[[], str | None]]
     """By what it is called, what tells why a Kafka client works no more."""
@@ -112,8 +115,14 @@ def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
         max_size=POOL_SIZE,
         timeout=POOL_TIMEOUT_SECONDS,
         check=_Check(),
+        configure=_take_role,
         open=False,
     )
+
+
+async def _take_role(connection: AsyncConnection) -> None:
+    """Give up what a login may beyond what the API uses."""
+    await connection.execute(database_roles.TAKE, (database_roles.API,))
 
 
 @contextlib.asynccontextmanager
@@ -138,10 +147,14 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
         ticks = TickWatch(settings, metrics)
         stack.push_async_callback(ticks.stop)
         await ticks.start()
+        definitions = DefinitionStore(settings, pool, reader, producer)
+        quotas = Quotas()
         background = (
             asyncio.create_task(requests.run(), name="replies"),
             asyncio.create_task(lag.run(), name="lag"),
             asyncio.create_task(ticks.run(), name="ticks"),
+            asyncio.create_task(definitions.follow(), name="definitions"),
+            asyncio.create_task(quotas.run(pool), name="quotas"),
         )
         stack.push_async_callback(_end, background)
         yield Resources(
@@ -150,10 +163,11 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
             pool=pool,
             keyring=Keyring(pool, settings.master_key),
             requests=requests,
-            definitions=DefinitionStore(settings, pool, reader, producer),
+            definitions=definitions,
             barrier=barrier,
             lag=lag,
             ticks=ticks,
+            quotas=quotas,
             background=background,
             kafka_faults={
                 "the producer": partial(producer_fault, producer),

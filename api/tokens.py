@@ -24,6 +24,8 @@ class EndUser:
     project: str
     user_id: str
     is_admin: bool
+    expires_at: int = 0
+    """Unix time."""
 
 
 async def verify(token: str, keyring: Keyring) -> EndUser:
@@ -109,4 +111,4 @@ def _end_user(project: str, claims: dict[str, Any]) -> EndUser:
     user_id = claims["sub"]
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= 256:
         raise TokenError("the token's sub must be a user's id")
-    return EndUser(project, user_id, claims.get("role") == "admin")
+    return EndUser(project, user_id, claims.get("role") == "admin", int(claims["exp"]))

@@ -10,6 +10,7 @@ from projections import checkpoints, meeting
 from projections.batch import Batch, TableChanges
 from projections.copy_text import chunks
 from projections.projection import Projection
+from schemas import database_roles
 
 SCHEMA = "milestream"
 
@@ -129,6 +130,7 @@ class Database:
             psycopg.OperationalError: the database is not there.
         """
         connection = await connect(database_url, "milestream-projector")
+        await connection.execute(database_roles.TAKE, [database_roles.PROJECTOR])
         # Rows and checkpoints commit together, and in order: what a crash of the server takes back
         # is read from the topics again. So the next batch need not wait for the disk.
         await connection.execute("SET synchronous_commit = off")

@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from importlib import resources
 
 import psycopg
+from psycopg.errors import (
+    DuplicateSchema,
+    DuplicateTable,
+    InsufficientPrivilege,
+    InternalError_,
+    UniqueViolation,
+)
+
+from projections.hardening import harden
 
 logger = logging.getLogger(__name__)
 
-LOCK = 0x6D696C65_73747265
-"""Advisory lock of a migration ("milestre"): whoever comes second finds everything done."""
+_TRIES = 20
+"""How often the bookkeeping is made while others make it: each try waits for one of them."""
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -29,8 +38,17 @@ COMMENT ON COLUMN milestream_private.migrations.applied_at IS 'When it was appli
 """
 
 
+_HAS_BOOKKEEPING = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_class
+    WHERE relname = 'migrations'
+        AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'milestream_private')
+)
+"""
+
+
 class MigrationError(Exception):
-    """The database has a migration that this version does not know: it is newer."""
+    """The database cannot be brought up to date, or is of a newer version than this."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +73,66 @@ def migrations() -> Sequence[Migration]:
 def migrate(database_url: str) -> None:
     """Bring the database up to date, in one transaction: all that is missing, or nothing.
 
-    Safe to call again, and from several processes at once.
+    Safe to call again, and from several processes at once. Needs the owner's login where something
+    is missing, and else no more than a login that may look.
 
     Raises:
-        MigrationError: the database was migrated by a newer version.
+        MigrationError: the database was migrated by a newer version, or something is missing and
+            the login may not make it.
         psycopg.Error: there is no such database, or it refuses.
     """
     known = migrations()
     with psycopg.connect(database_url, application_name="milestream-migrate") as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        connection.execute("SET LOCAL client_min_messages = warning")
-        connection.execute(_BOOKKEEPING)
-        rows = connection.execute("SELECT version FROM milestream_private.migrations").fetchall()
-        applied = {row[0] for row in rows}
-        unknown = applied - {migration.version for migration in known}
-        if unknown:
-            raise MigrationError(
-                f"the database has migration {max(unknown)}, which this version of Milestream "
-                "does not know: it was migrated by a newer one"
-            )
-        for migration in known:
-            if migration.version not in applied:
+        connection.execute("SET client_min_messages = warning")
+        try:
+            _prepare(connection)
+            if not _missing(connection, known):
+                return
+            # Whoever comes second finds everything done. Analysts can lock nothing of this schema.
+            connection.execute("LOCK milestream_private.migrations IN SHARE ROW EXCLUSIVE MODE")
+            for migration in _missing(connection, known):
                 _apply(connection, migration)
+        except InsufficientPrivilege as error:
+            raise MigrationError(
+                "the database lacks migrations, and this login may not make them: run "
+                f"`milestream migrate` with its owner's login ({str(error).splitlines()[0]})"
+            ) from error
+        harden(connection)
+
+
+def _prepare(connection: psycopg.Connection) -> None:
+    """Make the schema and the table of what was applied, where they are not there.
+
+    Raises:
+        MigrationError: others kept getting in the way.
+    """
+    for _ in range(_TRIES):
+        if connection.execute(_HAS_BOOKKEEPING).fetchone() == (True,):
+            connection.commit()
+            return
+        try:
+            connection.execute(_BOOKKEEPING)
+            connection.commit()
+        except (UniqueViolation, DuplicateSchema, DuplicateTable, InternalError_):
+            connection.rollback()  # somebody else has made it meanwhile
+    raise MigrationError("others keep making the same schema: try again")
+
+
+def _missing(connection: psycopg.Connection, known: Sequence[Migration]) -> Sequence[Migration]:
+    """Return what was not applied yet.
+
+    Raises:
+        MigrationError: the database has a migration that this version does not know.
+    """
+    rows = connection.execute("SELECT version FROM milestream_private.migrations").fetchall()
+    applied = {row[0] for row in rows}
+    unknown = applied - {migration.version for migration in known}
+    if unknown:
+        raise MigrationError(
+            f"the database has migration {max(unknown)}, which this version of Milestream "
+            "does not know: it was migrated by a newer one"
+        )
+    return [migration for migration in known if migration.version not in applied]
 
 
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:

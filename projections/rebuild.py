@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,6 +24,22 @@ SILENCE_S = 60.0
 
 SWAP_TRIES = 60
 """How often, a second apart, the swap is tried while somebody reads the live table."""
+
+# As long as its session lasts: no transaction is kept open, and no other login can hold it.
+_BEGIN = """
+INSERT INTO milestream_private.rebuilds AS held (read_model, pid, backend_start)
+SELECT %s, pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()
+ON CONFLICT (read_model) DO UPDATE
+SET pid = excluded.pid, backend_start = excluded.backend_start
+WHERE NOT EXISTS (
+    SELECT FROM pg_stat_activity AS living
+    WHERE living.pid = held.pid AND living.pid <> pg_backend_pid()
+        AND coalesce(living.backend_start = held.backend_start, true)
+)
+"""
+_END = """
+DELETE FROM milestream_private.rebuilds WHERE read_model = %s AND pid = pg_backend_pid()
+"""
 
 Report = Callable[[int, int], None]
 """Called with the offsets done and the offsets there are, now and then."""
@@ -48,29 +65,44 @@ async def rebuild(settings: Settings, table: str, report: Report) -> int:
     connection = await connect(settings.database_url, "milestream-rebuild")
     async with connection:
         await bind(connection, settings, await cluster_id(settings))
-        cursor = await connection.execute(
-            "SELECT pg_try_advisory_lock(hashtext('milestream rebuild'), hashtext(%s))", [table]
-        )
-        if (await cursor.fetchall())[0][0] is not True:
-            raise RebuildFailed(f"{table} is being rebuilt already")
-        tables = PROJECTIONS[table].tables
-        for one in tables:
-            await twins.create(connection, one)
-        async with consumer(settings, group_id=None, client_id="milestream-rebuild") as reader:
-            twin = _Twin(settings, table, connection, reader, report)
-            await twin.begin()
-            for _ in range(SWAP_TRIES):
-                while await twin.distance() > NEAR:
-                    await twin.fill()
-                for one in tables:
-                    await connection.execute(_analyze(one))
-                if await _swap(connection, table, twin):
-                    break
-                await asyncio.sleep(1)
-            else:
-                raise RebuildFailed(f"somebody keeps reading or changing {table}: try again later")
-        cursor = await connection.execute(_count(table))
-        return int((await cursor.fetchall())[0][0])
+        async with _alone(connection, table):
+            await _build(settings, table, connection, report)
+            cursor = await connection.execute(_count(table))
+            return int((await cursor.fetchall())[0][0])
+
+
+@asynccontextmanager
+async def _alone(connection: Connection, table: str) -> AsyncIterator[None]:
+    """Let nobody else rebuild the table meanwhile.
+
+    Raises:
+        RebuildFailed: somebody does.
+    """
+    if (await connection.execute(_BEGIN, [table])).rowcount != 1:
+        raise RebuildFailed(f"{table} is being rebuilt already")
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            await connection.execute(_END, [table])
+
+
+async def _build(settings: Settings, table: str, connection: Connection, report: Report) -> None:
+    tables = PROJECTIONS[table].tables
+    for one in tables:
+        await twins.create(connection, one)
+    async with consumer(settings, group_id=None, client_id="milestream-rebuild") as reader:
+        twin = _Twin(settings, table, connection, reader, report)
+        await twin.begin()
+        for _ in range(SWAP_TRIES):
+            while await twin.distance() > NEAR:
+                await twin.fill()
+            for one in tables:
+                await connection.execute(_analyze(one))
+            if await _swap(connection, table, twin):
+                return
+            await asyncio.sleep(1)
+        raise RebuildFailed(f"somebody keeps reading or changing {table}: try again later")
 
 
 async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:

@@ -12,6 +12,7 @@ import psycopg
 import uvloop
 from prometheus_client import start_http_server
 
+from projections import long_reads
 from projections.metrics import Metrics
 from projections.migrate import MigrationError
 from projections.runner import ProjectorStopped, Runner
@@ -64,5 +65,12 @@ async def _project(settings: Settings) -> None:
         loop.add_signal_handler(signal_number, runner.stop)
     await runner.migrate()
     logger.info("projecting from %s", settings.kafka)
-    await runner.run()
+    watching = asyncio.create_task(long_reads.watch(settings.database_url))
+    try:
+        await runner.run()
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+    if not watching.cancelled() and (error := watching.exception()) is not None:
+        raise error
     logger.info("stopped")

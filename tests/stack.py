@@ -115,6 +115,9 @@ def running_servers() -> Iterator[Settings]:
             yield settings
     else:
         with stack_directory() as data_dir, LocalServers(data_dir) as servers:
+            # Every test has a database of its own, and it belongs to an owner that is no superuser.
+            with psycopg.connect(servers.superuser_url) as connection:
+                connection.execute("ALTER ROLE milestream CREATEDB")
             yield servers.settings
 
 

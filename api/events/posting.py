@@ -11,7 +11,7 @@ from api.events import bodies
 from api.events.access import is_end_user, require_own
 from api.events.bodies import EventBody
 from api.events.face import body_of
-from api.problems import Problem
+from api.problems import Problem, invalid
 from api.requests import refusal
 from schemas import ids, records
 from schemas.topics import EVENTS
@@ -28,6 +28,7 @@ async def post(request: Request, caller: Caller) -> Response:
     require_own(caller, body.user_id)
     if is_end_user(caller) and body.occurred_at is not None:
         raise Problem(403, "occurredAt: only a backend may say when an event happened")
+    _check_size(request, caller, body)
     event = _record(request, caller, body)
     member_id = ids.member_id(caller.project, body.user_id)
     reply = await resources.of(request).requests.ask(EVENTS, member_id, records.encode(event))
@@ -41,6 +42,18 @@ async def post(request: Request, caller: Caller) -> Response:
         refused.headers |= headers
         raise refused
     return answer(bytes(reply.body), reply.status, headers)
+
+
+def _check_size(request: Request, caller: Caller, body: EventBody) -> None:
+    """Refuse metadata that is larger than the project takes, of an end user or at all.
+
+    Raises:
+        Problem: 400 naming `metadata`.
+    """
+    limits = resources.of(request).definitions.limits(caller.project)
+    most = limits.user_metadata_bytes if is_end_user(caller) else limits.metadata_bytes
+    if len(bytes(body.metadata)) > most:
+        raise invalid("metadata", f"may have at most {most} bytes")
 
 
 def _record(request: Request, caller: Caller, body: EventBody) -> records.Event:

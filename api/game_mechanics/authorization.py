@@ -4,7 +4,7 @@ import logging
 
 from fastapi import Request
 
-from api import resources
+from api import access, resources
 from api.credentials import CredentialsError, Role, VerifiedKey, unseal
 from api.game_mechanics import signature
 from api.game_mechanics.errors import (
@@ -34,8 +34,10 @@ async def authorize(request: Request, given: Parameters, *roles: Role) -> Verifi
 
     Raises:
         CallError: the credentials are not there, not good, or without the right.
+        Problem: 429, it calls too often.
     """
     key = await _identify(request, given)
+    access.count(request, access.Caller(key.project, key=key))
     if key.role not in roles:
         raise CallError(NO_RIGHT, f"keys with role {key.role.value} may not do this")
     return key

@@ -9,6 +9,7 @@ BAD_VALUE = 400006
 STALE_SIGNATURE = 403002
 UNAUTHORIZED = 403005
 NO_RIGHT = 403007
+RATE_LIMITED = 403048
 SERVER_ERROR = 500001
 
 _MESSAGES = {
@@ -18,6 +19,7 @@ _MESSAGES = {
     STALE_SIGNATURE: "Request has expired",
     UNAUTHORIZED: "Unauthorized user",
     NO_RIGHT: "Permission denied",
+    RATE_LIMITED: "Rate limit exceeded",
     SERVER_ERROR: "General server error",
 }
 
@@ -79,6 +81,8 @@ def unauthorized(details: str) -> CallError:
 
 def from_problem(problem: Problem) -> CallError:
     """Return what a problem that arose below is on this face."""
+    if problem.status == 429:
+        return CallError(RATE_LIMITED, problem.detail)
     if problem.status >= 500:
         return CallError(SERVER_ERROR, problem.detail)
     # What the server refuses, every face refuses alike; this one has no code of its own for it.

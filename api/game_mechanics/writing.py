@@ -52,11 +52,15 @@ async def notify(call: Call, presentation: Presentation) -> Response:
     """Have an action logged as the event of that name, and answer the points that it gave."""
     user_id = call.given.required("UID")
     key = _identifier(call.given)
+    metadata = attributes(call.given)
+    most = call.held.definitions.limits(call.project).metadata_bytes
+    if len(bytes(metadata)) > most:
+        raise bad("actionAttributes", f"may have at most {most} bytes")
     event = records.Event(
         project=call.project,
         event_id=call.given.required("action"),
         user_id=user_id,
-        metadata=attributes(call.given),
+        metadata=metadata,
         idempotency_key=key,
         ip=call.ip(),
     )

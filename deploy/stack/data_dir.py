@@ -2,7 +2,7 @@
 
 lock            held by the running stack
 ports.json      the ports it began with
-secrets.json    the database owner's password, the master key, the stack's id (mode 0600)
+secrets.json    the database's passwords, the master key, the stack's id (mode 0600)
 stack.json      the settings that other commands talk to this stack with (mode 0600)
 kafka/          the broker's storage
 postgres/       the database's cluster
@@ -16,7 +16,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -30,10 +30,14 @@ class Secrets:
     """What a stack needs and was not given."""
 
     database_password: str
+    """The owner's, who is no superuser."""
     master_key: str
     """32 bytes, base64."""
     stack_id: str
     """Tells this stack's workers from those of another that shares its broker."""
+    superuser_password: str
+    api_password: str
+    projector_password: str
 
 
 def hold(data_dir: Path) -> TextIO:
@@ -66,17 +70,21 @@ def hold(data_dir: Path) -> TextIO:
 
 
 def keep_secrets(data_dir: Path) -> Secrets:
-    """Read the data dir's secrets; make them the first time."""
+    """Read the data dir's secrets; make those that it has not got yet."""
     path = data_dir / "secrets.json"
-    if path.exists():
-        return Secrets(**orjson.loads(path.read_bytes()))
-    made = Secrets(
-        database_password=secrets.token_urlsafe(24),
-        master_key=base64.b64encode(secrets.token_bytes(32)).decode("ascii"),
-        stack_id=secrets.token_hex(4),
-    )
-    write_private(path, asdict(made))
-    return made
+    kept: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
+    made = {
+        "database_password": secrets.token_urlsafe(24),
+        "master_key": base64.b64encode(secrets.token_bytes(32)).decode("ascii"),
+        "stack_id": secrets.token_hex(4),
+        "superuser_password": secrets.token_urlsafe(24),
+        "api_password": secrets.token_urlsafe(24),
+        "projector_password": secrets.token_urlsafe(24),
+    }
+    if kept.keys() != made.keys():
+        kept = {**made, **kept}
+        write_private(path, kept)
+    return Secrets(**kept)
 
 
 def write_private(path: Path, values: Mapping[str, str]) -> None:

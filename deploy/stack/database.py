@@ -14,12 +14,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psutil
-import psycopg
-from psycopg import sql
 
 from deploy.errors import CommandError
 from deploy.stack.system_user import SystemUser, system_user
 
+SUPERUSER = "postgres"
 OWNER = "milestream"
 DATABASE = "milestream"
 
@@ -54,7 +53,7 @@ def url(port: int, password: str, *, user: str = OWNER, database: str = DATABASE
     return f"postgresql://{quote(user)}:{quote(password)}@127.0.0.1:{port}/{quote(database)}"
 
 
-def prepare(data_dir: Path, port: int, password: str) -> Prepared:
+def prepare(data_dir: Path, port: int, superuser_password: str) -> Prepared:
     """Make the cluster of a data dir if it has none; return how to run it.
 
     The data dir must be held by the caller (its lock): a server that still runs there has outlived
@@ -69,21 +68,12 @@ def prepare(data_dir: Path, port: int, password: str) -> Prepared:
         user.let_pass(data_dir)
     programs = _programs(data_dir, user)
     if not cluster.exists():
-        _initialise(cluster, programs, password, user)
+        _initialise(cluster, programs, superuser_password, user)
     _end_orphan(cluster)
     access = cluster / "pg_hba.conf"
     access.write_text(_ACCESS, "utf-8")
     options = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": port}.items()]
     return Prepared([str(programs / "postgres"), "-D", str(cluster), *options], user)
-
-
-def make_database(port: int, password: str) -> None:
-    """Make the database if it is not there; the server must be answering."""
-    maintenance = url(port, password, database="postgres")
-    with psycopg.connect(maintenance, autocommit=True) as connection:
-        query = "SELECT 1 FROM pg_database WHERE datname = %s"
-        if connection.execute(query, (DATABASE,)).fetchone() is None:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 
 def _programs(data_dir: Path, user: SystemUser | None) -> Path:
@@ -123,7 +113,7 @@ def _initialise(cluster: Path, programs: Path, password: str, user: SystemUser |
         if user is not None:
             user.own(partial)
             user.own(Path(secret))
-        command = [str(programs / "initdb"), "-D", str(partial), "--username", OWNER]
+        command = [str(programs / "initdb"), "-D", str(partial), "--username", SUPERUSER]
         command += ["--pwfile", str(password_file), "--auth", "scram-sha-256", "--encoding", "UTF8"]
         # The same order of text on every machine, whatever its C library.
         command += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]

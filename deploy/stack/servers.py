@@ -14,7 +14,7 @@ from typing import Self
 import psycopg
 
 from deploy.errors import CommandError
-from deploy.stack import broker, database
+from deploy.stack import broker, database, database_logins
 from deploy.stack.child import Child
 from deploy.stack.data_dir import Secrets, hold, keep_secrets, write_private
 from deploy.stack.ports import Ports
@@ -45,6 +45,7 @@ class LocalServers:
         self._more_parts = more_parts
         self._open = ExitStack()
         self._settings: Settings | None = None
+        self._superuser_url: str | None = None
         self._supervisor: Supervisor | None = None
 
     @property
@@ -53,6 +54,13 @@ class LocalServers:
         if self._settings is None:
             raise RuntimeError("the servers have not been started")
         return self._settings
+
+    @property
+    def superuser_url(self) -> str:
+        """The superuser's login to the database, where that is this stack's own."""
+        if self._superuser_url is None:
+            raise RuntimeError("the stack has no database of its own that was started")
+        return self._superuser_url
 
     @property
     def supervisor(self) -> Supervisor:
@@ -106,8 +114,9 @@ class LocalServers:
             self._wait("broker", lambda: broker_answers(self.settings))
         if "database_url" in own:
             port = self._settings.database_port
-            self._wait("database", lambda: _database_answers(port, secrets.database_password))
-            database.make_database(port, secrets.database_password)
+            self._wait("database", lambda: _database_answers(port, secrets))
+            database_logins.make_database(port, secrets)
+            self._superuser_url = database_logins.superuser(port, secrets)
         write_private(self._data_dir / LOCAL_STACK_FILE, _for_other_commands(self._settings))
 
     def _given_ports(self) -> dict[str, int]:
@@ -142,7 +151,7 @@ class LocalServers:
             servers.append(Part("broker", 0, child, stop_seconds=4))
         if "database_url" not in given:
             prepared = database.prepare(
-                self._data_dir, settings.database_port, secrets.database_password
+                self._data_dir, settings.database_port, secrets.superuser_password
             )
             user = [prepared.user.uid, prepared.user.gid] if prepared.user else []
             child = Child(
@@ -205,14 +214,13 @@ def broker_answers(settings: Settings) -> bool:
         logger.setLevel(level)
 
 
-def _database_answers(port: int, password: str) -> bool:
-    maintenance = database.url(port, password, database="postgres")
+def _database_answers(port: int, secrets: Secrets) -> bool:
     try:
-        psycopg.connect(maintenance, connect_timeout=5).close()
+        database_logins.first_connection(port, secrets).close()
     except psycopg.OperationalError as error:
         if "password authentication failed" in str(error):
             raise CommandError(
-                "the database does not know the password in secrets.json: it was not made with it"
+                "the database does not know the passwords in secrets.json: it has others"
             ) from error
         return False
     return True

@@ -13,9 +13,11 @@ import orjson
 
 from deploy.stack.child import Child
 from deploy.stack.data_dir import Secrets
+from deploy.stack.database import url
 from deploy.stack.ports import Ports
 from deploy.stack.servers import LocalServers, base_environment, wait_until
 from deploy.stack.supervision import Part, PartState, Supervisor
+from schemas import database_roles
 from schemas.settings import Settings
 
 _WATCH_SECONDS = 1.0
@@ -42,6 +44,7 @@ class WholeStack:
     def __init__(self, settings: Settings, *, demo: bool) -> None:
         """Take settings as they were given, without those of a local stack."""
         self._demo = demo
+        self._given = settings.model_fields_set
         self.servers = LocalServers(settings.data_dir, settings, self._parts)
         self._seen: dict[str, PartState] = {}
 
@@ -132,12 +135,25 @@ class WholeStack:
             )
             for name in names
         ]
-        projector = ports.take("projector-metrics")
-        parts.append(self._part("projector", ["projector"], settings, metrics_port=projector))
-        parts.append(self._part("api", ["api"], settings))
+        projector, api = self._logins(settings, secrets)
+        port = ports.take("projector-metrics")
+        parts.append(self._part("projector", ["projector"], projector, metrics_port=port))
+        parts.append(self._part("api", ["api"], api))
         if self._demo:
             parts.append(self._part("demo-traffic", ["demo-traffic"], settings))
         return parts
+
+    def _logins(self, settings: Settings, secrets: Secrets) -> tuple[Settings, Settings]:
+        """Settings of projector and API: with logins of their own, where the database is ours."""
+        if "database_url" in self._given:
+            return settings, settings
+        port = settings.database_port
+        projector = url(port, secrets.projector_password, user=database_roles.PROJECTOR)
+        api = url(port, secrets.api_password, user=database_roles.API)
+        return (
+            settings.model_copy(update={"database_url": projector}),
+            settings.model_copy(update={"database_url": api}),
+        )
 
     def _part(self, name: str, arguments: Sequence[str], settings: Settings, **own: object) -> Part:
         own_settings = settings.model_copy(update=own)

@@ -155,6 +155,10 @@ class Definitions:
         """Return one definition as stored."""
         return self._stored.get((project, kind), {}).get(definition_id)
 
+    def count(self, project: str, kind: str) -> int:
+        """Return how many definitions of a kind a project has."""
+        return len(self._stored.get((project, kind), {}))
+
     def of(self, project: str, kind: str) -> Iterator[Stored]:
         """Iterate over a project's definitions of a kind, in the order they were first written."""
         return iter(self._stored.get((project, kind), {}).values())

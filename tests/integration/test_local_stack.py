@@ -22,10 +22,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.errors import CommandError
-from deploy.stack import LocalServers
+from deploy.stack import LocalServers, database, database_logins
 from deploy.stack.broker import format_storage
+from deploy.stack.data_dir import Secrets
 from deploy.stack.ports import Ports
 from deploy.stack.servers import broker_answers
+from projections.analysts import create_login, revoke_login
+from projections.migrate import migrate
 from schemas.settings import Settings
 from tests.stack import stack_directory
 
@@ -120,6 +123,50 @@ def test_a_stale_process_file_does_not_stop_the_database(stack_dir: Path) -> Non
         assert _database_answers(servers.settings)
 
 
+def test_a_cluster_whose_owner_was_superuser_is_handed_over(
+    stack_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As versions before this one made it."""
+    database_alone = Settings.of({"kafka": "127.0.0.1:1"})  # named, so none is started
+    kept = stack_dir / "secrets.json"
+    secrets = {"database_password": "d", "master_key": f"{'A' * 43}=", "stack_id": "s"}
+    logins = ("superuser_password", "api_password", "projector_password")
+    kept.write_text(json.dumps(secrets | dict.fromkeys(logins, "d")))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(database, "SUPERUSER", "milestream")
+        earlier.setattr(database_logins, "make_database", _made_as_it_was)
+        with LocalServers(stack_dir, database_alone) as servers:
+            url = servers.settings.database_url
+            migrate(url)
+            analyst = create_login(url, "acme")
+            with psycopg.connect(url) as connection:
+                connection.execute("CREATE VIEW public.mine AS SELECT 42 AS answer")
+                connection.execute("INSERT INTO milestream_private.locks VALUES (-1)")
+    kept.write_text(json.dumps(secrets))
+    for _ in range(2):
+        with LocalServers(stack_dir, database_alone) as servers:
+            url = servers.settings.database_url
+            migrate(url)
+            with psycopg.connect(url) as connection:
+                assert connection.execute(
+                    "SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles "
+                    "WHERE rolname = current_user"
+                ).fetchone() == (False, False, True)
+                connection.execute("DROP VIEW public.mine")
+                connection.execute("ALTER TABLE milestream.members ADD COLUMN mine integer")
+                rows = connection.execute("SELECT FROM milestream_private.locks WHERE slot = -1")
+                assert rows.fetchone() is not None
+                connection.rollback()
+            psycopg.connect(analyst.database_url).close()
+    with LocalServers(stack_dir, database_alone) as servers:
+        assert revoke_login(servers.settings.database_url, "acme", analyst.user)
+
+
+def _made_as_it_was(port: int, secrets: Secrets) -> None:
+    with database_logins.first_connection(port, secrets) as connection:
+        connection.execute("CREATE DATABASE milestream")
+
+
 def test_what_was_killed_whole_starts_again(data_dir: Path) -> None:
     program = (
         "import sys, pathlib, time\n"
@@ -168,7 +215,7 @@ class TestRunning:
         for changes in ({"password": "wrong"}, {"password": ""}, {"user": "postgres"}):
             with pytest.raises(psycopg.OperationalError, match=r"password|authentication"):
                 psycopg.connect(_login(url, **changes))
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(running.superuser_url) as connection:
             rules = connection.execute(
                 "SELECT DISTINCT auth_method FROM pg_hba_file_rules"
             ).fetchall()

@@ -12,6 +12,7 @@ from api import definition_store, resources
 from api.definition_store import MAX_WRITES, parsed
 from api.metrics import Metrics
 from api.problems import Problem
+from api.queries.locks import slot_of
 from schemas.definitions import definition_key
 from schemas.topics import DEFINITIONS
 from tests.integration.api.serving import PROJECT, Served
@@ -26,7 +27,9 @@ async def test_writers_that_wait_leave_connections_to_readers(lonely: Served) ->
     lock = f"{lonely.settings.topic(DEFINITIONS)}:{key}"
     async with await lonely.client() as admin, await lonely.client() as reader:
         with psycopg.connect(lonely.settings.database_url) as holder:
-            holder.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (lock,))
+            holder.execute(
+                "SELECT FROM milestream_private.locks WHERE slot = %s FOR UPDATE", (slot_of(lock),)
+            )
             writes = [
                 asyncio.create_task(admin.put(f"/definitions/challenge/{id_}", json=CHALLENGE))
                 for _ in range(2 * resources.POOL_SIZE)

@@ -46,6 +46,7 @@ def test_analysts_create_prints_a_login_that_works(settings: Settings, option: l
         )
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         role = sql.Identifier(login["user"])
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
         connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
         connection.execute(sql.SQL("DROP ROLE {}").format(role))
 

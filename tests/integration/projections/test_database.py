@@ -1,15 +1,23 @@
 """Migrations, comments, roles and row-level security, on the real PostgreSQL."""
 
+import contextlib
+import secrets
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from projections.analysts import Login, create_login
+from projections.analysts import Login, _url_for, create_login, logins, revoke_login
 from projections.catalogue import PROJECTIONS
+from projections.database import connect
+from projections.long_reads import end_long_reads
 from projections.migrate import MigrationError, migrate, migrations
+from schemas import database_roles
+from tests.stack import FreshSettings, are_shared, describe
 
 
 def test_migrating_again_changes_nothing(migrated_url: str) -> None:
@@ -97,9 +105,29 @@ def login(filled_url: str) -> Iterator[Login]:
     """A login for the project acme."""
     login = create_login(filled_url, "acme")
     yield login
-    with psycopg.connect(filled_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(login.user)))
-        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(login.user)))
+    _drop(filled_url, login.user)
+
+
+@pytest.fixture
+def analyst_url(filled_url: str) -> Iterator[str]:
+    """A login with the role that sees all projects."""
+    name = f"sees_all_{secrets.token_hex(4)}"
+    with psycopg.connect(filled_url) as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'pw' IN ROLE milestream_analyst").format(
+                sql.Identifier(name)
+            )
+        )
+    yield _url_for(filled_url, name, "pw")
+    _drop(filled_url, name)
+
+
+def _drop(url: str, login: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        role = sql.Identifier(login)
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 def test_a_login_for_a_project_sees_its_rows_and_no_others(login: Login) -> None:
@@ -138,6 +166,11 @@ FORBIDDEN = [
     "SELECT milestream_private.protect('milestream.members')",
     "SET ROLE milestream_analyst",
     "ALTER TABLE milestream.members DISABLE ROW LEVEL SECURITY",
+    "SELECT FROM milestream_private.locks FOR UPDATE",
+    "BEGIN; LOCK TABLE milestream_private.migrations",
+    "BEGIN; LOCK TABLE milestream.members IN EXCLUSIVE MODE",
+    "CREATE TEMPORARY TABLE mine (x integer)",
+    "SELECT milestream_private.end_long_reads('0')",
 ]
 
 
@@ -150,9 +183,10 @@ def test_a_login_for_a_project_may_do_nothing_else(login: Login, statement: str)
 
 
 @pytest.mark.parametrize("statement", [s for s in FORBIDDEN if not s.startswith("SET ROLE")])
-def test_the_analyst_role_may_read_all_and_do_nothing_else(filled_url: str, statement: str) -> None:
-    with psycopg.connect(filled_url, autocommit=True) as connection:
-        connection.execute("SET SESSION AUTHORIZATION milestream_analyst")
+def test_the_analyst_role_may_read_all_and_do_nothing_else(
+    filled_url: str, analyst_url: str, statement: str
+) -> None:
+    with psycopg.connect(analyst_url, autocommit=True) as connection:
         for table in _tables(filled_url):
             connection.execute(f"SELECT * FROM milestream.{table}".encode())
         seen = connection.execute("SELECT project FROM milestream.dead_letters").fetchall()
@@ -168,6 +202,181 @@ def test_every_read_model_is_protected(migrated_url: str) -> None:
             "(SELECT count(*) FROM pg_policy WHERE polrelid = pg_class.oid) "
             "FROM pg_class WHERE relnamespace = 'milestream'::regnamespace AND relkind = 'r'"
         ).fetchall()
-    assert {row[1:] for row in rows} == {(True, 2)}
+    assert {row[1:] for row in rows} == {(True, 3)}
     written = {table for projection in PROJECTIONS.values() for table in projection.tables}
     assert {row[0] for row in rows} == written | {"projection_checkpoints"}
+
+
+PLACES = (
+    "SELECT * FROM milestream_private.api_keys",
+    "SELECT * FROM milestream_private.jwt_keys",
+    "SELECT * FROM milestream_private.analyst_logins",
+    "CREATE ROLE mine",
+    "CREATE SCHEMA mine",
+)
+API_MAY_NOT = (
+    *PLACES[2:],
+    "INSERT INTO milestream_private.api_keys VALUES ('k', 'p', 'admin', '')",
+    "UPDATE milestream_private.api_keys SET project = 'other'",
+    "UPDATE milestream_private.jwt_keys SET algorithm = 'HS256'",
+    "DELETE FROM milestream.dead_letters",
+    "INSERT INTO milestream.milestones_reached SELECT * FROM milestream.milestones_reached",
+    "CREATE TABLE milestream.mine (x integer)",
+    "CREATE TEMPORARY TABLE mine (x integer)",
+)
+PROJECTOR_MAY_NOT = (
+    *PLACES,
+    "SELECT * FROM milestream_private.used_nonces",
+    "UPDATE milestream_private.migrations SET name = 'other'",
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        *((database_roles.API, statement) for statement in API_MAY_NOT),
+        *((database_roles.PROJECTOR, statement) for statement in PROJECTOR_MAY_NOT),
+    ],
+)
+def test_what_runs_may_do_what_it_does_and_no_more(
+    filled_url: str, role: str, statement: str
+) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        taken = connection.execute(database_roles.TAKE, [role]).fetchone()
+        assert taken == (role,)
+        for table in _tables(filled_url):
+            rows = connection.execute(f"SELECT * FROM milestream.{table}".encode()).fetchall()
+            assert len(rows) == {"milestones_reached": 2, "dead_letters": 3}.get(table, 0)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
+
+
+def test_the_owner_is_no_superuser_and_migrates(migrated_url: str) -> None:
+    """What the rest of the tests run with, where the servers are the local stack's."""
+    with psycopg.connect(migrated_url) as connection:
+        owners = connection.execute(
+            "SELECT DISTINCT relowner::regrole::text FROM pg_class "
+            "WHERE relnamespace = 'milestream'::regnamespace AND relkind = 'r'"
+        ).fetchall()
+        (superuser,) = connection.execute(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        ).fetchall()
+    assert owners == [(database_roles.PROJECTOR,)]
+    assert superuser == (False,) or are_shared() or "containers" in describe()
+
+
+def test_a_login_that_may_not_migrate_says_so(fresh_settings: FreshSettings) -> None:
+    done = fresh_settings().database_url
+    migrate(done)
+    name, password = f"looks_{secrets.token_hex(4)}", secrets.token_hex(8)
+    with psycopg.connect(done) as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
+                sql.Identifier(name), sql.Literal(password), sql.Identifier(database_roles.API)
+            )
+        )
+    migrate(_url_for(done, name, password))
+    with psycopg.connect(done) as connection:
+        connection.execute("DELETE FROM milestream_private.migrations WHERE version = 1")
+    with pytest.raises(MigrationError, match="milestream migrate"):
+        migrate(_url_for(done, name, password))
+    _drop(done, name)
+
+
+def test_a_login_takes_few_connections_and_little_time(login: Login) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(psycopg.connect(login.database_url))
+        with pytest.raises(psycopg.OperationalError, match="too many connections"):
+            stack.enter_context(psycopg.connect(login.database_url))
+    with psycopg.connect(login.database_url, autocommit=True) as connection:
+        for name, value in (
+            ("statement_timeout", "1min"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "1min"),
+            ("default_transaction_read_only", "on"),
+        ):
+            assert connection.execute(f"SHOW {name}".encode()).fetchone() == (value,)
+
+
+WRITERS = [
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_from_bytea(0, 'x')",
+    "SELECT lo_put(1, 0, 'x')",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_try_advisory_xact_lock(1, 2)",
+    "SELECT pg_logical_emit_message(false, 'a', 'b')",
+]
+
+
+@pytest.mark.parametrize("statement", WRITERS)
+def test_a_login_fills_neither_disk_nor_lock_table(login: Login, statement: str) -> None:
+    with psycopg.connect(login.database_url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
+
+
+def test_a_login_is_let_into_no_other_database(login: Login, fresh_settings: FreshSettings) -> None:
+    other = fresh_settings().database_url
+    migrate(other)
+    user = urlsplit(login.database_url).netloc
+    for url in (other, urlunsplit(urlsplit(other)._replace(path="/postgres"))):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(urlunsplit(urlsplit(url)._replace(netloc=user)))
+
+
+def test_neither_names_nor_statistics_tell_of_other_projects(login: Login, filled_url: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        connection.execute("ANALYZE milestream.milestones_reached")
+    other = create_login(filled_url, "another-project")
+    with psycopg.connect(login.database_url, autocommit=True) as connection:
+        names = str(connection.execute("SELECT rolname, rolconfig FROM pg_roles").fetchall())
+        assert other.user in names
+        assert "another-project" not in names
+        assert "acme" not in names
+        for view in ("pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"):
+            seen = connection.execute(
+                f"SELECT * FROM {view} WHERE schemaname LIKE 'milestream%'".encode()
+            ).fetchall()
+            assert seen == [], view
+        with psycopg.connect(filled_url, application_name="milestream-test") as somebody:
+            somebody.execute("SELECT 'another-project'")
+            activity = connection.execute("SELECT query FROM pg_stat_activity").fetchall()
+            assert "'another-project'" not in str(activity)
+    assert revoke_login(filled_url, "another-project", other.user)
+
+
+def test_a_login_is_listed_and_revoked(filled_url: str) -> None:
+    one, two = (create_login(filled_url, "acme") for _ in range(2))
+    assert {known.user for known in logins(filled_url, "acme")} == {one.user, two.user}
+    assert logins(filled_url, "other") == []
+    assert not revoke_login(filled_url, "other", one.user)
+    with psycopg.connect(one.database_url, autocommit=True) as connection:
+        assert revoke_login(filled_url, "acme", one.user)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        psycopg.connect(one.database_url)
+    psycopg.connect(two.database_url).close()
+    assert [known.user for known in logins(filled_url, "acme")] == [two.user]
+    assert not revoke_login(filled_url, "acme", one.user)
+    assert revoke_login(filled_url, "acme", two.user)
+
+
+async def test_an_analyst_cannot_read_for_ever(login: Login, filled_url: str) -> None:
+    async with (
+        await connect(filled_url, "test") as projector,
+        await connect(login.database_url, "test") as analyst,
+        await connect(login.database_url, "test") as another,
+    ):
+        await projector.execute(database_roles.TAKE, [database_roles.PROJECTOR])
+        await analyst.execute("SET idle_in_transaction_session_timeout = 0")
+        await analyst.execute("BEGIN")
+        await analyst.execute("SELECT * FROM milestones_reached")
+        assert await end_long_reads(projector, timedelta(hours=1)) == 0
+        assert await end_long_reads(projector, timedelta(0)) == 1
+        with pytest.raises(psycopg.OperationalError):
+            await analyst.execute("SELECT 1")
+        await another.execute("SELECT 1")  # it had no transaction

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from projections.catalogue import PROJECTIONS
-from projections.rebuild import RebuildFailed, rebuild
+from projections.rebuild import RebuildFailed, _alone, rebuild
 from projections.runner import Runner
 from schemas import outputs
 from schemas.definitions import definition_key, encode, parse
@@ -157,6 +157,7 @@ async def test_a_view_and_a_grant_of_the_operator_outlive_the_swap(settings: Set
         role,
     ) == [(["security_invoker=true"], True)]
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        connection.execute(f"GRANT {role} TO CURRENT_USER".encode())
         connection.execute(f"DROP OWNED BY {role}".encode())
         connection.execute(f"DROP ROLE {role}".encode())
 
@@ -237,12 +238,23 @@ async def test_a_rebuild_waits_for_a_reader_without_stopping_the_flow(settings: 
 
 
 async def test_only_one_rebuild_of_a_table_runs_at_a_time(settings: Settings) -> None:
+    url = settings.database_url
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as one:
+        async with _alone(one, "members"):
+            with pytest.raises(RebuildFailed, match="already"):
+                await rebuild(settings, "members", _quiet)
+        assert await rebuild(settings, "members", _quiet) == 0
+
+
+async def test_a_rebuild_that_was_killed_is_in_nobodys_way(settings: Settings) -> None:
     with psycopg.connect(settings.database_url) as connection:
         connection.execute(
-            "SELECT pg_advisory_lock(hashtext('milestream rebuild'), hashtext('members'))"
+            "INSERT INTO milestream_private.rebuilds "
+            "SELECT 'members', pid, backend_start - interval '1 s' FROM pg_stat_activity "
+            "WHERE pid = pg_backend_pid()"
         )
-        with pytest.raises(RebuildFailed):
-            await rebuild(settings, "members", _quiet)
+        connection.commit()
+        assert await rebuild(settings, "members", _quiet) == 0
 
 
 async def _command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,158 @@
+"""Limits of projects over HTTP, on every face, and over several processes."""
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+from psycopg import AsyncConnection
+
+from api.credentials import Role
+from api.problems import Problem
+from api.queries import budgets
+from api.quotas import Quotas, caller_of
+from tests.integration.api.serving import PATIENCE_SECONDS, Served
+
+LOGS = "/schema/challenge_log/record"
+
+
+async def limited(api: Served, **limits: int) -> str:
+    """Return a new project that has these limits, once they are in force."""
+    project = f"p-{uuid.uuid4().hex[:12]}"
+    async with await api.client(project=project) as admin:
+        put = await admin.put(f"/definitions/project/{project}", json={"limits": limits})
+        assert put.status_code == 201, put.text
+    return project
+
+
+async def refused(client: httpx.AsyncClient, method: str, path: str, **request: Any) -> Any:
+    """Return the first answer that says no, of many requests at once."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        answers = await asyncio.gather(
+            *(client.request(method, path, **request) for _ in range(10))
+        )
+        for answer in answers:
+            if "retry-after" in answer.headers:
+                return answer
+    raise AssertionError("nothing was refused")
+
+
+def is_described(answer: httpx.Response) -> bool:
+    """Tell whether a refusal says what is allowed and when to come back."""
+    headers = answer.headers
+    return (
+        int(headers["retry-after"]) >= 1
+        and headers["ratelimit-limit"] == "2"
+        and headers["ratelimit-remaining"] == "0"
+        and headers["ratelimit"].startswith('"requests";r=0;t=')
+        and headers["ratelimit-policy"] == '"requests";q=2;w=2'
+    )
+
+
+async def test_a_key_that_calls_too_often_is_refused_on_every_face(lonely: Served) -> None:
+    project = await limited(lonely, requestsPerSecond=1)
+    async with await lonely.client(project=project) as admin, await lonely.client() as other:
+        answer = await refused(admin, "GET", LOGS)
+        assert answer.status_code == 429
+        assert answer.json()["code"] == "rate_limited"
+        assert is_described(answer)
+        answer = await refused(admin, "GET", "/event/x")
+        assert (answer.status_code, answer.json()["statusCode"]) == (429, 429)
+        assert is_described(answer)
+        answer = await refused(admin, "POST", "/v1/logs/pathway-logs", json={"pathway": "x"})
+        assert (answer.status_code, answer.json()["status"]) == (429, "error")
+        assert is_described(answer)
+        for _ in range(50):  # another project has no limit
+            assert (await other.get(LOGS)).status_code == 200
+    key = await lonely.key(project=project)
+    called = {"apiKey": key.key_id, "secret": key.secret, "UID": "ann"}
+    async with lonely.guest() as guest:
+        answer = await refused(guest, "GET", "/gm.getActionsLog", params=called)
+        assert (answer.status_code, answer.json()["errorCode"]) == (200, 403048)
+        assert is_described(answer)
+        answer = await refused(
+            guest, "GET", "/gm.getActionsLog", params=called | {"httpStatusCodes": "true"}
+        )
+        assert answer.status_code == 403
+
+
+async def test_an_end_user_that_calls_too_often_is_refused(lonely: Served) -> None:
+    project = await limited(lonely, userRequestsPerSecond=1)
+    async with (
+        await lonely.end_user("ann", project) as ann,
+        await lonely.end_user("ben", project) as ben,
+        await lonely.client(project=project) as admin,
+    ):
+        assert is_described(await refused(ann, "GET", "/event/x"))
+        assert (await ben.get("/event/x")).status_code == 404
+        for _ in range(50):
+            assert (await admin.get("/event/x")).status_code == 404
+
+
+async def test_without_a_definition_an_end_user_has_forty_at_once(lonely: Served) -> None:
+    async with await lonely.end_user("ann", "unlimited-by-hand") as ann:
+        answer = await refused(ann, "GET", "/event/x")
+    assert answer.headers["ratelimit-policy"] == '"requests";q=40;w=2'
+
+
+async def test_what_processes_let_pass_is_added_up(lonely: Served) -> None:
+    one, two = Quotas(), Quotas()
+    caller = caller_of("acme", None, str(uuid.uuid4()))
+    async with await AsyncConnection.connect(lonely.settings.database_url) as connection:
+        for quotas in (one, two):
+            for _ in range(1000):
+                quotas.take(caller, 1, 1000, 0.0)
+        one.settle(await budgets.spend(connection, one.busy()))
+        left = await budgets.spend(connection, two.busy())
+        two.settle(left)
+        assert -1000 <= left[caller] < -900  # as slow as the machine may be
+        await connection.rollback()
+    for quotas, now in ((two, 500.0), (one, 0.5)):
+        with pytest.raises(Problem, match="Too many requests"):
+            quotas.take(caller, 1, 1000, now)
+
+
+async def test_sizes_counts_and_tokens_are_limited(lonely: Served) -> None:
+    limits = {"metadataBytes": 200, "userMetadataBytes": 100, "definitionsPerKind": 2}
+    project = await limited(lonely, tokenDays=2, **limits)
+    event = {"eventId": "buy", "userId": "ann"}
+    async with (
+        await lonely.client(project=project) as admin,
+        await lonely.end_user("ann", project) as ann,
+    ):
+        for client, most in ((admin, 200), (ann, 100)):
+            body = event | {"metadata": {"text": "x" * (most - 10)}}
+            answer = await client.post("/event", json=body)
+            assert answer.status_code == 400
+            assert answer.json()["message"] == f"metadata: may have at most {most} bytes"
+        for number in range(2):
+            put = await admin.put(f"/definitions/event/e{number}", json={"title": "E"})
+            assert put.status_code == 201, put.text
+        put = await admin.put("/definitions/event/e2", json={"title": "E"})
+        assert (put.status_code, put.json()["code"]) == (409, "too_many_definitions")
+        assert (await admin.put("/definitions/event/e1", json={"title": "F"})).status_code == 200
+        assert (await admin.delete("/definitions/event/e1")).status_code == 204
+        assert (await admin.put("/definitions/event/e2", json={"title": "E"})).status_code == 201
+    now = int(time.time())
+    for days, status in ((1.9, 404), (2.1, 401), (40, 401), (1e9, 401)):
+        token = await lonely.token("ann", project, exp=now + int(days * 86_400))
+        async with lonely.guest() as guest:
+            answer = await guest.get("/event/x", headers={"authorization": f"Bearer {token}"})
+        assert answer.status_code == status, days
+
+
+async def test_limits_are_checked_as_definitions_are(lonely: Served) -> None:
+    async with await lonely.client(Role.ADMIN) as admin:
+        for limits in (
+            {"requestsPerSecond": -1},
+            {"requestsPerSecond": 1.5},
+            {"tokenDays": 0},
+            {"metadataBytes": "1"},
+            {"perSecond": 1},
+        ):
+            put = await admin.put("/definitions/project/acme", json={"limits": limits})
+            assert put.status_code == 400
+            assert put.json()["errors"][0]["field"].startswith("limits.")
