@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from api import quotas, tokens
+from api import quotas, shares, tokens
 from api.credentials import CredentialsError, Keyring, Role, VerifiedKey
 from api.problems import Problem
 from api.tokens import EndUser, TokenError
@@ -91,6 +91,7 @@ def count(request: Request, caller: Caller) -> None:
         Problem: 429, it calls too often.
     """
     held = request.app.state.resources
+    _read_as(request, caller)
     limits = held.definitions.limits(caller.project)
     key, user = caller.key, caller.user
     rate = limits.user_requests_per_second if key is None else limits.requests_per_second
@@ -98,6 +99,13 @@ def count(request: Request, caller: Caller) -> None:
         key_id = None if key is None else key.key_id
         name = quotas.caller_of(caller.project, key_id, None if user is None else user.user_id)
         held.quotas.take(name, rate, 2 * rate, time.monotonic())
+
+
+def _read_as(request: Request, caller: Caller) -> None:
+    """Let what the request reads go off its project's share."""
+    seconds = shares.END_USER_SECONDS if caller.key is None else None
+    receive = request.receive if request.method in _READING else None
+    shares.READER.set(shares.Reader(caller.project, seconds, receive))
 
 
 def require(

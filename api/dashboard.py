@@ -38,7 +38,7 @@ async def page(_caller: Reader) -> Response:
 async def data(request: Request, caller: Reader) -> Response:
     """Answer flow, lag, and the newest milestones and rewards of the caller's project."""
     held = resources.of(request)
-    async with held.pool.connection() as connection:
+    async with held.reads.connection() as connection:
         flow = await queries.logs_per_second(connection, caller.project, FLOW_SECONDS)
         events = await queries.events_per_second(connection, caller.project, FLOW_SECONDS)
         milestones = await queries.newest_milestones(connection, caller.project, NEWEST)

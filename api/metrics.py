@@ -41,6 +41,12 @@ class Metrics:
             ("topic",),
             registry=self.registry,
         )
+        self.shed = Counter(
+            "milestream_api_shed_total",
+            "Requests refused (503), as too many waited for the processor, by topic.",
+            ("topic",),
+            registry=self.registry,
+        )
         self.stray_replies = Counter(
             "milestream_api_stray_replies_total",
             "Replies on this process's partition that it was not waiting for (any more).",

@@ -26,6 +26,10 @@ from schemas.topics import REPLIES, partition_for
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 5.0
+MOST_WAITING = 4096
+MOST_WAITING_BYTES = 64 * 1024 * 1024
+"""What may wait for the processor: what comes besides is told at once to come back."""
+
 BROKER_AWAY = "The broker takes nothing now; try again."
 
 _REPLY = msgspec.json.Decoder(Reply)
@@ -43,6 +47,7 @@ class Requests:
         count = kafka.partition_count(settings, REPLIES)
         self._partition = TopicPartition(settings.topic(REPLIES), random.randrange(count))  # noqa: S311
         self._waiting: dict[bytes, asyncio.Future[Reply]] = {}
+        self._waiting_bytes = 0
 
     async def start(self) -> None:
         """Connect, and stand at the end of the replies before any request can be made."""
@@ -88,11 +93,19 @@ class Requests:
 
         Raises:
             Problem: 503, the broker does not take the command. It may have taken it all the same,
-                so repeating it must be safe, and is.
+                so repeating it must be safe, and is. Or too many requests wait for the processor:
+                then it was not sent.
         """
+        if (
+            len(self._waiting) >= MOST_WAITING
+            or self._waiting_bytes + len(value) > MOST_WAITING_BYTES
+        ):
+            self._metrics.shed.labels(topic).inc()
+            raise unavailable("Too many requests wait for the processor; try again.")
         correlation_id = uuid.uuid4().bytes
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[correlation_id] = waiting
+        self._waiting_bytes += len(value)
         began = time.perf_counter()
         try:
             await self._produce(topic, member_id, value, correlation_id)
@@ -104,6 +117,7 @@ class Requests:
             return None
         finally:
             del self._waiting[correlation_id]
+            self._waiting_bytes -= len(value)
         self._metrics.reply_seconds.labels(topic).observe(time.perf_counter() - began)
         return reply
 

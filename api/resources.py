@@ -23,6 +23,7 @@ from api.lag import LagWatch
 from api.metrics import Metrics
 from api.quotas import Quotas
 from api.requests import Requests
+from api.shares import Reads
 from api.tick_watch import TickWatch
 from processor.definitions import DefinitionsReader
 from schemas import database_roles
@@ -31,7 +32,10 @@ from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-POOL_SIZE = 10
+POOL_SIZE = 16
+READS = 10
+"""Connections that reads share; the others are for writes of definitions, and for what every
+request needs for a moment."""
 POOL_TIMEOUT_SECONDS = 5.0
 CHECK_SECONDS = 1.0
 """After which a connection is looked at before it is used. One that the server closes in between,
@@ -47,6 +51,7 @@ class Resources:
     settings: Settings
     metrics: Metrics
     pool: AsyncConnectionPool[AsyncConnection]
+    reads: Reads
     keyring: Keyring
     requests: Requests
     definitions: DefinitionStore
@@ -161,6 +166,7 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
             settings=settings,
             metrics=metrics,
             pool=pool,
+            reads=Reads(pool, READS),
             keyring=Keyring(pool, settings.master_key),
             requests=requests,
             definitions=definitions,

@@ -39,7 +39,7 @@ async def leaderboard(request: Request, caller: Caller) -> Response:
     definitions, _ = await asyncio.gather(
         held.definitions.current(), held.barrier.wait(("members", "leaderboard_points"))
     )
-    async with held.pool.connection() as connection:
+    async with held.reads.connection() as connection:
         board = board_of(definitions, caller.project, group_id, span)
         places = await queries.places(connection, board, top=limit)
     return answer(LeaderboardAnswer(group_id=group_id, users=ranked(places)))

@@ -52,7 +52,7 @@ async def events(request: Request, caller: Caller) -> Response:
     )
     day = periods.today(definitions.timezone(caller.project), datetime.now(UTC))
     span = periods.of_stats(request.query_params, day)
-    async with held.pool.connection() as connection, snapshots.held(connection):
+    async with held.reads.connection() as connection, snapshots.held(connection):
         if span.start is None:
             first = await queries.first_day(connection, caller.project, event_id or _ALL)
             span = replace(span, start=min(first or span.end, span.end))

@@ -19,7 +19,7 @@ async def analytics(request: Request, caller: Caller) -> Response:
         raise invalid("streakId", "is missing")
     held = resources.of(request)
     await held.barrier.wait(("streak_progress",))
-    async with held.pool.connection() as connection:
+    async with held.reads.connection() as connection:
         row = await queries.analytics(connection, caller.project, streak_id)
     if row is None:
         return answer(None)

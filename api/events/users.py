@@ -36,7 +36,7 @@ async def found_in(
     member_id = UUID(ids.member_id(caller.project, user_id))
     held = resources.of(request)
     await held.barrier.wait(("members", *models))
-    async with held.pool.connection() as connection:
+    async with held.reads.connection() as connection:
         if not await queries.exists(connection, caller.project, member_id):
             raise _unknown(user_id)
         yield connection, member_id

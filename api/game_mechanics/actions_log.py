@@ -77,7 +77,7 @@ async def _all(
     """Yield the JSON of batches of actions, `found` first, until there are no more."""
     while found:
         yield msgspec.json.encode(shown(found))[1:-1]
-        async with call.held.pool.connection() as connection:
+        async with call.held.reads.connection() as connection:
             found = await queries.before(
                 connection,
                 call.project,

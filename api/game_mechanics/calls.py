@@ -47,7 +47,7 @@ class Call:
         """
         member_id = UUID(self.member_id(self.given.required("UID")))
         await self.held.barrier.wait(("members", *models))
-        async with self.held.pool.connection() as connection:
+        async with self.held.reads.connection() as connection:
             if not await queries.exists(connection, self.project, member_id):
                 raise unknown_user()
             yield connection, member_id

@@ -73,7 +73,7 @@ async def top(call: Call, presentation: Presentation) -> Response:
     else:
         member_id = None
         await call.held.barrier.wait(("members", *_MODELS))
-    async with call.held.pool.connection() as connection:
+    async with call.held.reads.connection() as connection:
         standings = await queries.top(
             connection,
             call.project,

@@ -22,11 +22,11 @@ from starlette.types import Receive, Scope, Send
 from api.answers import MEDIA_TYPE
 from api.pathways.bodies import Asked, Names
 from api.pathways.selection import activities_of, pathway_named
-from api.problems import Problem
 from api.queries import pathway_logs as queries
 from api.queries import snapshots
 from api.queries.pathway_logs import Activity, Pathway, Wanted
-from api.resources import POOL_TIMEOUT_SECONDS, Resources
+from api.resources import Resources
+from api.shares import READER, Shares
 from schemas.caseless import caseless
 
 logger = logging.getLogger(__name__)
@@ -43,12 +43,12 @@ MODELS = (
 PATIENCE_SECONDS = 30.0
 """How long a caller may read nothing of an answer under way."""
 
-MOST_AT_ONCE = 5
+MOST_AT_ONCE = 8
 """How many answers may be under way in one process: each holds one of its ten connections."""
 
 _PIECE_BYTES = 64 * 1024
 
-_PLACES: WeakKeyDictionary[object, asyncio.Semaphore] = WeakKeyDictionary()
+_PLACES: WeakKeyDictionary[object, Shares] = WeakKeyDictionary()
 """The places of answers under way, by the pool that they take a connection of."""
 
 
@@ -89,7 +89,7 @@ class PathwayLogs(Response):
     async def _answer(self, send: Send) -> None:
         async with (
             _place(self._held),
-            self._held.pool.connection() as connection,
+            self._held.reads.connection() as connection,
             snapshots.held(connection),
         ):
             filtered = bool(self._asked.groups or self._asked.users)
@@ -201,16 +201,8 @@ async def _place(held: Resources) -> AsyncIterator[None]:
     """Hold one of the places of answers under way, so that connections are left for the others.
 
     Raises:
-        Problem: 503, none comes free.
+        Problem: 503, none comes free for the project.
     """
-    places = _PLACES.setdefault(held.pool, asyncio.Semaphore(MOST_AT_ONCE))
-    try:
-        async with asyncio.timeout(POOL_TIMEOUT_SECONDS):
-            await places.acquire()
-    except TimeoutError:
-        detail = "Too many answers of this kind are under way; try again."
-        raise Problem(503, detail, headers={"retry-after": "5"}) from None
-    try:
+    places = _PLACES.setdefault(held.pool, Shares(MOST_AT_ONCE))
+    async with places.permit(READER.get().project):
         yield
-    finally:
-        places.release()

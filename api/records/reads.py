@@ -33,7 +33,7 @@ async def shown(
     asked = _asked_id(records, record_id)
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
-    async with held.pool.connection() as connection:
+    async with held.reads.connection() as connection:
         record = await queries.shown(connection, records, caller.project, asked, names)
     if record is None:
         raise not_found(records.slug, record_id)
@@ -49,7 +49,7 @@ async def row_of(request: Request, caller: Caller, records: Records, record_id: 
     asked = _asked_id(records, record_id)
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
-    async with held.pool.connection() as connection:
+    async with held.reads.connection() as connection:
         row = await queries.one(connection, records, caller.project, asked)
     if row is None:
         raise not_found(records.slug, record_id)
@@ -68,7 +68,7 @@ async def list_(request: Request, caller: Caller, records: Records) -> Response:
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
     total = None
-    async with held.pool.connection() as connection:
+    async with held.reads.connection() as connection:
         data = await queries.page(connection, records, caller.project, wanted)
         if wanted.with_total:
             total = await queries.count(connection, records, caller.project, wanted)
