@@ -36,6 +36,8 @@ async def create(connection: Connection, table: str) -> None:
                 twin_of(table), sql.Identifier(name), sql.Literal(value)
             )
         )
+    twin = f"{PRIVATE}.{table}_rebuilt"
+    await connection.execute("SELECT milestream_private.hide_statistics(%s::regclass)", [twin])
     if comment is not None:
         await connection.execute(
             sql.SQL("COMMENT ON TABLE {} IS {}").format(twin_of(table), sql.Literal(comment))

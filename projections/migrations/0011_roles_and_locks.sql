@@ -34,6 +34,35 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON milestream_private.used_nonces TO milest
 GRANT SELECT ON milestream.pathway_activities TO milestream_api;
 GRANT EXECUTE ON FUNCTION milestream.event_users(text, date, date) TO milestream_api;
 
+-- What the planner expects is shown to every login (EXPLAIN), and its histograms hold values of all
+-- projects: it keeps none of what is personal.
+CREATE FUNCTION milestream_private.hide_statistics(target regclass) RETURNS void
+    LANGUAGE plpgsql SET search_path = ''
+AS $$
+DECLARE
+    hidden record;
+BEGIN
+    FOR hidden IN
+        SELECT attname, relname, relnamespace::regnamespace::text AS schema
+        FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class ON pg_class.oid = attrelid
+        WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
+            AND attname IN ('external_id', 'user_id', 'first_name', 'last_name', 'email',
+                'phone_number', 'telephone', 'city', 'coupon_code', 'ip', 'metadata')
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', target, hidden.attname);
+        IF to_regprocedure('pg_catalog.pg_clear_attribute_stats(text, text, text, boolean)')
+            IS NOT NULL
+        THEN
+            EXECUTE format('SELECT pg_catalog.pg_clear_attribute_stats(%L, %L, %L, false)',
+                hidden.schema, hidden.relname, hidden.attname);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION milestream_private.hide_statistics(regclass) IS
+    'Lets the planner keep no statistics of the personal columns of a table.';
+REVOKE EXECUTE ON FUNCTION milestream_private.hide_statistics(regclass) FROM PUBLIC;
+
 -- A read model belongs to the projector, for COPY passes no row-level security.
 CREATE OR REPLACE FUNCTION milestream_private.protect(target regclass) RETURNS void
     LANGUAGE plpgsql SET search_path = ''
@@ -60,6 +89,7 @@ BEGIN
     EXECUTE format(
         'GRANT SELECT ON %s TO milestream_analyst, milestream_project_analyst, milestream_api',
         target);
+    PERFORM milestream_private.hide_statistics(target);
     IF pg_catalog.pg_has_role(current_user, 'milestream_projector', 'USAGE') THEN
         EXECUTE format('ALTER TABLE %s OWNER TO milestream_projector', target);
     END IF;

@@ -348,6 +348,26 @@ def test_neither_names_nor_statistics_tell_of_other_projects(login: Login, fille
     assert revoke_login(filled_url, "another-project", other.user)
 
 
+def test_what_the_planner_expects_tells_nothing_personal(login: Login, filled_url: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO milestream.members (project, member_id, external_id, email, groups, "
+            "status, created_at, updated_at, version, sequence) "
+            "SELECT 'other', gen_random_uuid(), n, n || '@example.org', '{}', "
+            "'live', now(), now(), 1, 1 FROM generate_series(1000, 9000) AS n"
+        )
+        connection.execute("ANALYZE milestream.members")
+    with psycopg.connect(login.database_url, autocommit=True) as connection:
+        for column in ("email", "external_id"):
+            expected = set()
+            for bound in ("0", "5", "9"):
+                plan = connection.execute(
+                    f"EXPLAIN (FORMAT JSON) SELECT FROM members WHERE {column} < '{bound}'".encode()
+                ).fetchall()
+                expected.add(plan[0][0][0]["Plan"]["Plan Rows"])
+            assert len(expected) == 1, column
+
+
 def test_a_login_is_listed_and_revoked(filled_url: str) -> None:
     one, two = (create_login(filled_url, "acme") for _ in range(2))
     assert {known.user for known in logins(filled_url, "acme")} == {one.user, two.user}
