@@ -9,9 +9,13 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from msgspec import Raw
 
+from api import requests, resources
+from api.metrics import Metrics
+from api.problems import Problem
 from schemas import ids
 from schemas.replies import CORRELATION_ID, FieldError, Refusal, Reply, reply_to
 from schemas.settings import Settings
@@ -131,3 +135,33 @@ async def test_without_an_answer_it_is_a_202_with_the_id_after_five_seconds(
     assert answer.json() == {"id": log_id}
     assert answer.headers["location"] == f"{LOGS}/{log_id}"
     assert 4.5 < took < 8
+
+
+@pytest.mark.parametrize(
+    ("bound", "most"), [("MOST_WAITING", 2), ("MOST_WAITING_BYTES", 2 * len(b"{}"))]
+)
+async def test_more_than_may_wait_for_the_processor_is_not_sent(
+    lonely: Served, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(requests, bound, most)
+    monkeypatch.setattr(requests, "TIMEOUT_SECONDS", 60.0)
+    metrics = Metrics()
+    member_id = ids.member_id(PROJECT, "ann")
+    async with resources.opened(lonely.settings, metrics) as held:
+        waiting = [
+            asyncio.create_task(held.requests.ask(CHALLENGE_LOGS, member_id, b"{}"))
+            for _ in range(2)
+        ]
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="wait for the processor") as refused:
+            await held.requests.ask(CHALLENGE_LOGS, member_id, b"{}")
+        assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "5"})
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        waiting = [asyncio.create_task(held.requests.ask(CHALLENGE_LOGS, member_id, b"{}"))]
+        await asyncio.sleep(0)
+        assert not waiting[0].done()  # there is room again
+        waiting[0].cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert b'shed_total{topic="challenge-logs"} 1.0' in metrics.exposition()
