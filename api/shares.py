@@ -155,11 +155,9 @@ class Reads:
             psycopg.OperationalError: the pool has none in time, or the database is away.
         """
         reader = READER.get()
-        limit = asyncio.timeout(None)
         async with self._shares.permit(reader.project):
+            limit = asyncio.timeout(reader.seconds)
             try:
-                if reader.seconds is not None:
-                    limit.reschedule(asyncio.get_running_loop().time() + reader.seconds)
                 async with (
                     limit,
                     _while_there(reader.receive),
