@@ -54,9 +54,8 @@ def make_database(port: int, secrets: Secrets) -> None:
     with first_connection(port, secrets) as connection:
         _make_role(connection, SUPERUSER, secrets.superuser_password, "SUPERUSER")
     with _connect(superuser(port, secrets, "postgres")) as connection:
-        if connection.execute(
-            "SELECT FROM pg_roles WHERE rolname = %s AND rolsuper", [OWNER]
-        ).fetchone():
+        known = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [OWNER])
+        if known.fetchone() == (True,):
             connection.execute(_named("ALTER ROLE {} RENAME TO {}", OWNER, _BOOTSTRAP))
         _make_role(connection, OWNER, secrets.database_password, "CREATEROLE")
         _make_role(connection, database_roles.API, secrets.api_password)

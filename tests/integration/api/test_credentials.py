@@ -140,11 +140,8 @@ async def test_keys_are_listed_rotated_and_revoked(lonely: Served) -> None:
     [
         (("revoke", "--project", PROJECT, "--key", "nobody"), 1),
         (("rotate", "--project", PROJECT, "--key", "nobody"), 1),
-        (("list", "--project", PROJECT, "--key", "nobody"), 1),
         (("list", "--project", "nobody"), 0),
         (("revoke", "--project", PROJECT), 2),
-        (("rotate", "--project", PROJECT), 2),
-        (("list", "--project", "No Project"), 2),
         (("rotate", "--project", PROJECT, "--key", "nobody", "--until", "soon"), 2),
         (("jwt-secret", "--project", "nobody", "--rotate"), 1),
         (("jwt-secret", "--project", PROJECT, "--until", "2026-01-01T00:00:00Z"), 2),
