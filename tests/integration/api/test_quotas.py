@@ -119,6 +119,7 @@ async def test_sizes_counts_and_tokens_are_limited(lonely: Served) -> None:
     limits = {"metadataBytes": 200, "userMetadataBytes": 100, "definitionsPerKind": 2}
     project = await limited(lonely, tokenDays=2, **limits)
     event = {"eventId": "buy", "userId": "ann"}
+    defined: dict[str, Any] = {"title": "E", "reward": {"default": 1}}
     async with (
         await lonely.client(project=project) as admin,
         await lonely.end_user("ann", project) as ann,
@@ -129,13 +130,15 @@ async def test_sizes_counts_and_tokens_are_limited(lonely: Served) -> None:
             assert answer.status_code == 400
             assert answer.json()["message"] == f"metadata: may have at most {most} bytes"
         for number in range(2):
-            put = await admin.put(f"/definitions/event/e{number}", json={"title": "E"})
+            put = await admin.put(f"/definitions/event/e{number}", json=defined)
             assert put.status_code == 201, put.text
-        put = await admin.put("/definitions/event/e2", json={"title": "E"})
+        put = await admin.put("/definitions/event/e2", json=defined)
         assert (put.status_code, put.json()["code"]) == (409, "too_many_definitions")
-        assert (await admin.put("/definitions/event/e1", json={"title": "F"})).status_code == 200
+        assert (
+            await admin.put("/definitions/event/e1", json=defined | {"title": "F"})
+        ).status_code == 200
         assert (await admin.delete("/definitions/event/e1")).status_code == 204
-        assert (await admin.put("/definitions/event/e2", json={"title": "E"})).status_code == 201
+        assert (await admin.put("/definitions/event/e2", json=defined)).status_code == 201
     now = int(time.time())
     for days, status in ((1.9, 404), (2.1, 401), (40, 401), (1e9, 401)):
         token = await lonely.token("ann", project, exp=now + int(days * 86_400))
