@@ -117,6 +117,7 @@ class ChunkAgent:
             if reader.definitions.next_offset >= chunk.definitions:
                 return True
             await reader.follow()
+            self._shell.outstanding.step()
             metrics.DEFINITIONS_REFUSED.set(reader.refused)
         return False
 

@@ -111,6 +111,7 @@ class Folding:
             if effects is None:
                 return False
             self._taken_back[partition] = 0
+            self._shell.outstanding.step()
             if effects.complete:
                 rest.pass_over(size(piece))
                 pieces.done(piece, roomy=effects.size * 2 < MAX_OUTPUT_BYTES)

@@ -36,6 +36,7 @@ class Outstanding:
         self._records = 0
         self._bytes = 0
         self._on_the_way = 0
+        self._steps = 0
         self._changed = asyncio.Event()
 
     def is_current(self, chunk: Chunk) -> bool:
@@ -72,9 +73,14 @@ class Outstanding:
         return lost
 
     @property
-    def sign(self) -> tuple[int, int] | None:
+    def sign(self) -> tuple[int, int, int] | None:
         """What changes while chunks are folded; None where none waits for it."""
-        return (self.epoch, self._records) if self._records else None
+        return (self.epoch, self._records, self._steps) if self._records else None
+
+    def step(self) -> None:
+        """Count a step towards the fold of a chunk: a piece of it, or a look for definitions that
+        it waits for, which may stand behind a transaction that is open for minutes."""
+        self._steps += 1
 
     def _is_full(self) -> bool:
         return self._records >= MAX_OUTSTANDING or self._bytes >= MAX_OUTSTANDING_BYTES

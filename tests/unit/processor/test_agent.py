@@ -215,8 +215,10 @@ async def test_definitions_that_do_not_come_hold_no_other_partition(worker: Work
     waiting.definitions = 1
     running = await worker.start(waiting, "b1")
     assert worker.begun == ["b1"]
+    before = worker.outstanding.sign
     worker.more_definitions.set()
     await worker.settle()
+    assert worker.outstanding.sign != before  # who waits for definitions does not stand still
     assert worker.begun == ["b1", "a1"]
     await _end(running)
 

@@ -18,6 +18,7 @@ from processor.domain.effects import Effects
 from processor.domain.fold import ChunkLogged, fold_chunk
 from processor.folding import Folding
 from processor.gathering import Chunk, Stretch
+from processor.shell import Outstanding
 from processor.store import StateStore, StoreError
 from processor.transactions import Fenced, Superseded
 from schemas.settings import Settings
@@ -50,6 +51,7 @@ class Worker:
             definitions=SimpleNamespace(definitions=Definitions()),
             reply_partitions={},
             ticker=SimpleNamespace(soon=lambda _: None),
+            outstanding=Outstanding(),
         )
         self.folding = Folding(shell, self.take_back, self.ask_group)
 
