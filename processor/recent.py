@@ -8,8 +8,6 @@ again moves to the young one, and the old one is dropped when the young one is f
 ENTRY_BYTES = 200
 """What an entry takes besides the bytes of its key and value: two objects and a place in a dict."""
 GENERATION_BYTES = 16 * 1024 * 1024
-SHARE = 8
-"""An entry that takes more than such a part of a generation is not kept."""
 
 
 class Recent:
@@ -33,17 +31,15 @@ class Recent:
 
     def put(self, key: bytes, value: bytes) -> None:
         """Remember what the store has under a key."""
-        if len(value) > self.size // SHARE:
-            self.drop(key)
-            return
-        before = self._young.get(key)
-        self._young[key] = value
+        young = self._young
+        before = young.get(key)
+        young[key] = value
         if before is None:
             self._young_bytes += len(key) + len(value) + ENTRY_BYTES
         else:
             self._young_bytes += len(value) - len(before)
         if self._young_bytes >= self.size:
-            self._old, self._young, self._young_bytes = self._young, {}, 0
+            self._old, self._young, self._young_bytes = young, {}, 0
 
     def drop(self, key: bytes) -> None:
         """Forget a key that the store no longer has."""
