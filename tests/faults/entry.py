@@ -40,7 +40,7 @@ class Point:
 PRODUCER = "aiokafka:AIOKafkaProducer"
 STORE = "processor.store:PartitionStore"
 COMMIT_POINTS = (
-    Point("after fold", "processor.agent", "fold_chunk"),
+    Point("after fold", "processor.folding", "fold_chunk"),
     Point("after begin", PRODUCER, "begin_transaction"),
     Point("after sends", PRODUCER, "send_offsets_to_transaction", after=False),
     Point("after offsets", PRODUCER, "send_offsets_to_transaction"),
