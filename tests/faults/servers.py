@@ -13,15 +13,15 @@ from pathlib import Path
 
 import psycopg
 
-from deploy.stack import broker, database
+from deploy.stack import broker, database, database_logins
 from deploy.stack.child import Child
+from deploy.stack.data_dir import keep_secrets
 from deploy.stack.servers import broker_answers
 from schemas.settings import PREFIX, Settings
 from tests.faults.processes import Process
 from tests.faults.proxy import Proxy
 
 START_SECONDS = 120
-PASSWORD = "for-the-tests-alone"
 
 
 def free_ports(count: int) -> list[int]:
@@ -148,7 +148,8 @@ class Database:
         self._directory = directory
         (self.port,) = free_ports(1)
         self._copy = directory / "postgres-of-before"
-        prepared = database.prepare(directory, self.port, PASSWORD)
+        self._secrets = keep_secrets(directory)
+        prepared = database.prepare(directory, self.port, self._secrets.superuser_password)
         self._user = prepared.user
         user = [prepared.user.uid, prepared.user.gid] if prepared.user else []
         child = Child(
@@ -162,13 +163,23 @@ class Database:
 
     @property
     def url(self) -> str:
-        """The owner's login."""
-        return database.url(self.port, PASSWORD, database="postgres")
+        """The owner's login: no superuser's, but one that may make databases."""
+        return database.url(self.port, self._secrets.database_password)
+
+    @property
+    def _superuser_url(self) -> str:
+        return database_logins.superuser(self.port, self._secrets, "postgres")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.process.start()
         self.wait()
+
+    def make_owner(self) -> None:
+        """Make the owner of all that schedules make."""
+        database_logins.make_database(self.port, self._secrets)
+        with psycopg.connect(self._superuser_url) as connection:
+            connection.execute("ALTER ROLE milestream CREATEDB")
 
     def wait(self) -> None:
         """Wait until it answers."""
@@ -181,7 +192,7 @@ class Database:
     def answers(self) -> bool:
         """Whether it takes a login."""
         try:
-            psycopg.connect(self.url, connect_timeout=5).close()
+            psycopg.connect(self._superuser_url, connect_timeout=5).close()
         except psycopg.OperationalError:
             return False
         return True

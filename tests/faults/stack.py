@@ -51,6 +51,7 @@ class Servers:
     def __enter__(self) -> Self:
         try:
             self.database.start()
+            self.database.make_owner()
             self.brokers.start()
         except BaseException:
             self._stop()
