@@ -40,6 +40,7 @@ CHALLENGES = (MONTHLY, DAILY, FOR_LIFE)
 PATHWAY, SUMMED, READ = "EV67-ZCNS-56AD", "EVPA-0001", "EVPA-0002"
 PATHWAY_TARGET = 40
 MEMBERS = 40
+NEWCOMERS = 25
 BATCH = 25
 
 
@@ -181,6 +182,8 @@ class Maker:
     def _new(self) -> tuple[str, str, dict[str, Any]]:
         rng = self.rng
         member, identifier = f"member-{rng.randrange(MEMBERS)}", f"{self.prefix}-{self.made}"
+        if rng.random() < 0.05:
+            return self._of_a_newcomer(f"late-{rng.randrange(NEWCOMERS)}", identifier)
         kind = rng.choices(("log", "event", "steps", "command"), (8, 6, 2, 2))[0]
         if kind == "log":
             return CHALLENGE_LOGS, member, self.log(member, identifier)
@@ -193,6 +196,17 @@ class Maker:
                 "fulfilment": {"value": rng.randrange(1, 9)},
             }  # fmt: skip
         return MEMBER_COMMANDS, member, self._command(member, identifier)
+
+    def _of_a_newcomer(self, member: str, identifier: str) -> tuple[str, str, dict[str, Any]]:
+        """Return what a member does who is made known meanwhile, by any of the producers, or never:
+        what comes before it waits."""
+        if self.rng.random() < 0.25:
+            return MEMBER_COMMANDS, member, {"type": "upsert-member", "externalId": member}
+        if self.rng.random() < 0.5:
+            return EVENTS, member, self._event(member, identifier)
+        log = self.log(member, identifier)
+        log.pop("ownedBy", None)
+        return CHALLENGE_LOGS, member, {**log, "ownedById": ids.member_id("default", member)}
 
     def log(self, member: str, identifier: str) -> dict[str, Any]:
         """Return a challenge log; some are late, some are corrections."""

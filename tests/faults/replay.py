@@ -7,6 +7,7 @@ letters, replies and pathways around it. It shares no code with the fold.
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,6 +29,36 @@ def moment(millis: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
 
 
+@dataclass(eq=False)
+class Parked:
+    """A record, by where it lay first; where it waits, until when a tick lets it."""
+
+    place: Place
+    value: bytes | None
+    arrived: int
+    until: datetime | None = None
+
+
+def owner_of(value: bytes | None) -> str | None:
+    """Return the id of the member that a record names, None where it names none."""
+    try:
+        record = json.loads(value or b"")
+    except ValueError:
+        return None
+    if not isinstance(record, dict):
+        return None
+    owner = record.get("ownedById") or record.get("memberId")
+    if owner is not None:
+        return str(owner)
+    inline = record.get("ownedBy") or record
+    return member_id(inline.get("externalId") or record["userId"])
+
+
+def partition_of(member: str, partitions: int) -> int:
+    """Return the partition of a member, as Kafka's own partitioner has it."""
+    return int((murmur2(member.encode()) & 0x7FFFFFFF) % partitions)
+
+
 class PartitionReference(EventReference):
     """All that the rules know of the members of one partition."""
 
@@ -42,6 +73,8 @@ class PartitionReference(EventReference):
         self.steps: dict[str, Decimal] = {}
         self.done: Counter[tuple[str, str]] = Counter()
         self.enrolled: set[str] = set()
+        self.parked: dict[str, list[Parked]] = {}
+        """What waits for a member that was never known, in order."""
 
     def fold(self, topic: str, record: Any) -> None:
         """Fold one record of an input topic (its name without prefix)."""
@@ -54,34 +87,49 @@ class PartitionReference(EventReference):
             origin = json.loads(dict(headers)[ORIGIN] or b"")
             place = (origin["topic"], origin["partition"], origin["offset"])
             arrived = origin["timestamp"]
-        home = self._home(record.value)
+        owner = owner_of(record.value)
+        home = None if owner is None else partition_of(owner, self._partitions)
         if home not in (None, self._partition):
             assert topic != "forwarded", f"{place} was forwarded to {self._partition}, not {home}"
             self.forwards[home, place] += 1
             self.taken += 1
             return
-        before = Counter(self.refusals)
-        answer = self.take(place[0], record.value, arrived)
-        for reason in self.refusals - before:
-            self.refused[reason, place] += 1
         asked = dict(headers)
+        known = set(self.members)
+        answer = self._take(Parked(place, record.value, arrived), "kafka_replyTopic" in asked)
         if "kafka_replyTopic" in asked:
             is_log = place[0] == "challenge-logs"
             self.replies.append((asked["kafka_correlationId"], answer, is_log))
+        for member in self.members.keys() - known:
+            for waiting in self.parked.pop(member, []):
+                self.taken -= 1  # it is folded in the place of what made its member known
+                self._take(waiting, True)
 
-    def _home(self, value: bytes | None) -> int | None:
-        """Return the partition of the record's member; None where it names none."""
-        try:
-            record = json.loads(value or b"")
-        except ValueError:
-            return None
-        if not isinstance(record, dict):
-            return None
-        owner = record.get("ownedById") or record.get("memberId")
-        if owner is None:
-            inline = record.get("ownedBy") or record
-            owner = member_id(inline.get("externalId") or record["userId"])
-        return int((murmur2(owner.encode()) & 0x7FFFFFFF) % self._partitions)
+    def _take(self, record: Parked, at_once: bool) -> Answer:
+        """Fold a record; where nobody waits for its answer, let it wait for an unknown member."""
+        before = Counter(self.refusals)
+        answer = self.take(record.place[0], record.value, record.arrived)
+        for reason in self.refusals - before:
+            member = owner_of(record.value)
+            if reason == "unknown_member" and not at_once and member not in self.members:
+                assert member is not None
+                self.parked.setdefault(member, []).append(record)
+            else:
+                self.refused[reason, record.place] += 1
+        return answer
+
+    def tick(self, now: datetime) -> None:
+        """Let happen what was due, and give up what has waited since a tick a minute ago."""
+        super().tick(now)
+        for member, waiting in list(self.parked.items()):
+            for record in list(waiting):
+                if record.until is None:
+                    record.until = now + timedelta(seconds=60)
+                elif record.until <= now:
+                    waiting.remove(record)
+                    self.refused["unknown_member", record.place] += 1
+            if not waiting:
+                del self.parked[member]
 
     def _command(self, command: dict[str, Any]) -> Answer:
         if command["type"] != "enrol":

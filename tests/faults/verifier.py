@@ -179,6 +179,9 @@ class Verifier:
         found = Counter((e["reason"], (e["topic"], e["partition"], e["offset"])) for e in letters)
         assert found == expected, _differ(found, expected)
         self.counts["dead letters"] = found.total()
+        self.counts["parked at the end"] = sum(
+            len(waiting) for r in self.references for waiting in r.parked.values()
+        )
 
     def _check_replies(self) -> None:
         found: dict[bytes, list[Any]] = defaultdict(list)

@@ -149,7 +149,7 @@ class EventReference(Reference):
             "ownedById": member,
             "activityAt": at.isoformat(),
             "activityId": event["eventId"],
-            "uniqueIdentifier": f"event {self.taken}",
+            "uniqueIdentifier": f"event {len(self.logged)}",
             "activityValue": value,
         }
         self._log(log, arrived)
