@@ -109,6 +109,11 @@ def _day_number(timezone: str, day: int) -> int:
     return day - bisect_right(skipped_days(timezone), day)
 
 
+_UNKNOWN = -1
+"""The freezes of an entry whose days are numbered anew and whose runs are not cut yet: whoever
+writes it, it is not numbered anew again."""
+
+
 def numbered(state: State) -> State:
     """Return a streak whose days are numbered as the zone had them.
 
@@ -119,6 +124,7 @@ def numbered(state: State) -> State:
         return state
     return msgspec.structs.replace(
         state,
+        freezes=_UNKNOWN,
         hits=tuple((_day_number(zone, a), _day_number(zone, b)) for a, b in state.hits),
         broken=tuple(_day_number(zone, at) for at in state.broken),
         given=tuple((_day_number(zone, at), name) for at, name in state.given),

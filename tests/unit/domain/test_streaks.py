@@ -400,6 +400,18 @@ def test_days_that_were_counted_before_keep_their_names() -> None:
     world.when(visit("2012-02-03T00:00:00Z")).then(logged(0), advanced(3, periodKey="2012-02-03"))
 
 
+def test_days_that_were_counted_before_are_numbered_anew_once() -> None:
+    """A tick that breaks the streak writes it, too."""
+    world = given(ann, free, streak_of(timezone="Pacific/Apia"))
+    world.when(visit("2012-02-01T00:00:00Z"), visit("2012-02-02T00:00:00Z"))
+    key = streak_key(ANN, STREAK)
+    old = msgspec.json.decode(world.partition.entries[key])[:-2]
+    old[4] = [[first + 1, last + 1] for first, last in old[4]]  # as they were numbered then
+    world.partition.entries[key] = msgspec.json.encode(old)
+    world.when(tick("2012-02-04T12:00:00Z")).then(broken("2012-02-03"))
+    world.when(visit("2012-02-02T05:00:00Z")).then(logged(0))
+
+
 @pytest.mark.parametrize(
     ("zone", "skipped"),
     [
