@@ -147,6 +147,12 @@ class Folding:
                 if not self._has(partition, producer):
                     return None  # recovery reads it from the changelog
                 store.apply(effects.writes, end)
+            for fault in effects.faults:
+                logger.error(
+                    "partition %d: what waited or was due could not be folded, and is given up",
+                    partition,
+                    exc_info=fault,
+                )
             if effects.more_due:
                 shell.ticker.soon([partition])
             _count(effects, folded - started, time.perf_counter() - folded)

@@ -36,6 +36,7 @@ from rocksdict import (
 
 from processor.domain.entries import POSITION, due_range, is_of_a_log
 from processor.domain.fold import Position
+from processor.domain.working_set import Unreadable
 from processor.recent import Recent
 from schemas.topics import TICKS
 
@@ -73,7 +74,7 @@ DELETIONS_TRIGGER = 5_000
 the front of their index, where each scan begins."""
 
 
-class StoreError(RuntimeError):
+class StoreError(Unreadable):
     """A store cannot be used; the message says what to do."""
 
 

@@ -66,6 +66,8 @@ class Effects:
     """By input topic, the offset up to which (exclusive) it was folded."""
     complete: bool = True
     """False where the chunk led to more than fits: fold the rest of it next."""
+    faults: list[Exception] = field(default_factory=list, compare=False)
+    """What went wrong with records that had waited and with dues, and was no rule: for the log."""
     more_due: bool = False
     """True where a tick left dues for the partition's next one."""
     size: int = 0

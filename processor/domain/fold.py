@@ -35,7 +35,7 @@ from processor.domain.ordinary import Make, OrdinaryLog, fastest
 from processor.domain.parked import Held, Parking, source_of
 from processor.domain.pathways import Pathways
 from processor.domain.ticks import Ticks
-from processor.domain.working_set import Load, Scan, WorkingSet
+from processor.domain.working_set import NOBODYS_FAULT, Load, Scan, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
@@ -340,10 +340,25 @@ class _ChunkFold:
                 self.effects.more_due = True
                 break
             done += 1
-            source = source_of(self._parking.take(member_id, each))
             self.effects.counts["released"] += 1
-            self._take(self._read_input(source))
+            self._take_released(source_of(self._parking.take(member_id, each)))
         self._parking.wait(member_id, waiting[done:], EPOCH)
+
+    def _take_released(self, source: Input) -> None:
+        """Fold a record that waited. One that cannot be folded is poison itself, at once: not the
+        input that brought its member, nor the tick that looked at it, which would meet it again.
+        """
+        self._entries.begin()
+        self.effects.begin()
+        try:
+            self._take(self._read_input(source))
+        except NOBODYS_FAULT:
+            raise
+        except Exception as error:
+            self._entries.undo()
+            self.effects.undo()
+            self.effects.faults.append(error)
+            self._take(_poison(source, type(error).__name__))
 
     def _look_at_parked(self, member_id: str, now: datetime) -> None:
         """At a tick: give up what has waited long enough, or go on with a member that came."""

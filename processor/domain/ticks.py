@@ -14,7 +14,7 @@ from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
 from processor.domain.entries import due_entry, member_of
 from processor.domain.logs import progress_record
 from processor.domain.streaks import Hit, Streaks
-from processor.domain.working_set import WorkingSet
+from processor.domain.working_set import NOBODYS_FAULT, WorkingSet
 from schemas.ids import uuid_text
 
 _SOON = timedelta(minutes=1)
@@ -61,11 +61,15 @@ class Ticks:
             self._entries.drop_due(at, entry)
             try:
                 self._do(entry, now, sequence)
-            except TooMuch:  # a due that cannot be done must not come again for ever
+            except NOBODYS_FAULT:
+                raise
+            except Exception as error:  # it must not come again for ever, nor hold up the others
                 self._entries.undo()
                 self._effects.undo()
                 self._entries.drop_due(at, entry)
                 self._effects.counts["dues_refused"] += 1
+                if not isinstance(error, TooMuch):
+                    self._effects.faults.append(error)
         self._left -= done
         self._effects.counts["dues"] += done
 

@@ -26,11 +26,21 @@ from processor.domain.reward import Reward
 from processor.domain.streak import State
 from schemas.topics import MAX_VALUE_BYTES
 
+
+class Unreadable(RuntimeError):
+    """The partition's store cannot be read, which is the fault of no record."""
+
+
 Load = Callable[[Sequence[bytes]], Sequence[bytes | None]]
-"""Reads entries of the partition's store, in the order of the keys; None where there is none."""
+"""Reads entries of the partition's store, in the order of the keys; None where there is none.
+Raises Unreadable where it cannot."""
 
 Scan = Callable[[bytes, bytes, int], Sequence[bytes]]
-"""Returns the keys of the partition's store in [first, last), in order, at most so many."""
+"""Returns the keys of the partition's store in [first, last), in order, at most so many. Raises as
+``Load`` does."""
+
+NOBODYS_FAULT = (Unreadable, MemoryError)
+"""Whatever else folding raises would be raised whenever the same is folded again: it is pure."""
 
 _MEMBER = msgspec.json.Decoder(Member)
 _PROGRESS = msgspec.json.Decoder(Progress)

@@ -1,13 +1,16 @@
 """A record that comes before its member waits for a minute (contract section 2)."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 
 from processor.domain import parked
 from processor.domain.entries import parked_key
+from processor.domain.logs import ChallengeLogs
 from processor.domain.ordinary import COMPILED, Make, in_python
+from processor.domain.working_set import Unreadable
 from schemas import ids
 from schemas.topics import CHALLENGE_LOGS, FORWARDED, partition_for
 from tests.event_spec import earned, event, event_of, logged, tick
@@ -246,3 +249,53 @@ def test_the_same_is_folded_again_from_the_same_inputs() -> None:
         world = given(*WORLD)
         found.append([world.when(record).effects.outputs for record in records])
     assert msgspec.json.encode(found[0]) == msgspec.json.encode(found[1])
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, identifier: str, error: Exception) -> None:
+    """Have the fold of a log raise when all of it was done."""
+    step = ChallengeLogs.step
+
+    def raising(logs: Any, item: Any, log: Any, *rest: Any) -> Any:
+        answer = step(logs, item, log, *rest)
+        if log.unique_identifier == identifier:
+            raise error
+        return answer
+
+    monkeypatch.setattr(ChallengeLogs, "step", raising)
+
+
+def test_one_that_cannot_be_folded_is_poison_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = parked_before(log("a", 5), log("b", 7), log("c", 1))
+    failing(monkeypatch, "b", ZeroDivisionError("no rule"))
+    happened = world.when(silent(ann))
+    happened.then(
+        upserted("ann"),
+        recorded(progress(5), uniqueIdentifier="a"),
+        recorded(progress(6), uniqueIdentifier="c"),
+        refused("poison", message="could not be folded: ZeroDivisionError", offset=1),
+    )
+    assert [str(fault) for fault in happened.effects.faults] == ["no rule"]
+    nothing_waits(happened)
+
+
+def test_one_that_cannot_be_folded_at_a_tick_does_not_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = parked_before(log("a", 1), log("b", 2), log("c", 3))
+    with monkeypatch.context() as small:
+        small.setattr("processor.domain.fold.MAX_OUTPUT_BYTES", 2_000)
+        world.when(ann).then(upserted("ann"), recorded(progress(1)))
+    failing(monkeypatch, "b", ZeroDivisionError("no rule"))
+    happened = world.when(tick("2026-11-21T12:00:01Z"))
+    happened.then(recorded(progress(4)), refused("poison", offset=1))
+    nothing_waits(happened)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), Unreadable("the disk")])
+def test_what_is_no_record_s_fault_makes_none_poison(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = parked_before(log("a", 5))
+    failing(monkeypatch, "a", error)
+    with pytest.raises(type(error)):
+        world.when(silent(ann))

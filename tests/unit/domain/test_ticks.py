@@ -1,9 +1,11 @@
 """Ticks: what ends with a period, though no record comes (contract sections 2 and 4)."""
 
+from typing import Any
+
 import pytest
 
 from processor.domain.entries import POSITION
-from processor.domain.ticks import MAX_DUES
+from processor.domain.ticks import MAX_DUES, Ticks
 from tests.event_spec import (
     advanced,
     broken,
@@ -226,3 +228,22 @@ def test_an_event_that_feeds_a_challenge_is_failed_for_like_a_log() -> None:
     world.when(tick("2026-11-22")).then(failed(challengeId=CHALLENGE, currentProgressValue=1))
     late = event("visit", "2026-11-21T10:00:00Z").arriving("2026-11-22T10:00:00Z")
     world.when(late).then(logged(), earned(), recorded(progress(2, "failed")))
+
+
+def test_a_due_that_cannot_be_done_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = given(ann, upsert("ben"), challenge(), log("a", 30))
+    world.and_given(log("b", 1, ownedById=None, ownedBy={"externalId": "ben"}))
+
+    def failing(ticks: Any, hit: Any, key: bytes, rest: bytes) -> None:
+        fail(ticks, hit, key, rest)
+        if hit.member_id == ANN:
+            raise ZeroDivisionError("no rule")
+
+    fail = Ticks._fail
+    monkeypatch.setattr(Ticks, "_fail", failing)
+    happened = world.when(tick("2026-11-22"))
+    happened.then(failed(currentProgressValue=1))
+    assert happened.counts["dues_refused"] == 1
+    assert [str(fault) for fault in happened.effects.faults] == ["no rule"]
+    monkeypatch.undo()
+    happened.and_when(tick("2026-11-22")).then()
