@@ -32,7 +32,7 @@ from processor.domain.inputs import (
 )
 from processor.domain.logs import ChallengeLogs, Prepared
 from processor.domain.ordinary import Make, OrdinaryLog, fastest
-from processor.domain.parked import Held, Parking, source_of
+from processor.domain.parked import Held, Parking, may_wait, source_of
 from processor.domain.pathways import Pathways
 from processor.domain.ticks import Ticks
 from processor.domain.working_set import NOBODYS_FAULT, Load, Scan, WorkingSet
@@ -325,7 +325,7 @@ class _ChunkFold:
         if self._entries.member(item.member_id) is not None:
             return False  # deleted, or of another project
         try:
-            return replies.reply_to(item.input.headers) is None
+            return replies.reply_to(item.input.headers) is None and may_wait(item.input)
         except replies.MissingReplyTopic:
             return False
 

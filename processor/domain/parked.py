@@ -19,6 +19,9 @@ WAIT = timedelta(seconds=60)
 MOST = 1_000
 MOST_BYTES = 4 * 1024 * 1024
 """Of the records of one member; more give up the oldest."""
+HEADER_NAMES = 256 * 1024
+"""Characters of all names of a record's headers, and four more for each: JSON may make six bytes of
+one, and the entry must fit its topic."""
 
 
 class Parking:
@@ -95,6 +98,11 @@ class Parking:
         return over
 
 
+def may_wait(source: Input) -> bool:
+    """Tell whether a record is of a form that can be kept."""
+    return sum(len(name) + 4 for name, _ in source.headers) <= HEADER_NAMES
+
+
 def source_of(held: Held) -> Input:
     """Return the input that a record was."""
     return Input(
@@ -109,4 +117,4 @@ def source_of(held: Held) -> Input:
     )
 
 
-__all__ = ["Held", "Parking", "Waiting", "source_of"]
+__all__ = ["Held", "Parking", "Waiting", "may_wait", "source_of"]

@@ -12,7 +12,7 @@ from processor.domain.logs import ChallengeLogs
 from processor.domain.ordinary import COMPILED, Make, in_python
 from processor.domain.working_set import Unreadable
 from schemas import ids
-from schemas.topics import CHALLENGE_LOGS, FORWARDED, partition_for
+from schemas.topics import CHALLENGE_LOGS, FORWARDED, MAX_VALUE_BYTES, partition_for
 from tests.event_spec import earned, event, event_of, logged, tick
 from tests.pathway_spec import activity as activity_of
 from tests.pathway_spec import did, enrolled, pathway
@@ -299,3 +299,11 @@ def test_what_is_no_record_s_fault_makes_none_poison(
     failing(monkeypatch, "a", error)
     with pytest.raises(type(error)):
         world.when(silent(ann))
+
+
+@pytest.mark.parametrize("headers", [[("\x01" * 900_000, b"")], [("", b"")] * 900_000])
+def test_what_its_topic_would_not_take_does_not_wait(headers: list[tuple[str, bytes]]) -> None:
+    record = log("a", 5).with_headers(*headers)
+    happened = given(*WORLD).when(record)
+    happened.then(refused("unknown_member", headers=[]))
+    assert all(len(value or b"") < MAX_VALUE_BYTES for value in happened.effects.writes.values())
