@@ -71,8 +71,8 @@ class Effects:
     more_due: bool = False
     """True where a tick left dues for the partition's next one."""
     size: int = 0
-    """Bytes of the outputs, forwards, answers and writes; the writes are guessed until they are
-    made."""
+    """Bytes of the outputs, forwards, answers (those that cannot arrive included) and writes; the
+    writes are guessed until they are made."""
     _topics: list[str] = field(default_factory=list, compare=False, repr=False)
     """Those of the outputs since ``begin``, in their order."""
     _size_before: int = field(default=0, compare=False, repr=False)
@@ -112,11 +112,6 @@ class Effects:
         """Add a record for another partition."""
         self.forwards.append(forward)
         self.size += len(forward.key) + len(forward.value or b"")
-
-    def answer(self, answer: Answer) -> None:
-        """Add a reply."""
-        self.answers.append(answer)
-        self.size += len(answer.value)
 
     def put(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Add one output that is known to be small enough; it is not taken back."""

@@ -433,7 +433,7 @@ class _ChunkFold:
             self._answer(source, lambda: _refusal(refused))
 
     def _answer(self, source: Input, make: Callable[[], replies.Reply]) -> None:
-        """Answer where an answer is asked for; it is made only then.
+        """Answer where an answer is asked for; it is made and measured only then.
 
         Raises:
             TooMuch: our own topic of replies does not take it.
@@ -445,14 +445,17 @@ class _ChunkFold:
             return
         if wanted is None:
             return
+        value = msgspec.json.encode(make())
+        if len(value) + len(wanted.correlation_id) > MAX_VALUE_BYTES:
+            raise TooMuch(f"the answer is larger than {MAX_VALUE_BYTES} bytes")
+        # Measured wherever it goes: `milestream verify` does not know which topics there were, and
+        # must refuse what is too large and stop at what fills a chunk as the worker did.
+        self.effects.size += len(value)
         partitions = self._place.reply_partitions.get(wanted.topic, 0)
         if not 0 <= wanted.partition < partitions:
             self.effects.counts["replies_refused"] += 1
             return
-        value = msgspec.json.encode(make())
-        if len(value) + len(wanted.correlation_id) > MAX_VALUE_BYTES:
-            raise TooMuch(f"the answer is larger than {MAX_VALUE_BYTES} bytes")
-        self.effects.answer(Answer(wanted.topic, wanted.partition, wanted.correlation_id, value))
+        self.effects.answers.append(Answer(wanted.topic, wanted.partition, wanted.correlation_id, value))
 
 
 def _poison(source: Input, error: str) -> tuple[Input, Refused]:

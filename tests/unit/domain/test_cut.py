@@ -6,6 +6,7 @@ from processor.domain import fold
 from processor.domain.effects import Effects
 from schemas import ids
 from schemas.topics import partition_for
+from tests.event_spec import tick
 from tests.spec import ANN, PROJECT, Happened, Partition, Sent, ann, challenge, given, log, upsert
 
 PARTITIONS = 4
@@ -78,3 +79,34 @@ def test_entries_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     effects = cut(monkeypatch, *records).effects
     assert of_writes(effects) > 1_000
     assert of_outputs(effects) < 20_000
+
+
+def replayed(monkeypatch: pytest.MonkeyPatch, bound: tuple[str, int], *records: Sent) -> None:
+    """Fold with and without knowing the topics of replies, as verify does: all else is the same."""
+    monkeypatch.setattr(*bound)
+    found = []
+    for reply_partitions in ({"replies": 4}, {}):
+        partition = Partition(HOME, PARTITIONS, reply_partitions)
+        given(challenge(), ann, silent(log("a", 1)), partition=partition)
+        effects = partition.fold(*records).effects
+        found.append((effects.outputs, effects.writes, effects.more_due, effects.complete))
+    assert found[0] == found[1]
+
+
+def silent(sent: Sent) -> Sent:
+    return sent.with_headers()
+
+
+def test_an_answer_that_is_too_large_is_so_for_whoever_folds_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bound = ("processor.domain.fold.MAX_VALUE_BYTES", 500)
+    replayed(monkeypatch, bound, wanting_reply(log("a", 1)))
+
+
+def test_a_tick_behind_answers_stops_where_it_did_for_whoever_folds_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bound = ("processor.domain.ticks.MAX_OUTPUT_BYTES", 20_000)
+    again = [wanting_reply(log("a", 1)) for _ in range(30)]
+    replayed(monkeypatch, bound, *again, tick("2026-11-22"))
