@@ -146,6 +146,7 @@ class _Replay:
                 store.load,
                 store.scan,
                 poisoned=chunk.errors(),
+                whole=True,
             )
             changelog += 1
             store.apply(effects.writes, changelog)

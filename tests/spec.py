@@ -256,7 +256,9 @@ class Partition:
             lying.append(replace(each, offset=offset))
         return lying
 
-    def fold(self, *records: Sent, poisoned: Poison | None = None) -> "Happened":
+    def fold(
+        self, *records: Sent, poisoned: Poison | None = None, whole: bool = False
+    ) -> "Happened":
         """Fold the records, in this order, as one chunk; ``poisoned`` names what cannot be."""
         runs = groupby(self.placed(*records), key=lambda r: r.topic)
         parts = [Part(topic, list(run)) for topic, run in runs]
@@ -269,6 +271,7 @@ class Partition:
             self.scan,
             ordinary=self.ordinary,
             poisoned=poisoned or {},
+            whole=whole,
         )
         for key, value in effects.writes.items():
             if value is None:

@@ -128,17 +128,19 @@ def fold_chunk(
     *,
     ordinary: Make = fastest,
     poisoned: Poison = _NO_POISON,
+    whole: bool = False,
 ) -> Effects:
     """Fold one chunk under ``definitions`` as they are now.
 
     An input that ``poisoned`` names is not even read: it becomes a dead letter, and changes
-    nothing.
+    nothing. A chunk that leads to too much is cut, unless it is known to be ``whole``: the chunk
+    log tells where it was cut, by whatever measure that version had.
 
     Records whose offset was folded before are passed over: the store knows how far it is, so a
     repeated delivery changes nothing even where the consumer group's offset was lost.
     """
     fold = _ChunkFold(place, definitions, WorkingSet(load, scan), ordinary, poisoned)
-    fold.run(parts)
+    fold.run(parts, whole=whole)
     return fold.effects
 
 
@@ -168,7 +170,7 @@ class _ChunkFold:
         self._ticks = Ticks(definitions, self._entries, self.effects, self._look_at_parked)
         self._ordinary = ordinary(place, definitions, self._entries, self.effects)
 
-    def run(self, parts: Sequence[Part]) -> None:
+    def run(self, parts: Sequence[Part], *, whole: bool) -> None:
         first = self._position.sequence
         queue: list[tuple[str, int, _Item]] = []
         for part in parts:
@@ -180,7 +182,7 @@ class _ChunkFold:
         self._entries.prefetch(self._keys(item for _, _, item in queue))
         ranges: list[Range] = []
         for topic, offset, item in queue:
-            if self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES:
+            if not whole and self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES:
                 self.effects.complete = False
                 break
             self._take(item)

@@ -110,3 +110,12 @@ def test_a_tick_behind_answers_stops_where_it_did_for_whoever_folds_again(
     bound = ("processor.domain.ticks.MAX_OUTPUT_BYTES", 20_000)
     again = [wanting_reply(log("a", 1)) for _ in range(30)]
     replayed(monkeypatch, bound, *again, tick("2026-11-22"))
+
+
+def test_what_the_chunk_log_tells_is_not_cut_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [log(f"log-{number}", 1) for number in range(300)]
+    first = at_home().fold(*records).effects
+    monkeypatch.setattr(fold, "MAX_OUTPUT_BYTES", 20_000)  # another version's
+    again = at_home().fold(*records, whole=True).effects
+    assert again.complete
+    assert again.outputs == first.outputs
