@@ -91,7 +91,7 @@ class Folding:
             if not is_current():
                 return False
             try:
-                effects = await self._fold_and_write(partition, pieces, piece)
+                effects = await self._fold_and_write(partition, pieces, piece, is_current)
             except _Failed as failed:
                 if not pieces.failed(piece, failed.cause):
                     raise failed.cause from None
@@ -130,12 +130,18 @@ class Folding:
         return pieces
 
     async def _fold_and_write(
-        self, partition: int, pieces: Pieces, piece: Sequence[Part]
+        self,
+        partition: int,
+        pieces: Pieces,
+        piece: Sequence[Part],
+        is_current: Callable[[], bool],
     ) -> Effects | None:
-        """Fold and write one piece; None where the partition was taken over anew meanwhile."""
+        """Fold and write one piece; None where the partition moved or was taken over meanwhile."""
         shell = self._shell
-        store = shell.store[partition]
         async with self._turns.turn():
+            if not is_current():  # a turn may take long to come
+                return None
+            store = shell.store[partition]
             started = time.perf_counter()
             effects = self._fold(partition, store, pieces, piece)
             folded = time.perf_counter()

@@ -1,7 +1,8 @@
 """A chunk is folded and written whatever its pieces meet; only broker and disk stop it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from processor.gathering import Chunk, Stretch
 from processor.shell import Outstanding
 from processor.store import StateStore, StoreError
 from processor.transactions import Fenced, Superseded
+from processor.turns import Turns
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEAD_LETTERS
 
@@ -176,7 +178,7 @@ async def test_a_record_that_cannot_be_folded_is_isolated(
         for topic, records in parts:
             for each in records:
                 if each.offset == 33 and (topic, 33) not in poisoned:
-                    raise MemoryError
+                    raise ZeroDivisionError
         return fold_chunk(place, parts, *rest, poisoned=poisoned)
 
     monkeypatch.setattr(folding, "fold_chunk", fold)
@@ -239,6 +241,22 @@ async def test_what_was_taken_over_anew_meanwhile_is_left_to_recovery(worker: Wo
     worker.write = write  # type: ignore[method-assign]
     assert not await worker.fold([record(0)])
     assert worker.store[0].position().offsets == {}
+
+
+async def test_a_partition_that_moves_while_its_turn_is_waited_for_is_not_folded(
+    worker: Worker,
+) -> None:
+    class Slow(Turns):
+        @asynccontextmanager
+        async def turn(self) -> AsyncIterator[None]:
+            worker.current = False
+            worker.open.clear()
+            worker.store.close_all_but(())
+            yield
+
+    worker.folding._turns = Slow()
+    assert not await worker.fold([record(0)])
+    assert worker.written == []
 
 
 async def test_a_revocation_between_pieces_ends_the_chunk(worker: Worker) -> None:
