@@ -3,7 +3,8 @@
 A piece is one transaction. It is made smaller where it led to more than a transaction takes, where
 its transaction outlived its time, and where anything about it failed; and it grows again. So a
 record that cannot be folded ends up alone, in some ten steps, and what stands around it is folded
-meanwhile. A record that fails alone twice in a row is poison.
+meanwhile. A record that fails alone twice in a row is poison; one for which there was no memory,
+when two processes in a row ended with it.
 """
 
 import logging
@@ -172,7 +173,8 @@ class Pieces:
         self._fits = max(1, size(piece) // SHRINK)
 
     def failed(self, piece: Sequence[Part], error: BaseException) -> bool:
-        """A piece failed; False where nothing smaller can be tried, nor the record condemned."""
+        """A piece failed; False where the process is to end: nothing smaller can be tried, and the
+        record cannot be condemned, or not yet."""
         topic, offset, count = piece[0].topic, piece[0].records[0].offset, size(piece)
         if (topic, offset) in self.poison and count == 1:
             return False
@@ -186,11 +188,21 @@ class Pieces:
         )
         if count > 1:
             self._fits = max(1, count // SHRINK)
-        elif self._failed_alone == (topic, offset):
-            self._condemn((topic, offset), type(error).__name__)
-        else:
+        elif self._failed_alone != (topic, offset):
             self._failed_alone = topic, offset
+        elif isinstance(error, MemoryError):
+            return self._ask_next_process()
+        else:
+            self._condemn((topic, offset), type(error).__name__)
         return True
+
+    def _ask_next_process(self) -> bool:
+        """Note that this one dies in the fold of its piece: something else may have the memory, and
+        would make every record poison."""
+        if self._note is not None:
+            self._note.folding = True
+            self._journal.write(self._note)
+        return False
 
     def poisoned(self, piece: Sequence[Part]) -> Mapping[tuple[str, int], str]:
         """Return what is poison of a piece, and of which error."""

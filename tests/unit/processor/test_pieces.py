@@ -74,7 +74,8 @@ class Partition:
         if not failed:
             return poison
         pieces.folded()
-        assert pieces.failed(piece, failed[0])
+        if not pieces.failed(piece, failed[0]):
+            raise Death
         return None
 
     def _written(self, piece: list[Part], poison: Mapping[Place, str]) -> None:
@@ -104,7 +105,7 @@ def whole(*parts: Part, **poison: str) -> list[tuple[Place, str]]:
     return [(place, poison.get(f"o{place[1]}", "")) for place in places(list(parts))]
 
 
-@pytest.mark.parametrize("error", [RuntimeError(), MemoryError(), RecursionError(), KeyError("x")])
+@pytest.mark.parametrize("error", [RuntimeError(), RecursionError(), KeyError("x")])
 def test_a_record_that_fails_becomes_poison_and_all_others_are_folded(
     tmp_path: Path, error: Exception
 ) -> None:
@@ -147,6 +148,26 @@ def test_a_record_at_which_the_process_dies_becomes_poison(tmp_path: Path) -> No
     partition.live_until_done()
     assert partition.order == whole(records, o777=DIED)
     assert partition.lives == 6  # twice all, once in growing pieces, twice alone, and the last
+
+
+def test_memory_that_others_have_makes_nothing_poison(tmp_path: Path) -> None:
+    records = part(*range(20))
+    partition = Partition(tmp_path, records)
+    partition.does = {(TOPIC, offset): fail(MemoryError()) for offset in range(20)}
+    with pytest.raises(Death):
+        partition.live()
+    partition.does = {}
+    partition.live()
+    assert partition.order == whole(records)
+
+
+def test_a_record_that_no_process_has_memory_for_becomes_poison(tmp_path: Path) -> None:
+    records = part(*range(100))
+    partition = Partition(tmp_path, records)
+    partition.does[TOPIC, 77] = fail(MemoryError())
+    partition.live_until_done()
+    assert partition.order == whole(records, o77=DIED)
+    assert partition.lives == 3
 
 
 def test_a_killed_worker_makes_nothing_poison(tmp_path: Path) -> None:
