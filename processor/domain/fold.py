@@ -356,7 +356,7 @@ class _ChunkFold:
             self._take(self._read_input(source))
         except NOBODYS_FAULT:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is poison
             self._entries.undo()
             self.effects.undo()
             self.effects.faults.append(error)
@@ -457,7 +457,9 @@ class _ChunkFold:
         if not 0 <= wanted.partition < partitions:
             self.effects.counts["replies_refused"] += 1
             return
-        self.effects.answers.append(Answer(wanted.topic, wanted.partition, wanted.correlation_id, value))
+        self.effects.answers.append(
+            Answer(wanted.topic, wanted.partition, wanted.correlation_id, value)
+        )
 
 
 def _poison(source: Input, error: str) -> tuple[Input, Refused]:

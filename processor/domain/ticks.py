@@ -63,7 +63,7 @@ class Ticks:
                 self._do(entry, now, sequence)
             except NOBODYS_FAULT:
                 raise
-            except Exception as error:  # it must not come again for ever, nor hold up the others
+            except Exception as error:  # noqa: BLE001  # it must not come again, nor hold up others
                 self._entries.undo()
                 self._effects.undo()
                 self._entries.drop_due(at, entry)
