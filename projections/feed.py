@@ -6,7 +6,7 @@ The consumer group only shares the partitions out: no offset is ever committed t
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +37,12 @@ FETCH_BYTES = 8 * 1024 * 1024
 ASSIGNMENT_S = 120.0
 """How long the group may take to share the partitions out. A round of it takes 30 s at most."""
 
+BATCH_BYTES = 32 * 1024 * 1024
+"""What a batch may have of records, before they are decoded: the next is as many records as had so
+many bytes in the last one."""
+BATCH_RECORDS = 50_000
+FIRST_RECORDS = 1_000
+
 SLICE_RECORDS = 200
 """Records that are decoded in one go: about 2 ms."""
 
@@ -65,6 +71,14 @@ def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
         fetch_max_bytes=FETCH_BYTES,
         **options,
     )
+
+
+def records_to_take(fetched: Iterable[Sequence[Any]]) -> int:
+    """Return how many records the next batch may have, by the size of those of the last one."""
+    batches = list(fetched)
+    count = sum(len(records) for records in batches)
+    size = sum(len(record.value or b"") for records in batches for record in records)
+    return max(1, min(BATCH_BYTES * count // max(size, 1), BATCH_RECORDS))
 
 
 async def partitions_of(settings: Settings, topics: Collection[str]) -> list[tuple[str, int]]:
@@ -131,6 +145,7 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         )
         self._offsets: dict[TopicPartition, dict[str, int]] = {}
         """The next offset that each read model wants, of partitions that were placed."""
+        self._records_to_take = FIRST_RECORDS
         self._heard = time.monotonic()
         self._stamp = 0
         """When the broker last answered, by its own word; it tells only that it did so again."""
@@ -236,11 +251,14 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         check(self._consumer)
         try:
             async with asyncio.timeout(ASSIGNMENT_S):  # getmany's own does not hold for that wait
-                fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+                fetched = await self._consumer.getmany(
+                    timeout_ms=POLL_MS, max_records=self._records_to_take
+                )
         except TimeoutError as error:
             raise NoAssignment(f"no assignment came for {ASSIGNMENT_S:.0f} s") from error
         if fetched:
             self._heard = time.monotonic()
+            self._records_to_take = records_to_take(fetched.values())
         batch = Batch(self._projections)
         placed = self._offsets
         # Before anything is waited for, for a fetch that is under way moves no position: only

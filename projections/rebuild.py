@@ -14,7 +14,7 @@ from projections.batch import Batch, Place
 from projections.binding import bind, cluster_id, topic_ids
 from projections.catalogue import PROJECTIONS
 from projections.database import Connection, TableWriter, connect
-from projections.feed import consumer, partitions_of
+from projections.feed import FIRST_RECORDS, consumer, partitions_of, records_to_take
 from schemas.settings import Settings
 
 NEAR = 2_000
@@ -152,6 +152,7 @@ class _Twin:
         self._next: dict[TopicPartition, int] = {}
         self._places: dict[TopicPartition, Place] = {}
         self._first = 0
+        self._records_to_take = FIRST_RECORDS
         self.made_anew: dict[Place, UUID] = {}
         """The checkpoints of topics that were deleted and made anew, with the new ids. The twin has
         nothing of those topics: they are projected from their beginning after the swap."""
@@ -229,7 +230,11 @@ class _Twin:
             if time.monotonic() > deadline:
                 raise RebuildFailed(f"Kafka has sent nothing for {SILENCE_S:.0f} s")
             wanted = [tp for tp, place in self._places.items() if self._next[tp] < live[place]]
-            fetched = await self._reader.getmany(*wanted, timeout_ms=200)
+            fetched = await self._reader.getmany(
+                *wanted, timeout_ms=200, max_records=self._records_to_take
+            )
+            if fetched:
+                self._records_to_take = records_to_take(fetched.values())
             for tp in wanted:
                 place, offset = self._places[tp], self._next[tp]
                 end = min(int(await self._reader.position(tp)), live[place])
