@@ -228,6 +228,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._reading = _Reading.NOTHING
             super().on_message_complete()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection between requests; a head that has begun has a time of its own."""
+        if self._reading is _Reading.NOTHING:
+            super().timeout_keep_alive_handler()
+
     def _has_unread(self) -> bool:
         """Tell whether the peer may still be sending what is not wanted any more."""
         return self._deaf or self._reading is not _Reading.NOTHING
