@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from processor.store import StoreError
+from schemas.private_files import tighten
 from schemas.settings import Settings
 
 MAX_WORKERS = 256
@@ -29,15 +30,26 @@ class Slot:
 def take_slot(settings: Settings) -> Slot:
     """Take the place of ``MILESTREAM_WORKER_INSTANCE``, or the first that is free.
 
+    What is in it is its owner's alone from now on, whatever it was before.
+
     Raises:
-        StoreError: another process holds it, or all are taken.
+        StoreError: another process holds it, all are taken, or the data dir cannot be used.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        return _take(settings)
+    except OSError as error:
+        raise StoreError(f"cannot use the data dir: {error}") from error
+
+
+def _take(settings: Settings) -> Slot:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tighten(settings.data_dir, whole=False)
     for name, instance in _candidates(settings):
         lock = _lock(settings.data_dir / f"worker-{name}.lock")
         if lock is not None:
             place = settings.data_dir / f"worker-{name}"
             place.mkdir(exist_ok=True)
+            tighten(place)
             return Slot(instance, place / settings.topic(settings.application_id), lock)
     raise StoreError(
         f"another worker already runs with this instance in {settings.data_dir}; give this one "
@@ -56,6 +68,7 @@ def _candidates(settings: Settings) -> Iterable[tuple[str, str]]:
 
 def _lock(path: Path) -> IO[bytes] | None:
     file = path.open("wb")
+    tighten(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

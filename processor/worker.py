@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import uvloop
+from aiokafka.errors import KafkaError
 from prometheus_client import start_http_server
 
 from processor import compression, membership
@@ -26,6 +27,7 @@ from processor.store import StateStore, StoreError
 from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
+from schemas.kafka.health import ClientStopped
 from schemas.settings import Settings
 from schemas.topics import REPLIES
 
@@ -47,6 +49,7 @@ def main(settings: Settings) -> None:
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
     _tune_gc()
+    os.umask(0o077)  # its state is its owner's alone
     compression.install()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_run(settings))
@@ -85,10 +88,10 @@ async def _run(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         try:
             slot = take_slot(settings)
-        except StoreError as error:
-            logger.critical("%s", error)
+            shell = await _shell(settings, slot, stack)
+        except (StoreError, ClientStopped, KafkaError) as error:
+            logger.critical("the worker cannot start: %s", error)
             _end(1)
-        shell = await _shell(settings, slot, stack)
         app = build_app(shell, slot.instance)
         app.finalize()
         ticking = asyncio.ensure_future(_tick(shell))

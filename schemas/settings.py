@@ -14,7 +14,7 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -264,12 +264,13 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
 
-    def to_env(self) -> dict[str, str]:
-        """The variables that make `from_env` give these settings again, for a child process."""
+    def to_env(self, without: Collection[str] = ()) -> dict[str, str]:
+        """The variables that make `from_env` give these settings again, for a child process that
+        is not to have the fields of `without`."""
         return {
             variable(field): _text(value)
             for field in type(self).model_fields
-            if (value := getattr(self, field)) not in (None, "", ())
+            if field not in without and (value := getattr(self, field)) not in (None, "", ())
         }
 
     def topic(self, name: str) -> str:

@@ -9,6 +9,8 @@ postgres/       the database's cluster
 worker-N/       a worker's state
 log/            one log file per part
 run/            what the parts are started with; made anew at every start
+
+All of it is its owner's alone (0700, files 0600).
 """
 
 import base64
@@ -23,6 +25,7 @@ from typing import TextIO
 import orjson
 
 from deploy.errors import CommandError
+from schemas.private_files import tighten
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Secrets:
 
 def hold(data_dir: Path) -> TextIO:
     """Make the data dir and hold it until the returned file is closed.
+
+    What is in it is its owner's alone from now on, whatever it was before.
 
     Raises:
         CommandError: another stack holds it, or it cannot be made.
@@ -63,6 +68,7 @@ def hold(data_dir: Path) -> TextIO:
             f"another stack (process {holder}) runs in {data_dir}; end it, or set "
             "MILESTREAM_DATA_DIR to another directory"
         ) from None
+    tighten(data_dir)
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +16,10 @@ from deploy.errors import CommandError
 from deploy.stack import broker, database, database_logins
 from deploy.stack.child import Child
 from deploy.stack.data_dir import Secrets, hold, keep_secrets, write_private
+from deploy.stack.jars import kafka_jars
 from deploy.stack.ports import Ports
-from deploy.stack.supervision import MARKER, Part, Supervisor, end_leftovers
+from deploy.stack.supervision import Part, Supervisor, base_environment, end_leftovers
+from schemas.private_files import private_umask
 from schemas.settings import LOCAL_STACK_FILE, PREFIX, Settings
 
 START_SECONDS = 120
@@ -76,7 +77,10 @@ class LocalServers:
             CommandError: they cannot be started; nothing is left running.
         """
         try:
-            self._start()
+            if "kafka" not in self._given.model_fields_set:
+                kafka_jars()  # for all who use this environment, and so not private
+            with private_umask():
+                self._start()
         except BaseException:
             self.stop()
             raise
@@ -182,12 +186,6 @@ def wait_until(supervisor: Supervisor, name: str, answers: Callable[[], bool]) -
             tail = supervisor.log_tail(name)
             raise CommandError(f"{name} does not answer after {START_SECONDS} s; {tail}")
         time.sleep(0.1)
-
-
-def base_environment(data_dir: Path) -> dict[str, str]:
-    """The environment of every part: ours without our settings, and the stack's mark."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return {**kept, MARKER: str(data_dir)}
 
 
 def broker_answers(settings: Settings) -> bool:

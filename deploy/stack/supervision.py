@@ -19,6 +19,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from deploy.errors import CommandError
 from deploy.stack.child import Child
+from schemas.settings import PREFIX
 
 MARKER = "MILESTREAM_STACK_DIR"
 """In the environment of every process of a stack: its data dir."""
@@ -28,8 +29,13 @@ _MAX_SOCKET_PATH = 90  # bytes; the limit is 104 or 108, and supervisord adds it
 _START_SECONDS = 10
 _LEFTOVER_SECONDS = 20
 _STEADY_SECONDS = 5  # a part that lives so long has read its settings and found its servers
+# A part that dies sooner than this is started again a second later each time, up to half a minute.
+_HEALTHY_SECONDS = 30
+_RETRIES = 30
 _STEADY_AGAIN_SECONDS = 15  # and so long, when it has died before
 _LAUNCHES_AT_START = 3  # a part that died this often while the stack starts keeps dying
+_FATAL_WORDS = (" CRITICAL ", "milestream: ", "Error: ")
+"""In a line that tells why a part ended: a process that stops, a command, a traceback."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,10 @@ class Supervisor:
         self._socket = _socket_path(data_dir)
         self._process: subprocess.Popen[bytes] | None = None
         self._launches: dict[str, set[int]] = {part.name: set() for part in parts}
+        self._seen_at: dict[str, float] = {}
+        """When, by ``time.monotonic``, a part's latest launch was first seen."""
+        self._told: dict[str, int] = {}
+        """The size of a part's log when its last words were asked for."""
 
     def start(self) -> None:
         """Start supervisord itself.
@@ -81,7 +91,7 @@ class Supervisor:
         configuration = run / "supervisord.conf"
         configuration.write_text(self._configuration(), "utf-8")
         self._socket.unlink(missing_ok=True)  # of one that was killed
-        environment = {**os.environ, MARKER: str(self._data_dir)}
+        environment = base_environment(self._data_dir)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
         # On TERM it stops the parts in order; its parts themselves die with it.
         Child(command, environment, str(self._data_dir), signal.SIGTERM).save(
@@ -92,6 +102,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            umask=0o077,
             start_new_session=True,  # Ctrl-C is for us alone, who then stop the parts in order
         )
         self._wait_until_it_answers()
@@ -117,8 +128,9 @@ class Supervisor:
             for one in found
         ]
         for state in states:
-            if state.launched_at:
+            if state.launched_at and state.launched_at not in self._launches[state.name]:
                 self._launches[state.name].add(state.launched_at)
+                self._seen_at[state.name] = time.monotonic()
         return states
 
     def check_start(self) -> list[PartState]:
@@ -140,14 +152,28 @@ class Supervisor:
         Raises:
             CommandError: a part keeps dying.
         """
-        return all(
-            state.state == "RUNNING"
-            and (
-                len(self._launches[state.name]) == 1
-                or time.time() - state.launched_at > _STEADY_AGAIN_SECONDS
-            )
-            for state in self.check_start()
-        )
+        return all(self._is_steady(state) for state in self.check_start())
+
+    def _is_steady(self, state: PartState) -> bool:
+        launches = len(self._launches[state.name])
+        wanted = _STEADY_SECONDS if launches == 1 else _STEADY_AGAIN_SECONDS
+        lives = time.monotonic() - self._seen_at.get(state.name, time.monotonic())
+        return state.state in ("STARTING", "RUNNING") and lives > wanted
+
+    def last_words(self, name: str) -> str:
+        """Return the last fatal line that a part logged since this was asked before, in words for
+        whoever reads of its end."""
+        path = self._data_dir / "log" / f"{name}.log"
+        if not path.exists():
+            return "it has logged nothing"
+        log = path.read_bytes()
+        told = self._told.get(name, 0)
+        self._told[name] = len(log)
+        new = log[told if told <= len(log) else 0 :].decode("utf-8", "replace").splitlines()
+        fatal = [line for line in new if any(word in line for word in _FATAL_WORDS)]
+        if fatal:
+            return fatal[-1].partition(" CRITICAL ")[2] or fatal[-1]
+        return f"it did not say why; see {path}"
 
     def log_tail(self, name: str) -> str:
         """The end of a part's log, under a line that says where the log is."""
@@ -210,6 +236,7 @@ class Supervisor:
             "[supervisord]",
             "nodaemon = true",
             "silent = true",
+            "umask = 077",
             "logfile = log/supervisord.log",
             "pidfile = run/supervisord.pid",
             "[unix_http_server]",
@@ -235,8 +262,8 @@ class Supervisor:
             f"command = {_escape(shlex.join(_become(Path('run') / f'{part.name}.json')))}",
             "autostart = false",
             "autorestart = true",
-            f"startsecs = {_STEADY_SECONDS}",
-            "startretries = 20",
+            f"startsecs = {_HEALTHY_SECONDS}",
+            f"startretries = {_RETRIES}",
             f"stopsignal = {part.stop_signal}",
             f"stopwaitsecs = {part.stop_seconds}",
             "killasgroup = true",
@@ -245,6 +272,13 @@ class Supervisor:
             "stdout_logfile_maxbytes = 20MB",
             "stdout_logfile_backups = 2",
         ]
+
+
+def base_environment(data_dir: Path) -> dict[str, str]:
+    """The environment of supervisord and of every part: ours without our settings, of which each
+    part is given its own, and the stack's mark."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**kept, MARKER: str(data_dir)}
 
 
 def end_leftovers(data_dir: Path) -> None:

@@ -15,14 +15,22 @@ from deploy.stack.child import Child
 from deploy.stack.data_dir import Secrets
 from deploy.stack.database import url
 from deploy.stack.ports import Ports
-from deploy.stack.servers import LocalServers, base_environment, wait_until
-from deploy.stack.supervision import Part, PartState, Supervisor
+from deploy.stack.servers import LocalServers, wait_until
+from deploy.stack.supervision import Part, PartState, Supervisor, base_environment
 from schemas import database_roles
 from schemas.settings import Settings
 
 _WATCH_SECONDS = 1.0
+_FATAL_LOOKS = 30
 _TELL_SECONDS = 10
 _SERVICES_STAGE = 2  # after the servers on the way up, before them on the way down
+
+_WITHHELD = {
+    "worker": ("database_url", "master_key"),
+    "demo-traffic": ("database_url", "master_key"),
+    "projector": ("master_key",),
+}
+"""By command, the settings with secrets that it does not use, and so is not given."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class WholeStack:
         self._given = settings.model_fields_set
         self.servers = LocalServers(settings.data_dir, settings, self._parts)
         self._seen: dict[str, PartState] = {}
+        self._fatal_looks = 0
 
     @property
     def settings(self) -> Settings:
@@ -90,11 +99,14 @@ class WholeStack:
     def _look(self, supervisor: Supervisor) -> None:
         for state in supervisor.states():
             before = self._seen.get(state.name, state)
-            if state.state == "FATAL":
-                # supervisord has given up on it; we do not, its cause may be gone by now.
-                supervisor.run(state.name)
+            if state.state == "FATAL" and before.state == "FATAL":
+                self._fatal_looks += 1
+                if self._fatal_looks % _FATAL_LOOKS == 0:
+                    # supervisord has given up on it; we do not, its cause may be gone by now.
+                    supervisor.run(state.name)
             if state.launched_at != before.launched_at:
-                print(f"{state.name} died and was started again", file=sys.stderr)
+                why = supervisor.last_words(state.name)
+                print(f"{state.name} died and was started again: {why}", file=sys.stderr)
             self._seen[state.name] = state
 
     def _start_services(self) -> None:
@@ -129,7 +141,6 @@ class WholeStack:
                 ["worker"],
                 settings,
                 # A static member of the group: restarted, it has its partitions at once.
-                data_dir=settings.data_dir / name,
                 worker_instance=f"{name}-{secrets.stack_id}",
                 metrics_port=ports.take(f"{name}-metrics"),
             )
@@ -156,8 +167,10 @@ class WholeStack:
         )
 
     def _part(self, name: str, arguments: Sequence[str], settings: Settings, **own: object) -> Part:
-        own_settings = settings.model_copy(update=own)
-        environment = {**base_environment(settings.data_dir), **own_settings.to_env()}
+        # A data dir of its own, for that of the stack says what other commands may know.
+        own_settings = settings.model_copy(update={"data_dir": settings.data_dir / name, **own})
+        withheld = _WITHHELD.get(arguments[0], ())
+        environment = {**base_environment(settings.data_dir), **own_settings.to_env(withheld)}
         environment["PYTHONUNBUFFERED"] = "1"
         command = [sys.executable, "-P", "-m", "deploy.cli", *arguments]
         return Part(name, _SERVICES_STAGE, Child(command, environment, str(Path.cwd())))

@@ -167,6 +167,31 @@ def _made_as_it_was(port: int, secrets: Secrets) -> None:
         connection.execute("CREATE DATABASE milestream")
 
 
+def _open_to_others(place: Path) -> bool:
+    """Whether others have rights; with an access list, the group's bits are only its limit."""
+    rights = stat.S_IMODE(place.lstat().st_mode)
+    try:
+        listed = bool(os.getxattr(place, "system.posix_acl_access"))
+    except OSError:
+        listed = False
+    return bool(rights & (0o007 if listed else 0o077))
+
+
+def test_a_data_dir_is_its_owners_alone_whatever_it_was(stack_dir: Path) -> None:
+    database_alone = Settings.of({"kafka": "127.0.0.1:1"})  # named, so none is started
+    before = os.umask(0)
+    try:
+        with LocalServers(stack_dir, database_alone):
+            assert [p for p in (stack_dir, *stack_dir.rglob("*")) if _open_to_others(p)] == []
+        for place in (stack_dir, *stack_dir.rglob("*")):
+            place.chmod(0o755 if place.is_dir() else 0o644)
+        with LocalServers(stack_dir, database_alone) as servers:
+            assert _database_answers(servers.settings)
+            assert [p for p in (stack_dir, *stack_dir.rglob("*")) if _open_to_others(p)] == []
+    finally:
+        os.umask(before)
+
+
 def test_what_was_killed_whole_starts_again(data_dir: Path) -> None:
     program = (
         "import sys, pathlib, time\n"

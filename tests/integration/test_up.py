@@ -22,6 +22,7 @@ from schemas.settings import PREFIX, Settings
 
 READY_SECONDS = 180
 STOP_SECONDS = 60
+KEY = "DevelopmentOnlyNotASecretSetYourOwnKeyHere0="
 
 
 @dataclass
@@ -61,8 +62,8 @@ def start() -> Iterator[Start]:
     """Start stacks by their data dirs, and end what a test leaves running."""
     started: list[subprocess.Popen[str]] = []
 
-    def up(data_dir: Path, *, demo: bool = False, **variables: str) -> Up:
-        process = launch(data_dir, "--json", "--demo" if demo else "--no-demo", **variables)
+    def up(data_dir: Path, **variables: str) -> Up:
+        process = launch(data_dir, "--json", "--no-demo", **variables)
         started.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()  # ends, with nothing, when the process does
@@ -109,6 +110,12 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
+def _secrets(process: psutil.Process) -> set[str]:
+    """Return the settings with secrets that a process was given."""
+    given = {name.removeprefix(PREFIX) for name in process.environ() if name.startswith(PREFIX)}
+    return given & {"DATABASE_URL", "MASTER_KEY", "SASL_PASSWORD"}
+
+
 def eventually(holds: Callable[[], bool], seconds: float = 180) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
@@ -127,12 +134,20 @@ def answers(up: Up) -> bool:
 
 
 def test_two_stacks_run_side_by_side_and_end_without_a_trace(start: Start, stack_dir: Path) -> None:
-    one, two = start(stack_dir / "one"), start(stack_dir / "two", WORKERS="2")
+    one, two = start(stack_dir / "one"), start(stack_dir / "two", WORKERS="2", MASTER_KEY=KEY)
     assert len({one.kafka, two.kafka, one.api, two.api, one.database_url, two.database_url}) == 6
     assert answers(one)
     assert answers(two)
     workers = [process for process in two.parts() if "worker" in _words(process)]
     assert len(workers) == 2
+    parts = ("worker", "projector", "api", "broker")
+    assert {name: _secrets(one.part(name)) for name in parts} == {
+        "worker": set(),
+        "projector": {"DATABASE_URL"},
+        "api": {"DATABASE_URL", "MASTER_KEY"},
+        "broker": set(),
+    }
+    assert _secrets(two.part("supervisor.supervisord")) == set()
 
     one.process.send_signal(signal.SIGTERM)
     os.killpg(two.process.pid, signal.SIGINT)  # as Ctrl-C in a terminal: the whole group has it
@@ -155,6 +170,8 @@ def test_what_dies_is_started_again(start: Start, stack_dir: Path) -> None:
 
         eventually(is_back)
     eventually(lambda: answers(up))
+    said = (up.data_dir / "up.log").read_text()
+    assert "worker-1 died and was started again: it did not say why; see " in said
 
 
 def test_what_was_killed_whole_recovers_with_its_ports_and_keys(

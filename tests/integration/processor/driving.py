@@ -87,7 +87,7 @@ class Worker:
                     f"{self._prepared}\nfrom deploy.cli import main; main()",
                     "worker",
                 ],
-                env=os.environ | self.settings.to_env(),
+                env=os.environ | self.settings.to_env(without=("database_url", "master_key")),
                 stdout=log,
                 stderr=log,
             )

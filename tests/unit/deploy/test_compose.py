@@ -30,10 +30,23 @@ def test_every_part_has_valid_settings_where_no_variable_is_set() -> None:
     assert "development" in password
     for name in ("topics", "migrate", "worker", "projector", "api"):
         settings = Settings.from_env(parts[name]["environment"])
-        assert f":{password}@postgres:5432/" in settings.database_url
-        assert settings.master_key is not None
-        assert len(settings.master_key) == 32
-        assert parts[name]["environment"]["MILESTREAM_MASTER_KEY"].startswith("DevelopmentOnly")
+        assert settings.kafka == "kafka:9092" or name == "migrate"
+        if name in ("migrate", "projector", "api"):
+            assert f":{password}@postgres:5432/" in settings.database_url
+    master_key = Settings.from_env(parts["api"]["environment"]).master_key
+    assert master_key is not None
+    assert len(master_key) == 32
+    assert parts["api"]["environment"]["MILESTREAM_MASTER_KEY"].startswith("DevelopmentOnly")
+
+
+def test_each_part_is_given_the_secrets_that_it_uses_and_no_others() -> None:
+    secrets = {"MILESTREAM_DATABASE_URL", "MILESTREAM_MASTER_KEY"}
+    given = {name: secrets & set(part.get("environment", {})) for name, part in services().items()}
+    assert {name: sorted(found) for name, found in given.items() if found} == {
+        "migrate": ["MILESTREAM_DATABASE_URL"],
+        "projector": ["MILESTREAM_DATABASE_URL"],
+        "api": ["MILESTREAM_DATABASE_URL", "MILESTREAM_MASTER_KEY"],
+    }
 
 
 def test_secrets_that_are_given_are_used() -> None:
