@@ -21,12 +21,13 @@ from schemas import ids, records
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, MIB, partition_for
 
-MEMBERS = 3000
+MEMBERS = 1000
 HISTORY_DAYS = 10
 RATE = 50
 """Records a second."""
 
-_POSITION_KEY = b"demo/history"
+POSITION_KEY = b"demo/history"
+"""Of the last day of the history that was sent, on the topic of positions."""
 _TICK_SECONDS = 0.2
 _SECONDS_BETWEEN_BAD = 15
 
@@ -65,7 +66,7 @@ async def send_history(settings: Settings, today: date, stopping: asyncio.Event)
     """
     sent = 0
     async with transactional_producer(settings, "demo", max_request_size=4 * MIB) as producer:
-        raw = (await read_positions(settings)).get(_POSITION_KEY.decode())
+        raw = (await read_positions(settings)).get(POSITION_KEY.decode())
         first = today - timedelta(days=HISTORY_DAYS)
         if raw is not None:
             first = max(first, date.fromisoformat(raw.decode()) + timedelta(days=1))
@@ -94,7 +95,7 @@ async def _send_day(settings: Settings, producer: AIOKafkaProducer, on: date) ->
     for record in happened:
         batches.add(*_placed(settings, record))
     positions = settings.topic(positions_topic(settings.application_id).name)
-    batches.add(positions, 0, _POSITION_KEY, on.isoformat().encode())
+    batches.add(positions, 0, POSITION_KEY, on.isoformat().encode())
     async with producer.transaction():
         await batches.send()
     return len(happened)

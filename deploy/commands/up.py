@@ -33,7 +33,8 @@ def command(
             if json:
                 print(stack.addresses().to_json(), flush=True)
             else:
-                _show(stack, demo=demo)
+                through = not demo or _wait_for_history(stack)
+                _show(stack, demo=demo, through=through)
             stack.watch()
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -47,7 +48,28 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _show(stack: WholeStack, *, demo: bool) -> None:
+def _wait_for_history(stack: WholeStack) -> bool:
+    """Show a bar until the demo's history is through, for what is sent meanwhile waits behind it;
+    tell whether it is."""
+    import asyncio
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    from deploy.demo_history import wait_for_history
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        bar = shown.add_task("Demo history: sending", total=None)
+
+        def tell(what: str, done: int, total: int) -> None:
+            shown.update(bar, description=f"Demo history: {what}", completed=done, total=total)
+
+        look = stack.servers.supervisor.check_start
+        return asyncio.run(wait_for_history(stack.settings, tell, look))
+
+
+def _show(stack: WholeStack, *, demo: bool, through: bool) -> None:
     from rich.console import Console
 
     settings = stack.settings
@@ -66,6 +88,8 @@ def _show(stack: WholeStack, *, demo: bool) -> None:
     console.print("\nMilestream is running", style="bold")
     for what, where in lines.items():
         console.print(f"  {what:<11}{where}", markup=False)
+    if not through:
+        console.print("  The demo's history is still in front: answers may take a while.")
     if demo:
         from deploy.demo_examples import examples
 
