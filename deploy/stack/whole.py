@@ -121,6 +121,7 @@ class WholeStack:
             supervisor.run(name)
         self._wait_until_ready(supervisor)
         wait_until(supervisor, "supervisord", supervisor.all_are_steady)
+        self._seen = {state.name: state for state in supervisor.states()}
 
     def _wait_until_ready(self, supervisor: Supervisor) -> None:
         """Wait for `/readyz`: to answer at all, not for ever; for its 200, as long as it takes."""
