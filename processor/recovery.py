@@ -22,7 +22,7 @@ from processor import bound_topics, metrics
 from processor.restoring import renew_outdated, restore
 from processor.shell import Shell
 from processor.store import PartitionStore, StoreError
-from processor.transactions import Superseded, always
+from processor.transactions import Fenced, Superseded, always
 from schemas.topics import INPUT_TOPICS, changelog_topic
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,9 @@ class FencedRecovery(Recovery):
             destination.clear()
             return
         await self._give_up_earlier()
+        is_current = self._is_current()
         self._taking_over = asyncio.create_task(
-            take_over(self.shell, {tp.partition for tp in self.active_tps}, self._is_current())
+            take_over(self.shell, {tp.partition for tp in self.active_tps}, is_current)
         )
         try:
             ends = await self._taking_over
@@ -61,6 +62,9 @@ class FencedRecovery(Recovery):
             logger.info("recovery is given up: %s", superseded)
             raise RebalanceAgain from superseded
         except Exception as error:
+            if isinstance(error, Fenced) and not is_current():  # by whom the rebalance gave it to
+                logger.info("recovery is given up: %s", error)
+                raise RebalanceAgain from error
             logger.exception("recovery failed")
             self.shell.fail(error)
             raise
