@@ -11,7 +11,7 @@ from api.events import bodies
 from api.events.access import is_end_user, require_own
 from api.events.bodies import EventBody
 from api.events.face import body_of
-from api.problems import Problem, invalid
+from api.problems import Problem
 from api.requests import refusal
 from schemas import ids, records
 from schemas.topics import EVENTS
@@ -48,12 +48,12 @@ def _check_size(request: Request, caller: Caller, body: EventBody) -> None:
     """Refuse metadata that is larger than the project takes, of an end user or at all.
 
     Raises:
-        Problem: 400 naming `metadata`.
+        Problem: 413 naming `metadata`.
     """
     limits = resources.of(request).definitions.limits(caller.project)
     most = limits.user_metadata_bytes if is_end_user(caller) else limits.metadata_bytes
     if len(bytes(body.metadata)) > most:
-        raise invalid("metadata", f"may have at most {most} bytes")
+        raise Problem(413, f"metadata: may have at most {most} bytes")
 
 
 def _record(request: Request, caller: Caller, body: EventBody) -> records.Event:

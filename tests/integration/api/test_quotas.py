@@ -127,7 +127,7 @@ async def test_sizes_counts_and_tokens_are_limited(lonely: Served) -> None:
         for client, most in ((admin, 200), (ann, 100)):
             body = event | {"metadata": {"text": "x" * (most - 10)}}
             answer = await client.post("/event", json=body)
-            assert answer.status_code == 400
+            assert answer.status_code == 413
             assert answer.json()["message"] == f"metadata: may have at most {most} bytes"
         for number in range(2):
             put = await admin.put(f"/definitions/event/e{number}", json=defined)
