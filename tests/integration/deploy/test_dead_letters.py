@@ -252,7 +252,10 @@ async def test_a_header_name_that_is_no_text_stops_no_command(
         '{"kind": "challenge", "id": "' + CHALLENGE + '", "name": "n", "completionTargetValue": 5}',
         "utf-8",
     )
-    logs.write_bytes(VALUE + b"\n")
+    logs.write_text(
+        f'{{"challengeId":"{CHALLENGE}","ownedBy":{{"externalId":"m-1"}},"activityId":"a",'
+        '"activityAt":"2026-11-20T08:00:00Z","uniqueIdentifier":"u-1","activityValue":1}\n'
+    )
     for command in (
         ("apply", "-f", str(rules)),
         ("import", "challenge-logs", str(logs)),
