@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench faults format
+.PHONY: help setup demo test check bench faults simulate format
 
 # The first of these that is new enough; `make PYTHON=/path/to/python setup` names another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -28,6 +28,10 @@ check: setup ## Lint, format, types, layering
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit/test_layering.py
+
+simulate: SCHEDULES ?= 1000
+simulate: setup ## Run SCHEDULES=1000 schedules of the simulation without a broker
+	@MILESTREAM_TEST_SCHEDULES=$(SCHEDULES) $(BIN)/python -m pytest -q tests/simulation
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python -m tests.bench
