@@ -238,7 +238,8 @@ class ChunkConsumer(driver.Consumer):
 
     async def _gather(self, fetch: Fetch) -> list[Chunk]:
         gathering = self._gathering
-        self._tell_lag(fetch.records)
+        if not fetch.records or fetch.epoch == self.shell.outstanding.epoch:
+            self._tell_lag(fetch.records)  # of other fetches, partitions may be another's by now
         if not fetch.records and not gathering.holding:
             return []
         definitions = self.shell.definitions_partition

@@ -97,6 +97,27 @@ async def test_what_was_fetched_before_a_seek_is_not_delivered() -> None:
     assert await delivery.deliver() == []
 
 
+async def test_the_lag_of_a_partition_that_went_to_another_worker_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """aiokafka asserts that it has the partition; that stopped the worker at a rebalance."""
+    delivery = Delivery()
+
+    def not_assigned(*_: object) -> int:
+        raise AssertionError("Partition is not assigned")
+
+    monkeypatch.setattr(delivery, "highwater", not_assigned)
+
+    def moved_in_the_meantime() -> Fetch:
+        fetch = delivery.fetched(0, 1)
+        delivery.begin_epoch()
+        return fetch
+
+    delivery.during_poll = moved_in_the_meantime
+    assert await delivery.deliver() == []
+    assert delivery.failed == []
+
+
 async def test_what_a_revocation_overtakes_while_the_broker_is_asked_is_not_delivered() -> None:
     delivery = Delivery()
     delivery.during_poll = lambda: delivery.fetched(0, 1)
