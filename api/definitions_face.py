@@ -10,7 +10,7 @@ from api.answers import answer
 from api.credentials import Role
 from api.definition_store import parsed, without
 from api.direct_route import StrictRoute
-from api.json_schemas import ref
+from api.json_schemas import new, ref
 from api.preconditions import etag, expected_version
 from api.problems import Problem, clipped, not_found
 from processor.domain.definitions import Stored
@@ -24,6 +24,10 @@ router = APIRouter(tags=["definitions"], route_class=StrictRoute)
 _DOCUMENT = {
     "type": "object",
     "description": "The fields of the kind's component, with `kind` and `project` beside them.",
+}
+_WRITTEN = {
+    "description": "Of the kind in the path, as an id in it is.",
+    "anyOf": [ref(new(kind.capitalize())) for kind in models.KINDS],
 }
 _PAGE = {
     "type": "object",
@@ -54,7 +58,7 @@ _PUT = _described(
     {"200": "The definition, which was there already.", "201": "The definition, which is new."},
     *(400, 401, 403, 404, 409, 412, 413, 503),
     parameters=[_IF_MATCH],
-    requestBody={"required": True, "content": _json(_DOCUMENT)},
+    requestBody={"required": True, "content": _json(_WRITTEN)},
 )
 _DELETE = _described({}, 401, 403, 404, 412, 503, parameters=[_IF_MATCH])
 
@@ -90,7 +94,9 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
         raise not_found(kind, id)
     fields = await bodies.read_object(request)
     fields = without(fields, {"kind": kind, "project": caller.project})
-    wanted = parsed(kind, {"id": id, **fields})
+    if fields.get("id") is None:
+        fields["id"] = id
+    wanted = parsed(kind, fields)
     if wanted.id != spelled(kind, id):
         raise Problem(400, "id: must be the id in the path", errors=[("id", "must be the path's")])
 

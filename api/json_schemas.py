@@ -11,7 +11,14 @@ from api.events import shapes as events_face
 from api.events.bodies import EventBody
 from api.game_mechanics.actions_log import LoggedAction
 from api.game_mechanics.challenge_status import Achievement, TopUser
-from api.records.bodies import ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch
+from api.records.bodies import (
+    ChallengeLogBody,
+    MemberBody,
+    MemberPatch,
+    OwnedByBody,
+    RewardLogPatch,
+)
+from api.sent_schemas import UUID, ZONE, patch_of, sent, without_required_id, zone_names
 from schemas import dead_letter, outputs, records, replies
 from schemas import definitions as models
 
@@ -57,6 +64,7 @@ RECORD_STRUCTS = (
     outputs.MemberRecord,
 )
 BODY_STRUCTS = (ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch, EventBody)
+_SENT = frozenset(struct.__name__ for struct in (*BODY_STRUCTS, OwnedByBody))
 GAME_MECHANICS_STRUCTS = (LoggedAction, Achievement, TopUser)
 FACE_STRUCTS = RECORD_STRUCTS + BODY_STRUCTS + events_face.STRUCTS + GAME_MECHANICS_STRUCTS
 """What the HTTP faces answer and take."""
@@ -107,6 +115,8 @@ def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
                 component["properties"][name] = _RAW[name]
             elif schema.get("type") == "string" and name.endswith("At"):
                 schema["format"] = "date-time"
+        if title in _SENT:
+            components[title] = sent(component)
     return components
 
 
@@ -154,16 +164,33 @@ def _is_any(schema: Schema) -> bool:
     } or {} in schema.get("anyOf", ())
 
 
+_NAMED_BY_UUID = (models.Challenge.kind, models.Milestone.kind)
+"""The kinds that are records too: their ids are UUIDs."""
+
+
+def new(name: str) -> str:
+    """Return the component of what a definition is written as."""
+    return f"New{name}"
+
+
+def patch(name: str) -> str:
+    """Return the component of a definition's merge patch."""
+    return f"{name}Patch"
+
+
 def of_definitions() -> dict[str, Schema]:
     """Return the components of all kinds of definitions: as they are written, and as records."""
-    components: dict[str, Schema] = {}
+    components: dict[str, Schema] = {ZONE: zone_names()}
     for kind, model in models.KINDS.items():
         name = kind.capitalize()
         schema = model.model_json_schema(by_alias=True, ref_template=REF.replace("name", "model"))
         for inner_name, inner in schema.pop("$defs", {}).items():
-            components[inner_name] = _exact(inner)
-        components[name] = _exact(schema)
-    for name in ("Challenge", "Milestone"):
+            components[inner_name] = sent(_exact(inner))
+        components[name] = sent(_exact(schema))
+        if kind in _NAMED_BY_UUID:
+            components[name]["properties"]["id"] = UUID
+    components["Event"]["properties"]["reward"]["required"] = ["default"]
+    for name in (kind.capitalize() for kind in _NAMED_BY_UUID):
         written = {"type": "string", "format": "date-time"}
         times = {"createdAt": written, "updatedAt": written}
         components[f"{name}Record"] = {
@@ -172,6 +199,18 @@ def of_definitions() -> dict[str, Schema]:
         }
         # A record has two fields more than the definition, so it cannot forbid others.
         del components[name]["additionalProperties"]
+    return components
+
+
+def of_writing(definitions: dict[str, Schema]) -> dict[str, Schema]:
+    """Return the components of what definitions are written as, given those that they are."""
+    components: dict[str, Schema] = {}
+    for kind, model in models.KINDS.items():
+        name = kind.capitalize()
+        aliases = () if model.id_alias is None else (model.id_alias,)
+        components[new(name)] = without_required_id(definitions[name], kind, *aliases)
+        if kind in _NAMED_BY_UUID:
+            components[patch(name)] = patch_of(components[new(name)])
     return components
 
 

@@ -12,6 +12,9 @@ from api.events import openapi as events_face
 from api.game_mechanics import openapi as game_mechanics_face
 from api.problems import MEDIA_TYPE
 from api.records import openapi as records_face
+from api.records.fields import RECORDS
+from api.sent_schemas import UUID, text
+from schemas import definitions as models
 
 _PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
 
@@ -70,18 +73,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
     found = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    definitions = json_schemas.of_definitions()
     components = {
         "Problem": _PROBLEM,
         "Paging": _PAGING,
         "EventError": events_face.ERROR,
         **game_mechanics_face.SCHEMAS,
-        **json_schemas.of_definitions(),
+        **definitions,
+        **json_schemas.of_writing(definitions),
         **json_schemas.of_structs(json_schemas.FACE_STRUCTS),
     }
     for name in records_face.SHOWN.values():
         components[records_face.part_of(name)] = _partial(components[name])
-    for name in records_face.CREATED_WITHOUT_ID:
-        components[records_face.created_from(name)] = _partial(components[name], "id")
+    for records in RECORDS.values():
+        components |= records_face.filter_components(records)
     found["components"] = {
         "schemas": components,
         "securitySchemes": _SECURITY_SCHEMES,
@@ -101,6 +106,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
             if game_mechanics_face.TAG not in operation["tags"]:
                 _add_common(operation)
             operation["security"] = _security_of(path, operation["tags"])
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "path":
+                    parameter["schema"] = _in_path(path, parameter["name"])
     return found
 
 
@@ -128,10 +136,16 @@ def _add_common(operation: dict[str, Any]) -> None:
         responses[str(status)] = found
 
 
-def _partial(schema: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return a schema that requires these properties no more; without names, none."""
-    required = [name for name in schema.get("required", ()) if names and name not in names]
-    return {**schema, "required": required}
+def _partial(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that requires none of its properties."""
+    return {**schema, "required": []}
+
+
+def _in_path(path: str, name: str) -> dict[str, Any]:
+    """Return the schema of a part of a path. What no record is called is a 404."""
+    if name == "kind":
+        return {"enum": list(models.KINDS)}
+    return UUID if path.startswith("/schema/") else text(minLength=1, maxLength=256)
 
 
 def _security_of(path: str, tags: list[str]) -> list[dict[str, list[str]]]:

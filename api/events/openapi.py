@@ -3,7 +3,9 @@
 from typing import Any
 
 from api.events.bodies import KEY_HEADER
+from api.events.parameters import MAX_LENGTH
 from api.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
+from api.sent_schemas import text
 
 Operation = dict[str, Any]
 
@@ -62,17 +64,30 @@ def _query(name: str, description: str, **schema: Any) -> Operation:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
+def _named(name: str, description: str) -> Operation:
+    """Return a parameter that is an id."""
+    return _query(name, description, **text(minLength=1, maxLength=MAX_LENGTH))
+
+
 def _read(*parameters: Operation, good: Operation, bad: tuple[int, ...]) -> Operation:
     responses = {"200": good, **_bad(*bad, 401, 403, 503)}
     return {"parameters": list(parameters), "responses": responses}
 
 
-_MONTH = {"pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$", "examples": ["2025-08"]}
-_GROUP = _query("groupId", "A leaderboard's id, or a user group; all points without it.")
+_MONTH = {
+    "pattern": "^(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-(?:0[1-9]|1[0-2])$",
+    "examples": ["2025-08"],
+}
+_GROUP = _named("groupId", "A leaderboard's id, or a user group; all points without it.")
 
 POST_EVENT: Operation = {
     "parameters": [
-        {"name": KEY_HEADER, "in": "header", "schema": {"type": "string", "maxLength": 512}}
+        {
+            "name": KEY_HEADER,
+            "in": "header",
+            "description": "As the field idempotencyKey, which must be the same if both are given.",
+            "schema": {"type": "string", "pattern": "^[!-~](?:[ -~]{0,510}[!-~])?$"},
+        }
     ],
     "requestBody": {
         "required": True,
@@ -99,7 +114,7 @@ LIST_EVENTS: Operation = {
 }
 GET_EVENT = _read(good=_json("The event.", _ref("EventDefinition")), bad=(400, 404))
 STREAK = _read(
-    {**_query("streakId", "The streak."), "required": True},
+    {**_named("streakId", "The streak."), "required": True},
     good=_json(
         "The figures, null where nobody has taken part.",
         {"anyOf": [_ref("StreakAnalytics"), {"type": "null"}]},
@@ -108,16 +123,20 @@ STREAK = _read(
 )
 STATS = _read(
     _query("period", "Days that end today.", enum=list(PERIODS), default=DEFAULT_PERIOD),
-    _query("eventId", "One event; all without it."),
-    _query("timeframe", "month, with `month`: that calendar month. Any other leaves `period`."),
-    _query("month", "With `timeframe=month`.", **_MONTH),
+    _named("eventId", "One event; all without it."),
+    _query(
+        "timeframe",
+        "month, with `month`: that calendar month. Any other leaves `period`.",
+        **text(),
+    ),
+    _query("month", "With `timeframe=month`: YYYY-MM. Not looked at without it.", **text()),
     good=_json("The figures.", {"anyOf": [_ref("GlobalStatsAnswer"), _ref("EventStatsAnswer")]}),
     bad=(400,),
 )
 LEADERBOARD = _read(
     _GROUP,
     _query("month", "A calendar month; this one by default.", **_MONTH),
-    _query("timeframe", "The last days, in place of a month.", enum=list(BOARD_TIMEFRAMES)),
+    _query("timeframe", "The last days; not together with `month`.", enum=list(BOARD_TIMEFRAMES)),
     _query("limit", "How many.", type="integer", minimum=1, maximum=1000, default=10),
     good=_json("The top.", _ref("LeaderboardAnswer")),
     bad=(400,),

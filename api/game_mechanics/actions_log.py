@@ -21,12 +21,13 @@ MAX_LIMIT = 1000
 BATCH = 5000
 """How many entries are held at once where all are wanted."""
 
-_MAX_SECONDS = 253_402_300_799
+MAX_SECONDS = 253_402_300_799
 """The last second of the year 9999."""
 _MAX_SEQUENCE = 2**63 - 1
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _END = Place(datetime.max.replace(tzinfo=UTC), _MAX_SEQUENCE, UUID(int=2**128 - 1))
-_CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,19})\.([0-9a-f]{32})")
+CURSOR = "^(-?[0-9]{1,18})\\.([0-9]{1,19})\\.([0-9a-f]{32})$"
+_CURSOR = re.compile(CURSOR.strip("^$"))
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -94,12 +95,12 @@ def window_of(given: Parameters) -> Window:
     Raises:
         CallError: a time, `limit` or `start` is bad, or `startTime` lies after `endTime`.
     """
-    first = given.whole("startTime", 0, _MAX_SECONDS)
-    last = given.whole("endTime", 0, _MAX_SECONDS)
+    first = given.whole("startTime", 0, MAX_SECONDS)
+    last = given.whole("endTime", 0, MAX_SECONDS)
     if first is not None and last is not None and first > last:
         raise bad("startTime", "must not be after endTime")
     before = _END
-    if last is not None and last < _MAX_SECONDS:
+    if last is not None and last < MAX_SECONDS:
         # The whole second counts: actions are shown without fractions.
         before = Place(_moment(last + 1), -1, UUID(int=0))
     start = given.text("start")

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 WINDOW_SECONDS = 120
 """How far a signature's timestamp may be off, in both directions."""
 
-_MAX_TIMESTAMP = 10**11
+MAX_TIMESTAMP = 10**11
 _WANTED = "apiKey and secret are required, or apiKey, timestamp, nonce and sig"
 _NOT_SIGNED = "the signature is not right, or the key cannot sign"
 
@@ -45,6 +45,8 @@ async def authorize(request: Request, given: Parameters, *roles: Role) -> Verifi
 
 async def _identify(request: Request, given: Parameters) -> VerifiedKey:
     key_id, secret, sig = given.text("apiKey"), given.text("secret"), given.text("sig")
+    given.text("nonce")
+    given.whole("timestamp", 0, MAX_TIMESTAMP)  # looked at with a secret too, which needs none
     if secret is not None and sig is not None:
         raise CallError(BAD_VALUE, "secret and sig exclude each other")
     if key_id is None or (secret is None and sig is None):
@@ -65,7 +67,7 @@ def _plus(text: str) -> str:
 async def _signed(request: Request, given: Parameters, key_id: str, sig: str) -> VerifiedKey:
     given.required("timestamp")
     nonce = given.required("nonce")
-    timestamp = given.whole("timestamp", 0, _MAX_TIMESTAMP)
+    timestamp = given.whole("timestamp", 0, MAX_TIMESTAMP)
     assert timestamp is not None
     held = resources.of(request)
     async with held.pool.connection() as connection, connection.transaction():

@@ -20,7 +20,7 @@ DEFAULT_CHALLENGE = "_default"
 """The challenge group of points that name none."""
 DEFAULT_TOTAL = 12
 MAX_TOTAL = 100
-_MAX_LIST = 8192
+MAX_LIST = 8192
 _MODELS = ("points_ledger", "points_balances")
 
 
@@ -88,13 +88,13 @@ async def top(call: Call, presentation: Presentation) -> Response:
 
 def _listed(given: Parameters, name: str) -> Collection[str] | None:
     """Return the challenges that a parameter lists, None for all."""
-    text = given.text(name, _MAX_LIST) or ALL
+    text = given.text(name, MAX_LIST) or ALL
     listed = [part.strip() for part in text.split(",")]
     return None if ALL in listed else listed
 
 
 def _excluded(given: Parameters) -> Collection[str]:
-    text = given.text("excludeChallenges", _MAX_LIST) or ""
+    text = given.text("excludeChallenges", MAX_LIST) or ""
     return [part.strip() for part in text.split(",")]
 
 

@@ -2,6 +2,13 @@
 
 from typing import Any
 
+from api.game_mechanics.actions_log import CURSOR, MAX_LIMIT, MAX_SECONDS
+from api.game_mechanics.authorization import MAX_TIMESTAMP
+from api.game_mechanics.challenge_status import MAX_LIST, MAX_TOTAL
+from api.game_mechanics.parameters import MAX_TEXT
+from api.game_mechanics.presentation import JSON
+from api.game_mechanics.writing import MAX_IDENTIFIER
+from api.sent_schemas import text
 from schemas.amounts import MAX_POINTS
 
 Operation = dict[str, Any]
@@ -32,28 +39,47 @@ SUMMARIES = {
 }
 
 _TEXT: Operation = {"type": "string"}
+_SENT: Operation = text(maxLength=MAX_TEXT)
+_NEEDED: Operation = text(minLength=1, maxLength=MAX_TEXT)
+"""An optional parameter that is empty counts as one that is not given."""
 _FLAG: Operation = {"type": "boolean", "default": False}
-_SECONDS: Operation = {"type": "integer", "minimum": 0, "description": "Unix time, inclusive."}
+_SECONDS: Operation = {
+    "type": "integer",
+    "minimum": 0,
+    "maximum": MAX_SECONDS,
+    "description": "Unix time, inclusive.",
+}
 
 _COMMON: dict[str, Operation] = {
-    "apiKey": {**_TEXT, "description": "The key's id."},
-    "secret": {**_TEXT, "description": "The key's secret, where the call is not signed."},
-    "timestamp": {"type": "integer", "description": "Of the signature: Unix time, within 120 s."},
-    "nonce": {**_TEXT, "description": "Of the signature: never used before."},
-    "sig": {**_TEXT, "description": "base64(HMAC-SHA1(secret, METHOD&url&sorted parameters))."},
+    "apiKey": {**_NEEDED, "description": "The key's id."},
+    "secret": {**_SENT, "description": "The key's secret, where the call is not signed."},
+    "timestamp": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MAX_TIMESTAMP,
+        "description": "Of the signature: Unix time, within 120 s.",
+    },
+    "nonce": {**_SENT, "description": "Of the signature: never used before."},
+    "sig": {**_SENT, "description": "base64(HMAC-SHA1(secret, METHOD&url&sorted parameters))."},
     "format": {**_TEXT, "enum": ["json", "jsonp"], "default": "json"},
-    "callback": {**_TEXT, "description": "With jsonp: the function that is called."},
-    "context": {**_TEXT, "description": "Text or JSON that comes back unchanged."},
+    "callback": text(
+        "With jsonp, where it is required: names joined by dots, 100 characters in all, the "
+        "function that is called."
+    ),
+    "context": text("Text or JSON that comes back unchanged."),
     "httpStatusCodes": _FLAG,
     "dontHandleScreenSet": _FLAG,
 }
-_UID: Operation = {**_TEXT, "maxLength": 256, "description": "The member's external id."}
-_IP: Operation = {**_TEXT, "description": "Where the user acted from; else the caller's address."}
-_IDENTIFIER: Operation = {
-    **_TEXT,
-    "maxLength": 512,
-    "description": "A repetition with the same one counts once, and is answered as the first time.",
+_UID: Operation = {**_NEEDED, "description": "The member's external id."}
+_IP: Operation = {
+    "anyOf": [{**_TEXT, "format": "ipv4"}, {**_TEXT, "format": "ipv6"}],
+    "description": "Where the user acted from; else the caller's address.",
 }
+_IDENTIFIER: Operation = text(
+    "A repetition with the same one counts once, and is answered as the first time.",
+    maxLength=MAX_IDENTIFIER,
+)
+_CHALLENGES: Operation = text("Separated by commas.", maxLength=MAX_LIST)
 _OWN: dict[str, dict[str, Operation]] = {
     "getActionsLog": {
         "UID": _UID,
@@ -62,15 +88,20 @@ _OWN: dict[str, dict[str, Operation]] = {
         "limit": {
             "type": "integer",
             "minimum": 1,
-            "maximum": 1000,
+            "maximum": MAX_LIMIT,
             "description": "How many at most; the answer has `next` where there are more.",
         },
-        "start": {**_TEXT, "description": "The `next` of the page before."},
+        "start": {**_TEXT, "pattern": CURSOR, "description": "The `next` of the page before."},
     },
     "notifyAction": {
         "UID": _UID,
-        "action": {**_TEXT, "description": "An event's id."},
-        "actionAttributes": {**_TEXT, "description": "The event's metadata: a JSON object."},
+        "action": {**_NEEDED, "description": "An event's id."},
+        "actionAttributes": {
+            **_TEXT,
+            "contentMediaType": JSON,
+            "contentSchema": {"type": "object"},
+            "description": "The event's metadata: a JSON object.",
+        },
         "ip": _IP,
         "uniqueIdentifier": _IDENTIFIER,
     },
@@ -78,7 +109,7 @@ _OWN: dict[str, dict[str, Operation]] = {
         "UID": _UID,
         "points": {"type": "integer", "minimum": 1, "maximum": MAX_POINTS},
         "challenge": {
-            **_TEXT,
+            **_SENT,
             "default": "_default",
             "description": "One that a definition names, or that the user has had points in.",
         },
@@ -87,15 +118,21 @@ _OWN: dict[str, dict[str, Operation]] = {
     },
     "getChallengeStatus": {
         "UID": _UID,
-        "includeChallenges": {**_TEXT, "default": "*", "description": "Separated by commas."},
-        "excludeChallenges": {**_TEXT, "description": "Separated by commas."},
+        "includeChallenges": {**_CHALLENGES, "default": "*"},
+        "excludeChallenges": _CHALLENGES,
         "details": {**_TEXT, "enum": ["basic", "full"], "default": "basic"},
     },
     "getTopUsers": {
-        "challenge": {**_TEXT, "default": "_default"},
-        "totalCount": {"type": "integer", "minimum": 1, "maximum": 100, "default": 12},
+        "challenge": {**_SENT, "default": "_default"},
+        "totalCount": {"type": "integer", "minimum": 1, "maximum": MAX_TOTAL, "default": 12},
         "period": {**_TEXT, "enum": ["7days", "all"], "default": "7days"},
-        "UID": _UID,
+        "UID": {**_SENT, "description": _UID["description"]},
+        "friendsCount": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MAX_TOTAL,
+            "description": "Changes nothing: nobody has friends here.",
+        },
         "includeSelf": {"type": "boolean", "default": True},
     },
 }
@@ -181,7 +218,12 @@ def operation(method: str, verb: str) -> Operation:
             for name, schema in parameters.items()
         ]
         return {"parameters": listed, "responses": _responses(method)}
-    form = {"type": "object", "required": required, "properties": parameters}
+    form = {
+        "type": "object",
+        "required": required,
+        "properties": parameters,
+        "additionalProperties": text("Not looked at; but each parameter is given once."),
+    }
     content = {"application/x-www-form-urlencoded": {"schema": form}}
     return {
         "requestBody": {"required": True, "content": content},
@@ -195,10 +237,10 @@ def _responses(method: str) -> Operation:
     if method in _WRITES:
         pending = "With `httpStatusCodes=true`: taken; its result did not come in time (100001)."
         responses["202"] = _answer(pending, _NAMED)
-    for status, text in _ERRORS.items():
-        responses[status] = _answer(f"With `httpStatusCodes=true`: {text}")
-    for status, text in _OF_THE_SERVER.items():
-        responses[status] = _answer(f"{text} (400006), whatever was asked for.")
+    for status, said in _ERRORS.items():
+        responses[status] = _answer(f"With `httpStatusCodes=true`: {said}")
+    for status, said in _OF_THE_SERVER.items():
+        responses[status] = _answer(f"{said} (400006), whatever was asked for.")
     return responses
 
 

@@ -25,7 +25,7 @@ IDENTIFIER = "uniqueIdentifier"
 """The parameter that makes a repetition of a call known. One that nobody gave is made here, and
 named in the answer."""
 
-_MAX_IDENTIFIER = 512
+MAX_IDENTIFIER = 512
 
 
 class _Result(msgspec.Struct, rename="camel"):
@@ -124,7 +124,7 @@ async def _require_challenge(call: Call, group: str | None) -> None:
 
 
 def _identifier(given: Parameters) -> str:
-    return given.text(IDENTIFIER, _MAX_IDENTIFIER) or str(uuid.uuid4())
+    return given.text(IDENTIFIER, MAX_IDENTIFIER) or str(uuid.uuid4())
 
 
 def attributes(given: Parameters) -> Raw:

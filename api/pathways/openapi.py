@@ -4,6 +4,8 @@ from http import HTTPStatus
 from typing import Any
 
 from api.answers import MEDIA_TYPE as JSON
+from api.pathways.bodies import MAX_LENGTH
+from api.sent_schemas import NULL, text
 from schemas.activity_types import TYPES
 
 Schema = dict[str, Any]
@@ -20,8 +22,9 @@ def _text(description: str = "") -> Schema:
 
 
 def _filter(description: str) -> Schema:
-    listed = {"type": "array", "items": {"type": "string"}}
-    return {"anyOf": [{"type": "string"}, listed], "description": description}
+    named = text(maxLength=MAX_LENGTH)
+    options = [named, {"type": "array", "items": named}, NULL]
+    return {"anyOf": options, "description": description}
 
 
 _STATE: Schema = {"enum": ["not started", "in progress", "completed"]}
@@ -33,7 +36,9 @@ _ASKED: Schema = {
     "required": ["pathway"],
     "additionalProperties": False,
     "properties": {
-        "pathway": _text("ID or name of a pathway."),
+        "pathway": text(
+            "ID or name of a pathway: not only blanks.", minLength=1, maxLength=MAX_LENGTH
+        ),
         "activities": _filter("IDs or names of activities."),
         "types": _filter(f"Types of activities: {', '.join(TYPES)}; or their plurals or labels."),
         "groups": _filter("Names of groups that members are in."),
@@ -116,7 +121,7 @@ LOGS: Schema = {
     "requestBody": {
         "required": True,
         "description": "JSON, whatever the content type.",
-        "content": {JSON: {"schema": _ASKED}, "application/x-www-form-urlencoded": {}},
+        "content": {JSON: {"schema": _ASKED}},
     },
     "responses": {
         "200": _json("The logs.", _ANSWER),

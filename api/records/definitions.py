@@ -19,7 +19,8 @@ from schemas.ids import is_uuid
 async def create(request: Request, caller: Caller, kind: str) -> Response:
     """Create a definition; one without an id is given one."""
     fields = without(await bodies.read_object(request), {"project": caller.project, "kind": kind})
-    fields.setdefault("id", str(uuid.uuid4()))
+    if fields.get("id") is None:
+        fields["id"] = str(uuid.uuid4())
     wanted = parsed(kind, fields)
 
     def judge(before: Stored | None) -> models.Definition:

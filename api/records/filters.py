@@ -35,8 +35,17 @@ _MEMBERSHIPS = {
     # Of an empty list ALL is true for a null too.
     "not_in": sql.SQL("({0} <> ALL({1}) AND {0} IS NOT NULL)"),
 }
-_PRESENCES = {"exists": sql.SQL("{} IS NOT NULL"), "not_exists": sql.SQL("{} IS NULL")}
-OPERATORS = (*_COMPARISONS, *_MEMBERSHIPS, "contains", *_PRESENCES)
+PRESENCES = {"exists": sql.SQL("{} IS NOT NULL"), "not_exists": sql.SQL("{} IS NULL")}
+OPERATORS = (*_COMPARISONS, *_MEMBERSHIPS, "contains", *PRESENCES)
+
+
+def operators_of(kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the operators that compare a field of a kind with one value, and with a list."""
+    if kind is Kind.TEXTS:
+        return ("contains",), ()
+    single = [name for name in _COMPARISONS if kind is not Kind.UUID or name not in _ORDERING]
+    return (*single, *(("contains",) if kind is Kind.TEXT else ())), tuple(_MEMBERSHIPS)
+
 
 _ONE = {
     Kind.UUID: sql.SQL("%s::uuid"),
@@ -126,10 +135,10 @@ class _Compiler:
         operator = node.get("operator")
         if operator not in OPERATORS:
             raise bad(f"{at}.operator", f"must be one of {', '.join(OPERATORS)}")
-        if operator in _PRESENCES:
+        if operator in PRESENCES:
             if node.get("value") not in (None, True):
                 raise bad(f"{at}.value", f"must be left out for {operator}")
-            return Where(_PRESENCES[operator].format(sql.Identifier(field.column)), ())
+            return Where(PRESENCES[operator].format(sql.Identifier(field.column)), ())
         if "value" not in node:
             raise bad(f"{at}.value", f"must be given for {operator}")
         return _compare(field, operator, node["value"], f"{at}.value")

@@ -1,9 +1,19 @@
 """What `/openapi.json` says about the routes of the records face."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from api.records.fields import Records
-from api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET
+from api.records.fields import Field, Kind, Records
+from api.records.filters import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_LIST,
+    PRESENCES,
+    operators_of,
+)
+from api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_SORTS
+from api.sent_schemas import UUID, text
 
 Operation = dict[str, Any]
 
@@ -19,29 +29,21 @@ SHOWN = {
 
 _CREATED_FROM = {
     "challenge_log": "ChallengeLogBody",
-    "challenge": "Challenge",
-    "milestone": "Milestone",
+    "challenge": "NewChallenge",
+    "milestone": "NewMilestone",
     "member": "MemberBody",
 }
 _PATCHED_BY = {
-    "challenge": "Challenge",
-    "milestone": "Milestone",
+    "challenge": "ChallengePatch",
+    "milestone": "MilestonePatch",
     "member": "MemberPatch",
     "reward_log": "RewardLogPatch",
 }
-
-CREATED_WITHOUT_ID = ("Challenge", "Milestone")
-"""Components of what may be created without an id: one is made then."""
 
 
 def part_of(name: str) -> str:
     """Return the component of a record of which `fields` may have left some out."""
     return f"{name}Fields"
-
-
-def created_from(name: str) -> str:
-    """Return the component of a definition that is to be created, maybe without an id."""
-    return f"New{name}" if name in CREATED_WITHOUT_ID else name
 
 
 _IF_MATCH: Operation = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
@@ -76,14 +78,89 @@ def _query(name: str, description: str, schema: Operation) -> Operation:
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
+def _json_query(name: str, description: str, schema: Operation, example: Any) -> Operation:
+    """Return a parameter whose text is JSON."""
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"name": name, "in": "query", "description": description, "content": content}
+
+
 def _fields(records: Records) -> Operation:
-    description = f"A JSON list of the fields to return, of: {', '.join(records.names)}."
-    return _query("fields", description, {"type": "string", "examples": ['["id"]']})
+    schema = {"type": "array", "minItems": 1, "items": {"enum": list(records.names)}}
+    return _json_query("fields", "A JSON list of the fields to return.", schema, ["id"])
+
+
+def _sorts(records: Records) -> Operation:
+    by = {
+        "type": "object",
+        "required": ["fieldSlug"],
+        "additionalProperties": False,
+        "properties": {
+            "fieldSlug": {"enum": [field.name for field in records.fields]},
+            "order": {"enum": ["ASC", "DESC"], "default": "ASC"},
+        },
+    }
+    schema = {"type": "array", "minItems": 1, "maxItems": MAX_SORTS, "items": by}
+    example = [{"fieldSlug": "createdAt", "order": "DESC"}]
+    return _json_query("sortBy", "createdAt, descending, by default.", schema, example)
+
+
+_VALUES: dict[Kind, Operation] = {
+    Kind.UUID: UUID,
+    Kind.TEXT: text(),
+    Kind.NUMBER: {"type": "number", "description": f"At most {MAX_DIGITS} digits."},
+    Kind.TIME: {"type": "string", "format": "date-time"},
+    Kind.TEXTS: text(),
+}
+"""What a filter may compare a field with, by the field's kind."""
+
+
+def filters_of(records: Records) -> str:
+    """Return the component of a filter of such records."""
+    return f"{SHOWN[records.slug]}Filter"
+
+
+def filter_components(records: Records) -> dict[str, Operation]:
+    """Return the components of a filter of such records: a tree of conditions."""
+    group = {
+        "type": "object",
+        "description": f"At most {MAX_DEPTH} deep, and {MAX_CONDITIONS} conditions in all.",
+        "required": ["type", "conditions"],
+        "additionalProperties": False,
+        "properties": {
+            "type": {"enum": ["AND", "OR"]},
+            "conditions": {"type": "array", "items": _ref(filters_of(records))},
+        },
+    }
+    presence = _condition(records.fields, tuple(PRESENCES), {"enum": [None, True]}, "fieldSlug")
+    conditions = [presence]
+    for kind in Kind:
+        fields = tuple(field for field in records.fields if field.kind is kind)
+        if fields:
+            single, several = operators_of(kind)
+            listed = {"type": "array", "maxItems": MAX_LIST, "items": _VALUES[kind]}
+            conditions.append(_condition(fields, single, _VALUES[kind], "fieldSlug", "value"))
+            if several:
+                conditions.append(_condition(fields, several, listed, "fieldSlug", "value"))
+    return {filters_of(records): {"anyOf": [group, *conditions]}}
+
+
+def _condition(
+    fields: Sequence[Field], operators: Sequence[str], value: Operation, *required: str
+) -> Operation:
+    return {
+        "type": "object",
+        "required": [*required, "operator"],
+        "additionalProperties": False,
+        "properties": {
+            "fieldSlug": {"enum": [field.name for field in fields]},
+            "operator": {"enum": list(operators)},
+            "value": value,
+        },
+    }
 
 
 def list_operation(records: Records) -> Operation:
     """Return the operation of a list."""
-    own = ", ".join(field.name for field in records.fields)
     page = {
         "type": "object",
         "required": ["data", "paging"],
@@ -92,11 +169,12 @@ def list_operation(records: Records) -> Operation:
             "paging": _ref("Paging"),
         },
     }
-    sort = '[{"fieldSlug":"createdAt","order":"DESC"}]'
-    tree = (
-        '{"type":"AND","conditions":[{"fieldSlug":"createdAt","operator":"greater_than",'
-        '"value":"2026-11-21T00:00:00Z"}]}'
-    )
+    condition = {
+        "fieldSlug": "createdAt",
+        "operator": "greater_than",
+        "value": "2026-11-21T00:00:00Z",
+    }
+    tree = {"type": "AND", "conditions": [condition]}
     return {
         "parameters": [
             _query("offset", "", {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}),
@@ -105,8 +183,8 @@ def list_operation(records: Records) -> Operation:
                 "",
                 {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
             ),
-            _query("sortBy", f"By: {own}.", {"type": "string", "default": sort}),
-            _query("filters", f"Conditions on: {own}.", {"type": "string", "examples": [tree]}),
+            _sorts(records),
+            _json_query("filters", "All records without it.", _ref(filters_of(records)), tree),
             _fields(records),
             _query("fetchTotalCount", "", {"type": "boolean", "default": False}),
         ],
@@ -135,7 +213,7 @@ def create_operation(slug: str) -> Operation:
     return {
         "requestBody": {
             "required": True,
-            "content": _json(_ref(created_from(_CREATED_FROM[slug]))),
+            "content": _json(_ref(_CREATED_FROM[slug])),
         },
         "responses": _responses(slug, *good, bad=(400, 401, 403, 404, 409, 413, 503)),
     }
@@ -147,7 +225,6 @@ def patch_operation(slug: str) -> Operation:
     bad: tuple[int, ...] = (400, 401, 403, 404, 412, 413, 503)
     schema = _ref(_PATCHED_BY[slug])
     if slug in ("challenge", "milestone"):
-        schema = {"type": "object", "description": f"A JSON merge patch of a {slug}."}
         bad += (409,)
     else:
         good.append(("202", _PENDING))
