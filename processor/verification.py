@@ -61,7 +61,7 @@ class Cursor:
         self._next = 0
 
     async def next(self) -> Any | None:
-        """Return the next record, None at the end.
+        """Return the next record, None at the end: what a fetch brings may go beyond it.
 
         Raises:
             KafkaTimeoutError: nothing comes, and it is not the end.
@@ -79,8 +79,11 @@ class Cursor:
                 )
             batches = await self._consumer.getmany(self.place, timeout_ms=200)
             self._buffer, self._next = batches.get(self.place, []), 0
+        record = self._buffer[self._next]
+        if record.offset >= self.end:
+            return None
         self._next += 1
-        return self._buffer[self._next - 1]
+        return record
 
     async def up_to(self, last: int) -> list[Any]:
         """Return the records from here to offset ``last``, inclusive."""

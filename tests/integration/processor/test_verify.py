@@ -1,10 +1,15 @@
 """``milestream verify``: says yes to what was written, and finds what was tampered with."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 
+from aiokafka import TopicPartition
+
+from processor.verification import Cursor
+from schemas.kafka.consumers import consumer
 from schemas.settings import Settings
 from tests.integration.processor.driving import (
     History,
@@ -35,6 +40,22 @@ def verify(settings: Settings) -> subprocess.CompletedProcess[str]:
 def folded(settings: Settings) -> int:
     """How many inputs the chunk log accounts for, ticks included."""
     return sum(json.loads(r.value)["count"] for r in drain(settings, "chunk-log"))
+
+
+def test_what_is_written_while_it_looks_is_not_looked_at(settings: Settings) -> None:
+    logs: list[Record] = [("challenge-logs", 0, None, b"%d" % number, ()) for number in range(10)]
+    produce(settings, logs)
+
+    async def looked_at(end: int) -> list[bytes | None]:
+        place = TopicPartition(settings.topic("challenge-logs"), 0)
+        async with consumer(settings, group_id=None) as reader:
+            reader.assign([place])
+            await reader.seek_to_beginning(place)
+            cursor = Cursor(reader, place, end)
+            records = [await cursor.next() for _ in range(end + 2)]
+        return [None if record is None else record.value for record in records]
+
+    assert asyncio.run(looked_at(5)) == [b"0", b"1", b"2", b"3", b"4", None, None]
 
 
 def test_outputs_are_what_the_inputs_give_across_definitions_and_kills(settings: Settings) -> None:
