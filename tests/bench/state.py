@@ -150,7 +150,7 @@ def _content(data_dir: Path) -> Content:
     """Compact the stores, which no worker may have open, and count what is in them."""
     entries: Counter[bytes] = Counter()
     entry_bytes: Counter[bytes] = Counter()
-    for path in sorted(data_dir.rglob("partition-*")):
+    for path in sorted(p for p in data_dir.rglob("partition-*") if p.is_dir()):
         database = Rdict(str(path))  # with the options that the worker left there
         database.compact_range(None, None)
         for key, value in cast("Iterable[tuple[bytes, bytes]]", database.items()):
