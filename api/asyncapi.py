@@ -6,40 +6,10 @@ from typing import Any
 from api import json_schemas
 from schemas import definitions as models
 from schemas import outputs, replies, topics
+from schemas.event_types import EVENT_TYPES, EventType
 from schemas.settings import Settings
 
 Document = dict[str, Any]
-
-_EVENTS: Mapping[str, Mapping[str, type]] = {
-    topics.PROGRESS_EVENTS: {
-        outputs.CHALLENGE_LOG_RECORDED: outputs.ChallengeLogRecorded,
-        outputs.CHALLENGE_COMPLETED: outputs.ChallengeProgressed,
-        outputs.CHALLENGE_FAILED: outputs.ChallengeProgressed,
-    },
-    topics.MILESTONE_EVENTS: {outputs.MILESTONE_REACHED: outputs.MilestoneReached},
-    topics.REWARD_EVENTS: {
-        outputs.REWARD_GRANTED: outputs.RewardChanged,
-        outputs.REWARD_UPDATED: outputs.RewardChanged,
-    },
-    topics.POINTS_EVENTS: {
-        outputs.POINTS_GRANTED: outputs.PointsChanged,
-        outputs.POINTS_REDEEMED: outputs.PointsChanged,
-    },
-    topics.EVENT_RESULTS: {outputs.EVENT_LOGGED: outputs.EventLogged},
-    topics.STREAK_EVENTS: {
-        outputs.STREAK_ADVANCED: outputs.StreakChanged,
-        outputs.STREAK_BROKEN: outputs.StreakChanged,
-        outputs.STREAK_COMPLETED: outputs.StreakChanged,
-    },
-    topics.PATHWAY_EVENTS: {
-        outputs.MEMBER_ENROLLED: outputs.Enrolled,
-        outputs.MEMBER_UNENROLLED: outputs.Enrolled,
-        outputs.ACTIVITY_PROGRESSED: outputs.ActivityChanged,
-        outputs.ACTIVITY_COMPLETED: outputs.ActivityChanged,
-    },
-    topics.MEMBER_EVENTS: {outputs.MEMBER_UPSERTED: outputs.MemberRecord},
-}
-"""The CloudEvents of each output topic, and what their `data` is."""
 
 _INPUTS: Mapping[str, tuple[str, ...]] = {
     topics.CHALLENGE_LOGS: ("ChallengeLog",),
@@ -113,11 +83,9 @@ def _schemas() -> dict[str, Document]:
 
 
 def _messages_of(topic: str) -> dict[str, Document]:
-    if topic in _EVENTS:
-        return {
-            kind: _event(kind, {"const": kind}, json_schemas.ref(data.__name__))
-            for kind, data in _EVENTS[topic].items()
-        }
+    events = [each for each in EVENT_TYPES.values() if each.topic == topic]
+    if events:
+        return {each.name: _event(each) for each in events}
     if topic == topics.REPLIES:
         return {"Reply": {**_plain("Reply"), "headers": _REPLY_HEADERS}}
     if topic == topics.DEAD_LETTERS:
@@ -132,11 +100,11 @@ def _plain(name: str) -> Document:
     return {"name": name, "payload": json_schemas.ref(name)}
 
 
-def _event(name: str, kind: Document, data: Document) -> Document:
-    """Return the message of a CloudEvent, given the schemas of its type and of its data."""
+def _event(event_type: EventType) -> Document:
+    """Return the message of a CloudEvent."""
     text, time = {"type": "string"}, {"type": "string", "format": "date-time"}
     return {
-        "name": name,
+        "name": event_type.name,
         "contentType": outputs.CONTENT_TYPE[1].decode(),
         "payload": {
             "type": "object",
@@ -146,12 +114,12 @@ def _event(name: str, kind: Document, data: Document) -> Document:
                 "specversion": {"const": "1.0"},
                 "id": text,
                 "source": {"type": "string", "description": "/milestream/<project>"},
-                "type": kind,
+                "type": {"const": event_type.name},
                 "subject": {"type": "string", "description": "The member's id."},
                 "time": time,
                 "datacontenttype": {"const": "application/json"},
                 "sequence": text,
-                "data": data,
+                "data": json_schemas.ref(event_type.data.__name__),
             },
         },
     }

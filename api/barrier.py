@@ -24,48 +24,13 @@ from api.metrics import Metrics
 from api.queries import checkpoints as queries
 from api.shared_call import SharedCall
 from schemas.kafka.health import consumer_fault
+from schemas.read_models import READ_MODELS
 from schemas.settings import Settings
-from schemas.topics import (
-    DEFINITIONS,
-    EVENT_RESULTS,
-    MEMBER_EVENTS,
-    MILESTONE_EVENTS,
-    PATHWAY_EVENTS,
-    POINTS_EVENTS,
-    PROGRESS_EVENTS,
-    REWARD_EVENTS,
-    STREAK_EVENTS,
-)
 
 logger = logging.getLogger(__name__)
 
 MAX_WAIT_SECONDS = 1.0
 _POLL_SECONDS = 0.01
-
-SOURCES: Mapping[str, str] = {
-    "challenges": DEFINITIONS,
-    "milestones": DEFINITIONS,
-    "members": MEMBER_EVENTS,
-    "challenge_logs": PROGRESS_EVENTS,
-    "challenge_progress": PROGRESS_EVENTS,
-    "milestones_reached": MILESTONE_EVENTS,
-    "reward_logs": REWARD_EVENTS,
-    "event_stats_daily": EVENT_RESULTS,
-    "event_stats_hourly": EVENT_RESULTS,
-    "event_stats_hourly_all": EVENT_RESULTS,
-    "event_user_days": EVENT_RESULTS,
-    "points_balances": POINTS_EVENTS,
-    "points_ledger": POINTS_EVENTS,
-    "points_totals": POINTS_EVENTS,
-    "leaderboard_points": POINTS_EVENTS,
-    "streak_progress": STREAK_EVENTS,
-    "pathways": DEFINITIONS,
-    "pathway_profiles": MEMBER_EVENTS,
-    "pathway_enrolments": PATHWAY_EVENTS,
-    "pathway_logs": PATHWAY_EVENTS,
-    "pathway_standings": PATHWAY_EVENTS,
-}
-"""The read models that the API reads, and the topic that each is made from."""
 
 TRUSTED_SECONDS = 1.0
 """How long a checkpoint is believed to be where it was: a database that crashes takes back the
@@ -88,14 +53,14 @@ class Barrier:
         self._metrics = metrics
         self._consumer = kafka.consumer(settings, "read_uncommitted")
         self._places: dict[TopicPartition, list[Place]] = defaultdict(list)
-        for model, topic in SOURCES.items():
+        for model, topic in READ_MODELS.items():
             for partition in range(kafka.partition_count(settings, topic)):
                 place = TopicPartition(settings.topic(topic), partition)
                 self._places[place].append((model, topic, partition))
         self._reached: dict[Place, int] = {}
         self._asked_at = -math.inf
         self._ends_of: dict[frozenset[str], Ends] = {}
-        self.ends = self._ends(frozenset(SOURCES))
+        self.ends = self._ends(frozenset(READ_MODELS))
         """How far the read models should be now: the next offset of each place."""
         self.checkpoints = SharedCall(self._ask_checkpoints)
         """How far the read models are now: the next offset of each place they know."""
@@ -113,7 +78,11 @@ class Barrier:
         return consumer_fault(self._consumer)
 
     async def wait(self, models: Collection[str]) -> None:
-        """Return when these read models hold all that is published now, or after a second."""
+        """Return when these read models hold all that is published now, or after a second.
+
+        Raises:
+            KeyError: there is no such read model.
+        """
         began = time.perf_counter()
         try:
             async with asyncio.timeout(MAX_WAIT_SECONDS):
@@ -142,6 +111,8 @@ class Barrier:
         """
         ends = self._ends_of.get(models)
         if ends is None:
+            for model in models - READ_MODELS.keys():
+                raise KeyError(f"there is no read model {model}")
             places = {
                 partition: [place for place in places if place[0] in models]
                 for partition, places in self._places.items()

@@ -21,6 +21,7 @@ from api.records.bodies import (
 from api.sent_schemas import UUID, ZONE, patch_of, sent, without_required_id, zone_names
 from schemas import dead_letter, outputs, records, replies
 from schemas import definitions as models
+from schemas.event_types import EVENT_TYPES
 
 Schema = dict[str, Any]
 
@@ -68,18 +69,7 @@ _SENT = frozenset(struct.__name__ for struct in (*BODY_STRUCTS, OwnedByBody))
 GAME_MECHANICS_STRUCTS = (LoggedAction, Achievement, TopUser)
 FACE_STRUCTS = RECORD_STRUCTS + BODY_STRUCTS + events_face.STRUCTS + GAME_MECHANICS_STRUCTS
 """What the HTTP faces answer and take."""
-EVENT_STRUCTS = (
-    outputs.ChallengeLogRecorded,
-    outputs.ChallengeProgressed,
-    outputs.MilestoneReached,
-    outputs.RewardChanged,
-    outputs.MemberRecord,
-    outputs.EventLogged,
-    outputs.PointsChanged,
-    outputs.StreakChanged,
-    outputs.Enrolled,
-    outputs.ActivityChanged,
-)
+EVENT_STRUCTS = tuple(dict.fromkeys(each.data for each in EVENT_TYPES.values()))
 INPUT_STRUCTS = (
     records.ChallengeLog,
     records.Event,

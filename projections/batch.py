@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import msgspec
 
 from projections import meeting
-from projections.catalogue import EVENT_TYPES
 from projections.projection import Change, Gone, Projection, Row, Value
 from projections.sources import KafkaRecord, Source, UndecodableOutput, reader_of
+from schemas.event_types import EVENT_TYPES
 from schemas.outputs import Envelope
 
 

@@ -1,4 +1,5 @@
-"""All projections. A new read model is a module, a line here and a migration.
+"""All projections. A new read model is a module, a line here, one in
+``schemas.read_models`` and a migration.
 
 Each has checkpoints of its own, so that one added later fills itself from the first offset on,
 while the others go on.
@@ -69,6 +70,3 @@ PROJECTIONS: Mapping[str, Projection] = {
     )
 }
 """By table; a transaction writes them in this order."""
-
-EVENT_TYPES = frozenset[str]().union(*(p.types for p in PROJECTIONS.values()))
-"""Every type of event that some read model knows."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from projections.progress_state import RECORDED_LOG
-from projections.projection import Projection, Row, by_type, uuid_array
-from schemas.outputs import CHALLENGE_LOG_RECORDED, Envelope
-from schemas.topics import PROGRESS_EVENTS
+from projections.projection import Row, of_events, uuid_array
+from schemas.event_types import CHALLENGE_LOG_RECORDED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -67,11 +67,9 @@ def recorded(event: Envelope) -> Iterable[Row]:
     )
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="challenge_logs",
-    topics=(PROGRESS_EVENTS,),
-    types=frozenset({CHALLENGE_LOG_RECORDED}),
     columns=COLUMNS,
     key=("project", "id"),
-    rows=by_type({CHALLENGE_LOG_RECORDED: recorded}),
+    events={CHALLENGE_LOG_RECORDED: recorded},
 )

@@ -5,14 +5,9 @@ from collections.abc import Iterable
 import msgspec
 
 from projections.progress_state import RECORDED_LOG, LoggedProgress
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import (
-    CHALLENGE_COMPLETED,
-    CHALLENGE_FAILED,
-    CHALLENGE_LOG_RECORDED,
-    Envelope,
-)
-from schemas.topics import PROGRESS_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import CHALLENGE_COMPLETED, CHALLENGE_FAILED, CHALLENGE_LOG_RECORDED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -69,18 +64,14 @@ def _row(event: Envelope, progress: LoggedProgress, definition_version: int) -> 
     )
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="challenge_progress",
-    topics=(PROGRESS_EVENTS,),
-    types=frozenset({CHALLENGE_LOG_RECORDED, CHALLENGE_COMPLETED, CHALLENGE_FAILED}),
     columns=COLUMNS,
     key=("project", "challenge_id", "member_id", "period_key"),
     newest_by="sequence",
-    rows=by_type(
-        {
-            CHALLENGE_LOG_RECORDED: recorded,
-            CHALLENGE_COMPLETED: changed,
-            CHALLENGE_FAILED: changed,
-        }
-    ),
+    events={
+        CHALLENGE_LOG_RECORDED: recorded,
+        CHALLENGE_COMPLETED: changed,
+        CHALLENGE_FAILED: changed,
+    },
 )

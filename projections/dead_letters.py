@@ -7,7 +7,6 @@ import msgspec
 
 from projections.projection import Projection, Row
 from schemas.dead_letter import DeadLetter
-from schemas.topics import DEAD_LETTERS
 
 COLUMNS = (
     "project",
@@ -57,7 +56,6 @@ def _shown(text: str) -> str:
 
 PROJECTION = Projection(
     table="dead_letters",
-    topics=(DEAD_LETTERS,),
     columns=COLUMNS,
     key=("topic", "partition", "offset"),
     rows=rows,

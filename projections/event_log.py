@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import msgspec
 
 from projections.json_text import storable
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import EVENT_LOGGED, Envelope
-from schemas.topics import EVENT_RESULTS
+from projections.projection import Row, of_events
+from schemas.event_types import EVENT_LOGGED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -89,11 +89,9 @@ def logged(event: Envelope) -> Iterable[Row]:
     )
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="event_log",
-    topics=(EVENT_RESULTS,),
-    types=frozenset({EVENT_LOGGED}),
     columns=COLUMNS,
     key=("project", "id"),
-    rows=by_type({EVENT_LOGGED: logged}),
+    events={EVENT_LOGGED: logged},
 )

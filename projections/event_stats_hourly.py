@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from projections import event_counts
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import EVENT_LOGGED, Envelope
-from schemas.topics import EVENT_RESULTS
+from projections.projection import Row, of_events
+from schemas.event_types import EVENT_LOGGED
+from schemas.outputs import Envelope
 
 KEY = ("project", "event_id", "local_date", "local_hour")
 
@@ -16,12 +16,10 @@ def logged(event: Envelope) -> Iterable[Row]:
     yield (event.project, log.event_id, log.local_date, log.local_hour, *log.counts())
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="event_stats_hourly",
-    topics=(EVENT_RESULTS,),
-    types=frozenset({EVENT_LOGGED}),
     columns=(*KEY, *event_counts.COLUMNS),
     key=KEY,
     combined=event_counts.SUMS,
-    rows=by_type({EVENT_LOGGED: logged}),
+    events={EVENT_LOGGED: logged},
 )

@@ -6,9 +6,9 @@ A project has many events; to add up their hours for a global answer would take 
 from collections.abc import Iterable
 
 from projections import event_counts
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import EVENT_LOGGED, Envelope
-from schemas.topics import EVENT_RESULTS
+from projections.projection import Row, of_events
+from schemas.event_types import EVENT_LOGGED
+from schemas.outputs import Envelope
 
 KEY = ("project", "local_date", "local_hour")
 
@@ -19,12 +19,10 @@ def logged(event: Envelope) -> Iterable[Row]:
     yield (event.project, log.local_date, log.local_hour, 1)
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="event_stats_hourly_all",
-    topics=(EVENT_RESULTS,),
-    types=frozenset({EVENT_LOGGED}),
     columns=(*KEY, "events"),
     key=KEY,
     combined={"events": "sum"},
-    rows=by_type({EVENT_LOGGED: logged}),
+    events={EVENT_LOGGED: logged},
 )

@@ -8,9 +8,9 @@ exact unique users are a sum over a row a day. A late event is a new day, and no
 from collections.abc import Iterable
 
 from projections import event_counts
-from projections.projection import Derived, Projection, Row, by_type
-from schemas.outputs import EVENT_LOGGED, Envelope
-from schemas.topics import EVENT_RESULTS
+from projections.projection import Derived, Row, of_events
+from schemas.event_types import EVENT_LOGGED
+from schemas.outputs import Envelope
 
 KEY = ("project", "event_id", "member_id", "month")
 
@@ -71,13 +71,11 @@ COUNTS = Derived(
     """,
 )
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="event_user_days",
-    topics=(EVENT_RESULTS,),
-    types=frozenset({EVENT_LOGGED}),
     columns=(*KEY, "days", "last_day"),
     key=KEY,
     combined={"days": "union", "last_day": "greatest"},
     derived=COUNTS,
-    rows=by_type({EVENT_LOGGED: logged}),
+    events={EVENT_LOGGED: logged},
 )

@@ -7,7 +7,6 @@ from projections.projection import Change, Gone, Projection, Value
 from schemas import ids
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import Definition
-from schemas.topics import DEFINITIONS
 
 
 def in_force(
@@ -50,7 +49,6 @@ def in_force(
 
     return Projection(
         table=table,
-        topics=(DEFINITIONS,),
         columns=(
             "project",
             id_column,

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import POINTS_GRANTED, Envelope
-from schemas.topics import POINTS_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import POINTS_GRANTED
+from schemas.outputs import Envelope
 
 KEY = ("project", "day", "member_id", "user_group_id", "event_id")
 NO_EVENT = ""
@@ -40,12 +40,10 @@ def granted(event: Envelope) -> Iterable[Row]:
     )
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="leaderboard_points",
-    topics=(POINTS_EVENTS,),
-    types=frozenset({POINTS_GRANTED}),
     columns=(*KEY, "user_id", "points"),
     key=KEY,
     combined={"points": "sum"},
-    rows=by_type({POINTS_GRANTED: granted}),
+    events={POINTS_GRANTED: granted},
 )

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import MEMBER_UPSERTED, Envelope
-from schemas.topics import MEMBER_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import MEMBER_UPSERTED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -58,12 +58,10 @@ def upserted(event: Envelope) -> Iterable[Row]:
     yield (event.project, *msgspec.structs.astuple(member), int(event.sequence))
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="members",
-    topics=(MEMBER_EVENTS,),
-    types=frozenset({MEMBER_UPSERTED}),
     columns=COLUMNS,
     key=("project", "member_id"),
     newest_by="sequence",
-    rows=by_type({MEMBER_UPSERTED: upserted}),
+    events={MEMBER_UPSERTED: upserted},
 )

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import MILESTONE_REACHED, Envelope
-from schemas.topics import MILESTONE_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import MILESTONE_REACHED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -58,11 +58,9 @@ def reached(event: Envelope) -> Iterable[Row]:
     )
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="milestones_reached",
-    topics=(MILESTONE_EVENTS,),
-    types=frozenset({MILESTONE_REACHED}),
     columns=COLUMNS,
     key=("project", "id"),
-    rows=by_type({MILESTONE_REACHED: reached}),
+    events={MILESTONE_REACHED: reached},
 )

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import MEMBER_ENROLLED, MEMBER_UNENROLLED, Envelope
-from schemas.topics import PATHWAY_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import MEMBER_ENROLLED, MEMBER_UNENROLLED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -46,12 +46,10 @@ def changed(event: Envelope) -> Iterable[Row]:
     yield (event.project, *msgspec.structs.astuple(enrolment), int(event.sequence))
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="pathway_enrolments",
-    topics=(PATHWAY_EVENTS,),
-    types=frozenset({MEMBER_ENROLLED, MEMBER_UNENROLLED}),
     columns=COLUMNS,
     key=("project", "pathway_id", "member_id"),
     newest_by="sequence",
-    rows=by_type({MEMBER_ENROLLED: changed, MEMBER_UNENROLLED: changed}),
+    events={MEMBER_ENROLLED: changed, MEMBER_UNENROLLED: changed},
 )

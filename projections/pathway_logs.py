@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Raw
 
 from projections.json_text import storable
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import ACTIVITY_COMPLETED, ACTIVITY_PROGRESSED, Envelope
-from schemas.topics import PATHWAY_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import ACTIVITY_COMPLETED, ACTIVITY_PROGRESSED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -78,12 +78,10 @@ def changed(event: Envelope) -> Iterable[Row]:
     )
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="pathway_logs",
-    topics=(PATHWAY_EVENTS,),
-    types=frozenset({ACTIVITY_PROGRESSED, ACTIVITY_COMPLETED}),
     columns=COLUMNS,
     key=("project", "pathway_id", "activity_id", "member_id"),
     newest_by="sequence",
-    rows=by_type({ACTIVITY_PROGRESSED: changed, ACTIVITY_COMPLETED: changed}),
+    events={ACTIVITY_PROGRESSED: changed, ACTIVITY_COMPLETED: changed},
 )

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
+from projections.projection import Row, of_events
 from schemas.caseless import caseless
-from schemas.outputs import MEMBER_UPSERTED, Envelope
-from schemas.topics import MEMBER_EVENTS
+from schemas.event_types import MEMBER_UPSERTED
+from schemas.outputs import Envelope
 
 
 class _Member(msgspec.Struct, rename="camel", gc=False):
@@ -69,12 +69,10 @@ def _searched(*names: str) -> list[str]:
     return sorted({caseless(name) for name in names} - {""})
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="pathway_profiles",
-    topics=(MEMBER_EVENTS,),
-    types=frozenset({MEMBER_UPSERTED}),
     columns=("project", "member_id", "names", "groups", "profile", "sequence"),
     key=("project", "member_id"),
     newest_by="sequence",
-    rows=by_type({MEMBER_UPSERTED: upserted}),
+    events={MEMBER_UPSERTED: upserted},
 )

@@ -9,15 +9,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Derived, Projection, Row, by_type
-from schemas.outputs import (
+from projections.projection import Derived, Row, of_events
+from schemas.event_types import (
     ACTIVITY_COMPLETED,
     ACTIVITY_PROGRESSED,
     MEMBER_ENROLLED,
     MEMBER_UNENROLLED,
-    Envelope,
 )
-from schemas.topics import PATHWAY_EVENTS
+from schemas.outputs import Envelope
 
 THE_PATHWAY = ""
 """Stands for an activity's id where a row is about the enrolment itself."""
@@ -105,20 +104,16 @@ STATS = Derived(
     """,
 )
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="pathway_standings",
-    topics=(PATHWAY_EVENTS,),
-    types=frozenset({MEMBER_ENROLLED, MEMBER_UNENROLLED, ACTIVITY_PROGRESSED, ACTIVITY_COMPLETED}),
     columns=("project", "pathway_id", "member_id", "activity_id", "holds", "sequence"),
     key=("project", "pathway_id", "member_id", "activity_id"),
     newest_by="sequence",
     derived=STATS,
-    rows=by_type(
-        {
-            MEMBER_ENROLLED: enrolled,
-            MEMBER_UNENROLLED: enrolled,
-            ACTIVITY_PROGRESSED: worked,
-            ACTIVITY_COMPLETED: worked,
-        }
-    ),
+    events={
+        MEMBER_ENROLLED: enrolled,
+        MEMBER_UNENROLLED: enrolled,
+        ACTIVITY_PROGRESSED: worked,
+        ACTIVITY_COMPLETED: worked,
+    },
 )

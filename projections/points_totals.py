@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import POINTS_GRANTED, POINTS_REDEEMED, Envelope
-from schemas.topics import POINTS_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import POINTS_GRANTED, POINTS_REDEEMED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -40,12 +40,10 @@ def changed(event: Envelope) -> Iterable[Row]:
     yield (event.project, *msgspec.structs.astuple(entry), int(event.sequence))
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="points_totals",
-    topics=(POINTS_EVENTS,),
-    types=frozenset({POINTS_GRANTED, POINTS_REDEEMED}),
     columns=COLUMNS,
     key=("project", "member_id"),
     newest_by="sequence",
-    rows=by_type({POINTS_GRANTED: changed, POINTS_REDEEMED: changed}),
+    events={POINTS_GRANTED: changed, POINTS_REDEEMED: changed},
 )

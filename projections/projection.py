@@ -13,7 +13,9 @@ from typing import Any, Generic, Literal, LiteralString, TypeVar
 
 import msgspec
 
+from schemas.event_types import EventType
 from schemas.outputs import Envelope
+from schemas.read_models import READ_MODELS
 
 Value = str | int | Decimal | datetime | Sequence[str] | None
 """A column's value: as itself, or as the text that PostgreSQL reads for its type. Amounts and
@@ -57,16 +59,14 @@ class Projection:
 
     table: str
     """Name in schema ``milestream``, and of the checkpoints."""
-    topics: tuple[str, ...]
-    """What it is made from, names without prefix."""
     columns: tuple[str, ...]
     key: tuple[str, ...]
     rows: Callable[[Any], Iterable[Change]]
     """What one thing read from a topic (see ``projections.sources``) does to the table; pure.
 
     Raises ``msgspec.MsgspecError`` where an event's data is not what its type says."""
-    types: frozenset[str] = frozenset()
-    """CloudEvent types that it makes rows of; empty for other topics."""
+    types: frozenset[EventType] = frozenset()
+    """The events that it makes rows of; none for other topics."""
     newest_by: str | None = None
     """Column that tells which of two rows with one key is newer. None: rows are facts, and the
     first one with a key stays."""
@@ -83,6 +83,11 @@ class Projection:
         """Find the key's columns."""
         places = [self.columns.index(name) for name in self.key]
         object.__setattr__(self, "key_of", itemgetter(*places))
+
+    @property
+    def topic(self) -> str:
+        """What it is made from, name without prefix."""
+        return READ_MODELS[self.table]
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -115,14 +120,42 @@ class SharedData(Generic[Data]):
 Reader = Callable[[Envelope], Iterable[Row]]
 
 
-def by_type(readers: Mapping[str, Reader]) -> Callable[[Envelope], Iterable[Row]]:
-    """Return ``rows`` for a topic of CloudEvents: one reader for each type, others make none."""
+def of_events(
+    table: str,
+    *,
+    events: Mapping[EventType, Reader],
+    columns: tuple[str, ...],
+    key: tuple[str, ...],
+    newest_by: str | None = None,
+    kept: tuple[str, ...] = (),
+    combined: Mapping[str, Combination] | None = None,
+    derived: Derived | None = None,
+) -> Projection:
+    """Return the read model that these readers make of their types of event; others make no rows.
+
+    Raises:
+        ValueError: a type is published on another topic than the catalogue has for the table.
+    """
+    readers = {event_type.name: reader for event_type, reader in events.items()}
+    for event_type in events:
+        if event_type.topic != READ_MODELS[table]:
+            raise ValueError(f"{table} is not made from {event_type.topic}: {event_type.name}")
 
     def rows(event: Envelope) -> Iterable[Row]:
         reader = readers.get(event.type)
         return () if reader is None else reader(event)
 
-    return rows
+    return Projection(
+        table=table,
+        columns=columns,
+        key=key,
+        rows=rows,
+        types=frozenset(events),
+        newest_by=newest_by,
+        kept=kept,
+        combined={} if combined is None else combined,
+        derived=derived,
+    )
 
 
 def uuid_array(ids: Iterable[str]) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import REWARD_GRANTED, REWARD_UPDATED, Envelope
-from schemas.topics import REWARD_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import REWARD_GRANTED, REWARD_UPDATED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -54,12 +54,10 @@ def changed(event: Envelope) -> Iterable[Row]:
     yield (event.project, *msgspec.structs.astuple(reward), int(event.sequence))
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="reward_logs",
-    topics=(REWARD_EVENTS,),
-    types=frozenset({REWARD_GRANTED, REWARD_UPDATED}),
     columns=COLUMNS,
     key=("project", "id"),
     newest_by="sequence",
-    rows=by_type({REWARD_GRANTED: changed, REWARD_UPDATED: changed}),
+    events={REWARD_GRANTED: changed, REWARD_UPDATED: changed},
 )

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from projections.projection import Projection, Row, by_type
-from schemas.outputs import STREAK_ADVANCED, STREAK_BROKEN, STREAK_COMPLETED, Envelope
-from schemas.topics import STREAK_EVENTS
+from projections.projection import Row, of_events
+from schemas.event_types import STREAK_ADVANCED, STREAK_BROKEN, STREAK_COMPLETED
+from schemas.outputs import Envelope
 
 COLUMNS = (
     "project",
@@ -68,12 +68,10 @@ def changed(event: Envelope) -> Iterable[Row]:
     yield (event.project, *msgspec.structs.astuple(streak), int(event.sequence))
 
 
-PROJECTION = Projection(
+PROJECTION = of_events(
     table="streak_progress",
-    topics=(STREAK_EVENTS,),
-    types=frozenset({STREAK_ADVANCED, STREAK_BROKEN, STREAK_COMPLETED}),
     columns=COLUMNS,
     key=("project", "streak_id", "member_id"),
     newest_by="sequence",
-    rows=by_type({STREAK_ADVANCED: changed, STREAK_BROKEN: changed, STREAK_COMPLETED: changed}),
+    events={STREAK_ADVANCED: changed, STREAK_BROKEN: changed, STREAK_COMPLETED: changed},
 )

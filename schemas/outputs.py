@@ -18,24 +18,6 @@ NULL = Raw(b"null")
 
 SEQUENCE_DIGITS = 20
 
-CHALLENGE_LOG_RECORDED = "milestream.challenge_log.recorded.v1"
-CHALLENGE_COMPLETED = "milestream.challenge.completed.v1"
-CHALLENGE_FAILED = "milestream.challenge.failed.v1"
-MILESTONE_REACHED = "milestream.milestone.reached.v1"
-REWARD_GRANTED = "milestream.reward.granted.v1"
-REWARD_UPDATED = "milestream.reward.updated.v1"
-MEMBER_UPSERTED = "milestream.member.upserted.v1"
-EVENT_LOGGED = "milestream.event.logged.v1"
-POINTS_GRANTED = "milestream.points.granted.v1"
-POINTS_REDEEMED = "milestream.points.redeemed.v1"
-STREAK_ADVANCED = "milestream.streak.advanced.v1"
-STREAK_BROKEN = "milestream.streak.broken.v1"
-STREAK_COMPLETED = "milestream.streak.completed.v1"
-MEMBER_ENROLLED = "milestream.member.enrolled.v1"
-MEMBER_UNENROLLED = "milestream.member.unenrolled.v1"
-ACTIVITY_PROGRESSED = "milestream.activity.progressed.v1"
-ACTIVITY_COMPLETED = "milestream.activity.completed.v1"
-
 
 class _Record(msgspec.Struct, kw_only=True, rename="camel", gc=False):
     """The base of what is shown: camel-case names, every field present."""

@@ -8,8 +8,8 @@ from processor.domain import member as member_of
 from processor.domain.cloud_events import emit
 from processor.domain.effects import Effects
 from processor.domain.member import Member
-from schemas import ids, outputs
-from schemas.topics import MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS
+from schemas import event_types, outputs
+from schemas.event_types import EventType
 
 
 class Announcer:
@@ -20,13 +20,12 @@ class Announcer:
 
     def member(self, member_id: str, member: Member, sequence: int) -> None:
         """``member.upserted``: the one event that carries personal fields."""
-        id_ = ids.event_id(member.project, "member.upserted", member_id, member.version)
+        id_ = event_types.MEMBER_UPSERTED.event_id(member.project, member_id, member.version)
         record = member_of.record(member_id, member)
-        kind = outputs.MEMBER_UPSERTED
+        kind = event_types.MEMBER_UPSERTED
         at = member.updated_at
         emit(
             self._effects,
-            MEMBER_EVENTS,
             kind,
             id_,
             member.project,
@@ -40,8 +39,7 @@ class Announcer:
         """``challenge_log.recorded``: its id is the log's own."""
         emit(
             self._effects,
-            PROGRESS_EVENTS,
-            outputs.CHALLENGE_LOG_RECORDED,
+            event_types.CHALLENGE_LOG_RECORDED,
             data.id,
             project,
             member_id=data.owned_by_id,
@@ -56,12 +54,11 @@ class Announcer:
         """``challenge.completed``: once a progress."""
         fields = msgspec.structs.asdict(progress)
         data = outputs.ChallengeProgressed(**fields, definition_version=version)
-        id_ = ids.event_id(project, "challenge.completed", progress.id)
-        kind, member_id = outputs.CHALLENGE_COMPLETED, progress.owned_by_id
+        id_ = event_types.CHALLENGE_COMPLETED.event_id(project, progress.id)
+        kind, member_id = event_types.CHALLENGE_COMPLETED, progress.owned_by_id
         at = progress.challenge_completed_at or progress.updated_at
         emit(
             self._effects,
-            PROGRESS_EVENTS,
             kind,
             id_,
             project,
@@ -78,9 +75,8 @@ class Announcer:
         fields = msgspec.structs.asdict(progress)
         emit(
             self._effects,
-            PROGRESS_EVENTS,
-            outputs.CHALLENGE_FAILED,
-            ids.event_id(project, "challenge.failed", progress.id),
+            event_types.CHALLENGE_FAILED,
+            event_types.CHALLENGE_FAILED.event_id(project, progress.id),
             project,
             member_id=progress.owned_by_id,
             at=progress.challenge_failed_at or progress.updated_at,
@@ -90,11 +86,10 @@ class Announcer:
 
     def reached(self, project: str, data: outputs.MilestoneReached, sequence: int) -> None:
         """``milestone.reached``: once a milestone, member and period."""
-        id_ = ids.event_id(project, "milestone.reached", data.id)
-        kind, at = outputs.MILESTONE_REACHED, data.reached_at
+        id_ = event_types.MILESTONE_REACHED.event_id(project, data.id)
+        kind, at = event_types.MILESTONE_REACHED, data.reached_at
         emit(
             self._effects,
-            MILESTONE_EVENTS,
             kind,
             id_,
             project,
@@ -113,22 +108,28 @@ class Announcer:
         sequence: int,
     ) -> None:
         """``reward.granted``: once a reward log."""
-        id_ = ids.event_id(project, "reward.granted", reward.id)
+        id_ = event_types.REWARD_GRANTED.event_id(project, reward.id)
         self._reward(
-            outputs.REWARD_GRANTED, id_, project, reward, at=at, version=version, sequence=sequence
+            event_types.REWARD_GRANTED,
+            id_,
+            project,
+            reward,
+            at=at,
+            version=version,
+            sequence=sequence,
         )
 
     def updated(
         self, project: str, reward: outputs.RewardLogRecord, version: int, sequence: int
     ) -> None:
         """``reward.updated``: once a change of a reward log."""
-        id_ = ids.event_id(project, "reward.updated", reward.id, reward.version)
-        kind, at = outputs.REWARD_UPDATED, reward.updated_at
+        id_ = event_types.REWARD_UPDATED.event_id(project, reward.id, reward.version)
+        kind, at = event_types.REWARD_UPDATED, reward.updated_at
         self._reward(kind, id_, project, reward, at=at, version=version, sequence=sequence)
 
     def _reward(
         self,
-        kind: str,
+        kind: EventType,
         id_: str,
         project: str,
         reward: outputs.RewardLogRecord,
@@ -141,7 +142,6 @@ class Announcer:
         data = outputs.RewardChanged(**fields, definition_version=version)
         emit(
             self._effects,
-            REWARD_EVENTS,
             kind,
             id_,
             project,

@@ -5,14 +5,14 @@ from functools import lru_cache
 
 from processor.domain.effects import Effects
 from schemas import outputs
+from schemas.event_types import EventType
 
 source_of = lru_cache(maxsize=4096)(outputs.source_of)
 
 
 def emit(
     effects: Effects,
-    topic: str,
-    kind: str,
+    event_type: EventType,
     id_: str,
     project: str,
     *,
@@ -21,7 +21,7 @@ def emit(
     data: outputs.Data,
     sequence: int,
 ) -> None:
-    """Add an event to a chunk's effects, keyed by its member.
+    """Add an event to a chunk's effects: onto its type's topic, keyed by its member.
 
     Raises:
         TooMuch: it is too large; the input is to be taken back.
@@ -29,10 +29,10 @@ def emit(
     event = outputs.CloudEvent(
         id=id_,
         source=source_of(project),
-        type=kind,
+        type=event_type.name,
         subject=member_id,
         time=at,
         sequence=outputs.sequence_text(sequence),
         data=data,
     )
-    effects.add(topic, member_id.encode(), outputs.encode(event))
+    effects.add(event_type.topic, member_id.encode(), outputs.encode(event))

@@ -26,10 +26,10 @@ from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.amounts import format_amount
 from schemas.dead_letter import Reason
+from schemas.event_types import EVENT_LOGGED
 from schemas.instants import from_millis
 from schemas.records import ABSENT, ChallengeLog
 from schemas.records import Event as EventRecord
-from schemas.topics import EVENT_RESULTS
 
 Answer = Callable[[], replies.Reply]
 
@@ -212,8 +212,7 @@ class Events:
     def _emit(self, item: Read, logged: outputs.EventLogged, sequence: int) -> None:
         emit(
             self._effects,
-            EVENT_RESULTS,
-            outputs.EVENT_LOGGED,
+            EVENT_LOGGED,
             logged.id,
             item.project,
             member_id=item.member_id,

@@ -7,8 +7,8 @@ from processor.domain.cloud_events import emit
 from processor.domain.effects import Effects
 from processor.domain.points import Entry
 from processor.domain.working_set import WorkingSet
-from schemas import ids, outputs
-from schemas.topics import POINTS_EVENTS
+from schemas import outputs
+from schemas.event_types import POINTS_GRANTED, POINTS_REDEEMED
 
 
 class Ledger:
@@ -29,12 +29,11 @@ class Ledger:
         data = points_of.record(
             project, member_id, user_id, entry, after=after, recorded_at=recorded_at
         )
-        redeemed = data.operation == points_of.REDEEM
+        event_type = POINTS_REDEEMED if data.operation == points_of.REDEEM else POINTS_GRANTED
         emit(
             self._effects,
-            POINTS_EVENTS,
-            outputs.POINTS_REDEEMED if redeemed else outputs.POINTS_GRANTED,
-            ids.event_id(project, "points", data.id),
+            event_type,
+            event_type.event_id(project, data.id),
             project,
             member_id=member_id,
             at=entry.at,

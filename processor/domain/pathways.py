@@ -24,6 +24,13 @@ from schemas import activity_types as types
 from schemas import ids, outputs, replies
 from schemas.amounts import format_amount
 from schemas.dead_letter import Reason
+from schemas.event_types import (
+    ACTIVITY_COMPLETED,
+    ACTIVITY_PROGRESSED,
+    MEMBER_ENROLLED,
+    MEMBER_UNENROLLED,
+    EventType,
+)
 from schemas.instants import from_millis
 from schemas.records import (
     ActivityLog,
@@ -34,7 +41,6 @@ from schemas.records import (
     Unenrol,
     activity_nanos,
 )
-from schemas.topics import PATHWAY_EVENTS
 
 Answer = Callable[[], replies.Reply]
 
@@ -113,9 +119,8 @@ class Pathways:
             self._set(turn, after)
         record = _enrolled(turn, after)
         if after is not before:
-            kind = outputs.MEMBER_ENROLLED if enrolled else outputs.MEMBER_UNENROLLED
-            id_ = ids.event_id(turn.item.project, kind, record.id, after.version)
-            self._put(turn, kind, id_, turn.at, record)
+            event_type = MEMBER_ENROLLED if enrolled else MEMBER_UNENROLLED
+            self._put(turn, event_type, record, version=after.version, at=turn.at)
             self._give(turn, after, turn.at)
         return lambda: replies.Reply(200, Raw(outputs.encode(record)))
 
@@ -145,9 +150,9 @@ class Pathways:
         self._set(turn, enrolment)
         self._entries.set_worked(_key(turn, activity), after)
         record = _changed(turn, activity, enrolment, after)
-        kind = outputs.ACTIVITY_COMPLETED if new else outputs.ACTIVITY_PROGRESSED
-        id_ = ids.event_id(turn.item.project, kind, record.id, enrolment.version)
-        self._put(turn, kind, id_, after.completed_at or after.touched_at, record)
+        event_type = ACTIVITY_COMPLETED if new else ACTIVITY_PROGRESSED
+        at = after.completed_at or after.touched_at
+        self._put(turn, event_type, record, version=enrolment.version, at=at)
         self._give(turn, enrolment, after.timestamp)
         return record
 
@@ -194,12 +199,19 @@ class Pathways:
     def _set(self, turn: Turn, enrolment: Enrolment) -> None:
         self._entries.set_enrolment(enrolment_key(turn.item.member_id, turn.pathway.id), enrolment)
 
-    def _put(self, turn: Turn, kind: str, id_: str, at: datetime, data: outputs.Data) -> None:
+    def _put(
+        self,
+        turn: Turn,
+        event_type: EventType,
+        data: outputs.Enrolled | outputs.ActivityChanged,
+        *,
+        version: int,
+        at: datetime,
+    ) -> None:
         emit(
             self._effects,
-            PATHWAY_EVENTS,
-            kind,
-            id_,
+            event_type,
+            event_type.event_id(turn.item.project, data.id, version),
             turn.item.project,
             member_id=turn.item.member_id,
             at=at,

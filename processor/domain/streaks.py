@@ -14,7 +14,7 @@ from processor.domain.rules import Streak
 from processor.domain.streak import Run, State
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
-from schemas.topics import STREAK_EVENTS
+from schemas.event_types import STREAK_ADVANCED, STREAK_BROKEN, STREAK_COMPLETED, EventType
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -56,7 +56,7 @@ class Streaks:
         now = Now(streak, after, decided.latest)
         for run in decided.broken:
             self._broken(hit, now, run)
-        self._put(outputs.STREAK_ADVANCED, hit, now, decided.run, at=at, healed=decided.healed)
+        self._put(STREAK_ADVANCED, hit, now, decided.run, at=at, healed=decided.healed)
         for run, milestone in decided.reached:
             reached = Reached(
                 member_id=hit.member_id,
@@ -70,7 +70,7 @@ class Streaks:
             )
             self._milestones.give(hit.project, reached, hit.sequence)
         for run in decided.completed:
-            self._put(outputs.STREAK_COMPLETED, hit, now, run, at=run.last)
+            self._put(STREAK_COMPLETED, hit, now, run, at=run.last)
 
     def break_off(self, hit: Hit, streak: Streak, key: bytes) -> None:
         """Break what is due at ``hit.at``, or wait on where the definition has changed since."""
@@ -100,11 +100,11 @@ class Streaks:
     def _broken(self, hit: Hit, now: Now, run: Run) -> None:
         moment = streak_of.breaks_at(now.state, run, now.streak.freezes) or hit.at
         hit = msgspec.structs.replace(hit, at=moment)
-        self._put(outputs.STREAK_BROKEN, hit, now, run, at=run.last + 1)
+        self._put(STREAK_BROKEN, hit, now, run, at=run.last + 1)
 
     def _put(
         self,
-        kind: str,
+        event_type: EventType,
         hit: Hit,
         now: Now,
         run: Run,
@@ -116,9 +116,8 @@ class Streaks:
         id_ = ids.streak_progress_id(hit.project, now.streak.id, hit.member_id)
         emit(
             self._effects,
-            STREAK_EVENTS,
-            kind,
-            ids.event_id(hit.project, kind, f"{id_}:{period_key}"),
+            event_type,
+            event_type.event_id(hit.project, f"{id_}:{period_key}"),
             hit.project,
             member_id=hit.member_id,
             at=hit.at,

@@ -54,7 +54,7 @@ cdef bytes recorded(Buffer b, OrdinaryLog log, Progress *p, int64_t sequence):
     """``challenge_log.recorded``."""
     cdef Rule rule = log.rule
     cdef Granted last = log.granted[len(log.granted) - 1] if log.granted else None
-    put_head(b, log, log.id.text, outputs.CHALLENGE_LOG_RECORDED, &log.at, sequence)
+    put_head(b, log, log.id.text, event_types.CHALLENGE_LOG_RECORDED.name, &log.at, sequence)
     b.put(b'{"id":"')
     b.put(log.id.text)
     b.put(b'","challengeId":"')
@@ -146,7 +146,7 @@ cdef int put_progress(Buffer b, OrdinaryLog log, Progress *p) except -1:
 cdef bytes completed(Buffer b, OrdinaryLog log, Progress *p, int64_t sequence):
     """``challenge.completed``."""
     id_ = event_id(log, b"challenge.completed", log.progress_id())
-    put_head(b, log, id_, outputs.CHALLENGE_COMPLETED, &log.at, sequence)
+    put_head(b, log, id_, event_types.CHALLENGE_COMPLETED.name, &log.at, sequence)
     put_progress(b, log, p)
     b.put(b',"definitionVersion":')
     b.put(log.rule.version)
@@ -179,7 +179,7 @@ cdef bytes reached(Buffer b, OrdinaryLog log, Progress *p, Step milestone, int64
     """``milestone.reached``."""
     cdef bytes id_ = derived(log.of_milestone(b"milestone_reached", milestone)).text
     put_head(
-        b, log, event_id(log, b"milestone.reached", id_), outputs.MILESTONE_REACHED, &log.at,
+        b, log, event_id(log, b"milestone.reached", id_), event_types.MILESTONE_REACHED.name, &log.at,
         sequence,
     )
     b.put(b'{"id":"')
@@ -207,7 +207,7 @@ cdef bytes reached(Buffer b, OrdinaryLog log, Progress *p, Step milestone, int64
 cdef bytes rewarded(Buffer b, OrdinaryLog log, Granted granted, int64_t sequence):
     """``reward.granted``."""
     id_ = event_id(log, b"reward.granted", granted.reward.text)
-    put_head(b, log, id_, outputs.REWARD_GRANTED, &log.at, sequence)
+    put_head(b, log, id_, event_types.REWARD_GRANTED.name, &log.at, sequence)
     b.put(granted.record)
     b.put(b',"definitionVersion":')
     b.put(granted.milestone.version)
@@ -218,7 +218,7 @@ cdef bytes rewarded(Buffer b, OrdinaryLog log, Granted granted, int64_t sequence
 cdef bytes upserted(Buffer b, OrdinaryLog log, int64_t sequence):
     """``member.upserted`` of a member of whom nothing is known but its id."""
     id_ = event_id(log, b"member.upserted", log.member_id, 1)
-    put_head(b, log, id_, outputs.MEMBER_UPSERTED, &log.recorded_at, sequence)
+    put_head(b, log, id_, event_types.MEMBER_UPSERTED.name, &log.recorded_at, sequence)
     b.put(b'{"id":"')
     b.put(log.member_id)
     b.put(b'","externalId":')

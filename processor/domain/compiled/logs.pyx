@@ -23,7 +23,7 @@ from msgspec.json import encode as json_of
 from processor.domain.effects import Output
 from processor.domain.entries import due_key, member_key
 from processor.domain.period import period_end, period_key
-from schemas import ids, outputs
+from schemas import event_types, ids, outputs
 from schemas.instants import EPOCH, parse_instant
 from schemas.topics import MAX_VALUE_BYTES, MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS
 

@@ -15,34 +15,10 @@ from projections.catalogue import PROJECTIONS
 from projections.feed import partitions_of
 from projections.runner import Runner
 from schemas import outputs
+from schemas.event_types import EVENT_TYPES
 from schemas.outputs import CloudEvent
 from schemas.settings import Settings
-from schemas.topics import (
-    EVENT_RESULTS,
-    MEMBER_EVENTS,
-    MILESTONE_EVENTS,
-    POINTS_EVENTS,
-    PROGRESS_EVENTS,
-    REWARD_EVENTS,
-    STREAK_EVENTS,
-    partition_for,
-)
-
-TOPIC_OF = {
-    outputs.CHALLENGE_LOG_RECORDED: PROGRESS_EVENTS,
-    outputs.CHALLENGE_COMPLETED: PROGRESS_EVENTS,
-    outputs.CHALLENGE_FAILED: PROGRESS_EVENTS,
-    outputs.MILESTONE_REACHED: MILESTONE_EVENTS,
-    outputs.REWARD_GRANTED: REWARD_EVENTS,
-    outputs.REWARD_UPDATED: REWARD_EVENTS,
-    outputs.MEMBER_UPSERTED: MEMBER_EVENTS,
-    outputs.EVENT_LOGGED: EVENT_RESULTS,
-    outputs.POINTS_GRANTED: POINTS_EVENTS,
-    outputs.POINTS_REDEEMED: POINTS_EVENTS,
-    outputs.STREAK_ADVANCED: STREAK_EVENTS,
-    outputs.STREAK_BROKEN: STREAK_EVENTS,
-    outputs.STREAK_COMPLETED: STREAK_EVENTS,
-}
+from schemas.topics import partition_for
 
 
 class Writer:
@@ -73,7 +49,7 @@ class Writer:
     async def _send(self, events: Iterable[CloudEvent]) -> None:
         sent = [
             await self._producer.send(
-                self._settings.topic(TOPIC_OF[event.type]),
+                self._settings.topic(EVENT_TYPES[event.type].topic),
                 outputs.encode(event),
                 event.subject.encode(),
                 partition=partition_for(event.subject, self._settings.partitions),
@@ -115,7 +91,7 @@ async def caught_up(settings: Settings, within_s: float = 120) -> None:
     """
     async with AIOKafkaConsumer(**settings.kafka_options()) as consumer:
         ends: dict[tuple[str, int], int] = {}
-        topics = {t for projection in PROJECTIONS.values() for t in projection.topics}
+        topics = {projection.topic for projection in PROJECTIONS.values()}
         for topic, number in await partitions_of(settings, topics):
             tp = TopicPartition(settings.topic(topic), number)
             ends[topic, number] = (await consumer.end_offsets([tp]))[tp]
@@ -135,7 +111,7 @@ async def caught_up(settings: Settings, within_s: float = 120) -> None:
             (table, topic, partition, stored.get((table, topic, partition)), end)
             for table, projection in PROJECTIONS.items()
             for (topic, partition), end in ends.items()
-            if topic in projection.topics and stored.get((table, topic, partition), 0) < end
+            if topic == projection.topic and stored.get((table, topic, partition), 0) < end
         ]
 
 

@@ -13,8 +13,8 @@ from projections.analysts import create_login
 from projections.database import live
 from projections.event_user_days import COUNTS
 from projections.runner import Runner
-from schemas import outputs
 from schemas.definitions import definition_key, encode, parse
+from schemas.event_types import STREAK_ADVANCED
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 from tests.integration.projections import recomputation
@@ -44,7 +44,7 @@ async def test_what_an_event_led_to_is_in_the_tables(settings: Settings) -> None
             ),
             points_changed(MEMBER, 1, largest, event_id="käufe\t\\"),
             points_changed(MEMBER, 2, -largest, balance=0, total_balance=0),
-            streak_changed(outputs.STREAK_ADVANCED, MEMBER, 1),
+            streak_changed(STREAK_ADVANCED, MEMBER, 1),
         )
         await caught_up(settings)
     assert query(

@@ -13,6 +13,7 @@ from aiokafka.consumer.subscription_state import Assignment
 
 from projections.runner import ProjectorStopped, Runner
 from schemas import outputs
+from schemas.event_types import CHALLENGE_COMPLETED, REWARD_GRANTED, REWARD_UPDATED
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, MEMBER_EVENTS, partition_for
 from tests.integration.projections.driving import (
@@ -55,13 +56,11 @@ async def test_a_log_and_what_it_led_to_is_in_the_tables_to_the_last_digit(
                 achieved_milestones=[],
                 achieved_milestone_reward_logs=[given],
             ),
-            progressed(outputs.CHALLENGE_COMPLETED, member, "99999999999999999999.999999999", 2),
+            progressed(CHALLENGE_COMPLETED, member, "99999999999999999999.999999999", 2),
             milestone_reached(member, "99999999999999999999.999999999", 2),
-            reward_changed(outputs.REWARD_GRANTED, member, 2),
+            reward_changed(REWARD_GRANTED, member, 2),
         )
-        await writer.commit(
-            reward_changed(outputs.REWARD_UPDATED, member, 3, coupon_code="X", version=2)
-        )
+        await writer.commit(reward_changed(REWARD_UPDATED, member, 3, coupon_code="X", version=2))
         await caught_up(settings)
     largest = Decimal("99999999999999999999.999999999")
     assert query(

@@ -13,8 +13,8 @@ import pytest
 from projections.catalogue import PROJECTIONS
 from projections.rebuild import RebuildFailed, _alone, rebuild
 from projections.runner import Runner
-from schemas import outputs
 from schemas.definitions import definition_key, encode, parse
+from schemas.event_types import REWARD_GRANTED, STREAK_ADVANCED
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 from tests.integration.projections import recomputation
@@ -97,10 +97,10 @@ async def test_every_read_model_rebuilt_while_projecting_equals_the_live_one(
                     log_recorded(member, number, total=f"{number}.5", sequence=number),
                     member_upserted(number % 17, number, version=number),
                     milestone_reached(member, "5", number),
-                    reward_changed(outputs.REWARD_GRANTED, member, number),
+                    reward_changed(REWARD_GRANTED, member, number),
                     event_logged(member, number, at=AT - timedelta(days=number % 60)),
                     points_changed(member, number, 5),
-                    streak_changed(outputs.STREAK_ADVANCED, member, number),
+                    streak_changed(STREAK_ADVANCED, member, number),
                 )
                 if number % 5 == 0:
                     await writer.abort(log_recorded(member, -number))

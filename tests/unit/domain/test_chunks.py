@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from processor.domain.entries import POSITION
-from schemas import ids, outputs
+from schemas import event_types, ids
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, MEMBER_COMMANDS
 from tests.spec import (
     ANN,
@@ -65,12 +65,12 @@ def test_every_output_is_a_cloudevent_keyed_by_its_member() -> None:
 def test_an_event_s_time_is_when_it_happened() -> None:
     times = {event["type"]: event["time"] for event in everything().envelopes}
     assert times == {
-        outputs.MEMBER_UPSERTED: "2026-11-21T12:00:00Z",
-        outputs.CHALLENGE_LOG_RECORDED: "2026-11-21T10:00:00Z",
-        outputs.CHALLENGE_COMPLETED: "2026-11-21T10:00:00Z",
-        outputs.MILESTONE_REACHED: "2026-11-21T10:00:00Z",
-        outputs.REWARD_GRANTED: "2026-11-21T10:00:00Z",
-        outputs.REWARD_UPDATED: "2026-11-21T12:00:00Z",
+        event_types.MEMBER_UPSERTED.name: "2026-11-21T12:00:00Z",
+        event_types.CHALLENGE_LOG_RECORDED.name: "2026-11-21T10:00:00Z",
+        event_types.CHALLENGE_COMPLETED.name: "2026-11-21T10:00:00Z",
+        event_types.MILESTONE_REACHED.name: "2026-11-21T10:00:00Z",
+        event_types.REWARD_GRANTED.name: "2026-11-21T10:00:00Z",
+        event_types.REWARD_UPDATED.name: "2026-11-21T12:00:00Z",
     }
 
 

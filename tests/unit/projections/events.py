@@ -7,6 +7,15 @@ import msgspec
 from msgspec import Raw
 
 from schemas import ids, outputs
+from schemas.event_types import (
+    CHALLENGE_LOG_RECORDED,
+    EVENT_LOGGED,
+    MEMBER_UPSERTED,
+    MILESTONE_REACHED,
+    POINTS_GRANTED,
+    POINTS_REDEEMED,
+    EventType,
+)
 from schemas.outputs import CloudEvent
 
 PROJECT = "acme"
@@ -47,12 +56,14 @@ def progress(member: str, value: str, **changed: Any) -> outputs.ProgressRecord:
     return outputs.ProgressRecord(**fields | changed)
 
 
-def event(kind: str, data: Any, subject: str, sequence: int, project: str = PROJECT) -> CloudEvent:
+def event(
+    event_type: EventType, data: Any, subject: str, sequence: int, project: str = PROJECT
+) -> CloudEvent:
     """Return the event around ``data``."""
     return CloudEvent(
-        id=ids.event_id(project, kind, data.id, sequence),
+        id=event_type.event_id(project, data.id, sequence),
         source=outputs.source_of(project),
-        type=kind,
+        type=event_type.name,
         subject=subject,
         time=AT,
         sequence=outputs.sequence_text(sequence),
@@ -91,14 +102,16 @@ def log_recorded(
         "definition_version": 7,
     }
     data = outputs.ChallengeLogRecorded(**fields | changed)
-    return event(outputs.CHALLENGE_LOG_RECORDED, data, member, sequence, project)
+    return event(CHALLENGE_LOG_RECORDED, data, member, sequence, project)
 
 
-def progressed(kind: str, member: str, value: str, sequence: int, **changed: Any) -> CloudEvent:
+def progressed(
+    event_type: EventType, member: str, value: str, sequence: int, **changed: Any
+) -> CloudEvent:
     """Return ``challenge.completed`` or ``challenge.failed``."""
     fields = msgspec.structs.asdict(progress(member, value, **changed))
     data = outputs.ChallengeProgressed(**fields, definition_version=8)
-    return event(kind, data, member, sequence)
+    return event(event_type, data, member, sequence)
 
 
 def reward(member: str, **changed: Any) -> outputs.RewardLogRecord:
@@ -118,11 +131,11 @@ def reward(member: str, **changed: Any) -> outputs.RewardLogRecord:
     return outputs.RewardLogRecord(**fields | changed)
 
 
-def reward_changed(kind: str, member: str, sequence: int, **changed: Any) -> CloudEvent:
+def reward_changed(event_type: EventType, member: str, sequence: int, **changed: Any) -> CloudEvent:
     """Return ``reward.granted`` or ``reward.updated``."""
     fields = msgspec.structs.asdict(reward(member, **changed))
     data = outputs.RewardChanged(**fields, definition_version=9)
-    return event(kind, data, member, sequence)
+    return event(event_type, data, member, sequence)
 
 
 def milestone_reached(member: str, value: str, sequence: int) -> CloudEvent:
@@ -139,7 +152,7 @@ def milestone_reached(member: str, value: str, sequence: int) -> CloudEvent:
         milestone=raw_named(MILESTONE),
         definition_version=9,
     )
-    return event(outputs.MILESTONE_REACHED, data, member, sequence)
+    return event(MILESTONE_REACHED, data, member, sequence)
 
 
 def member_upserted(
@@ -154,7 +167,7 @@ def member_upserted(
         "version": 1,
     }
     data = outputs.MemberRecord(**fields | changed)
-    return event(outputs.MEMBER_UPSERTED, data, data.id, sequence, project)
+    return event(MEMBER_UPSERTED, data, data.id, sequence, project)
 
 
 def event_logged(
@@ -193,7 +206,7 @@ def event_logged(
         "definition_version": 3,
     }
     data = outputs.EventLogged(**fields | changed)
-    return event(outputs.EVENT_LOGGED, data, member, number, project)
+    return event(EVENT_LOGGED, data, member, number, project)
 
 
 def points_changed(
@@ -220,11 +233,11 @@ def points_changed(
         "definition_version": 3,
     }
     data = outputs.PointsChanged(**fields | changed)
-    kind = outputs.POINTS_GRANTED if granted else outputs.POINTS_REDEEMED
-    return event(kind, data, member, number)
+    event_type = POINTS_GRANTED if granted else POINTS_REDEEMED
+    return event(event_type, data, member, number)
 
 
-def streak_changed(kind: str, member: str, number: int, **changed: Any) -> CloudEvent:
+def streak_changed(event_type: EventType, member: str, number: int, **changed: Any) -> CloudEvent:
     """Return an event of the streak ``daily_login``."""
     fields: dict[str, Any] = {
         "id": ids.derive(f"{PROJECT}:streak_progress:daily_login:{member}"),
@@ -249,4 +262,4 @@ def streak_changed(kind: str, member: str, number: int, **changed: Any) -> Cloud
         "updated_at": AT,
         "definition_version": 3,
     }
-    return event(kind, outputs.StreakChanged(**fields | changed), member, number)
+    return event(event_type, outputs.StreakChanged(**fields | changed), member, number)

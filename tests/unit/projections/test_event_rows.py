@@ -27,6 +27,7 @@ from projections.projection import Gone, Projection, Row
 from schemas import outputs
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import decode_numbers, parse, wire_fields
+from schemas.event_types import STREAK_ADVANCED, STREAK_BROKEN, STREAK_COMPLETED
 from schemas.outputs import CloudEvent
 from tests.unit.projections.events import (
     AT,
@@ -200,16 +201,16 @@ def test_leaderboards_add_up_grants_by_day_group_and_event_and_no_redemptions() 
 def test_a_streak_is_as_the_last_event_left_it() -> None:
     row = _only(
         streak_progress.PROJECTION,
-        streak_changed(outputs.STREAK_ADVANCED, MEMBER, 4, current_length=7, longest_length=7),
+        streak_changed(STREAK_ADVANCED, MEMBER, 4, current_length=7, longest_length=7),
         streak_changed(
-            outputs.STREAK_COMPLETED,
+            STREAK_COMPLETED,
             MEMBER,
             4,
             current_length=7,
             status="completed",
             completed=True,
         ),
-        streak_changed(outputs.STREAK_BROKEN, MEMBER, 3, current_length=0, status="broken"),
+        streak_changed(STREAK_BROKEN, MEMBER, 3, current_length=0, status="broken"),
     )
     assert (row["streak_id"], row["member_id"], row["sequence"]) == ("daily_login", MEMBER, 4)
     assert (row["current_length"], row["status"], row["completed"]) == (7, "completed", True)
@@ -220,7 +221,12 @@ def test_a_broken_streak_is_active_no_longer() -> None:
     row = _only(
         streak_progress.PROJECTION,
         streak_changed(
-            outputs.STREAK_BROKEN, MEMBER, 9, current_length=0, status="broken", active_until=None
+            STREAK_BROKEN,
+            MEMBER,
+            9,
+            current_length=0,
+            status="broken",
+            active_until=None,
         ),
     )
     assert (row["current_length"], row["active_until"]) == (0, None)

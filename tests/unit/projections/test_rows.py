@@ -25,6 +25,16 @@ from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter, Header
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import parse
+from schemas.event_types import (
+    CHALLENGE_COMPLETED,
+    CHALLENGE_FAILED,
+    EVENT_TYPES,
+    REWARD_GRANTED,
+    REWARD_UPDATED,
+    STREAK_ADVANCED,
+    STREAK_BROKEN,
+    STREAK_COMPLETED,
+)
 from schemas.outputs import CloudEvent
 from tests.unit.projections.events import (
     AT,
@@ -147,7 +157,7 @@ def test_of_several_logs_the_newest_progress_stays() -> None:
         _read(log_recorded(MEMBER, 2, total="10", sequence=2)),
         _read(
             progressed(
-                outputs.CHALLENGE_COMPLETED,
+                CHALLENGE_COMPLETED,
                 MEMBER,
                 "10",
                 2,
@@ -167,7 +177,7 @@ def test_of_several_logs_the_newest_progress_stays() -> None:
 def test_a_failed_challenge_has_the_end_of_its_period() -> None:
     end = datetime(2026, 11, 22, 23, tzinfo=UTC)
     event = progressed(
-        outputs.CHALLENGE_FAILED,
+        CHALLENGE_FAILED,
         MEMBER,
         "3",
         9,
@@ -197,10 +207,10 @@ def test_a_milestone_reached_is_a_row() -> None:
 
 def test_a_reward_that_was_fulfilled_stays_fulfilled() -> None:
     events = [
-        _read(reward_changed(outputs.REWARD_GRANTED, MEMBER, 1)),
+        _read(reward_changed(REWARD_GRANTED, MEMBER, 1)),
         _read(
             reward_changed(
-                outputs.REWARD_UPDATED,
+                REWARD_UPDATED,
                 MEMBER,
                 2,
                 coupon_code="A\tB",
@@ -209,7 +219,7 @@ def test_a_reward_that_was_fulfilled_stays_fulfilled() -> None:
                 version=2,
             )
         ),
-        _read(reward_changed(outputs.REWARD_GRANTED, MEMBER, 1)),
+        _read(reward_changed(REWARD_GRANTED, MEMBER, 1)),
     ]
     _, rows = _after(reward_logs.PROJECTION, events)
     (row,) = rows
@@ -303,24 +313,24 @@ def test_a_dead_letter_lies_at_the_place_of_the_original() -> None:
 
 EVENTS = [
     log_recorded(MEMBER, 1),
-    progressed(outputs.CHALLENGE_COMPLETED, MEMBER, "1", 1),
-    progressed(outputs.CHALLENGE_FAILED, MEMBER, "1", 1),
+    progressed(CHALLENGE_COMPLETED, MEMBER, "1", 1),
+    progressed(CHALLENGE_FAILED, MEMBER, "1", 1),
     milestone_reached(MEMBER, "1", 1),
-    reward_changed(outputs.REWARD_GRANTED, MEMBER, 1),
-    reward_changed(outputs.REWARD_UPDATED, MEMBER, 1),
+    reward_changed(REWARD_GRANTED, MEMBER, 1),
+    reward_changed(REWARD_UPDATED, MEMBER, 1),
     member_upserted(1, 1),
     event_logged(MEMBER, 1),
     points_changed(MEMBER, 1, 5),
     points_changed(MEMBER, 1, -5),
-    streak_changed(outputs.STREAK_ADVANCED, MEMBER, 1),
-    streak_changed(outputs.STREAK_BROKEN, MEMBER, 1),
-    streak_changed(outputs.STREAK_COMPLETED, MEMBER, 1),
+    streak_changed(STREAK_ADVANCED, MEMBER, 1),
+    streak_changed(STREAK_BROKEN, MEMBER, 1),
+    streak_changed(STREAK_COMPLETED, MEMBER, 1),
 ]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
 def test_an_event_applied_twice_gives_the_same_rows_with_the_same_keys(event: CloudEvent) -> None:
-    takers = [p for p in PROJECTIONS.values() if event.type in p.types]
+    takers = [p for p in PROJECTIONS.values() if EVENT_TYPES[event.type] in p.types]
     assert takers
     for projection in takers:
         once = list(projection.rows(_read(event)))

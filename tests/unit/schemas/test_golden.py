@@ -13,6 +13,7 @@ import pytest
 
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter
+from schemas.event_types import CHALLENGE_LOG_RECORDED, EVENT_TYPES, MEMBER_UPSERTED
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS
 from tests.event_spec import condition, event, purchase_of, redeem, streak_of, tick
 from tests.pathway_spec import activity, did, enrolled, pathway, pathway_command
@@ -33,26 +34,7 @@ from tests.spec import (
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
-DATA: dict[str, type[msgspec.Struct]] = {
-    outputs.CHALLENGE_LOG_RECORDED: outputs.ChallengeLogRecorded,
-    outputs.CHALLENGE_COMPLETED: outputs.ChallengeProgressed,
-    outputs.MILESTONE_REACHED: outputs.MilestoneReached,
-    outputs.REWARD_GRANTED: outputs.RewardChanged,
-    outputs.REWARD_UPDATED: outputs.RewardChanged,
-    outputs.MEMBER_UPSERTED: outputs.MemberRecord,
-    outputs.CHALLENGE_FAILED: outputs.ChallengeProgressed,
-    outputs.EVENT_LOGGED: outputs.EventLogged,
-    outputs.POINTS_GRANTED: outputs.PointsChanged,
-    outputs.POINTS_REDEEMED: outputs.PointsChanged,
-    outputs.STREAK_ADVANCED: outputs.StreakChanged,
-    outputs.STREAK_BROKEN: outputs.StreakChanged,
-    outputs.STREAK_COMPLETED: outputs.StreakChanged,
-    outputs.MEMBER_ENROLLED: outputs.Enrolled,
-    outputs.MEMBER_UNENROLLED: outputs.Enrolled,
-    outputs.ACTIVITY_PROGRESSED: outputs.ActivityChanged,
-    outputs.ACTIVITY_COMPLETED: outputs.ActivityChanged,
-}
-NAMES = (*DATA, "dead-letter", "chunk-log", "answer-201", "answer-409", "answer-400")
+NAMES = (*EVENT_TYPES, "dead-letter", "chunk-log", "answer-201", "answer-409", "answer-400")
 
 
 def published() -> dict[str, bytes]:
@@ -120,7 +102,7 @@ def _of_the_other_faces() -> dict[str, bytes]:
     )
     events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
     found = {outputs.decode(value).type: value for value in events}
-    shared = (outputs.MEMBER_UPSERTED, outputs.CHALLENGE_LOG_RECORDED)
+    shared = (MEMBER_UPSERTED.name, CHALLENGE_LOG_RECORDED.name)
     return {name: value for name, value in found.items() if name not in shared}
 
 
@@ -134,11 +116,11 @@ def test_what_is_written_today_is_what_is_stored(name: str) -> None:
     assert published()[name] == file_of(name).read_bytes()
 
 
-@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("name", EVENT_TYPES)
 def test_every_event_that_was_ever_written_can_be_read(name: str) -> None:
     stored = file_of(name).read_bytes()
     envelope = outputs.decode(stored)
-    data = msgspec.json.decode(envelope.data, type=DATA[name])
+    data = msgspec.json.decode(envelope.data, type=EVENT_TYPES[name].data)
     assert msgspec.json.decode(outputs.encode(data)) == msgspec.json.decode(envelope.data)
     assert (envelope.type, envelope.project, envelope.subject) == (name, "default", ANN)
 

@@ -1,0 +1,50 @@
+"""The catalogue of read models: the tables that analysts and the API read, and what makes each.
+
+The projections fill these tables and keep a checkpoint for each of their topics; the API waits for
+the checkpoints of the tables that it is about to read.
+"""
+
+from collections.abc import Mapping
+
+from schemas.topics import (
+    DEAD_LETTERS,
+    DEFINITIONS,
+    EVENT_RESULTS,
+    MEMBER_EVENTS,
+    MILESTONE_EVENTS,
+    PATHWAY_EVENTS,
+    POINTS_EVENTS,
+    PROGRESS_EVENTS,
+    REWARD_EVENTS,
+    STREAK_EVENTS,
+)
+
+READ_MODELS: Mapping[str, str] = {
+    "members": MEMBER_EVENTS,
+    "challenges": DEFINITIONS,
+    "milestones": DEFINITIONS,
+    "event_definitions": DEFINITIONS,
+    "streaks": DEFINITIONS,
+    "leaderboards": DEFINITIONS,
+    "pathways": DEFINITIONS,
+    "challenge_logs": PROGRESS_EVENTS,
+    "challenge_progress": PROGRESS_EVENTS,
+    "milestones_reached": MILESTONE_EVENTS,
+    "reward_logs": REWARD_EVENTS,
+    "event_log": EVENT_RESULTS,
+    "points_ledger": POINTS_EVENTS,
+    "points_balances": POINTS_EVENTS,
+    "points_totals": POINTS_EVENTS,
+    "leaderboard_points": POINTS_EVENTS,
+    "streak_progress": STREAK_EVENTS,
+    "pathway_profiles": MEMBER_EVENTS,
+    "pathway_enrolments": PATHWAY_EVENTS,
+    "pathway_logs": PATHWAY_EVENTS,
+    "dead_letters": DEAD_LETTERS,
+    "event_user_days": EVENT_RESULTS,
+    "event_stats_hourly": EVENT_RESULTS,
+    "event_stats_daily": EVENT_RESULTS,
+    "event_stats_hourly_all": EVENT_RESULTS,
+    "pathway_standings": PATHWAY_EVENTS,
+}
+"""Each table in schema ``milestream``, and the topic (without prefix) that it is made from."""
