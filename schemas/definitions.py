@@ -1,4 +1,6 @@
-"""Definitions: the rules that projects set, validated by one set of models (contract section 3).
+"""Definitions: the rules that projects set, validated by one set of models.
+
+``schemas/README.md#definitions`` shows them to those who write them.
 
 A definition travels on ``definitions`` under the key ``project/kind/id``; its value is the model's
 JSON. ``milestream apply``, ``/definitions`` and the records face all come through ``parse``.

@@ -1,4 +1,4 @@
-"""Deterministic identifiers (contract section 1): ids come from what a thing is, not from a clock.
+"""Deterministic identifiers (``schemas/README.md#identity``): of what a thing is, of no clock.
 
 Every id is ``uuid5(NS, "<project>:<kind>:<what it is>")``. They are made from raw SHA-1 because
 ``uuid.uuid5`` builds a UUID object on the way and costs seven times as much, and the fold makes one

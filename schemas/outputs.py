@@ -169,7 +169,7 @@ class EventAnswer(_Record, kw_only=True):
 
 
 class EventReply(_Record, kw_only=True):
-    """The whole answer of the events face, as the seed prints it."""
+    """The whole answer of the events face, in its published shape."""
 
     status_code: int = 200
     message: str

@@ -1,4 +1,6 @@
-"""Input records: what producers put on the input topics, as msgspec structs (contract section 2).
+"""Input records: what producers put on the input topics, as msgspec structs.
+
+``schemas/README.md#input-records`` describes them to producers.
 
 Decoding checks shape and type; unknown fields are ignored. What needs the definitions (is the
 challenge known, does it sum) is judged by the fold. Absent and null differ: absent leaves a
@@ -114,7 +116,7 @@ class Tick(msgspec.Struct, kw_only=True):
 
 
 class CheckIn(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """Where a member checked in. The names are those of the seed; ``distance`` in metres, -1 where
+    """Where a member checked in. The names are the platform's; ``distance`` in metres, -1 where
     it is not known."""
 
     event_id: Name | None = msgspec.field(default=None, name="eventID")

@@ -1,4 +1,7 @@
-"""Request/reply over Kafka, by the headers of Spring's ReplyingKafkaTemplate (section 2)."""
+"""Request/reply over Kafka, by the headers of Spring's ReplyingKafkaTemplate.
+
+``schemas/README.md#request-and-reply`` describes it to those who ask.
+"""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""The catalogue of Kafka topics (contract section 2), the one place that names them."""
+"""The catalogue of Kafka topics (``schemas/README.md#topics``), the one place that names them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What this face answers, field by field, as the seed prints it: the routes fill these in, and
+"""What this face answers, field by field, in its published shape: the routes fill these in, and
 `/openapi.json` is made from them."""
 
 from datetime import datetime

@@ -1,1 +1,4 @@
-"""The game-mechanics face: `/gm.getActionsLog` and its family (contract section 5, seed 003)."""
+"""The game-mechanics face: `/gm.getActionsLog` and its family.
+
+`api/README.md#the-game-mechanics-face` describes it.
+"""

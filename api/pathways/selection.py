@@ -45,7 +45,7 @@ def activities_of(activities: Sequence[Activity], asked: Asked) -> list[Activity
 def _types_of(activity: Activity) -> set[str]:
     """Return the types that an activity is of.
 
-    One of type `data` that is tracked is what the seed calls Data Tracking; likewise a checkpoint.
+    One of type `data` that is tracked is the platform's Data Tracking; likewise a checkpoint.
     """
     own = caseless(activity.type)
     if own != "data" or activity.fulfilment_type not in (TRACKING, CHECKPOINT):

@@ -1,6 +1,7 @@
 """Progress in a challenge, one a member and period. State, initial, evolve, decide, step.
 
-Amounts are nanos (``schemas.amounts``). The rules are those of contract section 4.
+Amounts are nanos (``schemas.amounts``). The rules are those of
+``schemas/README.md#challenge-logs``.
 """
 
 from datetime import datetime

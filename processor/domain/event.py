@@ -1,7 +1,7 @@
 """An event: what its definition makes of it. Metadata, conditions, limit, points.
 
 There is no state but two small entries: how many slots of the limit are used, and the first answer
-to an idempotency key. The rules are those of contract section 4.
+to an idempotency key. The rules are those of ``schemas/README.md#events``.
 """
 
 from collections.abc import Collection, Mapping

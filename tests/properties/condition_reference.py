@@ -1,4 +1,4 @@
-"""Conditions of events once more, one sentence of contract section 8 at a time."""
+"""Conditions of events once more, one line of `schemas/README.md#conditions` at a time."""
 
 from fractions import Fraction
 from typing import Any

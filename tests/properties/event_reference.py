@@ -1,4 +1,4 @@
-"""Events, points, streaks and ticks once more, from contract sections 3, 4 and 8 alone.
+"""Events, points, streaks and ticks once more, from the rules in `schemas/README.md` alone.
 
 Like ``reference``, on which it builds, it shares nothing with the fold and keeps everything: every
 event ever logged, every slot of a limit, every entry of the ledger.

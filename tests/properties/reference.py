@@ -1,9 +1,9 @@
-"""The rules for challenge logs once more, in the plainest Python, from the contract's text alone.
+"""The rules for challenge logs once more, in the plainest Python, from their text alone.
 
 Events, points and streaks build on it: ``event_reference``.
 
 It shares nothing with the fold: no decoder, no ids, no amounts, no periods. It is slow, keeps
-everything in dictionaries, and is there to be read beside contract section 4.
+everything in dictionaries, and is there to be read beside `schemas/README.md#challenge-logs`.
 """
 
 import json

@@ -102,7 +102,7 @@ class Streak:
     """What was given to a run (a milestone's id, or completion), and the run's last period then.
 
     Where a late event before a run uses up the freeze that held it together, the run falls apart.
-    The contract does not say which part has what was given; here it is the part with that period.
+    The rules do not say which part has what was given; here it is the part with that period.
     """
     longest: int = 0
     fell_apart: bool = False

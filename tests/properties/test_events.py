@@ -1,4 +1,4 @@
-"""The fold of events, points and streaks agrees with a plain reading of the contract."""
+"""The fold of events, points and streaks agrees with a plain reading of the rules."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping

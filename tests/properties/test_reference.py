@@ -1,4 +1,4 @@
-"""The fold agrees with a plain reading of the contract over random histories."""
+"""The fold agrees with a plain reading of the rules over random histories."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The JSON of the second seed, word for word, and how an answer is held against it."""
+"""The published JSON of the events face, word for word, and how an answer is held against it."""
 
 import json
 from typing import Any

@@ -1,6 +1,6 @@
-"""The bodies and the answer of the third seed, word for word.
+"""The published bodies and answer of the pathway logs face, word for word.
 
-The answer is cut where the seed says `...etc`, has the comma that is missing after an ID, and the
+The answer is cut where it says `...etc`, has the comma that is missing after an ID, and the
 story's content has the ID of its activity, which is the one that there is here.
 """
 

@@ -1,4 +1,4 @@
-"""The events and analytics face with worker and projector: the seed's examples, replayed."""
+"""The events and analytics face with worker and projector: the published examples, replayed."""
 
 import asyncio
 import json

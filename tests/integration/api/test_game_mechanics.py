@@ -1,4 +1,4 @@
-"""The game-mechanics face with worker and projector: the seed's example, and every code."""
+"""The game-mechanics face with worker and projector: the published example, and every code."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The pathway logs face with worker and projector: records in through Kafka, the seed's answer."""
+"""The pathway logs face with worker and projector: Kafka in, the published answer out."""
 
 import asyncio
 import hashlib

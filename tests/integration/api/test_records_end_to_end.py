@@ -1,4 +1,4 @@
-"""The records face with worker and projector: the seed's examples, and what holds after them."""
+"""The records face with worker and projector: the published examples, and what holds after them."""
 
 import asyncio
 import json

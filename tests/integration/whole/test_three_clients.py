@@ -1,4 +1,4 @@
-"""The seed's three examples as records of three clients: the rows they end in are the same."""
+"""The three published examples as records of three clients: the rows they end in are the same."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""When an event's metadata meet its conditions (contract sections 3 and 8)."""
+"""When an event's metadata meet its conditions (`schemas/README.md#conditions`)."""
 
 from decimal import Decimal
 from typing import Any

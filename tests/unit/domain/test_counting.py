@@ -1,4 +1,4 @@
-"""What a challenge log adds to progress, and when it adds nothing (contract section 4)."""
+"""What a challenge log adds to progress, if anything (`schemas/README.md#challenge-logs`)."""
 
 from decimal import Decimal
 

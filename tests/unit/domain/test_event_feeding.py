@@ -1,4 +1,4 @@
-"""Events that feed challenges, as if a challenge log had come (contract section 4)."""
+"""Events that feed challenges, as if a challenge log had come (`schemas/README.md#events`)."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an event gives: its points, its group, its limit (contract section 4)."""
+"""What an event gives: its points, its group, its limit (`schemas/README.md#events`)."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Events: what is answered, what is refused, and what comes twice (contract section 4)."""
+"""Events: what is answered, what is refused, and what comes twice (`schemas/README.md#events`)."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""A record may lie on any partition: it is folded at its member's, once (contract section 2)."""
+"""A record may lie anywhere: it is folded at its member's, once (`schemas/README.md#topics`)."""
 
 from base64 import b64encode
 from dataclasses import replace

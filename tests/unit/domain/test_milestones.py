@@ -1,4 +1,4 @@
-"""Milestones and their rewards (contract section 4)."""
+"""Milestones and their rewards (`schemas/README.md#milestones-and-rewards`)."""
 
 from decimal import Decimal
 

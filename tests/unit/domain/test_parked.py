@@ -1,4 +1,4 @@
-"""A record that comes before its member waits for a minute (contract section 2)."""
+"""A record that comes before its member waits for a minute (`schemas/README.md#dead-letters`)."""
 
 from dataclasses import replace
 from typing import Any

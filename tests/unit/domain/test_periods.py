@@ -1,4 +1,4 @@
-"""Which period a log counts in (contract sections 1 and 4)."""
+"""Which period a log counts in (`schemas/README.md#times-numbers-texts`)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

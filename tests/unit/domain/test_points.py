@@ -1,4 +1,4 @@
-"""Points: a ledger with a balance a challenge group (contract section 4)."""
+"""Points: a ledger with a balance a challenge group (`schemas/README.md#points`)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Request and reply over Kafka: who is answered, where and what (contract section 2)."""
+"""Request and reply: who is answered, where and what (`schemas/README.md#request-and-reply`)."""
 
 import pytest
 

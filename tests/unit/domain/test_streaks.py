@@ -1,4 +1,4 @@
-"""Streaks: consecutive periods, freezes, late events, milestones (contract section 4)."""
+"""Streaks: consecutive periods, freezes, late events, milestones (`schemas/README.md#streaks`)."""
 
 from datetime import UTC, date, datetime
 from typing import Any

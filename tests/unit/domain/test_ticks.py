@@ -1,4 +1,4 @@
-"""Ticks: what ends with a period, though no record comes (contract sections 2 and 4)."""
+"""Ticks: what ends with a period, though no record comes (`schemas/README.md#what-time-does`)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Definitions are refused whole, with every field at fault named (contract section 3)."""
+"""Definitions are refused whole, each field at fault named (`schemas/README.md#definitions`)."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

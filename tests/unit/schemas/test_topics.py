@@ -1,4 +1,4 @@
-"""The catalogue has the topics of contract section 2, and no others."""
+"""The catalogue has the topics of `schemas/README.md#topics`, and no others."""
 
 from schemas.topics import (
     INPUT_TOPICS,
