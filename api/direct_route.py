@@ -22,6 +22,9 @@ class DirectRoute(APIRoute):
     processor time of a read. What the documents say of a route is the same.
     """
 
+    changes = False
+    """Whether a GET here changes something. HEAD, which promises to change nothing, is none then."""
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self._beginning = path.partition("{")[0]
@@ -58,6 +61,12 @@ class DirectRoute(APIRoute):
 
     def check_query(self, request: Request) -> None:
         """Let a query be whatever it is."""
+
+
+class ChangingRoute(DirectRoute):
+    """A route that changes something, whatever method it is called by."""
+
+    changes = True
 
 
 class StrictRoute(DirectRoute):

@@ -123,11 +123,16 @@ class Envelope:
         if refusal is not None:
             raise refusal
         request = Request(scope)
+        answer: _Answer = scope[_ANSWER]
         if not _is_text(scope.get("raw_path") or b""):
             raise await problems.nothing_at(request)
         if scope["method"] == "OPTIONS" and (allowed := problems.methods_at(request)):
             await Response(status_code=204, headers={"allow": allowed})(scope, receive, send)
             return
+        if answer.bodiless and (allowed := problems.methods_at(request)):
+            # There is no GET, or one that changes something.
+            if "HEAD" not in allowed.split(", "):
+                raise problems.not_allowed("HEAD", allowed)
         body = Body(scope, receive)
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
@@ -149,7 +154,7 @@ class _Answer:
 
     def __init__(self, send: Send, request_id: str, *, bodiless: bool) -> None:
         self._send = send
-        self._bodiless = bodiless
+        self.bodiless = bodiless
         self.request_id = request_id
         self.status = 0
 
@@ -160,7 +165,7 @@ class _Answer:
             named = {name for name, _ in headers}
             headers += [header for header in _KEPT_BY_NOBODY if header[0] not in named]
             message["headers"] = headers
-        elif self._bodiless:
+        elif self.bodiless:
             message = {**message, "body": b""}
         await self._send(message)
 

@@ -162,12 +162,16 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _from_framework(request: Request, error: HTTPException) -> Problem:
     """Return what the router refuses: an unknown path, or a method that it does not have."""
     if error.status_code == 405:
-        allowed = methods_at(request)
-        detail = f"{request.method} is not possible here; possible: {allowed}."
-        return Problem(405, detail, headers={"allow": allowed})
+        return not_allowed(request.method, methods_at(request))
     if error.status_code == 404:
         return await nothing_at(request)
     return Problem(error.status_code, HTTPStatus(error.status_code).phrase)
+
+
+def not_allowed(method: str, allowed: str) -> Problem:
+    """Return the 405 of a method that a path does not have; `allowed` is as `Allow` has it."""
+    detail = f"{method} is not possible here; possible: {allowed}."
+    return Problem(405, detail, headers={"allow": allowed})
 
 
 async def nothing_at(request: Request) -> Problem:
@@ -184,13 +188,18 @@ async def nothing_at(request: Request) -> Problem:
 
 
 def methods_at(request: Request) -> str:
-    """Return every method that there is at the request's path, as `Allow` has it."""
+    """Return every method that there is at the request's path, as `Allow` has it.
+
+    HEAD is there where GET is, and changes nothing.
+    """
     found: set[str] = set()
     for route in request.app.routes:
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
-            methods: Any = getattr(route, "methods", None)
-            found.update(methods or ())
+            methods: Any = getattr(route, "methods", None) or ()
+            found.update(methods)
+            if "GET" in methods and not getattr(route, "changes", False):
+                found.add("HEAD")
     if found:
-        found |= {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())
+        found.add("OPTIONS")
     return ", ".join(sorted(found))

@@ -10,6 +10,10 @@ STALE_SIGNATURE = 403002
 UNAUTHORIZED = 403005
 NO_RIGHT = 403007
 RATE_LIMITED = 403048
+TIMED_OUT = 408001
+TOO_LARGE = 413001
+UNKNOWN_ENCODING = 415001
+HEAD_TOO_LARGE = 431001
 SERVER_ERROR = 500001
 
 _MESSAGES = {
@@ -20,12 +24,19 @@ _MESSAGES = {
     UNAUTHORIZED: "Unauthorized user",
     NO_RIGHT: "Permission denied",
     RATE_LIMITED: "Rate limit exceeded",
+    TIMED_OUT: "Request timed out",
+    TOO_LARGE: "Request is too large",
+    UNKNOWN_ENCODING: "Unknown content encoding",
+    HEAD_TOO_LARGE: "Request head is too large",
     SERVER_ERROR: "General server error",
 }
 
 _ACCEPTED = 202
-_OF_THE_SERVER = (408, 413, 415, 431)
-"""HTTP statuses of what is refused before any method is called."""
+OF_THE_SERVER = {
+    code // 1000: code
+    for code in (TIMED_OUT, TOO_LARGE, UNKNOWN_ENCODING, HEAD_TOO_LARGE)
+}
+"""Error codes of what every face refuses alike, by the HTTP status, which tells it in any case."""
 
 
 class CallError(Exception):
@@ -85,6 +96,7 @@ def from_problem(problem: Problem) -> CallError:
         return CallError(RATE_LIMITED, problem.detail)
     if problem.status >= 500:
         return CallError(SERVER_ERROR, problem.detail)
-    # What the server refuses, every face refuses alike; this one has no code of its own for it.
-    status = problem.status if problem.status in _OF_THE_SERVER else None
-    return CallError(BAD_VALUE, problem.detail, http_status=status)
+    if problem.status in OF_THE_SERVER:
+        code = OF_THE_SERVER[problem.status]
+        return CallError(code, problem.detail, http_status=problem.status)
+    return CallError(BAD_VALUE, problem.detail)

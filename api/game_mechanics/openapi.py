@@ -5,6 +5,7 @@ from typing import Any
 from api.game_mechanics.actions_log import CURSOR, MAX_LIMIT, MAX_SECONDS
 from api.game_mechanics.authorization import MAX_TIMESTAMP
 from api.game_mechanics.challenge_status import MAX_LIST, MAX_TOTAL
+from api.game_mechanics.errors import OF_THE_SERVER
 from api.game_mechanics.parameters import MAX_TEXT
 from api.game_mechanics.presentation import JSON
 from api.game_mechanics.writing import MAX_IDENTIFIER
@@ -240,7 +241,8 @@ def _responses(method: str) -> Operation:
     for status, said in _ERRORS.items():
         responses[status] = _answer(f"With `httpStatusCodes=true`: {said}")
     for status, said in _OF_THE_SERVER.items():
-        responses[status] = _answer(f"{said} (400006), whatever was asked for.")
+        code = OF_THE_SERVER[int(status)]
+        responses[status] = _answer(f"{said} ({code}), whatever was asked for.")
     return responses
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from api import problems
 from api.credentials import Role
-from api.direct_route import DirectRoute
+from api.direct_route import ChangingRoute, DirectRoute
 from api.game_mechanics import actions_log, challenge_status, parameters, presentation, writing
 from api.game_mechanics import openapi as described
 from api.game_mechanics.authorization import authorize
@@ -16,7 +16,7 @@ from api.game_mechanics.errors import CallError
 from api.game_mechanics.face import PREFIX, renderer
 from api.game_mechanics.presentation import Presentation
 
-router = APIRouter(tags=[described.TAG], route_class=DirectRoute)
+router = APIRouter(tags=[described.TAG])
 
 _READERS = (Role.ADMIN, Role.ANALYST)
 _WRITERS = (Role.ADMIN, Role.PRODUCER)
@@ -24,11 +24,13 @@ _WRITERS = (Role.ADMIN, Role.PRODUCER)
 
 @dataclass(frozen=True)
 class Method:
-    """A method of the face: its name behind `gm.`, who may call it, and what answers it."""
+    """A method of the face: its name behind `gm.`, who may call it, what answers it, and whether
+    it changes something."""
 
     name: str
     roles: tuple[Role, ...]
     answer: Callable[[Call, Presentation], Awaitable[Response]]
+    changes: bool = False
 
     async def serve(self, request: Request) -> Response:
         """Answer a call. Only how to answer is looked at before who calls, and no long context."""
@@ -48,8 +50,8 @@ class Method:
 
 METHODS = (
     Method("getActionsLog", _READERS, actions_log.answer),
-    Method("notifyAction", _WRITERS, writing.notify),
-    Method("redeemPoints", _WRITERS, writing.redeem),
+    Method("notifyAction", _WRITERS, writing.notify, changes=True),
+    Method("redeemPoints", _WRITERS, writing.redeem, changes=True),
     Method("getChallengeStatus", _READERS, challenge_status.status),
     Method("getTopUsers", _READERS, challenge_status.top),
 )
@@ -64,4 +66,5 @@ for _method in METHODS:
             summary=described.SUMMARIES[_method.name],
             description=described.ABOUT,
             openapi_extra=described.operation(_method.name, _verb),
+            route_class_override=ChangingRoute if _method.changes else DirectRoute,
         )

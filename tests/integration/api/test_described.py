@@ -256,5 +256,22 @@ def test_no_other_method_is_answered(whole: Served, credentials: dict[str, str])
                 assert described == allowed & set(_VERBS), (verb, path)
 
 
+_CHANGING = ("/gm.notifyAction", "/gm.redeemPoints")
+"""Methods that change something by GET as well, so that there is no HEAD."""
+
+
+def test_head_is_there_where_get_changes_nothing(
+    whole: Served, credentials: dict[str, str]
+) -> None:
+    with httpx.Client(base_url=whole.url, headers=credentials, timeout=PATIENCE_SECONDS) as client:
+        for path, item in DOCUMENT["paths"].items():
+            there = "get" in item and path not in _CHANGING
+            response = client.head(re.sub(r"\{\w+\}", "x", path))
+            assert (response.status_code != 405) == there, path
+            allowed = client.options(re.sub(r"\{\w+\}", "x", path)).headers["allow"].split(", ")
+            assert ("HEAD" in allowed) == there, path
+            assert there or response.headers["allow"].split(", ") == allowed, path
+
+
 def test_the_document_is_the_one_that_is_served(whole: Served) -> None:
     assert httpx.get(f"{whole.url}/openapi.json", timeout=PATIENCE_SECONDS).json() == DOCUMENT

@@ -10,7 +10,10 @@ import pytest_asyncio
 
 from api import openapi
 from api.app import create_app
-from api.game_mechanics.routes import METHODS
+from api.game_mechanics.errors import from_problem
+from api.game_mechanics.presentation import Presentation
+from api.game_mechanics.routes import METHODS, Method
+from api.problems import Problem
 from api.request_bodies import MAX_BODY_BYTES
 from schemas.settings import Settings
 
@@ -127,7 +130,16 @@ async def test_a_body_that_is_too_large(client: httpx.AsyncClient) -> None:
         answer = await client.post(LOG, content=content, params={"context": "c"})
         assert answer.status_code == 413
         shown = answer.json()
-        assert (shown["errorCode"], shown["statusCode"], shown["context"]) == (400006, 400, "c")
+        assert (shown["errorCode"], shown["statusCode"], shown["context"]) == (413001, 413, "c")
+        assert shown["statusReason"] == answer.reason_phrase
+
+
+async def test_statuses_of_the_server_are_those_of_the_envelope() -> None:
+    for status in map(int, SERVER):
+        answer = Presentation().failure(from_problem(Problem(status, "why")))
+        shown = json.loads(bytes(answer.body))
+        assert (answer.status_code, shown["statusCode"]) == (status, status)
+        assert shown["errorCode"] // 1000 == status
 
 
 async def test_what_cannot_be_read_is_answered_as_it_was_asked(client: httpx.AsyncClient) -> None:
@@ -162,6 +174,21 @@ async def test_other_methods_and_paths_are_none(client: httpx.AsyncClient) -> No
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert (await client.get("/gm.deleteChallenge")).status_code == 404
+
+
+@pytest.mark.parametrize("method", METHODS, ids=NAMES)
+async def test_head_is_there_where_get_changes_nothing(
+    client: httpx.AsyncClient, method: Method
+) -> None:
+    path = f"/gm.{method.name}"
+    head = await client.head(path, params={"UID": "ann"})
+    assert not head.content
+    changes = method.name in ("notifyAction", "redeemPoints")
+    allowed = "GET, OPTIONS, POST" if changes else "GET, HEAD, OPTIONS, POST"
+    assert head.status_code == (405 if changes else 200)
+    assert head.headers.get("allow") == (allowed if changes else None)
+    assert (await client.put(path)).headers["allow"] == allowed
+    assert (await client.options(path)).headers["allow"] == allowed
 
 
 async def test_answers_are_kept_by_nobody(client: httpx.AsyncClient) -> None:
