@@ -23,7 +23,7 @@ class DirectRoute(APIRoute):
     """
 
     changes = False
-    """Whether a GET here changes something. HEAD, which promises to change nothing, is none then."""
+    """Whether a GET here changes something. Then there is no HEAD, which would promise not to."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)

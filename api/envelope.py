@@ -129,10 +129,9 @@ class Envelope:
         if scope["method"] == "OPTIONS" and (allowed := problems.methods_at(request)):
             await Response(status_code=204, headers={"allow": allowed})(scope, receive, send)
             return
-        if answer.bodiless and (allowed := problems.methods_at(request)):
-            # There is no GET, or one that changes something.
-            if "HEAD" not in allowed.split(", "):
-                raise problems.not_allowed("HEAD", allowed)
+        allowed = problems.methods_at(request) if answer.bodiless else ""
+        if allowed and "HEAD" not in allowed.split(", "):  # no GET, or one that changes something
+            raise problems.not_allowed("HEAD", allowed)
         body = Body(scope, receive)
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:

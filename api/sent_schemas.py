@@ -2,10 +2,10 @@
 text has U+0000, which ids are UUIDs, what time zones are called, how large an amount may be."""
 
 from collections.abc import Callable, Mapping
-from importlib.resources import files
 from typing import Any
 
 from schemas import activity_types
+from schemas.instants import zones
 
 Schema = dict[str, Any]
 
@@ -16,6 +16,7 @@ _WITHOUT_SLASH = "^[^/]+$"
 UUID: Schema = {"type": "string", "format": "uuid"}
 ZONE = "TimeZone"
 """The component that lists the names of time zones."""
+ZONES: Schema = {"$ref": f"#/components/schemas/{ZONE}"}
 NULL: Schema = {"type": "null"}
 
 _MOST = 1e20
@@ -24,8 +25,8 @@ _MOST = 1e20
 
 def zone_names() -> Schema:
     """Return the component of time zones: the names that the IANA database has."""
-    names = files("tzdata").joinpath("zones").read_text("utf-8").split()
-    return {"type": "string", "description": "A name of the IANA database.", "enum": sorted(names)}
+    names = sorted(zones())
+    return {"type": "string", "description": "A name of the IANA database.", "enum": names}
 
 
 def text(description: str = "", **more: Any) -> Schema:
@@ -111,7 +112,7 @@ def _is_text(schema: Schema) -> bool:
 
 
 def _zone(_: Schema) -> Schema:
-    return {"$ref": f"#/components/schemas/{ZONE}"}
+    return ZONES
 
 
 def _uuid(_: Schema) -> Schema:

@@ -122,6 +122,8 @@ Points = Annotated[int, Field(ge=0, le=MAX_POINTS)]
 Rate = Annotated[int, Field(ge=0, le=1_000_000)]
 Status = Literal["draft", "live", "paused"]
 Period = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
+AggregationMethod = Literal["sum", "count"]
+LinkedSlug = Literal["challenge", "streak", "pathway"]
 
 
 class Definition(BaseModel):
@@ -175,7 +177,7 @@ class Challenge(Definition):
     name: Name
     description: Description = ""
     status: Status = "live"
-    aggregation_method: Literal["sum", "count"] = "sum"
+    aggregation_method: AggregationMethod = "sum"
     aggregation_period: Period = "daily"
     completion_target_value: Positive
     timezone: Zone | None = None
@@ -199,7 +201,7 @@ class Milestone(Definition):
 
     kind = "milestone"
     id: Uuid
-    linked_schema_slug: Literal["challenge", "streak", "pathway"] = "challenge"
+    linked_schema_slug: LinkedSlug = "challenge"
     linked_schema_record_id: Identifier
     name: Name
     description: Description = ""

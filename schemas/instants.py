@@ -73,14 +73,15 @@ def format_instant(moment: datetime) -> str:
 
 
 @cache
-def _zones() -> frozenset[str]:
-    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
-
-
-def is_zone(name: str) -> bool:
-    """Tell whether the IANA database has a zone of this name.
+def zones() -> frozenset[str]:
+    """Return the names of all time zones.
 
     The list is that of the ``tzdata`` package: a machine may have names of its own (``localtime``),
     under which two machines would fold differently.
     """
-    return name in _zones()
+    return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether the IANA database has a zone of this name."""
+    return name in zones()

@@ -33,8 +33,7 @@ _MESSAGES = {
 
 _ACCEPTED = 202
 OF_THE_SERVER = {
-    code // 1000: code
-    for code in (TIMED_OUT, TOO_LARGE, UNKNOWN_ENCODING, HEAD_TOO_LARGE)
+    code // 1000: code for code in (TIMED_OUT, TOO_LARGE, UNKNOWN_ENCODING, HEAD_TOO_LARGE)
 }
 """Error codes of what every face refuses alike, by the HTTP status, which tells it in any case."""
 

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import Literal, get_args
+
+from schemas import definitions
+from schemas.instants import zones
+from schemas.records import LogStatus, MemberStatus
 
 
 class Kind(Enum):
@@ -18,12 +23,22 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a record that one column holds; such fields can be filtered and sorted by."""
+    """A field of a record that one column holds; such fields can be filtered and sorted by.
+
+    Attributes:
+        values: the only texts that the field can have; empty: any.
+    """
 
     name: str
     column: str
     kind: Kind
     nullable: bool = False
+    values: tuple[str, ...] = ()
+
+    @cached_property
+    def allowed(self) -> frozenset[str]:
+        """The same texts, to be looked up in."""
+        return frozenset(self.values)
 
 
 @dataclass(frozen=True, eq=False)  # each is there once, and is a key of caches
@@ -67,6 +82,15 @@ def _text(name: str, column: str, *, nullable: bool = False) -> Field:
     return Field(name, column, Kind.TEXT, nullable)
 
 
+def _word(name: str, column: str, values: object) -> Field:
+    """Return a field that has one of the texts of a `Literal`."""
+    return Field(name, column, Kind.TEXT, values=get_args(values))
+
+
+def _zone(name: str, column: str, *, nullable: bool = False) -> Field:
+    return Field(name, column, Kind.TEXT, nullable, tuple(sorted(zones())))
+
+
 def _number(name: str, column: str, *, nullable: bool = False) -> Field:
     return Field(name, column, Kind.NUMBER, nullable)
 
@@ -74,6 +98,9 @@ def _number(name: str, column: str, *, nullable: bool = False) -> Field:
 def _time(name: str, column: str, *, nullable: bool = False) -> Field:
     return Field(name, column, Kind.TIME, nullable)
 
+
+ProgressStatus = Literal["in_progress", "completed", "failed"]
+"""The states that the fold gives a progress."""
 
 _WRITTEN = (_time("createdAt", "created_at"), _time("updatedAt", "updated_at"))
 
@@ -84,11 +111,11 @@ CHALLENGE = Records(
         _uuid("id", "id"),
         _text("name", "name"),
         _text("description", "description"),
-        _text("status", "status"),
-        _text("aggregationMethod", "aggregation_method"),
-        _text("aggregationPeriod", "aggregation_period"),
+        _word("status", "status", definitions.Status),
+        _word("aggregationMethod", "aggregation_method", definitions.AggregationMethod),
+        _word("aggregationPeriod", "aggregation_period", definitions.Period),
         _number("completionTargetValue", "completion_target_value"),
-        _text("timezone", "timezone", nullable=True),
+        _zone("timezone", "timezone", nullable=True),
         _time("startsAt", "starts_at", nullable=True),
         _time("endsAt", "ends_at", nullable=True),
         Field("activityIds", "activity_ids", Kind.TEXTS, nullable=True),
@@ -106,12 +133,12 @@ MILESTONE = Records(
     table="milestones",
     fields=(
         _uuid("id", "id"),
-        _text("linkedSchemaSlug", "linked_schema_slug"),
+        _word("linkedSchemaSlug", "linked_schema_slug", definitions.LinkedSlug),
         _text("linkedSchemaRecordId", "linked_schema_record_id"),
         _text("name", "name"),
         _text("description", "description"),
         _number("milestoneTargetValue", "milestone_target_value"),
-        _text("status", "status"),
+        _word("status", "status", definitions.Status),
         _number("points", "points", nullable=True),
         *_WRITTEN,
     ),
@@ -133,8 +160,8 @@ MEMBER = Records(
         _text("country", "country", nullable=True),
         _text("city", "city", nullable=True),
         Field("groups", "groups", Kind.TEXTS),
-        _text("timezone", "timezone", nullable=True),
-        _text("status", "status"),
+        _zone("timezone", "timezone", nullable=True),
+        _word("status", "status", MemberStatus),
         *_WRITTEN,
         _number("version", "version"),
     ),
@@ -151,11 +178,11 @@ CHALLENGE_PROGRESS = Records(
         _uuid("challengeId", "challenge_id"),
         _uuid("ownedById", "member_id"),
         _text("periodKey", "period_key"),
-        _text("aggregationMethod", "aggregation_method"),
-        _text("aggregationPeriod", "aggregation_period"),
-        _text("timezone", "timezone"),
+        _word("aggregationMethod", "aggregation_method", definitions.AggregationMethod),
+        _word("aggregationPeriod", "aggregation_period", definitions.Period),
+        _zone("timezone", "timezone"),
         _number("currentProgressValue", "current_progress_value"),
-        _text("challengeProgressStatus", "status"),
+        _word("challengeProgressStatus", "status", ProgressStatus),
         _time("challengeStartedAt", "challenge_started_at"),
         _time("challengeCompletedAt", "challenge_completed_at", nullable=True),
         _time("challengeFailedAt", "challenge_failed_at", nullable=True),
@@ -171,7 +198,7 @@ REWARD_LOG = Records(
     fields=(
         _uuid("id", "id"),
         _uuid("ownedById", "member_id"),
-        _text("linkedSchemaSlug", "linked_schema_slug"),
+        _word("linkedSchemaSlug", "linked_schema_slug", definitions.LinkedSlug),
         _text("linkedSchemaRecordId", "linked_schema_record_id"),
         _uuid("milestoneId", "milestone_id"),
         _text("periodKey", "period_key"),
@@ -196,7 +223,7 @@ CHALLENGE_LOG = Records(
         _text("activityId", "activity_id"),
         _text("uniqueIdentifier", "unique_identifier"),
         _number("activityValue", "activity_value", nullable=True),
-        _text("status", "status"),
+        _word("status", "status", LogStatus),
         _time("createdAt", "created_at"),
     ),
     joined=(

@@ -20,6 +20,8 @@ MAX_DEPTH = 5
 MAX_CONDITIONS = 50
 MAX_LIST = 1000
 MAX_DIGITS = 100
+_FEW = 10
+"""Texts that a refusal lists."""
 
 _COMPARISONS = {
     "equals": sql.SQL("{} = {}"),
@@ -69,7 +71,6 @@ class Where(NamedTuple):
 
 
 EVERYTHING = Where(sql.SQL("TRUE"), ())
-NOTHING = Where(sql.SQL("FALSE"), ())
 
 
 def compile_filters(tree: object, records: Records) -> Where:
@@ -117,7 +118,9 @@ class _Compiler:
             self.node(child, f"{at}.conditions[{i}]", depth + 1) for i, child in enumerate(children)
         ]
         if not parts:
-            return EVERYTHING if joiner == "AND" else NOTHING
+            if joiner == "OR":
+                raise bad(f"{at}.conditions", "must have a condition for OR, or nothing fulfils it")
+            return EVERYTHING
         between = sql.SQL(" AND ") if joiner == "AND" else sql.SQL(" OR ")
         text = sql.SQL("({})").format(between.join([part.text for part in parts]))
         return Where(text, tuple(value for part in parts for value in part.values))
@@ -180,6 +183,10 @@ def _one_of(field: Field, column: sql.Composable, operator: str, value: object, 
         raise bad(at, f"must be a list of at most {MAX_LIST} values for {operator}")
     if field.kind is Kind.TEXTS:
         raise _not_for(field, operator, at)
+    if operator == "in" and not value:
+        raise bad(
+            at, f"must have a value that {field.name} may be, for nothing is in an empty list"
+        )
     values = [parameter(field, item, f"{at}[{number}]") for number, item in enumerate(value)]
     return Where(_MEMBERSHIPS[operator].format(column, _MANY[field.kind]), (values,))
 
@@ -188,8 +195,11 @@ def _contains(field: Field, column: sql.Composable, value: object, at: str) -> W
     if field.kind not in (Kind.TEXT, Kind.TEXTS):
         raise _not_for(field, "contains", at)
     part = Field(field.name, field.column, Kind.TEXT)  # of a list, one text is looked for
+    text = str(parameter(part, value, at))
+    if field.values and not any(text in whole for whole in field.values):
+        raise bad(at, f"must be in {_worded(field)}, as {field.name} is")
     template = "%s::text = ANY({})" if field.kind is Kind.TEXTS else "strpos({}, %s::text) > 0"
-    return Where(sql.SQL(template).format(column), (parameter(part, value, at),))
+    return Where(sql.SQL(template).format(column), (text,))
 
 
 def _not_for(field: Field, operator: str, at: str) -> Problem:
@@ -214,7 +224,15 @@ def parameter(field: Field, value: object, at: str) -> object:
     found = _NO_VALUE if value is None else _CONVERTERS[field.kind](value, at)
     if found is _NO_VALUE:
         raise bad(at, f"must be {_SHAPES[field.kind]}, as {field.name} is")
+    if field.values and found not in field.allowed:
+        raise bad(at, f"must be {_worded(field)}, as {field.name} is")
     return found
+
+
+def _worded(field: Field) -> str:
+    if len(field.values) > _FEW:
+        return f"one of {len(field.values)} texts, such as {field.values[0]}"
+    return f"one of {', '.join(field.values)}"
 
 
 _NO_VALUE = object()

@@ -13,7 +13,8 @@ from api.records.filters import (
     operators_of,
 )
 from api.records.listing import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_SORTS
-from api.sent_schemas import UUID, text
+from api.sent_schemas import UUID, ZONES, text
+from schemas.instants import zones
 
 Operation = dict[str, Any]
 
@@ -121,27 +122,50 @@ def filters_of(records: Records) -> str:
 
 def filter_components(records: Records) -> dict[str, Operation]:
     """Return the components of a filter of such records: a tree of conditions."""
-    group = {
+    every, some = _group(records, "AND"), _group(records, "OR", minItems=1)
+    presence = _condition(records.fields, tuple(PRESENCES), {"enum": [None, True]}, "fieldSlug")
+    conditions = [presence]
+    alike: dict[tuple[Kind, tuple[str, ...]], list[Field]] = {}
+    for field in records.fields:
+        alike.setdefault((field.kind, field.values), []).append(field)
+    for (kind, _), fields in alike.items():
+        conditions += _comparisons(kind, fields)
+    return {filters_of(records): {"anyOf": [every, some, *conditions]}}
+
+
+def _comparisons(kind: Kind, fields: Sequence[Field]) -> list[Operation]:
+    """Return the conditions that compare fields of a kind, which can all have the same values."""
+    one = _value_of(fields[0])
+    listed = {"type": "array", "maxItems": MAX_LIST, "items": one}
+    single, several = operators_of(kind)
+    wanted: list[tuple[tuple[str, ...], Operation]] = [(single, one)]
+    if fields[0].values:
+        # Part of one of its values is a text like any other for a schema.
+        without = tuple(each for each in single if each != "contains")
+        wanted = [(without, one), (("contains",), text())]
+    for operator in several:
+        least = {"minItems": 1} if operator == "in" else {}
+        wanted.append(((operator,), {**listed, **least}))
+    return [_condition(fields, names, value, "fieldSlug", "value") for names, value in wanted]
+
+
+def _value_of(field: Field) -> Operation:
+    if not field.values:
+        return _VALUES[field.kind]
+    return ZONES if field.allowed == zones() else {"enum": list(field.values)}
+
+
+def _group(records: Records, joiner: str, **more: int) -> Operation:
+    return {
         "type": "object",
         "description": f"At most {MAX_DEPTH} deep, and {MAX_CONDITIONS} conditions in all.",
         "required": ["type", "conditions"],
         "additionalProperties": False,
         "properties": {
-            "type": {"enum": ["AND", "OR"]},
-            "conditions": {"type": "array", "items": _ref(filters_of(records))},
+            "type": {"enum": [joiner]},
+            "conditions": {"type": "array", "items": _ref(filters_of(records)), **more},
         },
     }
-    presence = _condition(records.fields, tuple(PRESENCES), {"enum": [None, True]}, "fieldSlug")
-    conditions = [presence]
-    for kind in Kind:
-        fields = tuple(field for field in records.fields if field.kind is kind)
-        if fields:
-            single, several = operators_of(kind)
-            listed = {"type": "array", "maxItems": MAX_LIST, "items": _VALUES[kind]}
-            conditions.append(_condition(fields, single, _VALUES[kind], "fieldSlug", "value"))
-            if several:
-                conditions.append(_condition(fields, several, listed, "fieldSlug", "value"))
-    return {filters_of(records): {"anyOf": [group, *conditions]}}
 
 
 def _condition(

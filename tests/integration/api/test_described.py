@@ -71,6 +71,7 @@ _PROJECT = (r"project: must be", "the project is that of the credentials")
 _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
     r"GET /schema/\w+/record$": (
         (r"filters: .*at most 100 digits", "JSON Schema cannot count the digits of a number"),
+        (r"filters: .*must be in one of", "it knows no part of a text"),
         (r"filters: must not (be nested deeper|have more)", "it cannot bound a whole tree either"),
     ),
     r"POST /schema/challenge_log/": (

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from api.problems import Problem
-from api.records.fields import CHALLENGE_LOG, MEMBER, RECORDS
+from api.records.fields import CHALLENGE_LOG, CHALLENGE_PROGRESS, MEMBER, RECORDS, Field, Records
 from api.records.filters import OPERATORS, compile_filters
+from processor.domain.challenge import COMPLETED, FAILED, IN_PROGRESS
 from schemas.definitions import decode_numbers
 
 UUID = "00000000-0000-4000-8000-00000000000a"
@@ -39,7 +40,9 @@ def condition(field: str, operator: str, value: Any = None) -> dict[str, Any]:
             '"activity_id" COLLATE "C" < %s::text',
             ("b",),
         ),
-        (condition("status", "in", ["a"]), '"status" = ANY(%s::text[])', (["a"],)),
+        (condition("activityId", "in", ["a"]), '"activity_id" = ANY(%s::text[])', (["a"],)),
+        (condition("status", "in", ["live"]), '"status" = ANY(%s::text[])', (["live"],)),
+        (condition("status", "contains", "iv"), 'strpos("status", %s::text) > 0', ("iv",)),
         (condition("activityValue", "exists", True), '"activity_value" IS NOT NULL', ()),
         (
             condition("status", "not_in", []),
@@ -66,17 +69,59 @@ def test_a_time_is_cut_and_never_rounded() -> None:
 
 
 def test_groups_nest_with_their_values_in_order() -> None:
-    inner = {"type": "OR", "conditions": [condition("status", "equals", s) for s in "ab"]}
+    inner = {"type": "OR", "conditions": [condition("activityId", "equals", s) for s in "ab"]}
     tree = {"type": "AND", "conditions": [inner, condition("activityId", "equals", "c")]}
     assert compiled(tree) == (
-        '(("status" = %s::text OR "status" = %s::text) AND "activity_id" = %s::text)',
+        '(("activity_id" = %s::text OR "activity_id" = %s::text) AND "activity_id" = %s::text)',
         ("a", "b", "c"),
     )
 
 
-def test_an_empty_group_is_what_logic_says() -> None:
+def test_an_empty_group_is_everything_or_a_mistake() -> None:
     assert compiled({"type": "AND", "conditions": []})[0] == "TRUE"
-    assert compiled({"type": "OR", "conditions": []})[0] == "FALSE"
+    with pytest.raises(Problem, match="must have a condition"):
+        compiled({"type": "OR", "conditions": []})
+
+
+ENUMERATED = [
+    (records, field) for records in RECORDS.values() for field in records.fields if field.values
+]
+
+
+@pytest.mark.parametrize(
+    ("records", "field"),
+    [pytest.param(*each, id=f"{each[0].slug}.{each[1].name}") for each in ENUMERATED],
+)
+def test_a_field_of_few_texts_takes_these_alone(records: Records, field: Field) -> None:
+    for value in field.values:
+        for operator, given in (("equals", value), ("in", [value]), ("contains", value[1:])):
+            compile_filters(condition(field.name, operator, given), records)
+    for value in ("done", field.values[0].upper() + "x", ""):
+        for operator, given in (
+            ("equals", value),
+            ("not_equals", value),
+            ("greater_than", value),
+            ("in", [field.values[0], value]),
+            ("not_in", [value]),
+        ):
+            with pytest.raises(Problem, match=f"as {field.name} is"):
+                compile_filters(condition(field.name, operator, given), records)
+    with pytest.raises(Problem, match=f"as {field.name} is"):
+        compile_filters(condition(field.name, "contains", "done?"), records)
+
+
+def test_the_fields_of_few_texts() -> None:
+    """Whatever the fold or the definitions can say, and nothing else."""
+    assert {f"{records.slug}.{field.name}" for records, field in ENUMERATED} == {
+        *("challenge_log.status", "challenge.status", "milestone.status", "member.status"),
+        *("challenge.aggregationMethod", "challenge.aggregationPeriod", "challenge.timezone"),
+        *("milestone.linkedSchemaSlug", "reward_log.linkedSchemaSlug", "member.timezone"),
+        *("challenge_progress.aggregationMethod", "challenge_progress.aggregationPeriod"),
+        *("challenge_progress.timezone", "challenge_progress.challengeProgressStatus"),
+    }
+    statuses = CHALLENGE_PROGRESS.field("challengeProgressStatus")
+    assert statuses is not None
+    assert statuses.values == (IN_PROGRESS, COMPLETED, FAILED)
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -135,6 +180,12 @@ def test_what_cannot_be_asked_names_filters(node: Any) -> None:
 @pytest.mark.parametrize(
     "node",
     [
+        condition("status", "equals", "done"),
+        condition("status", "in", []),
+        condition("activityId", "in", []),
+        condition("activityValue", "in", []),
+        condition("ownedById", "in", []),
+        condition("activityAt", "in", []),
         condition("status", "equals", 1),
         condition("status", "not_equals", 1),
         condition("status", "equals", None),
@@ -148,8 +199,8 @@ def test_what_cannot_be_asked_names_filters(node: Any) -> None:
         condition("activityAt", "less_than", "2026-11-21T10:00:00"),
         condition("activityAt", "equals", 5),
         condition("activityAt", "in", ["2026-11-21T10:00:00Z", "soon"]),
-        condition("status", "in", ["a", 1]),
-        condition("status", "not_in", ["a", None]),
+        condition("status", "in", ["live", 1]),
+        condition("status", "not_in", ["live", None]),
     ],
 )
 def test_what_no_record_can_match_is_refused(node: Any) -> None:
