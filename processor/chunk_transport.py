@@ -23,7 +23,7 @@ from processor import fetching, metrics
 from processor.fetching import Fetch, HandedOut, Records
 from processor.gathering import Asked, Chunk, Gathering
 from processor.shell import Shell
-from schemas.kafka import consumers
+from schemas.kafka import consumers, removal
 from schemas.topics import TICKS
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the consumer, and count the heartbeats that the group's coordinator takes."""
         await super().on_start()
+        removal.watch(self._ensure_consumer(), self._moved)
         coordinator = self._ensure_consumer()._coordinator
         beat = coordinator._do_heartbeat
 
@@ -68,6 +69,12 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             return taken
 
         coordinator._do_heartbeat = counted
+
+    def _moved(self, place: TopicPartition, begin: int) -> None:
+        """Say what was removed in front of the records that come next."""
+        wanted = self._handed_out.wanted(place)
+        if wanted is not None:  # it was not sought yet, and will be
+            cast("ChunkConsumer", self.consumer).shell.removals.look(place, wanted, begin)
 
     def tell_alive(self) -> None:
         """Tell aiokafka that the worker lives, also where it has nothing to fetch; on this

@@ -62,6 +62,11 @@ class HandedOut:
         self.epoch = epoch
         self._next = dict(targets)
 
+    def wanted(self, place: TopicPartition) -> int | None:
+        """Return the offset of the record that is to be handed out next; None where none was
+        sought."""
+        return self._next.get(place)
+
     def forget(self) -> None:
         """Take nothing that is handed out from now on for complete, until the next seek."""
         self._assignment = None

@@ -37,6 +37,12 @@ DROPPED = Counter(
     "milestream_dropped_records_total",
     "Records that were fetched and given up because partitions moved; they are fetched again.",
 )
+INPUTS_REMOVED = Counter(
+    "milestream_input_records_removed_total",
+    "Offsets of an input topic whose records were removed (retention, deletion) before they were "
+    "folded: what they said is lost.",
+    ["topic"],
+)
 RECOVERY_SECONDS = Histogram(
     "milestream_recovery_seconds",
     "Taking partitions over: fencing and restoring their state.",

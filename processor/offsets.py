@@ -43,6 +43,13 @@ class EndOffsets:
         ends: Mapping[TopicPartition, int] = await self._client.end_offsets(list(partitions))
         return ends
 
+    async def begins(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Return the offset of the first record that each partition still has: one request."""
+        begins: Mapping[TopicPartition, int] = await self._client.beginning_offsets(
+            list(partitions)
+        )
+        return begins
+
     async def at(
         self, partitions: Collection[TopicPartition], millis: int
     ) -> Mapping[TopicPartition, int | None]:

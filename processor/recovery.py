@@ -191,11 +191,13 @@ async def _check_inputs(shell: Shell, stores: Mapping[int, PartitionStore]) -> N
     """Refuse to go on where state and inputs do not belong together.
 
     The state knows how far each input was folded. An input that ends before that was made anew;
-    folding it from its beginning would take its records for repeated ones, and lose them.
+    folding it from its beginning would take its records for repeated ones, and lose them. One that
+    begins after that has lost records which nothing brings back: that is said, and passed over.
     """
     topic = shell.settings.topic
     places = {(p, n): TopicPartition(topic(n), p) for p in stores for n in INPUT_TOPICS}
     ends = await shell.ends.of(set(places.values()))
+    begins = await shell.ends.begins(set(places.values()))
     for (partition, name), place in places.items():
         folded = stores[partition].position().offsets.get(name, 0)
         if folded > ends[place]:
@@ -204,3 +206,4 @@ async def _check_inputs(shell: Shell, stores: Mapping[int, PartitionStore]) -> N
                 f"{folded}: the topic was made anew under a state that is older; use another "
                 "MILESTREAM_APPLICATION_ID or MILESTREAM_TOPIC_PREFIX"
             )
+        shell.removals.look(place, folded, begins[place])

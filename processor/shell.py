@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 
+from processor import metrics
 from processor.definitions import DefinitionsReader
 from processor.fetching import NO_EPOCH
 from processor.gathering import Chunk
@@ -14,6 +15,7 @@ from processor.store import StateStore
 from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
+from schemas.kafka.removal import Removals
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, INPUT_TOPICS
 
@@ -116,6 +118,12 @@ class Shell:
     describer: Describer | None = None
     """Tells the topics' ids; without, topics are believed to be those that they were."""
     outstanding: Outstanding = field(default_factory=Outstanding)
+    removals: Removals = field(
+        default_factory=lambda: Removals(
+            lambda topic, offsets: metrics.INPUTS_REMOVED.labels(topic).inc(offsets)
+        )
+    )
+    """Says which inputs were removed before they were folded."""
     fatal: asyncio.Future[BaseException] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )

@@ -21,6 +21,7 @@ from projections.checkpoints import Connection
 from projections.projection import Projection
 from schemas.kafka import consumers
 from schemas.kafka.health import check
+from schemas.kafka.removal import Removals, watch
 from schemas.settings import Settings
 
 POLL_MS = 50
@@ -56,8 +57,8 @@ class NoAssignment(Exception):
 
 
 class CheckpointOutOfRange(Exception):
-    """The topic does not reach to the checkpoint any more, or not yet: it was truncated or made
-    anew. The read model must be rebuilt."""
+    """The topic does not reach to the checkpoint: it was made anew. The read model must be
+    rebuilt."""
 
 
 def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
@@ -121,7 +122,9 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         settings: Settings,
         projections: Mapping[str, Projection],
         partitions: Collection[tuple[str, int]] | None = None,
+        removals: Removals | None = None,
     ) -> None:
+        self._removals = Removals(lambda _, __: None) if removals is None else removals
         self._settings = settings
         self._projections = projections
         self._tables: dict[str, list[str]] = defaultdict(list)
@@ -158,6 +161,7 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         """
         try:
             await self._consumer.start()
+            watch(self._consumer, self._moved)
             await self._check_topics()
             if self._partitions:
                 self._consumer.assign(self._partitions)
@@ -190,6 +194,11 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         """Positions are not at the checkpoints."""
         self.forget()
 
+    def _moved(self, tp: TopicPartition, begin: int) -> None:
+        """Say what was removed in front of the records that come next."""
+        if tp in self._offsets:  # else it is placed anew, and looked at then
+            self._removals.look(tp, min(self._offsets[tp].values()), begin)
+
     def forget(self) -> None:
         """Place every partition at its checkpoints again before anything more is taken."""
         self._offsets = {}
@@ -199,11 +208,12 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         return [tp for tp in self._consumer.assignment() if tp not in self._offsets]
 
     async def place(self, connection: Connection) -> None:
-        """Read the checkpoints of partitions that are new, and go there.
+        """Read the checkpoints of partitions that are new, and go there. What was removed before
+        it was projected is said, and passed over: nothing brings it back.
 
         Raises:
             TopicMadeAnew: the checkpoints are of a topic that was deleted.
-            CheckpointOutOfRange: the topic has not got the record that would be next.
+            CheckpointOutOfRange: the topic ends before the record that would be next.
             KafkaError: the broker does not answer.
         """
         new = self.unplaced()
@@ -216,12 +226,13 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         for tp, places in wanted.items():
             offsets = {place.table: stored[place] for place in places}
             for table, offset in offsets.items():
-                if offset > ends[tp] or 0 < offset < begins[tp]:
+                if offset > ends[tp]:
                     raise CheckpointOutOfRange(
                         f"{table} has come to offset {offset} of {tp.topic}, partition "
                         f"{tp.partition}, which has {begins[tp]} to {ends[tp]}: if the topic was "
                         f"made anew, remove its rows from projection_checkpoints and rebuild"
                     )
+            self._removals.look(tp, min(offsets.values()), begins[tp])
             try:
                 # No await between this and the end: no change of assignment can come between.
                 self._consumer.seek(tp, max(min(offsets.values()), begins[tp]))

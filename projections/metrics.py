@@ -43,6 +43,13 @@ class Metrics:
             "Transactions given up because another projector was there first.",
             registry=self.registry,
         )
+        # What retention or somebody took off an output before it was projected: rows are missing.
+        self.removed = Counter(
+            "milestream_projector_records_removed",
+            "Offsets of a topic whose records were removed before they were projected: lost.",
+            ["topic"],
+            registry=self.registry,
+        )
         # Failures of the database or the broker that were waited out.
         self.retries = Counter(
             "milestream_projector_retries",

@@ -15,6 +15,7 @@ from projections.binding import bind, cluster_id, topic_ids
 from projections.catalogue import PROJECTIONS
 from projections.database import Connection, TableWriter, connect
 from projections.feed import FIRST_RECORDS, consumer, partitions_of, records_to_take
+from schemas.kafka.removal import Removals
 from schemas.settings import Settings
 
 NEAR = 2_000
@@ -175,6 +176,9 @@ class _Twin:
             tp: int(offset)
             for tp, offset in (await self._reader.beginning_offsets(list(self._places))).items()
         }
+        removals = Removals(lambda _topic, _offsets: None)
+        for tp, offset in self._next.items():
+            removals.look(tp, 0, offset)
         self._first = sum(self._next.values())
         for tp, offset in self._next.items():
             self._reader.seek(tp, offset)

@@ -19,6 +19,7 @@ from projections.migrate import migrate
 from projections.projection import Projection
 from projections.sources import UndecodableOutput
 from schemas.kafka.health import ClientStopped
+from schemas.kafka.removal import Removals
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,9 @@ class Runner:
         self._stopping = asyncio.Event()
         self._patience = Patience(patience_s, self._stopping, self._metrics)
         self._writing: asyncio.Task[None] | None = None
+        self._removals = Removals(
+            lambda topic, offsets: self._metrics.removed.labels(topic).inc(offsets)
+        )
 
     def stop(self) -> None:
         """Ask the runner to finish the transaction under way and return."""
@@ -130,7 +134,7 @@ class Runner:
                 too long.
         """
         while not self._stopping.is_set():
-            feed = Feed(self._settings, self._projections, self._partitions)
+            feed = Feed(self._settings, self._projections, self._partitions, self._removals)
             try:
                 async with feed:
                     await self._with_database(feed, await cluster_id(self._settings))

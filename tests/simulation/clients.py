@@ -200,6 +200,12 @@ class Consumer:
 
         return await self._wire.call(ends)
 
+    async def beginning_offsets(
+        self, partitions: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Return where partitions begin: nothing is ever removed."""
+        return await self._wire.call(lambda: dict.fromkeys(partitions, 0))
+
     async def offsets_for_times(
         self, times: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, Any]:

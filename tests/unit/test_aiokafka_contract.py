@@ -31,6 +31,7 @@ RELIED_UPON: list[tuple[Any, str]] = [
     (GroupCoordinator.start_commit_offsets_refresh_task, "09f8ca6fe7f3152b"),
     (NoGroupCoordinator.__init__, "c13d479da1df9806"),
     (Fetcher.__init__, "bf21ecb7e0f210b7"),
+    (Fetcher._update_fetch_positions, "d7774d8241dc6a7e"),
     (Fetcher._fetch_requests_routine, "2a8ec5932644c9b0"),
     (SubscriptionState.fetch_context, "ff2a654dca239cfe"),
     (SubscriptionState.fetcher_idle_time.fget, "45289bef04d7a4e3"),
