@@ -149,7 +149,10 @@ async def _read(
                 restored += len(records)
             # Commit markers and aborted records take offsets as well: the position passes them,
             # the last record's offset does not.
-            position = min(await consumer.position(place), end)
+            reached = min(await consumer.position(place), end)
+            if reached > position:  # a chunk waits where the partition is taken back
+                shell.outstanding.step()
+            position = reached
             silence.check(position)
             if position == end or pending.full():
                 entries = pending.take()

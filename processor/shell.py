@@ -80,8 +80,9 @@ class Outstanding:
         return (self.epoch, self._records, self._steps) if self._records else None
 
     def step(self) -> None:
-        """Count a step towards the fold of a chunk: a piece of it, or a look for definitions that
-        it waits for, which may stand behind a transaction that is open for minutes."""
+        """Count a step towards the fold of a chunk: a piece of it, a look for definitions that it
+        waits for, which may stand behind a transaction that is open for minutes, or a read of the
+        changelog where its partition is taken back."""
         self._steps += 1
 
     def _is_full(self) -> bool:

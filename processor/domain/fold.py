@@ -51,6 +51,9 @@ from schemas.topics import (
     partition_for,
 )
 
+MAX_READ_BYTES = 32 * 1024 * 1024
+"""What a chunk may read of entries, and one record more: they are kept until it is folded."""
+
 
 class Position(msgspec.Struct):
     """How far a partition was folded: the number of inputs, and the next offset of each topic."""
@@ -182,7 +185,7 @@ class _ChunkFold:
         self._entries.prefetch(self._keys(item for _, _, item in queue))
         ranges: list[Range] = []
         for topic, offset, item in queue:
-            if not whole and self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES:
+            if not whole and ranges and self._is_full():
                 self.effects.complete = False
                 break
             self._take(item)
@@ -192,6 +195,13 @@ class _ChunkFold:
             else:
                 ranges.append(Range(topic, offset, offset))
         self._close(first, ranges)
+
+    def _is_full(self) -> bool:
+        """Tell whether the chunk led to, or made read, as much as one may."""
+        return (
+            self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES
+            or self._entries.read > MAX_READ_BYTES
+        )
 
     def _close(self, first: int, ranges: list[Range]) -> None:
         """Write down what was folded: the new entries, the position, the chunk's record."""
@@ -338,7 +348,7 @@ class _ChunkFold:
             return
         done = 0
         for each in waiting:
-            if self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES:
+            if self._is_full():
                 self.effects.more_due = True
                 break
             done += 1

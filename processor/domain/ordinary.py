@@ -74,7 +74,13 @@ else:
         place: Place, definitions: Definitions, entries: WorkingSet, effects: Effects
     ) -> OrdinaryLogs:
         return logs.CompiledLogs(
-            place, definitions, entries.load, entries.entries, entries.changed, effects
+            place,
+            definitions,
+            entries.load,
+            entries.widen,
+            entries.entries,
+            entries.changed,
+            effects,
         )
 
     COMPILED = _compiled

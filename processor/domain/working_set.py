@@ -66,6 +66,11 @@ WIDE = 500
 """An entry with more items than this is measured; with fewer it is small. Names have 256
 characters, of at most six bytes each in JSON."""
 
+PREFETCHED_KEYS = 256
+"""Entries that are read at once. One may have a MiB, an answer that was given."""
+PREFETCHED_BYTES = 8 * 1024 * 1024
+"""Bytes of entries after which no more are read before they are asked for."""
+
 E = TypeVar("E", bound=msgspec.Struct)
 
 
@@ -127,6 +132,9 @@ class WorkingSet:
         self.made_known: list[str] = []
         """The members that were not known before ``begin``, and are now."""
 
+        self.read = 0
+        """Bytes of the entries that were read, which are all kept."""
+
         self._wide = 0
         """Bytes of what large entries have many of."""
 
@@ -134,6 +142,10 @@ class WorkingSet:
     def weight(self) -> int:
         """About how many bytes the changed entries take."""
         return self._wide + len(self.changed) * ENTRY_BYTES
+
+    def widen(self, items: int) -> None:
+        """Count the items of an entry that is to be written and may have many."""
+        self._wide += items * ITEM_BYTES
 
     def begin(self) -> None:
         """Remember where the next input begins."""
@@ -152,9 +164,18 @@ class WorkingSet:
         self.made_known.clear()
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
-        """Read many entries in one call; those that were read are left as they are by now."""
+        """Read many entries in few calls; those that were read are left as they are by now.
+
+        What does not fit any more is read when it is asked for.
+        """
         wanted = [key for key in dict.fromkeys(keys) if key not in self.entries]
-        self.entries.update(zip(wanted, self.load(wanted), strict=True))
+        for begin in range(0, len(wanted), PREFETCHED_KEYS):
+            if self.read > PREFETCHED_BYTES:
+                return
+            keys = wanted[begin : begin + PREFETCHED_KEYS]
+            found = self.load(keys)
+            self.read += sum([len(entry) for entry in found if entry])
+            self.entries.update(zip(keys, found, strict=True))
 
     def member(self, member_id: str) -> Member | None:
         """Return a member, None where it is not known here."""
@@ -299,7 +320,8 @@ class WorkingSet:
     def _get(self, key: bytes, decoder: msgspec.json.Decoder[E]) -> E | None:
         entry = self.entries.get(key, _UNREAD)
         if entry is _UNREAD:
-            entry = self.load([key])[0]
+            (entry,) = self.load([key])
+            self.read += len(entry or b"")
         if entry.__class__ is bytes:
             entry = decoder.decode(entry)
         self.entries[key] = entry
@@ -314,7 +336,7 @@ class WorkingSet:
         if items > WIDE and len(_ENCODER.encode(entry)) > MAX_VALUE_BYTES:
             raise TooMuch(f"what is kept of it is larger than {MAX_VALUE_BYTES} bytes")
         if items and key not in self.changed:
-            self._wide += items * ITEM_BYTES
+            self.widen(items)
         if key not in self._before:
             self._before[key] = self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
         self.entries[key] = entry

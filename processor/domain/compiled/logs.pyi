@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.inputs import Place, Record
@@ -10,6 +12,7 @@ class CompiledLogs:
         place: Place,
         definitions: Definitions,
         load: Load,
+        widen: Callable[[int], None],
         entries: dict[bytes, Entry | bytes | None],
         changed: dict[bytes, Entry | bytes | None],
         effects: Effects,

@@ -108,12 +108,14 @@ cdef class CompiledLogs:
     """Steps through the ordinary logs of one chunk.
 
     ``entries`` and ``changed`` are the working set's: an entry that was written here lies in them
-    as its JSON. ``load`` reads entries that nobody asked for before.
+    as its JSON. ``load`` reads entries that nobody asked for before, ``widen`` is told how many
+    items an entry has that may come to have many.
     """
 
     cdef object definitions
     cdef object effects
     cdef object load
+    cdef object widen
     cdef dict entries
     cdef dict changed
     cdef dict rules
@@ -122,12 +124,13 @@ cdef class CompiledLogs:
     cdef uint32_t partition
     cdef uint32_t partitions
 
-    def __init__(self, place, definitions, load, dict entries, dict changed, effects):
+    def __init__(self, place, definitions, load, widen, dict entries, dict changed, effects):
         self.partition = place.partition
         self.partitions = place.partitions
         self.definitions = definitions
         self.effects = effects
         self.load = load
+        self.widen = widen
         self.entries = entries
         self.changed = changed
         self.rules = {}
@@ -317,6 +320,9 @@ cdef class CompiledLogs:
         cdef Granted each
         for each in log.granted:
             self._set(b"r" + each.reward.raw, reward_entry(self.buffer, log, each.milestone))
+        cdef Py_ssize_t reached = count_of(&p.reached) + len(log.granted)
+        if reached and log.progress_key not in self.changed:
+            self.widen(reached)
         self._set(log.progress_key, progress_entry(self.buffer, log, p))
         if waits and log.period.due is not None:
             self._set(log.period.due + log.progress_key, b"[]")

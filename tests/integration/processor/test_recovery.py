@@ -15,23 +15,19 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from processor import bound_topics, restoring
-from processor.definitions import DefinitionsReader
 from processor.domain.effects import Effects
 from processor.domain.entries import POSITION
 from processor.domain.fold import Position
-from processor.offsets import EndOffsets
 from processor.recovery import take_back, take_over
 from processor.restoring import TOMBSTONES_SECONDS
-from processor.shell import Shell
 from processor.store import PartitionStore, StateStore, StoreError
-from processor.ticker import Ticker
-from processor.transactions import Fenced, PartitionProducer, Producers, Superseded
+from processor.transactions import Fenced, PartitionProducer, Superseded
 from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
 from schemas.topics import ACTIVITY_LOGS, EVENTS, INPUT_TOPICS, changelog_topic
+from tests.integration.processor.taking_over import PARTITION, recovered
 
 Change = tuple[bytes, bytes | None]
-PARTITION = 1
 LONG_AGO = TOMBSTONES_SECONDS + 3600
 
 
@@ -44,31 +40,6 @@ async def write(settings: Settings, changes: Sequence[Change], *, age: float = 0
             await producer.send_and_wait(
                 topic, value, key=key, partition=PARTITION, timestamp_ms=at
             )
-
-
-async def recovered(settings: Settings, stack: AsyncExitStack, *, binding: bool = True) -> Shell:
-    """Take the partition over, as a worker with this data dir does when it starts; ``binding`` is
-    false for a version that knew no ids of topics."""
-    ends = await stack.enter_async_context(EndOffsets(settings))
-    log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
-    producers = Producers(settings)
-    stack.push_async_callback(producers.close)
-    store = StateStore(settings.data_dir / "state")
-    stack.callback(store.close_all_but, ())
-    shell = Shell(
-        settings=settings,
-        store=store,
-        producers=producers,
-        ends=ends,
-        log_ends=log_ends,
-        ticker=Ticker(settings, log_ends, lambda: producers.partitions, lambda *_: False),
-        definitions=await stack.enter_async_context(DefinitionsReader(settings)),
-        reply_partitions={},
-        cluster_id="test",
-        describer=await stack.enter_async_context(Describer(settings)) if binding else None,
-    )
-    await take_over(shell, {PARTITION})
-    return shell
 
 
 async def state(

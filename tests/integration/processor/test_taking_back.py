@@ -3,43 +3,16 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from processor.definitions import DefinitionsReader
+from aiokafka import AIOKafkaProducer
+
 from processor.folding import Folding
 from processor.gathering import Chunk, Stretch
-from processor.offsets import EndOffsets
-from processor.recovery import take_back, take_over
-from processor.shell import Shell
-from processor.store import StateStore
-from processor.ticker import Ticker
-from processor.transactions import PartitionProducer, Producers
+from processor.recovery import take_back
+from processor.transactions import PartitionProducer
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS
+from schemas.topics import CHALLENGE_LOGS, changelog_topic
 from tests.integration.processor.driving import History, definitions, drain, produce
-
-PARTITION = 1
-
-
-async def opened(settings: Settings, stack: AsyncExitStack) -> Shell:
-    """A worker with one partition, without Faust."""
-    ends = await stack.enter_async_context(EndOffsets(settings))
-    log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
-    producers = Producers(settings)
-    stack.push_async_callback(producers.close)
-    store = StateStore(settings.data_dir / "state")
-    stack.callback(store.close_all_but, ())
-    shell = Shell(
-        settings=settings,
-        store=store,
-        producers=producers,
-        ends=ends,
-        log_ends=log_ends,
-        ticker=Ticker(settings, log_ends, lambda: producers.partitions, lambda *_: False),
-        definitions=await stack.enter_async_context(DefinitionsReader(settings)),
-        reply_partitions={},
-        cluster_id="test",
-    )
-    await take_over(shell, {PARTITION})
-    return shell
+from tests.integration.processor.taking_over import PARTITION, recovered
 
 
 async def fence_as_the_broker_does(settings: Settings) -> None:
@@ -62,7 +35,7 @@ def test_a_transaction_that_the_broker_ended_is_made_again(settings: Settings) -
 
     async def run() -> None:
         async with AsyncExitStack() as stack:
-            shell = await opened(settings, stack)
+            shell = await recovered(settings, stack, binding=False)
             folding = Folding(shell, take_back, is_member)
             half = len(records) // 2
             for some in (records[:half], records[half:]):
@@ -80,3 +53,23 @@ def test_a_transaction_that_the_broker_ended_is_made_again(settings: Settings) -
     events = drain(settings, "progress-events")
     recorded = [e for e in events if b"challenge_log.recorded" in e.value]
     assert len(recorded) == len(identifiers)
+
+
+def test_a_restore_is_a_step_towards_the_chunk_that_waits_for_it(settings: Settings) -> None:
+    """Else a restore that takes long looks like a worker that stands still, and ends it."""
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            shell = await recovered(settings, stack, binding=False)
+            changelog = settings.topic(changelog_topic(settings.application_id).name)
+            async with AIOKafkaProducer(**settings.kafka_options()) as producer:
+                await producer.send_and_wait(changelog, b"x", key=b"t", partition=PARTITION)
+            stretch = Stretch(CHALLENGE_LOGS, [None], 0, 0)
+            shell.outstanding.add(Chunk(PARTITION, [stretch], shell.outstanding.epoch, 0))
+            before = shell.outstanding.sign
+            await take_back(shell, PARTITION, lambda: True)
+            assert shell.store[PARTITION].load([b"t"]) == [b"x"]
+            assert before is not None
+            assert shell.outstanding.sign != before
+
+    asyncio.run(run())

@@ -1,13 +1,29 @@
 """A chunk is cut where it led to as much as a transaction takes: whatever that consists of."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
-from processor.domain import fold
+from processor.domain import fold, working_set
 from processor.domain.effects import Effects
+from processor.domain.ordinary import Make, fastest, in_python
 from schemas import ids
 from schemas.topics import partition_for
 from tests.event_spec import tick
-from tests.spec import ANN, PROJECT, Happened, Partition, Sent, ann, challenge, given, log, upsert
+from tests.spec import (
+    ANN,
+    PROJECT,
+    Happened,
+    Partition,
+    Sent,
+    ann,
+    challenge,
+    given,
+    log,
+    milestone,
+    upsert,
+)
 
 PARTITIONS = 4
 HOME = partition_for(ANN, PARTITIONS)
@@ -79,6 +95,64 @@ def test_entries_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     effects = cut(monkeypatch, *records).effects
     assert of_writes(effects) > 1_000
     assert of_outputs(effects) < 20_000
+
+
+STEPS = [
+    milestone(1, f"00000000-0000-4000-8000-{number:012d}", name=f"step {number}")
+    for number in range(100)
+]
+
+
+@pytest.mark.parametrize("ordinary", [fastest, in_python])
+def test_milestones_that_were_reached_cut_a_chunk(
+    monkeypatch: pytest.MonkeyPatch, ordinary: Make
+) -> None:
+    """The progress of each member is written with all that it reached, 3.9 KB of it; so it counts,
+    whoever folds the log."""
+    members = [f"user-{number}" for number in range(60)]
+    partition = Partition(ordinary=ordinary)
+    partition.define(challenge(), *STEPS)
+    partition.fold(*(upsert(name) for name in members))
+    partition.fold(*(silent(log("first", 1, ownedBy={"externalId": n})) for n in members))
+    monkeypatch.setattr(fold, "MAX_OUTPUT_BYTES", 200_000)
+    again = [silent(log("second", 1, ownedBy={"externalId": name})) for name in members]
+    effects = partition.fold(*again).effects
+    assert not effects.complete
+    assert of_writes(effects) < 200_000
+
+
+def test_entries_that_are_read_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each repeated log reads the answer that it had: of a MiB, where it reached much."""
+    monkeypatch.setattr(fold, "MAX_READ_BYTES", 20_000)
+    monkeypatch.setattr(working_set, "PREFETCHED_BYTES", 10_000)
+    monkeypatch.setattr(working_set, "PREFETCHED_KEYS", 4)
+    logs = [log(f"log-{number}", 1) for number in range(300)]
+    partition = at_home()
+    partition.fold(*logs, whole=True)
+    read: list[int] = []
+    load = partition.load
+
+    def counted(keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        found = load(keys)
+        read.append(sum(len(entry or b"") for entry in found))
+        return found
+
+    monkeypatch.setattr(partition, "load", counted)
+    repeated = [replace(each, offset=-1) for each in logs]
+    happened = partition.fold(*repeated)
+    assert 0 < happened.counts["duplicates"] < len(logs)
+    assert not happened.effects.complete
+    assert 20_000 < sum(read) < 25_000
+    rest = repeated[happened.counts["folded"] :]
+    assert partition.fold(rest[0], whole=True).counts["duplicates"] == 1
+
+
+def test_one_record_is_folded_however_much_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold, "MAX_READ_BYTES", 1)
+    first = log("a", 100)
+    happened = at_home().fold(first, log("b", 1))
+    assert happened.counts["folded"] == 1
+    assert not happened.effects.complete
 
 
 def replayed(monkeypatch: pytest.MonkeyPatch, bound: tuple[str, int], *records: Sent) -> None:
