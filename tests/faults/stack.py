@@ -159,7 +159,10 @@ class Worker:
 class Stack:
     """One schedule's topics, tables and processes, on the servers of the run."""
 
-    def __init__(self, servers: Servers, *, partitions: int = 3, workers: int = 2) -> None:
+    def __init__(
+        self, servers: Servers, *, partitions: int = 3, workers: int = 2, api_prepared: str = ""
+    ) -> None:
+        """``api_prepared`` is Python that runs in the API's process before it starts."""
         self.servers = servers
         self.name = f"f{secrets.token_hex(4)}"
         self.directory = servers.directory / self.name
@@ -188,7 +191,7 @@ class Stack:
         migrate(self.settings.database_url)
         self.workers = [self.new_worker(number) for number in range(workers)]
         self.projector = self._command("projector")
-        self.api = self._command("api")
+        self.api = self._command("api", api_prepared)
         self._tokens: set[str] = set()
         self.changelog_before: dict[int, tuple[int, int]] = {}
         """By partition, an offset of the changelog, and how many records were below it."""
@@ -237,9 +240,10 @@ class Stack:
             offsets.setdefault(record.partition, []).append(record.offset)
         self.changelog_before = {p: (max(lie) + 1, len(lie)) for p, lie in offsets.items()}
 
-    def _command(self, name: str) -> Process:
+    def _command(self, name: str, prepared: str = "") -> Process:
         env = environment() | self.settings.to_env()
-        command = [sys.executable, "-m", "deploy.cli", name]
+        program = f"{prepared}\nfrom deploy.cli import main; main()"
+        command = [sys.executable, "-c", program, name]
         return Process(name, Child(command, env, str(Path.cwd())), self.directory)
 
     @property
