@@ -38,6 +38,8 @@ class Outcome:
     seconds: float = 0.0
     happened: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    """By action, how often it really did what it is for."""
     ends: list[str] = field(default_factory=list)
     """Processes that ended by themselves, with what they said."""
     failure: str | None = None
@@ -98,7 +100,7 @@ def _run(stack: Stack, schedule: Schedule, outcome: Outcome) -> None:
     outcome.passed("start")
     load.begin(stack.api_url, key)
     try:
-        _act(stack, schedule)
+        _act(stack, schedule, outcome)
     finally:
         load.end()
     outcome.passed("load and faults")
@@ -118,6 +120,7 @@ def _run(stack: Stack, schedule: Schedule, outcome: Outcome) -> None:
     finally:
         outcome.passed("verifying")
         outcome.counts = verifier.counts
+        outcome.kinds["changelog compacted"] = verifier.compacted  # and not the loss after it
         outcome.counts["producers gave up"] = load.failures
         outcome.counts["aborted transactions"] = load.aborted
 
@@ -130,25 +133,27 @@ def _left(settings: Settings) -> int | None:
         return None
 
 
-def _act(stack: Stack, schedule: Schedule) -> None:
+def _act(stack: Stack, schedule: Schedule, outcome: Outcome) -> None:
     """Let the faults happen, each at its time, while what died is started again."""
     rng = random.Random(f"actions:{schedule.seed}")
     began = time.monotonic()
-    going: list[tuple[float, Iterator[float]]] = [
-        (began + step.at, ACTIONS[step.action](stack, random.Random(rng.random())))
+    going: list[tuple[float, str, Iterator[float]]] = [
+        (began + step.at, step.action, ACTIONS[step.action](stack, random.Random(rng.random())))
         for step in schedule.steps
     ]
     while going or time.monotonic() < began + LOAD_SECONDS:
         stack.look()
         now = time.monotonic()
         left = []
-        for at, fault in going:
+        for at, name, fault in going:
             if at > now:
-                left.append((at, fault))
+                left.append((at, name, fault))
                 continue
+            before = stack.happened.total()
             pause = next(fault, None)
+            outcome.kinds[name] += stack.happened.total() > before
             if pause is not None:
-                left.append((time.monotonic() + pause, fault))
+                left.append((time.monotonic() + pause, name, fault))
         going = left
         time.sleep(0.02)
 
@@ -175,21 +180,27 @@ def report(outcomes: Sequence[Outcome], path: Path) -> str:
     """Write the report as JSON; return it as text."""
     happened: Counter[str] = Counter()
     counts: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     for outcome in outcomes:
         happened += outcome.happened
         counts += outcome.counts
+        kinds += outcome.kinds
+    never = [name for name in ACTIONS if not kinds[name]]
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "schedules": len(outcomes),
         "failed": [outcome.schedule.seed for outcome in failed],
         "faults": dict(sorted(happened.items())),
+        "kinds": {name: kinds[name] for name in ACTIONS},
+        "never": never,
         "compared": dict(sorted(counts.items())),
         "outcomes": [_plain(outcome) for outcome in outcomes],
     }
     path.write_text(json.dumps(document, indent=2), "utf-8")
     lines = [f"{len(outcomes)} schedules, {len(failed)} failed; the faults that really happened:"]
     lines += [f"  {times:5}  {name}" for name, times in sorted(happened.items())]
+    lines += [f"{len(ACTIONS) - len(never)} of {len(ACTIONS)} kinds; never: {', '.join(never)}"]
     lines += ["compared:", *(f"  {times:7}  {name}" for name, times in sorted(counts.items()))]
     lines += [f"replay a failing one: make faults SEED={o.schedule.seed}" for o in failed]
     return "\n".join(lines)
@@ -202,6 +213,7 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         "schedule": [asdict(step) for step in outcome.schedule.steps],
         "seconds": outcome.seconds,
         "faults": dict(outcome.happened),
+        "kinds": dict(outcome.kinds),
         "compared": dict(outcome.counts),
         "phases": outcome.phases,
         "ends": outcome.ends,
@@ -220,6 +232,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     first, count = (given.first, given.schedules) if given.seed is None else (given.seed, 1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave nothing running
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers die is meant
     outcomes: list[Outcome] = []
     with running_servers(given.brokers) as servers:
         for seed in range(first, first + count):

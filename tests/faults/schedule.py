@@ -26,10 +26,14 @@ class Schedule:
 
     @classmethod
     def of(cls, seed: int, actions: Sequence[str]) -> "Schedule":
-        """Make the schedule of a seed. Seeds that follow each other begin with different faults, so
-        that any ``len(actions)`` of them have each at least once."""
+        """Make the schedule of a seed. Each of ``len(actions)`` seeds in a row begins with another
+        fault; the others come from shuffled rounds, in which each fault comes once as well."""
         rng = random.Random(f"schedule:{seed}")
-        chosen = [actions[seed % len(actions)], *rng.choices(actions, k=rng.randrange(2, 5))]
+        kinds = len(actions)
+        chosen = [actions[seed % kinds]]
+        for number in range(rng.randrange(2, 5)):
+            shuffled = random.Random(f"round:{seed // kinds}:{number}").sample(actions, kinds)
+            chosen.append(shuffled[seed % kinds])
         times = sorted(rng.uniform(0.5, LOAD_SECONDS - 4) for _ in chosen)
         steps = tuple(Step(round(at, 2), name) for at, name in zip(times, chosen, strict=True))
         return cls(seed, rng.choice((2, 3, 4)), rng.choice((1, 2, 2, 3)), steps)

@@ -129,7 +129,9 @@ class Brokers:
             "share.coordinator.state.topic.min.isr": majority,
             "group.initial.rebalance.delay.ms": 0,
             "auto.create.topics.enable": "false",
-            "auto.leader.rebalance.enable": "false",
+            # Leaders go back to the first replica soon after it is there again.
+            "auto.leader.rebalance.enable": "true",
+            "leader.imbalance.check.interval.seconds": 2,
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
             "replica.lag.time.max.ms": 5000,

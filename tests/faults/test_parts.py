@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,13 @@ def test_a_seed_gives_one_schedule_and_seeds_in_a_row_have_every_fault() -> None
         assert Schedule.of(seed, names) == Schedule.of(seed, names)
         assert names[seed] in {step.action for step in Schedule.of(seed, names).steps}
     assert Schedule.of(1, names) != Schedule.of(2, names)
+
+
+def test_every_fault_comes_round_several_times() -> None:
+    names = list(ACTIONS)
+    seeds = range(len(names), 2 * len(names))
+    times = Counter(step.action for seed in seeds for step in Schedule.of(seed, names).steps)
+    assert min(times[name] for name in names) >= 3
 
 
 def test_every_crash_point_is_a_place_in_the_worker(tmp_path: Path) -> None:

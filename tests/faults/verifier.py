@@ -78,6 +78,8 @@ class Verifier:
         self._partitions = range(self._settings.partitions)
         self.references: list[PartitionReference] = []
         self.counts: Counter[str] = Counter()
+        self.compacted = 0
+        """Of how many changelog partitions a forced compaction took records."""
 
     def check(self) -> None:
         """Compare everything.
@@ -117,6 +119,7 @@ class Verifier:
             left = [r for r in self._topics[self._changelog, partition] if r.offset < end]
             if len(left) < count:
                 self._stack.happened["changelog partition compacted"] += 1
+                self.compacted += 1
 
     def _check_inputs(self) -> None:
         """Nothing that a broker acknowledged is missing."""
