@@ -8,11 +8,12 @@ import contextlib
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import psutil
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.faults.entry import COMMIT_POINTS, HAND_OVER_POINTS
@@ -20,6 +21,7 @@ from tests.faults.processes import Process
 from tests.faults.proxy import Proxy
 from tests.faults.stack import Stack, Worker
 
+T = TypeVar("T")
 Action = Callable[[Stack, Random], Iterator[float]]
 
 ACTIONS: dict[str, Action] = {}
@@ -50,6 +52,27 @@ def _patiently(condition: Callable[[], bool], seconds: float) -> Iterator[float]
     while not condition() and seconds > 0:
         seconds -= 0.1
         yield 0.1
+
+
+def _aside(call: Callable[[], T], found: list[T] | None = None) -> Iterator[float]:
+    """Run what blocks on a thread, so that the other faults go on: one may end what it waits for.
+
+    What it returns is added to ``found``, what it raises is raised.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(call)
+        while not running.done():
+            yield 0.1
+        result = running.result()
+        if found is not None:
+            found.append(result)
+
+
+def _dismiss(process: Process, rng: Random) -> Iterator[float]:
+    """Let a process end for good, one way or the other."""
+    process.dismiss(rng.choice((signal.SIGTERM, signal.SIGKILL)))
+    yield from _patiently(lambda: not process.alive, 30)
+    process.stop(signal.SIGKILL)
 
 
 def _kill(stack: Stack, process: Process, name: str) -> None:
@@ -126,9 +149,10 @@ def _crash(point: str) -> Action:
         worker = some_worker(stack, rng)
         yield from _patiently(lambda: worker.is_ready, 20)
         worker.crash_at(point)
+        newcomer = None
         if point in {each.name for each in HAND_OVER_POINTS}:
-            _provoke(point, worker, rng, stack)
-        yield from _patiently(worker.has_crashed, 20)
+            newcomer = _provoke(point, worker, rng, stack)
+        yield from _patiently(worker.has_crashed, 40)
         worker.spare()
         if worker.has_crashed():
             starts = worker.process.starts
@@ -138,20 +162,26 @@ def _crash(point: str) -> Action:
             stack.happened[f"crash {point}"] += 1
         else:
             stack.remarks.append(f"{worker.process.name} did not come to {point!r}")
+        if newcomer is not None:
+            yield from _dismiss(newcomer.process, rng)
 
     return crash
 
 
-def _provoke(point: str, worker: Worker, rng: Random, stack: Stack) -> None:
-    """Let a hand-over begin: somebody else comes or goes, or the worker itself comes back."""
-    others = [w for w in stack.workers if w is not worker and w.process.alive]
+def _provoke(point: str, worker: Worker, rng: Random, stack: Stack) -> Worker | None:
+    """Let a hand-over begin: another worker comes, which is returned, or the worker itself comes
+    back: one that goes is missed after its session only, and by then is back."""
     if point == "mid restore":
         worker.process.kill()
         worker.wipe()
-    elif others:
-        rng.choice(others).process.terminate()
-    else:
+    elif point != "revoked" and rng.random() < 0.5:
         worker.process.terminate()
+    else:
+        newcomer = stack.new_worker(len(stack.workers))
+        stack.workers.append(newcomer)
+        newcomer.process.start()
+        return newcomer
+    return None
 
 
 for _point in (*COMMIT_POINTS, *HAND_OVER_POINTS):
@@ -209,25 +239,25 @@ def restart_broker(stack: Stack, rng: Random) -> Iterator[float]:
     broker = _some_broker(stack, rng)
     node = stack.servers.brokers.processes.index(broker) + 1
     yield from _terminate(stack, broker, "broker")
-    elsewhere = _led_by_others(stack.settings.kafka, node)
+    told: list[set[tuple[str, int]]] = []
+
+    def ask() -> set[tuple[str, int]]:
+        return _led_by_others(stack.settings.kafka, node)
+
+    yield from _aside(ask, told)
     yield from _broker_is_back(stack, broker)
-    left = elsewhere
     for _ in range(30):
-        left = _led_by_others(stack.settings.kafka, node)
-        if left is not None and not left:
+        yield from _aside(ask, told)
+        if not told[-1]:
             break
         yield 0.5
-    if elsewhere and left is not None and elsewhere - left:
-        stack.happened["leaders moved back (partitions)"] += len(elsewhere - left)
+    if told[0] - told[-1]:
+        stack.happened["leaders moved back (partitions)"] += len(told[0] - told[-1])
 
 
-def _led_by_others(bootstrap: str, node: int) -> set[tuple[str, int]] | None:
-    """Return the partitions whose first replica a broker has, and whose leader it is not; None
-    where the brokers do not say."""
-    try:
-        topics = AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=5).topics
-    except KafkaException:
-        return None
+def _led_by_others(bootstrap: str, node: int) -> set[tuple[str, int]]:
+    """Return the partitions whose first replica a broker has, and whose leader it is not."""
+    topics = AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=60).topics
     return {
         (name, number)
         for name, topic in topics.items()
@@ -284,9 +314,11 @@ def freeze_database(stack: Stack, _: Random) -> Iterator[float]:
 def restore_database(stack: Stack, _: Random) -> Iterator[float]:
     """The database's data is copied, and some seconds later the copy is put back in place."""
     yield from _alone(stack, "database")
-    stack.servers.database.keep()
+    yield from _aside(stack.servers.database.keep)
     yield 5
-    if stack.servers.database.go_back():
+    put_back: list[bool] = []
+    yield from _aside(stack.servers.database.go_back, put_back)
+    if put_back[0]:
         stack.happened["database put back to a copy"] += 1
     stack.give_back("database")
 
@@ -396,13 +428,20 @@ def clock_jumps(stack: Stack, rng: Random) -> Iterator[float]:
 
 @action("two workers with one data dir")
 def twin(stack: Stack, rng: Random) -> Iterator[float]:
-    """A second worker with the same instance and data dir: one of the two must end, and say so."""
+    """A second worker with the same instance and data dir: one of the two must end, and say so.
+
+    It is the first, where another fault ends that one meanwhile.
+    """
     worker = some_worker(stack, rng)
     yield from _patiently(lambda: worker.is_ready, 20)
     other = stack.twin_of(worker)
     other.start()
-    yield from _patiently(lambda: not other.alive, 30)
-    if not other.alive and other.said("another worker already runs"):
+
+    def is_refused() -> bool:
+        return any(each.said("another worker already runs") for each in (other, worker.process))
+
+    yield from _patiently(lambda: is_refused() or not other.alive, 30)
+    if is_refused():
         stack.happened["twin worker refused"] += 1
     other.stop(signal.SIGKILL)
 
@@ -425,14 +464,14 @@ def storm(stack: Stack, rng: Random) -> Iterator[float]:
         stack.happened["worker came and went beside more than there are partitions"] += 1
         yield rng.uniform(0.5, 2)
     for worker in more:
-        worker.process.stop(rng.choice((signal.SIGTERM, signal.SIGKILL)), 30)
+        yield from _dismiss(worker.process, rng)
 
 
 @action("changelog compacted")
 def compact(stack: Stack, rng: Random) -> Iterator[float]:
     """The changelog's segments are a second short and cleaned at once; then a state is lost."""
-    stack.force_compaction()
+    yield from _aside(stack.force_compaction)
     yield 5
-    stack.note_changelog()
+    yield from _aside(stack.note_changelog)
     yield 3
     yield from kill_and_wipe_worker(stack, rng)

@@ -47,7 +47,7 @@ class Process:
         """Start it, and keep it running."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.child.save(self._spec)
-        self._wanted, self._expected = True, False
+        self._expected = False
         self._life = self.log.stat().st_size if self.log.exists() else 0
         self._popen = subprocess.Popen(
             [sys.executable, "-P", str(_CHILD_PROGRAM), str(self._spec)],
@@ -58,6 +58,7 @@ class Process:
         self._writing = threading.Thread(target=self._write, args=(self._popen,), daemon=True)
         self._writing.start()
         self.starts += 1
+        self._wanted = True  # last: whoever looks meanwhile must not take the life before for this
 
     def _write(self, popen: "subprocess.Popen[bytes]") -> None:
         """Write down what it says. A pipe, for a file of its own would end with a full disk."""
@@ -107,12 +108,16 @@ class Process:
         self._expected = True
         self.send(signal.SIGTERM)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = END_SECONDS) -> int:
-        """End it for good with a signal, or with SIGKILL where that does not; return its code."""
+    def dismiss(self, number: signal.Signals) -> None:
+        """Tell it to end for good with a signal; nobody waits for it."""
         self._wanted = False
         self._expected = True
         self.send(signal.SIGCONT)
         self.send(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = END_SECONDS) -> int:
+        """End it for good with a signal, or with SIGKILL where that does not; return its code."""
+        self.dismiss(number)
         if self._popen is None:
             return 0
         try:
