@@ -57,7 +57,8 @@ def _patiently(condition: Callable[[], bool], seconds: float) -> Iterator[float]
 def _aside(call: Callable[[], T], found: list[T] | None = None) -> Iterator[float]:
     """Run what blocks on a thread, so that the other faults go on: one may end what it waits for.
 
-    What it returns is added to ``found``, what it raises is raised.
+    What it returns is added to ``found``, what it raises is raised. It may start no process: those
+    end with the thread that started them.
     """
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(call)
@@ -314,11 +315,14 @@ def freeze_database(stack: Stack, _: Random) -> Iterator[float]:
 def restore_database(stack: Stack, _: Random) -> Iterator[float]:
     """The database's data is copied, and some seconds later the copy is put back in place."""
     yield from _alone(stack, "database")
-    yield from _aside(stack.servers.database.keep)
+    database = stack.servers.database
+    yield from _aside(database.keep)
+    database.process.start()
     yield 5
     put_back: list[bool] = []
-    yield from _aside(stack.servers.database.go_back, put_back)
+    yield from _aside(database.go_back, put_back)
     if put_back[0]:
+        database.process.start()
         stack.happened["database put back to a copy"] += 1
     stack.give_back("database")
 

@@ -204,18 +204,16 @@ class Database:
         self.process.stop(signal.SIGINT, 20)
 
     def keep(self) -> None:
-        """Copy its data, as a backup would; it is down for a moment."""
+        """Stop it and copy its data, as a backup would."""
         self.stop()
         shutil.rmtree(self._copy, ignore_errors=True)
         subprocess.run(["cp", "-a", str(self._directory / "postgres"), str(self._copy)], check=True)
-        self.start()
 
     def go_back(self) -> bool:
-        """Put the copy back in place; tell whether there was one."""
+        """Stop it and put the copy back in place; tell whether there was one."""
         if not self._copy.exists():
             return False
         self.stop()
         shutil.rmtree(self._directory / "postgres")
         self._copy.rename(self._directory / "postgres")
-        self.start()
         return True
