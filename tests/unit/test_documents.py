@@ -48,10 +48,11 @@ TABLES = set(
 )
 TARGETS = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 ROUTES = {
-    re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)
+    re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path): route.include_in_schema
     for route in create_app(Settings()).routes
-    if isinstance(route, APIRoute) and route.include_in_schema
+    if isinstance(route, APIRoute)
 }
+"""The paths of the API, and whether its own documents have them."""
 
 
 def _commands() -> Iterator[tuple[str, Any]]:
@@ -121,7 +122,7 @@ def test_every_command_is_named(name: str) -> None:
     assert re.search(rf"\bmilestream {name}\b", CODE)
 
 
-@pytest.mark.parametrize("path", sorted(ROUTES))
+@pytest.mark.parametrize("path", sorted(path for path, described in ROUTES.items() if described))
 def test_every_path_of_the_api_is_named(path: str) -> None:
     api = next(document for document in DOCUMENTS if document.name == "api/README.md")
     shown = re.sub(r"^/schema/\w+/", "/schema/{slug}/", path)
@@ -357,3 +358,27 @@ def _yaml_of(document: Document) -> list[str]:
     for _, code in document.blocks:
         found += re.findall(r"<<'YAML'\n(.*?)\nYAML$", code, re.DOTALL | re.MULTILINE)
     return found
+
+
+# That the tests above find what is wrong.
+
+
+@pytest.mark.parametrize("typed", ["keyz list", "keys lst", "keys token --user U --nope", "up -x"])
+def test_a_command_that_does_not_exist_is_found(typed: str) -> None:
+    assert not _is_command(typed)
+
+
+@pytest.mark.parametrize("path", ["/v1/user/joe/pointz", "/schema/record", "/v4/event", "/gm.x"])
+def test_a_path_that_does_not_exist_is_found(path: str) -> None:
+    assert not _is_route(path)
+
+
+def test_a_name_that_the_code_does_not_have_is_found() -> None:
+    assert not _is_in_the_code("challenge_" + "lug")
+    assert not _is_in_the_code("challenge" + "Lug")
+
+
+def test_a_lost_anchor_is_found() -> None:
+    anchors = Document(ROOT / "deploy/README.md").anchors
+    assert "one-million-logs-a-second-on-paper" in anchors
+    assert "two-million-logs-a-second-on-paper" not in anchors
