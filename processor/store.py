@@ -34,8 +34,8 @@ from rocksdict import (
     WriteOptions,
 )
 
-from processor.domain.entries import POSITION, due_range, is_of_a_log
 from processor.domain.fold import Position
+from processor.domain.state_kinds import POSITION, due_range, is_of_a_log
 from processor.domain.working_set import Unreadable
 from processor.recent import Recent
 from schemas.topics import TICKS

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from processor.domain.event import decode_metadata
+from processor.domain.aggregates.event import decode_metadata
 from processor.domain.inputs import Input, Read, Refused, not_ahead, read
+from schemas.instants import from_millis
 from schemas.records import ActivityLog, ChallengeLog, Event
 from schemas.topics import partition_for
 
@@ -109,4 +110,4 @@ def _check_time(found: Read) -> None:
     field, moment_of = _MOMENT.get(type(found.record), ("", lambda _record: None))
     moment = moment_of(found.record)
     if moment is not None:
-        not_ahead(found.input, field, moment)
+        not_ahead(from_millis(found.input.timestamp), field, moment)

@@ -7,11 +7,11 @@ from typing import Any, cast
 from processor.domain.rules import (
     Challenge,
     Event,
-    Fed,
     Milestone,
     Pathway,
     Stored,
     Streak,
+    Subscriptions,
     compile_challenge,
     compile_event,
     compile_milestone,
@@ -48,7 +48,7 @@ class Definitions:
         """The compiled definitions of the kinds in ``_COMPILE``."""
         self._milestones: dict[_Place, dict[str, Milestone]] = {}
         """By what they are linked to."""
-        self._fed: dict[tuple[str, str], Fed] = {}
+        self._subscriptions: dict[tuple[str, str], Subscriptions] = {}
         """By event; made when first asked for, forgotten with every change."""
         self._named_by: dict[_Place, set[str]] = {}
         """By project, kind and event: the definitions of the kind that name the event."""
@@ -124,15 +124,15 @@ class Definitions:
         """Return a project's pathway with its milestones, None where it has no such one."""
         return cast("Pathway | None", self._rules.get((project, "pathway", pathway_id)))
 
-    def fed_by(self, project: str, event_id: str) -> Fed:
+    def subscribers_of(self, project: str, event_id: str) -> Subscriptions:
         """Return what an event moves: the challenges and streaks that name it."""
-        fed = self._fed.get((project, event_id))
-        if fed is None:
-            fed = self._fed[project, event_id] = Fed(
+        found = self._subscriptions.get((project, event_id))
+        if found is None:
+            found = self._subscriptions[project, event_id] = Subscriptions(
                 tuple(self._naming(project, "challenge", event_id)),
                 tuple(self._naming(project, "streak", event_id)),
             )
-        return fed
+        return found
 
     def timezone(self, project: str) -> str:
         """Return a project's time zone, UTC where it has set none."""
@@ -185,8 +185,8 @@ class Definitions:
     def _compile(
         self, project: str, kind: str, id_: str, before: Stored | None, after: Stored | None
     ) -> None:
-        for place in [place for place in self._fed if place[0] == project]:
-            del self._fed[place]
+        for place in [place for place in self._subscriptions if place[0] == project]:
+            del self._subscriptions[place]
         if kind in _COMPILE:
             self._compile_one(project, kind, id_)
         elif kind == "milestone":

@@ -9,15 +9,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from processor.domain.commands import Commands
+from processor.domain.aggregates.parked import Held
+from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward, TooMuch
-from processor.domain.entries import POSITION, member_key
-from processor.domain.events import Events, PreparedEvent
+from processor.domain.handlers.activity_logs import ActivityLogs
+from processor.domain.handlers.challenge_logs import ChallengeLogs
+from processor.domain.handlers.events import Events
+from processor.domain.handlers.handler import Handler
+from processor.domain.handlers.member_commands import MemberCommands
+from processor.domain.handlers.parking import Parking, may_wait, source_of
+from processor.domain.handlers.pathways import Pathways
+from processor.domain.handlers.ticks import Ticks
 from processor.domain.inputs import (
     MAX_TIMESTAMP,
     Input,
@@ -30,18 +37,15 @@ from processor.domain.inputs import (
     origin_header,
     read,
 )
-from processor.domain.logs import ChallengeLogs, Prepared
 from processor.domain.ordinary import Make, OrdinaryLog, fastest
-from processor.domain.parked import Held, Parking, may_wait, source_of
-from processor.domain.pathways import Pathways
-from processor.domain.ticks import Ticks
+from processor.domain.state_kinds import MEMBER, POSITION, member_key
 from processor.domain.working_set import NOBODYS_FAULT, Load, Scan, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import EPOCH, from_millis
 from schemas.json_limits import BOM
-from schemas.records import ActivityLog, ChallengeLog, Event, Tick
+from schemas.records import ActivityLog, ChallengeLog, Event, MemberCommand, Tick
 from schemas.topics import (
     CHALLENGE_LOGS,
     CHUNK_LOG,
@@ -70,11 +74,11 @@ class Part(NamedTuple):
 
 
 class _Ready(msgspec.Struct, frozen=True, gc=False):
-    """A record that could be read, and what a log or an event needs from the store."""
+    """A record that could be read, its handler, and what that prepared; a tick has none."""
 
     read: Read
-    log: Prepared | None = None
-    event: PreparedEvent | None = None
+    handler: Handler[Any, Any] | None = None
+    prepared: Any = None
 
 
 _Item = _Ready | OrdinaryLog | tuple[Input, Refused]
@@ -165,10 +169,15 @@ class _ChunkFold:
         position = entries.load([POSITION])[0]
         self._position = Position() if position is None else _POSITION.decode(position)
         self._entries = entries
-        self._logs = ChallengeLogs(definitions, self._entries, self.effects)
-        self._events = Events(definitions, self._entries, self.effects, self._logs)
-        self._pathways = Pathways(definitions, self._entries, self.effects)
-        self._commands = Commands(definitions, self._entries, self.effects, self._pathways)
+        logs = ChallengeLogs(definitions, entries, self.effects)
+        pathways = Pathways(definitions, entries)
+        commands = MemberCommands(definitions, entries, self.effects, pathways)
+        self._handlers: Mapping[type, Handler[Any, Any]] = {
+            ChallengeLog: logs,
+            Event: Events(definitions, entries, self.effects, logs),
+            ActivityLog: ActivityLogs(entries, self.effects, pathways),
+            **dict.fromkeys(get_args(MemberCommand), commands),
+        }
         self._parking = Parking(self._entries)
         self._ticks = Ticks(definitions, self._entries, self.effects, self._look_at_parked)
         self._ordinary = ordinary(place, definitions, self._entries, self.effects)
@@ -257,17 +266,13 @@ class _ChunkFold:
 
     def _read_input(self, source: Input) -> _Item:
         try:
-            return self._prepare(read(source))
+            item = read(source)
+            if isinstance(item.record, Tick):
+                return _Ready(item)
+            handler = self._handlers[type(item.record)]
+            return _Ready(item, handler, handler.prepare(item, item.record))
         except Refused as refused:
             return source, refused
-
-    def _prepare(self, item: Read) -> _Ready:
-        record = item.record
-        if isinstance(record, ChallengeLog):
-            return _Ready(item, self._logs.prepare(item, record))
-        if isinstance(record, Event):
-            return _Ready(item, event=self._events.prepare(item, record))
-        return _Ready(item)
 
     def _keys(self, queue: Iterable[_Item]) -> list[bytes]:
         keys: list[bytes] = []
@@ -276,19 +281,9 @@ class _ChunkFold:
                 continue
             if not isinstance(ready, _Ready):
                 keys += (ready.member_key, ready.log_key, ready.progress_key)
-                continue
-            record = ready.read.record
-            if isinstance(record, Tick):
-                continue
-            keys.append(member_key(ready.read.member_id))
-            if ready.log is not None:
-                keys.extend(self._logs.keys(ready.log))
-            elif isinstance(record, Event) and ready.event is not None:
-                keys.extend(self._events.keys(ready.read, record, ready.event))
-            elif isinstance(record, ActivityLog):
-                keys.extend(self._pathways.keys(ready.read, record))
-            elif not isinstance(record, ChallengeLog | Event):
-                keys.extend(self._commands.keys(ready.read, record))
+            elif ready.handler is not None:
+                keys.append(member_key(ready.read.member_id))
+                keys.extend(ready.handler.keys(ready.read, ready.read.record, ready.prepared))
         return keys
 
     def _take(self, ready: _Item) -> None:
@@ -301,15 +296,17 @@ class _ChunkFold:
             self._take(self._read(CHALLENGE_LOGS, ready.record))
 
     def _take_read(self, ready: _Ready) -> None:
-        item = ready.read
-        if isinstance(item.record, Tick):
-            self._ticks.step(from_millis(item.input.timestamp), self._position.sequence)
+        item, handler = ready.read, ready.handler
+        at, sequence = from_millis(item.input.timestamp), self._position.sequence
+        if handler is None:
+            self._ticks.step(at, sequence)
             return
         self._entries.begin()
         self.effects.begin()
         try:
             if self._is_at_home(item):
-                answer = self._step(ready)
+                context = RecordContext(self.effects, item.project, item.member_id, at, sequence)
+                answer = handler.step(context, item.record, ready.prepared)
                 if item.input.headers:
                     self._answer(item.input, answer)
                 for member_id in tuple(self._entries.made_known):
@@ -334,7 +331,7 @@ class _ChunkFold:
         """Tell whether a refused record may wait for its member: nobody waits for its answer."""
         if refused.reason != Reason.UNKNOWN_MEMBER:
             return False
-        if self._entries.member(item.member_id) is not None:
+        if self._entries.get(MEMBER, member_key(item.member_id)) is not None:
             return False  # deleted, or of another project
         try:
             return replies.reply_to(item.input.headers) is None and may_wait(item.input)
@@ -374,7 +371,7 @@ class _ChunkFold:
 
     def _look_at_parked(self, member_id: str, now: datetime) -> None:
         """At a tick: give up what has waited long enough, or go on with a member that came."""
-        if self._entries.member(member_id) is not None:
+        if self._entries.get(MEMBER, member_key(member_id)) is not None:
             self._release(member_id)
         else:
             self._give_up(member_id, self._parking.expire(member_id, now))
@@ -384,28 +381,15 @@ class _ChunkFold:
             refused = Refused(Reason.UNKNOWN_MEMBER, "no such member", held.field)
             self._refuse(source_of(held), refused, member_id, project=None)
 
-    def _step(self, ready: _Ready) -> Callable[[], replies.Reply]:
-        item, record = ready.read, ready.read.record
-        if isinstance(record, ChallengeLog):
-            assert ready.log is not None
-            return self._logs.step(item, record, ready.log, self._position.sequence)
-        if isinstance(record, Event):
-            assert ready.event is not None
-            return self._events.step(item, record, ready.event, self._position.sequence)
-        if isinstance(record, ActivityLog):
-            return self._pathways.step(item, record, self._position.sequence)
-        assert not isinstance(record, Tick)
-        return self._commands.step(item, record, self._position.sequence)
-
     def _is_at_home(self, item: Read) -> bool:
         """Forward a record that lies on another partition than its member; once.
 
-        A member that the store knows is at home, which saves hashing its id for each record.
+        Known members skip the partition hash: their state exists on their own partition only.
 
         Raises:
             Refused: it was forwarded, and still lies on the wrong partition.
         """
-        if self._entries.member(item.member_id) is not None:
+        if self._entries.get(MEMBER, member_key(item.member_id)) is not None:
             return True
         home = partition_for(item.member_id, self._place.partitions)
         if home == self._place.partition:

@@ -9,7 +9,7 @@ import msgspec
 
 from schemas import ids, records
 from schemas.dead_letter import ORIGIN, Origin, Reason
-from schemas.instants import InstantError, from_millis, utc
+from schemas.instants import InstantError, utc
 from schemas.json_limits import BOM, MAX_DEPTH, nests_too_deep
 from schemas.records import (
     ActivityLog,
@@ -228,13 +228,13 @@ def _size(source: Input) -> int:
     return size
 
 
-def not_ahead(source: Input, field: str, moment: datetime) -> None:
-    """Check that a time lies at most 24 h after the record's own timestamp.
+def not_ahead(recorded_at: datetime, field: str, moment: datetime) -> None:
+    """Check that a time lies at most 24 h after its record was recorded.
 
     Raises:
         Refused: it lies further ahead.
     """
-    if moment > from_millis(source.timestamp) + AHEAD:
+    if moment > recorded_at + AHEAD:
         raise Refused(Reason.INVALID, "lies more than 24 hours after the record", field)
 
 

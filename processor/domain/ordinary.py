@@ -3,7 +3,7 @@
 Most logs are ordinary: of a member that lives, not seen before, asking for no answer, moving no
 points. ``compiled/logs.pyx`` folds such a log for a fifth of what it costs in Python, byte for byte
 the same. Everything else, and everything where no C compiler was at hand, is folded by
-``processor.domain.logs``, which is where the rules are to be read.
+``processor.domain.handlers.challenge_logs``, which is where the rules are to be read.
 """
 
 from collections.abc import Callable

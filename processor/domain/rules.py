@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from schemas import definitions as models
-from schemas.amounts import SCALE, nanos_of
+from schemas.amounts import nanos_of
 
 DEFAULT_GROUP = "_default"
 """The challenge group of points that name none."""
@@ -52,10 +52,6 @@ class Milestone:
     json: Raw
     version: int
     points: int = 0
-
-    def is_reached_by(self, count: int) -> bool:
-        """Tell whether a whole number reaches it."""
-        return count * SCALE >= self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +136,8 @@ class Pathway:
     milestones: tuple[Milestone, ...] = ()
 
 
-class Fed(NamedTuple):
-    """What an event moves."""
+class Subscriptions(NamedTuple):
+    """What an event moves: the challenges and streaks that name it."""
 
     challenges: tuple[Challenge, ...]
     streaks: tuple[Streak, ...]

@@ -2,28 +2,20 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 
-from processor.domain.challenge import Progress
 from processor.domain.effects import TooMuch
-from processor.domain.entries import (
+from processor.domain.state_kinds import (
     DUE,
-    balances_key,
+    MEMBER,
+    DueMarker,
+    E,
+    StateKind,
     due_key,
     due_range,
-    member_key,
-    parked_key,
-    reward_key,
+    member_of,
 )
-from processor.domain.event import Answered, Used
-from processor.domain.logged import Logged
-from processor.domain.member import Member
-from processor.domain.pathway import Enrolment, Seen, Worked
-from processor.domain.points import Balances
-from processor.domain.reward import Reward
-from processor.domain.streak import State
 from schemas.topics import MAX_VALUE_BYTES
 
 
@@ -42,17 +34,6 @@ Scan = Callable[[bytes, bytes, int], Sequence[bytes]]
 NOBODYS_FAULT = (Unreadable, MemoryError)
 """Whatever else folding raises would be raised whenever the same is folded again: it is pure."""
 
-_MEMBER = msgspec.json.Decoder(Member)
-_PROGRESS = msgspec.json.Decoder(Progress)
-_LOGGED = msgspec.json.Decoder(Logged)
-_REWARD = msgspec.json.Decoder(Reward)
-_ANSWERED = msgspec.json.Decoder(Answered)
-_USED = msgspec.json.Decoder(Used)
-_BALANCES = msgspec.json.Decoder(Balances)
-_STREAK = msgspec.json.Decoder(State)
-_SEEN = msgspec.json.Decoder(Seen)
-_ENROLMENT = msgspec.json.Decoder(Enrolment)
-_WORKED = msgspec.json.Decoder(Worked)
 _ENCODER = msgspec.json.Encoder()
 
 Entry = msgspec.Struct
@@ -70,51 +51,6 @@ PREFETCHED_KEYS = 256
 """Entries that are read at once. One may have a MiB, an answer that was given."""
 PREFETCHED_BYTES = 8 * 1024 * 1024
 """Bytes of entries after which no more are read before they are asked for."""
-
-E = TypeVar("E", bound=msgspec.Struct)
-
-
-class DueEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An entry of the due-index: its key says everything."""
-
-
-class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A record that waits for its member, as it came (``inputs.Input``); ``field`` names it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-    forwarded: bool
-    field: str
-
-    @property
-    def size(self) -> int:
-        """Its bytes: key, value and headers."""
-        texts = [self.key, self.value, *(value for _, value in self.headers)]
-        return sum(len(text or b"") for text in texts) + sum(len(name) for name, _ in self.headers)
-
-
-class Waiting(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One of the records that wait; ``until`` in milliseconds, None until a tick has seen it."""
-
-    sequence: int
-    size: int
-    until: int | None = None
-
-
-class Parked(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What waits for a member, in order; ``due`` is when a tick looks at it, in milliseconds."""
-
-    waiting: tuple[Waiting, ...] = ()
-    due: int | None = None
-
-
-_HELD = msgspec.json.Decoder(Held)
-_PARKED = msgspec.json.Decoder(Parked)
 
 
 class WorkingSet:
@@ -177,130 +113,50 @@ class WorkingSet:
             self.read += sum([len(entry) for entry in found if entry])
             self.entries.update(zip(keys, found, strict=True))
 
-    def member(self, member_id: str) -> Member | None:
-        """Return a member, None where it is not known here."""
-        return self._get(member_key(member_id), _MEMBER)
+    def get(self, kind: StateKind[E], key: bytes) -> E | None:
+        """Return the entry of a kind with this key; None where there is none."""
+        entry = self.entries.get(key, _UNREAD)
+        if entry is _UNREAD:
+            (entry,) = self.load([key])
+            self.read += len(entry or b"")
+        if entry.__class__ is bytes:
+            entry = kind.decode(entry)
+        self.entries[key] = entry
+        return entry  # type: ignore[return-value]  # a key's first byte is its kind
 
-    def set_member(self, member_id: str, member: Member) -> None:
-        """Change a member."""
-        if self.member(member_id) is None:
-            self.made_known.append(member_id)
-        self._set(member_key(member_id), member)
+    def set(self, kind: StateKind[E], key: bytes, entry: E) -> None:
+        """Change an entry of a kind.
 
-    def progress(self, key: bytes) -> Progress | None:
-        """Return the progress with this ``entries.progress_key``."""
-        return self._get(key, _PROGRESS)
-
-    def set_progress(self, key: bytes, progress: Progress) -> None:
-        """Change a progress."""
-        self._set(key, progress, len(progress.reached))
-
-    def logged(self, key: bytes) -> Logged | None:
-        """Return what was answered to the challenge log with this ``entries.log_key``."""
-        return self._get(key, _LOGGED)
-
-    def set_logged(self, key: bytes, logged: Logged) -> None:
-        """Remember a challenge log."""
-        self._set(key, logged)
-
-    def reward(self, reward_log_id: str) -> Reward | None:
-        """Return a reward log."""
-        return self._get(reward_key(reward_log_id), _REWARD)
-
-    def set_reward(self, reward_log_id: str, reward: Reward) -> None:
-        """Change a reward log."""
-        self._set(reward_key(reward_log_id), reward)
-
-    def answered(self, key: bytes) -> Answered | None:
-        """Return the first answer with this ``entries.answer_key``."""
-        return self._get(key, _ANSWERED)
-
-    def set_answered(self, key: bytes, answered: Answered) -> None:
-        """Remember the first answer to an idempotency key."""
-        self._set(key, answered)
-        self._wide += memoryview(answered.body).nbytes
-
-    def used(self, key: bytes) -> Used:
-        """Return what was used of the limit with this ``entries.used_key``."""
-        return self._get(key, _USED) or Used()
-
-    def set_used(self, key: bytes, used: Used) -> None:
-        """Change what was used of a limit."""
-        self._set(key, used)
-
-    def balances(self, member_id: str) -> Balances:
-        """Return a member's points."""
-        return self._get(balances_key(member_id), _BALANCES) or Balances()
-
-    def set_balances(self, member_id: str, balances: Balances) -> None:
-        """Change a member's points."""
-        self._set(balances_key(member_id), balances, len(balances.groups))
-
-    def streak(self, key: bytes) -> State | None:
-        """Return the streak with this ``entries.streak_key``."""
-        return self._get(key, _STREAK)
-
-    def set_streak(self, key: bytes, streak: State) -> None:
-        """Change a streak."""
-        self._set(key, streak)
-
-    def seen(self, key: bytes) -> Seen | None:
-        """Return whether the activity log with this ``entries.activity_log_key`` was seen."""
-        return self._get(key, _SEEN)
-
-    def set_seen(self, key: bytes, seen: Seen) -> None:
-        """Remember an activity log."""
-        self._set(key, seen)
-
-    def enrolment(self, key: bytes) -> Enrolment | None:
-        """Return the member in a pathway with this ``entries.enrolment_key``."""
-        return self._get(key, _ENROLMENT)
-
-    def set_enrolment(self, key: bytes, enrolment: Enrolment) -> None:
-        """Change a member in a pathway."""
-        self._set(key, enrolment, len(enrolment.completed) + len(enrolment.given))
-
-    def worked(self, key: bytes) -> Worked | None:
-        """Return what was done at the activity with this ``entries.activity_key``."""
-        return self._get(key, _WORKED)
-
-    def set_worked(self, key: bytes, worked: Worked) -> None:
-        """Change what was done at an activity."""
-        self._set(key, worked)
-
-    def parked(self, member_id: str) -> Parked:
-        """Return what waits for a member that is not known yet."""
-        return self._get(parked_key(member_id), _PARKED) or Parked()
-
-    def set_parked(self, member_id: str, parked: Parked) -> None:
-        """Change what waits for a member."""
-        self._set(parked_key(member_id), parked, len(parked.waiting))
-
-    def held(self, key: bytes) -> Held | None:
-        """Return the record that waits with this ``entries.held_key``."""
-        return self._get(key, _HELD)
-
-    def set_held(self, key: bytes, held: Held) -> None:
-        """Keep a record."""
-        self._set(key, held)
-        self._wide += held.size
+        Raises:
+            TooMuch: the changelog does not take it.
+        """
+        if kind is MEMBER and self.get(kind, key) is None:
+            self.made_known.append(member_of(key)[0])
+        items = 0 if kind.items is None else kind.items(entry)
+        if items > WIDE and len(_ENCODER.encode(entry)) > MAX_VALUE_BYTES:
+            raise TooMuch(f"what is kept of it is larger than {MAX_VALUE_BYTES} bytes")
+        if items and key not in self.changed:
+            self.widen(items)
+        if kind.extra_bytes is not None:
+            self._wide += kind.extra_bytes(entry)
+        self._change(key, entry)
 
     def drop(self, key: bytes) -> None:
         """Delete an entry."""
-        self._set(key, None)
+        self._change(key, None)
 
     def add_due(self, at: datetime, entry: bytes) -> None:
         """Have a tick look at an entry at a moment."""
-        self._set(due_key(at, entry), DueEntry())
+        self._change(due_key(at, entry), DueMarker())
 
     def drop_due(self, at: datetime, entry: bytes) -> None:
         """Take an entry out of the due-index."""
-        self._set(due_key(at, entry), None)
+        self._change(due_key(at, entry), None)
 
     def dues(self, until: datetime, limit: int) -> list[bytes]:
         """Return the first keys of what is due by ``until``, at most ``limit``, in order."""
         first, last = due_range(until)
-        changed = {key: entry for key, entry in self.changed.items() if key.startswith(DUE)}
+        changed = {key: entry for key, entry in self.changed.items() if key.startswith(DUE.prefix)}
         found = set(self._scan(first, last, limit + len(changed)))
         for key, entry in changed.items():
             if entry is None:
@@ -317,26 +173,7 @@ class WorkingSet:
             for key, entry in self.changed.items()
         }
 
-    def _get(self, key: bytes, decoder: msgspec.json.Decoder[E]) -> E | None:
-        entry = self.entries.get(key, _UNREAD)
-        if entry is _UNREAD:
-            (entry,) = self.load([key])
-            self.read += len(entry or b"")
-        if entry.__class__ is bytes:
-            entry = decoder.decode(entry)
-        self.entries[key] = entry
-        return entry  # type: ignore[return-value]  # a key's first byte is its type
-
-    def _set(self, key: bytes, entry: Entry | None, items: int = 0) -> None:
-        """Set or delete an entry; ``items`` is how many it has, where they may become many.
-
-        Raises:
-            TooMuch: the changelog does not take it.
-        """
-        if items > WIDE and len(_ENCODER.encode(entry)) > MAX_VALUE_BYTES:
-            raise TooMuch(f"what is kept of it is larger than {MAX_VALUE_BYTES} bytes")
-        if items and key not in self.changed:
-            self.widen(items)
+    def _change(self, key: bytes, entry: Entry | None) -> None:
         if key not in self._before:
             self._before[key] = self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
         self.entries[key] = entry

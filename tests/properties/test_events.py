@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processor.domain.entries import DUE, due_entry
+from processor.domain.state_kinds import DUE, due_entry
 from schemas.instants import from_millis
 from schemas.topics import FORWARDED, TICKS
 from tests.properties.event_reference import EventReference, stats_of
@@ -297,6 +297,6 @@ def test_the_due_index_has_one_entry_for_each_thing_that_can_still_end(
         if progress["status"] == "in_progress"
         and reference.end_of(progress, reference.definitions["challenge", challenge])
     ]
-    due = Counter(due_entry(key)[1][:1] for key in partition.entries if key.startswith(DUE))
+    due = Counter(due_entry(key)[1][:1] for key in partition.entries if key.startswith(DUE.prefix))
     assert due[b"s"] == len(alive)
     assert len(open_) <= due[b"p"] <= len(reference.progress)  # completed ones wait for their end

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.entries import POSITION
+from processor.domain.state_kinds import POSITION
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, FORWARDED
 from tests.spec import Happened, Partition, Sent, ann, challenge, log
 from tests.strategies import Segment, histories

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.period import period_key
+from processor.domain.aggregates.period import period_key
 from schemas.instants import format_instant, parse_instant
 from tests.event_spec import event, event_of, streak_of
 from tests.properties.streak_reference import begins, name_of, number_of, runs_of

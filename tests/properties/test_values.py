@@ -12,7 +12,7 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.period import local_date, period_end, period_key
+from processor.domain.aggregates.period import local_date, period_end, period_key
 from schemas import ids
 from schemas.amounts import LIMIT, SCALE, AmountError, amount_decimal, format_amount, parse_amount
 from schemas.topics import partition_for

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from processor.domain.entries import POSITION, due_range
 from processor.domain.fold import Position
+from processor.domain.state_kinds import POSITION, due_range
 from processor.store import StateStore, StoreError
 
 LOST = (0, 0, 1, 2, 5, 100)

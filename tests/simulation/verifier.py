@@ -8,9 +8,9 @@ import msgspec
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.entries import POSITION
 from processor.domain.fold import ChunkLogged, Part, fold_chunk
 from processor.domain.inputs import Place
+from processor.domain.state_kinds import POSITION
 from schemas.topics import (
     CHALLENGE_LOGS,
     CHUNK_LOG,

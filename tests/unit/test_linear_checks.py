@@ -113,7 +113,8 @@ def of_regular_expressions() -> Mapping[str, Check]:
 def of_other_checks() -> Mapping[str, Check]:
     """Return the worst of what else looks at a whole text."""
     from api import bodies
-    from processor.domain import event, inputs
+    from processor.domain import inputs
+    from processor.domain.aggregates import event
     from schemas import amounts, instants, json_limits, records
 
     def read(value: bytes) -> None:

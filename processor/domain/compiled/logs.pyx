@@ -4,7 +4,7 @@
 A log is ordinary where its member lives, or is seen for the first time with nothing but its id; its
 identifier was not seen before; it asks for no answer, is written in plain ASCII, counts in a live
 challenge without an end, and moves no points. Whatever else it is, `read` returns None or `step`
-False before anything has changed, and the fold takes the log in Python (`processor.domain.logs`),
+False before anything has changed, and the fold takes the log in Python (`processor.domain.handlers.challenge_logs`),
 where the rules are to be read: this module must only ever do the same, to the last byte.
 `tests/properties/test_ordinary.py` holds the one against the other; where no C compiler was there
 to build this, Python does it all.
@@ -21,8 +21,8 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 from msgspec.json import encode as json_of
 
 from processor.domain.effects import Output
-from processor.domain.entries import due_key, member_key
-from processor.domain.period import period_end, period_key
+from processor.domain.state_kinds import due_key, member_key
+from processor.domain.aggregates.period import period_end, period_key
 from schemas import event_types, ids, outputs
 from schemas.instants import EPOCH, parse_instant
 from schemas.topics import MAX_VALUE_BYTES, MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS

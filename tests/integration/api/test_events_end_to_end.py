@@ -10,7 +10,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from api.credentials import Role
-from processor.domain.period import period_key
+from processor.domain.aggregates.period import period_key
 from tests.integration.api import seed_001 as seed
 from tests.integration.api.seed_001 import assert_same_shape
 from tests.integration.api.serving import Served, let_the_hour_begin

@@ -16,8 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from processor import bound_topics, restoring
 from processor.domain.effects import Effects
-from processor.domain.entries import POSITION
 from processor.domain.fold import Position
+from processor.domain.state_kinds import POSITION
 from processor.recovery import take_back, take_over
 from processor.restoring import TOMBSTONES_SECONDS
 from processor.store import PartitionStore, StateStore, StoreError

@@ -9,7 +9,7 @@ import pytest
 from api.problems import Problem
 from api.records.fields import CHALLENGE_LOG, CHALLENGE_PROGRESS, MEMBER, RECORDS, Field, Records
 from api.records.filters import OPERATORS, compile_filters
-from processor.domain.challenge import COMPLETED, FAILED, IN_PROGRESS
+from processor.domain.aggregates.challenge import COMPLETED, FAILED, IN_PROGRESS
 from schemas.definitions import decode_numbers
 
 UUID = "00000000-0000-4000-8000-00000000000a"

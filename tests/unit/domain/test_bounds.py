@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterable
 import msgspec
 import pytest
 
-from processor.domain import member as member_of
-from processor.domain.challenge import Progress
+from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates.challenge import Progress
+from processor.domain.aggregates.pathway import Enrolment
+from processor.domain.aggregates.points import Balances
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_INPUT_BYTES
-from processor.domain.entries import balances_key, due_key, enrolment_key, member_key, progress_key
 from processor.domain.ordinary import COMPILED, Make, in_python
-from processor.domain.pathway import Enrolment
-from processor.domain.points import Balances
+from processor.domain.state_kinds import (
+    balances_key,
+    due_key,
+    enrolment_key,
+    member_key,
+    progress_key,
+)
 from schemas.definitions import MAX_CHALLENGES_FED, MAX_MILESTONES, MAX_STREAKS_FED, DefinitionError
 from schemas.instants import parse_instant
 from schemas.topics import MAX_VALUE_BYTES

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from processor.domain.entries import POSITION
+from processor.domain.state_kinds import POSITION
 from schemas import event_types, ids
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, MEMBER_COMMANDS
 from tests.spec import (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from processor.domain.conditions import holds
+from processor.domain.aggregates.conditions import holds
 from schemas.definitions import Condition
 from tests.event_spec import all_of, any_of, condition, event, event_of
 from tests.spec import Happened, ann, given

@@ -181,7 +181,7 @@ def test_an_answer_that_is_too_large_is_so_for_whoever_folds_again(
 def test_a_tick_behind_answers_stops_where_it_did_for_whoever_folds_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bound = ("processor.domain.ticks.MAX_OUTPUT_BYTES", 20_000)
+    bound = ("processor.domain.handlers.ticks.MAX_OUTPUT_BYTES", 20_000)
     again = [wanting_reply(log("a", 1)) for _ in range(30)]
     replayed(monkeypatch, bound, *again, tick("2026-11-22"))
 

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.domain import parked
-from processor.domain.entries import parked_key
-from processor.domain.logs import ChallengeLogs
+from processor.domain.handlers import parking as parked
+from processor.domain.handlers.challenge_logs import ChallengeLogs
 from processor.domain.ordinary import COMPILED, Make, in_python
+from processor.domain.state_kinds import parked_key
 from processor.domain.working_set import Unreadable
 from schemas import ids
 from schemas.topics import CHALLENGE_LOGS, FORWARDED, MAX_VALUE_BYTES, partition_for

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from processor.domain.period import local_date, period_end, period_key
+from processor.domain.aggregates.period import local_date, period_end, period_key
 from tests.spec import ann, challenge, given, log, progress, project_settings, recorded, upsert
 
 

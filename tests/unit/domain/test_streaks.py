@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.domain import streak as streak_rules
-from processor.domain.entries import streak_key
-from processor.domain.period import skipped_days
+from processor.domain.aggregates import streak as streak_rules
+from processor.domain.aggregates.period import skipped_days
+from processor.domain.aggregates.streak import KEPT
 from processor.domain.rules import Streak
-from processor.domain.streak import KEPT
+from processor.domain.state_kinds import streak_key
 from tests.event_spec import (
     STREAK,
     advanced,
@@ -344,7 +344,7 @@ def looked_at(hits: int, freezes: int, monkeypatch: pytest.MonkeyPatch) -> int:
     rules = Streak("s", "daily", 5, "UTC", freezes, 0)
     state = streak_rules.initial(rules, _AT)
     for number in range(hits):
-        state, _ = streak_rules.evolve(state, 700_000 + number * (freezes + 2), rules, _AT)
+        state = streak_rules.evolve(state, 700_000 + number * (freezes + 2), rules, _AT)
     looks = []
     run = streak_rules._run
 
@@ -354,8 +354,9 @@ def looked_at(hits: int, freezes: int, monkeypatch: pytest.MonkeyPatch) -> int:
 
     with monkeypatch.context() as patch:
         patch.setattr(streak_rules, "_run", counted)
-        streak_rules.evolve(state, state.hits[-1][1] + 1, rules, _AT)
-        streak_rules.evolve(state, state.hits[len(state.hits) // 2][1] + 1, rules, _AT)
+        for stretch in (state.hits[-1], state.hits[len(state.hits) // 2]):
+            after = streak_rules.evolve(state, stretch[1] + 1, rules, _AT)
+            streak_rules.decide(state, after, stretch[1] + 1, rules)
     return len(looks)
 
 

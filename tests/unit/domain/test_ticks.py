@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from processor.domain.entries import POSITION
-from processor.domain.ticks import MAX_DUES, Ticks
+from processor.domain.context import RecordContext
+from processor.domain.handlers.ticks import MAX_DUES, Ticks
+from processor.domain.state_kinds import POSITION
 from tests.event_spec import (
     advanced,
     broken,
@@ -234,9 +235,9 @@ def test_a_due_that_cannot_be_done_holds_up_no_other(monkeypatch: pytest.MonkeyP
     world = given(ann, upsert("ben"), challenge(), log("a", 30))
     world.and_given(log("b", 1, ownedById=None, ownedBy={"externalId": "ben"}))
 
-    def failing(ticks: Any, hit: Any, key: bytes, rest: bytes) -> None:
-        fail(ticks, hit, key, rest)
-        if hit.member_id == ANN:
+    def failing(ticks: Any, context: RecordContext, *entry: Any) -> None:
+        fail(ticks, context, *entry)
+        if context.member_id == ANN:
             raise ZeroDivisionError("no rule")
 
     fail = Ticks._fail

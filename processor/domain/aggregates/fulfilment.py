@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from processor.domain.pathway import Worked, current
+from processor.domain.aggregates.pathway import ActivityState, current
 from processor.domain.rules import Activity
 from schemas import activity_types as types
 from schemas.amounts import format_amount
@@ -14,27 +14,27 @@ _WITH_PLACE = frozenset({"classroom", "event"})
 """The types whose check-in has an event of its own."""
 
 
-def fulfilment_json(activity: Activity, worked: Worked) -> Raw:
+def fulfilment_json(activity: Activity, state: ActivityState) -> Raw:
     """Return the fulfilment of an activity at which something was done."""
     shown: dict[str, Any] = {
         "type": _type(activity),
-        "state": worked.state,
-        "progress": _number(worked.progress),
+        "state": state.state,
+        "progress": _number(state.progress),
     }
     if activity.formula is not None:
         shown["data"] = {
             "category": activity.category,
-            "current": _number(current(activity, worked)),
+            "current": _number(current(activity, state)),
             "target": _number(activity.target),
         }
     elif activity.fulfilment == types.COMPLETE:
-        score = None if worked.score is None else _number(worked.score)
+        score = None if state.score is None else _number(state.score)
         shown[activity.type] = {"ID": activity.id, "name": activity.name, "score": score}
     elif activity.fulfilment == types.CHECK_IN:
-        shown["checkin"] = _checkin(activity, worked)
-    elif worked.url is not None:
-        shown["upload"] = {"url": worked.url}
-    shown["timestamp"] = worked.timestamp
+        shown["checkin"] = _checkin(activity, state)
+    elif state.url is not None:
+        shown["upload"] = {"url": state.url}
+    shown["timestamp"] = state.timestamp
     return Raw(msgspec.json.encode(shown))
 
 
@@ -44,8 +44,8 @@ def _type(activity: Activity) -> str:
     return activity.type if activity.fulfilment == types.COMPLETE else activity.fulfilment
 
 
-def _checkin(activity: Activity, worked: Worked) -> dict[str, Any]:
-    place = worked.place
+def _checkin(activity: Activity, state: ActivityState) -> dict[str, Any]:
+    place = state.place
     shown: dict[str, Any] = {}
     if activity.type in _WITH_PLACE:
         shown["eventID"] = None if place is None else place.event_id

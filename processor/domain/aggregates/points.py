@@ -1,4 +1,4 @@
-"""Points: a ledger a member, with a balance for each challenge group. State, evolve, record.
+"""Points: a ledger a member, with a balance for each challenge group. State, evolve.
 
 A balance never goes below 0, while an entry is written in full: the sum of the entries can be less
 than the balance.
@@ -9,9 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from processor.domain.event import DEFAULT_USER_GROUP
+from processor.domain.aggregates.event import DEFAULT_USER_GROUP
 from processor.domain.rules import DEFAULT_GROUP
-from schemas import ids, outputs
 
 GRANT = "grant"
 REDEEM = "redeem"
@@ -53,33 +52,3 @@ def evolve(before: Balances, group: str, points: int) -> Balances:
     if not balance:  # any name may be redeemed from: what is empty is not kept
         del groups[group]
     return Balances(groups)
-
-
-def record(
-    project: str,
-    member_id: str,
-    user_id: str,
-    entry: Entry,
-    *,
-    after: Balances,
-    recorded_at: datetime,
-) -> outputs.PointsChanged:
-    """Return an entry as it is published."""
-    return outputs.PointsChanged(
-        id=ids.points_entry_id(project, entry.source, entry.source_id),
-        user_id=user_id,
-        owned_by_id=member_id,
-        action_id=entry.action_id,
-        challenge_group=entry.group,
-        points=entry.points,
-        balance=after.groups.get(entry.group, 0),
-        total_balance=after.total,
-        operation=REDEEM if entry.points < 0 else GRANT,
-        event_id=entry.event_id,
-        user_group_id=entry.user_group,
-        source_id=entry.source_id,
-        ip=entry.ip,
-        occurred_at=entry.at,
-        created_at=recorded_at,
-        definition_version=entry.version,
-    )

@@ -4,17 +4,27 @@ A due-index in the store has what ends when, so a tick costs what is due, not wh
 a bounded number; where more is due, the partition's next tick goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from processor.domain import challenge as progress_of
-from processor.domain.announce import Announcer
+from processor.domain.aggregates import challenge as challenge_of
+from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
-from processor.domain.entries import due_entry, member_of
-from processor.domain.logs import progress_record
-from processor.domain.streaks import Hit, Streaks
+from processor.domain.handlers.challenge_logs import progress_record, progressed
+from processor.domain.handlers.streaks import Streaks
+from processor.domain.state_kinds import (
+    MEMBER,
+    PARKED,
+    PROGRESS,
+    STREAK,
+    due_entry,
+    kind_of,
+    member_key,
+    member_of,
+)
 from processor.domain.working_set import NOBODYS_FAULT, WorkingSet
+from schemas.event_types import CHALLENGE_FAILED
 from schemas.ids import uuid_text
 
 _SOON = timedelta(minutes=1)
@@ -25,6 +35,10 @@ MAX_DUES = 1_000
 
 LookAtParked = Callable[[str, datetime], None]
 """Looks at what waits for a member, at the time of a tick."""
+
+Due = Callable[[RecordContext, str, bytes, bytes], None]
+"""Does what is due of an entry, given its member's external id, its key, and what follows the
+member's id there."""
 
 
 class Ticks:
@@ -41,9 +55,12 @@ class Ticks:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
-        self._announce = Announcer(effects)
-        self._streaks = Streaks(entries, effects)
+        self._streaks = Streaks(entries)
         self._left = MAX_DUES
+        self._dues: Mapping[bytes, Due] = {
+            PROGRESS.prefix: self._fail,
+            STREAK.prefix: self._break,
+        }
 
     def step(self, now: datetime, sequence: int) -> None:
         """Do what is due at ``now``."""
@@ -75,45 +92,42 @@ class Ticks:
 
     def _do(self, entry: bytes, now: datetime, sequence: int) -> None:
         member_id, rest = member_of(entry)
-        if entry.startswith(b"k"):
+        kind = kind_of(entry)
+        if kind == PARKED.prefix:
             self._look_at_parked(member_id, now)
             return
-        member = self._entries.member(member_id)
-        if member is None:
-            return
-        hit = Hit(member.project, member_id, member.external_id, now, now, sequence)
-        if entry.startswith(b"p"):
-            self._fail(hit, entry, rest)
-        else:
-            self._break(hit, entry, rest.decode())
+        member = self._entries.get(MEMBER, member_key(member_id))
+        if member is not None:
+            context = RecordContext(self._effects, member.project, member_id, now, sequence)
+            self._dues[kind](context, member.external_id, entry, rest)
 
-    def _fail(self, hit: Hit, key: bytes, rest: bytes) -> None:
+    def _fail(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
         """Fail a challenge whose period ended short of its target, while the challenge is live."""
-        challenge = self._definitions.challenge(hit.project, uuid_text(rest[:16]))
-        before = self._entries.progress(key)
+        challenge = self._definitions.challenge(context.project, uuid_text(rest[:16]))
+        before = self._entries.get(PROGRESS, key)
         if challenge is None or before is None:
             return
+        now, period_key = context.recorded_at, rest[16:].decode()
+        end = challenge_of.ends(before, challenge, period_key)
         if not challenge.live:
             # The longer ago the end, the later again: what stays paused costs less and less.
-            ended = progress_of.ends(before, challenge, rest[16:].decode()) or hit.at
-            self._entries.add_due(hit.at + max(hit.at - ended, _SOON), key)
+            self._entries.add_due(now + max(now - (end or now), _SOON), key)
             return
-        end = progress_of.ends(before, challenge, rest[16:].decode())
         if end is None:
             return
-        if end > hit.at:  # the challenge's end was moved
+        if end > now:  # the challenge's end was moved
             self._entries.add_due(end, key)
             return
-        after = progress_of.failed(before, challenge, end, hit.recorded_at)
+        after = challenge_of.failed(before, challenge, end, now)
         if after is before:
             return
-        self._entries.set_progress(key, after)
-        record = progress_record(
-            hit.project, hit.member_id, challenge.id, rest[16:].decode(), after
-        )
-        self._announce.failed(hit.project, record, challenge.version, hit.sequence)
+        self._entries.set(PROGRESS, key, after)
+        record = progress_record(context, challenge.id, period_key, after)
+        at = record.challenge_failed_at or record.updated_at
+        context.emit(CHALLENGE_FAILED, progressed(record, challenge.version), at=at)
 
-    def _break(self, hit: Hit, key: bytes, streak_id: str) -> None:
-        streak = self._definitions.streak(hit.project, streak_id)
+    def _break(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:
+        """Break a streak whose next period was missed."""
+        streak = self._definitions.streak(context.project, rest.decode())
         if streak is not None:
-            self._streaks.break_off(hit, streak, key)
+            self._streaks.break_off(context, user_id, streak, key)

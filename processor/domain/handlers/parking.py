@@ -10,9 +10,10 @@ a later one gives it up.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from processor.domain.entries import held_key, parked_key
+from processor.domain.aggregates.parked import Held, Parked, Waiting
 from processor.domain.inputs import Input
-from processor.domain.working_set import Held, Parked, Waiting, WorkingSet
+from processor.domain.state_kinds import HELD, PARKED, held_key, parked_key
+from processor.domain.working_set import WorkingSet
 from schemas.instants import EPOCH, from_millis, millis_of
 
 WAIT = timedelta(seconds=60)
@@ -35,7 +36,7 @@ class Parking:
 
         ``field`` is what its refusal would name.
         """
-        before = self._entries.parked(member_id)
+        before = self._parked(member_id)
         held = Held(
             source.topic,
             source.partition,
@@ -47,7 +48,7 @@ class Parking:
             source.forwarded,
             field,
         )
-        self._entries.set_held(held_key(member_id, sequence), held)
+        self._entries.set(HELD, held_key(member_id, sequence), held)
         waiting = [*before.waiting, Waiting(sequence, held.size)]
         given_up = []
         size = sum(each.size for each in waiting)
@@ -60,12 +61,12 @@ class Parking:
 
     def waiting(self, member_id: str) -> Sequence[Waiting]:
         """Return what waits for a member, in order."""
-        return self._entries.parked(member_id).waiting
+        return self._parked(member_id).waiting
 
     def take(self, member_id: str, waiting: Waiting) -> Held:
         """Return a record, and keep it no longer; ``wait`` is to say what is left."""
         key = held_key(member_id, waiting.sequence)
-        held = self._entries.held(key)
+        held = self._entries.get(HELD, key)
         assert held is not None
         self._entries.drop(key)
         return held
@@ -73,12 +74,12 @@ class Parking:
     def wait(self, member_id: str, waiting: Sequence[Waiting], due: datetime) -> None:
         """Write down what waits for a member, and when a tick is to look at it."""
         key = parked_key(member_id)
-        before = self._entries.parked(member_id)
+        before = self._parked(member_id)
         if before.due is not None:
             self._entries.drop_due(from_millis(before.due), key)
         if waiting:
             self._entries.add_due(due, key)
-            self._entries.set_parked(member_id, Parked(tuple(waiting), millis_of(due)))
+            self._entries.set(PARKED, key, Parked(tuple(waiting), millis_of(due)))
         else:
             self._entries.drop(key)
 
@@ -96,6 +97,9 @@ class Parking:
         due = min((each.until or 0 for each in left), default=0)
         self.wait(member_id, left, from_millis(due))
         return over
+
+    def _parked(self, member_id: str) -> Parked:
+        return self._entries.get(PARKED, parked_key(member_id)) or Parked()
 
 
 def may_wait(source: Input) -> bool:
@@ -115,6 +119,3 @@ def source_of(held: Held) -> Input:
         held.headers,
         held.forwarded,
     )
-
-
-__all__ = ["Held", "Parking", "Waiting", "may_wait", "source_of"]

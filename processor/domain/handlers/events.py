@@ -1,27 +1,36 @@
 """Events in a chunk: which one, by whom, its points; then what it moves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from processor.domain import event as event_of
-from processor.domain import member as member_of
-from processor.domain.cloud_events import emit
+from processor.domain.aggregates import event as event_of
+from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates.event import Answered, Decided, LimitUsage
+from processor.domain.aggregates.member import Member
+from processor.domain.aggregates.period import local_date, local_hour, period_key
+from processor.domain.aggregates.points import Entry
+from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.entries import answer_key, balances_key, streak_key, used_key
-from processor.domain.event import Answered, Decided, Used
+from processor.domain.handlers.challenge_logs import ChallengeLogs, PreparedLog
+from processor.domain.handlers.handler import Answer
+from processor.domain.handlers.ledger import Ledger
+from processor.domain.handlers.members import require_member
+from processor.domain.handlers.streaks import Streaks
 from processor.domain.inputs import Read, Refused, not_ahead
-from processor.domain.ledger import Ledger
-from processor.domain.logs import ChallengeLogs, Prepared
-from processor.domain.member import Member
-from processor.domain.period import local_date, local_hour, period_key
-from processor.domain.points import Entry
-from processor.domain.rules import Challenge, Event, Fed
-from processor.domain.streaks import Hit, Streaks
+from processor.domain.rules import Challenge, Event, Subscriptions
+from processor.domain.state_kinds import (
+    ANSWER,
+    LIMIT,
+    answer_key,
+    balances_key,
+    streak_key,
+    used_key,
+)
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.amounts import format_amount
@@ -31,19 +40,18 @@ from schemas.instants import from_millis
 from schemas.records import ABSENT, ChallengeLog
 from schemas.records import Event as EventRecord
 
-Answer = Callable[[], replies.Reply]
-
 LOGGED = "Event erfolgreich geloggt"
 LIMIT_REACHED = "Event Limit erreicht"
 
 _NO_RIGHT = 403
+_NO_SUCH_USER = "no such user in the project"
 
 
-class FedLog(msgspec.Struct, frozen=True, gc=False):
+class DerivedLog(msgspec.Struct, frozen=True, gc=False):
     """The challenge log that an event becomes."""
 
-    log: ChallengeLog
-    prepared: Prepared
+    record: ChallengeLog
+    prepared: PreparedLog
 
 
 class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
@@ -57,11 +65,11 @@ class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
     metadata: Mapping[str, Any]
     wrong: Refused | None
     """Why the metadata cannot be read; said after what comes before it in order."""
-    fed: Fed
-    logs: tuple[FedLog, ...]
+    subscriptions: Subscriptions
+    logs: tuple[DerivedLog, ...]
 
 
-_UNKNOWN = PreparedEvent(None, "", from_millis(0), "UTC", b"", {}, None, Fed((), ()), ())
+_UNKNOWN = PreparedEvent(None, "", from_millis(0), "UTC", b"", {}, None, Subscriptions((), ()), ())
 
 
 class Events:
@@ -76,10 +84,10 @@ class Events:
     ) -> None:
         self._definitions = definitions
         self._entries = entries
-        self._effects = effects
+        self._counts = effects.counts
         self._logs = logs
-        self._ledger = Ledger(entries, effects)
-        self._streaks = Streaks(entries, effects)
+        self._ledger = Ledger(entries)
+        self._streaks = Streaks(entries)
 
     def prepare(self, item: Read, record: EventRecord) -> PreparedEvent:
         """Look the event up and name the entries that it needs."""
@@ -95,7 +103,7 @@ class Events:
             wrong = refused
         log_id = _log_id(item, record)
         zone = self._definitions.timezone(item.project)
-        fed = self._definitions.fed_by(item.project, event.id)
+        subscriptions = self._definitions.subscribers_of(item.project, event.id)
         return PreparedEvent(
             event,
             log_id,
@@ -104,8 +112,12 @@ class Events:
             used_key(item.member_id, event.id, period_key(event.limit_period, zone, at)),
             metadata,
             wrong,
-            fed,
-            tuple(self._fed_logs(item, fed, log_id, at=at, event=event, metadata=metadata)),
+            subscriptions,
+            tuple(
+                self._derived_logs(
+                    item, subscriptions, log_id, at=at, event=event, metadata=metadata
+                )
+            ),
         )
 
     def keys(self, item: Read, record: EventRecord, prepared: PreparedEvent) -> list[bytes]:
@@ -118,65 +130,59 @@ class Events:
             keys.append(prepared.used_key)
         if record.idempotency_key is not None:
             keys.append(answer_key(prepared.log_id))
-        for fed in prepared.logs:
-            keys.extend(self._logs.keys(fed.prepared))
-        keys.extend(streak_key(item.member_id, streak.id) for streak in prepared.fed.streaks)
+        for log in prepared.logs:
+            keys.extend(self._logs.keys(item, log.record, log.prepared))
+        keys.extend(
+            streak_key(item.member_id, streak.id) for streak in prepared.subscriptions.streaks
+        )
         return keys
 
-    def step(
-        self, item: Read, record: EventRecord, prepared: PreparedEvent, sequence: int
-    ) -> Answer:
+    def step(self, context: RecordContext, record: EventRecord, prepared: PreparedEvent) -> Answer:
         """Fold one event; return what answers it.
 
         Raises:
             Refused: nothing was changed.
         """
         event = _usable(prepared.event, record)
-        member = self._member(item)
+        member = require_member(self._entries, context, message=_NO_SUCH_USER)
         if prepared.wrong is not None:
             raise prepared.wrong
-        not_ahead(item.input, "occurredAt", prepared.at)
+        not_ahead(context.recorded_at, "occurredAt", prepared.at)
         event_of.check_metadata(event, prepared.metadata)
         if record.idempotency_key is not None:
-            answered = self._entries.answered(answer_key(prepared.log_id))
+            answered = self._entries.get(ANSWER, answer_key(prepared.log_id))
             if answered is not None:
-                self._effects.counts["duplicates"] += 1
+                self._counts["duplicates"] += 1
                 return lambda: replies.Reply(200, answered.body)
 
         decided = self._decide(record, prepared, event, member)
-        logged = self._logged(item, record, prepared, event, member=member, decided=decided)
+        logged = self._logged(context, record, prepared, event, member=member, decided=decided)
         if record.idempotency_key is not None:
-            self._entries.set_answered(answer_key(prepared.log_id), Answered(_answer(logged)))
-        self._emit(item, logged, sequence)
+            answer = Answered(_answer(logged))
+            self._entries.set(ANSWER, answer_key(prepared.log_id), answer)
+        context.emit(EVENT_LOGGED, logged, at=logged.occurred_at)
         if decided.points:
-            self._ledger.add(
-                item.project, item.member_id, _entry(logged), logged.created_at, sequence
-            )
+            self._ledger.add(context, _entry(logged))
         if decided.condition_reached and member.status == member_of.LIVE:
-            self._feed(item, prepared, member, sequence)
+            self._fan_out(context, prepared, member)
         return lambda: replies.Reply(200, _answer(logged))
-
-    def _member(self, item: Read) -> Member:
-        member = self._entries.member(item.member_id)
-        if not member_of.is_there(member, item.project):
-            raise Refused(Reason.UNKNOWN_MEMBER, "no such user in the project", "userId")
-        return member
 
     def _decide(
         self, record: EventRecord, prepared: PreparedEvent, event: Event, member: Member
     ) -> Decided:
         """Judge the event, and take a slot of its limit where it earns one."""
-        used = Used() if event.limit is None else self._entries.used(prepared.used_key)
+        used = None if event.limit is None else self._entries.get(LIMIT, prepared.used_key)
+        used = used or LimitUsage()
         groups = member.groups if record.by_end_user else None
         live = member.status == member_of.LIVE
         decided = event_of.decide(event, prepared.metadata, used, groups, earns=live)
         if event.limit is not None and decided.takes_slot and live:
-            self._entries.set_used(prepared.used_key, Used(used.slots + 1))
+            self._entries.set(LIMIT, prepared.used_key, LimitUsage(used.slots + 1))
         return decided
 
     def _logged(
         self,
-        item: Read,
+        context: RecordContext,
         record: EventRecord,
         prepared: PreparedEvent,
         event: Event,
@@ -198,42 +204,30 @@ class Events:
             limit_reached=decided.limit_reached,
             user_group_id=decided.user_group,
             id=prepared.log_id,
-            owned_by_id=item.member_id,
+            owned_by_id=context.member_id,
             challenge_group=event.group,
             idempotency_key=record.idempotency_key,
             ip=record.ip,
             occurred_at=prepared.at,
-            created_at=from_millis(item.input.timestamp),
+            created_at=context.recorded_at,
             local_date=local_date(zone, prepared.at).isoformat(),
             local_hour=local_hour(zone, prepared.at),
             definition_version=event.version,
         )
 
-    def _emit(self, item: Read, logged: outputs.EventLogged, sequence: int) -> None:
-        emit(
-            self._effects,
-            EVENT_LOGGED,
-            logged.id,
-            item.project,
-            member_id=item.member_id,
-            at=logged.occurred_at,
-            data=logged,
-            sequence=sequence,
-        )
-
-    def _fed_logs(
+    def _derived_logs(
         self,
         item: Read,
-        fed: Fed,
+        subscriptions: Subscriptions,
         log_id: str,
         *,
         at: datetime,
         event: Event,
         metadata: Mapping[str, Any],
-    ) -> list[FedLog]:
+    ) -> list[DerivedLog]:
         logs = []
-        for challenge in fed.challenges:
-            value = _fed_value(challenge, metadata)
+        for challenge in subscriptions.challenges:
+            value = _derived_value(challenge, metadata)
             if value is None:
                 continue
             log = ChallengeLog(
@@ -245,27 +239,20 @@ class Events:
                 owned_by_id=item.member_id,
                 activity_value=value,
             )
-            logs.append(FedLog(log, self._logs.prepare(item, log)))
+            logs.append(DerivedLog(log, self._logs.prepare(item, log)))
         return logs
 
-    def _feed(self, item: Read, prepared: PreparedEvent, member: Member, sequence: int) -> None:
+    def _fan_out(self, context: RecordContext, prepared: PreparedEvent, member: Member) -> None:
         """Move the challenges and streaks that name the event."""
-        self._effects.counts["not_fed"] += len(prepared.fed.challenges) - len(prepared.logs)
-        for fed in prepared.logs:
+        subscriptions = prepared.subscriptions
+        self._counts["not_fed"] += len(subscriptions.challenges) - len(prepared.logs)
+        for log in prepared.logs:
             try:
-                self._logs.step(item, fed.log, fed.prepared, sequence)
+                self._logs.step(context, log.record, log.prepared)
             except Refused:  # a progress that began as a sum, and no value; nothing was changed
-                self._effects.counts["not_fed"] += 1
-        hit = Hit(
-            item.project,
-            item.member_id,
-            member.external_id,
-            prepared.at,
-            from_millis(item.input.timestamp),
-            sequence,
-        )
-        for streak in prepared.fed.streaks:
-            self._streaks.step(hit, streak)
+                self._counts["not_fed"] += 1
+        for streak in subscriptions.streaks:
+            self._streaks.hit(context, member.external_id, streak, prepared.at)
 
 
 _EMPTY = Raw(b"{}")
@@ -289,7 +276,7 @@ def _log_id(item: Read, record: EventRecord) -> str:
     return ids.placed_event_log_id(item.project, source.topic, source.partition, source.offset)
 
 
-def _fed_value(challenge: Challenge, metadata: Mapping[str, Any]) -> Raw | None:
+def _derived_value(challenge: Challenge, metadata: Mapping[str, Any]) -> Raw | None:
     """Return the value of the challenge log, None where the event has none to give.
 
     Without ``valueField`` each event counts as 1. A number that is no amount gives nothing: the

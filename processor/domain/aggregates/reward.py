@@ -1,4 +1,6 @@
-"""A reward log: what a member gets for a milestone, and how the backend fulfilled it."""
+"""A reward log: what a member gets for a milestone, and how the backend fulfilled it. State,
+initial, evolve; what is to be announced is what its caller changed.
+"""
 
 from datetime import datetime
 
@@ -66,3 +68,8 @@ def record(reward_id: str, reward: Reward, milestone: Raw) -> outputs.RewardLogR
         version=reward.version,
         milestone=milestone,
     )
+
+
+def changed(record: outputs.RewardLogRecord, version: int) -> outputs.RewardChanged:
+    """Return the reward log as it is published; ``version`` is its milestone's definition's."""
+    return outputs.RewardChanged(**msgspec.structs.asdict(record), definition_version=version)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from processor.domain.conditions import holds, lookup, type_of
+from processor.domain.aggregates.conditions import holds, lookup, type_of
 from processor.domain.inputs import Refused
 from processor.domain.rules import Event
 from schemas.amounts import MAX_POINTS, SCALE, AmountError, nanos_of
@@ -27,7 +27,7 @@ class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     body: Raw
 
 
-class Used(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class LimitUsage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many slots of an event's limit a member used in one period."""
 
     slots: int = 0
@@ -94,7 +94,7 @@ def check_metadata(event: Event, metadata: Mapping[str, Any]) -> None:
 def decide(
     event: Event,
     metadata: Mapping[str, Any],
-    used: Used,
+    used: LimitUsage,
     groups: Collection[str] | None,
     *,
     earns: bool,

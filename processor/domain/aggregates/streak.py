@@ -1,4 +1,5 @@
-"""A streak: consecutive periods in which a member did something. State, evolve, decide.
+"""A streak: consecutive periods in which a member did something. State, initial, evolve,
+decide.
 
 Periods are counted as ordinals: days and weeks since the year 1, months since the year 0. A day
 that the zone skipped has none, so it cannot be missed. The state is the set of periods hit, as
@@ -8,14 +9,16 @@ them; a gap that they do not bridge is broken.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 
 import msgspec
 
-from processor.domain.period import local_date, period_end, skipped_days
+from processor.domain.aggregates import milestone as milestone_of
+from processor.domain.aggregates.period import local_date, period_end, skipped_days
 from processor.domain.rules import Milestone, Streak
+from schemas.amounts import SCALE
 
 ACTIVE = "active"
 BROKEN = "broken"
@@ -228,9 +231,23 @@ def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ..
     return _Cut(found, rest, starts[:own] + firsts + starts[known:])
 
 
-def _all(hits: tuple[Stretch, ...], freezes: int) -> _Cut:
+def _cut_again(before: State, at: int, freezes: int) -> _Cut:
+    """Return the runs once a period is hit: all of them where the freezes have changed."""
+    hits = _with(before.hits, at)
+    if before.freezes == freezes:
+        return _cut(hits, at, freezes, before.starts)
     found = runs(hits, freezes)
     return _Cut(found, None, tuple(run.first for run in found) if freezes else ())
+
+
+def _gaps(cut: _Cut, announced: tuple[int, ...]) -> list[tuple[Run, int]]:
+    """Return the runs that end with a gap that was not announced, with the first period missed."""
+    following = [*(run.first for run in cut.runs[1:]), *(() if cut.rest is None else (cut.rest,))]
+    return [
+        (run, run.last + 1)
+        for run, first in zip(cut.runs, following, strict=False)
+        if not _any_between(announced, run.last, first)
+    ]
 
 
 def _changed(before: State, found: list[Run], freezes: int) -> list[Run]:
@@ -250,26 +267,18 @@ def _was_there(before: State, run: Run, freezes: int) -> bool:
     return _run(before.hits, place, freezes)[0] == run
 
 
-def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tuple[State, Decided]:
-    """Return the streak with one more period hit, and what that led to.
+def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> State:
+    """Return the streak with one more period hit.
 
     Only the runs around the period are looked at, as long as the freezes are what they were: the
     others are as they were, and what they led to was told.
     """
     freezes = streak.freezes
     hits = _with(before.hits, at)
-    same = before.freezes == freezes
-    cut = _cut(hits, at, freezes, before.starts) if same else _all(hits, freezes)
+    cut = _cut_again(before, at, freezes)
     announced = _split(before, at)
-    following = [*(run.first for run in cut.runs[1:]), *(() if cut.rest is None else (cut.rest,))]
-    gaps = [
-        (one, one.last + 1)
-        for one, first in zip(cut.runs, following, strict=False)
-        if not _any_between(announced, one.last, first)
-    ]
-    missed = (missed for _, missed in gaps)
-    reached, completed, given = _reached(before, _changed(before, cut.runs, freezes), streak)
-    run = next(run for run in cut.runs if run.holds(at))
+    missed = [missed for _, missed in _gaps(cut, announced)]
+    _, completed, given = _reached(before, _changed(before, cut.runs, freezes), streak)
     starts = cut.starts
     if len(hits) > KEPT:
         hits = hits[-KEPT:]
@@ -280,7 +289,7 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tup
         created_at=before.created_at,
         updated_at=recorded_at,
         hits=hits,
-        broken=(tuple(sorted((*announced, *missed))) if gaps else announced)[-KEPT:],
+        broken=(tuple(sorted((*announced, *missed))) if missed else announced)[-KEPT:],
         given=given[-KEPT:],
         longest=max(before.longest, *(run.length for run in cut.runs)),
         completed=before.completed or bool(completed),
@@ -288,11 +297,23 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> tup
         freezes=freezes,
         starts=starts,
     )
-    latest = latest_run(after, freezes)
-    healed = _healed(before, at, run)
-    after = msgspec.structs.replace(after, due=due(after, latest, freezes))
-    own = _run_at(hits, at, freezes, starts)
-    return after, Decided(tuple(run for run, _ in gaps), healed, reached, completed, own, latest)
+    return msgspec.structs.replace(after, due=due(after, latest_run(after, freezes), freezes))
+
+
+def decide(before: State, after: State, at: int, streak: Streak) -> Decided:
+    """Return what the hit of a period is to announce, given the streak before and after it."""
+    freezes = streak.freezes
+    cut = _cut_again(before, at, freezes)
+    reached, completed, _ = _reached(before, _changed(before, cut.runs, freezes), streak)
+    run = next(run for run in cut.runs if run.holds(at))
+    return Decided(
+        broken=tuple(run for run, _ in _gaps(cut, _split(before, at))),
+        healed=_healed(before, at, run),
+        reached=reached,
+        completed=completed,
+        run=_run_at(after.hits, at, freezes, after.starts),
+        latest=latest_run(after, freezes),
+    )
 
 
 def broken_off(before: State, latest: Run, recorded_at: datetime) -> State:
@@ -326,7 +347,7 @@ def status(state: State, latest: Run) -> str:
     """Return ``active``, ``completed`` (and going on) or ``broken``."""
     if is_broken(state):
         return BROKEN
-    return COMPLETED if _has(state.given, latest, _TARGET) else ACTIVE
+    return COMPLETED if _TARGET in _given_to(state.given, latest) else ACTIVE
 
 
 def _with(hits: tuple[Stretch, ...], at: int) -> tuple[Stretch, ...]:
@@ -384,11 +405,11 @@ def _healed(before: State, at: int, run: Run) -> bool:
     return is_broken(before)
 
 
-def _has(given: Sequence[tuple[int, str]], run: Run, what: str) -> bool:
-    """Tell whether something was given to a run; ``given`` rises."""
+def _given_to(given: Sequence[tuple[int, str]], run: Run) -> frozenset[str]:
+    """Return what was given to a run; ``given`` rises."""
     first = bisect_left(given, (run.first,))
     last = bisect_left(given, (run.last + 1,), first)
-    return any(name == what for _, name in given[first:last])
+    return frozenset(name for _, name in given[first:last])
 
 
 def _reached(
@@ -400,11 +421,11 @@ def _reached(
     reached: list[tuple[Run, Milestone]] = []
     completed: list[Run] = []
     for run in changed:
-        for milestone in _due_milestones(streak, run):
-            if not _has(given, run, milestone.id):
-                given = _and(given, (run.last, milestone.id))
-                reached.append((run, milestone))
-        if run.length >= streak.target and not _has(given, run, _TARGET):
+        had = _given_to(given, run)
+        for milestone in milestone_of.reached(streak.milestones, run.length * SCALE, had):
+            given = _and(given, (run.last, milestone.id))
+            reached.append((run, milestone))
+        if run.length >= streak.target and _TARGET not in had:
             given = _and(given, (run.last, _TARGET))
             completed.append(run)
     return tuple(reached), tuple(completed), tuple(given)
@@ -414,9 +435,3 @@ def _and(given: Sequence[tuple[int, str]], one: tuple[int, str]) -> list[tuple[i
     rising = given if isinstance(given, list) else list(given)
     insort(rising, one)
     return rising
-
-
-def _due_milestones(streak: Streak, run: Run) -> Iterator[Milestone]:
-    for milestone in streak.milestones:
-        if milestone.live and milestone.is_reached_by(run.length):
-            yield milestone

@@ -1,4 +1,5 @@
-"""A pathway: what a member did at each of its activities. State, initial, evolve.
+"""A pathway: what a member did at each of its activities. State, initial, evolve,
+decide.
 
 Amounts are nanos (``schemas.amounts``), percentages too. What was completed stays completed,
 whatever comes late; what is measured goes on being measured.
@@ -8,7 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from processor.domain.rules import Activity, Pathway
+from processor.domain.aggregates import milestone as milestone_of
+from processor.domain.rules import Activity, Milestone, Pathway
 from schemas import activity_types as types
 from schemas.amounts import SCALE
 
@@ -50,7 +52,7 @@ class Measured(msgspec.Struct, frozen=True, array_like=True, gc=False):
     latest_identifier: str
 
 
-class Worked(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ActivityState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a member did at one activity."""
 
     state: str
@@ -84,11 +86,11 @@ class Enrolment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     given: tuple[str, ...] = ()
 
 
-class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class SeenMarker(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An activity log's identifier is used up."""
 
 
-class Done(msgspec.Struct, frozen=True, gc=False):
+class ActivityReport(msgspec.Struct, frozen=True, gc=False):
     """One activity log: when, under which identifier, and what it says."""
 
     at: datetime
@@ -101,45 +103,94 @@ class Done(msgspec.Struct, frozen=True, gc=False):
     url: str | None = None
 
 
-def evolve(before: Worked | None, activity: Activity, done: Done) -> Worked:
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """What a member newly reached in a pathway: milestones by rising target, with what value."""
+
+    reached: tuple[Milestone, ...]
+    value: int
+
+
+def initial() -> Enrolment:
+    """Return the enrolment of a member who has done nothing in the pathway."""
+    return Enrolment()
+
+
+def evolve(
+    before: ActivityState | None, report: ActivityReport, activity: Activity
+) -> ActivityState:
     """Return what a member did at an activity with one more log."""
     measured = None if before is None else before.measured
-    if done.value is not None:
-        measured = _measure(measured, done)
+    if report.value is not None:
+        measured = _measure(measured, report)
     score = None if before is None else before.score
-    if done.score is not None:
-        score = done.score if score is None else max(score, done.score)
-    after = Worked(
+    if report.score is not None:
+        score = report.score if score is None else max(score, report.score)
+    after = ActivityState(
         state=IN_PROGRESS,
         progress=0,
-        started_at=done.at if before is None else min(before.started_at, done.at),
-        touched_at=done.at if before is None else max(before.touched_at, done.at),
+        started_at=report.at if before is None else min(before.started_at, report.at),
+        touched_at=report.at if before is None else max(before.touched_at, report.at),
         completed_at=None if before is None else before.completed_at,
-        created_at=done.recorded_at if before is None else before.created_at,
-        updated_at=done.recorded_at,
+        created_at=report.recorded_at if before is None else before.created_at,
+        updated_at=report.recorded_at,
         score=score,
         measured=measured,
-        place=done.place or (None if before is None else before.place),
-        url=done.url or (None if before is None else before.url),
+        place=report.place or (None if before is None else before.place),
+        url=report.url or (None if before is None else before.url),
     )
     if after.completed_at is not None or _is_done(activity, after):
-        return _completed(after, done.at)
-    progress = _progress(activity, after, done)
+        return _completed(after, report.at)
+    progress = _progress(activity, after, report)
     if activity.formula is None and before is not None:
         progress = max(progress, before.progress)
     return msgspec.structs.replace(after, progress=progress)
 
 
-def reviewed(before: Worked, *, approved: bool, at: datetime) -> Worked:
+def enrol(before: Enrolment, *, enrolled: bool, at: datetime) -> Enrolment:
+    """Return the enrolment begun or ended; itself where that is how it was."""
+    if before.enrolled == enrolled:
+        return before
+    return msgspec.structs.replace(
+        before,
+        enrolled=enrolled,
+        enrolled_at=at if enrolled else before.enrolled_at,
+        version=before.version + 1,
+    )
+
+
+def progressed(before: Enrolment, activity: Activity, *, completes: bool) -> Enrolment:
+    """Return the enrolment after something was done at an activity."""
+    completed = (*before.completed, activity.id) if completes else before.completed
+    return msgspec.structs.replace(before, version=before.version + 1, completed=completed)
+
+
+def decide(enrolment: Enrolment, pathway: Pathway) -> Decided:
+    """Return the milestones that an enrolled member's completed activities newly reach."""
+    value, _ = required(pathway, enrolment)
+    if not enrolment.enrolled:
+        return Decided((), value)
+    reached = milestone_of.reached(pathway.milestones, value * SCALE, enrolment.given)
+    return Decided(reached, value)
+
+
+def given(before: Enrolment, decided: Decided) -> Enrolment:
+    """Return the enrolment with what was decided given; itself where that is nothing."""
+    if not decided.reached:
+        return before
+    ids = tuple(milestone.id for milestone in decided.reached)
+    return msgspec.structs.replace(before, given=(*before.given, *ids))
+
+
+def reviewed(before: ActivityState, *, approved: bool, at: datetime) -> ActivityState:
     """Return an activity after its upload was judged; completed stays completed."""
     if before.completed_at is not None or not approved:
         return before
     return msgspec.structs.replace(_completed(before, at), touched_at=at, updated_at=at)
 
 
-def current(activity: Activity, worked: Worked) -> int:
+def current(activity: Activity, state: ActivityState) -> int:
     """Return what a data activity's formula makes of its values, in nanos; halves round up."""
-    measured = worked.measured
+    measured = state.measured
     if measured is None:
         return 0
     match activity.formula:
@@ -159,40 +210,40 @@ def required(pathway: Pathway, enrolment: Enrolment) -> tuple[int, int]:
     return len(wanted.intersection(enrolment.completed)), len(wanted)
 
 
-def _completed(worked: Worked, at: datetime) -> Worked:
-    completed_at = worked.completed_at or at
+def _completed(state: ActivityState, at: datetime) -> ActivityState:
+    completed_at = state.completed_at or at
     return msgspec.structs.replace(
-        worked, state=COMPLETED, progress=_FULL, completed_at=completed_at
+        state, state=COMPLETED, progress=_FULL, completed_at=completed_at
     )
 
 
-def _is_done(activity: Activity, worked: Worked) -> bool:
+def _is_done(activity: Activity, state: ActivityState) -> bool:
     if activity.formula is not None:
-        return worked.measured is not None and current(activity, worked) >= activity.target
+        return state.measured is not None and current(activity, state) >= activity.target
     if activity.fulfilment == types.COMPLETE:
-        return (worked.score or 0) >= activity.pass_score
+        return (state.score or 0) >= activity.pass_score
     if activity.fulfilment == types.UPLOAD:
-        return worked.url is not None
+        return state.url is not None
     return activity.fulfilment in _DONE_AT_ONCE
 
 
-def _progress(activity: Activity, worked: Worked, done: Done) -> int:
+def _progress(activity: Activity, state: ActivityState, report: ActivityReport) -> int:
     """Return how far something is that is not done: whole percents of a target, else as sent."""
     if activity.formula is not None:
-        return min(max(current(activity, worked) * 100 // activity.target, 0), 99) * SCALE
-    return min(max(done.progress or 0, 0), 99 * SCALE)
+        return min(max(current(activity, state) * 100 // activity.target, 0), 99) * SCALE
+    return min(max(report.progress or 0, 0), 99 * SCALE)
 
 
-def _measure(before: Measured | None, done: Done) -> Measured:
-    value = done.value or 0
+def _measure(before: Measured | None, report: ActivityReport) -> Measured:
+    value = report.value or 0
     if before is None:
-        return Measured(value, 1, value, value, done.at, done.identifier)
-    newer = (done.at, done.identifier) > (before.latest_at, before.latest_identifier)
+        return Measured(value, 1, value, value, report.at, report.identifier)
+    newer = (report.at, report.identifier) > (before.latest_at, before.latest_identifier)
     return Measured(
         before.total + value,
         before.count + 1,
         max(before.highest, value),
         value if newer else before.latest,
-        done.at if newer else before.latest_at,
-        done.identifier if newer else before.latest_identifier,
+        report.at if newer else before.latest_at,
+        report.identifier if newer else before.latest_identifier,
     )

@@ -1,39 +1,53 @@
 """Challenge logs in a chunk: who, which challenge, seen before, counted or not; what follows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 
 import msgspec
 from msgspec import Raw
 
-from processor.domain import challenge as progress_of
-from processor.domain import member as member_of
-from processor.domain import reward as reward_of
-from processor.domain.announce import Announcer
-from processor.domain.challenge import NOTHING, Decided, Log, Progress
+from processor.domain.aggregates import challenge as challenge_of
+from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates import reward as reward_of
+from processor.domain.aggregates.challenge import (
+    NOTHING,
+    Decided,
+    Log,
+    Progress,
+    RecordedLog,
+    restore,
+    snapshot,
+)
+from processor.domain.aggregates.member import Member
+from processor.domain.aggregates.period import period_key
+from processor.domain.aggregates.points import Entry
+from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.entries import log_key, progress_key
+from processor.domain.handlers.handler import Answer
+from processor.domain.handlers.ledger import Ledger
+from processor.domain.handlers.members import require_member, store_member
+from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.inputs import Read, Refused, not_ahead
-from processor.domain.ledger import Ledger
-from processor.domain.logged import Logged, restore, snapshot
-from processor.domain.member import Member
-from processor.domain.milestones import Milestones, Reached
-from processor.domain.period import period_key
-from processor.domain.points import Entry
 from processor.domain.rules import Challenge, Milestone
+from processor.domain.state_kinds import (
+    LOG,
+    MEMBER,
+    PROGRESS,
+    log_key,
+    member_key,
+    progress_key,
+)
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.amounts import format_amount
 from schemas.dead_letter import Reason
-from schemas.instants import from_millis
+from schemas.event_types import CHALLENGE_COMPLETED, CHALLENGE_LOG_RECORDED
 from schemas.records import ChallengeLog, RecordError, activity_nanos, check_uuid
 
-Answer = Callable[[], replies.Reply]
 
-
-class Prepared(msgspec.Struct, frozen=True, gc=False):
+class PreparedLog(msgspec.Struct, frozen=True, gc=False):
     """What a log leads to in the store, worked out before anything is read from it."""
 
     challenge: Challenge | None
@@ -81,121 +95,119 @@ class ChallengeLogs:
         self._definitions = definitions
         self._entries = entries
         self._counts = effects.counts
-        self._announce = Announcer(effects)
-        self._ledger = Ledger(entries, effects)
-        self._milestones = Milestones(entries, effects)
+        self._ledger = Ledger(entries)
+        self._milestones = Milestones(entries)
 
-    def prepare(self, item: Read, log: ChallengeLog) -> Prepared:
+    def prepare(self, item: Read, record: ChallengeLog) -> PreparedLog:
         """Look the challenge up and name the entries that the log needs."""
-        challenge_id = log.challenge_id.lower()
+        challenge_id = record.challenge_id.lower()
         challenge = self._definitions.challenge(item.project, challenge_id)
         if challenge is None:
-            return Prepared(None, challenge_id, "", b"", "", b"")
+            return PreparedLog(None, challenge_id, "", b"", "", b"")
         log_id = ids.challenge_log_id(
-            item.project, challenge.id, item.member_id, log.unique_identifier
+            item.project, challenge.id, item.member_id, record.unique_identifier
         )
-        period = period_key(challenge.period, challenge.timezone, log.activity_at)
+        period = period_key(challenge.period, challenge.timezone, record.activity_at)
         key = progress_key(item.member_id, challenge.id, period)
-        return Prepared(challenge, challenge.id, log_id, log_key(log_id), period, key)
+        return PreparedLog(challenge, challenge.id, log_id, log_key(log_id), period, key)
 
-    def keys(self, prepared: Prepared) -> tuple[bytes, ...]:
-        """Name the entries to prefetch."""
+    def keys(self, item: Read, record: ChallengeLog, prepared: PreparedLog) -> tuple[bytes, ...]:  # noqa: ARG002
+        """Name the entries to prefetch, besides the member's."""
         if prepared.challenge is None:
             return ()
         return prepared.log_key, prepared.progress_key
 
-    def step(self, item: Read, log: ChallengeLog, prepared: Prepared, sequence: int) -> Answer:
+    def step(self, context: RecordContext, record: ChallengeLog, prepared: PreparedLog) -> Answer:
         """Fold one log; return what answers it.
 
         Raises:
             Refused: nothing was changed.
         """
         challenge = prepared.challenge or self._unknown(prepared)
-        at = from_millis(item.input.timestamp)
-        if log.activity_at > at:
-            not_ahead(item.input, "activityAt", log.activity_at)
-        before = self._entries.progress(prepared.progress_key)
-        amount = _amount_of(log, (before or challenge).method)
-        seen = self._entries.logged(prepared.log_key)
+        at = context.recorded_at
+        if record.activity_at > at:
+            not_ahead(at, "activityAt", record.activity_at)
+        before = self._entries.get(PROGRESS, prepared.progress_key)
+        amount = _amount_of(record, (before or challenge).method)
+        seen = self._entries.get(LOG, prepared.log_key)
         if seen is not None:
             self._counts["duplicates"] += 1
-            return partial(self._duplicate, item, log, prepared, challenge, seen)
+            return partial(self._duplicate, context, record, prepared, challenge, seen)
         if amount.nanos is None and (before or challenge).method == "sum":
             raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
 
-        member = self._member(item, log, at, sequence)
+        member = self._member(context, record)
         after, decided, given = before, NOTHING, _NO_MILESTONES
         if (
-            log.status == "live"
+            record.status == "live"
             and member.status == "live"
-            and progress_of.counts(challenge, log.activity_id, log.activity_at)
+            and challenge_of.counts(challenge, record.activity_id, record.activity_at)
         ):
-            counted = Log(log.activity_at, amount.nanos or 0, at)
-            after, decided, given = self._count(item, prepared, before, counted, challenge)
+            counted = Log(record.activity_at, amount.nanos or 0, at)
+            after, decided, given = self._count(context, prepared, before, counted, challenge)
         elif before is not None and challenge.ends_at is not None:  # set or moved since
             self._await_end(prepared, challenge, before)
-        upcoming = progress_of.next_milestone(after, challenge)
+        upcoming = challenge_of.next_milestone(after, challenge)
         rewards = [g.reward for g in given]
         outcome = Outcome(challenge, at, amount.json, after, decided, upcoming, rewards)
-        self._entries.set_logged(prepared.log_key, _logged(log, prepared, outcome, amount.text))
-        recorded = self._record(item, log, prepared, outcome)
-        self._announce.recorded(item.project, recorded, sequence)
+        self._entries.set(LOG, prepared.log_key, _kept(record, prepared, outcome, amount.text))
+        recorded = _recorded(context, record, prepared, outcome)
+        context.emit(CHALLENGE_LOG_RECORDED, recorded, at=recorded.activity_at)
         if decided is not NOTHING:
-            self._emit(item, given, recorded, outcome, sequence)
+            self._announce(context, given, recorded, outcome)
         return partial(_created, recorded)
 
     def _count(
         self,
-        item: Read,
-        prepared: Prepared,
+        context: RecordContext,
+        prepared: PreparedLog,
         before: Progress | None,
         counted: Log,
         challenge: Challenge,
     ) -> tuple[Progress, Decided, Sequence[Given]]:
         """Bring the progress up to a log that counts; say what there is to announce."""
-        after, decided = progress_of.step(before, counted, challenge)
+        begun = before or challenge_of.initial(challenge, counted)
+        after = challenge_of.evolve(begun, counted, challenge)
+        decided = challenge_of.decide(begun, after, challenge)
         given = _NO_MILESTONES
         if decided.reached:
             decided, given = self._grant(
-                item, prepared, decided, challenge, after=after, counted=counted
+                context, prepared, decided, challenge, after=after, counted=counted
             )
-        self._entries.set_progress(prepared.progress_key, after)
+        self._entries.set(PROGRESS, prepared.progress_key, after)
         if before is None or challenge.ends_at is not None:  # it may have been moved since
             self._await_end(prepared, challenge, after)
         return after, decided, given
 
-    def _await_end(self, prepared: Prepared, challenge: Challenge, begun: Progress) -> None:
+    def _await_end(self, prepared: PreparedLog, challenge: Challenge, begun: Progress) -> None:
         """Have a tick look at a progress when it can no longer be completed in time."""
-        if begun.status == progress_of.IN_PROGRESS:
-            end = progress_of.ends(begun, challenge, prepared.period_key)
+        if begun.status == challenge_of.IN_PROGRESS:
+            end = challenge_of.ends(begun, challenge, prepared.period_key)
             if end is not None:
                 self._entries.add_due(end, prepared.progress_key)
 
-    def _unknown(self, prepared: Prepared) -> Challenge:
+    def _unknown(self, prepared: PreparedLog) -> Challenge:
         try:
             check_uuid("challengeId", prepared.challenge_id)
         except RecordError as error:
             raise Refused(Reason.INVALID, error.message, error.field) from error
         raise Refused(Reason.UNKNOWN_CHALLENGE, "no such challenge", "challengeId")
 
-    def _member(self, item: Read, log: ChallengeLog, at: datetime, sequence: int) -> Member:
+    def _member(self, context: RecordContext, record: ChallengeLog) -> Member:
         """Return the log's member, created or changed by what the log says of it."""
-        before = self._entries.member(item.member_id)
-        if log.owned_by is None:
-            if not member_of.is_there(before, item.project):
-                raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "ownedById")
-            return before
-        base = before or member_of.initial(item.project, log.owned_by.external_id, at)
-        after = member_of.evolve(base, log.owned_by, None, at)
-        if member_of.decide(before, after):
-            self._entries.set_member(item.member_id, after)
-            self._announce.member(item.member_id, after, sequence)
+        if record.owned_by is None:
+            return require_member(self._entries, context, "ownedById")
+        before = self._entries.get(MEMBER, member_key(context.member_id))
+        owner, at = record.owned_by, context.recorded_at
+        base = before or member_of.initial(context.project, owner.external_id, at)
+        after = member_of.evolve(base, owner, None, at)
+        store_member(self._entries, context, before, after)
         return after
 
     def _grant(
         self,
-        item: Read,
-        prepared: Prepared,
+        context: RecordContext,
+        prepared: PreparedLog,
         decided: Decided,
         challenge: Challenge,
         *,
@@ -206,97 +218,70 @@ class ChallengeLogs:
         given = []
         for milestone in decided.reached:
             reached = Reached(
-                member_id=item.member_id,
                 slug="challenge",
                 linked_id=challenge.id,
                 milestone=milestone,
                 period_key=prepared.period_key,
                 value=Raw(format_amount(after.shown).encode()),
                 at=counted.at,
-                recorded_at=counted.recorded_at,
                 group=challenge.group,
             )
-            reward = self._milestones.grant(item.project, reached)
+            reward = self._milestones.grant(context, reached)
             if reward is not None:
                 given.append(Given(reached, reward))
         return Decided(decided.completed, tuple(g.reached.milestone for g in given)), given
 
-    def _record(
-        self, item: Read, log: ChallengeLog, prepared: Prepared, outcome: Outcome
-    ) -> outputs.ChallengeLogRecorded:
-        reached = [m.json for m in outcome.decided.reached]
-        progress, rewards, upcoming = outcome.progress, outcome.rewards, outcome.upcoming
-        challenge_id, member_id = prepared.challenge_id, item.member_id
-        return outputs.ChallengeLogRecorded(
-            prepared.log_id,
-            challenge_id,
-            member_id,
-            log.activity_at,
-            log.activity_id,
-            log.unique_identifier,
-            outcome.value,
-            log.status,
-            outcome.recorded_at,
-            outcome.challenge.json,
-            None
-            if progress is None
-            else progress_record(
-                item.project, member_id, challenge_id, prepared.period_key, progress
-            ),
-            reached[-1] if reached else outputs.NULL,
-            outputs.NULL if upcoming is None else upcoming.json,
-            rewards[-1] if rewards else None,
-            reached,
-            rewards,
-            outcome.challenge.version,
-        )
-
-    def _emit(
+    def _announce(
         self,
-        item: Read,
+        context: RecordContext,
         given: Sequence[Given],
         recorded: outputs.ChallengeLogRecorded,
         outcome: Outcome,
-        sequence: int,
     ) -> None:
-        """Announce what a counted log led to, its own record apart."""
-        announce, progress = self._announce, recorded.challenge_progress
+        """Publish what a counted log led to, its own record apart."""
+        progress = recorded.challenge_progress
         assert progress is not None
         if outcome.decided.completed:
-            announce.completed(item.project, progress, recorded.definition_version, sequence)
-            self._give_points(item, outcome, progress, sequence)
+            at = progress.challenge_completed_at or progress.updated_at
+            data = progressed(progress, recorded.definition_version)
+            context.emit(CHALLENGE_COMPLETED, data, at=at)
+            self._give_points(context, outcome.challenge, progress)
         for each in given:
-            self._milestones.announce(item.project, each.reached, each.reward, sequence)
+            self._milestones.announce(context, each.reached, each.reward)
 
     def _give_points(
-        self, item: Read, outcome: Outcome, progress: outputs.ProgressRecord, sequence: int
+        self, context: RecordContext, challenge: Challenge, progress: outputs.ProgressRecord
     ) -> None:
         """Give the points of a completed challenge."""
-        challenge = outcome.challenge
         if challenge.points:
             entry = Entry(
                 source="challenge",
                 source_id=progress.id,
                 action_id=f"challenge:{challenge.id}",
                 points=challenge.points,
-                at=progress.challenge_completed_at or outcome.recorded_at,
+                at=progress.challenge_completed_at or context.recorded_at,
                 group=challenge.group,
                 version=challenge.version,
             )
-            self._ledger.add(item.project, item.member_id, entry, outcome.recorded_at, sequence)
+            self._ledger.add(context, entry)
 
     def _duplicate(
-        self, item: Read, log: ChallengeLog, prepared: Prepared, challenge: Challenge, seen: Logged
+        self,
+        context: RecordContext,
+        record: ChallengeLog,
+        prepared: PreparedLog,
+        challenge: Challenge,
+        seen: RecordedLog,
     ) -> replies.Reply:
         """Answer with the first answer: progress and rewards as after that log, joins as now."""
-        key = progress_key(item.member_id, challenge.id, seen.period_key)
-        now = self._entries.progress(key)
+        key = progress_key(context.member_id, challenge.id, seen.period_key)
+        now = self._entries.get(PROGRESS, key)
         then = None if now is None or seen.snapshot is None else restore(now, seen.snapshot)
         first = msgspec.structs.replace(prepared, period_key=seen.period_key, progress_key=key)
-        joined = [self._definitions.milestone(item.project, id_) for id_ in seen.reached]
+        joined = [self._definitions.milestone(context.project, id_) for id_ in seen.reached]
         reached = tuple(milestone for milestone in joined if milestone is not None)
         first_log = msgspec.structs.replace(
-            log,
+            record,
             activity_at=seen.activity_at,
             activity_id=seen.activity_id,
             status=seen.status,
@@ -307,30 +292,30 @@ class ChallengeLogs:
             value=outputs.NULL if seen.value is None else Raw(seen.value.encode()),
             progress=then,
             decided=Decided(False, reached),
-            upcoming=self._definitions.milestone(item.project, seen.next or ""),
-            rewards=self._rewards_then(item, first, seen),
+            upcoming=self._definitions.milestone(context.project, seen.next or ""),
+            rewards=self._rewards_then(context, first, seen),
         )
-        record = self._record(item, first_log, first, outcome)
+        recorded = _recorded(context, first_log, first, outcome)
         if joined and joined[-1] is None:
-            record.achieved_milestone = outputs.NULL
+            recorded.achieved_milestone = outputs.NULL
         body = replies.Refusal(
             code="duplicate",
             message="this uniqueIdentifier was logged before",
             errors=[replies.FieldError("uniqueIdentifier", "was logged before")],
-            record=Raw(outputs.encode(_as_shown(record))),
+            record=Raw(outputs.encode(_as_shown(recorded))),
         )
         return replies.Reply(409, Raw(msgspec.json.encode(body)))
 
     def _rewards_then(
-        self, item: Read, first: Prepared, seen: Logged
+        self, context: RecordContext, first: PreparedLog, seen: RecordedLog
     ) -> list[outputs.RewardLogRecord]:
         """Return the rewards as the log gave them: a coupon came later."""
         rewards = []
         for milestone_id in seen.reached:
-            milestone = self._definitions.milestone(item.project, milestone_id)
+            milestone = self._definitions.milestone(context.project, milestone_id)
             joined = outputs.NULL if milestone is None else milestone.json
             reward = reward_of.initial(
-                item.member_id,
+                context.member_id,
                 slug="challenge",
                 linked_id=first.challenge_id,
                 milestone_id=milestone_id,
@@ -338,20 +323,49 @@ class ChallengeLogs:
                 at=seen.created_at,
             )
             reward_id = ids.reward_log_id(
-                item.project, milestone_id, item.member_id, first.period_key
+                context.project, milestone_id, context.member_id, first.period_key
             )
             rewards.append(reward_of.record(reward_id, reward, joined))
         return rewards
 
 
+def _recorded(
+    context: RecordContext, log: ChallengeLog, prepared: PreparedLog, outcome: Outcome
+) -> outputs.ChallengeLogRecorded:
+    reached = [m.json for m in outcome.decided.reached]
+    progress, rewards, upcoming = outcome.progress, outcome.rewards, outcome.upcoming
+    challenge_id, member_id = prepared.challenge_id, context.member_id
+    return outputs.ChallengeLogRecorded(
+        prepared.log_id,
+        challenge_id,
+        member_id,
+        log.activity_at,
+        log.activity_id,
+        log.unique_identifier,
+        outcome.value,
+        log.status,
+        outcome.recorded_at,
+        outcome.challenge.json,
+        None
+        if progress is None
+        else progress_record(context, challenge_id, prepared.period_key, progress),
+        reached[-1] if reached else outputs.NULL,
+        outputs.NULL if upcoming is None else upcoming.json,
+        rewards[-1] if rewards else None,
+        reached,
+        rewards,
+        outcome.challenge.version,
+    )
+
+
 def progress_record(
-    project: str, member_id: str, challenge_id: str, period_key: str, progress: Progress
+    context: RecordContext, challenge_id: str, period_key: str, progress: Progress
 ) -> outputs.ProgressRecord:
     """Return a progress as the records face shows it."""
     return outputs.ProgressRecord(
-        ids.progress_id(project, challenge_id, member_id, period_key),
+        ids.progress_id(context.project, challenge_id, context.member_id, period_key),
         challenge_id,
-        member_id,
+        context.member_id,
         period_key,
         progress.method,
         progress.period,
@@ -364,6 +378,12 @@ def progress_record(
         progress.created_at,
         progress.updated_at,
     )
+
+
+def progressed(progress: outputs.ProgressRecord, version: int) -> outputs.ChallengeProgressed:
+    """Return a progress as it is published; ``version`` is its challenge's definition's."""
+    fields = msgspec.structs.asdict(progress)
+    return outputs.ChallengeProgressed(**fields, definition_version=version)
 
 
 def _amount_of(log: ChallengeLog, method: str) -> Amount:
@@ -389,9 +409,12 @@ def _amount(value: bytes) -> Amount:
     return Amount(nanos, text, Raw(text.encode()))
 
 
-def _logged(log: ChallengeLog, prepared: Prepared, outcome: Outcome, value: str | None) -> Logged:
+def _kept(
+    log: ChallengeLog, prepared: PreparedLog, outcome: Outcome, value: str | None
+) -> RecordedLog:
+    """Return what is remembered of a log."""
     progress, reached, upcoming = outcome.progress, outcome.decided.reached, outcome.upcoming
-    return Logged(
+    return RecordedLog(
         outcome.recorded_at,
         log.activity_at,
         log.activity_id,

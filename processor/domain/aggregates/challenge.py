@@ -1,4 +1,4 @@
-"""Progress in a challenge, one a member and period. State, initial, evolve, decide, step.
+"""Progress in a challenge, one a member and period. State, initial, evolve, decide.
 
 Amounts are nanos (``schemas.amounts``). The rules are those of
 ``schemas/README.md#challenge-logs``.
@@ -8,7 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from processor.domain.period import period_end
+from processor.domain.aggregates import milestone as milestone_of
+from processor.domain.aggregates.period import period_end
 from processor.domain.rules import Challenge, Milestone
 from schemas.amounts import SCALE
 
@@ -40,6 +41,34 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def shown(self) -> int:
         """The value that a member sees, in nanos."""
         return max(self.total, 0)
+
+
+class ProgressSnapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A progress as it was after one log; what never changes is in the progress itself."""
+
+    total: int
+    status: str
+    started_at: datetime
+    completed_at: datetime | None
+    failed_at: datetime | None
+    updated_at: datetime
+
+
+class RecordedLog(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A challenge log as it was recorded: enough to give its first answer again.
+
+    ``value`` is the text of its amount.
+    """
+
+    created_at: datetime
+    activity_at: datetime
+    activity_id: str
+    status: str
+    value: str | None
+    period_key: str
+    snapshot: ProgressSnapshot | None
+    reached: tuple[str, ...]
+    next: str | None
 
 
 class Log(msgspec.Struct, frozen=True, gc=False):
@@ -97,11 +126,8 @@ def evolve(before: Progress, log: Log, challenge: Challenge) -> Progress:
     if status != COMPLETED and total >= challenge.target:
         status, completed_at, failed_at = COMPLETED, log.at, None
     reached = before.reached
-    for milestone in challenge.milestones:
-        if milestone.target > total:
-            break  # they rise
-        if milestone.live and milestone.id not in reached:
-            reached = (*reached, milestone.id)
+    for milestone in milestone_of.reached(challenge.milestones, total, reached):
+        reached = (*reached, milestone.id)
     return Progress(
         total,
         status,
@@ -126,13 +152,6 @@ def decide(before: Progress, after: Progress, challenge: Challenge) -> Decided:
     return Decided(completed, tuple(m for m in challenge.milestones if m.id in new))
 
 
-def step(before: Progress | None, log: Log, challenge: Challenge) -> tuple[Progress, Decided]:
-    """Count one log: the progress after it, and what it led to."""
-    before = before or initial(challenge, log)
-    after = evolve(before, log, challenge)
-    return after, decide(before, after, challenge)
-
-
 def ends(progress: Progress, challenge: Challenge, period_key: str) -> datetime | None:
     """Return when a progress can no longer be completed in time; None: never."""
     end = period_end(progress.period, progress.timezone, period_key)
@@ -152,8 +171,29 @@ def failed(
 
 def next_milestone(progress: Progress | None, challenge: Challenge) -> Milestone | None:
     """Return the lowest live milestone that is not reached yet."""
-    reached = progress.reached if progress is not None else ()
-    for milestone in challenge.milestones:
-        if milestone.live and milestone.id not in reached:
-            return milestone
-    return None
+    return milestone_of.upcoming(challenge.milestones, progress.reached if progress else ())
+
+
+def snapshot(progress: Progress) -> ProgressSnapshot:
+    """Return the part of a progress that its next log may change."""
+    return ProgressSnapshot(
+        progress.total,
+        progress.status,
+        progress.started_at,
+        progress.completed_at,
+        progress.failed_at,
+        progress.updated_at,
+    )
+
+
+def restore(now: Progress, then: ProgressSnapshot) -> Progress:
+    """Return the progress as it was when ``then`` was taken."""
+    return msgspec.structs.replace(
+        now,
+        total=then.total,
+        status=then.status,
+        started_at=then.started_at,
+        completed_at=then.completed_at,
+        failed_at=then.failed_at,
+        updated_at=then.updated_at,
+    )

@@ -1,0 +1,1 @@
+"""The handlers: one for each input topic, and what several of them use."""

@@ -1,0 +1,48 @@
+"""Members in a chunk: found or refused, kept and published where they change."""
+
+from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates.member import Member
+from processor.domain.context import RecordContext
+from processor.domain.inputs import Refused
+from processor.domain.state_kinds import MEMBER, member_key
+from processor.domain.working_set import WorkingSet
+from schemas.dead_letter import Reason
+from schemas.event_types import MEMBER_UPSERTED
+
+
+def require_member(
+    entries: WorkingSet,
+    context: RecordContext,
+    field: str = "userId",
+    message: str = "no such member",
+    *,
+    deleted: bool = False,
+) -> Member:
+    """Return the record's member.
+
+    Args:
+        entries: where members are looked up.
+        context: the record.
+        field: what its sender named the member by.
+        message: what its sender is told.
+        deleted: whether a deleted member will do: what it was given stays.
+
+    Raises:
+        Refused: the project has no such member.
+    """
+    member = entries.get(MEMBER, member_key(context.member_id))
+    if member is None or member.project != context.project:
+        raise Refused(Reason.UNKNOWN_MEMBER, message, field)
+    if member.status == member_of.DELETED and not deleted:
+        raise Refused(Reason.UNKNOWN_MEMBER, message, field)
+    return member
+
+
+def store_member(
+    entries: WorkingSet, context: RecordContext, before: Member | None, after: Member
+) -> None:
+    """Keep a member and publish it, where it has changed."""
+    if member_of.decide(before, after):
+        entries.set(MEMBER, member_key(context.member_id), after)
+        record = member_of.record(context.member_id, after)
+        context.emit(MEMBER_UPSERTED, record, at=after.updated_at, version=after.version)

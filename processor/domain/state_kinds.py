@@ -1,0 +1,211 @@
+"""The kinds of entries in the state store, and their keys.
+
+One store a partition holds entries of several kinds, told apart by a key's first byte. Each entry
+is one record of the changelog. Ids are UUIDs and go in as their 16 bytes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+import msgspec
+
+from processor.domain.aggregates.challenge import Progress, RecordedLog
+from processor.domain.aggregates.event import Answered, LimitUsage
+from processor.domain.aggregates.member import Member
+from processor.domain.aggregates.parked import Held, Parked
+from processor.domain.aggregates.pathway import ActivityState, Enrolment, SeenMarker
+from processor.domain.aggregates.points import Balances
+from processor.domain.aggregates.reward import Reward
+from processor.domain.aggregates.streak import State as Streak
+from schemas.ids import uuid_bytes, uuid_text
+from schemas.instants import from_millis, millis_of
+
+E = TypeVar("E", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateKind(Generic[E]):
+    """One kind of entry: the first byte of its keys, and the struct that its JSON has."""
+
+    prefix: bytes
+    struct: type[E]
+    once: bool = False
+    """Whether each log has an entry of its own, which is hardly ever read again."""
+    items: Callable[[E], int] | None = None
+    """How many items an entry has, where they may become many."""
+    extra_bytes: Callable[[E], int] | None = None
+    """How many bytes an entry takes besides, where they may be many."""
+    decode: Callable[[bytes], E] = field(init=False)
+    """Returns the entry of its JSON."""
+
+    def __post_init__(self) -> None:
+        """Make the decoder."""
+        object.__setattr__(self, "decode", msgspec.json.Decoder(self.struct).decode)
+
+
+class DueMarker(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An entry of the due-index: its key says everything."""
+
+
+MEMBER = StateKind(b"m", Member)
+PROGRESS = StateKind(b"p", Progress, items=lambda progress: len(progress.reached))
+LOG = StateKind(b"l", RecordedLog, once=True)
+REWARD = StateKind(b"r", Reward)
+ANSWER = StateKind(
+    b"e", Answered, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
+)
+REDEMPTION = StateKind(
+    b"q", Answered, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
+)
+LIMIT = StateKind(b"n", LimitUsage)
+BALANCES = StateKind(b"b", Balances, items=lambda balances: len(balances.groups))
+STREAK = StateKind(b"s", Streak)
+ACTIVITY_LOG = StateKind(b"a", SeenMarker, once=True)
+ENROLMENT = StateKind(
+    b"w", Enrolment, items=lambda enrolment: len(enrolment.completed) + len(enrolment.given)
+)
+ACTIVITY = StateKind(b"v", ActivityState)
+PARKED = StateKind(b"k", Parked, items=lambda parked: len(parked.waiting))
+HELD = StateKind(b"h", Held, once=True, extra_bytes=lambda held: held.size)
+DUE = StateKind(b"t", DueMarker, once=True)
+
+STATE_KINDS: Mapping[bytes, StateKind[msgspec.Struct]] = {
+    kind.prefix: kind  # type: ignore[misc]  # each has a struct of its own
+    for kind in (
+        MEMBER,
+        PROGRESS,
+        LOG,
+        REWARD,
+        ANSWER,
+        REDEMPTION,
+        LIMIT,
+        BALANCES,
+        STREAK,
+        ACTIVITY_LOG,
+        ENROLMENT,
+        ACTIVITY,
+        PARKED,
+        HELD,
+        DUE,
+    )
+}
+"""Every kind by its prefix."""
+
+_ONCE = tuple(kind.prefix for kind in STATE_KINDS.values() if kind.once)
+
+POSITION = b"o"
+"""The one entry about the partition itself: how far its inputs were folded."""
+
+
+def kind_of(key: bytes) -> bytes:
+    """Return the prefix of a key's kind."""
+    return key[:1]
+
+
+def is_of_a_log(key: bytes) -> bool:
+    """Tell whether a key is a log's, or a due's: such an entry is hardly ever read again."""
+    return key.startswith(_ONCE)
+
+
+@lru_cache(maxsize=65536)
+def member_key(member_id: str) -> bytes:
+    """Return the key of a member."""
+    return MEMBER.prefix + uuid_bytes(member_id)
+
+
+@lru_cache(maxsize=65536)
+def progress_key(member_id: str, challenge_id: str, period_key: str) -> bytes:
+    """Return the key of a member's progress in one period of a challenge."""
+    return (
+        PROGRESS.prefix + member_key(member_id)[1:] + _challenge(challenge_id) + period_key.encode()
+    )
+
+
+def log_key(challenge_log_id: str) -> bytes:
+    """Return the key of a challenge log: the id is made of challenge, member and identifier, so a
+    duplicate has the same. One small entry a log: what was seen of a busy member grows without end
+    and must not weigh on each of its records."""
+    return LOG.prefix + uuid_bytes(challenge_log_id)
+
+
+def answer_key(event_log_id: str) -> bytes:
+    """Return the key of the first answer to an event with an idempotency key."""
+    return ANSWER.prefix + uuid_bytes(event_log_id)
+
+
+def redemption_key(points_entry_id: str) -> bytes:
+    """Return the key of the first answer to a redemption."""
+    return REDEMPTION.prefix + uuid_bytes(points_entry_id)
+
+
+def activity_log_key(activity_log_id: str) -> bytes:
+    """Return the key of an activity log that was seen."""
+    return ACTIVITY_LOG.prefix + uuid_bytes(activity_log_id)
+
+
+def enrolment_key(member_id: str, pathway_id: str) -> bytes:
+    """Return the key of a member in a pathway."""
+    return ENROLMENT.prefix + member_key(member_id)[1:] + pathway_id.encode()
+
+
+def activity_key(member_id: str, pathway_id: str, activity_id: str) -> bytes:
+    """Return the key of what a member did at an activity of a pathway."""
+    return ACTIVITY.prefix + member_key(member_id)[1:] + f"{pathway_id}/{activity_id}".encode()
+
+
+def parked_key(member_id: str) -> bytes:
+    """Return the key of what waits for a member that is not known yet."""
+    return PARKED.prefix + member_key(member_id)[1:]
+
+
+def held_key(member_id: str, sequence: int) -> bytes:
+    """Return the key of one record that waits, by the place of its input in line."""
+    return HELD.prefix + member_key(member_id)[1:] + sequence.to_bytes(8, "big")
+
+
+def used_key(member_id: str, event_id: str, period_key: str) -> bytes:
+    """Return the key of how much of an event's limit a member used in a period."""
+    return LIMIT.prefix + member_key(member_id)[1:] + f"{period_key}/{event_id}".encode()
+
+
+@lru_cache(maxsize=65536)
+def balances_key(member_id: str) -> bytes:
+    """Return the key of a member's points."""
+    return BALANCES.prefix + member_key(member_id)[1:]
+
+
+@lru_cache(maxsize=65536)
+def streak_key(member_id: str, streak_id: str) -> bytes:
+    """Return the key of a member's streak."""
+    return STREAK.prefix + member_key(member_id)[1:] + streak_id.encode()
+
+
+def due_key(at: datetime, entry: bytes) -> bytes:
+    """Return the key under which an entry waits in the due-index: sorted by the moment."""
+    return DUE.prefix + millis_of(at).to_bytes(8, "big") + entry
+
+
+def due_entry(key: bytes) -> tuple[datetime, bytes]:
+    """Return the moment and the entry's key of a key of the due-index."""
+    return from_millis(int.from_bytes(key[1:9], "big")), key[9:]
+
+
+def due_range(until: datetime) -> tuple[bytes, bytes]:
+    """Return the range, first inclusive and last exclusive, of what is due at ``until``."""
+    return DUE.prefix, DUE.prefix + (millis_of(until) + 1).to_bytes(8, "big")
+
+
+def member_of(entry: bytes) -> tuple[str, bytes]:
+    """Return the member's id in the key of one of its entries, and what follows it there."""
+    return uuid_text(entry[1:17]), entry[17:]
+
+
+def reward_key(reward_log_id: str) -> bytes:
+    """Return the key of a reward log."""
+    return REWARD.prefix + uuid_bytes(reward_log_id)
+
+
+_challenge = lru_cache(maxsize=4096)(uuid_bytes)
