@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -22,6 +23,8 @@ from deploy.demo import HISTORY_DAYS, MEMBERS
 from deploy.stack.servers import broker_answers
 from deploy.stack.supervision import MARKER
 from schemas.settings import PREFIX, Settings
+from tests.documents import ROOT, Document
+from tests.integration import curl
 
 READY_SECONDS = 180
 STOP_SECONDS = 60
@@ -302,3 +305,55 @@ def test_a_part_that_keeps_dying_ends_the_start_with_its_log(stack_dir: Path) ->
     said = (data_dir / "up.log").read_text()
     assert "milestream: worker-1 keeps dying; the end of" in said
     assert str(data_dir / "log" / "worker-1.log") in said
+
+
+def test_what_the_readme_says_to_type_gives_what_it_shows(start: Start, stack_dir: Path) -> None:
+    up = start(stack_dir / "stack")
+    shell = _shell(up, stack_dir)
+    readme = Document(ROOT / "README.md")
+    key = json.loads(shell("milestream keys create --project default --role admin"))
+    given = f"API={up.api} KEY={key['keyId']} SECRET={key['secret']}\n"
+    shown = [json.loads(code) for language, code in readme.blocks if language == "json"]
+    scripts = [code for language, code in readme.blocks if language == "sh"]
+    rules, log, event, pathway = [given + code for code in scripts if "make " not in code][1:]
+    shell(rules)
+    assert _parts_of(json.loads(shell(log)), shown[0]) == shown[0]
+    again = json.loads(shell(log))
+    assert again["status"] == 409
+    assert _parts_of(again["record"], shown[0]) == shown[0]
+    assert json.loads(shell(event).splitlines()[-1]) == shown[1]
+    assert json.loads(shell(pathway).splitlines()[-1])["status"] == "success"
+
+
+def _shell(up: Up, directory: Path) -> Callable[[str], str]:
+    """Return what runs a script as a reader would, beside a stack, and gives its output."""
+    own = directory / "bin" / "curl"
+    own.parent.mkdir()
+    own.write_text(f"#!{sys.executable}\n{Path(curl.__file__).read_text()}")
+    own.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    path = os.pathsep.join([str(own.parent), str(Path(sys.executable).parent), kept["PATH"]])
+    variables = {**kept, "PATH": path, f"{PREFIX}DATA_DIR": str(up.data_dir)}
+
+    def run(script: str) -> str:
+        done = subprocess.run(
+            ["sh", "-ec", script],
+            cwd=directory,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def _parts_of(answer: Any, shown: Any) -> Any:
+    """Return of an answer what a document shows, which leaves out fields; the month is its own."""
+    if not isinstance(shown, dict):
+        return answer
+    of_today = {"periodKey": shown["periodKey"]} if "periodKey" in shown else {}
+    return {name: _parts_of(answer[name], part) for name, part in shown.items()} | of_today

@@ -14,6 +14,7 @@ import yaml
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 
+from api import asyncapi, openapi
 from api.app import create_app
 from api.metrics import Metrics as ApiMetrics
 from deploy.apply import check
@@ -291,7 +292,9 @@ def test_one_version_is_named_everywhere() -> None:
     assert newest[1] == version
     assert images == {f"milestream:{version}"}
     assert metadata.version("milestream") == version
-    assert create_app(Settings()).version == version
+    app = create_app(Settings())
+    assert openapi.document(app)["info"]["version"] == version
+    assert asyncapi.document(Settings(), app.version)["info"]["version"] == version
 
 
 def test_the_changelog_has_the_newest_version_first() -> None:
