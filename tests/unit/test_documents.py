@@ -201,10 +201,16 @@ def test_paths_of_the_api_exist(document: Document) -> None:
 
 
 @every_document
-def test_files_exist(document: Document) -> None:
+def test_files_and_their_functions_exist(document: Document) -> None:
     top = "|".join(PACKAGES)
-    named = [span for span in document.spans if re.fullmatch(rf"({top})/[\w./-]*", span)]
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    named = [
+        found.groups()
+        for span in document.spans
+        if (found := re.fullmatch(rf"((?:{top})/[\w./-]*)(?::(\w+))?", span))
+    ]
+    assert [path for path, _ in named if not (ROOT / path).exists()] == []
+    functions = [(ROOT / path, name) for path, name in named if name]
+    assert [(p, n) for p, n in functions if not re.search(rf"\bdef {n}\(", p.read_text())] == []
 
 
 @every_document
