@@ -16,6 +16,8 @@ MAX_POINTS = 10**12
 """What one event, milestone, challenge or redemption may move: sums of many stay within a 64-bit
 integer."""
 
+_LONGEST = 1 + 20 + 1 + DECIMALS
+"""Characters of an amount without an exponent."""
 _PLAIN = re.compile(r"(-?)([0-9]{1,20})(?:\.([0-9]{1,9}))?")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
@@ -27,19 +29,28 @@ class AmountError(ValueError):
 
 
 @lru_cache(maxsize=65536)  # prices and counts repeat
+def _plain(text: str) -> int | None:
+    """Return the nanos of a text without an exponent; None where it is none, or has more digits
+    than an amount."""
+    match = _PLAIN.fullmatch(text)
+    if match is None:
+        return None
+    sign, whole, fraction = match.groups()
+    nanos = int(whole) * SCALE
+    if fraction is not None:
+        nanos += int(fraction.ljust(9, "0"))
+    return -nanos if sign else nanos
+
+
 def parse_amount(text: str) -> int:
     """Return the nanos of a JSON number's text, exponents included (``1e3``, ``1e-7``).
 
     Raises:
         AmountError: no JSON number, or more digits than an amount has.
     """
-    match = _PLAIN.fullmatch(text)
-    if match is not None:
-        sign, whole, fraction = match.groups()
-        nanos = int(whole) * SCALE
-        if fraction is not None:
-            nanos += int(fraction.ljust(9, "0"))
-        return -nanos if sign else nanos
+    nanos = _plain(text) if len(text) <= _LONGEST else None
+    if nanos is not None:
+        return nanos
     if len(text) > 64 or _JSON_NUMBER.fullmatch(text) is None or "e" not in text.lower():
         raise AmountError(RULE)
     return nanos_of(Decimal(text))
@@ -51,6 +62,10 @@ def nanos_of(value: Decimal) -> int:
     Raises:
         AmountError: not finite, or more digits than an amount has.
     """
+    text = str(value)
+    plain = _plain(text) if len(text) <= _LONGEST else None
+    if plain is not None:
+        return plain
     if not value.is_finite() or not -32 <= value.adjusted() <= 32:
         if value.is_finite() and not value:
             return 0

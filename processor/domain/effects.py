@@ -76,13 +76,20 @@ class Effects:
     _topics: list[str] = field(default_factory=list, compare=False, repr=False)
     """Those of the outputs since ``begin``, in their order."""
     _size_before: int = field(default=0, compare=False, repr=False)
-    _counts_before: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
+    _counted: list[tuple[str, int]] = field(default_factory=list, compare=False, repr=False)
+    """What was counted since ``begin``."""
 
     def begin(self) -> None:
         """Remember where the next input begins."""
         self._topics.clear()
+        self._counted.clear()
         self._size_before = self.size
-        self._counts_before = dict(self.counts)
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Count what the input that began last leads to."""
+        if number:
+            self.counts[name] += number
+            self._counted.append((name, number))
 
     def undo(self) -> None:
         """Take back what was added and counted since ``begin``."""
@@ -92,8 +99,11 @@ class Effects:
                 del self.outputs[topic]
         self._topics.clear()
         self.size = self._size_before
-        self.counts.clear()
-        self.counts.update(self._counts_before)
+        for name, number in self._counted:
+            self.counts[name] -= number
+            if not self.counts[name]:
+                del self.counts[name]
+        self._counted.clear()
 
     def add(self, topic: str, key: bytes | None, value: bytes) -> None:
         """Add one output of the input that began last.

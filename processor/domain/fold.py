@@ -219,9 +219,8 @@ class _ChunkFold:
         self._position.offsets |= self.effects.offsets
         self.effects.writes = self._entries.changes()
         self.effects.writes[POSITION] = msgspec.json.encode(self._position)
-        self.effects.size += sum(
-            len(key) + len(value or b"") for key, value in self.effects.writes.items()
-        )
+        writes = self.effects.writes
+        self.effects.size += sum(map(len, writes)) + sum(map(len, filter(None, writes.values())))
         self.effects.counts["folded"] += folded
         logged = ChunkLogged(
             partition=self._place.partition,
@@ -322,7 +321,7 @@ class _ChunkFold:
         if self._may_come_yet(item, refused):
             sequence = self._position.sequence
             parked = self._parking.park(item.member_id, item.input, refused.field, sequence)
-            self.effects.counts["parked"] += 1
+            self.effects.count("parked")
             self._give_up(item.member_id, parked)
         else:
             self._refuse(item.input, refused, item.member_id, item.project)
@@ -349,7 +348,7 @@ class _ChunkFold:
                 self.effects.more_due = True
                 break
             done += 1
-            self.effects.counts["released"] += 1
+            self.effects.count("released")
             self._take_released(source_of(self._parking.take(member_id, each)))
         self._parking.wait(member_id, waiting[done:], EPOCH)
 
@@ -399,7 +398,7 @@ class _ChunkFold:
             raise Refused(Reason.MISPLACED, "forwarded to a partition that is not its member's")
         headers = (*source.headers, origin_header(source))
         self.effects.forward(Forward(home, item.member_id.encode(), source.value, headers))
-        self.effects.counts["forwarded"] += 1
+        self.effects.count("forwarded")
         return False
 
     def _refuse(
@@ -424,7 +423,7 @@ class _ChunkFold:
         self.effects.put(
             DEAD_LETTERS, member_id.encode() if member_id else None, dead_letter.encode(letter)
         )
-        self.effects.counts[f"dead_letter:{reason}"] += 1
+        self.effects.count(f"dead_letter:{reason}")
         if source.headers:
             self._answer(source, lambda: _refusal(refused))
 
@@ -437,7 +436,7 @@ class _ChunkFold:
         try:
             wanted = replies.reply_to(source.headers)
         except replies.MissingReplyTopic:
-            self.effects.counts["replies_refused"] += 1
+            self.effects.count("replies_refused")
             return
         if wanted is None:
             return
@@ -449,7 +448,7 @@ class _ChunkFold:
         self.effects.size += len(value)
         partitions = self._place.reply_partitions.get(wanted.topic, 0)
         if not 0 <= wanted.partition < partitions:
-            self.effects.counts["replies_refused"] += 1
+            self.effects.count("replies_refused")
             return
         self.effects.answers.append(
             Answer(wanted.topic, wanted.partition, wanted.correlation_id, value)

@@ -63,8 +63,8 @@ class WorkingSet:
         """What was read, as JSON until it is first asked for; None where the store has nothing."""
         self.changed: dict[bytes, Entry | bytes | None] = {}
         """What is to be written; JSON where it was made as such."""
-        self._before: dict[bytes, tuple[Entry | bytes | None, Entry | bytes | None]] = {}
-        """What an entry that was set since ``begin`` was before, and whether it was changed."""
+        self._before: list[tuple[bytes, Entry | bytes | None, Entry | bytes | None]] = []
+        """Each entry that was set since ``begin``: what it was before, and what its change was."""
         self.made_known: list[str] = []
         """The members that were not known before ``begin``, and are now."""
 
@@ -90,7 +90,7 @@ class WorkingSet:
 
     def undo(self) -> None:
         """Make all entries what they were at ``begin``."""
-        for key, (entry, changed) in self._before.items():
+        for key, entry, changed in reversed(self._before):
             for entries, value in ((self.entries, entry), (self.changed, changed)):
                 if value is _UNREAD:
                     entries.pop(key, None)
@@ -174,7 +174,7 @@ class WorkingSet:
         }
 
     def _change(self, key: bytes, entry: Entry | None) -> None:
-        if key not in self._before:
-            self._before[key] = self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
+        before = self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
+        self._before.append((key, *before))
         self.entries[key] = entry
         self.changed[key] = entry

@@ -29,7 +29,7 @@ class ActivityLogs:
 
     def __init__(self, entries: WorkingSet, effects: Effects, pathways: Pathways) -> None:
         self._entries = entries
-        self._counts = effects.counts
+        self._effects = effects
         self._pathways = pathways
 
     def prepare(self, item: Read, record: ActivityLog) -> bytes:
@@ -63,7 +63,7 @@ class ActivityLogs:
         not_ahead(context.recorded_at, "occurredAt", record.occurred_at)
         report = _report(record, activity, context)
         if self._entries.get(ACTIVITY_LOG, prepared) is not None:
-            self._counts["duplicates"] += 1
+            self._effects.count("duplicates")
             return _duplicate
         before = self._entries.get(ACTIVITY, working.activity_key(activity))
         after = pathway_of.evolve(before, report, activity)

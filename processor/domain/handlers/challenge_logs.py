@@ -94,7 +94,7 @@ class ChallengeLogs:
     def __init__(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> None:
         self._definitions = definitions
         self._entries = entries
-        self._counts = effects.counts
+        self._effects = effects
         self._ledger = Ledger(entries)
         self._milestones = Milestones(entries)
 
@@ -131,7 +131,7 @@ class ChallengeLogs:
         amount = _amount_of(record, (before or challenge).method)
         seen = self._entries.get(LOG, prepared.log_key)
         if seen is not None:
-            self._counts["duplicates"] += 1
+            self._effects.count("duplicates")
             return partial(self._duplicate, context, record, prepared, challenge, seen)
         if amount.nanos is None and (before or challenge).method == "sum":
             raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")

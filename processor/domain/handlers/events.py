@@ -84,7 +84,7 @@ class Events:
     ) -> None:
         self._definitions = definitions
         self._entries = entries
-        self._counts = effects.counts
+        self._effects = effects
         self._logs = logs
         self._ledger = Ledger(entries)
         self._streaks = Streaks(entries)
@@ -152,7 +152,7 @@ class Events:
         if record.idempotency_key is not None:
             answered = self._entries.get(ANSWER, answer_key(prepared.log_id))
             if answered is not None:
-                self._counts["duplicates"] += 1
+                self._effects.count("duplicates")
                 return lambda: replies.Reply(200, answered.body)
 
         decided = self._decide(record, prepared, event, member)
@@ -245,12 +245,12 @@ class Events:
     def _fan_out(self, context: RecordContext, prepared: PreparedEvent, member: Member) -> None:
         """Move the challenges and streaks that name the event."""
         subscriptions = prepared.subscriptions
-        self._counts["not_fed"] += len(subscriptions.challenges) - len(prepared.logs)
+        self._effects.count("not_fed", len(subscriptions.challenges) - len(prepared.logs))
         for log in prepared.logs:
             try:
                 self._logs.step(context, log.record, log.prepared)
             except Refused:  # a progress that began as a sum, and no value; nothing was changed
-                self._counts["not_fed"] += 1
+                self._effects.count("not_fed")
         for streak in subscriptions.streaks:
             self._streaks.hit(context, member.external_id, streak, prepared.at)
 

@@ -63,7 +63,7 @@ class MemberCommands:
     ) -> None:
         self._definitions = definitions
         self._entries = entries
-        self._counts = effects.counts
+        self._effects = effects
         self._ledger = Ledger(entries)
         self._pathways = pathways
 
@@ -162,7 +162,7 @@ class MemberCommands:
         key = redemption_key(_redemption_id(context, command))
         answered = self._entries.get(REDEMPTION, key)
         if answered is not None:
-            self._counts["duplicates"] += 1
+            self._effects.count("duplicates")
             return lambda: replies.Reply(200, answered.body)
         entry = Entry(
             source=ids.REDEMPTION,

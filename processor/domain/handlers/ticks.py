@@ -84,7 +84,7 @@ class Ticks:
                 self._entries.undo()
                 self._effects.undo()
                 self._entries.drop_due(at, entry)
-                self._effects.counts["dues_refused"] += 1
+                self._effects.count("dues_refused")
                 if not isinstance(error, TooMuch):
                     self._effects.faults.append(error)
         self._left -= done
