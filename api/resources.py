@@ -26,7 +26,7 @@ from api.requests import Requests
 from api.shares import Reads
 from api.tick_watch import TickWatch
 from processor.definitions import DefinitionsReader
-from schemas import database_roles
+from schemas import database_connections, database_roles
 from schemas.kafka.health import producer_fault
 from schemas.settings import Settings
 
@@ -115,6 +115,7 @@ def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
             "autocommit": True,
             "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s",
             "application_name": "milestream-api",
+            **database_connections.LIVENESS,
         },
         min_size=2,
         max_size=POOL_SIZE,

@@ -213,7 +213,8 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
 
     Raises:
         ApplyError: a milestone names a challenge that is not there, or there would be more
-            definitions than may be linked or fed. Nothing was written.
+            definitions than may be linked or fed, or than the project may have. Nothing was
+            written.
         CommandError: the broker does not answer, or refuses.
     """
     await check_topics(settings)
@@ -239,6 +240,23 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
             "broker is slow, or a producer has a transaction open on the topic; apply again: what "
             "is in force already is not written twice"
         ) from error
+
+
+async def limits_of(settings: Settings, project: str) -> models.Limits:
+    """Return the limits of a project that are in force.
+
+    Raises:
+        CommandError: the broker does not answer, or refuses.
+    """
+    await check_topics(settings)
+    try:
+        async with asyncio.timeout(PUBLISH_SECONDS), DefinitionsReader(settings) as reader:
+            await reader.catch_up(await reader.committed_end())
+            return reader.definitions.limits(project)
+    except KafkaError as error:
+        raise CommandError(f"the broker refuses: {error}") from error
+    except TimeoutError as error:
+        raise CommandError(f"the broker does not answer within {PUBLISH_SECONDS} s") from error
 
 
 def _outcome(definitions: Definitions, document: Document) -> Outcome:
@@ -270,14 +288,37 @@ def _check_links(definitions: Definitions, documents: Sequence[Document]) -> Non
 def _check_room(in_force: Definitions, documents: Sequence[Document]) -> None:
     """Put the documents in force one after the other; what is in force is this run's own view."""
     faults = []
+    created = [
+        document
+        for document in documents
+        if in_force.get(document.project, document.definition.kind, document.definition.id) is None
+    ]
     for document in documents:
         key, value = document.key.encode(), models.encode(document.definition)
         try:
             in_force.apply(key, value, in_force.next_offset, 0)
         except models.DefinitionError as error:
             faults += [f"{document.where}: {field}: {text}" for field, text in error.errors]
+    faults += _too_many(in_force, created)
     if faults:
         raise ApplyError("nothing was written:\n" + "\n".join(faults))
+
+
+def _too_many(in_force: Definitions, created: Sequence[Document]) -> list[str]:
+    """Name the first new document of each kind of which a project has too many by now; its limits
+    are those that hold with all documents."""
+    faults: dict[tuple[str, str], str] = {}
+    for document in created:
+        project, kind = document.project, document.definition.kind
+        most = in_force.limits(project).definitions_per_kind
+        count = in_force.count(project, kind)
+        if kind != models.Project.kind and count > most:
+            faults.setdefault(
+                (project, kind),
+                f"{document.where}: kind: project {project} would have {count} definitions of kind "
+                f"{kind}, and may have {most}",
+            )
+    return list(faults.values())
 
 
 async def _write(settings: Settings, documents: Sequence[Document]) -> int:

@@ -10,7 +10,7 @@ from projections import checkpoints, meeting
 from projections.batch import Batch, TableChanges
 from projections.copy_text import chunks
 from projections.projection import Projection
-from schemas import database_roles
+from schemas import database_connections, database_roles
 
 SCHEMA = "milestream"
 
@@ -29,8 +29,7 @@ async def connect(database_url: str, name: str) -> Connection:
         autocommit=True,
         prepare_threshold=None,
         application_name=name,
-        keepalives_idle=10,
-        connect_timeout=10,
+        **database_connections.LIVENESS,
     )
 
 

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from api import credentials
 from api.credentials import CredentialsError, Role
 from api.queries import credentials as queries
+from deploy.apply import limits_of
 from deploy.end_user_tokens import end_user_token
 from deploy.errors import CommandError
 from deploy.texts import decode_text
@@ -55,6 +56,9 @@ Until = Annotated[
         help="Until when the secret before is good, like 2026-11-27T10:00:00Z; default: 24 hours.",
     ),
 ]
+
+LEAST_HOURS = 24
+"""Every project takes a token for so long: the smallest `tokenDays` is 1."""
 
 BOTH_GOOD = timedelta(hours=24)
 """How long a secret that was rotated is good besides the new one, unless said otherwise."""
@@ -169,6 +173,13 @@ def token(
 ) -> None:
     """Print an end user's token, to try things out: otherwise your own backend signs them."""
     settings = Settings.from_env()
+    if hours > LEAST_HOURS:
+        most = asyncio.run(limits_of(settings, project)).token_days
+        if hours > 24 * most:
+            raise CommandError(
+                f"--hours: at most {24 * most}: the API of project {project} takes no token for "
+                f"longer than its limit `tokenDays`, {most}"
+            )
     secret = _with_database(
         settings,
         lambda connection: credentials.jwt_secret(connection, project, settings.master_key),

@@ -16,7 +16,9 @@ from processor.domain.inputs import Refused
 from processor.domain.rules import Event
 from schemas.amounts import MAX_POINTS, SCALE, AmountError, nanos_of
 from schemas.dead_letter import Reason
+from schemas.definitions import Limits
 from schemas.json_limits import exact_number
+from schemas.records import Event as EventRecord
 
 DEFAULT_USER_GROUP = "default"
 
@@ -48,6 +50,17 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
 
 
 _METADATA = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
+
+
+def check_size(record: EventRecord, limits: Limits) -> None:
+    """Hold the bytes of an event's metadata, as they came, against what its project takes.
+
+    Raises:
+        Refused: they are too many.
+    """
+    most = limits.user_metadata_bytes if record.by_end_user else limits.metadata_bytes
+    if memoryview(record.metadata).nbytes > most:
+        raise Refused(Reason.TOO_LARGE, f"may have at most {most} bytes", "metadata")
 
 
 def decode_metadata(raw: Raw) -> Mapping[str, Any]:

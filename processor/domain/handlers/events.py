@@ -98,6 +98,7 @@ class Events:
         metadata: Mapping[str, Any] = {}
         wrong = None
         try:
+            event_of.check_size(record, self._definitions.limits(item.project))
             metadata = event_of.decode_metadata(record.metadata)
         except Refused as refused:
             wrong = refused

@@ -1,6 +1,9 @@
 """Limits of projects over HTTP, on every face, and over several processes."""
 
 import asyncio
+import json
+import os
+import socket
 import time
 import uuid
 from typing import Any
@@ -13,7 +16,9 @@ from api.credentials import Role
 from api.problems import Problem
 from api.queries import budgets
 from api.quotas import Quotas, caller_of
-from tests.integration.api.serving import PATIENCE_SECONDS, Served
+from api.resources import connection_pool
+from projections.database import connect
+from tests.integration.api.serving import PATIENCE_SECONDS, Served, run
 
 LOGS = "/schema/challenge_log/record"
 
@@ -159,3 +164,44 @@ async def test_limits_are_checked_as_definitions_are(lonely: Served) -> None:
             put = await admin.put("/definitions/project/acme", json={"limits": limits})
             assert put.status_code == 400
             assert put.json()["errors"][0]["field"].startswith("limits.")
+
+
+async def test_commands_hold_limits_too(lonely: Served) -> None:
+    project = await limited(lonely, definitionsPerKind=2, tokenDays=2)
+
+    def events(*names: str) -> str:
+        defined = {"kind": "event", "project": project, "title": "E", "reward": {"default": 1}}
+        return json.dumps([defined | {"id": name} for name in names])
+
+    def apply(text: str) -> Any:
+        return run(lonely.settings, "apply", "-f", "-", stdin=text)
+
+    refused = apply(events("e1", "e2", "e3"))
+    assert refused.returncode == 1
+    assert "nothing was written" in refused.stderr
+    assert "would have 3 definitions of kind event, and may have 2" in refused.stderr
+    assert apply(events("e1", "e2")).returncode == 0
+    assert apply(events("e1", "e2").replace('"E"', '"F"')).returncode == 0
+    assert apply(events("e3")).returncode == 1
+    # What is applied together holds together: the project may have three from now on.
+    raised = {"kind": "project", "id": project, "limits": {"definitionsPerKind": 3}}
+    assert apply(json.dumps([json.loads(events("e3"))[0], raised])).returncode == 0
+
+    for hours, code in ((720, 0), (721, 1), (24, 0)):  # `tokenDays` is 30 again
+        ask = ("keys", "token", "--project", project, "--user", "ann", "--hours", str(hours))
+        signed = run(lonely.settings, *ask)
+        assert signed.returncode == code, signed.stderr
+        assert bool(signed.stdout) == (code == 0)
+        assert ("at most 720" in signed.stderr) == (code == 1)
+
+
+async def test_a_database_that_is_gone_is_given_up(lonely: Served) -> None:
+    """Else a request waits for as long as the kernel sends again, a quarter of an hour."""
+    async with connection_pool(lonely.settings) as pool, pool.connection() as api:
+        projector = await connect(lonely.settings.database_url, "test")
+        async with projector:
+            for connection in (api, projector):
+                with socket.socket(fileno=os.dup(connection.fileno())) as held:
+                    timeout = held.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                    idle = held.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+                assert (timeout, idle) == (25_000, 10)

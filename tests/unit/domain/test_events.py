@@ -334,3 +334,18 @@ def test_the_sender_s_metadata_are_passed_on_to_the_last_digit() -> None:
 
 def test_null_metadata_are_none() -> None:
     given(ann, event_of()).when(with_metadata("null")).then(logged(metadata={}), earned())
+
+
+@pytest.mark.parametrize(
+    ("sender", "most"), [({}, 40), ({"byEndUser": False}, 40), ({"byEndUser": True}, 20)]
+)
+def test_metadata_are_as_large_as_the_project_takes(sender: dict[str, Any], most: int) -> None:
+    """From wherever the event comes: Kafka and imports have no API in front."""
+    limits = project_settings(limits={"metadataBytes": 40, "userMetadataBytes": 20})
+    world = given(limits, event_of(), ann)
+    fits = {"a": "x" * (most - len('{"a":""}'))}
+    world.when(event(metadata=fits, **sender)).then(logged(5), earned(5, balance=5))
+    happened = world.when(event(metadata=fits | {"b": 1}, **sender))
+    happened.then(refused("too_large"))
+    errors = [{"field": "metadata", "message": f"may have at most {most} bytes"}]
+    happened.answering((413, {"code": "too_large", "errors": errors}))
