@@ -13,6 +13,8 @@ from schemas.settings import Settings
 
 KEY_FILE = "demo-key.json"
 TOKEN_SECONDS = 24 * 3600
+FIRST_ORDER = 120.5
+"""More than the 100 for which the demo's first milestone gives free shipping."""
 
 
 def examples(settings: Settings) -> str:
@@ -27,7 +29,7 @@ def examples(settings: Settings) -> str:
     json = "-H 'content-type: application/json'"
     url = settings.public_url
     return (
-        "# A challenge log, with a backend's key:\n"
+        "# A challenge log, with a backend's key; the answer has the reward that it gives:\n"
         f"curl -s {url}/schema/challenge_log/record \\\n  {key} \\\n  {json} \\\n  -d {_log()}\n"
         "\n# An event, with a token of the user called you, good for a day:\n"
         f"curl -s {url}/v1/event \\\n  {user} \\\n  {json} \\\n"
@@ -46,7 +48,7 @@ def _log() -> str:
         "activityAt": "NOW",
         "activityId": "made_a_purchase",
         "uniqueIdentifier": "order-SECONDS",
-        "activityValue": 87.5,
+        "activityValue": FIRST_ORDER,
     }
     text = shlex.quote(orjson.dumps(body).decode())
     text = text.replace("NOW", "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'")

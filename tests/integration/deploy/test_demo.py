@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deploy.demo import MEMBERS, apply_definitions, demo_documents, send_history
-from deploy.demo_examples import KEY_FILE, examples
+from deploy.demo_examples import FIRST_ORDER, KEY_FILE, examples
 from deploy.demo_people import SPEND, YOU
 from processor.definitions import DefinitionsReader
 from projections.migrate import migrate
@@ -73,7 +73,7 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
     calls = pasted(examples(settings))
     log, event = (call[call.index("-d") + 1] for call in calls[:2])
     decoded = msgspec.json.decode(log, type=ChallengeLog)
-    assert (decoded.challenge_id, bytes(decoded.activity_value)) == (SPEND, b"87.5")
+    assert (decoded.challenge_id, float(bytes(decoded.activity_value))) == (SPEND, FIRST_ORDER)
     assert msgspec.json.decode(event, type=Event).user_id == YOU.external_id
     assert [next(word for word in call if word.startswith("http")) for call in calls] == [
         f"{settings.public_url}{path}"

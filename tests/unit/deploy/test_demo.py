@@ -12,9 +12,20 @@ from deploy import demo_events, demo_people
 from deploy.demo import demo_documents
 from deploy.demo_crowd import Crowd, bad_record, upsert
 from deploy.demo_events import LOGIN, PURCHASE, REVIEW
+from deploy.demo_examples import FIRST_ORDER
 from deploy.demo_people import SPEND, STEPS, VISITS, person
 from schemas import records
-from schemas.definitions import Challenge, Definition, Event, Leaderboard, Milestone, Streak
+from schemas.definitions import (
+    Challenge,
+    Definition,
+    Event,
+    Leaderboard,
+    Milestone,
+    Streak,
+    encode,
+)
+from tests import spec
+from tests.spec import Defined, Partition
 
 TODAY = date(2026, 11, 21)
 
@@ -147,3 +158,21 @@ def bad(topic: str, number: int) -> bytes:
     given, value = bad_record(number, 1)
     assert given == topic
     return value
+
+
+def test_the_first_call_that_is_printed_gives_a_reward() -> None:
+    partition = Partition()
+    for document in demo_documents():
+        fields = json.loads(encode(document.definition))
+        partition.define(Defined(document.definition.kind, document.definition.id, fields))
+    order = spec.log(
+        "order-1",
+        FIRST_ORDER,
+        challengeId=SPEND,
+        ownedBy={"externalId": demo_people.YOU.external_id},
+        activityId="made_a_purchase",
+    )
+    ((status, answer),) = partition.fold(order).answers
+    assert status == 201
+    assert answer["achievedMilestone"]["name"] == "Free shipping"
+    assert answer["achievedMilestoneRewardLog"]["milestoneId"] == answer["achievedMilestone"]["id"]
