@@ -41,32 +41,45 @@ class Names(msgspec.Struct, rename="camel"):
     member_id: str | None = None
 
 
-class Place(NamedTuple):
-    """Where a record belongs: its key (a member id) and partition; `project` as the value has it,
-    None where it has none."""
+class Home(NamedTuple):
+    """Where a record belongs: its key, a member id, and its partition."""
 
     key: bytes
     partition: int
-    project: str | None
+
+
+class Homes:
+    """The homes of members in a topic; remembers them, for a member has many records."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._known: dict[str, Home] = {}
+
+    def of(self, member: str) -> Home:
+        """Return the home of the records of the member with an id."""
+        home = self._known.get(member)
+        if home is None:
+            if len(self._known) >= _CACHED_MEMBERS:
+                self._known.clear()
+            home = Home(member.encode(), partition_for(member, self._partitions))
+            self._known[member] = home
+        return home
 
 
 class Placement:
-    """Places the records of one input topic; remembers members, for one has many records.
+    """Places the records of one input topic.
 
     Args:
         topic: the topic's name in the catalogue, one of `PLACEABLE`.
         partitions: how many partitions it has.
-        project: the project of values that name none.
     """
 
-    def __init__(self, topic: str, partitions: int, project: str = ids.DEFAULT_PROJECT) -> None:
+    def __init__(self, topic: str, partitions: int) -> None:
         self._name = PLACEABLE[topic]
-        self._partitions = partitions
-        self._project = project
+        self._homes = Homes(partitions)
         self._decoder = msgspec.json.Decoder(Names)
-        self._known: dict[tuple[str, str], tuple[bytes, int]] = {}
 
-    def place(self, value: bytes) -> Place:
+    def place(self, value: bytes) -> Home:
         """Return where the record with this value belongs.
 
         Raises:
@@ -77,25 +90,15 @@ class Placement:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unplaceable(_explain(error)) from error
         member, external = self._name(names)
-        if member:
-            return self._at("", member, names.project)
-        if external:
-            return self._at(names.project or self._project, external, names.project)
-        raise Unplaceable("names no member")
-
-    def _at(self, project: str, name: str, given: str | None) -> Place:
-        """Place by (project, external id), or by a member id where ``project`` is empty."""
-        found = self._known.get((project, name))
-        if found is None:
-            try:
-                member = ids.member_id(project, name) if project else name.lower()
-                found = member.encode(), partition_for(member, self._partitions)
-            except UnicodeEncodeError as error:
-                raise Unplaceable("names a member with a lone surrogate") from error
-            if len(self._known) >= _CACHED_MEMBERS:
-                self._known.clear()
-            self._known[project, name] = found
-        return Place(found[0], found[1], given)
+        if not (member or external):
+            raise Unplaceable("names no member")
+        try:
+            if member:
+                return self._homes.of(member.lower())
+            project = names.project or ids.DEFAULT_PROJECT
+            return self._homes.of(ids.member_id(project, external or ""))
+        except UnicodeEncodeError as error:
+            raise Unplaceable("names a member with a lone surrogate") from error
 
 
 def _of_log(names: Names) -> tuple[str | None, str | None]:

@@ -7,17 +7,14 @@ alone: whether the challenge is known, whether it sums.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
+from deploy.placement import Home, Homes
 from processor.domain.aggregates.event import decode_metadata
 from processor.domain.inputs import Input, Read, Refused, not_ahead, read
 from schemas.instants import from_millis
 from schemas.records import ActivityLog, ChallengeLog, Event
-from schemas.topics import partition_for
-
-_CACHED_MEMBERS = 500_000
 
 
 class BadRecord(ValueError):
@@ -45,13 +42,6 @@ def with_project(value: bytes, project: str) -> bytes:
     return value
 
 
-class Home(NamedTuple):
-    """Where a record belongs: its key, a member id, and its partition."""
-
-    key: bytes
-    partition: int
-
-
 class RecordCheck:
     """Reads the records of one input topic as the processor will, and finds where they belong.
 
@@ -63,9 +53,8 @@ class RecordCheck:
 
     def __init__(self, topic: str, partitions: int, millis: int) -> None:
         self._topic = topic
-        self._partitions = partitions
+        self._homes = Homes(partitions)
         self._millis = millis
-        self._homes: dict[str, Home] = {}
 
     def check(self, value: bytes) -> Home:
         """Return where the record with this value belongs.
@@ -82,16 +71,7 @@ class RecordCheck:
         except Refused as refused:
             field = f"{refused.field}: " if refused.field else ""
             raise BadRecord(f"{field}{refused.message}") from refused
-        return self._home(found.member_id)
-
-    def _home(self, member: str) -> Home:
-        home = self._homes.get(member)
-        if home is None:
-            if len(self._homes) >= _CACHED_MEMBERS:
-                self._homes.clear()
-            home = Home(member.encode(), partition_for(member, self._partitions))
-            self._homes[member] = home
-        return home
+        return self._homes.of(found.member_id)
 
 
 _MOMENT: Mapping[type, tuple[str, Callable[..., datetime | None]]] = {

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from deploy.importing.checking import BadRecord, Home, RecordCheck, with_project
+from deploy.importing.checking import BadRecord, RecordCheck, with_project
+from deploy.placement import Home
 from schemas import ids
 from schemas.topics import partition_for
 

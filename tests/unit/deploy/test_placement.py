@@ -9,8 +9,8 @@ from schemas.topics import FORWARDED, INPUT_TOPICS, TICKS, partition_for
 MEMBER = ids.member_id("default", "m-1")
 
 
-def key(topic: str, value: bytes, project: str = "default") -> bytes:
-    return Placement(topic, 4, project).place(value).key
+def key(topic: str, value: bytes) -> bytes:
+    return Placement(topic, 4).place(value).key
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,11 @@ def test_each_input_names_its_member_in_its_own_way(topic: str, value: bytes) ->
     assert place.partition == partition_for(MEMBER, 4)
 
 
-def test_the_project_of_the_value_goes_before_the_one_given() -> None:
+def test_the_project_of_the_value_counts_and_default_where_it_has_none() -> None:
     value = b'{"project":"p","userId":"m-1"}'
-    assert key("events", value, project="q") == ids.member_id("p", "m-1").encode()
-    assert key("events", b'{"userId":"m-1"}', project="q") == ids.member_id("q", "m-1").encode()
+    assert key("events", value) == ids.member_id("p", "m-1").encode()
+    for none in (b'{"userId":"m-1"}', b'{"project":null,"userId":"m-1"}'):
+        assert key("events", none) == ids.member_id("default", "m-1").encode()
 
 
 @pytest.mark.parametrize(
