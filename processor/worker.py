@@ -19,7 +19,7 @@ from processor import compression, membership
 from processor.app import App, build_app
 from processor.definitions import DefinitionsReader
 from processor.destinations import Destinations
-from processor.domain import ordinary
+from processor.domain import fast_path
 from processor.offsets import EndOffsets
 from processor.shell import Shell
 from processor.slot import Slot, take_slot
@@ -83,8 +83,8 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
-    if ordinary.COMPILED is None:
-        logger.info("no C compiler was there at installation: challenge logs fold at half the rate")
+    if fast_path.UNUSED is not None:
+        logger.warning("challenge logs fold at half the rate: %s", fast_path.UNUSED)
     async with contextlib.AsyncExitStack() as stack:
         try:
             slot = take_slot(settings)

@@ -16,9 +16,9 @@ import msgspec
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects, Forward, Output
+from processor.domain.fast_path import COMPILED, MakeFastPath, fastest, in_python
 from processor.domain.fold import Part, Poison, fold_chunk
-from processor.domain.inputs import Place
-from processor.domain.ordinary import Make, fastest
+from processor.domain.inputs import Place, Record
 from schemas import ids, replies, topics
 from schemas.definitions import decode_numbers
 from schemas.instants import parse_instant
@@ -47,6 +47,9 @@ def millis(text: str) -> int:
     """Return a Kafka timestamp."""
     return round(parse_instant(text).timestamp() * 1000)
 
+
+ASKING = tuple(replies.headers_for(topics.REPLIES, 0, b"asked"))
+"""The headers that ask for an answer, on ``replies`` 0."""
 
 # What is given.
 
@@ -104,9 +107,7 @@ class Sent:
     value: bytes | None
     key: bytes | None = None
     timestamp: int = millis(NOW)
-    headers: tuple[tuple[str, bytes | None], ...] = tuple(
-        replies.headers_for(topics.REPLIES, 0, b"asked")
-    )
+    headers: tuple[tuple[str, bytes | None], ...] = ASKING
     offset: int = -1
     """Where it lies; -1: the topic's next."""
 
@@ -238,8 +239,10 @@ class Partition:
     definitions: Definitions = field(default_factory=Definitions)
     entries: dict[bytes, bytes] = field(default_factory=dict)
     offsets: Counter[str] = field(default_factory=Counter)
-    ordinary: Make = fastest
-    """Who takes ordinary logs."""
+    fast_path: MakeFastPath = fastest
+    """Who takes common logs."""
+    compared: bool = True
+    """Whether each chunk is folded by the fast path and by Python besides, and compared."""
 
     def define(self, *definitions: Defined) -> None:
         """Put definitions in force."""
@@ -262,23 +265,46 @@ class Partition:
         """Fold the records, in this order, as one chunk; ``poisoned`` names what cannot be."""
         runs = groupby(self.placed(*records), key=lambda r: r.topic)
         parts = [Part(topic, list(run)) for topic, run in runs]
-        place = Place(self.number, self.partitions, self.reply_partitions)
-        effects = fold_chunk(
-            place,
-            parts,
-            self.definitions,
-            self.load,
-            self.scan,
-            ordinary=self.ordinary,
-            poisoned=poisoned or {},
-            whole=whole,
-        )
+        if self.compared:
+            self._compare(parts, poisoned=poisoned or {}, whole=whole)
+        effects = self._effects(parts, self.fast_path, poisoned=poisoned or {}, whole=whole)
         for key, value in effects.writes.items():
             if value is None:
                 self.entries.pop(key, None)
             else:
                 self.entries[key] = value
         return Happened(self, effects)
+
+    def _effects(
+        self, parts: Sequence[Part], fast_path: MakeFastPath, *, poisoned: Poison, whole: bool
+    ) -> Effects:
+        return fold_chunk(
+            Place(self.number, self.partitions, self.reply_partitions),
+            parts,
+            self.definitions,
+            self.load,
+            self.scan,
+            fast_path=fast_path,
+            poisoned=poisoned,
+            whole=whole,
+        )
+
+    def _compare(self, parts: Sequence[Part], *, poisoned: Poison, whole: bool) -> None:
+        """Check that the fast path and Python fold a chunk alike, order included.
+
+        Records that ask for an answer are Python's, so here they ask for none.
+        """
+        if COMPILED is not None and any(topic == topics.CHALLENGE_LOGS for topic, _ in parts):
+            silent = [
+                Part(topic, [_silent(record) for record in records]) for topic, records in parts
+            ]
+            compiled, python = (
+                self._effects(silent, fast_path, poisoned=poisoned, whole=whole)
+                for fast_path in (COMPILED, in_python)
+            )
+            assert compiled == python
+            assert list(compiled.writes) == list(python.writes)
+            assert list(compiled.outputs) == list(python.outputs)
 
     def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read entries, as a partition's store does."""
@@ -287,6 +313,12 @@ class Partition:
     def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
         """Return the first keys of a range, as a partition's store does."""
         return sorted(key for key in self.entries if first <= key < last)[:limit]
+
+
+def _silent(record: Record) -> Record:
+    if isinstance(record, Sent) and record.headers == ASKING:
+        return replace(record, headers=())
+    return record
 
 
 class Given:

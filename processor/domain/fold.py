@@ -17,6 +17,7 @@ from processor.domain.aggregates.parked import Held
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward, TooMuch
+from processor.domain.fast_path import FastLog, MakeFastPath, fastest
 from processor.domain.handlers.activity_logs import ActivityLogs
 from processor.domain.handlers.challenge_logs import ChallengeLogs
 from processor.domain.handlers.events import Events
@@ -37,7 +38,6 @@ from processor.domain.inputs import (
     origin_header,
     read,
 )
-from processor.domain.ordinary import Make, OrdinaryLog, fastest
 from processor.domain.state_kinds import MEMBER, POSITION, member_key
 from processor.domain.working_set import NOBODYS_FAULT, Load, Scan, WorkingSet
 from schemas import dead_letter, replies
@@ -81,7 +81,7 @@ class _Ready(msgspec.Struct, frozen=True, gc=False):
     prepared: Any = None
 
 
-_Item = _Ready | OrdinaryLog | tuple[Input, Refused]
+_Item = _Ready | FastLog | tuple[Input, Refused]
 
 
 class Range(msgspec.Struct):
@@ -133,7 +133,7 @@ def fold_chunk(
     load: Load,
     scan: Scan,
     *,
-    ordinary: Make = fastest,
+    fast_path: MakeFastPath = fastest,
     poisoned: Poison = _NO_POISON,
     whole: bool = False,
 ) -> Effects:
@@ -146,7 +146,7 @@ def fold_chunk(
     Records whose offset was folded before are passed over: the store knows how far it is, so a
     repeated delivery changes nothing even where the consumer group's offset was lost.
     """
-    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), ordinary, poisoned)
+    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), fast_path, poisoned)
     fold.run(parts, whole=whole)
     return fold.effects
 
@@ -159,7 +159,7 @@ class _ChunkFold:
         place: Place,
         definitions: Definitions,
         entries: WorkingSet,
-        ordinary: Make,
+        fast_path: MakeFastPath,
         poisoned: Poison,
     ) -> None:
         self.effects = Effects()
@@ -180,7 +180,7 @@ class _ChunkFold:
         }
         self._parking = Parking(self._entries)
         self._ticks = Ticks(definitions, self._entries, self.effects, self._look_at_parked)
-        self._ordinary = ordinary(place, definitions, self._entries, self.effects)
+        self._fast_path = fast_path(place, definitions, self._entries, self.effects)
 
     def run(self, parts: Sequence[Part], *, whole: bool) -> None:
         first = self._position.sequence
@@ -248,8 +248,8 @@ class _ChunkFold:
     def _read_all(self, topic: str, records: Iterable[Record]) -> Iterable[_Item]:
         if topic != CHALLENGE_LOGS or self._poisoned:
             return (self._read(topic, record) for record in records)
-        may_be_ordinary = self._ordinary.read
-        return (may_be_ordinary(record) or self._read(topic, record) for record in records)
+        read_fast = self._fast_path.read
+        return (read_fast(record) or self._read(topic, record) for record in records)
 
     def _read(self, topic: str, record: Record) -> _Item:
         source = as_it_came(topic, self._place.partition, record)
@@ -291,7 +291,7 @@ class _ChunkFold:
             self._refuse(*ready, member_id=None, project=None)
         elif isinstance(ready, _Ready):
             self._take_read(ready)
-        elif not self._ordinary.step(ready, self._position.sequence):
+        elif not self._fast_path.step(ready, self._position.sequence):
             self._take(self._read(CHALLENGE_LOGS, ready.record))
 
     def _take_read(self, ready: _Ready) -> None:

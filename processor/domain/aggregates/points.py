@@ -1,4 +1,4 @@
-"""Points: a ledger a member, with a balance for each challenge group. State, evolve.
+"""A member's points: a balance for each challenge group. State, initial, evolve.
 
 A balance never goes below 0, while an entry is written in full: the sum of the entries can be less
 than the balance.
@@ -43,6 +43,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_group: str = DEFAULT_USER_GROUP
     ip: str | None = None
     version: int = -1
+
+
+def initial() -> Balances:
+    """Return what a member without points has."""
+    return Balances()
 
 
 def evolve(before: Balances, group: str, points: int) -> Balances:

@@ -18,7 +18,7 @@ class Ledger:
     def add(self, context: RecordContext, entry: Entry) -> outputs.PointsChanged:
         """Write an entry and publish it; return it."""
         key = balances_key(context.member_id)
-        before = self._entries.get(BALANCES, key) or Balances()
+        before = self._entries.get(BALANCES, key) or points_of.initial()
         after = points_of.evolve(before, entry.group, entry.points)
         self._entries.set(BALANCES, key, after)
         member = self._entries.get(MEMBER, member_key(context.member_id))

@@ -11,7 +11,7 @@ from processor.domain.aggregates.pathway import Enrolment
 from processor.domain.aggregates.points import Balances
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_INPUT_BYTES
-from processor.domain.ordinary import COMPILED, Make, in_python
+from processor.domain.fast_path import COMPILED, MakeFastPath, in_python
 from processor.domain.state_kinds import (
     balances_key,
     due_key,
@@ -163,15 +163,15 @@ def test_an_event_that_leads_to_more_than_a_transaction_holds_changes_nothing() 
     assert len(fewer.when(event(idempotencyKey="a")).of("milestone.reached")) == 100
 
 
-@pytest.mark.parametrize("ordinary", [in_python, COMPILED or in_python])
-def test_a_log_may_reach_all_milestones_that_a_challenge_may_have(ordinary: Make) -> None:
+@pytest.mark.parametrize("fast_path", [in_python, COMPILED or in_python])
+def test_a_log_may_reach_all_milestones_that_a_challenge_may_have(fast_path: MakeFastPath) -> None:
     text = "\x01" * 1024
     steps = [
         milestone(n, numbered(n + 100), name="\x01" * 256, description=text)
         for n in range(1, MAX_MILESTONES + 1)
     ]
     large = challenge(activityIds=["purchase", *["y" * 250] * 240])
-    partition = Partition(ordinary=ordinary)
+    partition = Partition(fast_path=fast_path)
     happened = given(large, *steps, ann, partition=partition).when(log("a", 500).with_headers())
     assert len(happened.of("reward.granted")) == MAX_MILESTONES
     assert len(happened.outputs("progress-events")[0].value) < MAX_VALUE_BYTES
@@ -233,10 +233,10 @@ BRIMMING: dict[str, tuple[bytes, Fill, list[Defined], Sent]] = {
 }
 
 
-def brimming(kind: str, ordinary: Make = in_python) -> tuple[Happened, bytes]:
+def brimming(kind: str, fast_path: MakeFastPath = in_python) -> tuple[Happened, bytes]:
     """Fold a record whose entry is as large as it may be already."""
     key, fill, definitions, record = BRIMMING[kind]
-    partition = Partition(ordinary=ordinary)
+    partition = Partition(fast_path=fast_path)
     world = given(*definitions, ann, partition=partition)
     partition.entries[key] = at_the_brim(fill)
     return world.when(record), key
@@ -257,8 +257,8 @@ def test_a_record_that_makes_an_entry_too_large_changes_nothing(kind: str) -> No
 def test_compiled_code_leaves_a_large_progress_to_python() -> None:
     key, fill, definitions, record = BRIMMING["progress"]
     found = []
-    for ordinary in (in_python, COMPILED or in_python):
-        partition = Partition(ordinary=ordinary)
+    for fast_path in (in_python, COMPILED or in_python):
+        partition = Partition(fast_path=fast_path)
         world = given(*definitions, ann, partition=partition)
         partition.entries[key] = at_the_brim(fill)
         found.append(world.when(record.with_headers()).effects)

@@ -7,7 +7,7 @@ import pytest
 
 from processor.domain import fold, working_set
 from processor.domain.effects import Effects
-from processor.domain.ordinary import Make, fastest, in_python
+from processor.domain.fast_path import MakeFastPath, fastest, in_python
 from schemas import ids
 from schemas.topics import partition_for
 from tests.event_spec import tick
@@ -103,14 +103,14 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("ordinary", [fastest, in_python])
+@pytest.mark.parametrize("fast_path", [fastest, in_python])
 def test_milestones_that_were_reached_cut_a_chunk(
-    monkeypatch: pytest.MonkeyPatch, ordinary: Make
+    monkeypatch: pytest.MonkeyPatch, fast_path: MakeFastPath
 ) -> None:
     """The progress of each member is written with all that it reached, 3.9 KB of it; so it counts,
     whoever folds the log."""
     members = [f"user-{number}" for number in range(60)]
-    partition = Partition(ordinary=ordinary)
+    partition = Partition(fast_path=fast_path)
     partition.define(challenge(), *STEPS)
     partition.fold(*(upsert(name) for name in members))
     partition.fold(*(silent(log("first", 1, ownedBy={"externalId": n})) for n in members))
@@ -128,6 +128,7 @@ def test_entries_that_are_read_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(working_set, "PREFETCHED_KEYS", 4)
     logs = [log(f"log-{number}", 1) for number in range(300)]
     partition = at_home()
+    partition.compared = False
     partition.fold(*logs, whole=True)
     read: list[int] = []
     load = partition.load

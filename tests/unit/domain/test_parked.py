@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from processor.domain.fast_path import COMPILED, MakeFastPath, in_python
 from processor.domain.handlers import parking as parked
 from processor.domain.handlers.challenge_logs import ChallengeLogs
-from processor.domain.ordinary import COMPILED, Make, in_python
 from processor.domain.state_kinds import parked_key
 from processor.domain.working_set import Unreadable
 from schemas import ids
@@ -44,9 +44,9 @@ def silent(record: Sent) -> Sent:
     return record.with_headers()
 
 
-def parked_before(*records: Sent, ordinary: Make = in_python) -> Given:
+def parked_before(*records: Sent, fast_path: MakeFastPath = in_python) -> Given:
     """Records of Ann's that came before her, and wait."""
-    world = given(*WORLD, pathway(activity_of()), partition=Partition(ordinary=ordinary))
+    world = given(*WORLD, pathway(activity_of()), partition=Partition(fast_path=fast_path))
     happened = world.when(*map(silent, records))
     happened.then()
     assert happened.counts["parked"] == len(records)
@@ -59,9 +59,9 @@ def nothing_waits(happened: Happened) -> None:
     assert not [key for key in happened.partition.entries if key[9:10] == b"k"]
 
 
-@pytest.mark.parametrize("ordinary", [in_python, COMPILED or in_python])
-def test_it_is_folded_right_after_its_member_came(ordinary: Make) -> None:
-    world = parked_before(log("a", 5), log("b", 7), ordinary=ordinary)
+@pytest.mark.parametrize("fast_path", [in_python, COMPILED or in_python])
+def test_it_is_folded_right_after_its_member_came(fast_path: MakeFastPath) -> None:
+    world = parked_before(log("a", 5), log("b", 7), fast_path=fast_path)
     happened = world.when(silent(ann), silent(log("c", 1)))
     happened.then(
         upserted("ann"),
@@ -75,9 +75,9 @@ def test_it_is_folded_right_after_its_member_came(ordinary: Make) -> None:
     nothing_waits(happened)
 
 
-@pytest.mark.parametrize("ordinary", [in_python, COMPILED or in_python])
-def test_a_log_that_brings_its_member_makes_it_known_too(ordinary: Make) -> None:
-    world = parked_before(log("a", 5), ordinary=ordinary)
+@pytest.mark.parametrize("fast_path", [in_python, COMPILED or in_python])
+def test_a_log_that_brings_its_member_makes_it_known_too(fast_path: MakeFastPath) -> None:
+    world = parked_before(log("a", 5), fast_path=fast_path)
     happened = world.when(silent(log("b", 1, ownedBy={"externalId": "ann"})))
     happened.then(upserted("ann"), recorded(progress(1)), recorded(progress(6)))
     nothing_waits(happened)

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from processor.domain.fast_path import COMPILED, MakeFastPath, in_python
 from processor.domain.fold import ChunkLogged
 from processor.domain.inputs import Input, origin_header
-from processor.domain.ordinary import COMPILED, Make, in_python
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, FORWARDED, TICKS
 from tests.spec import (
     Happened,
@@ -24,8 +24,8 @@ from tests.spec import (
 POISON = {(CHALLENGE_LOGS, 1): "ZeroDivisionError"}
 
 
-def world(ordinary: Make = in_python) -> Partition:
-    partition = Partition(ordinary=ordinary)
+def world(fast_path: MakeFastPath = in_python) -> Partition:
+    partition = Partition(fast_path=fast_path)
     given(challenge(), ann, partition=partition)
     return partition
 
@@ -35,10 +35,10 @@ def chunk_log(happened: Happened) -> ChunkLogged:
     return msgspec.json.decode(logged.value, type=ChunkLogged)
 
 
-@pytest.mark.parametrize("ordinary", [in_python, COMPILED or in_python])
-def test_the_records_around_it_are_folded(ordinary: Make) -> None:
+@pytest.mark.parametrize("fast_path", [in_python, COMPILED or in_python])
+def test_the_records_around_it_are_folded(fast_path: MakeFastPath) -> None:
     silent = [log(name, 5).with_headers() for name in "abc"]
-    happened = world(ordinary).fold(*silent, poisoned=POISON)
+    happened = world(fast_path).fold(*silent, poisoned=POISON)
     happened.then(
         recorded(progress(5), uniqueIdentifier="a"),
         recorded(progress(10), uniqueIdentifier="c"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processor.domain.ordinary import COMPILED, Make, in_python
+from processor.domain.fast_path import COMPILED, MakeFastPath, in_python
 from schemas.topics import CHALLENGE_LOGS, MAX_RECORD_BYTES, MEMBER_COMMANDS
 from tests.spec import (
     ANN,
@@ -356,10 +356,10 @@ def test_a_message_quotes_no_more_than_it_must() -> None:
         assert len(refusal.of("refused")[0]["message"]) < 600
 
 
-@pytest.mark.parametrize("ordinary", [in_python, COMPILED or in_python])
-def test_a_byte_order_mark_before_a_record_is_passed_over(ordinary: Make) -> None:
+@pytest.mark.parametrize("fast_path", [in_python, COMPILED or in_python])
+def test_a_byte_order_mark_before_a_record_is_passed_over(fast_path: MakeFastPath) -> None:
     marked = replace(log("a", 5), value=b"\xef\xbb\xbf" + GOOD).with_headers()
-    partition = Partition(ordinary=ordinary)
+    partition = Partition(fast_path=fast_path)
     given(*world, partition=partition).when(marked).then(recorded(progress(5)))
     broken = raw_log(b"\xef\xbb\xbf{")
     given().when(broken).then(refused("malformed", bytes=broken.value))

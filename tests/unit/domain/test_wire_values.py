@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.domain.ordinary import COMPILED, Make, in_python
+from processor.domain.fast_path import COMPILED, MakeFastPath, in_python
 from schemas import ids
 from schemas.definitions import Challenge, DefinitionError, parse
 from schemas.instants import parse_instant
@@ -31,7 +31,7 @@ from tests.spec import (
     updated,
 )
 
-BOTH = pytest.mark.parametrize("ordinary", [in_python, COMPILED or in_python])
+BOTH = pytest.mark.parametrize("fast_path", [in_python, COMPILED or in_python])
 LAST = "2026-10-31T23:59:59.9999999Z"
 CUT = "2026-10-31T23:59:59.999999Z"
 
@@ -39,10 +39,12 @@ CUT = "2026-10-31T23:59:59.999999Z"
 @BOTH
 @pytest.mark.parametrize("offset", ["Z", "+00:00"])
 @pytest.mark.parametrize("digits", ["9999999", "999999999", "9" * 400])
-def test_the_last_moment_of_a_month_stays_in_it(ordinary: Make, digits: str, offset: str) -> None:
+def test_the_last_moment_of_a_month_stays_in_it(
+    fast_path: MakeFastPath, digits: str, offset: str
+) -> None:
     monthly = challenge(aggregationPeriod="monthly")
     at = f"2026-10-31T23:59:59.{digits}{offset}"
-    world = given(monthly, ann, partition=Partition(ordinary=ordinary))
+    world = given(monthly, ann, partition=Partition(fast_path=fast_path))
     world.when(log("a", 5, activityAt=at).with_headers()).then(
         recorded(progress(5, periodKey="2026-10", challengeStartedAt=CUT), activityAt=CUT)
     )
@@ -88,10 +90,10 @@ def test_what_others_wrote_stays_as_it_is() -> None:
 
 @BOTH
 @pytest.mark.parametrize("value", ['"n/a"', "[1]", "{}", "true", "1e999", "0.00000000001", "null"])
-def test_a_count_ignores_the_value_whatever_it_is(ordinary: Make, value: str) -> None:
+def test_a_count_ignores_the_value_whatever_it_is(fast_path: MakeFastPath, value: str) -> None:
     text = (log("a", 7).value or b"").replace(b":7", b":" + value.encode())
     counting = challenge(aggregationMethod="count")
-    world = given(counting, ann, partition=Partition(ordinary=ordinary))
+    world = given(counting, ann, partition=Partition(fast_path=fast_path))
     world.when(raw_log(text).with_headers()).then(recorded(progress(1), activityValue=None))
 
 

@@ -31,7 +31,7 @@ cdef class Step:
 
 
 cdef class Rule:
-    """A challenge that ordinary logs may count in."""
+    """A challenge that common logs may count in."""
 
     cdef object challenge
     cdef object activity_ids
@@ -102,7 +102,7 @@ cdef int64_t micros_of(moment):
 
 
 cdef bint may_count(challenge):
-    """Tell whether a challenge's logs may be ordinary."""
+    """Tell whether a challenge's logs may be common."""
     return (
         challenge.live
         and challenge.ends_at is None  # each log would look at when that is
@@ -113,7 +113,7 @@ cdef bint may_count(challenge):
 
 
 cdef Rule rule_of(definitions, str project, str challenge_id):
-    """Return a challenge in force; None where there is none for ordinary logs."""
+    """Return a challenge in force; None where its logs are not common."""
     challenge = definitions.challenge(project, challenge_id)
     if challenge is None or not may_count(challenge):
         return None

@@ -14,7 +14,7 @@ cdef class Granted:
 
 
 cdef int put_head(
-    Buffer b, OrdinaryLog log, bytes id_, str kind, Moment *at, int64_t sequence
+    Buffer b, FastLog log, bytes id_, str kind, Moment *at, int64_t sequence
 ) except -1:
     """Begin a CloudEvent, up to its data."""
     cdef char digits[20]
@@ -34,12 +34,12 @@ cdef int put_head(
     return b.put(b'","data":')
 
 
-cdef bytes event_id(OrdinaryLog log, bytes kind, bytes record_id, int version=0):
+cdef bytes event_id(FastLog log, bytes kind, bytes record_id, int version=0):
     """Return a CloudEvent's id, as ``schemas.ids.event_id``."""
     return derived(b"%b:%b:%b:%d" % (log.rule.project, kind, record_id, version)).text
 
 
-cdef int put_amount(Buffer b, OrdinaryLog log) except -1:
+cdef int put_amount(Buffer b, FastLog log) except -1:
     if log.has_amount:
         return b.amount(log.nanos)
     return b.put(b"null")
@@ -50,7 +50,7 @@ cdef int put_value(Buffer b, Progress *p) except -1:
     return b.amount(p.total if p.total > 0 else 0)
 
 
-cdef bytes recorded(Buffer b, OrdinaryLog log, Progress *p, int64_t sequence):
+cdef bytes recorded(Buffer b, FastLog log, Progress *p, int64_t sequence):
     """``challenge_log.recorded``."""
     cdef Rule rule = log.rule
     cdef Granted last = log.granted[len(log.granted) - 1] if log.granted else None
@@ -111,7 +111,7 @@ cdef int put_achieved(Buffer b, Granted last, list granted) except -1:
     return b.put(b"]")
 
 
-cdef int put_progress(Buffer b, OrdinaryLog log, Progress *p) except -1:
+cdef int put_progress(Buffer b, FastLog log, Progress *p) except -1:
     """Write a progress's record without the closing brace."""
     b.put(b'{"id":"')
     b.put(log.progress_id())
@@ -143,7 +143,7 @@ cdef int put_progress(Buffer b, OrdinaryLog log, Progress *p) except -1:
     return b.moment(&log.recorded_at)
 
 
-cdef bytes completed(Buffer b, OrdinaryLog log, Progress *p, int64_t sequence):
+cdef bytes completed(Buffer b, FastLog log, Progress *p, int64_t sequence):
     """``challenge.completed``."""
     id_ = event_id(log, b"challenge.completed", log.progress_id())
     put_head(b, log, id_, event_types.CHALLENGE_COMPLETED.name, &log.at, sequence)
@@ -154,7 +154,7 @@ cdef bytes completed(Buffer b, OrdinaryLog log, Progress *p, int64_t sequence):
     return b.done()
 
 
-cdef bytes reward_record(Buffer b, OrdinaryLog log, Step milestone, Id reward):
+cdef bytes reward_record(Buffer b, FastLog log, Step milestone, Id reward):
     """A new reward's record without the closing brace."""
     b.put(b'{"id":"')
     b.put(reward.text)
@@ -175,7 +175,7 @@ cdef bytes reward_record(Buffer b, OrdinaryLog log, Step milestone, Id reward):
     return b.done()
 
 
-cdef bytes reached(Buffer b, OrdinaryLog log, Progress *p, Step milestone, int64_t sequence):
+cdef bytes reached(Buffer b, FastLog log, Progress *p, Step milestone, int64_t sequence):
     """``milestone.reached``."""
     cdef bytes id_ = derived(log.of_milestone(b"milestone_reached", milestone)).text
     put_head(
@@ -204,7 +204,7 @@ cdef bytes reached(Buffer b, OrdinaryLog log, Progress *p, Step milestone, int64
     return b.done()
 
 
-cdef bytes rewarded(Buffer b, OrdinaryLog log, Granted granted, int64_t sequence):
+cdef bytes rewarded(Buffer b, FastLog log, Granted granted, int64_t sequence):
     """``reward.granted``."""
     id_ = event_id(log, b"reward.granted", granted.reward.text)
     put_head(b, log, id_, event_types.REWARD_GRANTED.name, &log.at, sequence)
@@ -215,7 +215,7 @@ cdef bytes rewarded(Buffer b, OrdinaryLog log, Granted granted, int64_t sequence
     return b.done()
 
 
-cdef bytes upserted(Buffer b, OrdinaryLog log, int64_t sequence):
+cdef bytes upserted(Buffer b, FastLog log, int64_t sequence):
     """``member.upserted`` of a member of whom nothing is known but its id."""
     id_ = event_id(log, b"member.upserted", log.member_id, 1)
     put_head(b, log, id_, event_types.MEMBER_UPSERTED.name, &log.recorded_at, sequence)
@@ -234,7 +234,7 @@ cdef bytes upserted(Buffer b, OrdinaryLog log, int64_t sequence):
     return b.done()
 
 
-cdef bytes member_entry(Buffer b, OrdinaryLog log):
+cdef bytes member_entry(Buffer b, FastLog log):
     b.put(b'["')
     b.put(log.rule.project)
     b.put(b'",')
@@ -247,7 +247,7 @@ cdef bytes member_entry(Buffer b, OrdinaryLog log):
     return b.done()
 
 
-cdef bytes reward_entry(Buffer b, OrdinaryLog log, Step milestone):
+cdef bytes reward_entry(Buffer b, FastLog log, Step milestone):
     b.put(b'["')
     b.put(log.member_id)
     b.put(b'","challenge","')
@@ -264,7 +264,7 @@ cdef bytes reward_entry(Buffer b, OrdinaryLog log, Step milestone):
     return b.done()
 
 
-cdef int put_reached(Buffer b, OrdinaryLog log, bint first) except -1:
+cdef int put_reached(Buffer b, FastLog log, bint first) except -1:
     """Write the ids of what a log reaches; ``first`` where the list is empty before them."""
     cdef Granted each
     for each in log.granted:
@@ -275,7 +275,7 @@ cdef int put_reached(Buffer b, OrdinaryLog log, bint first) except -1:
     return 0
 
 
-cdef bytes progress_entry(Buffer b, OrdinaryLog log, Progress *p):
+cdef bytes progress_entry(Buffer b, FastLog log, Progress *p):
     b.put(b"[")
     b.integer(p.total)
     b.put(b",")
@@ -303,7 +303,7 @@ cdef bytes progress_entry(Buffer b, OrdinaryLog log, Progress *p):
     return b.done()
 
 
-cdef bytes log_entry(Buffer b, OrdinaryLog log, Progress *p):
+cdef bytes log_entry(Buffer b, FastLog log, Progress *p):
     b.put(b"[")
     b.moment(&log.recorded_at)
     b.put(b",")

@@ -1,13 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The ordinary challenge log, compiled: most logs, for a fifth of the time.
+"""The fast path for common challenge logs: most logs, for a fifth of the time.
 
-A log is ordinary where its member lives, or is seen for the first time with nothing but its id; its
+A log is common where its member lives, or is seen for the first time with nothing but its id; its
 identifier was not seen before; it asks for no answer, is written in plain ASCII, counts in a live
-challenge without an end, and moves no points. Whatever else it is, `read` returns None or `step`
-False before anything has changed, and the fold takes the log in Python (`processor.domain.handlers.challenge_logs`),
-where the rules are to be read: this module must only ever do the same, to the last byte.
-`tests/properties/test_ordinary.py` holds the one against the other; where no C compiler was there
-to build this, Python does it all.
+challenge without an end, and moves no points. For any other, `read` returns None or `step` False
+before anything has changed, and Python folds the log. The rules are in `aggregates.challenge`,
+`aggregates.milestone` and `handlers.challenge_logs`: this module must do the same to the last byte.
+`tests/properties/test_fast_path.py` and `tests/spec.py` compare the two, `contract.py` has the
+fields that are known here.
 """
 
 from hashlib import sha1
@@ -60,8 +60,8 @@ cdef class Member:
 
 @cython.no_gc
 @cython.freelist(64)
-cdef class OrdinaryLog:
-    """A log that may be ordinary, as far as it can be told before the store is read."""
+cdef class FastLog:
+    """A log that may be common, as far as that shows before the store is read."""
 
     cdef readonly object record
     cdef readonly bytes member_key
@@ -105,7 +105,7 @@ include "announcing.pxi"
 
 
 cdef class CompiledLogs:
-    """Steps through the ordinary logs of one chunk.
+    """Folds the common logs of one chunk.
 
     ``entries`` and ``changed`` are the working set's: an entry that was written here lies in them
     as its JSON. ``load`` reads entries that nobody asked for before, ``widen`` is told how many
@@ -138,9 +138,9 @@ cdef class CompiledLogs:
         self.sent = None
 
     def read(self, record):
-        """Return a log as far as it can be told to be ordinary, else None."""
+        """Return a log that may be common, else None."""
         cdef Fields f
-        cdef OrdinaryLog log
+        cdef FastLog log
         value, key, headers = record.value, record.key, record.headers
         cdef int64_t millis = record.timestamp
         if value.__class__ is not bytes or len(<bytes>value) > MAX_VALUE:
@@ -149,7 +149,7 @@ cdef class CompiledLogs:
             return None
         if not FIRST_MILLIS <= millis < LAST_MILLIS or not read_fields(<bytes>value, &f):
             return None
-        log = OrdinaryLog()
+        log = FastLog()
         if not read_moment(&f.activity_at, &log.at):
             return None
         moment_of_millis(millis, &log.recorded_at)
@@ -165,7 +165,7 @@ cdef class CompiledLogs:
         return log
 
     cdef Rule _rule(self, Fields *f):
-        """Return a log's challenge, None where it is none for ordinary logs."""
+        """Return a log's challenge, None where its logs are not common."""
         cdef bytes challenge_id = bytes_of(&f.challenge_id)
         cdef bytes project = b"" if f.project.at is NULL else bytes_of(&f.project)
         named = challenge_id if f.project.at is NULL else (project, challenge_id)
@@ -175,7 +175,7 @@ cdef class CompiledLogs:
             found = self.rules[named] = rule_of(self.definitions, name, challenge_id.decode())
         return found
 
-    cdef bint _owned(self, OrdinaryLog log, Fields *f) except -1:
+    cdef bint _owned(self, FastLog log, Fields *f) except -1:
         """Set the log's member; False where Python must say whose it is."""
         cdef bint by_id = f.external_id.at is NULL
         cdef bytes named = bytes_of(&f.owned_by_id if by_id else &f.external_id)
@@ -193,7 +193,7 @@ cdef class CompiledLogs:
         log.member_id, log.member_key = member.id, member.key
         return True
 
-    cdef int _name(self, OrdinaryLog log) except -1:
+    cdef int _name(self, FastLog log) except -1:
         """Give a log its id and the keys of its entries."""
         cdef Buffer b = self.buffer
         cdef Rule rule = log.rule
@@ -214,7 +214,7 @@ cdef class CompiledLogs:
         log.progress_key = b.done()
         return 0
 
-    def step(self, OrdinaryLog log, int64_t sequence):
+    def step(self, FastLog log, int64_t sequence):
         """Fold a log; False, with nothing changed, where it is none for here."""
         cdef Progress p
         cdef Rule rule = log.rule
@@ -257,7 +257,7 @@ cdef class CompiledLogs:
             self._announce_decided(log, &p, completes, sequence)
         return True
 
-    cdef bint _is_counted(self, OrdinaryLog log) except -1:
+    cdef bint _is_counted(self, FastLog log) except -1:
         """Tell whether a live member's log is aggregated; the challenge is live and has no end."""
         cdef Rule rule = log.rule
         if log.at.micros < rule.starts:
@@ -270,17 +270,17 @@ cdef class CompiledLogs:
         entry = self.entries.get(key)
         return entry if entry is None or entry.__class__ is bytes else json_of(entry)
 
-    cdef bint _lives(self, OrdinaryLog log) except -1:
+    cdef bint _lives(self, FastLog log) except -1:
         cdef bytes entry = self._entry(log.member_key) if log.member_key in self.entries else None
         return entry is not None and is_live_member(entry, log.rule.project)
 
-    cdef bint _is_welcome(self, OrdinaryLog log) except -1:
+    cdef bint _is_welcome(self, FastLog log) except -1:
         """Tell whether a member that is not known can be made here: by name, and at home."""
         if log.external_id.at is NULL or self._was_given(b"k" + log.member_key[1:]):
             return False  # the second: records wait for it
         return (murmur2(log.member_id) & 0x7FFFFFFF) % self.partitions == self.partition
 
-    cdef bint _reaches(self, OrdinaryLog log, Progress *p) except -1:
+    cdef bint _reaches(self, FastLog log, Progress *p) except -1:
         """Set the milestones that a log reaches, with their rewards, and the next one.
 
         False where one of them gives points, or was given in this period before.
@@ -315,7 +315,7 @@ cdef class CompiledLogs:
         self.changed[key] = entry
         return 0
 
-    cdef int _write(self, OrdinaryLog log, Progress *p, bint waits) except -1:
+    cdef int _write(self, FastLog log, Progress *p, bint waits) except -1:
         """Set the entries; ``waits`` for its period's end where the progress begins."""
         cdef Granted each
         for each in log.granted:
@@ -328,7 +328,7 @@ cdef class CompiledLogs:
             self._set(log.period.due + log.progress_key, b"[]")
         return self._set(log.log_key, log_entry(self.buffer, log, p))
 
-    cdef int _announce(self, OrdinaryLog log, Progress *p, int64_t sequence) except -1:
+    cdef int _announce(self, FastLog log, Progress *p, int64_t sequence) except -1:
         cdef bytes made = recorded(self.buffer, log, p, sequence)
         if self.sent is None:
             self.sent = self.effects.outputs.setdefault(PROGRESS_EVENTS, [])
@@ -337,7 +337,7 @@ cdef class CompiledLogs:
         return 0
 
     cdef int _announce_decided(
-        self, OrdinaryLog log, Progress *p, bint completes, int64_t sequence
+        self, FastLog log, Progress *p, bint completes, int64_t sequence
     ) except -1:
         cdef Granted each
         cdef Buffer b = self.buffer

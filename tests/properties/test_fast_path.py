@@ -1,4 +1,4 @@
-"""Compiled code does what Python does, to the last byte, and does it for ordinary logs.
+"""Compiled code does what Python does, to the last byte, and takes the common logs.
 
 Where nothing could be compiled, these compare Python with itself; that it is compiled wherever a C
 compiler is there, a test of the unit tests holds.
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
+from processor.domain.fast_path import COMPILED, FastLog, FastPath, fastest, in_python
 from processor.domain.inputs import Place, Record
-from processor.domain.ordinary import COMPILED, OrdinaryLog, OrdinaryLogs, fastest, in_python
 from processor.domain.working_set import WorkingSet
 from schemas import ids
 from tests.spec import PROJECT, Partition, Sent, challenge, log, milestone, raw_log, upsert
@@ -32,10 +32,10 @@ from tests.strategies import (
 
 
 def both(number: int = 0, partitions: int = 1) -> tuple[Partition, Partition]:
-    """Two partitions, alike but for who takes ordinary logs."""
+    """Two partitions, alike but for the fast path."""
     return (
-        Partition(number, partitions, ordinary=fastest),
-        Partition(number, partitions, ordinary=in_python),
+        Partition(number, partitions, fast_path=fastest),
+        Partition(number, partitions, fast_path=in_python),
     )
 
 
@@ -163,23 +163,23 @@ def test_any_text_folds_alike(
 
 
 class Counted:
-    """Counts what is taken as ordinary."""
+    """Counts the logs that the fast path takes."""
 
     def __init__(self) -> None:
         self.taken = Counter[bool]()
 
     def make(
         self, place: Place, definitions: Definitions, entries: WorkingSet, effects: Effects
-    ) -> OrdinaryLogs:
-        """Make what is counted."""
+    ) -> FastPath:
+        """MakeFastPath what is counted."""
         self._made = (COMPILED or in_python)(place, definitions, entries, effects)
         return self
 
-    def read(self, record: Record) -> OrdinaryLog | None:
+    def read(self, record: Record) -> FastLog | None:
         """Pass it on."""
         return self._made.read(record)
 
-    def step(self, log: OrdinaryLog, sequence: int) -> bool:
+    def step(self, log: FastLog, sequence: int) -> bool:
         """Pass it on, and count."""
         taken = self._made.step(log, sequence)
         self.taken[taken] += 1
@@ -187,9 +187,9 @@ class Counted:
 
 
 @given(st.integers(2, 30))
-def test_most_logs_of_a_known_member_are_ordinary(number: int) -> None:
+def test_most_logs_of_a_known_member_are_common(number: int) -> None:
     counted = Counted()
-    partition = Partition(ordinary=counted.make)
+    partition = Partition(fast_path=counted.make)
     partition.define(challenge(CHALLENGES[0], completionTargetValue=10**6), milestone(5))
     partition.fold(upsert("ann"))
     logs = [replace(log(f"log-{n}", 1), headers=()) for n in range(number)]

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
+from processor.domain.fast_path import FastLog
 from processor.domain.inputs import Place, Record
-from processor.domain.ordinary import OrdinaryLog
 from processor.domain.working_set import Entry, Load
 
 class CompiledLogs:
@@ -17,5 +17,5 @@ class CompiledLogs:
         changed: dict[bytes, Entry | bytes | None],
         effects: Effects,
     ) -> None: ...
-    def read(self, record: Record) -> OrdinaryLog | None: ...
-    def step(self, log: OrdinaryLog, sequence: int) -> bool: ...
+    def read(self, record: Record) -> FastLog | None: ...
+    def step(self, log: FastLog, sequence: int) -> bool: ...

@@ -1,0 +1,100 @@
+"""What the fast path knows of the structs that it reads and writes.
+
+The compiled code repeats their formats. Where a struct has another field than the fast path was
+written for, the fast path steps aside: slow and right comes before fast and wrong. Whoever adds a
+field teaches the compiled code first, and then this table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from processor.domain.aggregates.challenge import Progress, ProgressSnapshot, RecordedLog
+from processor.domain.aggregates.member import Member
+from processor.domain.aggregates.reward import Reward
+from processor.domain.rules import Challenge, Milestone
+from schemas import outputs
+from schemas.records import ChallengeLog
+
+KNOWN: Mapping[type, str] = {
+    Challenge: (
+        "id live method period target timezone starts_at ends_at activity_ids json version "
+        "milestones value_field points group"
+    ),
+    Milestone: "id target live json version points",
+    ChallengeLog: (
+        "challenge_id activity_at activity_id unique_identifier project owned_by_id owned_by "
+        "activity_value status"
+    ),
+    Member: (
+        "project external_id created_at updated_at version status first_name last_name email "
+        "phone_number telephone country city groups timezone"
+    ),
+    Progress: (
+        "total status method period timezone started_at completed_at failed_at created_at "
+        "updated_at reached"
+    ),
+    ProgressSnapshot: "total status started_at completed_at failed_at updated_at",
+    RecordedLog: "created_at activity_at activity_id status value period_key snapshot reached next",
+    Reward: (
+        "member_id slug linked_id milestone_id period_key created_at updated_at version "
+        "coupon_code issued_at expiry_at"
+    ),
+    outputs.CloudEvent: "specversion id source type subject time datacontenttype sequence data",
+    outputs.ChallengeLogRecorded: (
+        "id challenge_id owned_by_id activity_at activity_id unique_identifier activity_value "
+        "status created_at challenge challenge_progress achieved_milestone next_milestone "
+        "achieved_milestone_reward_log achieved_milestones achieved_milestone_reward_logs "
+        "definition_version"
+    ),
+    outputs.ProgressRecord: (
+        "id challenge_id owned_by_id period_key aggregation_method aggregation_period "
+        "timezone current_progress_value challenge_progress_status challenge_started_at "
+        "challenge_completed_at challenge_failed_at created_at updated_at"
+    ),
+    outputs.ChallengeProgressed: (
+        "id challenge_id owned_by_id period_key aggregation_method aggregation_period "
+        "timezone current_progress_value challenge_progress_status challenge_started_at "
+        "challenge_completed_at challenge_failed_at created_at updated_at definition_version"
+    ),
+    outputs.MilestoneReached: (
+        "id owned_by_id milestone_id linked_schema_slug linked_schema_record_id period_key "
+        "value reached_at milestone definition_version"
+    ),
+    outputs.RewardLogRecord: (
+        "id owned_by_id linked_schema_slug linked_schema_record_id milestone_id period_key "
+        "coupon_code reward_issued_at reward_expiry_at created_at updated_at version "
+        "milestone"
+    ),
+    outputs.RewardChanged: (
+        "id owned_by_id linked_schema_slug linked_schema_record_id milestone_id period_key "
+        "coupon_code reward_issued_at reward_expiry_at created_at updated_at version "
+        "milestone definition_version"
+    ),
+    outputs.MemberRecord: (
+        "id external_id first_name last_name email phone_number telephone country city groups "
+        "timezone status created_at updated_at version"
+    ),
+}
+"""By struct: the names of its fields, in their order, which is that of the JSON."""
+
+
+def differences() -> list[str]:
+    """Return the fields that the fast path does not know, or misses, as ``Struct.field``."""
+    return [
+        f"{struct.__name__}.{name}"
+        for struct, known in KNOWN.items()
+        for name in _differing(known.split(), _field_names(struct))
+    ]
+
+
+def _differing(known: list[str], found: list[str]) -> list[str]:
+    if known == found:
+        return []
+    return sorted(set(known) ^ set(found)) or ["(their order)"]
+
+
+def _field_names(struct: Any) -> list[str]:
+    if is_dataclass(struct):
+        return [field.name for field in fields(struct)]
+    return list(struct.__struct_fields__)

@@ -1,0 +1,40 @@
+"""Every aggregate is told in one order: its state, initial, evolve, decide."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from processor.domain import aggregates
+
+FOLDER = Path(aggregates.__file__).parent
+ORDER = ("initial", "evolve", "decide")
+WITH_STATE = ("challenge", "member", "pathway", "points", "reward", "streak")
+
+
+def names(module: str) -> list[tuple[type[ast.stmt], str]]:
+    """Return the classes and functions of a module's top level, in order."""
+    tree = ast.parse((FOLDER / f"{module}.py").read_text("utf-8"))
+    return [(type(n), n.name) for n in tree.body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("module", WITH_STATE)
+def test_an_aggregate_is_told_in_order(module: str) -> None:
+    found = names(module)
+    functions = [name for kind, name in found if kind is ast.FunctionDef]
+    told = [name for name in functions if name in ORDER]
+    assert told == [name for name in ORDER if name in told]
+    assert {"initial", "evolve"} <= set(told)
+    assert found[0][0] is ast.ClassDef, "the state comes first"
+
+
+def test_no_aggregate_knows_the_store_or_what_is_published() -> None:
+    for path in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module not in {
+                    "processor.domain.context",
+                    "processor.domain.effects",
+                    "processor.domain.state_kinds",
+                    "processor.domain.working_set",
+                }, path.name
