@@ -13,7 +13,7 @@ from api import credentials
 from api.credentials import NewKey, Role
 from tests.integration.api.serving import PATIENCE_SECONDS, PROJECT, Served
 
-SEED: dict[str, Any] = json.loads("""
+PUBLISHED: dict[str, Any] = json.loads("""
 {
   "actions": [
     {
@@ -40,7 +40,7 @@ SEED: dict[str, Any] = json.loads("""
   "time": "2012-04-16T09:18:25.943Z"
 }
 """)
-"""The seed's example, with the addresses that are not printed there."""
+"""The published example, with the addresses that are not printed there."""
 
 
 async def signing_key(api: Served, role: Role = Role.ADMIN, project: str = PROJECT) -> NewKey:

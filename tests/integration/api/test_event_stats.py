@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from schemas.ids import member_id
-from tests.integration.api import seed_001 as seed
-from tests.integration.api.seed_001 import assert_same_shape
+from tests.integration.api import published_events as published
+from tests.integration.api.published_events import assert_same_shape
 from tests.integration.api.serving import Served, let_the_hour_begin
 
 PROJECT = "counted"
@@ -237,11 +237,11 @@ async def test_a_calendar_month(lonely: Served, history: History, event: str | N
 
 
 @pytest.mark.usefixtures("history")
-async def test_the_defaults_and_the_seeds_shapes(lonely: Served) -> None:
+async def test_the_defaults_and_the_published_shapes(lonely: Served) -> None:
     everything = await asked(lonely)
     assert everything["period"] == "7d"
-    assert_same_shape(everything, seed.GLOBAL_STATS)
-    assert_same_shape(await asked(lonely, eventId="buy", period="30d"), seed.EVENT_STATS)
+    assert_same_shape(everything, published.GLOBAL_STATS)
+    assert_same_shape(await asked(lonely, eventId="buy", period="30d"), published.EVENT_STATS)
     assert await asked(lonely, timeframe="month", period="30d") == await asked(lonely, period="30d")
 
 

@@ -136,7 +136,7 @@ async def test_no_answer_in_time_is_a_202_with_the_id(lonely: Served) -> None:
     assert len(first.json()["id"]) == 36
 
 
-async def test_the_seeds_400s(lonely: Served) -> None:
+async def test_the_published_400s(lonely: Served) -> None:
     async with await lonely.client() as admin:
         assert assert_refused(await admin.get("/v1/event/"), 400) == "eventId: is missing"
         assert assert_refused(await admin.get("/analytics/streak"), 400) == "streakId: is missing"

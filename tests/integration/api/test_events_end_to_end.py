@@ -11,17 +11,17 @@ from psycopg import AsyncConnection
 
 from api.credentials import Role
 from processor.domain.aggregates.period import period_key
-from tests.integration.api import seed_001 as seed
-from tests.integration.api.seed_001 import assert_same_shape
+from tests.integration.api import published_events as published
+from tests.integration.api.published_events import assert_same_shape
 from tests.integration.api.serving import Served, let_the_hour_begin
 
 VERSIONS = ("", "/v0", "/v1", "/v2", "/v3")
 PURCHASE = {
-    **{name: value for name, value in seed.EVENT.items() if name != "eventId"},
+    **{name: value for name, value in published.EVENT.items() if name != "eventId"},
     "reward": {"default": 1},
     "rewardValueField": "amount",
 }
-"""The seed's event, but with the reward that makes 49.99 the 50 points of its other example."""
+"""The published event, but with the reward that makes 49.99 the 50 points of its other example."""
 
 
 @pytest.fixture(autouse=True)
@@ -47,29 +47,29 @@ async def send(client: httpx.AsyncClient, event: str, user: str, **fields: Any) 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_the_seeds_event_is_answered_as_printed(whole: Served, version: str) -> None:
+async def test_the_published_event_is_answered_as_printed(whole: Served, version: str) -> None:
     project = f"seed{version[1:]}"
     async with await whole.client(project=project) as admin:
         await define(admin, "event", "purchase_completed", **PURCHASE)
         await member(admin, "user-123")
         async with await whole.end_user("user-123", project) as user:
-            answer = await user.post(f"{version}/event", json=seed.REQUEST)
+            answer = await user.post(f"{version}/event", json=published.REQUEST)
             assert answer.status_code == 200
-            assert answer.json() == seed.POSTED
-            assert list(answer.json()["data"]) == list(seed.POSTED["data"])
+            assert answer.json() == published.POSTED
+            assert list(answer.json()["data"]) == list(published.POSTED["data"])
             listed = await user.get(f"{version}/event")
-            shown = {**seed.EVENT, "reward": {"default": 1}}
+            shown = {**published.EVENT, "reward": {"default": 1}}
             assert listed.json() == [shown]
-            assert_same_shape(listed.json(), [seed.EVENT])
+            assert_same_shape(listed.json(), [published.EVENT])
             one = await user.get(f"{version}/event/purchase_completed")
             assert one.json() == shown
             stats = await user.get(f"{version}/stats/event")
-            assert_same_shape(stats.json(), seed.GLOBAL_STATS)
+            assert_same_shape(stats.json(), published.GLOBAL_STATS)
             data = stats.json()["data"]
             assert (data["totalEvents"], data["uniqueUsers"], data["totalPoints"]) == (1, 1, 50)
             parameters = {"period": "30d", "eventId": "purchase_completed"}
             stats = await user.get(f"{version}/stats/event", params=parameters)
-            assert_same_shape(stats.json(), seed.EVENT_STATS)
+            assert_same_shape(stats.json(), published.EVENT_STATS)
 
 
 async def test_the_limit_is_said_in_the_message(whole: Served, admin: httpx.AsyncClient) -> None:
@@ -146,7 +146,7 @@ async def test_an_event_moves_a_challenge_and_a_streak(
     assert own["goal"] == 2
     assert own["progress"] == (2 if now.day > 1 else 1)
     assert own["completed"] == (own["progress"] == 2)
-    assert_same_shape(analytics, seed.STREAK)
+    assert_same_shape(analytics, published.STREAK)
     assert analytics == {
         "streakId": "daily_login",
         "totalParticipants": 1,

@@ -17,7 +17,7 @@ from api.game_mechanics.actions_log import BATCH
 from schemas import ids
 from schemas.topics import EVENTS
 from tests.integration.api.game_mechanics import (
-    SEED,
+    PUBLISHED,
     Caller,
     caller,
     define_action,
@@ -68,7 +68,7 @@ async def logged(gm: Caller, count: int, **params: str | int) -> list[dict[str, 
     return actions
 
 
-async def test_the_seeds_example_field_for_field(
+async def test_the_published_example_field_for_field(
     whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
 ) -> None:
     await define_action(admin, "1", 10)
@@ -82,10 +82,10 @@ async def test_the_seeds_example_field_for_field(
     )
     await logged(gm, 2, UID=ann)
     answer = await gm("getActionsLog", UID=ann)
-    assert list(answer) == list(SEED)
-    assert [list(action) for action in answer["actions"]] == [list(a) for a in SEED["actions"]]
+    assert list(answer) == list(PUBLISHED)
+    assert [list(action) for action in answer["actions"]] == [list(a) for a in PUBLISHED["actions"]]
     anew = {"callId": answer["callId"], "time": answer["time"]}
-    assert answer == SEED | anew
+    assert answer == PUBLISHED | anew
 
 
 async def test_a_redemption_over_the_balance_is_written_in_full(

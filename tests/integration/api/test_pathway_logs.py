@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from api.credentials import Role
 from schemas import ids
 from schemas.topics import ACTIVITY_LOGS, DEFINITIONS, MEMBER_COMMANDS
-from tests.integration.api import seed_002 as seed
+from tests.integration.api import published_pathway_logs as published
 from tests.integration.api.serving import PATIENCE_SECONDS, Served
 from tests.integration.projections.driving import caught_up
 
@@ -155,7 +155,7 @@ def order_of_keys(value: Any) -> Any:
     return [order_of_keys(each) for each in value] if isinstance(value, list) else None
 
 
-async def test_the_seeds_answer_comes_back_from_records(whole: Served) -> None:
+async def test_the_published_answer_comes_back_from_records(whole: Served) -> None:
     data = {"category": "Current Score", "target": 159}
     profile = {"country": "South Africa", "city": "Cape Town", "groups": ["Group A", "Group B"]}
     at = "2022-02-24T{}+02:00".format
@@ -192,9 +192,9 @@ async def test_the_seeds_answer_comes_back_from_records(whole: Served) -> None:
     for each in answer["data"][0]["activities"]:
         each["logs"].sort(key=lambda log: str(log["email"]))
         others.append(each["logs"].pop())
-    expected = seed.ANSWER | {name: answer[name] for name in ("hash", "response_time")}
+    expected = published.ANSWER | {name: answer[name] for name in ("hash", "response_time")}
     assert without_offsets(answer) == without_offsets(expected)
-    assert order_of_keys(answer) == order_of_keys(seed.ANSWER)
+    assert order_of_keys(answer) == order_of_keys(published.ANSWER)
     assert [other["fulfilment"] for other in others][1:] == [[]]
     assert [other["status"]["complete"] for other in others] == [True, False]
     assert others[1] == {
@@ -216,7 +216,7 @@ EVERYBODY = {"joe.soap@example.com", "user.two@example.com", "zoe@example.com", 
 
 @pytest_asyncio.fixture
 async def pathway_a(whole: Served) -> AsyncIterator[httpx.AsyncClient]:
-    """The seed's "Pathway A" with some activities and members, and a client that may read it."""
+    """The published "Pathway A" with some activities and members, and a client that may read it."""
     way = "EV-A"
     wild = 'All 100% of "it" \\ _é'
     async with await basic(whole, "way-a") as client:
@@ -260,19 +260,19 @@ async def pathway_a(whole: Served) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_every_curl_of_the_seed_as_it_is_written(pathway_a: httpx.AsyncClient) -> None:
+async def test_every_published_curl_as_it_is_written(pathway_a: httpx.AsyncClient) -> None:
     async def found(body: str) -> tuple[list[str], set[str]]:
         activities = await ask(pathway_a, body)
         return [a["ID"] for a in activities], {log["email"].lower() for log in logs(activities)}
 
-    assert await found(seed.PATHWAY_A) == (ALL, EVERYBODY)
-    assert await found(seed.ONE_TYPE) == (["D"], EVERYBODY)
-    assert await found(seed.SEVERAL_TYPES) == (["D", "S", "C"], EVERYBODY)
-    assert await found(seed.ONE_USER) == (ALL, {"joe.soap@example.com"})
+    assert await found(published.PATHWAY_A) == (ALL, EVERYBODY)
+    assert await found(published.ONE_TYPE) == (["D"], EVERYBODY)
+    assert await found(published.SEVERAL_TYPES) == (["D", "S", "C"], EVERYBODY)
+    assert await found(published.ONE_USER) == (ALL, {"joe.soap@example.com"})
     two = {"joe.soap@example.com", "user.two@example.com"}
-    assert await found(seed.SEVERAL_USERS) == (["D", "S", "X"], two)
-    assert await found(seed.ONE_ACTIVITY) == (["S"], EVERYBODY)
-    assert await found(seed.SEVERAL_ACTIVITIES) == (["S", "V", "A"], EVERYBODY)
+    assert await found(published.SEVERAL_USERS) == (["D", "S", "X"], two)
+    assert await found(published.ONE_ACTIVITY) == (["S"], EVERYBODY)
+    assert await found(published.SEVERAL_ACTIVITIES) == (["S", "V", "A"], EVERYBODY)
 
 
 def logs(activities: Sequence[Logs]) -> list[Logs]:
@@ -320,10 +320,10 @@ async def test_filters(
 
 
 async def test_the_same_data_has_the_same_hash(pathway_a: httpx.AsyncClient) -> None:
-    first, second = [(await post(pathway_a, seed.PATHWAY_A)).json() for _ in range(2)]
+    first, second = [(await post(pathway_a, published.PATHWAY_A)).json() for _ in range(2)]
     assert first["hash"] == second["hash"]
     assert first["data"] == second["data"]
-    other = (await post(pathway_a, seed.ONE_USER)).json()
+    other = (await post(pathway_a, published.ONE_USER)).json()
     assert other["hash"] != first["hash"]
 
 

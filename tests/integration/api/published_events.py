@@ -58,28 +58,28 @@ EVENT_STATS: dict[str, Any] = json.loads("""
 """)
 
 _BY_ID = ("eventBreakdown", "dailyData", "reward", "metadata")
-"""Objects whose keys are ids or dates: any number of them, each like the seed's first."""
+"""Objects whose keys are ids or dates: any number of them, each like the first."""
 
 
-def assert_same_shape(answer: Any, seed: Any, path: str = "$") -> None:
-    """Hold an answer against the seed's: the same keys in the same order, the same types."""
-    if isinstance(seed, bool) or seed is None or isinstance(seed, str):
-        assert type(answer) is type(seed), path
-    elif isinstance(seed, int | float):
+def assert_same_shape(answer: Any, shown: Any, path: str = "$") -> None:
+    """Compare an answer with the published one: the same keys in the same order, the same types."""
+    if isinstance(shown, bool) or shown is None or isinstance(shown, str):
+        assert type(answer) is type(shown), path
+    elif isinstance(shown, int | float):
         assert isinstance(answer, int | float), path
         assert not isinstance(answer, bool), path
-    elif isinstance(seed, list):
+    elif isinstance(shown, list):
         assert isinstance(answer, list), path
-        for item in answer if seed else ():
-            assert_same_shape(item, seed[0], f"{path}[]")
+        for item in answer if shown else ():
+            assert_same_shape(item, shown[0], f"{path}[]")
     elif path.rpartition(".")[2] in _BY_ID:
         assert isinstance(answer, dict), path
         assert answer, f"{path} holds nothing to compare"
         if path.endswith(("eventBreakdown", "dailyData")):
             for key, value in answer.items():
-                assert_same_shape(value, next(iter(seed.values())), f"{path}.{key}")
+                assert_same_shape(value, next(iter(shown.values())), f"{path}.{key}")
     else:
         assert isinstance(answer, dict), path
-        assert list(answer) == list(seed), path
-        for key, value in seed.items():
+        assert list(answer) == list(shown), path
+        for key, value in shown.items():
             assert_same_shape(answer[key], value, f"{path}.{key}")
