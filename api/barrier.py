@@ -53,10 +53,11 @@ class Barrier:
         self._metrics = metrics
         self._consumer = kafka.consumer(settings, "read_uncommitted")
         self._places: dict[TopicPartition, list[Place]] = defaultdict(list)
-        for model, topic in READ_MODELS.items():
-            for partition in range(kafka.partition_count(settings, topic)):
-                place = TopicPartition(settings.topic(topic), partition)
-                self._places[place].append((model, topic, partition))
+        for model, topics in READ_MODELS.items():
+            for topic in topics:
+                for partition in range(kafka.partition_count(settings, topic)):
+                    place = TopicPartition(settings.topic(topic), partition)
+                    self._places[place].append((model, topic, partition))
         self._reached: dict[Place, int] = {}
         self._asked_at = -math.inf
         self._ends_of: dict[frozenset[str], Ends] = {}

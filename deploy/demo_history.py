@@ -42,7 +42,7 @@ async def wait_for_history(settings: Settings, tell: Tell, look: Callable[[], ob
             async for done in _reached(ends, lambda: _folded(settings, admin, list(ends))):
                 look()
                 tell("folding", done, sum(ends.values()))
-            outputs = {projection.topic for projection in PROJECTIONS.values()}
+            outputs = {topic for projection in PROJECTIONS.values() for topic in projection.topics}
             ends = await _ends(settings, tuple(outputs))
             async for done in _reached(ends, lambda: _projected(settings)):
                 look()

@@ -18,6 +18,7 @@ from projections import (
     event_stats_hourly,
     event_stats_hourly_all,
     event_user_days,
+    leaderboard_days,
     leaderboard_points,
     leaderboards,
     members,
@@ -67,6 +68,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         event_stats_daily,
         event_stats_hourly_all,
         pathway_standings,
+        leaderboard_days,
     )
 }
 """By table; a transaction writes them in this order."""

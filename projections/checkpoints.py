@@ -68,23 +68,24 @@ WHERE (checkpoint.projection, checkpoint.topic, checkpoint.partition)
 """
 
 # One statement locks in a fixed order, so that projectors that fight never deadlock; compares,
-# again after it had to wait; and sets.
+# after it had to wait; and sets. A read model of several topics is locked in all of them, for what
+# is one member's in one may be another projector's in the other.
 _ADVANCE = """
 WITH moves AS (
     SELECT * FROM unnest(%s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bigint[])
         AS move (projection, topic, partition, old_offset, new_offset)
 ), locked AS MATERIALIZED (
-    SELECT projection, topic, partition, new_offset
-    FROM milestream.projection_checkpoints AS checkpoint
-    JOIN moves USING (projection, topic, partition)
-    WHERE checkpoint.next_offset = moves.old_offset
+    SELECT projection, topic, partition, next_offset
+    FROM milestream.projection_checkpoints
+    WHERE (projection, partition) IN (SELECT projection, partition FROM moves)
     ORDER BY projection, topic, partition
-    FOR UPDATE OF checkpoint
+    FOR UPDATE
 )
 UPDATE milestream.projection_checkpoints AS checkpoint
-SET next_offset = locked.new_offset, updated_at = now()
-FROM locked
-WHERE (checkpoint.projection, checkpoint.topic, checkpoint.partition)
+SET next_offset = moves.new_offset, updated_at = now()
+FROM locked JOIN moves USING (projection, topic, partition)
+WHERE locked.next_offset = moves.old_offset
+    AND (checkpoint.projection, checkpoint.topic, checkpoint.partition)
     = (locked.projection, locked.topic, locked.partition)
 """
 

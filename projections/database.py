@@ -71,7 +71,9 @@ class TableWriter:
             None
             if projection.derived is None
             else sql.SQL(projection.derived.statement).format(
-                rows=self._staging, model=target, derived=place(projection.derived.table)
+                rows=self._staging,
+                model=target,
+                **{table: place(table) for table in projection.derived.tables},
             )
         )
         self._delete = sql.SQL("DELETE FROM {} WHERE ({}) = ({})").format(

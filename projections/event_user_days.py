@@ -25,7 +25,7 @@ def logged(event: Envelope) -> Iterable[Row]:
 
 
 COUNTS = Derived(
-    table="event_user_counts",
+    tables=("event_user_counts",),
     # A member's events lie on one partition, and this transaction holds its checkpoint: nobody
     # else changes the member's rows meanwhile. The counts are everybody's, and locked by their key.
     statement="""
@@ -60,7 +60,7 @@ COUNTS = Derived(
             UNION ALL
             SELECT project, event_id, 'last', old_day, -1 FROM moves WHERE old_day IS NOT NULL
         )
-        INSERT INTO {derived} AS target (project, event_id, kind, day, users)
+        INSERT INTO {event_user_counts} AS target (project, event_id, kind, day, users)
         SELECT project, event_id, kind, day, sum(users)
         FROM changes
         GROUP BY project, event_id, kind, day

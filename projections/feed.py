@@ -129,7 +129,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         self._projections = projections
         self._tables: dict[str, list[str]] = defaultdict(list)
         for projection in projections.values():
-            self._tables[projection.topic].append(projection.table)
+            for topic in projection.topics:
+                self._tables[topic].append(projection.table)
         self._topics = {settings.topic(name): name for name in self._tables}
         self._partitions = partitions and [
             TopicPartition(settings.topic(topic), number) for topic, number in partitions

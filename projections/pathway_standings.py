@@ -59,7 +59,7 @@ def worked(event: Envelope) -> Iterable[Row]:
 
 
 STATS = Derived(
-    table="pathway_stats",
+    tables=("pathway_stats",),
     # A member's rows lie on one partition, and this transaction holds its checkpoint: nobody else
     # changes them meanwhile. The counts are everybody's, and locked by their key.
     statement="""
@@ -93,7 +93,7 @@ STATS = Derived(
             SELECT project, pathway_id, activity_id, 1
             FROM standings WHERE activity_id <> '' AND holds AND NOT held AND is_enrolled
         )
-        INSERT INTO {derived} AS target (project, pathway_id, activity_id, members)
+        INSERT INTO {pathway_stats} AS target (project, pathway_id, activity_id, members)
         SELECT project, pathway_id, activity_id, sum(members)
         FROM changes
         GROUP BY project, pathway_id, activity_id

@@ -40,13 +40,14 @@ Combination = Literal["sum", "union", "greatest"]
 
 @dataclass(frozen=True)
 class Derived:
-    """A table that is kept beside a read model, in its transactions, and rebuilt with it."""
+    """Tables that are kept beside a read model, in its transactions, and rebuilt with it."""
 
-    table: str
-    """Name in schema ``milestream``."""
+    tables: tuple[str, ...]
+    """Names in schema ``milestream``."""
     statement: LiteralString
-    """SQL that brings it up to date before a batch's rows are taken into the read model: ``{rows}``
-    has these, ``{model}`` what there was before, ``{derived}`` is to be changed."""
+    """SQL that brings them up to date before a batch's rows are taken into the read model:
+    ``{rows}`` has these, ``{model}`` what there was before; those to be changed go by their
+    names."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,14 @@ class Projection:
         object.__setattr__(self, "key_of", itemgetter(*places))
 
     @property
-    def topic(self) -> str:
-        """What it is made from, name without prefix."""
+    def topics(self) -> tuple[str, ...]:
+        """What it is made from, names without prefix."""
         return READ_MODELS[self.table]
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Every table that it writes."""
-        return (self.table,) if self.derived is None else (self.table, self.derived.table)
+        return (self.table, *(() if self.derived is None else self.derived.tables))
 
 
 Data = TypeVar("Data")
@@ -138,7 +139,7 @@ def of_events(
     """
     readers = {event_type.name: reader for event_type, reader in events.items()}
     for event_type in events:
-        if event_type.topic != READ_MODELS[table]:
+        if event_type.topic not in READ_MODELS[table]:
             raise ValueError(f"{table} is not made from {event_type.topic}: {event_type.name}")
 
     def rows(event: Envelope) -> Iterable[Row]:

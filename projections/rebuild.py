@@ -162,7 +162,7 @@ class _Twin:
         """Find the partitions and go to their beginnings."""
         await self._writer.prepare(self._connection)
         table = self._projection.table
-        for topic, number in await partitions_of(self._settings, (self._projection.topic,)):
+        for topic, number in await partitions_of(self._settings, self._projection.topics):
             tp = TopicPartition(self._settings.topic(topic), number)
             self._places[tp] = Place(table, topic, number)
         # They must be there to be locked, also where no projector has ever run.

@@ -12,7 +12,7 @@ import psycopg
 import uvloop
 from prometheus_client import start_http_server
 
-from projections import long_reads
+from projections import leaderboard_turns, long_reads
 from projections.metrics import Metrics
 from projections.migrate import MigrationError
 from projections.runner import ProjectorStopped, Runner
@@ -65,12 +65,17 @@ async def _project(settings: Settings) -> None:
         loop.add_signal_handler(signal_number, runner.stop)
     await runner.migrate()
     logger.info("projecting from %s", settings.kafka)
-    watching = asyncio.create_task(long_reads.watch(settings.database_url))
+    beside = [
+        asyncio.create_task(task(settings.database_url))
+        for task in (long_reads.watch, leaderboard_turns.keep)
+    ]
     try:
         await runner.run()
     finally:
-        watching.cancel()
-        await asyncio.wait([watching])
-    if not watching.cancelled() and (error := watching.exception()) is not None:
-        raise error
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
+    for task in beside:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
     logger.info("stopped")

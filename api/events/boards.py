@@ -41,7 +41,7 @@ async def leaderboard(request: Request, caller: Caller) -> Response:
     )
     async with held.reads.connection() as connection:
         board = board_of(definitions, caller.project, group_id, span)
-        places = await queries.places(connection, board, top=limit)
+        places = await queries.top(connection, board, limit)
     return answer(LeaderboardAnswer(group_id=group_id, users=ranked(places)))
 
 
@@ -75,7 +75,7 @@ async def _standing(
     connection: AsyncConnection, board: Board, member_id: UUID, name: str
 ) -> dict[str, object]:
     """Return what a rank says of one board, by the fields of `RankAnswer`."""
-    places = await queries.places(connection, board, member_id=member_id, beside=BESIDE)
+    places = await queries.beside(connection, board, member_id, BESIDE)
     own = next((place for place in places if place.member_id == member_id), None)
     before = [place for place in places if own is not None and place.place < own.place]
     after = [place for place in places if own is not None and place.place > own.place]

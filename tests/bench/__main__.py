@@ -45,6 +45,7 @@ _FINDERS: tuple[str, ...] = (
     "big_member",
     "http",
     "queries",
+    "leaderboards",
 )
 """Modules of `tests.bench` with a `measure`; see `tests.bench.findings`."""
 _OWN = MODULES[0]

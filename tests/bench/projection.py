@@ -142,7 +142,7 @@ async def _ends(settings: Settings) -> dict[str, int]:
         for table in TABLES:
             places = [
                 TopicPartition(settings.topic(topic), number)
-                for topic, number in await partitions_of(settings, [PROJECTIONS[table].topic])
+                for topic, number in await partitions_of(settings, PROJECTIONS[table].topics)
             ]
             ends[table] = sum((await consumer.end_offsets(places)).values())
     return ends

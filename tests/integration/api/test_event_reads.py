@@ -6,12 +6,18 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
+from projections.database import live
+from projections.leaderboard_days import PROJECTION, SCORES
 from schemas.ids import derive, member_id
 from tests.integration.api.serving import Served, let_the_hour_begin
 
 PROJECT = "ranked"
-TABLES = ("members", "leaderboard_points", "points_balances", "points_totals", "streak_progress")
+TABLES = (
+    "members", "leaderboard_points", *PROJECTION.tables, "points_balances", "points_totals",
+    "streak_progress",
+)  # fmt: skip
 MEMBERS = {
     "ann": ["red"], "bob": [], "cid": ["blue"], "dan": ["red", "blue"], "eve": [], "fay": [],
     "gone": [],
@@ -40,6 +46,7 @@ def rows(lonely: Served) -> Iterator[None]:
             insert(connection, "leaderboard_points", day=now.date() - timedelta(days=ago),
                    member_id=member_id(PROJECT, user), user_group_id=group, event_id=event,
                    user_id=user, points=points)  # fmt: skip
+        put_scores(connection)
         own = {"member_id": member_id(PROJECT, "ann"), "user_id": "ann", "updated_at": now}
         insert(connection, "points_totals", **own, balance=10**30, sequence=0)
         for group, balance in (("_default", 7), ("shop", 0)):
@@ -57,6 +64,23 @@ def insert(connection: "psycopg.Connection[Any]", table: str, **values: Any) -> 
     columns, places = ", ".join(values), ", ".join(["%s"] * len(values))
     statement = f"INSERT INTO milestream.{table} ({columns}) VALUES ({places})"
     connection.execute(statement, list(values.values()))
+
+
+def put_scores(connection: "psycopg.Connection[Any]") -> None:
+    """Do what the projection does with these points and members."""
+    rows, model = sql.Identifier("pg_temp", "rows"), live(PROJECTION.table)
+    connection.execute(sql.SQL("CREATE TEMP TABLE rows (LIKE {}) ON COMMIT DROP").format(model))
+    connection.execute(
+        "INSERT INTO rows "
+        "SELECT project, member_id, day, user_id, sum(points), 0 "
+        "FROM milestream.leaderboard_points WHERE project = %s GROUP BY 1, 2, 3, 4 UNION ALL "
+        "SELECT project, member_id, '0001-01-01', external_id, 0, (status = 'deleted')::integer "
+        "FROM milestream.members WHERE project = %s",
+        (PROJECT, PROJECT),
+    )
+    tables = {table: live(table) for table in SCORES.tables}
+    connection.execute(sql.SQL(SCORES.statement).format(rows=rows, model=model, **tables))
+    connection.execute(sql.SQL("INSERT INTO {} SELECT * FROM rows").format(model))
 
 
 def put_streaks(connection: "psycopg.Connection[Any]", now: datetime) -> None:

@@ -32,7 +32,7 @@ async def settings(fresh_settings: FreshSettings) -> Settings:
     """Make a migrated database, and the topics that projections read and no others."""
     settings = fresh_settings()
     await asyncio.to_thread(migrate, settings.database_url)
-    topics = {projection.topic for projection in PROJECTIONS.values()}
+    topics = {topic for projection in PROJECTIONS.values() for topic in projection.topics}
     admin = AIOKafkaAdminClient(**settings.kafka_options())
     await admin.start()
     try:

@@ -91,7 +91,7 @@ async def caught_up(settings: Settings, within_s: float = 120) -> None:
     """
     async with AIOKafkaConsumer(**settings.kafka_options()) as consumer:
         ends: dict[tuple[str, int], int] = {}
-        topics = {projection.topic for projection in PROJECTIONS.values()}
+        topics = {topic for projection in PROJECTIONS.values() for topic in projection.topics}
         for topic, number in await partitions_of(settings, topics):
             tp = TopicPartition(settings.topic(topic), number)
             ends[topic, number] = (await consumer.end_offsets([tp]))[tp]
@@ -111,7 +111,7 @@ async def caught_up(settings: Settings, within_s: float = 120) -> None:
             (table, topic, partition, stored.get((table, topic, partition)), end)
             for table, projection in PROJECTIONS.items()
             for (topic, partition), end in ends.items()
-            if topic == projection.topic and stored.get((table, topic, partition), 0) < end
+            if topic in projection.topics and stored.get((table, topic, partition), 0) < end
         ]
 
 

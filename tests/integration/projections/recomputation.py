@@ -9,6 +9,15 @@ _SUMS = (
     "count(*), sum(points), count(*) FILTER (WHERE condition_reached), "
     "count(*) FILTER (WHERE NOT condition_reached), count(*) FILTER (WHERE limit_reached)"
 )
+_GRANTS = (
+    "(SELECT project, member_id, (occurred_at AT TIME ZONE 'UTC')::date AS day, points, user_id "
+    "FROM milestream.points_ledger WHERE operation = 'grant') AS grants"
+)
+_TODAY = "(now() AT TIME ZONE 'UTC')::date"
+_IS_THERE = (
+    "NOT EXISTS (SELECT FROM milestream.members WHERE status = 'deleted' "
+    "AND members.project = grants.project AND members.member_id = grants.member_id)"
+)
 _ALL_TOO = (
     "milestream.event_log AS log "
     "CROSS JOIN LATERAL (VALUES (log.event_id), ('')) AS counted (event_of)"
@@ -45,6 +54,25 @@ AGAIN = {
         "SELECT project, (occurred_at AT TIME ZONE 'UTC')::date, member_id, user_group_id, "
         "coalesce(event_id, ''), min(user_id), sum(points) FROM milestream.points_ledger "
         "WHERE operation = 'grant' GROUP BY 1, 2, 3, 4, 5"
+    ),
+    "leaderboard_days": (
+        "SELECT project, member_id, day, min(user_id), sum(points), 0 "
+        f"FROM {_GRANTS} GROUP BY 1, 2, 3 UNION ALL "
+        "SELECT project, member_id, '0001-01-01', external_id, 0, "
+        "2 * sequence + (status = 'deleted')::integer FROM milestream.members"
+    ),
+    "leaderboard_scores": (
+        "SELECT project, to_char(day, 'YYYY-MM'), member_id, min(user_id), sum(points), NULL::date "
+        f"FROM {_GRANTS} WHERE {_IS_THERE} GROUP BY 1, 2, 3 UNION ALL "
+        "SELECT project, days || 'd', member_id, min(user_id), "
+        f"coalesce(sum(points) FILTER (WHERE day <= {_TODAY}), 0), "
+        f"min(CASE WHEN day > {_TODAY} THEN day ELSE day + days END) "
+        f"FROM {_GRANTS} CROSS JOIN (VALUES (7), (30), (365)) AS boards (days) "
+        f"WHERE {_IS_THERE} AND day > {_TODAY} - days GROUP BY 1, 2, 3"
+    ),
+    "leaderboard_counts": (
+        "SELECT project, board, rpad(left(points::text, 3), length(points::text), '0')::numeric, "
+        "count(*) FROM milestream.leaderboard_scores WHERE points > 0 GROUP BY 1, 2, 3"
     ),
 }
 """Each table that is added up, from the log that has it all."""
@@ -83,4 +111,4 @@ def rows(settings: Settings, table: str) -> set[tuple[Any, ...]]:
     """Return a table's rows, without counts that came down to nobody."""
     found = query(settings, f"SELECT * FROM milestream.{table}")
     assert len(found) == len(set(found))
-    return {row for row in found if table != "event_user_counts" or row[-1] != 0}
+    return {row for row in found if not table.endswith("_counts") or row[-1] != 0}

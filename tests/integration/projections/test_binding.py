@@ -87,7 +87,7 @@ async def test_a_topic_that_was_made_anew_is_refused_until_the_read_model_is_reb
     with pytest.raises(ProjectorStopped, match=r"member-events.*made anew.*rebuild .*members"):
         await asyncio.wait_for(Runner(settings).run(), 60)
     assert table(settings, "members") == before
-    tables = [n for n, projection in PROJECTIONS.items() if projection.topic == MEMBER_EVENTS]
+    tables = [n for n, projection in PROJECTIONS.items() if MEMBER_EVENTS in projection.topics]
     for name in tables:
         await rebuild(settings, name, lambda _done, _total: None)
     assert table(settings, "members") == []

@@ -141,7 +141,7 @@ def test_a_members_days_are_looked_up_by_their_key_also_without_statistics(
 ) -> None:
     rows = sql.Identifier("pg_temp", "rows")
     statement = sql.SQL(COUNTS.statement).format(
-        rows=rows, model=live("event_user_days"), derived=live(COUNTS.table)
+        rows=rows, model=live("event_user_days"), event_user_counts=live("event_user_counts")
     )
     filling = sql.SQL(
         "INSERT INTO {} SELECT 'acme', '', gen_random_uuid(), '2026-11-01', 1, "

@@ -1,6 +1,6 @@
 """What this face makes of definitions, counts and places."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from api.events.definitions import document
 from api.events.periods import rolling
 from api.events.shapes import EventDefinition, Neighbours, Ranked
 from api.events.stats import distributions, global_stats, one_events_stats
-from api.queries.boards import Place
+from api.queries.boards import Board, Place
 from api.queries.event_stats import Day, Share
 from processor.domain.definitions import Definitions, Stored
 from schemas import definitions as models
@@ -153,3 +153,18 @@ def test_a_board_is_all_points_a_definition_or_a_group() -> None:
     assert (defined.event_ids, defined.groups) == (["buy"], None)
     group = board_of(definitions, "other", "top", SPAN)
     assert (group.event_ids, group.groups) == (None, ["top"])
+
+
+def test_a_board_is_kept_where_all_points_of_a_month_or_of_some_last_days_count() -> None:
+    def kept(first: date, last: date, **fewer: list[str]) -> str | None:
+        return Board("acme", first, last, **fewer).kept_as
+
+    day = date(2026, 11, 26)
+    assert [kept(day - timedelta(days=n - 1), day) for n in (1, 7, 30, 365)] == [
+        None, "7d", "30d", "365d",
+    ]  # fmt: skip
+    assert kept(date(2026, 2, 1), date(2026, 2, 28)) == "2026-02"
+    assert kept(date(2026, 11, 1), date(2026, 11, 30)) == "2026-11"
+    assert kept(date(2026, 11, 1), date(2026, 11, 29)) is None
+    assert kept(date(2026, 2, 1), date(2026, 2, 28), event_ids=["buy"]) is None
+    assert kept(date(2026, 2, 1), date(2026, 2, 28), groups=[]) is None

@@ -210,12 +210,18 @@ def event_logged(
 
 
 def points_changed(
-    member: str, number: int, points: int, *, at: datetime = AT, **changed: Any
+    member: str,
+    number: int,
+    points: int,
+    *,
+    at: datetime = AT,
+    project: str = PROJECT,
+    **changed: Any,
 ) -> CloudEvent:
     """Return ``points.granted``, or ``points.redeemed`` where ``points`` are negative."""
     granted = points > 0
     fields: dict[str, Any] = {
-        "id": ids.derive(f"{PROJECT}:points:{member}:{number}"),
+        "id": ids.derive(f"{project}:points:{member}:{number}"),
         "user_id": f"user of {member}",
         "owned_by_id": member,
         "action_id": "purchase" if granted else "redeem",
@@ -226,7 +232,7 @@ def points_changed(
         "operation": "grant" if granted else "redeem",
         "event_id": "purchase" if granted else None,
         "user_group_id": "default",
-        "source_id": ids.derive(f"{PROJECT}:event:{member}:{number}"),
+        "source_id": ids.derive(f"{project}:event:{member}:{number}"),
         "ip": None,
         "occurred_at": at,
         "created_at": AT,
@@ -234,7 +240,7 @@ def points_changed(
     }
     data = outputs.PointsChanged(**fields | changed)
     event_type = POINTS_GRANTED if granted else POINTS_REDEEMED
-    return event(event_type, data, member, number)
+    return event(event_type, data, member, number, project)
 
 
 def streak_changed(event_type: EventType, member: str, number: int, **changed: Any) -> CloudEvent:

@@ -14,6 +14,7 @@ from projections import (
     event_stats_hourly,
     event_stats_hourly_all,
     event_user_days,
+    leaderboard_days,
     leaderboard_points,
     leaderboards,
     points_balances,
@@ -34,6 +35,7 @@ from tests.unit.projections.events import (
     PROJECT,
     event_logged,
     member_of,
+    member_upserted,
     points_changed,
     streak_changed,
 )
@@ -195,6 +197,20 @@ def test_leaderboards_add_up_grants_by_day_group_and_event_and_no_redemptions() 
         (PROJECT, "2026-11-21", MEMBER, "default", "purchase", user, 15),
         (PROJECT, "2026-11-21", MEMBER, "vip", "", user, 2),
         (PROJECT, "2026-11-22", MEMBER, "default", "purchase", user, 1),
+    ]
+
+
+def test_the_days_of_boards_have_all_grants_and_the_newest_standing_of_a_member() -> None:
+    happened = [
+        member_upserted(1, 5, status="deleted"),
+        points_changed(MEMBER, 1, 10),
+        points_changed(MEMBER, 2, 2, event_id=None, user_group_id="vip"),
+        points_changed(MEMBER, 3, -15),
+        member_upserted(1, 4),  # an older one, once more
+    ]
+    assert _after(leaderboard_days.PROJECTION, happened) == [
+        (PROJECT, MEMBER, "0001-01-01", "user-1", 0, 11),
+        (PROJECT, MEMBER, "2026-11-21", f"user of {MEMBER}", 12, 0),
     ]
 
 

@@ -182,7 +182,8 @@ def test_what_comes_twice_gives_the_same_rows(table: str) -> None:
     happened = folded(upsert(), did("d", "1", value=1), did("v", "2"), enrol, unenrol)
     sources = [
         source
-        for source in read(happened, projection.topic)
+        for topic in projection.topics
+        for source in read(happened, topic)
         if isinstance(source, outputs.Envelope)
         and source.type in {event_type.name for event_type in projection.types}
     ]
