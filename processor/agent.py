@@ -9,9 +9,9 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from processor import metrics
+from processor.chunking import Chunk
+from processor.context import WorkerContext
 from processor.folding import Folding
-from processor.gathering import Chunk
-from processor.shell import Shell
 from processor.transactions import Fenced
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ class ChunkAgent:
     meanwhile is then taken as one chunk: the slower the broker, the fewer transactions.
     """
 
-    def __init__(self, shell: Shell, folding: Folding) -> None:
-        self._shell = shell
+    def __init__(self, context: WorkerContext, folding: Folding) -> None:
+        self._context = context
         self._folding = folding
         self._fenced_at: dict[int, int] = {}
         """By partition, the epoch in which it was found to be another worker's."""
@@ -50,14 +50,14 @@ class ChunkAgent:
         try:
             async for event in stream.noack().events():
                 chunk: Chunk = event.value
-                self._shell.outstanding.arrived(chunk)
+                self._context.outstanding.arrived(chunk)
                 self._waiting.setdefault(chunk.partition, []).append(event)
                 if chunk.partition not in self._working:
                     working = asyncio.create_task(self._work(chunk.partition))
                     self._working[chunk.partition] = working
         except Exception as error:
             logger.exception("chunks can no longer be taken")
-            self._shell.fail(error)
+            self._context.fail(error)
         finally:
             working_on = list(self._working.values())
             for task in working_on:
@@ -71,7 +71,7 @@ class ChunkAgent:
                 await self._deal_with(came)
         except Exception as error:
             logger.exception("partition %d: the chunk could not be folded", partition)
-            self._shell.fail(error)  # not acknowledged: the next start takes it again
+            self._context.fail(error)  # not acknowledged: the next start takes it again
         else:
             del self._working[partition]
 
@@ -85,13 +85,13 @@ class ChunkAgent:
                 if not folded:
                     _dropped(chunk)
         for event in came:
-            self._shell.outstanding.done(event.value)
+            self._context.outstanding.done(event.value)
             event.ack()
 
     def _is_current(self, chunk: Chunk) -> bool:
         """Tell whether a chunk may be folded: its partition has not moved, nor been fenced."""
         return (
-            self._shell.outstanding.is_current(chunk)
+            self._context.outstanding.is_current(chunk)
             and self._fenced_at.get(chunk.partition) != chunk.epoch
         )
 
@@ -99,7 +99,7 @@ class ChunkAgent:
         """Fold and write a chunk; False where it is another's, or is read again."""
         if not await self._know_definitions(chunk):
             return False
-        store = self._shell.store[chunk.partition]
+        store = self._context.store[chunk.partition]
         check_nothing_left_out(chunk, store.position().offsets)
         return await self._fold(chunk)
 
@@ -112,12 +112,12 @@ class ChunkAgent:
         They may stand behind a transaction that is open for minutes, so it is looked in between
         whether the chunk is still wanted: a rebalance waits for it. False where it is not.
         """
-        reader = self._shell.definitions
+        reader = self._context.definitions
         while self._is_current(chunk):
             if reader.definitions.next_offset >= chunk.definitions:
                 return True
             await reader.follow()
-            self._shell.outstanding.step()
+            self._context.outstanding.step()
             metrics.DEFINITIONS_REFUSED.set(reader.refused)
         return False
 
@@ -128,13 +128,13 @@ class ChunkAgent:
         self._fenced_at[chunk.partition] = chunk.epoch
         asyncio.get_running_loop().call_later(FENCED_SECONDS, self._must_have_moved, chunk.epoch)
         try:
-            await self._shell.producers.discard(chunk.partition)
+            await self._context.producers.discard(chunk.partition)
         except KafkaError as error:  # a producer that is fenced may say so once more as it closes
             logger.warning("partition %d: its producer was fenced: %s", chunk.partition, error)
 
     def _must_have_moved(self, epoch: int) -> None:
-        if self._shell.outstanding.epoch == epoch:
-            self._shell.fail(
+        if self._context.outstanding.epoch == epoch:
+            self._context.fail(
                 RuntimeError(
                     "fenced, and no rebalance came: the group does not answer, transactions take "
                     "longer than their time limit however small they are, or another worker runs "

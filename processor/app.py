@@ -1,4 +1,4 @@
-"""The composition root: a Faust application around one shell."""
+"""The composition root: a Faust application around one worker's context."""
 
 from typing import Any, cast
 from zlib import crc32
@@ -8,10 +8,10 @@ from faust.types.auth import CredentialsT
 
 from processor.agent import ChunkAgent
 from processor.chunk_transport import ChunkConsumer, ChunkSchema, ChunkTransport
+from processor.context import WorkerContext
 from processor.fetching import MAX_RECORDS
 from processor.folding import Folding
 from processor.recovery import FencedTableManager, take_back
-from processor.shell import Shell
 from processor.state_table import add_state_table
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS
@@ -25,21 +25,21 @@ POLL_INTERVAL_SECONDS = 600
 
 
 class App(faust.App):
-    """A Faust application that knows its shell."""
+    """A Faust application that knows its context."""
 
-    def __init__(self, shell: Shell, **options: Any) -> None:
-        self.shell = shell
-        super().__init__(shell.group, **options)
+    def __init__(self, context: WorkerContext, **options: Any) -> None:
+        self.context = context
+        super().__init__(context.group, **options)
 
 
-def build_app(shell: Shell, instance: str) -> App:
+def build_app(context: WorkerContext, instance: str) -> App:
     """Build the application of one worker; ``instance`` is its static group membership."""
-    settings = shell.settings
+    settings = context.settings
     app = App(
-        shell,
+        context,
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
         broker_credentials=_credentials(settings),
-        datadir=str(shell.store.directory.parent / "faust"),
+        datadir=str(context.store.directory.parent / "faust"),
         store="memory://",
         TableManager=FencedTableManager,
         web_enabled=False,
@@ -62,7 +62,7 @@ def build_app(shell: Shell, instance: str) -> App:
         producer_acks=-1,
     )
     app.transport = ChunkTransport(app.conf.broker_consumer, app)
-    add_state_table(app, shell)
+    add_state_table(app, context)
     chunks = app.topic(
         *(settings.topic(name) for name in INPUT_TOPICS),
         schema=ChunkSchema(),
@@ -72,7 +72,7 @@ def build_app(shell: Shell, instance: str) -> App:
     async def is_member() -> bool:
         return await cast("ChunkConsumer", app.consumer).is_member()
 
-    agent = ChunkAgent(shell, Folding(shell, take_back, is_member))
+    agent = ChunkAgent(context, Folding(context, take_back, is_member))
     app.agent(chunks, name="chunks", concurrency=1)(agent.run)
     return app
 

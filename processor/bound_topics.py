@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from processor.context import WorkerContext
 from processor.domain.effects import Effects
-from processor.shell import Shell
 from processor.store import PartitionStore, StoreError
 from schemas.kafka.descriptions import TopicDescription
 from schemas.topics import INPUT_TOPICS, changelog_topic
@@ -22,28 +22,28 @@ INPUTS = b"\x00inputs"
 _Ids = dict[str, str]
 
 
-async def describe(shell: Shell) -> Mapping[str, TopicDescription]:
+async def describe(context: WorkerContext) -> Mapping[str, TopicDescription]:
     """Return the state's topics, by name with prefix, of those that there are.
 
     Raises:
         KafkaError: the broker does not answer.
     """
-    if shell.describer is None:
+    if context.describer is None:
         return {}
-    topic = shell.settings.topic
-    changelog = changelog_topic(shell.settings.application_id).name
-    return await shell.describer.topics([*map(topic, INPUT_TOPICS), topic(changelog)])
+    topic = context.settings.topic
+    changelog = changelog_topic(context.settings.application_id).name
+    return await context.describer.topics([*map(topic, INPUT_TOPICS), topic(changelog)])
 
 
 def check_changelog(
-    shell: Shell, store: PartitionStore, described: Mapping[str, TopicDescription]
+    context: WorkerContext, store: PartitionStore, described: Mapping[str, TopicDescription]
 ) -> None:
     """Bind a store to its changelog, or check that it was filled from this one.
 
     Raises:
         StoreError: it was filled from one that was deleted.
     """
-    name = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
+    name = context.settings.topic(changelog_topic(context.settings.application_id).name)
     topic = described.get(name)
     if topic is not None and not store.is_from(str(topic.id)):
         raise StoreError(
@@ -54,7 +54,7 @@ def check_changelog(
 
 
 async def bind_inputs(
-    shell: Shell, partition: int, described: Mapping[str, TopicDescription]
+    context: WorkerContext, partition: int, described: Mapping[str, TopicDescription]
 ) -> None:
     """Bind a partition's state, which is up to date, to its inputs, or check that it is of these.
 
@@ -62,11 +62,11 @@ async def bind_inputs(
         StoreError: it was folded from topics that were deleted.
         Fenced, Overdue, KafkaError: see ``PartitionProducer.write``.
     """
-    store = shell.store[partition]
+    store = context.store[partition]
     there = {
-        name: str(described[shell.settings.topic(name)].id)
+        name: str(described[context.settings.topic(name)].id)
         for name in INPUT_TOPICS
-        if shell.settings.topic(name) in described
+        if context.settings.topic(name) in described
     }
     (raw,) = store.load([INPUTS])
     bound: Any = {} if raw is None else msgspec.json.decode(raw, type=_Ids)
@@ -74,12 +74,12 @@ async def bind_inputs(
     for name, id_ in there.items():
         if bound.get(name, id_) != id_ and folded.get(name, 0) > 0:
             raise StoreError(
-                f"{shell.settings.topic(name)}, partition {partition}, was deleted and made anew "
+                f"{context.settings.topic(name)}, partition {partition}, was deleted and made anew "
                 f"after it had been folded up to offset {folded[name]}: the state would take its "
                 "records for folded ones; use another MILESTREAM_APPLICATION_ID or "
                 "MILESTREAM_TOPIC_PREFIX"
             )
     if bound | there != bound:
         entry: dict[bytes, bytes | None] = {INPUTS: msgspec.json.encode(bound | there)}
-        end = await shell.producers[partition].write(Effects(writes=entry))
+        end = await context.producers[partition].write(Effects(writes=entry))
         store.apply(entry, end)

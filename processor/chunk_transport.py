@@ -20,9 +20,9 @@ from faust.types.tuples import ConsumerMessage
 from typing_extensions import override
 
 from processor import fetching, metrics
+from processor.chunking import Asked, Chunk, ChunkAssembler
+from processor.context import WorkerContext
 from processor.fetching import Fetch, HandedOut, Records
-from processor.gathering import Asked, Chunk, Gathering
-from processor.shell import Shell
 from schemas.kafka import consumers, removal
 from schemas.topics import TICKS
 
@@ -74,7 +74,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         """Say what was removed in front of the records that come next."""
         wanted = self._handed_out.wanted(place)
         if wanted is not None:  # it was not sought yet, and will be
-            cast("ChunkConsumer", self.consumer).shell.removals.look(place, wanted, begin)
+            cast("ChunkConsumer", self.consumer).context.removals.look(place, wanted, begin)
 
     def tell_alive(self) -> None:
         """Tell aiokafka that the worker lives, also where it has nothing to fetch; on this
@@ -90,7 +90,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         conf = self.app.conf
         self._assignor = self.app.assignor
         return consumers.consumer(
-            cast("ChunkConsumer", self.consumer).shell.settings,
+            cast("ChunkConsumer", self.consumer).context.settings,
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
@@ -115,7 +115,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek the inputs to where the state store says they were folded."""
         consumer = cast("ChunkConsumer", self.consumer)
-        targets = consumer.shell.input_positions()
+        targets = consumer.context.input_positions()
         epoch = consumer.begin_epoch()
         return cast("Mapping[TP, int]", await self.call_thread(self._seek_inputs, targets, epoch))
 
@@ -187,13 +187,13 @@ class ChunkConsumer(driver.Consumer):
     """How often more records were asked for."""
 
     @property
-    def shell(self) -> Shell:
+    def context(self) -> WorkerContext:
         """The parts of this worker."""
-        return cast("Shell", cast("Any", self.app).shell)
+        return cast("WorkerContext", cast("Any", self.app).context)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._gathering = Gathering(self.shell.settings)
+        self._assembler = ChunkAssembler(self.context.settings)
 
     @override
     def _new_consumer_thread(self) -> ChunkConsumerThread:
@@ -208,9 +208,9 @@ class ChunkConsumer(driver.Consumer):
 
         Faust drops what waits in its queues without a word, so it is counted here.
         """
-        dropped = self._gathering.reset() + self.shell.outstanding.clear()
+        dropped = self._assembler.reset() + self.context.outstanding.clear()
         self._dropped(dropped)
-        return self.shell.outstanding.epoch
+        return self.context.outstanding.epoch
 
     def _dropped(self, records: int) -> None:
         if records:
@@ -228,34 +228,34 @@ class ChunkConsumer(driver.Consumer):
         """Fetch once; yield one message for each chunk that may be folded."""
         self.polls += 1
         try:
-            if not await self.shell.outstanding.has_room(POLL_SECONDS):
+            if not await self.context.outstanding.has_room(POLL_SECONDS):
                 return
             fetch, _ = await self._wait_next_records(POLL_SECONDS)
             chunks = [] if self.should_stop else await self._gather(fetch)
         except ConsumerStoppedError:
             raise  # Faust is stopping
         except Exception as error:
-            self.shell.fail(error)  # what was handed out before it failed is lost
+            self.context.fail(error)  # what was handed out before it failed is lost
             raise
         for chunk in chunks:
-            if self.shell.outstanding.is_current(chunk):
+            if self.context.outstanding.is_current(chunk):
                 yield self._message(chunk)
             else:
                 self._dropped(chunk.size)
 
     async def _gather(self, fetch: Fetch) -> list[Chunk]:
-        gathering = self._gathering
-        if not fetch.records or fetch.epoch == self.shell.outstanding.epoch:
+        assembler = self._assembler
+        if not fetch.records or fetch.epoch == self.context.outstanding.epoch:
             self._tell_lag(fetch.records)  # of other fetches, partitions may be another's by now
-        if not fetch.records and not gathering.holding:
+        if not fetch.records and not assembler.holding:
             return []
-        definitions = self.shell.definitions_partition
-        ends = await self.shell.log_ends.of([*gathering.to_ask(fetch.records), definitions])
-        if fetch.epoch != self.shell.outstanding.epoch:
+        definitions = self.context.definitions_partition
+        ends = await self.context.log_ends.of([*assembler.to_ask(fetch.records), definitions])
+        if fetch.epoch != self.context.outstanding.epoch:
             self._dropped(fetch.size)  # a seek came after them, or is still to come
             return []
-        chunks = list(gathering.add(fetch, Asked(ends, ends[definitions])))
-        metrics.TICKS_HELD.set(gathering.ticks_held)
+        chunks = list(assembler.add(fetch, Asked(ends, ends[definitions])))
+        metrics.TICKS_HELD.set(assembler.ticks_held)
         return chunks
 
     def _tell_lag(self, fetched: Records) -> None:
@@ -265,7 +265,7 @@ class ChunkConsumer(driver.Consumer):
         """
         if not fetched:
             metrics.LAG.clear()
-        ticks = self.shell.settings.topic(TICKS)
+        ticks = self.context.settings.topic(TICKS)
         for tp, records in fetched.items():
             if tp.topic != ticks:
                 behind = (self.highwater(TP(*tp)) or 0) - records[-1].offset - 1
@@ -274,10 +274,10 @@ class ChunkConsumer(driver.Consumer):
     def _message(self, chunk: Chunk) -> tuple[TP, ConsumerMessage]:
         """Wrap a chunk into a message of its last part's topic and last offset."""
         stretch = chunk.stretches[-1]
-        topic = self.shell.settings.topic(stretch.topic)
+        topic = self.context.settings.topic(stretch.topic)
         last = stretch.records[-1]
         tp = TP(topic, chunk.partition)
-        self.shell.outstanding.add(chunk)
+        self.context.outstanding.add(chunk)
         self._read_offset.pop(tp, None)  # Faust drops, silently, what it takes for read already
         message = ConsumerMessage(
             topic,
@@ -300,7 +300,7 @@ class ChunkConsumer(driver.Consumer):
         # second's pause after each rebalance.
         if not self.flow_active:
             await self.wait(cast("Any", self.can_resume_flow))
-        active = self._gathering.wanted(self._get_active_partitions())
+        active = self._assembler.wanted(self._get_active_partitions())
         if not active:
             await self.sleep(IDLE_SECONDS)
             return Fetch(), active

@@ -14,16 +14,16 @@ from typing import Protocol
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from processor import metrics
+from processor.chunking import Chunk
+from processor.context import WorkerContext
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects
 from processor.domain.fold import Part, fold_chunk
 from processor.domain.inputs import Place
-from processor.gathering import Chunk
 from processor.journal import Journal
+from processor.open_transactions import OpenTransactions
 from processor.pieces import Pace, Pieces, Rest, size
-from processor.shell import Shell
 from processor.store import PartitionStore, StoreError
 from processor.transactions import Fenced, PartitionProducer, RecordTooLarge, Superseded
-from processor.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class TakeBack(Protocol):
     """`recovery.take_back`: fence a partition again, and restore its store."""
 
     def __call__(
-        self, shell: Shell, partition: int, is_current: Callable[[], bool], /
+        self, context: WorkerContext, partition: int, is_current: Callable[[], bool], /
     ) -> Awaitable[None]: ...
 
 
@@ -66,13 +66,13 @@ class Folding:
     """Folds the chunks of all partitions that this worker has."""
 
     def __init__(
-        self, shell: Shell, take_back: TakeBack, is_member: Callable[[], Awaitable[bool]]
+        self, context: WorkerContext, take_back: TakeBack, is_member: Callable[[], Awaitable[bool]]
     ) -> None:
         """``is_member`` asks the group whether this worker has its partitions still."""
-        self._shell = shell
+        self._context = context
         self._take_back = take_back
         self._is_member = is_member
-        self._turns = Turns()
+        self._open = OpenTransactions()
         self._pace = Pace()
         self._pieces: dict[int, Pieces] = {}
         self._taken_back: dict[int, int] = {}
@@ -111,19 +111,19 @@ class Folding:
             if effects is None:
                 return False
             self._taken_back[partition] = 0
-            self._shell.outstanding.step()
+            self._context.outstanding.step()
             if effects.complete:
                 rest.pass_over(size(piece))
                 pieces.done(piece, roomy=effects.size * 2 < MAX_OUTPUT_BYTES)
             else:
                 pieces.cut(effects.counts["folded"])
-                rest.pass_folded(self._shell.store[partition].position().offsets)
+                rest.pass_folded(self._context.store[partition].position().offsets)
         return True
 
     def _pieces_of(self, partition: int) -> Pieces:
         pieces = self._pieces.get(partition)
         if pieces is None:
-            store = self._shell.store
+            store = self._context.store
             journal = Journal(store.directory, partition)
             pieces = Pieces(journal, store[partition].position().offsets)
             self._pieces[partition] = pieces
@@ -137,18 +137,18 @@ class Folding:
         is_current: Callable[[], bool],
     ) -> Effects | None:
         """Fold and write one piece; None where the partition moved or was taken over meanwhile."""
-        shell = self._shell
-        async with self._turns.turn():
+        context = self._context
+        async with self._open.turn():
             if not is_current():  # a turn may take long to come
                 return None
-            store = shell.store[partition]
+            store = context.store[partition]
             started = time.perf_counter()
             effects = self._fold(partition, store, pieces, piece)
             folded = time.perf_counter()
             self._pace.folded(size(piece), folded - started)
             if effects.writes:
-                producer = shell.producers[partition]
-                async with self._turns.writing(effects.size):
+                producer = context.producers[partition]
+                async with self._open.writing(effects.size):
                     end = await _written(producer, effects)
                 if not self._has(partition, producer):
                     return None  # recovery reads it from the changelog
@@ -160,22 +160,22 @@ class Folding:
                     exc_info=fault,
                 )
             if effects.more_due:
-                shell.ticker.soon([partition])
+                context.ticker.soon([partition])
             _count(effects, folded - started, time.perf_counter() - folded)
             return effects
 
     def _fold(
         self, partition: int, store: PartitionStore, pieces: Pieces, piece: Sequence[Part]
     ) -> Effects:
-        shell = self._shell
-        place = Place(partition, shell.settings.partitions, shell.reply_partitions)
+        context = self._context
+        place = Place(partition, context.settings.partitions, context.reply_partitions)
         reading = _Reading(store)
         pieces.begin(piece)
         try:
             return fold_chunk(
                 place,
                 piece,
-                shell.definitions.definitions,
+                context.definitions.definitions,
                 reading.load,
                 reading.scan,
                 poisoned=pieces.poisoned(piece),
@@ -199,14 +199,14 @@ class Folding:
         self._taken_back[partition] = self._taken_back.get(partition, 0) + 1
         metrics.TAKEN_BACK.inc()
         try:
-            await self._take_back(self._shell, partition, is_current)
+            await self._take_back(self._context, partition, is_current)
         except Superseded as superseded:
             logger.info("partition %d is not taken back: %s", partition, superseded)
             return False
         return is_current()
 
     def _has(self, partition: int, producer: PartitionProducer) -> bool:
-        producers = self._shell.producers
+        producers = self._context.producers
         return partition in producers.partitions and producers[partition] is producer
 
 

@@ -19,9 +19,9 @@ from typing import Any
 from mode import Service
 
 from processor.chunk_transport import ChunkConsumer
+from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
 from processor.offsets import EndOffsets
-from processor.shell import Shell
 from processor.ticker import Ticker
 from schemas.kafka.health import consumer_fault
 
@@ -104,20 +104,20 @@ def look(app: Any) -> Signs:
     }
     if consumer.flow_active:
         life["the reading of records"] = consumer.polls
-        if app.shell.outstanding.sign is not None:
-            life["the folding of what was read"] = app.shell.outstanding.sign
+        if app.context.outstanding.sign is not None:
+            life["the folding of what was read"] = app.context.outstanding.sign
     elif not app.in_recovery:
         life["the wait for an assignment"] = app.consumer_generation_id
-    return Signs(consumer_fault(kafka) or _fault(app.shell), life)
+    return Signs(consumer_fault(kafka) or _fault(app.context), life)
 
 
-def _fault(shell: Shell) -> str | None:
+def _fault(context: WorkerContext) -> str | None:
     """Return what works no more beside the group's consumer."""
     parts: Mapping[str, EndOffsets | DefinitionsReader | Ticker] = {
-        "the reader of ends": shell.ends,
-        "the reader of the logs' ends": shell.log_ends,
-        "the reader of definitions": shell.definitions,
-        "the ticker": shell.ticker,
+        "the reader of ends": context.ends,
+        "the reader of the logs' ends": context.log_ends,
+        "the reader of definitions": context.definitions,
+        "the ticker": context.ticker,
     }
     faults = ((name, part.fault()) for name, part in parts.items())
     return next((f"{name}: {fault}" for name, fault in faults if fault is not None), None)

@@ -19,8 +19,8 @@ from faust.types import TP
 from typing_extensions import override
 
 from processor import bound_topics, metrics
+from processor.context import WorkerContext
 from processor.restoring import renew_outdated, restore
-from processor.shell import Shell
 from processor.store import PartitionStore, StoreError
 from processor.transactions import Fenced, Superseded, always
 from schemas.topics import INPUT_TOPICS, changelog_topic
@@ -37,10 +37,10 @@ class FencedRecovery(Recovery):
         self._taking_over: asyncio.Task[Mapping[int, int]] | None = None
 
     @property
-    def shell(self) -> Shell:
+    def context(self) -> WorkerContext:
         """The parts of this worker."""
-        shell: Shell = cast("Any", self.app).shell
-        return shell
+        context: WorkerContext = cast("Any", self.app).context
+        return context
 
     @override
     async def _build_highwaters(
@@ -54,7 +54,7 @@ class FencedRecovery(Recovery):
         await self._give_up_earlier()
         is_current = self._is_current()
         self._taking_over = asyncio.create_task(
-            take_over(self.shell, {tp.partition for tp in self.active_tps}, is_current)
+            take_over(self.context, {tp.partition for tp in self.active_tps}, is_current)
         )
         try:
             ends = await self._taking_over
@@ -66,7 +66,7 @@ class FencedRecovery(Recovery):
                 logger.info("recovery is given up: %s", error)
                 raise RebalanceAgain from error
             logger.exception("recovery failed")
-            self.shell.fail(error)
+            self.context.fail(error)
             raise
         reached = {tp: ends[tp.partition] - 1 for tp in self.active_tps}
         for counter in (destination, self.active_offsets):
@@ -122,7 +122,7 @@ class FencedTableManager(TableManager):
 
 
 async def take_over(
-    shell: Shell, partitions: set[int], is_current: Callable[[], bool] = always
+    context: WorkerContext, partitions: set[int], is_current: Callable[[], bool] = always
 ) -> Mapping[int, int]:
     """Fence the earlier owners of ``partitions``, then restore their stores.
 
@@ -135,15 +135,15 @@ async def take_over(
         StoreError: a store cannot be opened, or does not fit the changelog or the inputs.
     """
     started = time.monotonic()
-    shell.store.close_all_but(partitions)
-    await shell.producers.fence(partitions, is_current)
+    context.store.close_all_but(partitions)
+    await context.producers.fence(partitions, is_current)
     fenced = time.monotonic()
     for partition in sorted(partitions):
-        shell.store.open(partition).belongs_to(shell.origin)
-    ends, restored = await _bring_up(shell, partitions)
+        context.store.open(partition).belongs_to(context.origin)
+    ends, restored = await _bring_up(context, partitions)
     seconds = time.monotonic() - started
     metrics.RECOVERY_SECONDS.observe(seconds)
-    shell.ticker.soon(partitions)  # what ended in the meantime is found at once
+    context.ticker.soon(partitions)  # what ended in the meantime is found at once
     logger.info(
         "took over partitions %s: %d changelog records in %.2f s, of which fencing took %.2f s",
         sorted(partitions), restored, seconds, fenced - started,
@@ -151,7 +151,7 @@ async def take_over(
     return ends
 
 
-async def take_back(shell: Shell, partition: int, is_current: Callable[[], bool]) -> None:
+async def take_back(context: WorkerContext, partition: int, is_current: Callable[[], bool]) -> None:
     """Take one partition again, of which this worker was fenced though the group gave it to nobody
     else: by a transaction that took too long, or by a recovery that a rebalance came upon.
 
@@ -162,42 +162,42 @@ async def take_back(shell: Shell, partition: int, is_current: Callable[[], bool]
         Superseded: the partition is about to move; its owner was not fenced.
         Overdue, StoreError: see ``take_over``.
     """
-    await shell.producers.fence_again(partition, is_current)
-    _, restored = await _bring_up(shell, {partition})
+    await context.producers.fence_again(partition, is_current)
+    _, restored = await _bring_up(context, {partition})
     logger.info("took partition %d back: %d changelog records", partition, restored)
 
 
-async def _bring_up(shell: Shell, partitions: set[int]) -> tuple[Mapping[int, int], int]:
+async def _bring_up(context: WorkerContext, partitions: set[int]) -> tuple[Mapping[int, int], int]:
     """Bring the stores of partitions that are fenced up to their changelogs; return the offsets
     where these end, and how many records were read."""
-    topic = shell.settings.topic(changelog_topic(shell.settings.application_id).name)
-    described = await bound_topics.describe(shell)
+    topic = context.settings.topic(changelog_topic(context.settings.application_id).name)
+    described = await bound_topics.describe(context)
     for partition in partitions:
-        bound_topics.check_changelog(shell, shell.store[partition], described)
+        bound_topics.check_changelog(context, context.store[partition], described)
     asked = time.time()
-    ends = await shell.ends.of([TopicPartition(topic, p) for p in sorted(partitions)])
-    await renew_outdated(shell, ends)
+    ends = await context.ends.of([TopicPartition(topic, p) for p in sorted(partitions)])
+    await renew_outdated(context, ends)
     for partition in partitions:
-        bound_topics.check_changelog(shell, shell.store[partition], described)
-    restored = await restore(shell, ends, asked)
+        bound_topics.check_changelog(context, context.store[partition], described)
+    restored = await restore(context, ends, asked)
     metrics.RECOVERED_RECORDS.inc(restored)
-    await _check_inputs(shell, {p: shell.store[p] for p in partitions})
+    await _check_inputs(context, {p: context.store[p] for p in partitions})
     for partition in partitions:
-        await bound_topics.bind_inputs(shell, partition, described)
+        await bound_topics.bind_inputs(context, partition, described)
     return {place.partition: end for place, end in ends.items()}, restored
 
 
-async def _check_inputs(shell: Shell, stores: Mapping[int, PartitionStore]) -> None:
+async def _check_inputs(context: WorkerContext, stores: Mapping[int, PartitionStore]) -> None:
     """Refuse to go on where state and inputs do not belong together.
 
     The state knows how far each input was folded. An input that ends before that was made anew;
     folding it from its beginning would take its records for repeated ones, and lose them. One that
     begins after that has lost records which nothing brings back: that is said, and passed over.
     """
-    topic = shell.settings.topic
+    topic = context.settings.topic
     places = {(p, n): TopicPartition(topic(n), p) for p in stores for n in INPUT_TOPICS}
-    ends = await shell.ends.of(set(places.values()))
-    begins = await shell.ends.begins(set(places.values()))
+    ends = await context.ends.of(set(places.values()))
+    begins = await context.ends.begins(set(places.values()))
     for (partition, name), place in places.items():
         folded = stores[partition].position().offsets.get(name, 0)
         if folded > ends[place]:
@@ -206,4 +206,4 @@ async def _check_inputs(shell: Shell, stores: Mapping[int, PartitionStore]) -> N
                 f"{folded}: the topic was made anew under a state that is older; use another "
                 "MILESTREAM_APPLICATION_ID or MILESTREAM_TOPIC_PREFIX"
             )
-        shell.removals.look(place, folded, begins[place])
+        context.removals.look(place, folded, begins[place])

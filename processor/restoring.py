@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from processor.shell import Shell
+from processor.context import WorkerContext
 from processor.store import PartitionStore, StoreError
 from schemas.kafka import consumers
 from schemas.settings import Settings
@@ -44,7 +44,7 @@ SILENCE_SECONDS = 60
 goes on from there."""
 
 
-async def renew_outdated(shell: Shell, ends: Mapping[TopicPartition, int]) -> None:
+async def renew_outdated(context: WorkerContext, ends: Mapping[TopicPartition, int]) -> None:
     """Empty the stores that may have missed deletions.
 
     An entry that was deleted meanwhile, and its deletion compacted away, would stay in such a store
@@ -54,20 +54,22 @@ async def renew_outdated(shell: Shell, ends: Mapping[TopicPartition, int]) -> No
     Raises:
         StoreError: the broker does not send the changelog, or files cannot be deleted.
     """
-    for place in await _overdue(shell, ends):
-        store = shell.store[place.partition]
-        if await _misses_nothing(shell.settings, place, store.next_offset, ends[place]):
+    for place in await _overdue(context, ends):
+        store = context.store[place.partition]
+        if await _misses_nothing(context.settings, place, store.next_offset, ends[place]):
             continue
         logger.warning("%s is outdated and restored from nothing", store.path)
-        shell.store.renew(place.partition).belongs_to(shell.origin)
+        context.store.renew(place.partition).belongs_to(context.origin)
 
 
-async def _overdue(shell: Shell, ends: Mapping[TopicPartition, int]) -> list[TopicPartition]:
+async def _overdue(
+    context: WorkerContext, ends: Mapping[TopicPartition, int]
+) -> list[TopicPartition]:
     """Name the changelogs whose stores are behind, and were so for too long."""
     now = time.time()
     overdue, unknown = [], []
     for place, end in ends.items():
-        store = shell.store[place.partition]
+        store = context.store[place.partition]
         if not 0 < store.next_offset < end:
             continue
         as_of = store.as_of
@@ -77,10 +79,10 @@ async def _overdue(shell: Shell, ends: Mapping[TopicPartition, int]) -> list[Top
         elif now - as_of > TOMBSTONES_SECONDS:
             overdue.append(place)
     if unknown:
-        kept = await shell.ends.at(unknown, int((now - TOMBSTONES_SECONDS) * 1000))
+        kept = await context.ends.at(unknown, int((now - TOMBSTONES_SECONDS) * 1000))
         for place in unknown:
             surely_kept = kept[place]
-            if surely_kept is None or shell.store[place.partition].next_offset < surely_kept:
+            if surely_kept is None or context.store[place.partition].next_offset < surely_kept:
                 overdue.append(place)
     return overdue
 
@@ -101,7 +103,7 @@ async def _misses_nothing(settings: Settings, place: TopicPartition, begin: int,
     return True
 
 
-async def restore(shell: Shell, ends: Mapping[TopicPartition, int], asked: float) -> int:
+async def restore(context: WorkerContext, ends: Mapping[TopicPartition, int], asked: float) -> int:
     """Read each changelog from where its store is up to its end; return how many records.
 
     ``asked`` is the moment (seconds since the epoch) at which the ends were asked for.
@@ -111,7 +113,7 @@ async def restore(shell: Shell, ends: Mapping[TopicPartition, int], asked: float
     """
     behind = []
     for place, end in ends.items():
-        store = shell.store[place.partition]
+        store = context.store[place.partition]
         if store.next_offset > end:
             raise StoreError(
                 f"{store.path} is ahead of {place.topic}: the changelog was made anew; "
@@ -121,7 +123,7 @@ async def restore(shell: Shell, ends: Mapping[TopicPartition, int], asked: float
             behind.append(place)
     readers = asyncio.Semaphore(READERS)
     reads = [
-        asyncio.create_task(_read(shell, readers, place, ends[place], asked)) for place in behind
+        asyncio.create_task(_read(context, readers, place, ends[place], asked)) for place in behind
     ]
     try:
         return sum(await asyncio.gather(*reads))
@@ -132,12 +134,16 @@ async def restore(shell: Shell, ends: Mapping[TopicPartition, int], asked: float
 
 
 async def _read(
-    shell: Shell, readers: asyncio.Semaphore, place: TopicPartition, end: int, asked: float
+    context: WorkerContext,
+    readers: asyncio.Semaphore,
+    place: TopicPartition,
+    end: int,
+    asked: float,
 ) -> int:
     """Bring one store to the end of its changelog; return how many records were read."""
     restored = 0
-    store = shell.store[place.partition]
-    async with readers, changelog_reader(shell.settings, place, store.next_offset) as consumer:
+    store = context.store[place.partition]
+    async with readers, changelog_reader(context.settings, place, store.next_offset) as consumer:
         as_of = _as_of(store)
         pending = Pending(RESTORE_BYTES // READERS)
         silence = Silence(place)
@@ -151,7 +157,7 @@ async def _read(
             # the last record's offset does not.
             reached = min(await consumer.position(place), end)
             if reached > position:  # a chunk waits where the partition is taken back
-                shell.outstanding.step()
+                context.outstanding.step()
             position = reached
             silence.check(position)
             if position == end or pending.full():

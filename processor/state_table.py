@@ -10,7 +10,7 @@ from faust.stores.base import Store
 from faust.types import TP
 from typing_extensions import override
 
-from processor.shell import Shell
+from processor.context import WorkerContext
 
 
 class StateStoreAdapter(Store[bytes, bytes]):
@@ -65,14 +65,14 @@ class StateTable(faust.Table[bytes, bytes]):
         )
 
 
-def add_state_table(app: Any, shell: Shell) -> StateTable:
+def add_state_table(app: Any, context: WorkerContext) -> StateTable:
     """Register the table with the application."""
     table = StateTable(
         app,
         name="state",
         key_type=bytes,
         value_type=bytes,
-        partitions=shell.settings.partitions,
+        partitions=context.settings.partitions,
         recovery_buffer_size=10_000,
         standby_buffer_size=10_000,
     )

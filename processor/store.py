@@ -37,7 +37,7 @@ from rocksdict import (
 from processor.domain.fold import Position
 from processor.domain.state_kinds import POSITION, due_range, is_of_a_log
 from processor.domain.working_set import Unreadable
-from processor.recent import Recent
+from processor.entry_cache import EntryCache
 from schemas.topics import TICKS
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class PartitionStore:
         self._without_log.disable_wal = True  # type: ignore[method-assign, assignment]
         self._db.set_write_options(self._without_log)
         self._flush_at = time.monotonic() + FLUSH_SECONDS
-        self._recent = Recent()
+        self._cache = EntryCache()
         self._empty = (b"", b"")
         """From the first (inclusive) to the second key there is no entry: what scans found."""
 
@@ -159,7 +159,7 @@ class PartitionStore:
     @_told
     def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Read entries; None where there is none."""
-        found = [self._recent.get(key) for key in keys]
+        found = [self._cache.get(key) for key in keys]
         places = [place for place, value in enumerate(found) if value is None]
         if places:
             for place, value in zip(
@@ -167,7 +167,7 @@ class PartitionStore:
             ):
                 found[place] = value
                 if value is not None and not is_of_a_log(keys[place]):
-                    self._recent.put(keys[place], value)
+                    self._cache.put(keys[place], value)
         return found
 
     @_told
@@ -219,9 +219,9 @@ class PartitionStore:
             self.flush(wait=False)
         for key, value in entries.items():
             if value is None:
-                self._recent.drop(key)
+                self._cache.drop(key)
             elif not is_of_a_log(key):
-                self._recent.put(key, value)
+                self._cache.put(key, value)
 
     @_told
     def fill(
@@ -245,7 +245,7 @@ class PartitionStore:
         taken_over = IngestExternalFileOptions()
         taken_over.set_move_files(True)
         self._db.ingest_external_file([str(self._filling)], taken_over)
-        self._recent = Recent(self._recent.size)
+        self._cache = EntryCache(self._cache.size)
         self._empty = (b"", b"")
 
     def is_due(self, now: datetime) -> bool:
@@ -287,7 +287,7 @@ class PartitionStore:
 
     def remember(self, generation_bytes: int) -> None:
         """Keep no more than about twice so many bytes of the last entries in memory."""
-        self._recent.size = generation_bytes
+        self._cache.size = generation_bytes
 
     @_told
     def flush(self, *, wait: bool = True) -> None:

@@ -17,12 +17,12 @@ from prometheus_client import start_http_server
 
 from processor import compression, membership
 from processor.app import App, build_app
+from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
 from processor.destinations import Destinations
 from processor.domain import fast_path
+from processor.instance import WorkerInstance, take_instance
 from processor.offsets import EndOffsets
-from processor.shell import Shell
-from processor.slot import Slot, take_slot
 from processor.store import StateStore, StoreError
 from processor.ticker import Ticker
 from processor.transactions import Producers
@@ -87,68 +87,70 @@ async def _run(settings: Settings) -> None:
         logger.warning("challenge logs fold at half the rate: %s", fast_path.UNUSED)
     async with contextlib.AsyncExitStack() as stack:
         try:
-            slot = take_slot(settings)
-            shell = await _shell(settings, slot, stack)
+            instance = take_instance(settings)
+            context = await _context(settings, instance, stack)
         except (StoreError, ClientStopped, KafkaError) as error:
             logger.critical("the worker cannot start: %s", error)
             _end(1)
-        app = build_app(shell, slot.instance)
+        app = build_app(context, instance.name)
         app.finalize()
-        ticking = asyncio.ensure_future(_tick(shell))
-        watching = asyncio.ensure_future(_watch(app, shell))
-        code = await _serve(app, shell, stopping)
+        ticking = asyncio.ensure_future(_tick(context))
+        watching = asyncio.ensure_future(_watch(app, context))
+        code = await _serve(app, context, stopping)
         watching.cancel()
         ticking.cancel()
         _end(code)
 
 
-async def _tick(shell: Shell) -> None:
+async def _tick(context: WorkerContext) -> None:
     try:
-        await shell.ticker.run()
+        await context.ticker.run()
     except Exception as error:
         logger.exception("the ticker failed")
-        shell.fail(error)
+        context.fail(error)
 
 
-async def _watch(app: App, shell: Shell) -> None:
+async def _watch(app: App, context: WorkerContext) -> None:
     try:
         await membership.watch(app)
     except membership.NotWorking as error:
-        shell.fail(error)
+        context.fail(error)
     except Exception as error:
         logger.exception("the watch failed")
-        shell.fail(error)
+        context.fail(error)
 
 
-async def _serve(app: App, shell: Shell, stopping: asyncio.Event) -> int:
+async def _serve(app: App, context: WorkerContext, stopping: asyncio.Event) -> int:
     starting: asyncio.Future[Any] = asyncio.ensure_future(app.start())
     stop: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
-    fatal: asyncio.Future[Any] = shell.fatal
+    fatal: asyncio.Future[Any] = context.fatal
     try:
         await asyncio.wait({starting, stop, fatal}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done() and not stop.done() and not shell.fatal.done():
+        if starting.done() and not stop.done() and not context.fatal.done():
             starting.result()
             crash: asyncio.Future[Any] = asyncio.ensure_future(app.wait_until_stopped())
             await asyncio.wait({crash, stop, fatal}, return_when=asyncio.FIRST_COMPLETED)
     except Exception:
         logger.exception("the worker could not start")
         return 1
-    if not stop.done() or shell.fatal.done():
-        error = shell.fatal.result() if shell.fatal.done() else app.crash_reason
+    if not stop.done() or context.fatal.done():
+        error = context.fatal.result() if context.fatal.done() else app.crash_reason
         logger.critical("the worker stops: it cannot go on safely: %s", error)
         return 1
     logger.info("stopping")
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await app.stop()
-            await shell.producers.close()
-            shell.store.close_all_but(())
+            await context.producers.close()
+            context.store.close_all_but(())
     except TimeoutError:
         logger.warning("did not stop within %d s; ending all the same", STOP_SECONDS)
     return 0
 
 
-async def _shell(settings: Settings, slot: Slot, stack: contextlib.AsyncExitStack) -> Shell:
+async def _context(
+    settings: Settings, instance: WorkerInstance, stack: contextlib.AsyncExitStack
+) -> WorkerContext:
     describer = await stack.enter_async_context(Describer(settings))
     cluster_id, reply_partitions = await _ask_broker(settings, describer)
     destinations = Destinations(settings, describer)
@@ -156,8 +158,8 @@ async def _shell(settings: Settings, slot: Slot, stack: contextlib.AsyncExitStac
     definitions = await stack.enter_async_context(DefinitionsReader(settings))
     ends = await stack.enter_async_context(EndOffsets(settings))
     log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
-    producers, store = Producers(settings, destinations), StateStore(slot.directory)
-    return Shell(
+    producers, store = Producers(settings, destinations), StateStore(instance.directory)
+    return WorkerContext(
         settings=settings,
         store=store,
         producers=producers,

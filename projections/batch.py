@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from projections import meeting
-from projections.projection import Change, Gone, Projection, Row, Value
+from projections import merging
+from projections.projection import Change, Deleted, Projection, Row, Value
 from projections.sources import KafkaRecord, Source, UndecodableOutput, reader_of
 from schemas.event_types import EVENT_TYPES
 from schemas.outputs import Envelope
@@ -30,12 +30,12 @@ class TableChanges:
         """Keys to delete before any row is written."""
         self._facts: list[Row] = []
         self._rows: dict[tuple[Value, ...], Row] = {}
-        self._of_both = meeting.in_batch(projection)
+        self._of_both = merging.merge_in_batch(projection)
         self._key_of = projection.key_of
 
     def add(self, change: Change) -> None:
         """Take one change; the order of calls is the order of the records."""
-        if isinstance(change, Gone):
+        if isinstance(change, Deleted):
             self._rows.pop(change.key, None)
             self.gone.add(change.key)
         elif self._of_both is None:

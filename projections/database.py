@@ -6,7 +6,7 @@ from typing import Any, Self
 from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.errors import UniqueViolation
 
-from projections import checkpoints, meeting
+from projections import checkpoints, merging
 from projections.batch import Batch, TableChanges
 from projections.copy_text import chunks
 from projections.projection import Projection
@@ -63,7 +63,7 @@ class TableWriter:
             # the index come one after the other, which saves a fifth. Facts stay in their order,
             # for the first one counts.
             sql.SQL("") if self._facts else sql.SQL("ORDER BY {}").format(key),
-            meeting.in_table(projection),
+            merging.on_conflict(projection),
             names=names,
             key=key,
         )

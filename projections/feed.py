@@ -16,9 +16,9 @@ from aiokafka.errors import IllegalStateError
 
 from projections import checkpoints
 from projections.batch import Batch, Place
-from projections.binding import TopicMadeAnew, topic_ids
 from projections.checkpoints import Connection
 from projections.projection import Projection
+from projections.source_binding import TopicMadeAnew, topic_ids
 from schemas.kafka import consumers
 from schemas.kafka.health import check
 from schemas.kafka.removal import Removals, watch

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from projections.projection import Change, Gone, Projection, Value
+from projections.projection import Change, Deleted, Projection, Value
 from schemas import ids
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import Definition
@@ -35,7 +35,7 @@ def in_force(
             return
         definition = change.definition
         if definition is None:
-            yield Gone((change.project, change.id))
+            yield Deleted((change.project, change.id))
             return
         yield (
             change.project,

@@ -26,13 +26,13 @@ Row = tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Deleted:
     """The row with this key is no more."""
 
     key: tuple[Value, ...]
 
 
-Change = Row | Gone
+Change = Row | Deleted
 
 Combination = Literal["sum", "union", "greatest"]
 """What becomes of two values in one column: their sum, the bits of both, or the greater one."""

@@ -9,12 +9,12 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
-from projections import checkpoints, twins
+from projections import checkpoints, shadow_tables
 from projections.batch import Batch, Place
-from projections.binding import bind, cluster_id, topic_ids
 from projections.catalogue import PROJECTIONS
 from projections.database import Connection, TableWriter, connect
 from projections.feed import FIRST_RECORDS, consumer, partitions_of, records_to_take
+from projections.source_binding import bind, cluster_id, topic_ids
 from schemas.kafka.removal import Removals
 from schemas.settings import Settings
 
@@ -91,7 +91,7 @@ async def _alone(connection: Connection, table: str) -> AsyncIterator[None]:
 async def _build(settings: Settings, table: str, connection: Connection, report: Report) -> None:
     tables = PROJECTIONS[table].tables
     for one in tables:
-        await twins.create(connection, one)
+        await shadow_tables.create(connection, one)
     async with consumer(settings, group_id=None, client_id="milestream-rebuild") as reader:
         twin = _Twin(settings, table, connection, reader, report)
         await twin.begin()
@@ -114,11 +114,11 @@ async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:
         async with connection.transaction():
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             live = twin.reaches(await checkpoints.lock(connection, table))
-            await twins.lock_live(connection, PROJECTIONS[table].tables)
+            await shadow_tables.lock_live(connection, PROJECTIONS[table].tables)
             await twin.fill_to(live)
             await checkpoints.begin_again(connection, twin.made_anew)
             for one in PROJECTIONS[table].tables:
-                await twins.swap(connection, one)
+                await shadow_tables.swap(connection, one)
     except (LockNotAvailable, DeadlockDetected):
         twin.go_back(before)  # the rows that led here were rolled back
         return False
@@ -126,7 +126,7 @@ async def _swap(connection: Connection, table: str, twin: "_Twin") -> bool:
 
 
 def _analyze(table: str) -> bytes:
-    return f"ANALYZE {twins.PRIVATE}.{table}_rebuilt".encode()
+    return f"ANALYZE {shadow_tables.PRIVATE}.{table}_rebuilt".encode()
 
 
 def _count(table: str) -> bytes:
@@ -149,7 +149,7 @@ class _Twin:
         self._connection = connection
         self._reader = reader
         self._report = report
-        self._writer = TableWriter(self._projection, twins.twin_of)
+        self._writer = TableWriter(self._projection, shadow_tables.twin_of)
         self._next: dict[TopicPartition, int] = {}
         self._places: dict[TopicPartition, Place] = {}
         self._first = 0

@@ -9,7 +9,6 @@ import psycopg
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from projections.batch import Batch
-from projections.binding import OtherSource, bind, cluster_id
 from projections.catalogue import PROJECTIONS
 from projections.checkpoints import CheckpointConflict
 from projections.database import Database
@@ -17,6 +16,7 @@ from projections.feed import CheckpointOutOfRange, Feed, MissingTopics, NoAssign
 from projections.metrics import Metrics
 from projections.migrate import migrate
 from projections.projection import Projection
+from projections.source_binding import OtherSource, bind, cluster_id
 from projections.sources import UndecodableOutput
 from schemas.kafka.health import ClientStopped
 from schemas.kafka.removal import Removals

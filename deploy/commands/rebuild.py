@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deploy.clients import unreachable
 from deploy.errors import CommandError
-from projections.binding import OtherSource
 from projections.catalogue import PROJECTIONS
 from projections.feed import MissingTopics
 from projections.migrate import MigrationError, migrate
 from projections.rebuild import RebuildFailed, rebuild
+from projections.source_binding import OtherSource
 from projections.sources import UndecodableOutput
 from schemas.settings import Settings
 

@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from processor.shell import MAX_OUTSTANDING
+from processor.context import MAX_OUTSTANDING
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
 from tests.faults.stack import Servers, Stack

@@ -21,9 +21,9 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 from yarl import URL
 
 from processor.chunk_transport import ChunkConsumer, ChunkConsumerThread, ChunkSchema
+from processor.context import WorkerContext
 from processor.fetching import HandedOut
 from processor.recovery import FencedRecovery
-from processor.shell import Shell
 from schemas.topics import INPUT_TOPICS, changelog_topic
 from tests.simulation.member import GroupConsumer
 from tests.simulation.wire import Wire
@@ -136,9 +136,9 @@ class SimulatedApp:
     _start_span_from_rebalancing = App._start_span_from_rebalancing
     _on_rebalance_when_stopped = App._on_rebalance_when_stopped
 
-    def __init__(self, shell: Shell, client: GroupConsumer, wire: Wire) -> None:
-        settings = shell.settings
-        self.shell = shell
+    def __init__(self, context: WorkerContext, client: GroupConsumer, wire: Wire) -> None:
+        settings = context.settings
+        self.context = context
         self.client = client
         self.wire = wire
         self.crashed: list[BaseException] = []
@@ -149,7 +149,7 @@ class SimulatedApp:
         self._producer = self.tracer = self._rebalancing_span = None
         self.log = self.logger = get_logger("simulation")
         self.log.dev = lambda *_, **__: None  # type: ignore[attr-defined]
-        self.conf = _conf(shell)
+        self.conf = _conf(context)
         self.sensors = self.monitor = Nothing()
         self.producer = SimpleNamespace(buffer=SimpleNamespace(wait_until_ebb=_send))
         self.flow_control = FlowControlEvent(initially_suspended=True)
@@ -188,7 +188,7 @@ class SimulatedApp:
     async def crash(self, reason: BaseException) -> None:
         """End the worker."""
         self.crashed.append(reason)
-        self.shell.fail(reason)
+        self.context.fail(reason)
 
     def on_rebalance_start(self) -> None:
         """Told by the consumer's thread before anything else."""
@@ -306,10 +306,10 @@ class _Stream:
                 iterator.after(event, self.enable_acks or value is self._skipped_value, state)
 
 
-def _conf(shell: Shell) -> Any:
+def _conf(context: WorkerContext) -> Any:
     options: Mapping[str, Any] = {
-        "id": shell.group,
-        "name": shell.group,
+        "id": context.group,
+        "name": context.group,
         "broker_commit_every": None,
         "broker_commit_interval": 1.0,
         "broker_commit_livelock_soft_timeout": 300.0,

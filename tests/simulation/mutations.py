@@ -15,10 +15,10 @@ from unittest import mock
 from processor import recovery
 from processor.agent import ChunkAgent
 from processor.chunk_transport import ChunkConsumer, ChunkConsumerThread
+from processor.chunking import ChunkAssembler
+from processor.context import Outstanding
 from processor.fetching import Fetch
-from processor.gathering import Gathering
 from processor.offsets import EndOffsets
-from processor.shell import Outstanding
 from processor.transactions import PartitionProducer, Producers
 from tests.simulation import strategies
 from tests.simulation.wire import WIRE
@@ -38,15 +38,15 @@ def delivered_anew() -> Iterator[None]:
     run = ChunkAgent.run
 
     async def late(agent: ChunkAgent, stream: Any) -> None:
-        shell = agent._shell
+        context = agent._context
 
         async def events() -> AsyncIterator[Any]:
             async for event in stream.noack().events():
-                while shell.definitions.definitions.next_offset < event.value.definitions:
-                    await shell.definitions.follow()
-                if event.value.epoch != shell.outstanding.epoch:
-                    event.value.epoch = shell.outstanding.epoch
-                    shell.outstanding._on_the_way += event.value.size  # as if delivered now
+                while context.definitions.definitions.next_offset < event.value.definitions:
+                    await context.definitions.follow()
+                if event.value.epoch != context.outstanding.epoch:
+                    event.value.epoch = context.outstanding.epoch
+                    context.outstanding._on_the_way += event.value.size  # as if delivered now
                 yield event
 
         await run(agent, SimpleNamespace(noack=lambda: SimpleNamespace(events=events)))
@@ -109,7 +109,7 @@ def definitions_whenever() -> Iterator[None]:
 @contextlib.contextmanager
 def ticks_at_once() -> Iterator[None]:
     """A tick waits for nothing."""
-    with mock.patch.object(Gathering, "_beside_ticks", return_value=set()):
+    with mock.patch.object(ChunkAssembler, "_beside_ticks", return_value=set()):
         yield
 
 
@@ -121,7 +121,7 @@ def stored_first() -> Iterator[None]:
     async def early(producer: PartitionProducer, effects: Any) -> int:
         process = WIRE.get().process
         changelog = process.changelog(producer.partition)
-        store = process.shell.store[producer.partition]
+        store = process.context.store[producer.partition]
         store.apply(effects.writes, changelog.end + len(effects.writes))
         return await write(producer, effects)
 
@@ -138,9 +138,9 @@ def fenced_last() -> Iterator[None]:
     async def remember(producers: Producers, partitions: Any, *_: Any) -> None:
         later[id(producers)] = set(partitions)
 
-    async def check_and_fence(shell: Any, *rest: Any) -> None:
-        await check(shell, *rest)
-        await fence(shell.producers, later[id(shell.producers)])
+    async def check_and_fence(context: Any, *rest: Any) -> None:
+        await check(context, *rest)
+        await fence(context.producers, later[id(context.producers)])
 
     with (
         mock.patch.object(Producers, "fence", remember),
@@ -155,7 +155,7 @@ def sought_too_far() -> Iterator[None]:
 
     async def too_far(thread: ChunkConsumerThread) -> Any:
         consumer: Any = thread.consumer
-        targets = {tp: n + (n > 0) for tp, n in consumer.shell.input_positions().items()}
+        targets = {tp: n + (n > 0) for tp, n in consumer.context.input_positions().items()}
         return await thread.call_thread(thread._seek_inputs, targets, consumer.begin_epoch())
 
     with mock.patch.object(ChunkConsumerThread, "seek_to_committed", too_far):

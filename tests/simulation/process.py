@@ -12,11 +12,11 @@ from aiokafka import TopicPartition
 from faust.transport.drivers.aiokafka import ConsumerRebalanceListener
 
 from processor.agent import ChunkAgent
+from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
 from processor.folding import Folding
 from processor.offsets import EndOffsets
 from processor.recovery import take_back
-from processor.shell import Shell
 from processor.transactions import Producers
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS, changelog_topic
@@ -55,7 +55,7 @@ class Process:
         self.wire = Wire(cluster, choices, self)
         self.ended: BaseException | None = None
         """Why it stopped itself."""
-        self.shell: Shell | None = None
+        self.context: WorkerContext | None = None
         self.app: SimulatedApp | None = None
         self._settings = settings
         self._group = group
@@ -88,9 +88,9 @@ class Process:
     async def _run(self) -> None:
         WIRE.set(self.wire)
         async with contextlib.AsyncExitStack() as stack:
-            shell = self.shell = await self._shell(stack)
-            app = self.app = SimulatedApp(shell, self._client(), self.wire)
-            agent = ChunkAgent(shell, Folding(shell, take_back, app.consumer.is_member))
+            context = self.context = await self._context(stack)
+            app = self.app = SimulatedApp(context, self._client(), self.wire)
+            agent = ChunkAgent(context, Folding(context, take_back, app.consumer.is_member))
             listener = ConsumerRebalanceListener(cast("Any", app.consumer._thread))
             tasks: Iterable[asyncio.Task[Any]] = [
                 asyncio.create_task(app.recover()),
@@ -98,10 +98,10 @@ class Process:
                 asyncio.create_task(agent.run(app.stream)),
                 asyncio.create_task(app.client.be_member(listener, app.assigned)),
             ]
-            fatal: Any = shell.fatal
+            fatal: Any = context.fatal
             await asyncio.wait({*tasks, fatal}, return_when=asyncio.FIRST_COMPLETED)
             await self.wire.alive()
-            self.ended = shell.fatal.result() if shell.fatal.done() else _reason(tasks)
+            self.ended = context.fatal.result() if context.fatal.done() else _reason(tasks)
             self.kill()
 
     def _client(self) -> GroupConsumer:
@@ -111,12 +111,12 @@ class Process:
         group = topic(self._settings.application_id)
         return GroupConsumer(self.wire, self._group, group, self.machine.name, topics)
 
-    async def _shell(self, stack: contextlib.AsyncExitStack) -> Shell:
+    async def _context(self, stack: contextlib.AsyncExitStack) -> WorkerContext:
         settings = self._settings
         definitions = await stack.enter_async_context(DefinitionsReader(settings))
         ends = await stack.enter_async_context(EndOffsets(settings))
         log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
-        return Shell(
+        return WorkerContext(
             settings=settings,
             store=MemoryStores(self.machine.disk, lambda: self.wire.dead),
             producers=Producers(settings),

@@ -223,8 +223,8 @@ class World:
     @property
     def outstanding(self) -> int:
         """How many records workers have that they did not deal with."""
-        shells = [process.shell for process in self.workers if process.alive]
-        return sum(shell.outstanding._records for shell in shells if shell is not None)
+        contexts = [process.context for process in self.workers if process.alive]
+        return sum(context.outstanding._records for context in contexts if context is not None)
 
 
 def _count(value: bytes) -> int:

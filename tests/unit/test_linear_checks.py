@@ -28,7 +28,7 @@ TRUSTED = {
     "schemas.settings._TOPIC_CHARACTERS": "the operator's",
     "schemas.settings._HOST_PORT": "the operator's",
     "projections.migrate._FILE_NAME": "our own files",
-    "projections.twins.*": "our own indexes",
+    "projections.shadow_tables.*": "our own indexes",
     "api.pages._INLINE": "our own pages",
 }
 """What never sees a text of others, and whose text it sees."""

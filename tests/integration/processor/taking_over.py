@@ -2,10 +2,10 @@
 
 from contextlib import AsyncExitStack
 
+from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
 from processor.offsets import EndOffsets
 from processor.recovery import take_over
-from processor.shell import Shell
 from processor.store import StateStore
 from processor.ticker import Ticker
 from processor.transactions import Producers
@@ -15,7 +15,9 @@ from schemas.settings import Settings
 PARTITION = 1
 
 
-async def recovered(settings: Settings, stack: AsyncExitStack, *, binding: bool = True) -> Shell:
+async def recovered(
+    settings: Settings, stack: AsyncExitStack, *, binding: bool = True
+) -> WorkerContext:
     """Take the partition over, as a worker with this data dir does when it starts; ``binding`` is
     false for a version that knew no ids of topics."""
     ends = await stack.enter_async_context(EndOffsets(settings))
@@ -24,7 +26,7 @@ async def recovered(settings: Settings, stack: AsyncExitStack, *, binding: bool 
     stack.push_async_callback(producers.close)
     store = StateStore(settings.data_dir / "state")
     stack.callback(store.close_all_but, ())
-    shell = Shell(
+    context = WorkerContext(
         settings=settings,
         store=store,
         producers=producers,
@@ -36,5 +38,5 @@ async def recovered(settings: Settings, stack: AsyncExitStack, *, binding: bool 
         cluster_id="test",
         describer=await stack.enter_async_context(Describer(settings)) if binding else None,
     )
-    await take_over(shell, {PARTITION})
-    return shell
+    await take_over(context, {PARTITION})
+    return context

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.topics_create import create_topics
-from processor.turns import MAX_OPEN
+from processor.open_transactions import MAX_OPEN
 from schemas import ids
 from schemas.settings import Settings
 from schemas.topics import EVENTS, MEMBER_COMMANDS, partition_for

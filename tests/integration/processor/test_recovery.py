@@ -184,19 +184,19 @@ def test_a_partition_is_taken_back_with_what_another_wrote_meanwhile(settings: S
 
     async def run() -> None:
         async with AsyncExitStack() as stack:
-            shell = await recovered(settings, stack)
-            mine = shell.producers[PARTITION]
-            shell.store[PARTITION].apply({b"t1": b"x"}, await mine.write(written(b"t1")))
+            context = await recovered(settings, stack)
+            mine = context.producers[PARTITION]
+            context.store[PARTITION].apply({b"t1": b"x"}, await mine.write(written(b"t1")))
             late = PartitionProducer(settings, PARTITION)
             stack.push_async_callback(late.close)
             await late.fence()
             await late.write(written(b"t2"))
             with pytest.raises(Fenced):
                 await mine.write(written(b"lost"))
-            await take_back(shell, PARTITION, lambda: True)
-            store = shell.store[PARTITION]
+            await take_back(context, PARTITION, lambda: True)
+            store = context.store[PARTITION]
             assert store.load([b"t1", b"t2", b"lost"]) == [b"x", b"x", None]
-            end = await shell.producers[PARTITION].write(written(b"t3"))
+            end = await context.producers[PARTITION].write(written(b"t3"))
             assert end > store.next_offset
             with pytest.raises(Fenced):
                 await late.write(written(b"lost"))
@@ -207,15 +207,15 @@ def test_a_partition_is_taken_back_with_what_another_wrote_meanwhile(settings: S
 def test_a_recovery_that_a_rebalance_came_upon_fences_nobody(settings: Settings) -> None:
     async def run() -> None:
         async with AsyncExitStack() as stack:
-            shell = await recovered(settings, stack)
+            context = await recovered(settings, stack)
             owner = PartitionProducer(settings, PARTITION)
             stack.push_async_callback(owner.close)
             await owner.fence()
             with pytest.raises(Superseded):
-                await take_back(shell, PARTITION, lambda: False)
+                await take_back(context, PARTITION, lambda: False)
             with pytest.raises(Superseded):
-                await take_over(shell, {PARTITION}, lambda: False)
-            taking = asyncio.create_task(take_over(shell, {PARTITION}, lambda: True))
+                await take_over(context, {PARTITION}, lambda: False)
+            taking = asyncio.create_task(take_over(context, {PARTITION}, lambda: True))
             await asyncio.sleep(0)
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
@@ -279,10 +279,10 @@ async def _fold_one(settings: Settings) -> None:
     async with AIOKafkaProducer(**settings.kafka_options()) as producer:
         await producer.send_and_wait(settings.topic(EVENTS), b"{}", partition=PARTITION)
     async with AsyncExitStack() as stack:
-        shell = await recovered(settings, stack)
+        context = await recovered(settings, stack)
         effects = Effects(writes={b"t1": b"", POSITION: position}, offsets={EVENTS: 1})
-        end = await shell.producers[PARTITION].write(effects)
-        shell.store[PARTITION].apply(effects.writes, end)
+        end = await context.producers[PARTITION].write(effects)
+        context.store[PARTITION].apply(effects.writes, end)
 
 
 async def _make_anew(settings: Settings, topic: str, more_than: int) -> None:

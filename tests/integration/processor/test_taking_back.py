@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 from aiokafka import AIOKafkaProducer
 
+from processor.chunking import Chunk, Stretch
 from processor.folding import Folding
-from processor.gathering import Chunk, Stretch
 from processor.recovery import take_back
 from processor.transactions import PartitionProducer
 from schemas.settings import Settings
@@ -35,14 +35,14 @@ def test_a_transaction_that_the_broker_ended_is_made_again(settings: Settings) -
 
     async def run() -> None:
         async with AsyncExitStack() as stack:
-            shell = await recovered(settings, stack, binding=False)
-            folding = Folding(shell, take_back, is_member)
+            context = await recovered(settings, stack, binding=False)
+            folding = Folding(context, take_back, is_member)
             half = len(records) // 2
             for some in (records[:half], records[half:]):
                 await fence_as_the_broker_does(settings)
                 stretch = Stretch(CHALLENGE_LOGS, some, some[0].offset, 0)
                 assert await folding.fold(Chunk(PARTITION, [stretch], 1, 0), lambda: True)
-            position = shell.store[PARTITION].position()
+            position = context.store[PARTITION].position()
             assert position.offsets[CHALLENGE_LOGS] == records[-1].offset + 1
             assert position.sequence == len(records)
 
@@ -60,16 +60,16 @@ def test_a_restore_is_a_step_towards_the_chunk_that_waits_for_it(settings: Setti
 
     async def run() -> None:
         async with AsyncExitStack() as stack:
-            shell = await recovered(settings, stack, binding=False)
+            context = await recovered(settings, stack, binding=False)
             changelog = settings.topic(changelog_topic(settings.application_id).name)
             async with AIOKafkaProducer(**settings.kafka_options()) as producer:
                 await producer.send_and_wait(changelog, b"x", key=b"t", partition=PARTITION)
             stretch = Stretch(CHALLENGE_LOGS, [None], 0, 0)
-            shell.outstanding.add(Chunk(PARTITION, [stretch], shell.outstanding.epoch, 0))
-            before = shell.outstanding.sign
-            await take_back(shell, PARTITION, lambda: True)
-            assert shell.store[PARTITION].load([b"t"]) == [b"x"]
+            context.outstanding.add(Chunk(PARTITION, [stretch], context.outstanding.epoch, 0))
+            before = context.outstanding.sign
+            await take_back(context, PARTITION, lambda: True)
+            assert context.store[PARTITION].load([b"t"]) == [b"x"]
             assert before is not None
-            assert shell.outstanding.sign != before
+            assert context.outstanding.sign != before
 
     asyncio.run(run())

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from projections.binding import OtherSource
 from projections.catalogue import PROJECTIONS
 from projections.rebuild import rebuild
 from projections.runner import ProjectorStopped, Runner
+from projections.source_binding import OtherSource
 from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
 from schemas.topics import MEMBER_EVENTS

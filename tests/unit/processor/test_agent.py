@@ -11,10 +11,10 @@ from aiokafka.errors import ProducerFenced
 
 from processor import agent
 from processor.agent import ChunkAgent, GapError, joined
+from processor.chunking import Chunk, Stretch
+from processor.context import Outstanding
 from processor.domain.definitions import Definitions
 from processor.domain.fold import Position
-from processor.gathering import Chunk, Stretch
-from processor.shell import Outstanding
 from processor.transactions import Fenced
 
 
@@ -34,14 +34,14 @@ class Worker:
         self.position = Position()
         self.outstanding = Outstanding()
         self.discarded: list[int] = []
-        shell: Any = SimpleNamespace(
+        context: Any = SimpleNamespace(
             definitions=reader,
             outstanding=self.outstanding,
             fail=self.failed.append,
             store=defaultdict(lambda: SimpleNamespace(position=lambda: self.position)),
             producers=SimpleNamespace(discard=self.discard),
         )
-        self.agent = ChunkAgent(shell, cast("Any", None))
+        self.agent = ChunkAgent(context, cast("Any", None))
         monkeypatch.setattr(self.agent, "_fold", self.fold)
 
     async def fold(self, chunk: Chunk) -> bool:

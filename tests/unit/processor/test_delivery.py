@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from processor import shell as shell_module
+from processor import context as context_module
 from processor.chunk_transport import ChunkConsumer
+from processor.chunking import Chunk, ChunkAssembler, Stretch
+from processor.context import Outstanding
 from processor.fetching import Fetch
-from processor.gathering import Chunk, Gathering, Stretch
-from processor.shell import Outstanding
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, DEFINITIONS, MEMBER_COMMANDS
 
@@ -32,15 +32,15 @@ class Delivery(ChunkConsumer):
         self.outstanding = Outstanding()
         self.during_poll: Callable[[], Fetch] = Fetch
         self.while_asking: Callable[[], object] = lambda: None
-        shell = SimpleNamespace(
+        context = SimpleNamespace(
             settings=settings,
             outstanding=self.outstanding,
             log_ends=SimpleNamespace(of=self._ends_of),
             definitions_partition=TopicPartition(DEFINITIONS, 0),
             fail=self.failed.append,
         )
-        self.app: Any = SimpleNamespace(shell=shell, consumer_generation_id=1)
-        self._gathering = Gathering(settings)
+        self.app: Any = SimpleNamespace(context=context, consumer_generation_id=1)
+        self._assembler = ChunkAssembler(settings)
         self._read_offset: Any = {}
 
     async def _ends_of(self, partitions: Any) -> dict[TopicPartition, int]:
@@ -156,7 +156,7 @@ async def test_what_faust_drops_does_not_stop_the_fetching_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its drain loop gives up a chunk as the flow is suspended; nobody acknowledges that."""
-    monkeypatch.setattr(shell_module, "MAX_OUTSTANDING", 2)
+    monkeypatch.setattr(context_module, "MAX_OUTSTANDING", 2)
     delivery = Delivery()
     delivery.during_poll = lambda: delivery.fetched(0, 1)
     assert await delivery.deliver() == [[0, 1]]
@@ -172,8 +172,8 @@ def _chunk(epoch: int, records: int, weight: int) -> Chunk:
 async def test_outstanding_is_bounded_in_records_and_in_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shell_module, "MAX_OUTSTANDING", 5)
-    monkeypatch.setattr(shell_module, "MAX_OUTSTANDING_BYTES", 100)
+    monkeypatch.setattr(context_module, "MAX_OUTSTANDING", 5)
+    monkeypatch.setattr(context_module, "MAX_OUTSTANDING_BYTES", 100)
     outstanding = Outstanding()
     many, large = _chunk(1, 5, 1), _chunk(1, 1, 100)
     for chunk in (many, large):
@@ -188,11 +188,11 @@ async def test_outstanding_is_bounded_in_records_and_in_bytes(
 
 def test_what_is_done_of_an_earlier_epoch_does_not_make_room() -> None:
     outstanding = Outstanding()
-    old = _chunk(1, shell_module.MAX_OUTSTANDING, 1)
+    old = _chunk(1, context_module.MAX_OUTSTANDING, 1)
     outstanding.add(old)
     outstanding.arrived(old)
     assert outstanding.clear() == 0  # the agent has them, and sees that they are old
-    new = _chunk(outstanding.epoch, shell_module.MAX_OUTSTANDING, 1)
+    new = _chunk(outstanding.epoch, context_module.MAX_OUTSTANDING, 1)
     outstanding.add(new)
     outstanding.done(old)
     assert outstanding._is_full()

@@ -13,16 +13,16 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord
 
 from processor import folding
+from processor.chunking import Chunk, Stretch
+from processor.context import Outstanding
 from processor.domain import fold as fold_module
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.fold import ChunkLogged, fold_chunk
 from processor.folding import Folding
-from processor.gathering import Chunk, Stretch
-from processor.shell import Outstanding
+from processor.open_transactions import OpenTransactions
 from processor.store import StateStore, StoreError
 from processor.transactions import Fenced, Superseded
-from processor.turns import Turns
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEAD_LETTERS
 
@@ -46,7 +46,7 @@ class Worker:
         self.current = True
         self.taken_back = 0
         self.open: dict[int, Any] = {0: self}
-        shell: Any = SimpleNamespace(
+        context: Any = SimpleNamespace(
             settings=Settings.of({}),
             store=self.store,
             producers=self,
@@ -55,7 +55,7 @@ class Worker:
             ticker=SimpleNamespace(soon=lambda _: None),
             outstanding=Outstanding(),
         )
-        self.folding = Folding(shell, self.take_back, self.ask_group)
+        self.folding = Folding(context, self.take_back, self.ask_group)
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -246,7 +246,7 @@ async def test_what_was_taken_over_anew_meanwhile_is_left_to_recovery(worker: Wo
 async def test_a_partition_that_moves_while_its_turn_is_waited_for_is_not_folded(
     worker: Worker,
 ) -> None:
-    class Slow(Turns):
+    class Slow(OpenTransactions):
         @asynccontextmanager
         async def turn(self) -> AsyncIterator[None]:
             worker.current = False
@@ -254,7 +254,7 @@ async def test_a_partition_that_moves_while_its_turn_is_waited_for_is_not_folded
             worker.store.close_all_but(())
             yield
 
-    worker.folding._turns = Slow()
+    worker.folding._open = Slow()
     assert not await worker.fold([record(0)])
     assert worker.written == []
 

@@ -18,7 +18,7 @@ class Begun:
         self.failed: list[BaseException] = []
         made: Any = FencedRecovery.__new__(FencedRecovery)
         self.recovery = made
-        self.recovery.app = SimpleNamespace(shell=SimpleNamespace(fail=self.failed.append))
+        self.recovery.app = SimpleNamespace(context=SimpleNamespace(fail=self.failed.append))
         self.recovery.active_tps = set()
         self.recovery._revocations = 0
         self.recovery._taking_over = None

@@ -24,7 +24,7 @@ from projections import (
     streaks,
 )
 from projections.batch import TableChanges
-from projections.projection import Gone, Projection, Row
+from projections.projection import Deleted, Projection, Row
 from schemas import outputs
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import decode_numbers, parse, wire_fields
@@ -266,7 +266,7 @@ def _change(kind: str, fields: dict[str, Any]) -> DefinitionChange:
 
 def _row_of(projection: Projection, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     (row,) = projection.rows(_change(kind, fields))
-    assert not isinstance(row, Gone)
+    assert not isinstance(row, Deleted)
     return dict(zip(projection.columns, row, strict=True))
 
 
@@ -296,6 +296,6 @@ def test_a_deletion_names_a_row_or_nothing(projection: Projection, kind: str) ->
     def deleted(named: str) -> list[Any]:
         return list(projection.rows(DefinitionChange(PROJECT, kind, named, None, 7, AT)))
 
-    assert deleted("any/name") == [Gone((PROJECT, "any/name"))]
+    assert deleted("any/name") == [Deleted((PROJECT, "any/name"))]
     assert deleted("with\x00nul") == []
     assert list(projection.rows(DefinitionChange(PROJECT, "pathway", "x", None, 7, AT))) == []

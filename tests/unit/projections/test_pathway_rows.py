@@ -15,7 +15,7 @@ from projections import (
 )
 from projections.batch import TableChanges
 from projections.catalogue import PROJECTIONS
-from projections.projection import Gone, Projection
+from projections.projection import Deleted, Projection
 from projections.sources import Source
 from schemas import ids, outputs
 from schemas.definition_records import read_change
@@ -56,7 +56,7 @@ def rows(projection: Projection, sources: Iterable[Source]) -> Rows:
     changes = TableChanges(projection)
     for source in sources:
         for change in projection.rows(source):
-            assert isinstance(change, Gone) or len(change) == len(projection.columns)
+            assert isinstance(change, Deleted) or len(change) == len(projection.columns)
             changes.add(change)
     return [dict(zip(projection.columns, row, strict=True)) for row in changes.rows()]
 

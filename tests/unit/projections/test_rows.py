@@ -19,7 +19,7 @@ from projections import (
 )
 from projections.batch import TableChanges
 from projections.catalogue import PROJECTIONS
-from projections.projection import Change, Gone, Projection, Row
+from projections.projection import Change, Deleted, Projection, Row
 from projections.sources import Source
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter, Header
@@ -64,7 +64,7 @@ def _read(event: CloudEvent) -> outputs.Envelope:
 
 
 def _named(projection: Projection, change: Change) -> dict[str, Any]:
-    assert not isinstance(change, Gone)
+    assert not isinstance(change, Deleted)
     assert len(change) == len(projection.columns)
     return dict(zip(projection.columns, change, strict=True))
 

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from processor.slot import take_slot
+from processor.instance import take_instance
 from schemas.private_files import private_umask, tighten
 from schemas.settings import Settings
 
@@ -51,6 +51,6 @@ def test_a_workers_place_is_its_owners_alone_whatever_it_was(tmp_path: Path) -> 
         made.write_bytes(b"")
     for found in (settings.data_dir, *settings.data_dir.rglob("*")):
         found.chmod(0o755 if found.is_dir() else 0o644)
-    with take_slot(settings).lock:
+    with take_instance(settings).lock:
         places = (settings.data_dir, *settings.data_dir.rglob("*"))
         assert {found for found in places if mode(found) & 0o077} == set()

@@ -1,4 +1,4 @@
-"""What becomes of two rows with one key: in a batch, and when a batch meets the table.
+"""How rows with the same key are merged, within a batch and against the table.
 
 Both must do the same, for where a batch ends is chance.
 """
@@ -22,14 +22,14 @@ _IN_SQL: Mapping[Combination, LiteralString] = {
 }
 
 
-def in_batch(projection: Projection) -> Callable[[Row, Row], Row] | None:
+def merge_in_batch(projection: Projection) -> Callable[[Row, Row], Row] | None:
     """Return what makes one row of an earlier and a later one; None where rows are facts."""
     if projection.combined:
         return _combining(projection)
     return None if projection.newest_by is None else _newest(projection, projection.newest_by)
 
 
-def in_table(projection: Projection) -> sql.Composable:
+def on_conflict(projection: Projection) -> sql.Composable:
     """Return what follows ``ON CONFLICT (…) DO``; the table's row is called ``target``."""
     if projection.combined:
         return sql.SQL("UPDATE SET ") + sql.SQL(", ").join(

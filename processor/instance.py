@@ -1,7 +1,7 @@
-"""A worker's place in its data dir: one process at a time, with its own state and membership.
+"""A worker's instance in its data dir: one process at a time, with its own state and membership.
 
-The same worker started again takes the same place, and with it the same static group membership:
-it has its partitions back at once. A second worker on the same data dir takes the next place.
+A worker that starts again takes the same instance, and with it the same static group membership:
+it has its partitions back at once. A second worker on the same data dir takes the next instance.
 """
 
 import fcntl
@@ -19,18 +19,21 @@ MAX_WORKERS = 256
 
 
 @dataclass(frozen=True)
-class Slot:
-    """A place that this process holds for as long as ``lock`` is open."""
+class WorkerInstance:
+    """An instance that this process owns for as long as ``lock`` is open.
 
-    instance: str
+    ``name`` is its static membership of the consumer group.
+    """
+
+    name: str
     directory: Path
     lock: IO[bytes]
 
 
-def take_slot(settings: Settings) -> Slot:
-    """Take the place of ``MILESTREAM_WORKER_INSTANCE``, or the first that is free.
+def take_instance(settings: Settings) -> WorkerInstance:
+    """Take the instance that ``MILESTREAM_WORKER_INSTANCE`` names, or the first that is free.
 
-    What is in it is its owner's alone from now on, whatever it was before.
+    Its files are private to their owner from now on, whatever they were before.
 
     Raises:
         StoreError: another process holds it, all are taken, or the data dir cannot be used.
@@ -41,7 +44,7 @@ def take_slot(settings: Settings) -> Slot:
         raise StoreError(f"cannot use the data dir: {error}") from error
 
 
-def _take(settings: Settings) -> Slot:
+def _take(settings: Settings) -> WorkerInstance:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     tighten(settings.data_dir, whole=False)
     for name, instance in _candidates(settings):
@@ -50,7 +53,7 @@ def _take(settings: Settings) -> Slot:
             place = settings.data_dir / f"worker-{name}"
             place.mkdir(exist_ok=True)
             tighten(place)
-            return Slot(instance, place / settings.topic(settings.application_id), lock)
+            return WorkerInstance(instance, place / settings.topic(settings.application_id), lock)
     raise StoreError(
         f"another worker already runs with this instance in {settings.data_dir}; give this one "
         "another MILESTREAM_WORKER_INSTANCE or MILESTREAM_DATA_DIR"

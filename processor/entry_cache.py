@@ -10,7 +10,7 @@ ENTRY_BYTES = 200
 GENERATION_BYTES = 16 * 1024 * 1024
 
 
-class Recent:
+class EntryCache:
     """A cache of entries, bounded in bytes. It is only ever told what the store was told."""
 
     def __init__(self, generation_bytes: int = GENERATION_BYTES) -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from processor import turns
-from processor.turns import MAX_OPEN, Turns
+from processor import open_transactions
+from processor.open_transactions import MAX_OPEN, OpenTransactions
 
 
 async def settle() -> None:
@@ -16,7 +16,7 @@ async def settle() -> None:
 class Writer:
     """A piece that is folded at once, and written when it is told."""
 
-    def __init__(self, shared: Turns, size: int) -> None:
+    def __init__(self, shared: OpenTransactions, size: int) -> None:
         self.folded = self.open = False
         self.committed = asyncio.Event()
         self._shared = shared
@@ -36,14 +36,14 @@ class Writer:
         await settle()
 
 
-async def _started(shared: Turns, *sizes: int) -> list[Writer]:
+async def _started(shared: OpenTransactions, *sizes: int) -> list[Writer]:
     writers = [Writer(shared, size) for size in sizes]
     await settle()
     return writers
 
 
 async def test_no_more_than_a_few_are_open() -> None:
-    writers = await _started(Turns(), *[1] * (MAX_OPEN + 2))
+    writers = await _started(OpenTransactions(), *[1] * (MAX_OPEN + 2))
     assert [w.folded for w in writers] == [True] * MAX_OPEN + [False] * 2
     await writers[1].end()
     assert [w.folded for w in writers] == [True] * (MAX_OPEN + 1) + [False]
@@ -54,8 +54,8 @@ async def test_no_more_than_a_few_are_open() -> None:
 async def test_what_they_carry_is_bounded_but_for_one_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "MAX_BYTES", 10)
-    writers = await _started(Turns(), 99, 6, 6)
+    monkeypatch.setattr(open_transactions, "MAX_BYTES", 10)
+    writers = await _started(OpenTransactions(), 99, 6, 6)
     assert [w.open for w in writers] == [True, False, False]
     await writers[0].end()
     assert [w.open for w in writers] == [True, True, False]
@@ -68,13 +68,13 @@ async def test_nothing_is_folded_while_a_transaction_is_old(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(turns, "_now", lambda: now)
-    shared = Turns()
+    monkeypatch.setattr(open_transactions, "_now", lambda: now)
+    shared = OpenTransactions()
     (old,) = await _started(shared, 1)
-    now = turns.LONG_SECONDS - 0.1
+    now = open_transactions.LONG_SECONDS - 0.1
     (young,) = await _started(shared, 1)
     assert young.folded
-    now = turns.LONG_SECONDS
+    now = open_transactions.LONG_SECONDS
     (waiting,) = await _started(shared, 1)
     assert [w.folded for w in (waiting,)] == [False]
     await old.end()
@@ -84,8 +84,8 @@ async def test_nothing_is_folded_while_a_transaction_is_old(
 
 
 async def test_one_that_fails_or_is_cancelled_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MAX_BYTES", 10)
-    shared = Turns()
+    monkeypatch.setattr(open_transactions, "MAX_BYTES", 10)
+    shared = OpenTransactions()
     first, second = await _started(shared, 10, 10)
     first.task.cancel()
     await settle()

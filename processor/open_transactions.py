@@ -1,4 +1,4 @@
-"""Turns: how many transactions a worker has open, how old they get, and how much is in them.
+"""A worker's open transactions: how many there are, how old they get, how much is in them.
 
 All partitions are folded on one thread. While one folds, the transactions of the others stand
 still, and each of them has ten seconds from its first record to its end. So few are open at a time,
@@ -17,7 +17,7 @@ MAX_BYTES = 64 * 1024 * 1024
 """What all open transactions carry; one alone may carry more."""
 
 
-class Turns:
+class OpenTransactions:
     """Who may fold, and who may write."""
 
     def __init__(self) -> None:

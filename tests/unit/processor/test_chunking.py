@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 from aiokafka import TopicPartition
 
+from processor.chunking import Asked, Chunk, ChunkAssembler
 from processor.fetching import Fetch
-from processor.gathering import Asked, Chunk, Gathering
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, FORWARDED, INPUT_TOPICS, MEMBER_COMMANDS, TICKS
 
@@ -30,7 +30,7 @@ def place(topic: str, partition: int = 0) -> TopicPartition:
 class Partitions:
     """A gathering, and a broker as data: where logs end, and up to where they were handed out."""
 
-    gathering: Gathering
+    gathering: ChunkAssembler
     ends: dict[TopicPartition, int]
     positions: dict[TopicPartition, int]
     starts: dict[TopicPartition, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Partitions:
 @pytest.fixture
 def partitions() -> Partitions:
     settings = Settings.of({"topic_prefix": PREFIX})
-    return Partitions(Gathering(settings), {}, {})
+    return Partitions(ChunkAssembler(settings), {}, {})
 
 
 def shape(chunks: list[Chunk]) -> list[Shape]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from aiokafka import TopicPartition
 
 from processor import metrics
+from processor.chunking import Chunk
 from processor.definitions import DefinitionsReader
 from processor.fetching import NO_EPOCH
-from processor.gathering import Chunk
 from processor.offsets import EndOffsets
 from processor.store import StateStore
 from processor.ticker import Ticker
@@ -103,7 +103,7 @@ class Outstanding:
 
 
 @dataclass
-class Shell:
+class WorkerContext:
     """What one worker process has: each part once."""
 
     settings: Settings

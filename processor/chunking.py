@@ -62,7 +62,7 @@ class Asked:
     """What was asked of the broker after a fetch, what transactions have open included."""
 
     ends: Offsets
-    """Where the inputs ended that `Gathering.to_ask` named."""
+    """Where the inputs ended that `ChunkAssembler.to_ask` named."""
     definitions: int
     """Where ``definitions`` ended."""
 
@@ -84,7 +84,7 @@ class _HeldTicks:
     ends: Offsets
 
 
-class Gathering:
+class ChunkAssembler:
     """Holds back what must wait, and groups the rest. Knows topics by their full names."""
 
     def __init__(self, settings: Settings) -> None:
