@@ -17,6 +17,7 @@ import pytest
 from tests.faults.actions import ACTIONS
 from tests.faults.proxy import Proxy
 from tests.faults.replay import replay
+from tests.faults.run import Outcome, report
 from tests.faults.schedule import Schedule
 from tests.integration.processor.driving import wait_until
 
@@ -34,6 +35,16 @@ def test_every_fault_comes_round_several_times() -> None:
     seeds = range(len(names), 2 * len(names))
     times = Counter(step.action for seed in seeds for step in Schedule.of(seed, names).steps)
     assert min(times[name] for name in names) >= 3
+
+
+def test_the_report_names_the_faults_that_never_happened(tmp_path: Path) -> None:
+    kinds = Counter({"kill worker": 2})
+    outcome = Outcome(Schedule.of(1, list(ACTIONS)), kinds=kinds)
+    text = report([outcome, outcome], tmp_path / "report.json")
+    document = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert document["kinds"]["kill worker"] == 4
+    assert document["never"] == [name for name in ACTIONS if name != "kill worker"]
+    assert f"1 of {len(ACTIONS)} kinds" in text
 
 
 def test_every_crash_point_is_a_place_in_the_worker(tmp_path: Path) -> None:
