@@ -4,12 +4,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from schemas.kafka import lenient_records
+from schemas.kafka import leadership, lenient_records
 from schemas.settings import Settings
 
 
 def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
-    """Return a consumer, not started yet, that commits nothing and reads leniently.
+    """Return a consumer, not started yet, that commits nothing, reads leniently and follows the
+    leaders of its partitions.
 
     ``options`` are aiokafka's; where the brokers are and the login come from the settings.
 
@@ -17,4 +18,5 @@ def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
         SettingsError: a certificate or key file cannot be read.
     """
     lenient_records.install()
+    leadership.install()
     return AIOKafkaConsumer(**settings.kafka_options(), enable_auto_commit=False, **options)

@@ -153,7 +153,7 @@ def _crash(point: str) -> Action:
         newcomer = None
         if point in {each.name for each in HAND_OVER_POINTS}:
             newcomer = _provoke(point, worker, rng, stack)
-        yield from _patiently(worker.has_crashed, 40)
+        yield from _patiently(lambda: worker.has_crashed() or not worker.process.wanted, 30)
         worker.spare()
         if worker.has_crashed():
             starts = worker.process.starts
