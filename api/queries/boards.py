@@ -111,7 +111,8 @@ _SHOWN: LiteralString = """
 """
 
 # Those of equal points are looked for by themselves, for the index runs down in points and up in
-# ids. A rank is counted from the bands above, and within the member's own.
+# ids. A rank is counted from the bands above, most of which are so to all that are shown, and
+# within the member's own.
 _BESIDE: LiteralString = f"""
 {_KEPT}, own AS MATERIALIZED (
     SELECT shown.* FROM kept CROSS JOIN LATERAL (
@@ -141,11 +142,21 @@ _BESIDE: LiteralString = f"""
         ) AS both_of
         ORDER BY points DESC, user_id LIMIT %(beside)s
     ) AS below
+), above_all AS MATERIALIZED (
+    SELECT best.band, coalesce(sum(counts.members), 0) AS members
+    FROM (SELECT milestream.score_band_end(max(points)) AS band FROM near) AS best
+    LEFT JOIN milestream.leaderboard_counts AS counts
+        ON counts.project = %(project)s AND counts.board = %(board)s AND counts.band >= best.band
+    GROUP BY best.band
 ), ranks AS MATERIALIZED (
     SELECT scores.points, 1 + (
-        SELECT coalesce(sum(members), 0) FROM milestream.leaderboard_counts
-        WHERE project = %(project)s AND board = %(board)s
-            AND band >= milestream.score_band_end(scores.points)
+        SELECT members + coalesce((
+            SELECT sum(members) FROM milestream.leaderboard_counts AS counts
+            WHERE counts.project = %(project)s AND counts.board = %(board)s
+                AND counts.band >= milestream.score_band_end(scores.points)
+                AND counts.band < above_all.band
+        ), 0)
+        FROM above_all
     )::bigint + (
         SELECT count(*) FROM milestream.leaderboard_scores AS s
         WHERE s.project = %(project)s AND s.board = %(board)s AND s.points > 0
