@@ -8,20 +8,23 @@ from importlib import metadata
 import psycopg
 from fastapi import FastAPI, Request, Response
 
-from api import dashboard, definitions_face, operations, problems, resources
-from api.access import require
-from api.credentials import Role
-from api.envelope import Envelope
-from api.events import routes as events_face
-from api.events.access import reader
-from api.events.face import PATHS, EventsFace
-from api.game_mechanics import routes as game_mechanics_face
-from api.game_mechanics.face import GameMechanicsFace
+from api import operations, resources
+from api.auth.access import require
+from api.auth.credentials import Role
+from api.faces import dashboard
+from api.faces import definitions as definitions_face
+from api.faces.events import routes as events_face
+from api.faces.events.access import reader
+from api.faces.events.face import PATHS, EventsFace
+from api.faces.game_mechanics import routes as game_mechanics_face
+from api.faces.game_mechanics.face import GameMechanicsFace
+from api.faces.pathways import face as pathways
+from api.faces.pathways import routes as pathways_face
+from api.faces.records import routes as records_face
+from api.http import problems
+from api.http.middleware import Envelope
+from api.http.problems import Problem
 from api.metrics import Metrics
-from api.pathways import face as pathways
-from api.pathways import routes as pathways_face
-from api.problems import Problem
-from api.records import routes as records_face
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from psycopg_pool import PoolTimeout
 
-from api import asyncapi, openapi, pages, resources
-from api.answers import answer
-from api.direct_route import DirectRoute
+from api import pages, resources
+from api.documents import asyncapi, openapi
+from api.http.responses import answer
+from api.http.routing import DirectRoute
 from api.metrics import CONTENT_TYPE
 from api.queries import liveness
 from api.resources import Resources

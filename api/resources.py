@@ -15,16 +15,16 @@ from fastapi import Request
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from api import kafka
-from api.barrier import Barrier
-from api.credentials import Keyring
-from api.definition_store import DefinitionStore
-from api.lag import LagWatch
+from api.auth.credentials import Keyring
+from api.auth.quotas import Quotas
+from api.auth.shares import Reads
+from api.kafka import clients
+from api.kafka.barrier import Barrier
+from api.kafka.definition_store import DefinitionStore
+from api.kafka.lag import LagWatch
+from api.kafka.processor_client import Requests
+from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
-from api.quotas import Quotas
-from api.requests import Requests
-from api.shares import Reads
-from api.tick_watch import TickWatch
 from processor.definitions import DefinitionsReader
 from schemas import database_connections, database_roles
 from schemas.kafka.health import producer_fault
@@ -187,7 +187,7 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
 
 
 async def _producer(stack: contextlib.AsyncExitStack, settings: Settings) -> AIOKafkaProducer:
-    producer = kafka.producer(settings)
+    producer = clients.producer(settings)
     stack.push_async_callback(producer.stop)
     await producer.start()
     return producer

@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.connections import Limits, protocol
-from api.kafka import TopicsError, check_topics
+from api.http.connections import Limits, protocol
+from api.kafka.clients import TopicsError, check_topics
 from api.resources import Resources
 from schemas.settings import Settings
 

@@ -76,7 +76,7 @@ async def _credentials(settings: Settings) -> tuple[str, str, str | None]:
     """
     from psycopg import AsyncConnection
 
-    from api.credentials import CredentialsError, Role, create_key, jwt_secret
+    from api.auth.credentials import CredentialsError, Role, create_key, jwt_secret
     from api.queries import credentials as queries
     from deploy.stack.data_dir import write_private
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from psycopg import sql
 
-from api.records.fields import (
+from api.queries.record_fields import (
     CHALLENGE,
     CHALLENGE_LOG,
     CHALLENGE_PROGRESS,

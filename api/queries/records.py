@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from psycopg import AsyncConnection, AsyncRawCursor, sql
 from psycopg.rows import class_row, dict_row, scalar_row
 
+from api.queries.record_fields import Kind, Records
 from api.queries.record_json import ROW, record_json
-from api.records.fields import Kind, Records
-from api.records.listing import Listing, Sort
+from api.queries.record_listing import Listing, Sort
 
 _ALL = sql.SQL("TRUE")
 _NOT_DELETED = sql.SQL("status <> 'deleted'")

@@ -11,8 +11,8 @@ import psycopg
 import typer
 from psycopg import AsyncConnection
 
-from api import credentials
-from api.credentials import CredentialsError, Role
+from api.auth import credentials
+from api.auth.credentials import CredentialsError, Role
 from api.queries import credentials as queries
 from deploy.apply import limits_of
 from deploy.end_user_tokens import end_user_token

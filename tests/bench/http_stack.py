@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from api.credentials import Role
+from api.auth.credentials import Role
 from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from schemas.settings import Settings

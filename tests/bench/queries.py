@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import uvloop
 
+from api.queries.record_fields import CHALLENGE_LOG
+from api.queries.record_filters import EVERYTHING
+from api.queries.record_listing import DEFAULT_LIMIT, Listing, Sort
 from api.queries.records import page_text, shown_text
-from api.records.fields import CHALLENGE_LOG
-from api.records.filters import EVERYTHING
-from api.records.listing import DEFAULT_LIMIT, Listing, Sort
 from tests.bench.findings import Finding
 from tests.bench.http_load import Load, closed_loop, request
 from tests.bench.http_rows import fill, log_id, some_logs

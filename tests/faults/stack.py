@@ -22,8 +22,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from psycopg import AsyncConnection, sql
 
-from api import credentials
-from api.credentials import Role
+from api.auth import credentials
+from api.auth.credentials import Role
 from deploy.stack.child import Child
 from deploy.topics_create import create_topics
 from projections.migrate import migrate

@@ -37,7 +37,9 @@ SECONDS = float(os.environ.get("MILESTREAM_TEST_OVERLOAD_SECONDS", "15"))
 BACKLOG = 10 * MAX_OUTSTANDING
 CALLERS = 48
 WAITING = CALLERS // 3
-FEW_MAY_WAIT = f"import api.requests; api.requests.MOST_WAITING = {WAITING}"
+FEW_MAY_WAIT = (
+    f"import api.kafka.processor_client; api.kafka.processor_client.MOST_WAITING = {WAITING}"
+)
 """What the API sheds above, low enough for the callers of a test: the worker has a backlog before
 it, so all of them would wait."""
 MOST_BYTES = 900 * 1024 * 1024

@@ -14,8 +14,8 @@ import yaml
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 
-from api import asyncapi, openapi
 from api.app import create_app
+from api.documents import asyncapi, openapi
 from api.metrics import Metrics as ApiMetrics
 from deploy.apply import check
 from deploy.cli import SUB_COMMANDS, load

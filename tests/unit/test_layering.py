@@ -4,6 +4,8 @@ schemas <- processor.domain <- processor
 schemas <- projections
 schemas, processor.definitions and what it reads into (processor.domain.definitions) <- api
 deploy may import all of them
+
+Within api: http <- queries <- auth, kafka <- resources <- each of the faces <- documents <- app
 """
 
 import ast
@@ -17,13 +19,43 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "processor", "projections", "api", "deploy")
 
+DEFINITIONS = ("processor.definitions", "processor.domain.definitions")
+"""What api reads the topic of definitions with."""
+
+API_BELOW_FACES = (
+    "schemas",
+    "processor.domain.definitions",
+    "api.http",
+    "api.queries",
+    "api.auth",
+    "api.kafka",
+    "api.metrics",
+    "api.pages",
+    "api.resources",
+)
+FACES = tuple(
+    f"api.faces.{path.stem}"
+    for path in sorted((ROOT / "api" / "faces").iterdir())
+    if path.suffix in ("", ".py") and not path.stem.startswith("__")
+)
+
 # What modules under a prefix may import of ours, by prefix; the longest prefix that fits counts.
-MAY_IMPORT = {
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "schemas": ("schemas",),
     "processor.domain": ("schemas", "processor.domain"),
     "processor": ("schemas", "processor"),
     "projections": ("schemas", "projections"),
-    "api": ("schemas", "processor.definitions", "processor.domain.definitions", "api"),
+    "api": ("schemas", *DEFINITIONS, "api"),
+    "api.metrics": ("schemas",),
+    "api.pages": ("api.pages",),
+    "api.http": ("schemas", "api.http", "api.metrics"),
+    "api.queries": ("schemas", "api.queries", "api.http"),
+    "api.auth": ("schemas", "api.auth", "api.queries", "api.http"),
+    "api.kafka": ("schemas", *DEFINITIONS, "api.kafka", "api.queries", "api.http", "api.metrics"),
+    "api.resources": ("schemas", *DEFINITIONS, "api.auth", "api.kafka", "api.metrics"),
+    # No face imports another.
+    **{face: (*API_BELOW_FACES, face) for face in FACES},
+    "api.documents": ("schemas", "api.documents", "api.faces", "api.http", "api.queries"),
     "deploy": PACKAGES,
 }
 
@@ -224,6 +256,13 @@ def test_the_domain_uses_no_framework_clock_chance_or_output() -> None:
         ("projections.bad", "from processor.definitions import Definitions"),
         ("api.bad", "from processor.agent import fold"),
         ("api.bad", "from projections import migrate"),
+        ("api.http.bad", "from api.auth import access"),
+        ("api.queries.bad", "from api.faces.records import bodies"),
+        ("api.auth.bad", "from api import resources"),
+        ("api.kafka.bad", "from api.auth.quotas import Quotas"),
+        ("api.faces.events.bad", "from api.faces.records import bodies"),
+        ("api.faces.events.bad", "from api.documents import openapi"),
+        ("api.faces.dashboard", "from api import app"),
         ("deploy.bad", "import fastapi"),
     ],
 )

@@ -41,12 +41,13 @@ Check = tuple[Callable[[Any], object], Any]
 
 def of_regular_expressions() -> Mapping[str, Check]:
     """Return the worst of each expression and normalization, by where ``expressions`` finds it."""
-    from api import bodies, credentials, envelope, json_places
-    from api.events import bodies as event_bodies
-    from api.events import face, periods
-    from api.game_mechanics import actions_log, presentation
-    from api.pathways import relaxed_json
-    from api.records import listing
+    from api.auth import credentials
+    from api.faces.events import bodies as event_bodies
+    from api.faces.events import face, periods
+    from api.faces.game_mechanics import actions_log, presentation
+    from api.faces.pathways import relaxed_json
+    from api.http import bodies, json_places, middleware
+    from api.queries import record_listing
     from deploy import apply
     from deploy.importing import columns
     from projections import json_text
@@ -65,41 +66,47 @@ def of_regular_expressions() -> Mapping[str, Check]:
         "schemas.wire_values._FINER": (wire_values.cut_fraction, ":11.111111" * (SIZE // 10)),
         "projections.json_text._SUSPECT": (json_text.storable, ("1" * 999 + ",") * (SIZE // 1000)),
         "projections.json_text._STRING_OR_NUMBER": (json_text.storable, "1" * 1000 + escapes),
-        "api.bodies._EXPECTED": (bodies._EXPECTED.fullmatch, "Expected `" + letters),
-        "api.bodies._TOO_LONG": (
+        "api.http.bodies._EXPECTED": (bodies._EXPECTED.fullmatch, "Expected `" + letters),
+        "api.http.bodies._TOO_LONG": (
             bodies._TOO_LONG.fullmatch,
             "Expected `str` of length <= " + digits,
         ),
-        "api.bodies._BYTE": (
+        "api.http.bodies._BYTE": (
             bodies._BYTE.fullmatch,
             "JSON is malformed: " + " (byte " * (SIZE // 7),
         ),
-        "api.bodies._NUL_OR_LONE": (bodies._NUL_OR_LONE.search, rb"\udbff\udc00" * (SIZE // 12)),
-        "api.json_places._TOKEN": (
+        "api.http.bodies._NUL_OR_LONE": (
+            bodies._NUL_OR_LONE.search,
+            rb"\udbff\udc00" * (SIZE // 12),
+        ),
+        "api.http.json_places._TOKEN": (
             lambda text: json_places.path_at(text, SIZE),
             escapes.encode(),
         ),
-        "api.credentials._KEY_ID": (credentials._KEY_ID.fullmatch, letters),
-        "api.envelope._SANE_REQUEST_ID": (envelope._SANE_REQUEST_ID.fullmatch, letters),
-        "api.events.bodies._QUOTED": (event_bodies._QUOTED.fullmatch, '"' + letters),
-        "api.events.bodies._ESCAPED": (
+        "api.auth.credentials._KEY_ID": (credentials._KEY_ID.fullmatch, letters),
+        "api.http.middleware._SANE_REQUEST_ID": (middleware._SANE_REQUEST_ID.fullmatch, letters),
+        "api.faces.events.bodies._QUOTED": (event_bodies._QUOTED.fullmatch, '"' + letters),
+        "api.faces.events.bodies._ESCAPED": (
             lambda text: event_bodies._ESCAPED.sub("", text),
             "\\a" * (SIZE // 2),
         ),
-        "api.events.bodies._PRINTABLE": (event_bodies._PRINTABLE.fullmatch, letters),
-        "api.events.face._OURS": (face._OURS.fullmatch, "/event" * (SIZE // 6)),
-        "api.events.periods._MONTH": (periods._MONTH.fullmatch, digits),
-        "api.game_mechanics.actions_log._CURSOR": (actions_log._CURSOR.fullmatch, "1." * SIZE),
-        "api.game_mechanics.presentation._CALLBACK": (
+        "api.faces.events.bodies._PRINTABLE": (event_bodies._PRINTABLE.fullmatch, letters),
+        "api.faces.events.face._OURS": (face._OURS.fullmatch, "/event" * (SIZE // 6)),
+        "api.faces.events.periods._MONTH": (periods._MONTH.fullmatch, digits),
+        "api.faces.game_mechanics.actions_log._CURSOR": (
+            actions_log._CURSOR.fullmatch,
+            "1." * SIZE,
+        ),
+        "api.faces.game_mechanics.presentation._CALLBACK": (
             presentation._CALLBACK.fullmatch,
             "a." * (SIZE // 2),
         ),
-        "api.pathways.relaxed_json._TOKEN": (relaxed_json.as_json, "/*" * (SIZE // 2)),
-        "api.pathways.relaxed_json._IN_STRING": (
+        "api.faces.pathways.relaxed_json._TOKEN": (relaxed_json.as_json, "/*" * (SIZE // 2)),
+        "api.faces.pathways.relaxed_json._IN_STRING": (
             lambda text: relaxed_json._IN_STRING.sub("", text),
             "\\x" * (SIZE // 2),
         ),
-        "api.records.listing._WHOLE": (listing._WHOLE.fullmatch, digits),
+        "api.queries.record_listing._WHOLE": (record_listing._WHOLE.fullmatch, digits),
         "deploy.apply._SURROGATE_PAIR": (
             lambda text: apply._SURROGATE_PAIR.sub("", text),
             "\ud800" * SIZE,
@@ -112,7 +119,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
 
 def of_other_checks() -> Mapping[str, Check]:
     """Return the worst of what else looks at a whole text."""
-    from api import bodies
+    from api.http import bodies
     from processor.domain import inputs
     from processor.domain.aggregates import event
     from schemas import amounts, instants, json_limits, records

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 from psycopg import AsyncConnection
 
-from api import credentials
-from api.credentials import NewKey, Role
+from api.auth import credentials
+from api.auth.credentials import NewKey, Role
 from tests.integration.api.serving import PATIENCE_SECONDS, PROJECT, Served
 
 PUBLISHED: dict[str, Any] = json.loads("""

@@ -16,8 +16,8 @@ import httpx
 import jwt
 from psycopg import AsyncConnection
 
-from api import credentials
-from api.credentials import NewKey, Role
+from api.auth import credentials
+from api.auth.credentials import NewKey, Role
 from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from schemas.settings import PREFIX, Settings
@@ -25,8 +25,8 @@ from tests.stack import FreshSettings
 
 PATIENCE_SECONDS = 300
 _PATIENT = (
-    "import api.barrier, api.requests; "
-    "api.barrier.MAX_WAIT_SECONDS = api.requests.TIMEOUT_SECONDS = 60.0; "
+    "import api.kafka.barrier, api.kafka.processor_client; "
+    "api.kafka.barrier.MAX_WAIT_SECONDS = api.kafka.processor_client.TIMEOUT_SECONDS = 60.0; "
 )
 """Makes an API wait for a worker's answer, and for the read models, however busy the machine is."""
 PROJECT = "acme"

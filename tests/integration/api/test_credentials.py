@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from api.credentials import CACHE_SECONDS, Role
+from api.auth.credentials import CACHE_SECONDS, Role
 from projections.migrate import migrate
 from tests.integration.api.serving import PROJECT, Served, run
 from tests.stack import FreshSettings

@@ -8,10 +8,11 @@ import httpx
 import psycopg
 import pytest
 
-from api import definition_store, resources
-from api.definition_store import MAX_WRITES, parsed
+from api import resources
+from api.http.problems import Problem
+from api.kafka import definition_store
+from api.kafka.definition_store import MAX_WRITES, parsed
 from api.metrics import Metrics
-from api.problems import Problem
 from api.queries.locks import slot_of
 from schemas.definitions import definition_key
 from schemas.topics import DEFINITIONS

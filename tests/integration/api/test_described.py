@@ -19,9 +19,9 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks as built_in
 
-from api import openapi
 from api.app import create_app
-from api.credentials import Role
+from api.auth.credentials import Role
+from api.documents import openapi
 from schemas.settings import Settings
 from tests.integration.api.serving import PATIENCE_SECONDS, Served
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from psycopg import AsyncConnection
 
-from api.credentials import Role
+from api.auth.credentials import Role
 from processor.domain.aggregates.period import period_key
 from tests.integration.api import published_events as published
 from tests.integration.api.published_events import assert_same_shape

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from api.credentials import Role
-from api.game_mechanics.actions_log import BATCH
+from api.auth.credentials import Role
+from api.faces.game_mechanics.actions_log import BATCH
 from schemas import ids
 from schemas.topics import EVENTS
 from tests.integration.api.game_mechanics import (

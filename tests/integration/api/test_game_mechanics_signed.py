@@ -13,8 +13,8 @@ import httpx
 import psycopg
 import pytest
 
-from api.credentials import NewKey, Role
-from api.game_mechanics import signature
+from api.auth.credentials import NewKey, Role
+from api.faces.game_mechanics import signature
 from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from tests.integration.api.game_mechanics import (

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from api import tick_watch
+from api.kafka import tick_watch
+from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
-from api.tick_watch import TickWatch
 from deploy.topics_create import create_topics, ensure_topics
 from schemas.settings import Settings
 from schemas.topics import TICKS

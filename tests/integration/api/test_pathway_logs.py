@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from api.credentials import Role
+from api.auth.credentials import Role
 from schemas import ids
 from schemas.topics import ACTIVITY_LOGS, DEFINITIONS, MEMBER_COMMANDS
 from tests.integration.api import published_pathway_logs as published

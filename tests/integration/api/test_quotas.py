@@ -12,10 +12,10 @@ import httpx
 import pytest
 from psycopg import AsyncConnection
 
-from api.credentials import Role
-from api.problems import Problem
+from api.auth.credentials import Role
+from api.auth.quotas import Quotas, caller_of
+from api.http.problems import Problem
 from api.queries import budgets
-from api.quotas import Quotas, caller_of
 from api.resources import connection_pool
 from projections.database import connect
 from tests.integration.api.serving import PATIENCE_SECONDS, Served, run

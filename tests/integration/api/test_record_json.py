@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from api.http.numbers import number_text
+from api.queries.record_fields import Field, Kind
 from api.queries.record_json import value_json
-from api.records.fields import Field, Kind
-from api.records.shapes import number_text
 from tests.stack import FreshSettings
 
 

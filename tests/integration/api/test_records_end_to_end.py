@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from api.credentials import Role
+from api.auth.credentials import Role
 from tests.integration.api.serving import Served, filters
 
 LOGS = "/schema/challenge_log/record"

@@ -13,9 +13,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from msgspec import Raw
 
-from api import requests, resources
+from api import resources
+from api.http.problems import Problem
+from api.kafka import processor_client
 from api.metrics import Metrics
-from api.problems import Problem
 from schemas import ids
 from schemas.replies import CORRELATION_ID, FieldError, Refusal, Reply, reply_to
 from schemas.settings import Settings
@@ -143,8 +144,8 @@ async def test_without_an_answer_it_is_a_202_with_the_id_after_five_seconds(
 async def test_more_than_may_wait_for_the_processor_is_not_sent(
     lonely: Served, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
-    monkeypatch.setattr(requests, bound, most)
-    monkeypatch.setattr(requests, "TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(processor_client, bound, most)
+    monkeypatch.setattr(processor_client, "TIMEOUT_SECONDS", 60.0)
     metrics = Metrics()
     member_id = ids.member_id(PROJECT, "ann")
     async with resources.opened(lonely.settings, metrics) as held:

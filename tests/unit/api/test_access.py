@@ -3,7 +3,7 @@
 import pytest
 from fastapi import Request
 
-from api.access import _api_key_of, _token_of, is_foreign
+from api.auth.access import _api_key_of, _token_of, is_foreign
 
 PUBLIC = "https://milestream.example.org"
 

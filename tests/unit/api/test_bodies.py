@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from api import bodies
-from api.events.bodies import EventBody
-from api.problems import Problem
-from api.records.bodies import (
+from api.faces.events.bodies import EventBody
+from api.faces.records.bodies import (
     ChallengeLogBody,
     MemberBody,
     MemberPatch,
     RewardLogPatch,
     check_log,
 )
+from api.http import bodies
+from api.http.problems import Problem
 from schemas.ids import member_id
 
 CHALLENGE = "00000000-0000-4000-8000-000000000001"

@@ -13,14 +13,15 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from api import problems, server
-from api.connections import MAX_FIELDS, MAX_HEAD_BYTES
-from api.envelope import Envelope
-from api.events.face import EventsFace
-from api.game_mechanics.face import GameMechanicsFace
+from api import server
+from api.faces.events.face import EventsFace
+from api.faces.game_mechanics.face import GameMechanicsFace
+from api.faces.pathways.face import PathwaysFace
+from api.http import problems
+from api.http.body_stream import MAX_BODY_BYTES
+from api.http.connections import MAX_FIELDS, MAX_HEAD_BYTES
+from api.http.middleware import Envelope
 from api.metrics import Metrics
-from api.pathways.face import PathwaysFace
-from api.request_bodies import MAX_BODY_BYTES
 from schemas.settings import Settings
 
 PATIENCE_SECONDS = 60

@@ -6,13 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from api.credentials import (
-    CredentialsError,
-    hash_of,
-    public_key_algorithm,
-    seal,
-    unseal,
-)
+from api.auth.credentials import CredentialsError, hash_of, public_key_algorithm, seal, unseal
 
 MASTER = secrets.token_bytes(32)
 

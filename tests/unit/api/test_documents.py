@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from api import asyncapi, openapi
 from api.app import create_app
+from api.documents import asyncapi, openapi
 from schemas.settings import Settings
 from schemas.topics import TOPICS
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from api.access import Caller
-from api.credentials import Role, VerifiedKey
-from api.events.access import is_end_user, require_own
-from api.problems import Problem
-from api.tokens import EndUser
+from api.auth.access import Caller
+from api.auth.credentials import Role, VerifiedKey
+from api.auth.tokens import EndUser
+from api.faces.events.access import is_end_user, require_own
+from api.http.problems import Problem
 
 
 def user(*, is_admin: bool) -> Caller:

@@ -8,12 +8,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from api.answers import answer
-from api.events.boards import board_of, rank_answer, username
-from api.events.definitions import document
-from api.events.periods import rolling
-from api.events.shapes import EventDefinition, Neighbours, Ranked
-from api.events.stats import distributions, global_stats, one_events_stats
+from api.faces.events.boards import board_of, rank_answer, username
+from api.faces.events.definitions import document
+from api.faces.events.periods import rolling
+from api.faces.events.shapes import EventDefinition, Neighbours, Ranked
+from api.faces.events.stats import distributions, global_stats, one_events_stats
+from api.http.responses import answer
 from api.queries.boards import Board, Place
 from api.queries.event_stats import Day, Share
 from processor.domain.definitions import Definitions, Stored

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from api.events import bodies
-from api.events.bodies import EventBody, key_headers
-from api.problems import Problem
+from api.faces.events import bodies
+from api.faces.events.bodies import EventBody, key_headers
+from api.http.problems import Problem
 
 GOOD = {"eventId": "purchase_completed", "userId": "user-123"}
 

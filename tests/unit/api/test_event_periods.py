@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from api.events.periods import Span, of_board, of_stats, today
-from api.problems import Problem
+from api.faces.events.periods import Span, of_board, of_stats, today
+from api.http.problems import Problem
 
 DAY = date(2025, 8, 7)
 

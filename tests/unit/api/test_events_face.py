@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from api.app import create_app
-from api.events.face import refused, stripped
-from api.problems import Problem, invalid
-from api.request_bodies import MAX_BODY_BYTES
+from api.faces.events.face import refused, stripped
+from api.http.body_stream import MAX_BODY_BYTES
+from api.http.problems import Problem, invalid
 from schemas.settings import Settings
 
 

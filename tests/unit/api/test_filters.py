@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from api.problems import Problem
-from api.records.fields import CHALLENGE_LOG, CHALLENGE_PROGRESS, MEMBER, RECORDS, Field, Records
-from api.records.filters import OPERATORS, compile_filters
+from api.http.problems import Problem
+from api.queries.record_fields import (
+    CHALLENGE_LOG,
+    CHALLENGE_PROGRESS,
+    MEMBER,
+    RECORDS,
+    Field,
+    Records,
+)
+from api.queries.record_filters import OPERATORS, compile_filters
 from processor.domain.aggregates.challenge import COMPLETED, FAILED, IN_PROGRESS
 from schemas.definitions import decode_numbers
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from api.joined_writes import JoinedWrites
+from api.http.write_coalescing import JoinedWrites
 
 
 class Recorded:

@@ -4,7 +4,7 @@ import json
 
 from msgspec import Raw
 
-from api.problems import Problem, invalid, response
+from api.http.problems import Problem, invalid, response
 
 
 def test_a_problem_has_the_members_of_the_rfc_and_a_code() -> None:

@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI, Request, Response
 
-from api import problems
 from api.app import FACES, create_app
-from api.direct_route import StrictRoute
-from api.envelope import Envelope
+from api.http import problems
+from api.http.middleware import Envelope
+from api.http.routing import StrictRoute
 from api.metrics import Metrics
 from schemas.settings import Settings
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from api.problems import Problem
-from api.quotas import BUCKET_BYTES, Quotas, caller_of
+from api.auth.quotas import BUCKET_BYTES, Quotas, caller_of
+from api.http.problems import Problem
 
 ANN = caller_of("acme", None, "ann")
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from api.records.shapes import exact, number_text
+from api.http.numbers import exact, number_text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.shared_call import SharedCall
+from api.kafka.single_flight import SharedCall
 
 
 class Counter:

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from starlette.requests import ClientDisconnect
 
-from api import shares
-from api.problems import Problem
-from api.shares import Shares, _while_there
+from api.auth import shares
+from api.auth.shares import Shares, _while_there
+from api.http.problems import Problem
 
 
 class Crowd:

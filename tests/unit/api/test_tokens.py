@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from api.credentials import TokenKey, public_key_algorithm
-from api.tokens import TokenError, check, claimed_project
+from api.auth.credentials import TokenKey, public_key_algorithm
+from api.auth.tokens import TokenError, check, claimed_project
 
 SECRET = "the secret of acme, as it was printed, for HS256"
 HS256 = TokenKey("HS256", SECRET)

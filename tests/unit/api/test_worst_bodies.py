@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from api import bodies
-from api.events.bodies import EventBody
-from api.game_mechanics import presentation, writing
-from api.game_mechanics.errors import CallError
-from api.game_mechanics.parameters import Parameters
-from api.game_mechanics.presentation import Presentation
-from api.json_places import path_at
-from api.pathways.bodies import asked
-from api.problems import Problem
-from api.records.bodies import ChallengeLogBody, MemberBody
+from api.faces.events.bodies import EventBody
+from api.faces.game_mechanics import presentation, writing
+from api.faces.game_mechanics.errors import CallError
+from api.faces.game_mechanics.parameters import Parameters
+from api.faces.game_mechanics.presentation import Presentation
+from api.faces.pathways.bodies import asked
+from api.faces.records.bodies import ChallengeLogBody, MemberBody
+from api.http import bodies
+from api.http.json_places import path_at
+from api.http.problems import Problem
 
 MIB = 1024 * 1024
 MOST_BYTES_A_BYTE = 64

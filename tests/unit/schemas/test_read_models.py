@@ -6,7 +6,7 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from api.barrier import Barrier
+from api.kafka.barrier import Barrier
 from api.metrics import Metrics
 from projections.catalogue import PROJECTIONS
 from projections.projection import of_events

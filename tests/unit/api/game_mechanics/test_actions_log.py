@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from api.game_mechanics.actions_log import cursor_of, shown, window_of
-from api.game_mechanics.errors import BAD_VALUE, CallError
-from api.game_mechanics.parameters import Parameters
+from api.faces.game_mechanics.actions_log import cursor_of, shown, window_of
+from api.faces.game_mechanics.errors import BAD_VALUE, CallError
+from api.faces.game_mechanics.parameters import Parameters
 from api.queries.gm_actions import Action, Place
 
 ACTION = Action(

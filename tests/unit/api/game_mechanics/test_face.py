@@ -8,13 +8,13 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from api import openapi
 from api.app import create_app
-from api.game_mechanics.errors import from_problem
-from api.game_mechanics.presentation import Presentation
-from api.game_mechanics.routes import METHODS, Method
-from api.problems import Problem
-from api.request_bodies import MAX_BODY_BYTES
+from api.documents import openapi
+from api.faces.game_mechanics.errors import from_problem
+from api.faces.game_mechanics.presentation import Presentation
+from api.faces.game_mechanics.routes import METHODS, Method
+from api.http.body_stream import MAX_BODY_BYTES
+from api.http.problems import Problem
 from schemas.settings import Settings
 
 NAMES = [method.name for method in METHODS]

@@ -3,8 +3,8 @@
 import pytest
 from fastapi import Request
 
-from api.game_mechanics.errors import BAD_VALUE, MISSING_PARAMETER, CallError
-from api.game_mechanics.parameters import MAX_PARAMETERS, Parameters, read
+from api.faces.game_mechanics.errors import BAD_VALUE, MISSING_PARAMETER, CallError
+from api.faces.game_mechanics.parameters import MAX_PARAMETERS, Parameters, read
 
 FORM = "application/x-www-form-urlencoded"
 

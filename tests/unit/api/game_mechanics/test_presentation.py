@@ -9,7 +9,7 @@ import pytest
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from api.game_mechanics.errors import (
+from api.faces.game_mechanics.errors import (
     BAD_VALUE,
     MISSING_PARAMETER,
     PENDING,
@@ -17,8 +17,8 @@ from api.game_mechanics.errors import (
     UNAUTHORIZED,
     CallError,
 )
-from api.game_mechanics.parameters import Parameters
-from api.game_mechanics.presentation import Presentation, wanted
+from api.faces.game_mechanics.parameters import Parameters
+from api.faces.game_mechanics.presentation import Presentation, wanted
 
 
 def body(response: Response) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from api.game_mechanics.signature import agrees, base_string, encoded, expected, normalized
+from api.faces.game_mechanics.signature import agrees, base_string, encoded, expected, normalized
 
 URL = "https://gm.example.org/gm.getActionsLog"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from api.game_mechanics.errors import BAD_VALUE, SERVER_ERROR, UNAUTHORIZED, CallError
-from api.game_mechanics.parameters import Parameters
-from api.game_mechanics.writing import _refused, attributes
-from api.problems import Problem
+from api.faces.game_mechanics.errors import BAD_VALUE, SERVER_ERROR, UNAUTHORIZED, CallError
+from api.faces.game_mechanics.parameters import Parameters
+from api.faces.game_mechanics.writing import _refused, attributes
+from api.http.problems import Problem
 from schemas.records import ABSENT
 
 

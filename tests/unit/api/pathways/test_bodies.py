@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from api.pathways.bodies import Asked, asked
-from api.pathways.relaxed_json import as_json
-from api.problems import Problem
+from api.faces.pathways.bodies import Asked, asked
+from api.faces.pathways.relaxed_json import as_json
+from api.http.problems import Problem
 
 
 def read(body: str | bytes) -> Asked:

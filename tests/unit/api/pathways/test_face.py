@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from api import openapi
 from api.app import create_app
-from api.pathways import logs
-from api.pathways.face import is_ours, refused
-from api.problems import Problem, invalid
+from api.documents import openapi
+from api.faces.pathways import logs
+from api.faces.pathways.face import is_ours, refused
+from api.http.problems import Problem, invalid
 from schemas.settings import Settings
 
 PATH = "/v1/logs/pathway-logs"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from api.pathways.bodies import Asked
-from api.pathways.selection import activities_of, pathway_named
-from api.problems import Problem
+from api.faces.pathways.bodies import Asked
+from api.faces.pathways.selection import activities_of, pathway_named
+from api.http.problems import Problem
 from api.queries.pathway_logs import Activity, Pathway
 
 PATHWAYS = [

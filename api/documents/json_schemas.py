@@ -1,0 +1,207 @@
+"""JSON Schemas of what travels, for `/openapi.json` and `/asyncapi`: made from the structs and
+models that check it, so that they cannot say anything else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from api.documents.sent_schemas import patch_of, sent, without_required_id, zone_names
+from api.faces.events import shapes as events_face
+from api.faces.events.bodies import EventBody
+from api.faces.game_mechanics.actions_log import LoggedAction
+from api.faces.game_mechanics.challenge_status import Achievement, TopUser
+from api.faces.records.bodies import (
+    ChallengeLogBody,
+    MemberBody,
+    MemberPatch,
+    OwnedByBody,
+    RewardLogPatch,
+)
+from api.http.component_refs import REF, UUID, ZONE, Schema, new, patch, ref
+from schemas import dead_letter, outputs, records, replies
+from schemas import definitions as models
+from schemas.event_types import EVENT_TYPES
+
+NUMBER: Schema = {
+    "type": "number",
+    "description": "An exact decimal: at most 20 digits before and 9 after the point.",
+}
+
+
+def _nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_RAW: dict[str, Schema] = {
+    "activityValue": _nullable(NUMBER),
+    "currentProgressValue": NUMBER,
+    "value": NUMBER,
+    "goal": NUMBER,
+    "progress": NUMBER,
+    "maximumReward": _nullable(NUMBER),
+    "metadata": {"type": "object"},
+    "challenge": _nullable(ref("ChallengeRecord")),
+    "milestone": _nullable(ref("MilestoneRecord")),
+    "achievedMilestone": _nullable(ref("MilestoneRecord")),
+    "nextMilestone": _nullable(ref("MilestoneRecord")),
+    "achievedMilestones": {"type": "array", "items": ref("MilestoneRecord")},
+}
+"""What the structs hold as ready JSON, by the field's name: the structs do not say what it is."""
+
+RECORD_STRUCTS = (
+    outputs.ChallengeLogRecord,
+    outputs.ProgressRecord,
+    outputs.RewardLogRecord,
+    outputs.MemberRecord,
+)
+BODY_STRUCTS = (ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch, EventBody)
+_SENT = frozenset(struct.__name__ for struct in (*BODY_STRUCTS, OwnedByBody))
+GAME_MECHANICS_STRUCTS = (LoggedAction, Achievement, TopUser)
+FACE_STRUCTS = RECORD_STRUCTS + BODY_STRUCTS + events_face.STRUCTS + GAME_MECHANICS_STRUCTS
+"""What the HTTP faces answer and take."""
+EVENT_STRUCTS = tuple(dict.fromkeys(each.data for each in EVENT_TYPES.values()))
+INPUT_STRUCTS = (
+    records.ChallengeLog,
+    records.Event,
+    records.ActivityLog,
+    records.Tick,
+    records.UpsertMember,
+    records.UpdateMemberStatus,
+    records.DeleteMember,
+    records.UpdateRewardLog,
+    records.RedeemPoints,
+    records.Enrol,
+    records.Unenrol,
+    records.ReviewActivity,
+    replies.Reply,
+    dead_letter.DeadLetter,
+)
+
+
+_NAMES: dict[type, str] = {records.Event: "EventRecord"}
+"""Components that cannot be called as their structs are: `Event` is an event's definition."""
+
+
+def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
+    """Return the components of structs, and of the structs inside them, by name."""
+    described = [_describable(struct) for struct in structs]
+    _, components = msgspec.json.schema_components(described, ref_template=REF)
+    for title, component in components.items():
+        if title.endswith("Body"):
+            # The project is that of the credentials.
+            component["properties"].pop("project", None)
+        for name, schema in component.get("properties", {}).items():
+            if name in _RAW and (_is_any(schema) or "items" in schema):
+                component["properties"][name] = _RAW[name]
+            elif schema.get("type") == "string" and name.endswith("At"):
+                schema["format"] = "date-time"
+        if title in _SENT:
+            components[title] = sent(component)
+    return components
+
+
+def _describable(struct: type[Any]) -> type[Any]:
+    """Return a struct that msgspec can describe: it cannot where a default is ready JSON."""
+    if not _holds_ready_json(struct):
+        return struct
+    fields = msgspec.structs.fields(struct)
+    return msgspec.defstruct(
+        _NAMES.get(struct, struct.__name__),
+        [_describable_field(field) for field in fields],
+        rename="camel",
+        kw_only=True,
+        forbid_unknown_fields=struct.__struct_config__.forbid_unknown_fields,
+        namespace={"__doc__": struct.__doc__},
+    )
+
+
+def _holds_ready_json(type_: Any) -> bool:
+    return (
+        isinstance(type_, type)
+        and issubclass(type_, msgspec.Struct)
+        and any(
+            isinstance(field.default, Raw) or _holds_ready_json(field.type)
+            for field in msgspec.structs.fields(type_)
+        )
+    )
+
+
+def _describable_field(field: msgspec.structs.FieldInfo) -> Any:
+    if isinstance(field.default, Raw):
+        return field.name, Any, None
+    if _holds_ready_json(field.type):
+        return field.name, _describable(field.type) | None, None
+    if field.required:
+        return field.name, field.type
+    if field.default is not msgspec.NODEFAULT:
+        return field.name, field.type, field.default
+    return field.name, field.type, msgspec.field(default_factory=field.default_factory)
+
+
+def _is_any(schema: Schema) -> bool:
+    return not {
+        key: value for key, value in schema.items() if key != "default"
+    } or {} in schema.get("anyOf", ())
+
+
+_NAMED_BY_UUID = (models.Challenge.kind, models.Milestone.kind)
+"""The kinds that are records too: their ids are UUIDs."""
+
+
+def of_definitions() -> dict[str, Schema]:
+    """Return the components of all kinds of definitions: as they are written, and as records."""
+    components: dict[str, Schema] = {ZONE: zone_names()}
+    for kind, model in models.KINDS.items():
+        name = kind.capitalize()
+        schema = model.model_json_schema(by_alias=True, ref_template=REF.replace("name", "model"))
+        for inner_name, inner in schema.pop("$defs", {}).items():
+            components[inner_name] = sent(_exact(inner))
+        components[name] = sent(_exact(schema))
+        if kind in _NAMED_BY_UUID:
+            components[name]["properties"]["id"] = UUID
+    components["Event"]["properties"]["reward"]["required"] = ["default"]
+    for name in (kind.capitalize() for kind in _NAMED_BY_UUID):
+        written = {"type": "string", "format": "date-time"}
+        times = {"createdAt": written, "updatedAt": written}
+        components[f"{name}Record"] = {
+            "title": f"{name}Record",
+            "allOf": [ref(name), {"type": "object", "properties": times}],
+        }
+        # A record has two fields more than the definition, so it cannot forbid others.
+        del components[name]["additionalProperties"]
+    return components
+
+
+def of_writing(definitions: dict[str, Schema]) -> dict[str, Schema]:
+    """Return the components of what definitions are written as, given those that they are."""
+    components: dict[str, Schema] = {}
+    for kind, model in models.KINDS.items():
+        name = kind.capitalize()
+        aliases = () if model.id_alias is None else (model.id_alias,)
+        components[new(name)] = without_required_id(definitions[name], kind, *aliases)
+        if kind in _NAMED_BY_UUID:
+            components[patch(name)] = patch_of(components[new(name)])
+    return components
+
+
+_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum"}
+"""What pydantic leaves of a bound where it does not know the type that is bounded."""
+
+
+def _exact(schema: Any) -> Any:
+    """Replace pydantic's "a number or its text" by a number: text is refused."""
+    if isinstance(schema, list):
+        return [_exact(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    options = schema.get("anyOf", [])
+    if any(option.get("type") == "number" for option in options):
+        rest = [o for o in options if o.get("type") not in ("number", "string")]
+        number = next(o for o in options if o.get("type") == "number")
+        exact = {**number, "description": NUMBER["description"]}
+        left = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        kept = {_BOUNDS.get(key, key): value for key, value in left.items()}
+        return kept | ({"anyOf": [exact, *rest]} if rest else exact)
+    return {key: _exact(value) for key, value in schema.items()}

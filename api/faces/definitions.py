@@ -1,0 +1,153 @@
+"""`/definitions/{kind}`: definitions of every kind, as `milestream apply` takes them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api import resources
+from api.auth.access import Caller, require
+from api.auth.credentials import Role
+from api.http import bodies
+from api.http.component_refs import new, ref
+from api.http.preconditions import etag, expected_version
+from api.http.problems import Problem, clipped, not_found
+from api.http.responses import answer
+from api.http.routing import StrictRoute
+from api.kafka.definition_store import parsed, without
+from processor.domain.definitions import Stored
+from schemas import definitions as models
+
+Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
+Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
+
+router = APIRouter(tags=["definitions"], route_class=StrictRoute)
+
+_DOCUMENT = {
+    "type": "object",
+    "description": "The fields of the kind's component, with `kind` and `project` beside them.",
+}
+_WRITTEN = {
+    "description": "Of the kind in the path, as an id in it is.",
+    "anyOf": [ref(new(kind.capitalize())) for kind in models.KINDS],
+}
+_PAGE = {
+    "type": "object",
+    "required": ["data", "paging"],
+    "properties": {"data": {"type": "array", "items": _DOCUMENT}, "paging": ref("Paging")},
+}
+_IF_MATCH = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _described(
+    good: dict[str, str], *bad: int, schema: dict[str, Any] = _DOCUMENT, **more: Any
+) -> dict[str, Any]:
+    """Return what `/openapi.json` says: what is good, by status, and which problems may come."""
+    responses: dict[str, Any] = {
+        status: {"description": text, "content": _json(schema)} for status, text in good.items()
+    }
+    responses |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in bad}
+    return {"responses": responses, **more}
+
+
+_LIST = _described({"200": "The definitions."}, 401, 403, 404, 503, schema=_PAGE)
+_GET = _described({"200": "The definition."}, 401, 403, 404, 503)
+_PUT = _described(
+    {"200": "The definition, which was there already.", "201": "The definition, which is new."},
+    *(400, 401, 403, 404, 409, 412, 413, 503),
+    parameters=[_IF_MATCH],
+    requestBody={"required": True, "content": _json(_WRITTEN)},
+)
+_DELETE = _described({}, 401, 403, 404, 412, 503, parameters=[_IF_MATCH])
+
+
+@router.get("/definitions/{kind}", summary="List the definitions of a kind", openapi_extra=_LIST)
+async def list_(request: Request, caller: Reader, kind: str) -> Response:
+    """Answer all of a project's definitions of a kind, in the order they were first written."""
+    _known(kind)
+    definitions = await resources.of(request).definitions.current()
+    data = [document(stored) for stored in definitions.of(caller.project, kind)]
+    paging = {"offset": 0, "limit": len(data), "totalCount": len(data)}
+    return answer({"data": data, "paging": paging})
+
+
+@router.get("/definitions/{kind}/{id}", summary="Get a definition", openapi_extra=_GET)
+async def get(request: Request, caller: Reader, kind: str, id: str) -> Response:  # noqa: A002
+    """Answer a definition, as it can be put or applied again."""
+    _known(kind)
+    definitions = await resources.of(request).definitions.current()
+    stored = definitions.get(caller.project, kind, spelled(kind, id))
+    if stored is None:
+        raise not_found(kind, id)
+    return answer(document(stored), headers={"etag": etag(stored.version)})
+
+
+@router.put(
+    "/definitions/{kind}/{id}", summary="Create or replace a definition", openapi_extra=_PUT
+)
+async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
+    """Put a definition in force: 201 where there was none, else 200."""
+    _known(kind)
+    if kind == models.Project.kind and id != caller.project:
+        raise not_found(kind, id)
+    fields = await bodies.read_object(request)
+    fields = without(fields, {"kind": kind, "project": caller.project})
+    if fields.get("id") is None:
+        fields["id"] = id
+    wanted = parsed(kind, fields)
+    if wanted.id != spelled(kind, id):
+        raise Problem(400, "id: must be the id in the path", errors=[("id", "must be the path's")])
+
+    def judge(before: Stored | None) -> models.Definition:
+        if before is not None:
+            expected_version(request, before.version)
+        elif "if-match" in request.headers:
+            raise not_found(kind, id)
+        return wanted
+
+    store = resources.of(request).definitions
+    before, after = await store.write(caller.project, kind, wanted.id, judge)
+    if after is None:
+        raise Problem(409, "The definition was deleted by somebody else meanwhile.")
+    status = 201 if before is None else 200
+    return answer(document(after), status, {"etag": etag(after.version)})
+
+
+@router.delete(
+    "/definitions/{kind}/{id}",
+    summary="Delete a definition",
+    status_code=204,
+    openapi_extra=_DELETE,
+)
+async def delete(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
+    """Delete a definition; what was given under it stays."""
+    _known(kind)
+
+    def judge(before: Stored | None) -> None:
+        if before is None:
+            raise not_found(kind, id)
+        expected_version(request, before.version)
+
+    await resources.of(request).definitions.write(caller.project, kind, spelled(kind, id), judge)
+    return Response(status_code=204)
+
+
+def document(stored: Stored) -> dict[str, Any]:
+    """Return a definition as a document of `milestream apply`."""
+    fields = models.wire_fields(stored.definition)
+    return {"kind": stored.kind, "project": stored.project, **fields}
+
+
+def spelled(kind: str, definition_id: str) -> str:
+    """Return an id as it is stored: UUIDs in lower case."""
+    uuids = (models.Challenge.kind, models.Milestone.kind)
+    return definition_id.lower() if kind in uuids else definition_id
+
+
+def _known(kind: str) -> None:
+    if kind not in models.KINDS:
+        kinds = ", ".join(models.KINDS)
+        raise Problem(404, f"There is no kind {clipped(kind)!r}; there are {kinds}.")

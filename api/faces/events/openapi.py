@@ -1,0 +1,151 @@
+"""What `/openapi.json` says about the routes of the events and analytics face."""
+
+from typing import Any
+
+from api.faces.events.bodies import KEY_HEADER
+from api.faces.events.parameters import MAX_LENGTH
+from api.faces.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
+from api.http.component_refs import text
+
+Operation = dict[str, Any]
+
+TAG = "events and analytics"
+
+SECURITY: list[dict[str, list[str]]] = [
+    {"bearer": []},
+    {"endUserToken": []},
+    {"apiKey": [], "apiSecret": []},
+    {"basic": []},
+]
+SECURITY_SCHEMES: dict[str, Operation] = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "endUserToken": {"type": "apiKey", "in": "header", "name": "x-enduser-access-token"},
+}
+
+DESCRIPTION = (
+    "Every path may have `/v0`, `/v1`, `/v2` or `/v3` before it: the version is taken off. "
+    "Errors are `{statusCode, message}`."
+)
+
+ERROR: Operation = {
+    "type": "object",
+    "description": "What went wrong.",
+    "required": ["statusCode", "message"],
+    "properties": {"statusCode": {"type": "integer"}, "message": {"type": "string"}},
+}
+
+_LOG_ID: Operation = {"type": "string", "description": "The event log's id."}
+_PENDING: Operation = {
+    "type": "object",
+    "required": ["statusCode", "message", "id", "data"],
+    "properties": {
+        "statusCode": {"const": 202},
+        "message": {"type": "string"},
+        "id": _LOG_ID,
+        "data": {"type": "object", "required": ["id"], "properties": {"id": _LOG_ID}},
+    },
+}
+
+
+def _ref(name: str) -> Operation:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _json(description: str, schema: Operation) -> Operation:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _bad(*statuses: int) -> Operation:
+    return {str(status): {"$ref": f"#/components/responses/event-{status}"} for status in statuses}
+
+
+def _query(name: str, description: str, **schema: Any) -> Operation:
+    schema = {"type": "string", **schema}
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _named(name: str, description: str) -> Operation:
+    """Return a parameter that is an id."""
+    return _query(name, description, **text(minLength=1, maxLength=MAX_LENGTH))
+
+
+def _read(*parameters: Operation, good: Operation, bad: tuple[int, ...]) -> Operation:
+    responses = {"200": good, **_bad(*bad, 401, 403, 503)}
+    return {"parameters": list(parameters), "responses": responses}
+
+
+_MONTH = {
+    "pattern": "^(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)-(?:0[1-9]|1[0-2])$",
+    "examples": ["2025-08"],
+}
+_GROUP = _named("groupId", "A leaderboard's id, or a user group; all points without it.")
+
+POST_EVENT: Operation = {
+    "parameters": [
+        {
+            "name": KEY_HEADER,
+            "in": "header",
+            "description": "As the field idempotencyKey, which must be the same if both are given.",
+            "schema": {"type": "string", "pattern": "^[!-~](?:[ -~]{0,510}[!-~])?$"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": _ref("EventBody")}},
+    },
+    "responses": {
+        "200": {
+            **_json("What became of the event.", _ref("EventPosted")),
+            "headers": {KEY_HEADER: {"schema": {"type": "string"}}},
+        },
+        "202": _json("Taken; its result did not come in time.", _PENDING),
+        **_bad(400, 401, 403, 404, 413, 503),
+    },
+}
+LIST_EVENTS: Operation = {
+    "parameters": [
+        _query("showAll", "false: active events only.", enum=["true", "false"], default="true")
+    ],
+    "responses": {
+        "200": _json("The events.", {"type": "array", "items": _ref("EventDefinition")}),
+        "204": {"description": "The project has no events."},
+        **_bad(400, 401, 403, 503),
+    },
+}
+GET_EVENT = _read(good=_json("The event.", _ref("EventDefinition")), bad=(400, 404))
+STREAK = _read(
+    {**_named("streakId", "The streak."), "required": True},
+    good=_json(
+        "The figures, null where nobody has taken part.",
+        {"anyOf": [_ref("StreakAnalytics"), {"type": "null"}]},
+    ),
+    bad=(400,),
+)
+STATS = _read(
+    _query("period", "Days that end today.", enum=list(PERIODS), default=DEFAULT_PERIOD),
+    _named("eventId", "One event; all without it."),
+    _query(
+        "timeframe",
+        "month, with `month`: that calendar month. Any other leaves `period`.",
+        **text(),
+    ),
+    _query("month", "With `timeframe=month`: YYYY-MM. Not looked at without it.", **text()),
+    good=_json("The figures.", {"anyOf": [_ref("GlobalStatsAnswer"), _ref("EventStatsAnswer")]}),
+    bad=(400,),
+)
+LEADERBOARD = _read(
+    _GROUP,
+    _query("month", "A calendar month; this one by default.", **_MONTH),
+    _query("timeframe", "The last days; not together with `month`.", enum=list(BOARD_TIMEFRAMES)),
+    _query("limit", "How many.", type="integer", minimum=1, maximum=1000, default=10),
+    good=_json("The top.", _ref("LeaderboardAnswer")),
+    bad=(400,),
+)
+RANK = _read(_GROUP, good=_json("Points and ranks.", _ref("RankAnswer")), bad=(400, 404))
+POINTS = _read(good=_json("The balances.", _ref("PointsAnswer")), bad=(404,))
+CHALLENGE = _read(
+    _query("completed", "Only those that are, or are not.", enum=["true", "false"]),
+    good=_json("The challenges.", _ref("ChallengesAnswer")),
+    bad=(400, 404),
+)
+STREAKS = _read(good=_json("The streaks.", _ref("StreaksAnswer")), bad=(404,))

@@ -1,0 +1,91 @@
+"""The routes of the events and analytics face. Their paths have no version: see `face`.
+
+A user's id may hold slashes, so it is matched as a path; an event's may not.
+"""
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth.access import Caller
+from api.faces.events import boards, definitions, posting, stats, streaks, users
+from api.faces.events import openapi as described
+from api.faces.events.access import Reader, Sender, require_own
+from api.http.routing import StrictRoute
+
+router = APIRouter(tags=[described.TAG], route_class=StrictRoute)
+
+
+@router.post("/event", summary="Log an event", openapi_extra=described.POST_EVENT)
+async def post_event(request: Request, caller: Sender) -> Response:
+    """Log what a user did: it can give points, and move challenges, streaks and leaderboards.
+
+    A repetition with the same idempotency key is answered as the first time, and counts once.
+    """
+    return await posting.post(request, caller)
+
+
+@router.get("/event", summary="List the events", openapi_extra=described.LIST_EVENTS)
+async def list_events(request: Request, caller: Reader) -> Response:
+    """Answer the project's events as they are defined; 204 where there are none."""
+    return await definitions.list_(request, caller)
+
+
+@router.get("/event/", include_in_schema=False)
+async def unnamed_event(_caller: Reader) -> Response:
+    """Answer 400: the event's id is missing."""
+    raise definitions.unnamed()
+
+
+@router.get("/event/{eventId}", summary="Get an event", openapi_extra=described.GET_EVENT)
+async def get_event(request: Request, caller: Reader, eventId: str) -> Response:  # noqa: N803
+    """Answer one event as it is defined."""
+    return await definitions.get(request, caller, eventId)
+
+
+@router.get("/analytics/streak", summary="Analyse a streak", openapi_extra=described.STREAK)
+async def analyse_streak(request: Request, caller: Reader) -> Response:
+    """Answer a streak's figures over all users; null where nobody has taken part."""
+    return await streaks.analytics(request, caller)
+
+
+@router.get("/stats/event", summary="Count events", openapi_extra=described.STATS)
+async def count_events(request: Request, caller: Reader) -> Response:
+    """Answer what all events, or one, came to in some days of the project's time zone."""
+    return await stats.events(request, caller)
+
+
+@router.get("/leaderboard", summary="Rank users by points", openapi_extra=described.LEADERBOARD)
+async def rank_users(request: Request, caller: Reader) -> Response:
+    """Answer the top of a leaderboard: of a month (this one by default), or of the last days."""
+    return await boards.leaderboard(request, caller)
+
+
+@router.get("/user/{id:path}/rank", summary="A user's ranks", openapi_extra=described.RANK)
+async def rank_user(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer a user's points and rank of the last 7, 30 and 365 days, and who stands beside."""
+    return await boards.rank(request, _own(caller, id), id)
+
+
+@router.get("/user/{id:path}/points", summary="A user's points", openapi_extra=described.POINTS)
+async def user_points(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer a user's balances."""
+    return await users.points(request, _own(caller, id), id)
+
+
+@router.get(
+    "/user/{id:path}/challenge", summary="A user's challenges", openapi_extra=described.CHALLENGE
+)
+async def user_challenges(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer the challenges that run now, with the user's progress in their present period."""
+    return await users.challenges(request, _own(caller, id), id)
+
+
+@router.get("/user/{id:path}/streak", summary="A user's streaks", openapi_extra=described.STREAKS)
+async def user_streaks(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer the streaks that a user takes or took part in."""
+    return await streaks.of_user(request, _own(caller, id), id)
+
+
+def _own(caller: Caller, user_id: str) -> Caller:
+    """Return the caller where it may ask about this user; see `require_own`."""
+    require_own(caller, user_id)
+    return caller

@@ -1,0 +1,86 @@
+"""`/user/{id}/points` and `/user/{id}/challenge`, and how a user is found at all."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+from msgspec import Raw
+from psycopg import AsyncConnection
+
+from api import resources
+from api.auth.access import Caller
+from api.faces.events.parameters import MAX_LENGTH, flag
+from api.faces.events.shapes import ChallengesAnswer, PointsAnswer, UserChallenge
+from api.http.numbers import number_text
+from api.http.problems import Problem, clipped
+from api.http.responses import answer
+from api.queries import points as points_queries
+from api.queries import user_challenges as challenge_queries
+from api.queries import users as queries
+from schemas import ids
+
+
+@asynccontextmanager
+async def found_in(
+    request: Request, caller: Caller, user_id: str, *models: str
+) -> AsyncIterator[tuple[AsyncConnection, UUID]]:
+    """Yield a connection and the user's member id, once these read models are up to date.
+
+    Raises:
+        Problem: 404, the project has no such user.
+    """
+    if len(user_id) > MAX_LENGTH:
+        raise _unknown(user_id)
+    member_id = UUID(ids.member_id(caller.project, user_id))
+    held = resources.of(request)
+    await held.barrier.wait(("members", *models))
+    async with held.reads.connection() as connection:
+        if not await queries.exists(connection, caller.project, member_id):
+            raise _unknown(user_id)
+        yield connection, member_id
+
+
+def _unknown(user_id: str) -> Problem:
+    return Problem(404, f"The user {clipped(user_id)!r} could not be found in the project.")
+
+
+async def points(request: Request, caller: Caller, user_id: str) -> Response:
+    """Answer a user's balances."""
+    models = ("points_totals", "points_balances")
+    async with found_in(request, caller, user_id, *models) as (connection, member_id):
+        total, groups = await points_queries.balances(connection, caller.project, member_id)
+    return answer(PointsAnswer(user_id=user_id, points=total, groups=groups))
+
+
+async def challenges(request: Request, caller: Caller, user_id: str) -> Response:
+    """Answer the challenges that run now, with the user's progress."""
+    wanted = flag(request, "completed", None)
+    definitions = await resources.of(request).definitions.current()
+    zone = definitions.timezone(caller.project)
+    models = ("challenges", "challenge_progress")
+    async with found_in(request, caller, user_id, *models) as (connection, member_id):
+        rows = await challenge_queries.running(connection, caller.project, member_id, zone)
+    shown = [_challenge(row) for row in rows]
+    return answer(ChallengesAnswer(challenges=[c for c in shown if wanted in (None, c.completed)]))
+
+
+def _challenge(row: dict[str, Any]) -> UserChallenge:
+    progress = row["current_progress_value"]
+    return UserChallenge(
+        challenge_id=str(row["id"]),
+        title=row["name"],
+        description=row["description"],
+        status="ACTIVE",
+        challenge_group=row["challenge_group"],
+        aggregation_period=row["aggregation_period"],
+        period_key=row["period_key"],
+        goal=Raw(number_text(row["completion_target_value"]).encode()),
+        progress=Raw(b"0" if progress is None else number_text(progress).encode()),
+        completed=row["progress_status"] == "completed",
+        completed_date=row["challenge_completed_at"],
+        points=row["points_on_completion"] or 0,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

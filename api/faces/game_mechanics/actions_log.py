@@ -1,0 +1,153 @@
+"""`gm.getActionsLog`: what gave a user points, and what took them."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from fastapi import Response
+
+from api.faces.game_mechanics.calls import Call
+from api.faces.game_mechanics.errors import CallError, bad
+from api.faces.game_mechanics.parameters import Parameters
+from api.faces.game_mechanics.presentation import Presentation
+from api.queries import gm_actions as queries
+from api.queries.gm_actions import Action, Place
+from schemas.instants import EPOCH
+
+MAX_LIMIT = 1000
+BATCH = 5000
+"""How many entries are held at once where all are wanted."""
+
+MAX_SECONDS = 253_402_300_799
+"""The last second of the year 9999."""
+_MAX_SEQUENCE = 2**63 - 1
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_END = Place(datetime.max.replace(tzinfo=UTC), _MAX_SEQUENCE, UUID(int=2**128 - 1))
+CURSOR = "^(-?[0-9]{1,18})\\.([0-9]{1,19})\\.([0-9a-f]{32})$"
+_CURSOR = re.compile(CURSOR.strip("^$"))
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class LoggedAction(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An action as it is shown; what it does not have is left out."""
+
+    time: str
+    action_id: str = msgspec.field(name="actionID")
+    points: int
+    ip: str | None = None
+    challenge_id: str = msgspec.field(name="challengeID")
+    operation: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which actions are wanted: before a place, none older than `since`, at most `limit`."""
+
+    before: Place
+    since: datetime
+    limit: int | None
+
+
+async def answer(call: Call, presentation: Presentation) -> Response:
+    """Answer the actions of a user, the newest first: a page of them, or all."""
+    window = window_of(call.given)
+    size = BATCH if window.limit is None else window.limit
+    async with call.member("points_ledger") as (connection, member_id):
+        found = await queries.before(
+            connection,
+            call.project,
+            member_id,
+            window.before,
+            since=window.since,
+            limit=size + 1,
+        )
+    if len(found) <= size:
+        return presentation.success({"actions": shown(found)})
+    if window.limit is not None:
+        page = found[:size]
+        return presentation.success({"actions": shown(page), "next": cursor_of(page[-1].place)})
+    return presentation.stream("actions", _all(call, member_id, window, found))
+
+
+async def _all(
+    call: Call, member_id: UUID, window: Window, found: list[Action]
+) -> AsyncIterator[bytes]:
+    """Yield the JSON of batches of actions, `found` first, until there are no more."""
+    while found:
+        yield msgspec.json.encode(shown(found))[1:-1]
+        async with call.held.reads.connection() as connection:
+            found = await queries.before(
+                connection,
+                call.project,
+                member_id,
+                found[-1].place,
+                since=window.since,
+                limit=BATCH,
+            )
+
+
+def window_of(given: Parameters) -> Window:
+    """Return which actions a caller wants.
+
+    Raises:
+        CallError: a time, `limit` or `start` is bad, or `startTime` lies after `endTime`.
+    """
+    first = given.whole("startTime", 0, MAX_SECONDS)
+    last = given.whole("endTime", 0, MAX_SECONDS)
+    if first is not None and last is not None and first > last:
+        raise bad("startTime", "must not be after endTime")
+    before = _END
+    if last is not None and last < MAX_SECONDS:
+        # The whole second counts: actions are shown without fractions.
+        before = Place(_moment(last + 1), -1, UUID(int=0))
+    start = given.text("start")
+    if start is not None:
+        before = min(before, _place(start), key=_order)
+    since = _BEGINNING if first is None else _moment(first)
+    return Window(before, since, given.whole("limit", 1, MAX_LIMIT))
+
+
+def _moment(seconds: int) -> datetime:
+    return EPOCH + timedelta(seconds=seconds)
+
+
+def _order(place: Place) -> tuple[datetime, int, UUID]:
+    return place.occurred_at, place.sequence, place.id
+
+
+def cursor_of(place: Place) -> str:
+    """Return the text that names a place, for `start`."""
+    return f"{(place.occurred_at - EPOCH) // _MICROSECOND}.{place.sequence}.{place.id.hex}"
+
+
+def _place(cursor: str) -> Place:
+    match = _CURSOR.fullmatch(cursor)
+    if match is None or int(match[2]) > _MAX_SEQUENCE:
+        raise _no_cursor()
+    try:
+        moment = EPOCH + int(match[1]) * _MICROSECOND
+    except OverflowError:
+        raise _no_cursor() from None
+    return Place(moment, int(match[2]), UUID(hex=match[3]))
+
+
+def _no_cursor() -> CallError:
+    return bad("start", "must be what an answer had as next")
+
+
+def shown(actions: Sequence[Action]) -> list[LoggedAction]:
+    """Return actions as they are shown."""
+    return [
+        LoggedAction(
+            time=action.occurred_at.replace(microsecond=0, tzinfo=None).isoformat(" ") + "Z",
+            action_id=action.action_id,
+            points=int(action.points),
+            ip=action.ip or None,
+            challenge_id=action.challenge_group,
+            operation=action.operation,
+        )
+        for action in actions
+    ]

@@ -1,0 +1,78 @@
+"""A call under way, and what several methods need of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from uuid import UUID
+
+from fastapi import Request
+from psycopg import AsyncConnection
+
+from api import resources
+from api.faces.game_mechanics.errors import CallError, bad, unauthorized
+from api.faces.game_mechanics.parameters import Parameters
+from api.queries import users as queries
+from api.resources import Resources
+from schemas import ids
+
+RECENT = timedelta(days=7)
+"""What the platform's `7Days` fields and period cover, up to now."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What was asked, for which project. Whoever calls may do it."""
+
+    request: Request
+    given: Parameters
+    project: str
+
+    @property
+    def held(self) -> Resources:
+        """The resources of the process."""
+        return resources.of(self.request)
+
+    def member_id(self, user_id: str) -> str:
+        """Return the id of the member that the project calls so."""
+        return ids.member_id(self.project, user_id)
+
+    @asynccontextmanager
+    async def member(self, *models: str) -> AsyncIterator[tuple[AsyncConnection, UUID]]:
+        """Yield a connection and the member `UID`, once these read models are up to date.
+
+        Raises:
+            CallError: `UID` is missing, or the project has no such user.
+        """
+        member_id = UUID(self.member_id(self.given.required("UID")))
+        await self.held.barrier.wait(("members", *models))
+        async with self.held.reads.connection() as connection:
+            if not await queries.exists(connection, self.project, member_id):
+                raise unknown_user()
+            yield connection, member_id
+
+    def ip(self) -> str | None:
+        """Return the address that the user acted from: as given, else that of the caller.
+
+        Raises:
+            CallError: what was given is no address.
+        """
+        given = self.given.text("ip")
+        client = self.request.client
+        try:
+            return str(ip_address(given or (client.host if client else "")))
+        except ValueError:
+            if given is None:
+                return None  # a proxy gives something as the caller's that is none
+            raise bad("ip", "must be an IP address") from None
+
+
+def unknown_user() -> CallError:
+    """Return the error of a `UID` that is nobody's in the project."""
+    return unauthorized("there is no user with this UID")
+
+
+def recently() -> datetime:
+    """Return since when something counts as recent."""
+    return datetime.now(UTC) - RECENT

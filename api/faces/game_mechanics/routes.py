@@ -1,0 +1,76 @@
+"""The methods of the game-mechanics face, each by GET and by POST."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth.credentials import Role
+from api.faces.game_mechanics import (
+    actions_log,
+    challenge_status,
+    parameters,
+    presentation,
+    writing,
+)
+from api.faces.game_mechanics import openapi as described
+from api.faces.game_mechanics.authorization import authorize
+from api.faces.game_mechanics.calls import Call
+from api.faces.game_mechanics.errors import CallError
+from api.faces.game_mechanics.face import PREFIX, renderer
+from api.faces.game_mechanics.presentation import Presentation
+from api.http import problems
+from api.http.routing import ChangingRoute, DirectRoute
+
+router = APIRouter(tags=[described.TAG])
+
+_READERS = (Role.ADMIN, Role.ANALYST)
+_WRITERS = (Role.ADMIN, Role.PRODUCER)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the face: its name behind `gm.`, who may call it, what answers it, and whether
+    it changes something."""
+
+    name: str
+    roles: tuple[Role, ...]
+    answer: Callable[[Call, Presentation], Awaitable[Response]]
+    changes: bool = False
+
+    async def serve(self, request: Request) -> Response:
+        """Answer a call. Only how to answer is looked at before who calls, and no long context."""
+        given, fault = await parameters.read(request)
+        presented, unpresentable = presentation.wanted(given)
+        request.scope[problems.RENDERER] = renderer(presented)
+        try:
+            if error := fault or unpresentable:
+                raise error
+            key = await authorize(request, given, *self.roles)
+            presented = presentation.with_context(presented, given)
+            given.flag("dontHandleScreenSet")  # there are none here
+            return await self.answer(Call(request, given, key.project), presented)
+        except CallError as error:
+            return presented.failure(error)
+
+
+METHODS = (
+    Method("getActionsLog", _READERS, actions_log.answer),
+    Method("notifyAction", _WRITERS, writing.notify, changes=True),
+    Method("redeemPoints", _WRITERS, writing.redeem, changes=True),
+    Method("getChallengeStatus", _READERS, challenge_status.status),
+    Method("getTopUsers", _READERS, challenge_status.top),
+)
+
+for _method in METHODS:
+    for _verb in ("GET", "POST"):
+        router.add_api_route(
+            PREFIX + _method.name,
+            _method.serve,
+            methods=[_verb],
+            operation_id=f"{_verb.lower()}-gm.{_method.name}",
+            summary=described.SUMMARIES[_method.name],
+            description=described.ABOUT,
+            openapi_extra=described.operation(_method.name, _verb),
+            route_class_override=ChangingRoute if _method.changes else DirectRoute,
+        )

@@ -1,0 +1,183 @@
+"""`gm.notifyAction` and `gm.redeemPoints`: asking the processor, and what its reply means."""
+
+import uuid
+
+import msgspec
+from fastapi import Response
+from msgspec import Raw
+
+from api.faces.game_mechanics.calls import Call, unknown_user
+from api.faces.game_mechanics.challenge_status import challenges
+from api.faces.game_mechanics.errors import BAD_VALUE, PENDING, CallError, bad, from_problem
+from api.faces.game_mechanics.parameters import Parameters
+from api.faces.game_mechanics.presentation import Presentation
+from api.http import bodies
+from api.http.problems import Problem
+from api.kafka.processor_client import refusal
+from api.queries.points import balances
+from schemas import ids, records
+from schemas.amounts import MAX_POINTS
+from schemas.dead_letter import Reason
+from schemas.records import ABSENT
+from schemas.topics import EVENTS, MEMBER_COMMANDS
+
+IDENTIFIER = "uniqueIdentifier"
+"""The parameter that makes a repetition of a call known. One that nobody gave is made here, and
+named in the answer."""
+
+MAX_IDENTIFIER = 512
+
+
+class _Result(msgspec.Struct, rename="camel"):
+    """What is told of a logged event."""
+
+    points: int
+
+
+class _EventReply(msgspec.Struct):
+    """The part of the processor's answer to an event that counts here."""
+
+    data: _Result
+
+
+class _Entry(msgspec.Struct, rename="camel"):
+    """What is told of the ledger's entry that a redemption made."""
+
+    challenge_group: str
+    points: int
+    balance: int
+
+
+async def notify(call: Call, presentation: Presentation) -> Response:
+    """Have an action logged as the event of that name, and answer the points that it gave."""
+    user_id = call.given.required("UID")
+    key = _identifier(call.given)
+    metadata = attributes(call.given)
+    most = call.held.definitions.limits(call.project).metadata_bytes
+    if len(bytes(metadata)) > most:
+        raise bad("actionAttributes", f"may have at most {most} bytes")
+    event = records.Event(
+        project=call.project,
+        event_id=call.given.required("action"),
+        user_id=user_id,
+        metadata=metadata,
+        idempotency_key=key,
+        ip=call.ip(),
+    )
+    named: dict[str, object] = {
+        "id": ids.event_log_id(call.project, call.member_id(user_id), key),
+        IDENTIFIER: key,
+    }
+    body = await _ask(call, user_id, EVENTS, records.encode(event), named)
+    result = msgspec.json.decode(body, type=_EventReply).data
+    return presentation.success(
+        {"actionID": event.event_id, "points": result.points, IDENTIFIER: key}
+    )
+
+
+async def redeem(call: Call, presentation: Presentation) -> Response:
+    """Have points taken from a user, and answer the entry and the balance after it."""
+    user_id = call.given.required("UID")
+    call.given.required("points")
+    points = call.given.whole("points", 1, MAX_POINTS)
+    assert points is not None
+    key = _identifier(call.given)
+    command = records.RedeemPoints(
+        project=call.project,
+        user_id=user_id,
+        points=points,
+        unique_identifier=key,
+        challenge_group=call.given.text("challenge"),
+        ip=call.ip(),
+    )
+    await _require_challenge(call, command.challenge_group)
+    member_id = call.member_id(user_id)
+    named: dict[str, object] = {
+        "id": ids.redemption_id(call.project, member_id, key),
+        IDENTIFIER: key,
+    }
+    body = await _ask(call, user_id, MEMBER_COMMANDS, records.encode(command), named)
+    entry = msgspec.json.decode(body, type=_Entry)
+    return presentation.success(
+        {
+            "challengeID": entry.challenge_group,
+            "points": entry.points,
+            "pointsTotal": entry.balance,
+            IDENTIFIER: key,
+        }
+    )
+
+
+async def _require_challenge(call: Call, group: str | None) -> None:
+    """Let points be taken where there can be some: in a misspelled challenge there are none.
+
+    Raises:
+        CallError: no definition names the challenge and the user never had points in it.
+    """
+    definitions = await call.held.definitions.current()
+    if group is None or group in challenges(definitions, call.project, ()):
+        return
+    async with call.member("points_totals", "points_balances") as (connection, member_id):
+        _, own = await balances(connection, call.project, member_id)
+    if group not in own:
+        raise bad("challenge", "there is no such challenge")
+
+
+def _identifier(given: Parameters) -> str:
+    return given.text(IDENTIFIER, MAX_IDENTIFIER) or str(uuid.uuid4())
+
+
+def attributes(given: Parameters) -> Raw:
+    """Return the action's attributes, the metadata of the event that it becomes.
+
+    Raises:
+        CallError: they are no JSON object, or hold text that no record may.
+    """
+    text = (given.values.get("actionAttributes") or "").strip()
+    if not text:
+        return ABSENT
+    try:
+        raw = bodies.checked(text.encode())
+        msgspec.json.decode(raw, type=Raw)  # looks at all of it, and makes nothing of it
+        if raw.lstrip()[:1] == b"{":
+            return Raw(raw)
+    except Problem as problem:
+        raise bad("actionAttributes", problem.detail) from None
+    except (msgspec.DecodeError, RecursionError):
+        pass  # said below
+    raise bad("actionAttributes", "must be a JSON object")
+
+
+async def _ask(call: Call, user_id: str, topic: str, value: bytes, named: dict[str, object]) -> Raw:
+    """Send a record to the processor; return the body of its reply.
+
+    `named` is what a caller has to know of a record whose reply does not come.
+
+    Raises:
+        CallError: it refuses, or does not answer in time.
+    """
+    reply = await call.held.requests.ask(topic, call.member_id(user_id), value)
+    if reply is None:
+        details = (
+            "it was taken and will count, but its result did not come in time; "
+            f"a repetition with this {IDENTIFIER} counts once"
+        )
+        raise CallError(PENDING, details, fields=named)
+    if reply.status >= 400:
+        raise _refused(refusal(reply))
+    return reply.body
+
+
+_OWN_NAMES = {"eventId": "action", "metadata": "actionAttributes"}
+
+
+def _refused(problem: Problem) -> CallError:
+    """Return the error that the processor's refusal is, with the parameter's name on this face."""
+    if problem.code == Reason.UNKNOWN_MEMBER:
+        return unknown_user()
+    if problem.status >= 500 or not problem.errors:
+        return from_problem(problem)
+    field, message = problem.errors[0]
+    first, dot, rest = field.partition(".")
+    name = _OWN_NAMES.get(first, first) + dot + rest
+    return CallError(BAD_VALUE, f"{name}: {message}", about=name)

@@ -1,0 +1,31 @@
+"""Posting a challenge log: the record face's one write that members' progress comes from."""
+
+from fastapi import Request, Response
+
+from api import resources
+from api.auth.access import Caller
+from api.faces.records.bodies import ChallengeLogBody, check_log
+from api.http import bodies
+from api.http.responses import answer, pending
+from api.kafka.processor_client import refusal
+from schemas import ids, records
+from schemas.topics import CHALLENGE_LOGS
+
+
+async def create(request: Request, caller: Caller) -> Response:
+    """Have a log folded, and answer what it led to."""
+    body = await bodies.read(request, ChallengeLogBody, caller.project)
+    member_id = check_log(body, caller.project)
+    body.project = caller.project
+    log_id = ids.challenge_log_id(
+        caller.project, body.challenge_id, member_id, body.unique_identifier
+    )
+    location = f"/schema/challenge_log/record/{log_id}"
+    reply = await resources.of(request).requests.ask(
+        CHALLENGE_LOGS, member_id, records.encode(body)
+    )
+    if reply is None:
+        return pending(log_id, location)
+    if reply.status >= 400:
+        raise refusal(reply)
+    return answer(bytes(reply.body), reply.status, {"location": location})

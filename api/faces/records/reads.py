@@ -1,0 +1,76 @@
+"""Reading records: one by its id, and pages of them."""
+
+from fastapi import Request, Response
+
+from api import resources
+from api.auth.access import Caller
+from api.http.preconditions import etag
+from api.http.problems import not_found
+from api.http.responses import answer, page_answer
+from api.queries import record_listing
+from api.queries import records as queries
+from api.queries.record_fields import Records
+from api.queries.records import Row, Shown
+from schemas.ids import is_uuid
+
+
+async def get(request: Request, caller: Caller, records: Records, record_id: str) -> Response:
+    """Answer one record, with an ETag where it has versions."""
+    names = record_listing.names_of(request.query_params.get("fields"), records)
+    record = await shown(request, caller, records, record_id, names)
+    headers = None if record.version is None else {"etag": etag(record.version)}
+    return answer(record.json.encode(), headers=headers)
+
+
+async def shown(
+    request: Request, caller: Caller, records: Records, record_id: str, names: tuple[str, ...]
+) -> Shown:
+    """Return one record with these fields, once the read models hold what was published before.
+
+    Raises:
+        Problem: 404.
+    """
+    asked = _asked_id(records, record_id)
+    held = resources.of(request)
+    await held.barrier.wait(records.waits_for)
+    async with held.reads.connection() as connection:
+        record = await queries.shown(connection, records, caller.project, asked, names)
+    if record is None:
+        raise not_found(records.slug, record_id)
+    return record
+
+
+async def row_of(request: Request, caller: Caller, records: Records, record_id: str) -> Row:
+    """Return the row of one record that is to be changed; otherwise as `shown`.
+
+    Raises:
+        Problem: 404.
+    """
+    asked = _asked_id(records, record_id)
+    held = resources.of(request)
+    await held.barrier.wait(records.waits_for)
+    async with held.reads.connection() as connection:
+        row = await queries.one(connection, records, caller.project, asked)
+    if row is None:
+        raise not_found(records.slug, record_id)
+    return row
+
+
+def _asked_id(records: Records, record_id: str) -> str:
+    if not is_uuid(record_id.lower()):
+        raise not_found(records.slug, record_id)
+    return record_id.lower()
+
+
+async def list_(request: Request, caller: Caller, records: Records) -> Response:
+    """Answer a page of records."""
+    wanted = record_listing.parse(request, records)
+    held = resources.of(request)
+    await held.barrier.wait(records.waits_for)
+    total = None
+    async with held.reads.connection() as connection:
+        data = await queries.page(connection, records, caller.project, wanted)
+        if wanted.with_total:
+            total = await queries.count(connection, records, caller.project, wanted)
+    paging = {"offset": wanted.offset, "limit": wanted.limit, "totalCount": total}
+    return page_answer(data, paging)

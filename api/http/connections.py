@@ -1,0 +1,362 @@
+"""Connections: how much of them, of a head and of a body there may be, and for how long.
+
+uvicorn reads heads of any length, waits for ever for the rest of a request, and takes an `Upgrade`
+that it does not know for the end of HTTP. This is its protocol with bounds, for which an upgrade is
+a header like another. What it refuses is answered by the application, in turn and as its faces do.
+"""
+
+import asyncio
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum, auto
+from ipaddress import ip_address, ip_network
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api.http.problems import REFUSAL, Problem, response
+from api.http.write_coalescing import JoinedWrites
+from schemas.settings import Settings
+
+MAX_HEAD_BYTES = 64 * 1024
+MAX_FIELDS = 100
+MAX_PASSED_OVER = 16 * 1024 * 1024
+"""Bytes that are still taken, and thrown away, of a request that is answered already."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """For how long, in seconds, a head and a body may come, and how many connections there may be.
+
+    Attributes:
+        receive_seconds: from a head's first byte to its last, and likewise for a body.
+        exempt: networks of proxies, behind which are many peers.
+    """
+
+    receive_seconds: float = 30.0
+    connections: int = 900
+    peer_connections: int = 400
+    exempt: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Return what the settings say."""
+        return cls(
+            settings.api_receive_seconds,
+            settings.api_connections,
+            settings.api_peer_connections,
+            settings.trusted_proxies,
+        )
+
+
+class _Open:
+    """The connections that there are, by peer."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._exempt = [ip_network(network) for network in limits.exempt]
+        self._all = 0
+        self._by_peer: Counter[str] = Counter()
+
+    def take(self, peer: str) -> bool:
+        """Count a connection in, if there may be one more."""
+        if self._all >= self._limits.connections:
+            return False
+        if self._by_peer[peer] >= self._limits.peer_connections and not self._is_exempt(peer):
+            return False
+        self._all += 1
+        self._by_peer[peer] += 1
+        return True
+
+    def give_back(self, peer: str) -> None:
+        """Count one out that was counted in."""
+        self._all -= 1
+        self._by_peer[peer] -= 1
+        if not self._by_peer[peer]:
+            del self._by_peer[peer]
+
+    def _is_exempt(self, peer: str) -> bool:
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self._exempt)
+
+
+class _Reading(Enum):
+    """What a connection is in the middle of."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class _Refused(Exception):
+    """Ends the parser's work; `problem` is why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds; `protocol` gives it them."""
+
+    limits: Limits
+    open: _Open
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve a connection, where there may be one more."""
+        self._reading = _Reading.NOTHING
+        self._timer: asyncio.TimerHandle | None = None
+        self._timed: tuple[int, _Reading] | None = None
+        self._message = 0
+        self._head_bytes = self._fed_of_head = self._passed_over = 0
+        self._upgrading = self._deaf = False
+        joined = JoinedWrites(transport, self._has_unread)
+        super().connection_made(cast("asyncio.Transport", joined))
+        self._peer = self.client[0] if self.client else ""
+        self._counted = self.open.take(self._peer)
+        if self._counted:
+            self._set_timer()
+        else:
+            self._deaf = True
+            transport.write(_turned_away())
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the connection's place back."""
+        self._cancel_timer()
+        if self._counted:
+            self._counted = False
+            self.open.give_back(self._peer)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; of a connection that is to end, nothing is wanted any more."""
+        if self._deaf or self.transport.is_closing():
+            self._pass_over(len(data))
+            return
+        self._unset_keepalive_if_required()
+        was_reading, message = self._reading, self._message
+        try:
+            self._feed(memoryview(data))
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            problem = cause.problem if isinstance(cause, _Refused) else _no_request()
+            self._refuse(problem)
+        else:
+            # Of a head that begins behind other requests, the first piece is not counted here.
+            began = was_reading is _Reading.NOTHING and self._message == message + 1
+            if self._reading is _Reading.HEAD and (began or self._message == message):
+                self._fed_of_head += len(data)
+            if self._fed_of_head > MAX_HEAD_BYTES:
+                self._refuse(_head_too_large())
+            else:
+                self._set_timer()
+
+    def _feed(self, data: memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                head = self._head_without_upgrade()
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(head)
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        """Return the head that was read, as it would be of a client that stays with HTTP/1.1."""
+        version = self.parser.get_http_version().encode()
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        lines += [
+            name + b": " + value for name, value in self.headers if name.lower() != b"upgrade"
+        ]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def on_message_begin(self) -> None:
+        """Begin to read a head."""
+        self._reading = _Reading.HEAD
+        self._message += 1
+        self._head_bytes = self._fed_of_head = 0
+        self._upgrading = False
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        self._count_of_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; the white space around its value is not part of it."""
+        self._count_of_head(len(name) + len(value) + 4)
+        if len(self.headers) >= MAX_FIELDS:
+            raise _Refused(_head_too_large())
+        super().on_header(name, value.strip(b" \t"))
+
+    def _count_of_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise _Refused(_head_too_large())
+
+    def on_headers_complete(self) -> None:
+        """Begin to serve the request, an upgrade apart: its head is read again without it."""
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise _Refused(Problem(400, "This is no proxy.", headers=_CLOSE))
+            self._upgrading = True
+            return
+        self._reading = _Reading.BODY
+        self._fed_of_head = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body; one of an answered request is passed over."""
+        if self.cycle.response_complete:
+            self._pass_over(len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if not self._upgrading:
+            self._reading = _Reading.NOTHING
+            super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection between requests; a head that has begun has a time of its own."""
+        if self._reading is _Reading.NOTHING:
+            super().timeout_keep_alive_handler()
+
+    def _has_unread(self) -> bool:
+        """Tell whether the peer may still be sending what is not wanted any more."""
+        return self._deaf or self._reading is not _Reading.NOTHING
+
+    def _pass_over(self, size: int) -> None:
+        self._passed_over += size
+        if self._passed_over > MAX_PASSED_OVER:
+            self.transport.abort()
+
+    def _set_timer(self) -> None:
+        """Let what is being read have its time from its beginning, and no more."""
+        wanted = (self._message, self._reading)
+        if self._reading is _Reading.NOTHING and self._message:
+            self._cancel_timer()  # a connection between requests has its time from uvicorn
+        elif wanted != self._timed:
+            self._cancel_timer()
+            self._timed = wanted
+            self._timer = self.loop.call_later(self.limits.receive_seconds, self._on_time)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._timed = None
+
+    def _on_time(self) -> None:
+        self._timer = self._timed = None
+        if self.transport.is_closing():
+            return
+        if self._reading is _Reading.NOTHING:
+            self.transport.close()
+        elif self._reading is _Reading.BODY and self.flow.read_paused:
+            self._set_timer()  # it is not the peer that is slow
+        else:
+            what = "head" if self._reading is _Reading.HEAD else "body"
+            seconds = f"{self.limits.receive_seconds:g}"
+            detail = f"The request's {what} did not come within {seconds} s."
+            self._refuse(Problem(408, detail, headers=_CLOSE))
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer with a problem, and read no further; an answer under way is let come to its end.
+
+        A request whose head was read is told of it when it reads on.
+        """
+        self._deaf = True
+        self._cancel_timer()
+        if self._reading is not _Reading.BODY:
+            self._serve_refusal(problem)
+        elif self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+            self.cycle.scope["state"][REFUSAL] = problem
+            self.cycle.message_event.set()
+
+    def _serve_refusal(self, problem: Problem) -> None:
+        """Have the application answer in place of a request that cannot be read."""
+        existing = cast("RequestResponseCycle | None", self.cycle)
+        self.cycle = RequestResponseCycle(
+            scope=cast("Any", self._scope_of_refused(problem)),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        self.cycle.more_body = False
+        if existing is None or existing.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _scope_of_refused(self, problem: Problem) -> dict[str, Any]:
+        """Return what is known of the request; its address only where all of it was read."""
+        path, query = "", None
+        if self._reading is _Reading.HEAD and self.headers:
+            try:
+                url = httptools.parse_url(self.url)
+                path, query = unquote(url.path.decode("ascii")), url.query
+            except (httptools.HttpParserError, UnicodeDecodeError):
+                pass  # it is no address, which may be what it is refused for
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query or b"",
+            "headers": [],
+            "state": {**self.app_state, REFUSAL: problem},
+        }
+
+
+_CLOSE = {"connection": "close"}
+
+
+def _head_too_large() -> Problem:
+    detail = f"A head may have at most {MAX_HEAD_BYTES} bytes and {MAX_FIELDS} fields."
+    return Problem(431, detail, headers=_CLOSE)
+
+
+def _no_request() -> Problem:
+    return Problem(400, "This is no HTTP request.", code="malformed", headers=_CLOSE)
+
+
+def _turned_away() -> bytes:
+    """Return the whole answer to a connection that is one too many."""
+    detail = "There are too many connections; try again."
+    answer = response(Problem(503, detail, headers={"retry-after": "5", **_CLOSE}))
+    headers = [*answer.raw_headers, (b"x-request-id", uuid.uuid4().hex.encode())]
+    lines = [name + b": " + value for name, value in headers]
+    head = b"\r\n".join([b"HTTP/1.1 503 Service Unavailable", *lines])
+    return head + b"\r\n\r\n" + bytes(answer.body)
+
+
+def protocol(limits: Limits) -> type[BoundedProtocol]:
+    """Return the protocol of one server, whose connections are counted together."""
+    return type("Bounded", (BoundedProtocol,), {"limits": limits, "open": _Open(limits)})

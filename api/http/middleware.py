@@ -1,0 +1,190 @@
+"""What surrounds every request: its id, headers of its answer, metrics, and the last resort."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from urllib.parse import unquote_to_bytes
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http import problems
+from api.http.body_stream import MAX_BODY_BYTES, Body, too_large
+from api.http.problems import REFUSAL, Problem
+from api.metrics import UNMATCHED, Metrics
+
+logger = logging.getLogger(__name__)
+
+CLIENT_GONE = 499
+"""What a request is counted as whose client went away before it was answered."""
+
+_ANSWER = "milestream.answer"
+"""Key of a request's scope: its `_Answer`."""
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+_KEPT_BY_NOBODY = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"authorization, x-api-key, x-api-secret, x-enduser-access-token, origin"),
+)
+"""Headers of every answer that does not say otherwise: credentials decide what is in it."""
+
+_ALLOWED_HEADERS = (
+    "authorization",
+    "content-encoding",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "x-api-key",
+    "x-api-secret",
+    "x-enduser-access-token",
+    "x-request-id",
+)
+_EXPOSED_HEADERS = (
+    "etag",
+    "idempotency-key",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "x-request-id",
+)
+_PREFLIGHT_SECONDS = 600
+
+
+class Envelope:
+    """ASGI middleware around the whole application.
+
+    `origins` are those whose browsers may call.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, origins: Sequence[str] = ()) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._guarded: ASGIApp = self._guard
+        if origins:
+            self._guarded = CORSMiddleware(
+                self._guard,
+                allow_origins=origins,
+                allow_methods=_METHODS,
+                allow_headers=_ALLOWED_HEADERS,
+                expose_headers=_EXPOSED_HEADERS,
+                max_age=_PREFLIGHT_SECONDS,
+            )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; nothing that goes wrong below gets past here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        method = scope["method"]
+        answer = _Answer(send, _request_id(Request(scope)), bodiless=method == "HEAD")
+        # The server has the scope too, and looks there whether to send a body.
+        scope = {**scope, "method": "GET" if method == "HEAD" else method, _ANSWER: answer}
+        try:
+            await self._guarded(scope, receive, answer)
+        except ClientDisconnect:
+            pass  # nobody is left to be told, and nothing of ours is at fault
+        finally:
+            status = answer.status or CLIENT_GONE
+            self._count(scope, method, status, time.perf_counter() - began)
+
+    async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: _Answer = scope[_ANSWER]
+        try:
+            await self._serve(scope, receive, send)
+        except ClientDisconnect:
+            raise
+        except Problem as problem:
+            if answer.status:
+                raise
+            await problems.answer_to(scope, problem)(scope, receive, send)
+        except Exception:
+            logger.exception("request %s: %s failed", answer.request_id, _route_of(scope))
+            if answer.status:  # The answer had begun; all that can be done is to break it off.
+                raise
+            failure = Problem(500, "Something went wrong here; the request id helps to find out.")
+            await problems.answer_to(scope, failure)(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what can be served at all.
+
+        Raises:
+            Problem: why it cannot.
+        """
+        refusal: Problem | None = scope.get("state", {}).get(REFUSAL)
+        if refusal is not None:
+            raise refusal
+        request = Request(scope)
+        answer: _Answer = scope[_ANSWER]
+        if not _is_text(scope.get("raw_path") or b""):
+            raise await problems.nothing_at(request)
+        if scope["method"] == "OPTIONS" and (allowed := problems.methods_at(request)):
+            await Response(status_code=204, headers={"allow": allowed})(scope, receive, send)
+            return
+        allowed = problems.methods_at(request) if answer.bodiless else ""
+        if allowed and "HEAD" not in allowed.split(", "):  # no GET, or one that changes something
+            raise problems.not_allowed("HEAD", allowed)
+        body = Body(scope, receive)
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+            # A client that waits for `100 Continue` has sent nothing that would have to be drained.
+            if request.headers.get("expect", "").lower() != "100-continue":
+                await body.drain()
+            raise too_large()
+        await self._app(scope, body, send)
+
+    def _count(self, scope: Scope, method: str, status: int, seconds: float) -> None:
+        route = _route_of(scope)
+        method = method if method in _METHODS else "other"
+        self._metrics.requests.labels(route, method, str(status)).inc()
+        self._metrics.request_seconds.labels(route, method).observe(seconds)
+
+
+class _Answer:
+    """`send`, with the headers of every answer added and the status remembered."""
+
+    def __init__(self, send: Send, request_id: str, *, bodiless: bool) -> None:
+        self._send = send
+        self.bodiless = bodiless
+        self.request_id = request_id
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
+            named = {name for name, _ in headers}
+            headers += [header for header in _KEPT_BY_NOBODY if header[0] not in named]
+            message["headers"] = headers
+        elif self.bodiless:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+
+def _is_text(raw_path: bytes) -> bool:
+    """Tell whether a path is a text that anything can be called: UTF-8, and without U+0000."""
+    if b"%" not in raw_path:
+        return True
+    named = unquote_to_bytes(raw_path)
+    try:
+        named.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\x00" not in named
+
+
+def _request_id(request: Request) -> str:
+    given = request.headers.get("x-request-id", "")
+    return given if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _route_of(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", UNMATCHED)

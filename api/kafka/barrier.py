@@ -1,0 +1,138 @@
+"""Freshness: reads wait until the read models hold what was published before they came.
+
+A reply is visible as soon as its transaction is committed, but the markers of a commit reach the
+partitions one after the other. So the barrier asks for the partitions' high watermarks, open
+transactions included, and not for their last stable offsets: the outputs that belong to a reply are
+below the high watermark when the reply can be read, but not always below the last stable offset.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from api.kafka import clients
+from api.kafka.single_flight import SharedCall
+from api.metrics import Metrics
+from api.queries import checkpoints as queries
+from schemas.kafka.health import consumer_fault
+from schemas.read_models import READ_MODELS
+from schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+MAX_WAIT_SECONDS = 1.0
+_POLL_SECONDS = 0.01
+
+TRUSTED_SECONDS = 1.0
+"""How long a checkpoint is believed to be where it was: a database that crashes takes back the
+projectors' last commits, and is not up again sooner."""
+
+Place = tuple[str, str, int]
+"""A read model, its topic's name without prefix, and a partition."""
+
+Ends = SharedCall[dict[Place, int]]
+"""Asks how far some read models should be now."""
+
+
+class Barrier:
+    """Knows how far the topics go, and how far the read models are."""
+
+    def __init__(
+        self, settings: Settings, pool: AsyncConnectionPool[AsyncConnection], metrics: Metrics
+    ) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._consumer = clients.consumer(settings, "read_uncommitted")
+        self._places: dict[TopicPartition, list[Place]] = defaultdict(list)
+        for model, topics in READ_MODELS.items():
+            for topic in topics:
+                for partition in range(clients.partition_count(settings, topic)):
+                    place = TopicPartition(settings.topic(topic), partition)
+                    self._places[place].append((model, topic, partition))
+        self._reached: dict[Place, int] = {}
+        self._asked_at = -math.inf
+        self._ends_of: dict[frozenset[str], Ends] = {}
+        self.ends = self._ends(frozenset(READ_MODELS))
+        """How far the read models should be now: the next offset of each place."""
+        self.checkpoints = SharedCall(self._ask_checkpoints)
+        """How far the read models are now: the next offset of each place they know."""
+
+    async def start(self) -> None:
+        """Connect to the broker."""
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    def fault(self) -> str | None:
+        """Return why the broker is asked no more; None where it is."""
+        return consumer_fault(self._consumer)
+
+    async def wait(self, models: Collection[str]) -> None:
+        """Return when these read models hold all that is published now, or after a second.
+
+        Raises:
+            KeyError: there is no such read model.
+        """
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
+                await self._wait_for(await self._ends(frozenset(models))())
+        except TimeoutError:
+            self._metrics.barrier_timeouts.inc()
+        except KafkaError as error:
+            # What can be read is still worth reading; /readyz says that the broker is away.
+            self._metrics.barrier_timeouts.inc()
+            logger.warning("cannot ask how far the topics go: %s", error)
+        self._metrics.barrier_seconds.observe(time.perf_counter() - began)
+
+    async def _wait_for(self, wanted: Mapping[Place, int]) -> None:
+        if time.monotonic() - self._asked_at > TRUSTED_SECONDS:
+            await self.checkpoints()
+        while not reached(wanted, self._reached):
+            await self.checkpoints()
+            if reached(wanted, self._reached):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _ends(self, models: frozenset[str]) -> Ends:
+        """Return the call that all share who read these models.
+
+        It asks for their partitions alone: a question about all takes three times as long.
+        """
+        ends = self._ends_of.get(models)
+        if ends is None:
+            for model in models - READ_MODELS.keys():
+                raise KeyError(f"there is no read model {model}")
+            places = {
+                partition: [place for place in places if place[0] in models]
+                for partition, places in self._places.items()
+            }
+            wanted = {partition: places for partition, places in places.items() if places}
+            ends = self._ends_of[models] = SharedCall(partial(self._ask_ends, wanted))
+        return ends
+
+    async def _ask_ends(self, wanted: Mapping[TopicPartition, Sequence[Place]]) -> dict[Place, int]:
+        ends = await self._consumer.end_offsets(list(wanted))
+        return {place: int(end) for partition, end in ends.items() for place in wanted[partition]}
+
+    async def _ask_checkpoints(self) -> dict[Place, int]:
+        async with self._pool.connection() as connection:
+            self._reached = await queries.checkpoints(connection)
+        self._asked_at = time.monotonic()
+        return self._reached
+
+
+def reached(wanted: Mapping[Place, int], checkpoints: Mapping[Place, int]) -> bool:
+    """Tell whether the read models are as far as wanted; an empty partition needs no checkpoint."""
+    return all(end <= checkpoints.get(place, 0) for place, end in wanted.items())

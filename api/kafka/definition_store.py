@@ -1,0 +1,236 @@
+"""Writing definitions one at a time over HTTP, and reading what is in force."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from api.http.problems import Problem, invalid, not_found
+from api.kafka.processor_client import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
+from api.queries import locks
+from processor.definitions import DefinitionsReader
+from processor.domain.definitions import Definitions, Stored
+from schemas import definitions as models
+from schemas.settings import Settings
+from schemas.topics import DEFINITIONS
+
+logger = logging.getLogger(__name__)
+
+MAX_WRITES = 3
+"""Writes under way in one process. Each holds a connection of the pool while it waits for its turn
+and for the broker; the other connections are for reads."""
+
+_MAX_ID = 256
+"""Characters of an id: no definition has a longer one, and none is looked for by it."""
+
+FOLLOW_SECONDS = 1.0
+"""How old what the limits of projects are judged by may be."""
+
+_NOT_CONFIRMED = (
+    "The broker did not confirm the write: it may be in force; look before trying again."
+)
+_NOT_READ_BACK = (
+    "The write was taken, but not read back: it may be in force; look before trying again."
+)
+
+Judge = Callable[[Stored | None], models.Definition | None]
+"""Given what is in force, returns what is to be: None deletes. Raises `Problem` to refuse."""
+
+
+class DefinitionStore:
+    """The definitions of all projects, as the topic `definitions` has them.
+
+    A write looks at what is in force and then produces, so writers of one definition take turns: by
+    a lock in the database, which all API processes share. When a write returns, this process and
+    whoever asks the topic for its end has it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: AsyncConnectionPool[AsyncConnection],
+        reader: DefinitionsReader,
+        producer: AIOKafkaProducer,
+    ) -> None:
+        self._topic = settings.topic(DEFINITIONS)
+        self._pool = pool
+        self._reader = reader
+        self._producer = producer
+        self._writing = asyncio.Semaphore(MAX_WRITES)
+
+    async def current(self) -> Definitions:
+        """Return the definitions as they can be read by now: each write that returned is in them.
+
+        Who has a transaction open on the topic does not hold up whoever reads.
+
+        Raises:
+            Problem: 503, the broker does not answer.
+        """
+        async with _broker_at_hand():
+            await self._reader.catch_up(await self._reader.committed_end())
+        return self._reader.definitions
+
+    async def _latest(self) -> Definitions:
+        """Return the definitions with all that was acknowledged before this call.
+
+        Raises:
+            Problem: 503, the broker does not answer, or what was acknowledged stands behind a
+                transaction that stays open.
+        """
+        async with _broker_at_hand():
+            await self._reader.catch_up()
+        return self._reader.definitions
+
+    def limits(self, project: str) -> models.Limits:
+        """Return what a project's callers may take, as of a second ago."""
+        return self._reader.definitions.limits(project)
+
+    async def follow(self) -> None:
+        """Read what is written, by whomever, until cancelled."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            try:
+                await self.current()
+            except Problem:  # logged; what was read stays in force
+                continue
+
+    async def write(
+        self, project: str, kind: str, definition_id: str, judge: Judge
+    ) -> tuple[Stored | None, Stored | None]:
+        """Put in force what `judge` makes of what is; return (before, after).
+
+        What is in force already is not written again.
+
+        Raises:
+            Problem: the judge's, a milestone's challenge that is not there, or 503.
+        """
+        if len(definition_id) > _MAX_ID:
+            raise not_found(kind, definition_id)
+        key = models.definition_key(project, kind, definition_id)
+        async with (
+            self._a_turn(),
+            self._pool.connection() as connection,
+            connection.transaction(),
+        ):
+            await locks.lock(connection, f"{self._topic}:{key}")
+            definitions = await self._latest()
+            before = definitions.get(project, kind, definition_id)
+            wanted = judge(before)
+            if wanted is not None:
+                check_link(definitions, project, wanted)
+                check_room(definitions, project, wanted)
+            if wanted == (before.definition if before else None):
+                return before, before
+            if before is None:
+                check_count(definitions, project, kind)
+            await self._produce(key, None if wanted is None else models.encode(wanted))
+            after = definitions.get(project, kind, definition_id)
+            if wanted is not None and (after is None or after.definition != wanted):
+                check_room(definitions, project, wanted)  # another write took the last place
+            return before, after
+
+    @asynccontextmanager
+    async def _a_turn(self) -> AsyncIterator[None]:
+        """Wait until few enough writes are under way.
+
+        Raises:
+            Problem: 503, they take too long.
+        """
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._writing.acquire()
+        except TimeoutError as error:
+            raise unavailable("Too many definitions are being written; try again.") from error
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    async def _produce(self, key: str, value: bytes | None) -> None:
+        async with _broker_at_hand(_NOT_CONFIRMED):
+            sent = await self._producer.send_and_wait(
+                self._topic, value, key=key.encode(), partition=0
+            )
+        async with _broker_at_hand(_NOT_READ_BACK):
+            await self._reader.catch_up(sent.offset + 1)
+
+
+@asynccontextmanager
+async def _broker_at_hand(detail: str = BROKER_AWAY) -> AsyncIterator[None]:
+    """Turn the broker's failures, and its silence, into a 503 that says what this means."""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            yield
+    except (KafkaError, TimeoutError) as error:
+        logger.warning("definitions: %s", error or type(error).__name__)
+        raise unavailable(detail) from error
+
+
+def check_link(definitions: Definitions, project: str, definition: models.Definition) -> None:
+    """Refuse a milestone whose challenge the project does not have.
+
+    Raises:
+        Problem: 400 naming `linkedSchemaRecordId`.
+    """
+    if isinstance(definition, models.Milestone) and definition.linked_schema_slug == "challenge":
+        linked = definition.linked_schema_record_id
+        if definitions.challenge(project, linked) is None:
+            raise invalid("linkedSchemaRecordId", "must be the id of a challenge that exists")
+
+
+def check_room(definitions: Definitions, project: str, definition: models.Definition) -> None:
+    """Refuse one definition more than an event may feed, or than may be linked to another.
+
+    Raises:
+        Problem: 400 with the field at fault.
+    """
+    try:
+        definitions.check_room(project, definition)
+    except models.DefinitionError as error:
+        raise _refused(definition.kind, error) from error
+
+
+def check_count(definitions: Definitions, project: str, kind: str) -> None:
+    """Refuse one definition more than a project may have of a kind.
+
+    Raises:
+        Problem: 409.
+    """
+    most = definitions.limits(project).definitions_per_kind
+    if kind != models.Project.kind and definitions.count(project, kind) >= most:
+        detail = f"The project has {most} definitions of kind {kind}, and may have no more."
+        raise Problem(409, detail, code="too_many_definitions")
+
+
+def parsed(kind: str, fields: dict[str, object]) -> models.Definition:
+    """Return the definition that the fields give; null counts as absent.
+
+    Raises:
+        Problem: 400 with every field at fault.
+    """
+    try:
+        return models.parse(kind, {n: value for n, value in fields.items() if value is not None})
+    except models.DefinitionError as error:
+        raise _refused(kind, error) from error
+
+
+def _refused(kind: str, error: models.DefinitionError) -> Problem:
+    detail = f"The {kind} is not as it should be: {error}."
+    return Problem(400, detail, errors=[e for e in error.errors if e[0]])
+
+
+def without(fields: dict[str, object], expected: dict[str, str]) -> dict[str, object]:
+    """Return the fields without those that only repeat what the request says anyway.
+
+    Raises:
+        Problem: 400, one says something else.
+    """
+    for name, value in expected.items():
+        if fields.get(name) not in (None, value):
+            raise invalid(name, f"must be {value!r} here, or left out")
+    return {name: value for name, value in fields.items() if name not in expected}

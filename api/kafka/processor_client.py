@@ -1,0 +1,158 @@
+"""Request and reply over Kafka: a command is produced, and the processor's answer awaited.
+
+Every API process has one partition of `replies` in view, assigned by hand and read from its end.
+Processes may share a partition: each takes the replies whose correlation ids it made.
+"""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from api.http.problems import Problem
+from api.kafka import clients
+from api.metrics import Metrics
+from schemas.kafka.health import consumer_fault
+from schemas.replies import Refusal, Reply, correlation_id_of, headers_for
+from schemas.settings import Settings
+from schemas.topics import REPLIES, partition_for
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 5.0
+MOST_WAITING = 4096
+MOST_WAITING_BYTES = 64 * 1024 * 1024
+"""What may wait for the processor: what comes besides is told at once to come back."""
+
+BROKER_AWAY = "The broker takes nothing now; try again."
+
+_REPLY = msgspec.json.Decoder(Reply)
+_REFUSAL = msgspec.json.Decoder(Refusal)
+
+
+class Requests:
+    """Sends commands to the processor and hands its replies back."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer, metrics: Metrics) -> None:
+        self._settings = settings
+        self._producer = producer
+        self._metrics = metrics
+        self._consumer = clients.consumer(settings)
+        count = clients.partition_count(settings, REPLIES)
+        self._partition = TopicPartition(settings.topic(REPLIES), random.randrange(count))  # noqa: S311
+        self._waiting: dict[bytes, asyncio.Future[Reply]] = {}
+        self._waiting_bytes = 0
+
+    async def start(self) -> None:
+        """Connect, and stand at the end of the replies before any request can be made."""
+        await self._consumer.start()
+        self._consumer.assign([self._partition])
+        await self._consumer.seek_to_end(self._partition)
+
+    async def stop(self) -> None:
+        """Disconnect; whoever still waits is answered by the time limit."""
+        await self._consumer.stop()
+
+    def fault(self) -> str | None:
+        """Return why replies are read no more; None where they are."""
+        return consumer_fault(self._consumer)
+
+    async def run(self) -> None:
+        """Hand out replies until cancelled.
+
+        Replies are kept for an hour; after a longer break the consumer goes on from their end.
+        """
+        while True:
+            try:
+                batches = await self._consumer.getmany(timeout_ms=1000)
+            except KafkaError as error:
+                logger.warning("cannot read replies: %s", error)
+                await asyncio.sleep(0.5)
+                continue
+            for record in batches.get(self._partition, ()):
+                self._hand_out(record)
+
+    def _hand_out(self, record: "ConsumerRecord[Any, Any]") -> None:
+        waiting = self._waiting.get(correlation_id_of(record.headers) or b"")
+        if waiting is None or waiting.done():
+            self._metrics.stray_replies.inc()
+            return
+        try:
+            waiting.set_result(_REPLY.decode(record.value))
+        except msgspec.MsgspecError as error:
+            waiting.set_exception(error)
+
+    async def ask(self, topic: str, member_id: str, value: bytes) -> Reply | None:
+        """Produce a command about a member; return the reply, None where none comes in time.
+
+        Raises:
+            Problem: 503, the broker does not take the command. It may have taken it all the same,
+                so repeating it must be safe, and is. Or too many requests wait for the processor:
+                then it was not sent.
+        """
+        if (
+            len(self._waiting) >= MOST_WAITING
+            or self._waiting_bytes + len(value) > MOST_WAITING_BYTES
+        ):
+            self._metrics.shed.labels(topic).inc()
+            raise unavailable("Too many requests wait for the processor; try again.")
+        correlation_id = uuid.uuid4().bytes
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[correlation_id] = waiting
+        self._waiting_bytes += len(value)
+        began = time.perf_counter()
+        try:
+            await self._produce(topic, member_id, value, correlation_id)
+            left = TIMEOUT_SECONDS - (time.perf_counter() - began)
+            async with asyncio.timeout(max(0.0, left)):
+                reply = await waiting
+        except TimeoutError:
+            self._metrics.reply_timeouts.labels(topic).inc()
+            return None
+        finally:
+            del self._waiting[correlation_id]
+            self._waiting_bytes -= len(value)
+        self._metrics.reply_seconds.labels(topic).observe(time.perf_counter() - began)
+        return reply
+
+    async def _produce(
+        self, topic: str, member_id: str, value: bytes, correlation_id: bytes
+    ) -> None:
+        headers = headers_for(self._partition.topic, self._partition.partition, correlation_id)
+        partition = partition_for(member_id, self._settings.partitions)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await self._producer.send_and_wait(
+                    self._settings.topic(topic),
+                    value,
+                    key=member_id.encode(),
+                    partition=partition,
+                    headers=headers,
+                )
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("cannot produce to %s: %s", topic, error or type(error).__name__)
+            raise unavailable() from error
+
+
+def unavailable(detail: str = BROKER_AWAY) -> Problem:
+    """Return a 503 that it is worth to try again after."""
+    return Problem(503, detail, headers={"retry-after": "5"})
+
+
+def refusal(reply: Reply) -> Problem:
+    """Return the problem that a refusing reply makes."""
+    refused = _REFUSAL.decode(reply.body)
+    named = "".join(f"{error.field}: " for error in refused.errors[:1])
+    return Problem(
+        reply.status,
+        named + refused.message,
+        code=refused.code,
+        errors=[(error.field, error.message) for error in refused.errors],
+        record=refused.record if bytes(refused.record) else None,
+    )
