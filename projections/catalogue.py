@@ -1,5 +1,4 @@
-"""All projections. A new read model is a module, a line here, one in
-``schemas.read_models`` and a migration.
+"""All projections. A new read model is declared in its area's module and listed here.
 
 Each has checkpoints of its own, so that one added later fills itself from the first offset on,
 while the others go on.
@@ -7,68 +6,68 @@ while the others go on.
 
 from collections.abc import Mapping
 
-from projections import (
-    challenge_logs,
-    challenge_progress,
-    challenges,
-    dead_letters,
-    event_definitions,
-    event_log,
-    event_stats_daily,
-    event_stats_hourly,
-    event_stats_hourly_all,
-    event_user_days,
-    leaderboard_days,
-    leaderboard_points,
-    leaderboards,
-    members,
-    milestones,
-    milestones_reached,
-    pathway_enrolments,
-    pathway_logs,
-    pathway_profiles,
-    pathway_standings,
-    pathways,
-    points_balances,
-    points_ledger,
-    points_totals,
-    reward_logs,
-    streak_progress,
-    streaks,
-)
 from projections.projection import Projection
+from projections.read_models.challenges import CHALLENGE_LOGS, CHALLENGE_PROGRESS
+from projections.read_models.dead_letters import DEAD_LETTERS
+from projections.read_models.definitions import (
+    CHALLENGES,
+    EVENT_DEFINITIONS,
+    LEADERBOARDS,
+    MILESTONES,
+    PATHWAYS,
+    STREAKS,
+)
+from projections.read_models.event_stats import (
+    EVENT_STATS_DAILY,
+    EVENT_STATS_HOURLY,
+    EVENT_STATS_HOURLY_ALL,
+)
+from projections.read_models.event_user_days import EVENT_USER_DAYS
+from projections.read_models.events import EVENT_LOG
+from projections.read_models.leaderboard_days import LEADERBOARD_DAYS
+from projections.read_models.members import MEMBERS
+from projections.read_models.milestones import MILESTONES_REACHED, REWARD_LOGS
+from projections.read_models.pathway_standings import PATHWAY_STANDINGS
+from projections.read_models.pathways import PATHWAY_ENROLMENTS, PATHWAY_LOGS, PATHWAY_PROFILES
+from projections.read_models.points import (
+    LEADERBOARD_POINTS,
+    POINTS_BALANCES,
+    POINTS_LEDGER,
+    POINTS_TOTALS,
+)
+from projections.read_models.streaks import STREAK_PROGRESS
 
 PROJECTIONS: Mapping[str, Projection] = {
-    module.PROJECTION.table: module.PROJECTION
-    for module in (
-        members,
-        challenges,
-        milestones,
-        event_definitions,
-        streaks,
-        leaderboards,
-        pathways,
-        challenge_logs,
-        challenge_progress,
-        milestones_reached,
-        reward_logs,
-        event_log,
-        points_ledger,
-        points_balances,
-        points_totals,
-        leaderboard_points,
-        streak_progress,
-        pathway_profiles,
-        pathway_enrolments,
-        pathway_logs,
-        dead_letters,
+    projection.table: projection
+    for projection in (
+        MEMBERS,
+        CHALLENGES,
+        MILESTONES,
+        EVENT_DEFINITIONS,
+        STREAKS,
+        LEADERBOARDS,
+        PATHWAYS,
+        CHALLENGE_LOGS,
+        CHALLENGE_PROGRESS,
+        MILESTONES_REACHED,
+        REWARD_LOGS,
+        EVENT_LOG,
+        POINTS_LEDGER,
+        POINTS_BALANCES,
+        POINTS_TOTALS,
+        LEADERBOARD_POINTS,
+        STREAK_PROGRESS,
+        PATHWAY_PROFILES,
+        PATHWAY_ENROLMENTS,
+        PATHWAY_LOGS,
+        DEAD_LETTERS,
         # Last what projectors of other partitions add to as well: they wait for each other there.
-        event_user_days,
-        event_stats_hourly,
-        event_stats_daily,
-        event_stats_hourly_all,
-        pathway_standings,
-        leaderboard_days,
+        EVENT_USER_DAYS,
+        EVENT_STATS_HOURLY,
+        EVENT_STATS_DAILY,
+        EVENT_STATS_HOURLY_ALL,
+        PATHWAY_STANDINGS,
+        LEADERBOARD_DAYS,
     )
 }
 """By table; a transaction writes them in this order."""

@@ -11,7 +11,7 @@ import psycopg
 
 from projections import checkpoints
 from projections.database import Connection, connect
-from projections.leaderboard_days import PROJECTION
+from projections.read_models.leaderboard_days import LEADERBOARD_DAYS
 from schemas import database_roles
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ async def turn(connection: Connection, limit: int = SCORES) -> int:
         return 0
     async with connection.transaction():
         # Nobody else writes a member's scores while its checkpoint is held: these are all.
-        await checkpoints.lock(connection, PROJECTION.table)
+        await checkpoints.lock(connection, LEADERBOARD_DAYS.table)
         return await _number(connection, _TURN, limit)
 
 

@@ -1,7 +1,7 @@
 """What a projection is: which events it reads, and which rows of one table they make.
 
-A read model's module holds data and pure functions only: no connection, no clock. It ends in
-``PROJECTION``; ``projections.catalogue`` lists them all.
+A module of ``projections.read_models`` holds data and pure functions only: no connection, no
+clock. ``projections.catalogue`` lists all read models.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from projections.database import live
-from projections.leaderboard_days import PROJECTION, SCORES
+from projections.read_models.leaderboard_days import LEADERBOARD_DAYS, SCORES
 from schemas import ids
 
 DAYS = 3
@@ -43,7 +43,7 @@ def fill(database_url: str, project: str, members: int) -> None:
     rows = sql.Identifier("pg_temp", "rows")
     derive = sql.SQL(SCORES.statement).format(
         rows=rows,
-        model=live(PROJECTION.table),
+        model=live(LEADERBOARD_DAYS.table),
         **{table: live(table) for table in SCORES.tables},
     )
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -54,7 +54,7 @@ def fill(database_url: str, project: str, members: int) -> None:
         with connection.transaction():
             connection.execute(
                 sql.SQL("CREATE TEMPORARY TABLE rows (LIKE {}) ON COMMIT DROP").format(
-                    live(PROJECTION.table)
+                    live(LEADERBOARD_DAYS.table)
                 )
             )
             connection.execute(_ROWS.encode(), {"project": project})

@@ -9,13 +9,13 @@ import pytest
 from psycopg import sql
 
 from projections.database import live
-from projections.leaderboard_days import PROJECTION, SCORES
+from projections.read_models.leaderboard_days import LEADERBOARD_DAYS, SCORES
 from schemas.ids import derive, member_id
 from tests.integration.api.serving import Served, let_the_hour_begin
 
 PROJECT = "ranked"
 TABLES = (
-    "members", "leaderboard_points", *PROJECTION.tables, "points_balances", "points_totals",
+    "members", "leaderboard_points", *LEADERBOARD_DAYS.tables, "points_balances", "points_totals",
     "streak_progress",
 )  # fmt: skip
 MEMBERS = {
@@ -68,7 +68,7 @@ def insert(connection: "psycopg.Connection[Any]", table: str, **values: Any) -> 
 
 def put_scores(connection: "psycopg.Connection[Any]") -> None:
     """Do what the projection does with these points and members."""
-    rows, model = sql.Identifier("pg_temp", "rows"), live(PROJECTION.table)
+    rows, model = sql.Identifier("pg_temp", "rows"), live(LEADERBOARD_DAYS.table)
     connection.execute(sql.SQL("CREATE TEMP TABLE rows (LIKE {}) ON COMMIT DROP").format(model))
     connection.execute(
         "INSERT INTO rows "

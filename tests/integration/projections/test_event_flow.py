@@ -11,7 +11,7 @@ from psycopg import sql
 
 from projections.analysts import create_login
 from projections.database import live
-from projections.event_user_days import COUNTS
+from projections.read_models.event_user_days import COUNTS
 from projections.runner import Runner
 from schemas.definitions import definition_key, encode, parse
 from schemas.event_types import STREAK_ADVANCED

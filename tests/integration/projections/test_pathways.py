@@ -17,10 +17,10 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from projections import pathway_standings
 from projections.batch import TableChanges
 from projections.database import TableWriter, connect
 from projections.metrics import Metrics
+from projections.read_models.pathway_standings import PATHWAY_STANDINGS
 from projections.rebuild import rebuild
 from projections.runner import Runner
 from schemas import ids, outputs
@@ -306,13 +306,13 @@ async def test_batches_that_come_again_change_no_count(settings: Settings) -> No
     batches = [history.next(25) for _ in range(30)]
     connection = await connect(settings.database_url, "test")
     async with connection:
-        writer = TableWriter(pathway_standings.PROJECTION)
+        writer = TableWriter(PATHWAY_STANDINGS)
         await writer.prepare(connection)
         for batch in (*batches, *batches[5:20], *batches[:10]):
-            changes = TableChanges(pathway_standings.PROJECTION)
+            changes = TableChanges(PATHWAY_STANDINGS)
             for record in batch:
                 if record.topic == PATHWAY_EVENTS and record.value is not None:
-                    for row in pathway_standings.PROJECTION.rows(outputs.decode(record.value)):
+                    for row in PATHWAY_STANDINGS.rows(outputs.decode(record.value)):
                         changes.add(row)
             async with connection.transaction():
                 await writer.write(connection, changes)

@@ -7,24 +7,24 @@ from typing import Any
 
 import pytest
 
-from projections import (
-    event_definitions,
-    event_log,
-    event_stats_daily,
-    event_stats_hourly,
-    event_stats_hourly_all,
-    event_user_days,
-    leaderboard_days,
-    leaderboard_points,
-    leaderboards,
-    points_balances,
-    points_ledger,
-    points_totals,
-    streak_progress,
-    streaks,
-)
 from projections.batch import TableChanges
 from projections.projection import Deleted, Projection, Row
+from projections.read_models.definitions import EVENT_DEFINITIONS, LEADERBOARDS, STREAKS
+from projections.read_models.event_stats import (
+    EVENT_STATS_DAILY,
+    EVENT_STATS_HOURLY,
+    EVENT_STATS_HOURLY_ALL,
+)
+from projections.read_models.event_user_days import EVENT_USER_DAYS
+from projections.read_models.events import EVENT_LOG
+from projections.read_models.leaderboard_days import LEADERBOARD_DAYS
+from projections.read_models.points import (
+    LEADERBOARD_POINTS,
+    POINTS_BALANCES,
+    POINTS_LEDGER,
+    POINTS_TOTALS,
+)
+from projections.read_models.streaks import STREAK_PROGRESS
 from schemas import outputs
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import decode_numbers, parse, wire_fields
@@ -68,7 +68,7 @@ def test_an_event_is_a_row_of_the_log() -> None:
         local_date="2026-11-22",
         local_hour=1,
     )
-    assert _only(event_log.PROJECTION, event) == {
+    assert _only(EVENT_LOG, event) == {
         "project": PROJECT,
         "id": event.data.id,
         "event_id": "purchase",
@@ -104,7 +104,7 @@ MIXED = (
 
 
 def test_a_batch_adds_up_the_hours_of_each_event() -> None:
-    assert _after(event_stats_hourly.PROJECTION, MIXED) == [
+    assert _after(EVENT_STATS_HOURLY, MIXED) == [
         (PROJECT, "purchase", DAY, 10, 3, 10**30 + 1, 2, 1, 1),
         (PROJECT, "login", DAY, 10, 1, 2, 1, 0, 0),
         (PROJECT, "login", DAY, 11, 1, 2, 1, 0, 0),
@@ -112,14 +112,14 @@ def test_a_batch_adds_up_the_hours_of_each_event() -> None:
 
 
 def test_a_batch_adds_up_the_hours_of_all_events() -> None:
-    assert _after(event_stats_hourly_all.PROJECTION, MIXED) == [
+    assert _after(EVENT_STATS_HOURLY_ALL, MIXED) == [
         (PROJECT, DAY, 10, 4),
         (PROJECT, DAY, 11, 1),
     ]
 
 
 def test_a_batch_adds_up_the_days_of_each_event_and_of_all() -> None:
-    assert _after(event_stats_daily.PROJECTION, MIXED) == [
+    assert _after(EVENT_STATS_DAILY, MIXED) == [
         (PROJECT, "purchase", DAY, 3, 10**30 + 1, 2, 1, 1),
         (PROJECT, "", DAY, 5, 10**30 + 5, 4, 1, 1),
         (PROJECT, "login", DAY, 2, 4, 2, 0, 0),
@@ -130,7 +130,7 @@ def test_a_members_days_are_bits_of_a_month_and_a_late_one_is_not_the_last() -> 
     days = [datetime(2026, *day, 12, tzinfo=UTC) for day in ((10, 31), (10, 1), (10, 31), (11, 2))]
     events = [event_logged(MEMBER, n, at=at) for n, at in enumerate(days)]
     october, november = 1 | 1 << 30, 1 << 1
-    assert sorted(_after(event_user_days.PROJECTION, events)) == [
+    assert sorted(_after(EVENT_USER_DAYS, events)) == [
         (PROJECT, "", MEMBER, "2026-10-01", october, "2026-10-31"),
         (PROJECT, "", MEMBER, "2026-11-01", november, "2026-11-02"),
         (PROJECT, "purchase", MEMBER, "2026-10-01", october, "2026-10-31"),
@@ -140,8 +140,13 @@ def test_a_members_days_are_bits_of_a_month_and_a_late_one_is_not_the_last() -> 
 
 def test_projects_are_never_counted_together() -> None:
     events = [event_logged(MEMBER, 1), event_logged(MEMBER, 1, project="other")]
-    for module in (event_stats_hourly, event_stats_hourly_all, event_stats_daily, event_user_days):
-        rows = _after(module.PROJECTION, events)
+    for projection in (
+        EVENT_STATS_HOURLY,
+        EVENT_STATS_HOURLY_ALL,
+        EVENT_STATS_DAILY,
+        EVENT_USER_DAYS,
+    ):
+        rows = _after(projection, events)
         assert {row[0] for row in rows} == {PROJECT, "other"}
         assert len({row[1:] for row in rows}) == len(rows) / 2
 
@@ -149,7 +154,7 @@ def test_projects_are_never_counted_together() -> None:
 def test_an_entry_of_the_ledger_has_the_balances_after_it() -> None:
     event = points_changed(MEMBER, 3, -40, balance=60, total_balance=75)
     assert isinstance(event.data, outputs.PointsChanged)
-    assert _only(points_ledger.PROJECTION, event) == {
+    assert _only(POINTS_LEDGER, event) == {
         "project": PROJECT,
         "id": event.data.id,
         "member_id": MEMBER,
@@ -178,9 +183,9 @@ def test_balances_are_those_after_the_last_entry_also_of_one_input() -> None:
         points_changed(MEMBER, 5, 3, balance=13, total_balance=20),
         points_changed(MEMBER, 4, 1, balance=1, total_balance=1),  # an older one, once more
     ]
-    balances = _after(points_balances.PROJECTION, entries)
+    balances = _after(POINTS_BALANCES, entries)
     assert {row[2]: row[4] for row in balances} == {"_default": 13, "vip": 7}
-    assert _only(points_totals.PROJECTION, *entries)["balance"] == 20
+    assert _only(POINTS_TOTALS, *entries)["balance"] == 20
 
 
 def test_leaderboards_add_up_grants_by_day_group_and_event_and_no_redemptions() -> None:
@@ -193,7 +198,7 @@ def test_leaderboards_add_up_grants_by_day_group_and_event_and_no_redemptions() 
         points_changed(MEMBER, 5, 1, at=late + timedelta(minutes=1)),
     ]
     user = f"user of {MEMBER}"
-    assert _after(leaderboard_points.PROJECTION, entries) == [
+    assert _after(LEADERBOARD_POINTS, entries) == [
         (PROJECT, "2026-11-21", MEMBER, "default", "purchase", user, 15),
         (PROJECT, "2026-11-21", MEMBER, "vip", "", user, 2),
         (PROJECT, "2026-11-22", MEMBER, "default", "purchase", user, 1),
@@ -208,7 +213,7 @@ def test_the_days_of_boards_have_all_grants_and_the_newest_standing_of_a_member(
         points_changed(MEMBER, 3, -15),
         member_upserted(1, 4),  # an older one, once more
     ]
-    assert _after(leaderboard_days.PROJECTION, happened) == [
+    assert _after(LEADERBOARD_DAYS, happened) == [
         (PROJECT, MEMBER, "0001-01-01", "user-1", 0, 11),
         (PROJECT, MEMBER, "2026-11-21", f"user of {MEMBER}", 12, 0),
     ]
@@ -216,7 +221,7 @@ def test_the_days_of_boards_have_all_grants_and_the_newest_standing_of_a_member(
 
 def test_a_streak_is_as_the_last_event_left_it() -> None:
     row = _only(
-        streak_progress.PROJECTION,
+        STREAK_PROGRESS,
         streak_changed(STREAK_ADVANCED, MEMBER, 4, current_length=7, longest_length=7),
         streak_changed(
             STREAK_COMPLETED,
@@ -235,7 +240,7 @@ def test_a_streak_is_as_the_last_event_left_it() -> None:
 
 def test_a_broken_streak_is_active_no_longer() -> None:
     row = _only(
-        streak_progress.PROJECTION,
+        STREAK_PROGRESS,
         streak_changed(
             STREAK_BROKEN,
             MEMBER,
@@ -271,25 +276,25 @@ def _row_of(projection: Projection, kind: str, fields: dict[str, Any]) -> dict[s
 
 
 def test_an_event_definition_is_kept_whole() -> None:
-    row = _row_of(event_definitions.PROJECTION, "event", EVENT)
+    row = _row_of(EVENT_DEFINITIONS, "event", EVENT)
     assert (row["event_id"], row["status"], row["version"]) == ("purchase", "ACTIVE", 6)
     assert decode_numbers(row["definition"].encode()) == wire_fields(parse("event", EVENT))
 
 
 def test_streaks_and_leaderboards_are_rows() -> None:
     streak = {"streakId": "daily_login", "eventIds": ["login"], "targetLength": 7, "freezes": 1}
-    row = _row_of(streaks.PROJECTION, "streak", streak)
+    row = _row_of(STREAKS, "streak", streak)
     assert (row["streak_id"], row["event_ids"], row["timezone"]) == ("daily_login", ["login"], None)
-    row = _row_of(leaderboards.PROJECTION, "leaderboard", {"id": "vips", "groups": ["vip"]})
+    row = _row_of(LEADERBOARDS, "leaderboard", {"id": "vips", "groups": ["vip"]})
     assert (row["id"], row["event_ids"], row["groups"]) == ("vips", None, ["vip"])
 
 
 @pytest.mark.parametrize(
     ("projection", "kind"),
     [
-        (event_definitions.PROJECTION, "event"),
-        (streaks.PROJECTION, "streak"),
-        (leaderboards.PROJECTION, "leaderboard"),
+        (EVENT_DEFINITIONS, "event"),
+        (STREAKS, "streak"),
+        (LEADERBOARDS, "leaderboard"),
     ],
 )
 def test_a_deletion_names_a_row_or_nothing(projection: Projection, kind: str) -> None:

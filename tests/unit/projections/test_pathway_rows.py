@@ -6,16 +6,12 @@ from typing import Any
 
 import pytest
 
-from projections import (
-    pathway_enrolments,
-    pathway_logs,
-    pathway_profiles,
-    pathway_standings,
-    pathways,
-)
 from projections.batch import TableChanges
 from projections.catalogue import PROJECTIONS
 from projections.projection import Deleted, Projection
+from projections.read_models.definitions import PATHWAYS
+from projections.read_models.pathway_standings import PATHWAY_STANDINGS
+from projections.read_models.pathways import PATHWAY_ENROLMENTS, PATHWAY_LOGS, PATHWAY_PROFILES
 from projections.sources import Source
 from schemas import ids, outputs
 from schemas.definition_records import read_change
@@ -67,7 +63,7 @@ unenrol = command("unenrol", pathwayId=WAY, userId="ann")
 
 def test_an_enrolment_and_its_end_are_one_row() -> None:
     events = read(folded(upsert(), enrol, unenrol), PATHWAY_EVENTS)
-    first, last = [rows(pathway_enrolments.PROJECTION, given) for given in (events[:1], events)]
+    first, last = [rows(PATHWAY_ENROLMENTS, given) for given in (events[:1], events)]
     expected = {
         "project": PROJECT,
         "pathway_id": WAY,
@@ -89,7 +85,7 @@ def test_an_activity_is_a_row_with_its_fulfilment_as_it_is_shown() -> None:
     events = read(
         folded(upsert(), did("d", "1", value=1.5), did("d", "2", value=99)), PATHWAY_EVENTS
     )
-    (row,) = rows(pathway_logs.PROJECTION, events)
+    (row,) = rows(PATHWAY_LOGS, events)
     fulfilment = (
         '{"type":"data","state":"in progress","progress":50,'
         '"data":{"category":"Sales","current":100.5,"target":200},'
@@ -120,7 +116,7 @@ def test_only_enrolments_and_completions_stand() -> None:
     happened = folded(
         upsert(), did("d", "1", value=1), did("v", "2"), enrol, unenrol, did("v", "3")
     )
-    found = rows(pathway_standings.PROJECTION, read(happened, PATHWAY_EVENTS))
+    found = rows(PATHWAY_STANDINGS, read(happened, PATHWAY_EVENTS))
     stand = {"project": PROJECT, "pathway_id": WAY, "member_id": ANN}
     assert found == [
         {**stand, "activity_id": "v", "holds": True, "sequence": 5},
@@ -129,7 +125,7 @@ def test_only_enrolments_and_completions_stand() -> None:
 
 
 def profile(**fields: Any) -> Mapping[str, Any]:
-    (row,) = rows(pathway_profiles.PROJECTION, read(folded(upsert(**fields)), MEMBER_EVENTS))
+    (row,) = rows(PATHWAY_PROFILES, read(folded(upsert(**fields)), MEMBER_EVENTS))
     return row
 
 
@@ -162,18 +158,18 @@ def test_a_member_without_names_is_shown_without_and_found_by_none() -> None:
 def test_nothing_is_left_of_a_member_whose_data_was_erased() -> None:
     named = upsert(firstName="Ann", email="ann@example.com", groups=["a"])
     happened = folded(named, command("delete-member", userId="ann"))
-    (row,) = rows(pathway_profiles.PROJECTION, read(happened, MEMBER_EVENTS))
+    (row,) = rows(PATHWAY_PROFILES, read(happened, MEMBER_EVENTS))
     assert "ann" not in json.dumps([row["names"], row["groups"], row["profile"]]).lower()
 
 
 def test_a_pathway_has_its_definition_and_a_deleted_one_is_gone() -> None:
     made = read_change(DEFINED.key, DEFINED.value, 7, 0)
-    (row,) = rows(pathways.PROJECTION, [made])
+    (row,) = rows(PATHWAYS, [made])
     definition = json.loads(str(row.pop("definition")))
     assert [each["id"] for each in definition["activities"]] == ["d", "v"]
     assert (definition["activities"][1]["level"], definition["activities"][0]["data"]) == (1, DATA)
     assert (row["id"], row["name"], row["version"]) == (WAY, "A way", 7)
-    assert rows(pathways.PROJECTION, [made, read_change(DEFINED.key, None, 8, 0)]) == []
+    assert rows(PATHWAYS, [made, read_change(DEFINED.key, None, 8, 0)]) == []
 
 
 @pytest.mark.parametrize("table", [name for name in PROJECTIONS if name.startswith("pathway_")])

@@ -7,19 +7,14 @@ from typing import Any
 
 import pytest
 
-from projections import (
-    challenge_logs,
-    challenge_progress,
-    challenges,
-    dead_letters,
-    members,
-    milestones,
-    milestones_reached,
-    reward_logs,
-)
 from projections.batch import TableChanges
 from projections.catalogue import PROJECTIONS
 from projections.projection import Change, Deleted, Projection, Row
+from projections.read_models.challenges import CHALLENGE_LOGS, CHALLENGE_PROGRESS
+from projections.read_models.dead_letters import DEAD_LETTERS
+from projections.read_models.definitions import CHALLENGES, MILESTONES
+from projections.read_models.members import MEMBERS
+from projections.read_models.milestones import MILESTONES_REACHED, REWARD_LOGS
 from projections.sources import Source
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter, Header
@@ -95,7 +90,7 @@ def test_a_recorded_log_is_a_row_with_the_progress_after_it() -> None:
         achieved_milestones=[raw_named(MILESTONE), raw_named(other)],
         achieved_milestone_reward_logs=[given],
     )
-    row = _only(challenge_logs.PROJECTION, _read(event))
+    row = _only(CHALLENGE_LOGS, _read(event))
     assert row == {
         "project": PROJECT,
         "id": event.data.id,
@@ -129,7 +124,7 @@ def test_a_recorded_log_is_a_row_with_the_progress_after_it() -> None:
 
 def test_a_log_without_value_progress_and_milestones_has_nulls_and_no_progress() -> None:
     event = _read(log_recorded(MEMBER, 1, value=None, total=None, next_milestone=outputs.NULL))
-    row = _only(challenge_logs.PROJECTION, event)
+    row = _only(CHALLENGE_LOGS, event)
     empty = {name for name, value in row.items() if value is None}
     assert empty == {
         "activity_value",
@@ -148,7 +143,7 @@ def test_a_log_without_value_progress_and_milestones_has_nulls_and_no_progress()
         "next_milestone_id",
     }
     assert row["achieved_milestone_ids"] == "{}"
-    assert list(challenge_progress.PROJECTION.rows(event)) == []
+    assert list(CHALLENGE_PROGRESS.rows(event)) == []
 
 
 def test_of_several_logs_the_newest_progress_stays() -> None:
@@ -167,9 +162,9 @@ def test_of_several_logs_the_newest_progress_stays() -> None:
         ),
         _read(log_recorded(MEMBER, 1, total="1", sequence=1)),  # an old one, once more
     ]
-    _, rows = _after(challenge_progress.PROJECTION, events)
+    _, rows = _after(CHALLENGE_PROGRESS, events)
     (row,) = rows
-    named = _named(challenge_progress.PROJECTION, row)
+    named = _named(CHALLENGE_PROGRESS, row)
     assert (named["current_progress_value"], named["status"]) == ("10", "completed")
     assert (named["challenge_completed_at"], named["definition_version"]) == (ISO, 8)
 
@@ -184,12 +179,12 @@ def test_a_failed_challenge_has_the_end_of_its_period() -> None:
         challenge_progress_status="failed",
         challenge_failed_at=end,
     )
-    row = _only(challenge_progress.PROJECTION, _read(event))
+    row = _only(CHALLENGE_PROGRESS, _read(event))
     assert (row["status"], row["challenge_failed_at"]) == ("failed", "2026-11-22T23:00:00Z")
 
 
 def test_a_milestone_reached_is_a_row() -> None:
-    row = _only(milestones_reached.PROJECTION, _read(milestone_reached(MEMBER, "87.5", 5)))
+    row = _only(MILESTONES_REACHED, _read(milestone_reached(MEMBER, "87.5", 5)))
     assert row == {
         "project": PROJECT,
         "id": ids.milestone_reached_id(PROJECT, MILESTONE, MEMBER, PERIOD),
@@ -221,9 +216,9 @@ def test_a_reward_that_was_fulfilled_stays_fulfilled() -> None:
         ),
         _read(reward_changed(REWARD_GRANTED, MEMBER, 1)),
     ]
-    _, rows = _after(reward_logs.PROJECTION, events)
+    _, rows = _after(REWARD_LOGS, events)
     (row,) = rows
-    named = _named(reward_logs.PROJECTION, row)
+    named = _named(REWARD_LOGS, row)
     assert named["coupon_code"] == "A\tB"
     assert (named["reward_issued_at"], named["version"]) == (ISO, 2)
 
@@ -233,9 +228,9 @@ def test_a_member_whose_data_was_erased_has_none() -> None:
         _read(member_upserted(1, 1, email="a@example.org", groups=["gold"])),
         _read(member_upserted(1, 2, status="deleted", version=2)),
     ]
-    _, rows = _after(members.PROJECTION, events)
+    _, rows = _after(MEMBERS, events)
     (row,) = rows
-    named = _named(members.PROJECTION, row)
+    named = _named(MEMBERS, row)
     assert (named["email"], named["groups"], named["status"]) == (None, [], "deleted")
     assert (named["member_id"], named["external_id"]) == (MEMBER, "user-1")
 
@@ -256,9 +251,9 @@ def test_a_challenge_changed_keeps_when_it_was_made() -> None:
         _definition("challenge", 3, completionTargetValue=Decimal("0.1")),
         _definition("challenge", 5, completionTargetValue=2, status="paused"),
     ]
-    gone, rows = _after(challenges.PROJECTION, changes)
+    gone, rows = _after(CHALLENGES, changes)
     (row,) = rows
-    named = _named(challenges.PROJECTION, row)
+    named = _named(CHALLENGES, row)
     assert gone == set()
     assert (named["completion_target_value"], named["status"]) == (Decimal(2), "paused")
     assert (named["created_at"], named["updated_at"]) == (
@@ -274,21 +269,21 @@ def test_a_challenge_deleted_and_made_again_is_a_new_one() -> None:
         _deletion("challenge", CHALLENGE, 4),
         _definition("challenge", 5, completionTargetValue=2),
     ]
-    gone, rows = _after(challenges.PROJECTION, changes)
+    gone, rows = _after(CHALLENGES, changes)
     (row,) = rows
     assert gone == {(PROJECT, CHALLENGE)}
-    assert _named(challenges.PROJECTION, row)["created_at"] == AT + timedelta(seconds=5)
+    assert _named(CHALLENGES, row)["created_at"] == AT + timedelta(seconds=5)
 
 
 def test_a_deleted_milestone_is_gone_and_a_name_that_is_no_uuid_is_nothing() -> None:
     made = _definition(
         "milestone", 1, linkedSchemaRecordId=CHALLENGE, milestoneTargetValue=5, points=3
     )
-    assert _only(milestones.PROJECTION, made)["points"] == 3
-    gone, rows = _after(milestones.PROJECTION, [made, _deletion("milestone", MILESTONE, 2)])
+    assert _only(MILESTONES, made)["points"] == 3
+    gone, rows = _after(MILESTONES, [made, _deletion("milestone", MILESTONE, 2)])
     assert (gone, rows) == ({(PROJECT, MILESTONE)}, [])
-    assert list(milestones.PROJECTION.rows(_deletion("milestone", "streak-1", 2))) == []
-    assert list(challenges.PROJECTION.rows(made)) == []
+    assert list(MILESTONES.rows(_deletion("milestone", "streak-1", 2))) == []
+    assert list(CHALLENGES.rows(made)) == []
 
 
 def test_a_dead_letter_lies_at_the_place_of_the_original() -> None:
@@ -305,9 +300,9 @@ def test_a_dead_letter_lies_at_the_place_of_the_original() -> None:
         attempts=2,
         at=AT,
     )
-    row = _only(dead_letters.PROJECTION, letter)
+    row = _only(DEAD_LETTERS, letter)
     assert row["headers"] == '[{"key":"a","value":"AA=="}]'
-    assert [row[name] for name in dead_letters.PROJECTION.key] == ["challenge-logs", 3, 17]
+    assert [row[name] for name in DEAD_LETTERS.key] == ["challenge-logs", 3, 17]
     assert (row["attempts"], row["at"], row["value"]) == (2, AT, "e30=")
 
 
@@ -343,5 +338,5 @@ def test_an_event_applied_twice_gives_the_same_rows_with_the_same_keys(event: Cl
 
 def test_amounts_are_the_text_that_they_were() -> None:
     for text in ("0.1", "1e-9", "-3", "12345678901234567890.123456789", "1.50"):
-        row = _only(challenge_logs.PROJECTION, _read(log_recorded(MEMBER, 1, value=text)))
+        row = _only(CHALLENGE_LOGS, _read(log_recorded(MEMBER, 1, value=text)))
         assert row["activity_value"] == text

@@ -54,7 +54,7 @@ def _shown(text: str) -> str:
     return text.replace(_NUL, "\N{REPLACEMENT CHARACTER}")
 
 
-PROJECTION = Projection(
+DEAD_LETTERS = Projection(
     table="dead_letters",
     columns=COLUMNS,
     key=("topic", "partition", "offset"),

@@ -1,17 +1,18 @@
-"""Read models of definitions: those of one kind that are in force, each a row."""
+"""The definitions in force: a read model for each kind, a row for each definition."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from projections.json_text import storable
 from projections.projection import Change, Deleted, Projection, Value
+from schemas import definitions as models
 from schemas import ids
 from schemas.definition_records import DefinitionChange
-from schemas.definitions import Definition
 
 
-def in_force(
+def _in_force(
     table: str,
-    kind: type[Definition],
+    kind: type[models.Definition],
     fields: tuple[str, ...],
     *,
     id_column: str = "id",
@@ -68,3 +69,60 @@ def in_force(
 def _may_be_a_key(definition_id: str, is_uuid: bool) -> bool:
     """Tell whether a row may have this id; anyone may write a deletion that names anything."""
     return ids.is_uuid(definition_id) if is_uuid else "\x00" not in definition_id
+
+
+def _as_written(definition: models.Definition) -> str:
+    return storable(models.encode(definition).decode())
+
+
+CHALLENGES = _in_force(
+    "challenges",
+    models.Challenge,
+    (
+        "name",
+        "description",
+        "status",
+        "aggregation_method",
+        "aggregation_period",
+        "completion_target_value",
+        "timezone",
+        "starts_at",
+        "ends_at",
+        "activity_ids",
+        "event_ids",
+        "value_field",
+        "points_on_completion",
+        "challenge_group",
+    ),
+    id_is_uuid=True,
+)
+MILESTONES = _in_force(
+    "milestones",
+    models.Milestone,
+    (
+        "linked_schema_slug",
+        "linked_schema_record_id",
+        "name",
+        "description",
+        "milestone_target_value",
+        "status",
+        "points",
+    ),
+    id_is_uuid=True,
+)
+EVENT_DEFINITIONS = _in_force(
+    "event_definitions",
+    models.Event,
+    ("title", "description", "status", "type", "challenge_group"),
+    id_column="event_id",
+    computed={"definition": _as_written},
+)
+STREAKS = _in_force(
+    "streaks",
+    models.Streak,
+    ("event_ids", "period", "target_length", "timezone", "freezes"),
+    id_column="streak_id",
+)
+LEADERBOARDS = _in_force("leaderboards", models.Leaderboard, ("event_ids", "groups"))
+PATHWAYS = _in_force("pathways", models.Pathway, ("name",), computed={"definition": _as_written})
+"""``pathway_activities`` is a view of their definitions."""

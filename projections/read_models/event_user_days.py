@@ -7,8 +7,8 @@ exact unique users are a sum over a row a day. A late event is a new day, and no
 
 from collections.abc import Iterable
 
-from projections import event_counts
 from projections.projection import Derived, Row, of_events
+from projections.read_models.event_stats import ALL_EVENTS, LOGGED
 from schemas.event_types import EVENT_LOGGED
 from schemas.outputs import Envelope
 
@@ -17,10 +17,10 @@ KEY = ("project", "event_id", "member_id", "month")
 
 def logged(event: Envelope) -> Iterable[Row]:
     """That the member was active on that day: by this event, and at all."""
-    log = event_counts.LOGGED.decode(event.data)
+    log = LOGGED.decode(event.data)
     day = log.local_date
     month, bit = f"{day[:8]}01", 1 << int(day[8:]) - 1
-    for event_id in (log.event_id, event_counts.ALL_EVENTS):
+    for event_id in (log.event_id, ALL_EVENTS):
         yield (event.project, event_id, log.owned_by_id, month, bit, day)
 
 
@@ -71,7 +71,7 @@ COUNTS = Derived(
     """,
 )
 
-PROJECTION = of_events(
+EVENT_USER_DAYS = of_events(
     table="event_user_days",
     columns=(*KEY, "days", "last_day"),
     key=KEY,

@@ -1,17 +1,40 @@
-"""``pathway_profiles``: how the pathway-logs face shows each member, and what it finds them by.
-
-An answer shows each member once for each activity, so that its JSON is made here, once a change.
-Names are kept without regard to case as Python knows it: a database's locale may know ASCII alone.
-"""
+"""Pathways: who is enrolled, what was done at each activity, and how members are shown with it."""
 
 from collections.abc import Iterable
 
 import msgspec
 
+from projections.event_table import event_table
 from projections.projection import Row, of_events
 from schemas.caseless import caseless
-from schemas.event_types import MEMBER_UPSERTED
+from schemas.event_types import (
+    ACTIVITY_COMPLETED,
+    ACTIVITY_PROGRESSED,
+    MEMBER_ENROLLED,
+    MEMBER_UNENROLLED,
+    MEMBER_UPSERTED,
+)
 from schemas.outputs import Envelope
+
+_REQUIRED = ("completed_required", "required_activities", "pathway_completed")
+
+PATHWAY_ENROLMENTS = event_table(
+    "pathway_enrolments",
+    (MEMBER_ENROLLED, MEMBER_UNENROLLED),
+    ("project", "pathway_id", "member_id"),
+    newest_by="sequence",
+    without=_REQUIRED,
+)
+"""Who is enrolled in a pathway, or was."""
+
+PATHWAY_LOGS = event_table(
+    "pathway_logs",
+    (ACTIVITY_PROGRESSED, ACTIVITY_COMPLETED),
+    ("project", "pathway_id", "activity_id", "member_id"),
+    newest_by="sequence",
+    without=("enrolled", *_REQUIRED),
+)
+"""What each member did at each activity, after the newest log or review."""
 
 
 class _Member(msgspec.Struct, rename="camel", gc=False):
@@ -42,7 +65,7 @@ class _Profile(msgspec.Struct, gc=False):
 _MEMBER = msgspec.json.Decoder(_Member)
 
 
-def upserted(event: Envelope) -> Iterable[Row]:
+def _upserted(event: Envelope) -> Iterable[Row]:
     """A member after a change; one whose data was erased has no names left."""
     member = _MEMBER.decode(event.data)
     first, last = member.first_name or "", member.last_name or ""
@@ -69,10 +92,13 @@ def _searched(*names: str) -> list[str]:
     return sorted({caseless(name) for name in names} - {""})
 
 
-PROJECTION = of_events(
+PATHWAY_PROFILES = of_events(
     table="pathway_profiles",
     columns=("project", "member_id", "names", "groups", "profile", "sequence"),
     key=("project", "member_id"),
     newest_by="sequence",
-    events={MEMBER_UPSERTED: upserted},
+    events={MEMBER_UPSERTED: _upserted},
 )
+"""How the pathway-logs face shows each member, and what it finds them by. An answer shows each
+member once for each activity, so its JSON is made here, once a change. Names are kept without
+regard to case as Python knows it: a database's locale may know ASCII alone."""

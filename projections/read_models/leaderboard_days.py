@@ -143,7 +143,7 @@ SCORES = Derived(
     """,
 )
 
-PROJECTION = of_events(
+LEADERBOARD_DAYS = of_events(
     table="leaderboard_days",
     columns=(*KEY, "user_id", "points", "standing"),
     key=KEY,

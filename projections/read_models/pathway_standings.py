@@ -104,7 +104,7 @@ STATS = Derived(
     """,
 )
 
-PROJECTION = of_events(
+PATHWAY_STANDINGS = of_events(
     table="pathway_standings",
     columns=("project", "pathway_id", "member_id", "activity_id", "holds", "sequence"),
     key=("project", "pathway_id", "member_id", "activity_id"),

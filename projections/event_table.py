@@ -1,0 +1,79 @@
+"""Read models that hold what an event's data says: a column for each field.
+
+The columns, the reader and its types follow from the event's struct. Amounts and times stay the
+text that they were: nothing is parsed that is only written again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from projections.json_text import storable
+from projections.projection import Projection, Row, of_events
+from schemas.event_types import EventType
+from schemas.outputs import Envelope
+
+_RENAMED = {"owned_by_id": "member_id"}
+
+
+def event_table(
+    table: str,
+    types: Iterable[EventType],
+    key: tuple[str, ...],
+    *,
+    newest_by: str | None = None,
+    only: tuple[str, ...] | None = None,
+    without: tuple[str, ...] = (),
+    renamed: Mapping[str, str] = _RENAMED,
+) -> Projection:
+    """Return the read model of what events of these types say; their data has one struct.
+
+    Its columns are ``project``, the data's fields, and the event's ``sequence``.
+
+    Args:
+        table: its name.
+        types: the events that it holds.
+        key: the columns of its key.
+        newest_by: the column that tells the newest of rows with one key; None: rows are facts.
+        only: the fields that it takes, in this order; all of them where it is None.
+        without: fields that it leaves out.
+        renamed: columns that are not called as their field is, by the field.
+    """
+    types = tuple(types)
+    described = {field.name: field for field in msgspec.structs.fields(types[0].data)}
+    names = described.keys() if only is None else only
+    fields = [described[name] for name in names if name not in without]
+    columns = [{**_RENAMED, **renamed}.get(field.name, field.name) for field in fields]
+    reader = _reader(fields)
+    return of_events(
+        table,
+        events=dict.fromkeys(types, reader),
+        columns=("project", *columns, "sequence"),
+        key=key,
+        newest_by=newest_by,
+    )
+
+
+def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Iterable[Row]]:
+    taken = msgspec.defstruct(
+        "_Taken", [(field.name, _as_text(field.type)) for field in fields], rename="camel", gc=False
+    )
+    decode = msgspec.json.Decoder(taken).decode
+    json_places = [place for place, field in enumerate(fields) if field.type is Raw]
+
+    def read(event: Envelope) -> Iterable[Row]:
+        values: list[Any] = list(msgspec.structs.astuple(decode(event.data)))
+        for place in json_places:
+            values[place] = storable(str(values[place], "utf-8"))
+        yield (event.project, *values, int(event.sequence))
+
+    return read
+
+
+def _as_text(type_: Any) -> Any:
+    if type_ is datetime:
+        return str
+    return str | None if type_ == datetime | None else type_

@@ -1,0 +1,1 @@
+"""The read models, grouped as the migrations are: data and pure functions only."""

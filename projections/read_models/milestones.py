@@ -1,0 +1,18 @@
+"""Milestones that members reached, and the rewards that they were given for them."""
+
+from projections.event_table import event_table
+from schemas.event_types import MILESTONE_REACHED, REWARD_GRANTED, REWARD_UPDATED
+
+MILESTONES_REACHED = event_table(
+    "milestones_reached", (MILESTONE_REACHED,), ("project", "id"), without=("milestone",)
+)
+"""Facts: they stay, whatever becomes of the milestone or the progress."""
+
+REWARD_LOGS = event_table(
+    "reward_logs",
+    (REWARD_GRANTED, REWARD_UPDATED),
+    ("project", "id"),
+    newest_by="sequence",
+    without=("milestone",),
+)
+"""One reward per member, milestone and period, and how it was fulfilled."""
