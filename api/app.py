@@ -9,19 +9,9 @@ import psycopg
 from fastapi import FastAPI, Request, Response
 
 from api import operations, resources
-from api.auth.access import require
-from api.auth.credentials import Role
-from api.faces import dashboard
-from api.faces import definitions as definitions_face
-from api.faces.events import routes as events_face
-from api.faces.events.access import reader
-from api.faces.events.face import PATHS, EventsFace
-from api.faces.game_mechanics import routes as game_mechanics_face
-from api.faces.game_mechanics.face import GameMechanicsFace
-from api.faces.pathways import face as pathways
-from api.faces.pathways import routes as pathways_face
-from api.faces.records import routes as records_face
+from api.faces import dashboard, definitions, events, game_mechanics, pathways, records
 from api.http import problems
+from api.http.face import FaceMiddleware, guards
 from api.http.middleware import Envelope
 from api.http.problems import Problem
 from api.metrics import Metrics
@@ -30,15 +20,15 @@ from schemas.settings import Settings
 logger = logging.getLogger(__name__)
 
 FACES = (
-    operations,
-    dashboard,
-    definitions_face,
-    records_face,
-    events_face,
-    game_mechanics_face,
-    pathways_face,
+    operations.FACE,
+    dashboard.FACE,
+    definitions.FACE,
+    records.FACE,
+    events.FACE,
+    game_mechanics.FACE,
+    pathways.FACE,
 )
-"""What has routes."""
+"""What is served; the documents describe it in this order."""
 
 DESCRIPTION = "Challenges, milestones, points and rewards, folded from what people do."
 
@@ -66,19 +56,12 @@ def create_app(settings: Settings) -> FastAPI:
         # Every request would look again for somebody who wants it; `metrics` is what is measured.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    guards: dict[str, problems.Guard] = {f"{path}/": reader for path in PATHS}
-    guards |= {f"{pathways.PATH}/": pathways.reader}
-    guards |= {
-        "/schema/": require(Role.ADMIN),
-        "/definitions/": require(Role.ADMIN, Role.ANALYST),
-    }
-    problems.install(app, guards)
+    app.state.faces = FACES
+    problems.install(app, guards(FACES))
     for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         app.add_exception_handler(error, _on_database_away)
     app.add_middleware(Envelope, metrics=metrics, origins=settings.cors_origins)
-    app.add_middleware(EventsFace)  # around the other, whose errors are to be this face's too
-    app.add_middleware(GameMechanicsFace)
-    app.add_middleware(pathways.PathwaysFace)
+    app.add_middleware(FaceMiddleware, faces=FACES)  # the errors of Envelope are a face's too
     for face in FACES:
         for route in face.router.routes:
             app.router.routes.append(route)

@@ -11,13 +11,16 @@ from psycopg_pool import PoolTimeout
 
 from api import pages, resources
 from api.documents import asyncapi, openapi
+from api.http.face import Chapter, Face
 from api.http.responses import answer
 from api.http.routing import DirectRoute
 from api.metrics import CONTENT_TYPE
 from api.queries import liveness
 from api.resources import Resources
 
-router = APIRouter(tags=["operations"], route_class=DirectRoute)
+TAG = "operations"
+
+router = APIRouter(tags=[TAG], route_class=DirectRoute)
 
 MAX_LAG_SECONDS = 30.0
 """A projection that has been missing something for longer than this is not ready."""
@@ -112,3 +115,6 @@ def _workers(held: Resources) -> dict[str, Any]:
     if still:
         return {"ok": False, "reason": "no_worker", "partitions": still}
     return {"ok": True}
+
+
+FACE = Face(router, Chapter(TAG, security=()))

@@ -1,26 +1,15 @@
 """JSON Schemas of what travels, for `/openapi.json` and `/asyncapi`: made from the structs and
 models that check it, so that they cannot say anything else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from api.documents.sent_schemas import patch_of, sent, without_required_id, zone_names
-from api.faces.events import shapes as events_face
-from api.faces.events.bodies import EventBody
-from api.faces.game_mechanics.actions_log import LoggedAction
-from api.faces.game_mechanics.challenge_status import Achievement, TopUser
-from api.faces.records.bodies import (
-    ChallengeLogBody,
-    MemberBody,
-    MemberPatch,
-    OwnedByBody,
-    RewardLogPatch,
-)
 from api.http.component_refs import REF, UUID, ZONE, Schema, new, patch, ref
-from schemas import dead_letter, outputs, records, replies
+from schemas import dead_letter, records, replies
 from schemas import definitions as models
 from schemas.event_types import EVENT_TYPES
 
@@ -50,17 +39,6 @@ _RAW: dict[str, Schema] = {
 }
 """What the structs hold as ready JSON, by the field's name: the structs do not say what it is."""
 
-RECORD_STRUCTS = (
-    outputs.ChallengeLogRecord,
-    outputs.ProgressRecord,
-    outputs.RewardLogRecord,
-    outputs.MemberRecord,
-)
-BODY_STRUCTS = (ChallengeLogBody, MemberBody, MemberPatch, RewardLogPatch, EventBody)
-_SENT = frozenset(struct.__name__ for struct in (*BODY_STRUCTS, OwnedByBody))
-GAME_MECHANICS_STRUCTS = (LoggedAction, Achievement, TopUser)
-FACE_STRUCTS = RECORD_STRUCTS + BODY_STRUCTS + events_face.STRUCTS + GAME_MECHANICS_STRUCTS
-"""What the HTTP faces answer and take."""
 EVENT_STRUCTS = tuple(dict.fromkeys(each.data for each in EVENT_TYPES.values()))
 INPUT_STRUCTS = (
     records.ChallengeLog,
@@ -84,8 +62,12 @@ _NAMES: dict[type, str] = {records.Event: "EventRecord"}
 """Components that cannot be called as their structs are: `Event` is an event's definition."""
 
 
-def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
-    """Return the components of structs, and of the structs inside them, by name."""
+def of_structs(structs: Sequence[type], bodies: Collection[type] = ()) -> dict[str, Schema]:
+    """Return the components of structs, and of the structs inside them, by name.
+
+    `bodies` are those that callers send.
+    """
+    sent_names = {body.__name__ for body in bodies}
     described = [_describable(struct) for struct in structs]
     _, components = msgspec.json.schema_components(described, ref_template=REF)
     for title, component in components.items():
@@ -97,7 +79,7 @@ def of_structs(structs: Sequence[type]) -> dict[str, Schema]:
                 component["properties"][name] = _RAW[name]
             elif schema.get("type") == "string" and name.endswith("At"):
                 schema["format"] = "date-time"
-        if title in _SENT:
+        if title in sent_names:
             components[title] = sent(component)
     return components
 

@@ -1,5 +1,6 @@
 """`/openapi.json`: what FastAPI finds out by itself, and beside it schemas, errors and logins."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -7,25 +8,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.documents import json_schemas
-from api.faces.events import openapi as events_face
-from api.faces.game_mechanics import openapi as game_mechanics_face
-from api.faces.records import openapi as records_face
-from api.http.component_refs import UUID, ref, text
+from api.http.component_refs import Schema, ref
+from api.http.face import Chapter
 from api.http.problems import MEDIA_TYPE
 from api.http.responses import MEDIA_TYPE as JSON
-from api.queries.record_fields import RECORDS
-from schemas import definitions as models
-
-_PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
 
 _SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "apiSecret": {"type": "apiKey", "in": "header", "name": "x-api-secret"},
     "basic": {"type": "http", "scheme": "basic", "description": "keyId:secret"},
-    **events_face.SECURITY_SCHEMES,
-    **game_mechanics_face.SECURITY_SCHEMES,
 }
-_SECURITY: list[dict[str, list[str]]] = [{"apiKey": [], "apiSecret": []}, {"basic": []}]
 
 _PROBLEM = {
     "type": "object",
@@ -63,53 +55,69 @@ _PAGING = {
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the application; made once."""
+    """Return the OpenAPI 3.1 document of the application; made once.
+
+    `app.state.faces` are what it serves.
+    """
     if app.openapi_schema is None:
-        app.openapi_schema = _document(app)
+        app.openapi_schema = _document(app, [face.openapi for face in app.state.faces])
     return app.openapi_schema
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, chapters: Sequence[Chapter]) -> dict[str, Any]:
     found = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    definitions = json_schemas.of_definitions()
-    components = {
-        "Problem": _PROBLEM,
-        "Paging": _PAGING,
-        "EventError": events_face.ERROR,
-        **game_mechanics_face.SCHEMAS,
-        **definitions,
-        **json_schemas.of_writing(definitions),
-        **json_schemas.of_structs(json_schemas.FACE_STRUCTS),
-    }
-    for name in records_face.SHOWN.values():
-        components[records_face.part_of(name)] = _partial(components[name])
-    for records in RECORDS.values():
-        components |= records_face.filter_components(records)
-    found["components"] = {
-        "schemas": components,
-        "securitySchemes": _SECURITY_SCHEMES,
-        "responses": {
-            **{str(status): _error(status, MEDIA_TYPE, "Problem") for status in _ERRORS},
-            **{f"event-{status}": _error(status, JSON, "EventError") for status in _ERRORS},
-        },
-    }
+    found["components"] = _components(chapters)
     found["tags"] = [
-        {"name": face.TAG, "description": face.DESCRIPTION}
-        for face in (events_face, game_mechanics_face)
+        {"name": chapter.tag, "description": chapter.description}
+        for chapter in chapters
+        if chapter.description
     ]
-    for path, item in found["paths"].items():
+    by_tag = {chapter.tag: chapter for chapter in chapters}
+    for item in found["paths"].values():
         for operation in item.values():
-            # Bodies and queries are checked by the face itself: FastAPI's 422 never comes.
-            operation["responses"].pop("422", None)
-            if game_mechanics_face.TAG not in operation["tags"]:
-                _add_common(operation)
-            operation["security"] = _security_of(path, operation["tags"])
-            for parameter in operation.get("parameters", ()):
-                if parameter["in"] == "path":
-                    parameter["schema"] = _in_path(path, parameter["name"])
+            _complete(operation, by_tag[operation["tags"][0]])
     return found
+
+
+def _components(chapters: Sequence[Chapter]) -> dict[str, Any]:
+    errors = [chapter.errors for chapter in chapters if chapter.errors]
+    definitions = json_schemas.of_definitions()
+    schemas: dict[str, Schema] = {"Problem": _PROBLEM, "Paging": _PAGING}
+    schemas |= {each.component: each.schema for each in errors}
+    for chapter in chapters:
+        schemas |= chapter.schemas
+    schemas |= {**definitions, **json_schemas.of_writing(definitions)}
+    schemas |= json_schemas.of_structs(
+        [struct for chapter in chapters for struct in chapter.structs],
+        [body for chapter in chapters for body in chapter.bodies],
+    )
+    for chapter in chapters:
+        if chapter.derived is not None:
+            schemas |= chapter.derived(schemas)
+    responses = {str(status): _error(status, MEDIA_TYPE, "Problem") for status in _ERRORS}
+    for each in errors:
+        responses |= {
+            f"{each.response_prefix}{status}": _error(status, JSON, each.component)
+            for status in _ERRORS
+        }
+    schemes = dict(_SECURITY_SCHEMES)
+    for chapter in chapters:
+        schemes |= chapter.security_schemes
+    return {"schemas": schemas, "securitySchemes": schemes, "responses": responses}
+
+
+def _complete(operation: dict[str, Any], chapter: Chapter) -> None:
+    """Say of an operation what holds for its whole face."""
+    # Bodies and queries are checked by the face itself: FastAPI's 422 never comes.
+    operation["responses"].pop("422", None)
+    if chapter.common_errors:
+        _add_common(operation)
+    operation["security"] = list(chapter.security)
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["schema"] = chapter.path_parameter(parameter["name"])
 
 
 _ERRORS = (400, 401, 403, 404, 408, 409, 412, 413, 415, 429, 431, 503)
@@ -134,26 +142,6 @@ def _add_common(operation: dict[str, Any]) -> None:
         else:
             found["description"] = HTTPStatus(status).phrase
         responses[str(status)] = found
-
-
-def _partial(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that requires none of its properties."""
-    return {**schema, "required": []}
-
-
-def _in_path(path: str, name: str) -> dict[str, Any]:
-    """Return the schema of a part of a path. What no record is called is a 404."""
-    if name == "kind":
-        return {"enum": list(models.KINDS)}
-    return UUID if path.startswith("/schema/") else text(minLength=1, maxLength=256)
-
-
-def _security_of(path: str, tags: list[str]) -> list[dict[str, list[str]]]:
-    if path in _PUBLIC:
-        return []
-    if game_mechanics_face.TAG in tags:
-        return game_mechanics_face.SECURITY
-    return events_face.SECURITY if events_face.TAG in tags else _SECURITY
 
 
 def _error(status: int, media_type: str, schema: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from api import pages, resources
 from api.auth.access import Caller, require
 from api.auth.credentials import Role
+from api.http.face import Chapter, Face
 from api.http.numbers import exact
 from api.http.responses import answer
 from api.http.routing import DirectRoute
@@ -15,7 +16,9 @@ from api.queries import dashboard as queries
 
 Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
 
-router = APIRouter(tags=["dashboard"], route_class=DirectRoute)
+TAG = "dashboard"
+
+router = APIRouter(tags=[TAG], route_class=DirectRoute)
 
 FLOW_SECONDS = 10
 NEWEST = 20
@@ -52,3 +55,6 @@ async def data(request: Request, caller: Reader) -> Response:
         "rewards": rewards,
     }
     return answer(shown, headers={"cache-control": "no-store"})
+
+
+FACE = Face(router, Chapter(TAG))

@@ -8,7 +8,8 @@ from api import resources
 from api.auth.access import Caller, require
 from api.auth.credentials import Role
 from api.http import bodies
-from api.http.component_refs import new, ref
+from api.http.component_refs import Schema, new, ref, text
+from api.http.face import Chapter, Face
 from api.http.preconditions import etag, expected_version
 from api.http.problems import Problem, clipped, not_found
 from api.http.responses import answer
@@ -18,9 +19,14 @@ from processor.domain.definitions import Stored
 from schemas import definitions as models
 
 Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
-Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
 
-router = APIRouter(tags=["definitions"], route_class=StrictRoute)
+reader = require(Role.ADMIN, Role.ANALYST)
+
+Reader = Annotated[Caller, Depends(reader)]
+
+TAG = "definitions"
+
+router = APIRouter(tags=[TAG], route_class=StrictRoute)
 
 _DOCUMENT = {
     "type": "object",
@@ -151,3 +157,10 @@ def _known(kind: str) -> None:
     if kind not in models.KINDS:
         kinds = ", ".join(models.KINDS)
         raise Problem(404, f"There is no kind {clipped(kind)!r}; there are {kinds}.")
+
+
+def _path_parameter(name: str) -> Schema:
+    return {"enum": list(models.KINDS)} if name == "kind" else text(minLength=1, maxLength=256)
+
+
+FACE = Face(router, Chapter(TAG, path_parameter=_path_parameter), ("/definitions",), guard=reader)

@@ -34,6 +34,9 @@ CODES = {
 }
 """The `code` of a problem that has no more precise one."""
 
+Renderer = Callable[["Problem"], Response]
+"""Makes the answer to a problem."""
+
 RENDERER = "milestream.problem_response"
 """Key of a request's scope: how its face answers problems, where not by `response`."""
 
@@ -126,7 +129,7 @@ def response(problem: Problem) -> Response:
 
 def answer_to(scope: Scope, problem: Problem) -> Response:
     """Return the answer that a problem makes on the face that a request came to."""
-    render: Callable[[Problem], Response] = scope.get(RENDERER, response)
+    render: Renderer = scope.get(RENDERER, response)
     return render(problem)
 
 

@@ -4,10 +4,9 @@ import re
 from typing import Any
 
 from fastapi import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from api.http import problems
-from api.http.problems import Problem
+from api.http.problems import Problem, Renderer
 from api.http.responses import answer
 
 PATHS = ("/event", "/analytics", "/stats", "/leaderboard", "/user")
@@ -19,19 +18,6 @@ LOGIN = 'Bearer realm="milestream"'
 _OURS = re.compile(rf"(?:/v[0-3])?((?:{'|'.join(PATHS)})(?:/.*)?)", re.DOTALL)
 
 
-class EventsFace:
-    """ASGI middleware: takes the version off a path of this face, and gives it its errors."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, its path as the routes have it."""
-        if scope["type"] == "http" and (path := stripped(scope["path"])) is not None:
-            scope = {**scope, "path": path, problems.RENDERER: refused}
-        await self._app(scope, receive, send)
-
-
 def stripped(path: str) -> str | None:
     """Return a path of this face without its version, None where it is not of this face."""
     match = _OURS.fullmatch(path)
@@ -41,6 +27,11 @@ def stripped(path: str) -> str | None:
 def body_of(status: int, message: str, **more: Any) -> dict[str, Any]:
     """Return what this face says beside, or in place of, data."""
     return {"statusCode": status, "message": message, **more}
+
+
+def renderer(_scope: Scope) -> Renderer:
+    """Return how problems are answered to any request."""
+    return refused
 
 
 def refused(problem: Problem) -> Response:

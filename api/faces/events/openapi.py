@@ -2,37 +2,43 @@
 
 from typing import Any
 
-from api.faces.events.bodies import KEY_HEADER
+from api.faces.events.bodies import KEY_HEADER, EventBody
 from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
+from api.faces.events.shapes import STRUCTS
 from api.http.component_refs import text
+from api.http.face import API_KEY, Chapter, ErrorSchema
 
 Operation = dict[str, Any]
 
 TAG = "events and analytics"
 
-SECURITY: list[dict[str, list[str]]] = [
-    {"bearer": []},
-    {"endUserToken": []},
-    {"apiKey": [], "apiSecret": []},
-    {"basic": []},
-]
-SECURITY_SCHEMES: dict[str, Operation] = {
+_SECURITY_SCHEMES: dict[str, Operation] = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "endUserToken": {"type": "apiKey", "in": "header", "name": "x-enduser-access-token"},
 }
 
-DESCRIPTION = (
+_DESCRIPTION = (
     "Every path may have `/v0`, `/v1`, `/v2` or `/v3` before it: the version is taken off. "
     "Errors are `{statusCode, message}`."
 )
 
-ERROR: Operation = {
+_ERROR: Operation = {
     "type": "object",
     "description": "What went wrong.",
     "required": ["statusCode", "message"],
     "properties": {"statusCode": {"type": "integer"}, "message": {"type": "string"}},
 }
+
+CHAPTER = Chapter(
+    TAG,
+    _DESCRIPTION,
+    security=({"bearer": []}, {"endUserToken": []}, *API_KEY),
+    security_schemes=_SECURITY_SCHEMES,
+    structs=(EventBody, *STRUCTS),
+    bodies=(EventBody,),
+    errors=ErrorSchema("EventError", _ERROR, "event-"),
+)
 
 _LOG_ID: Operation = {"type": "string", "description": "The event log's id."}
 _PENDING: Operation = {

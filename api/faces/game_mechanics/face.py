@@ -1,36 +1,30 @@
 """What sets this face apart before any route: whatever goes wrong is answered in its envelope."""
 
-from collections.abc import Callable
-
 from fastapi import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from api.faces.game_mechanics import parameters
 from api.faces.game_mechanics.errors import from_problem
 from api.faces.game_mechanics.presentation import Presentation, wanted
 from api.http import problems
-from api.http.problems import Problem
+from api.http.problems import Problem, Renderer
 
 PREFIX = "/gm."
 """What the paths of this face begin with."""
 
 
-class GameMechanicsFace:
-    """ASGI middleware: gives a request to this face its errors."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            # Until a body is read, the query tells how to answer.
-            presentation, _ = wanted(parameters.of_query(scope["query_string"]))
-            scope = {**scope, problems.RENDERER: renderer(presentation)}
-        await self._app(scope, receive, send)
+def path_of(path: str) -> str | None:
+    """Return a path of this face, None where it is not of this face."""
+    return path if path.startswith(PREFIX) else None
 
 
-def renderer(presentation: Presentation) -> Callable[[Problem], Response]:
+def renderer(scope: Scope) -> Renderer:
+    """Return how problems are answered until a body is read: as the query wants it."""
+    presentation, _ = wanted(parameters.of_query(scope["query_string"]))
+    return rendering(presentation)
+
+
+def rendering(presentation: Presentation) -> Renderer:
     """Return how problems are answered to a caller that wants to be answered so."""
 
     def rendered(problem: Problem) -> Response:

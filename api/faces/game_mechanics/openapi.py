@@ -2,30 +2,27 @@
 
 from typing import Any
 
-from api.faces.game_mechanics.actions_log import CURSOR, MAX_LIMIT, MAX_SECONDS
+from api.faces.game_mechanics.actions_log import CURSOR, MAX_LIMIT, MAX_SECONDS, LoggedAction
 from api.faces.game_mechanics.authorization import MAX_TIMESTAMP
-from api.faces.game_mechanics.challenge_status import MAX_LIST, MAX_TOTAL
+from api.faces.game_mechanics.challenge_status import MAX_LIST, MAX_TOTAL, Achievement, TopUser
 from api.faces.game_mechanics.errors import OF_THE_SERVER
 from api.faces.game_mechanics.parameters import MAX_TEXT
 from api.faces.game_mechanics.presentation import JSON
 from api.faces.game_mechanics.writing import MAX_IDENTIFIER
 from api.http.component_refs import text
+from api.http.face import Chapter
 from schemas.amounts import MAX_POINTS
 
 Operation = dict[str, Any]
 
 TAG = "game mechanics"
-DESCRIPTION = (
+_DESCRIPTION = (
     "Parameters come in the query, or in a form. Credentials are `apiKey` and `secret`, or "
     "`apiKey`, `timestamp`, `nonce` and `sig`. The HTTP status is 200 unless `httpStatusCodes` is "
     "true, or the body is larger than 1 MiB: `errorCode` tells."
 )
 ABOUT = "Answers the envelope, with what was asked for beside it."
-SECURITY: list[dict[str, list[str]]] = [
-    {"keyParameter": [], "secretParameter": []},
-    {"keyParameter": [], "signatureParameter": []},
-]
-SECURITY_SCHEMES: dict[str, Operation] = {
+_SECURITY_SCHEMES: dict[str, Operation] = {
     "keyParameter": {"type": "apiKey", "in": "query", "name": "apiKey"},
     "secretParameter": {"type": "apiKey", "in": "query", "name": "secret"},
     "signatureParameter": {"type": "apiKey", "in": "query", "name": "sig"},
@@ -160,8 +157,18 @@ _ENVELOPE: Operation = {
         "context": {"description": "As it was given."},
     },
 }
-SCHEMAS = {"GameMechanicsEnvelope": _ENVELOPE}
-"""The components of this face that no struct is the source of."""
+CHAPTER = Chapter(
+    TAG,
+    _DESCRIPTION,
+    security=(
+        {"keyParameter": [], "secretParameter": []},
+        {"keyParameter": [], "signatureParameter": []},
+    ),
+    security_schemes=_SECURITY_SCHEMES,
+    schemas={"GameMechanicsEnvelope": _ENVELOPE},
+    structs=(LoggedAction, Achievement, TopUser),
+    common_errors=False,
+)
 
 
 def _listed(component: str) -> Operation:

@@ -17,7 +17,7 @@ from api.faces.game_mechanics import openapi as described
 from api.faces.game_mechanics.authorization import authorize
 from api.faces.game_mechanics.calls import Call
 from api.faces.game_mechanics.errors import CallError
-from api.faces.game_mechanics.face import PREFIX, renderer
+from api.faces.game_mechanics.face import PREFIX, rendering
 from api.faces.game_mechanics.presentation import Presentation
 from api.http import problems
 from api.http.routing import ChangingRoute, DirectRoute
@@ -42,7 +42,7 @@ class Method:
         """Answer a call. Only how to answer is looked at before who calls, and no long context."""
         given, fault = await parameters.read(request)
         presented, unpresentable = presentation.wanted(given)
-        request.scope[problems.RENDERER] = renderer(presented)
+        request.scope[problems.RENDERER] = rendering(presented)
         try:
             if error := fault or unpresentable:
                 raise error

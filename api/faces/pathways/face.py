@@ -3,12 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from api.auth.access import Caller, require
 from api.auth.credentials import Role
-from api.http import problems
-from api.http.problems import Problem
+from api.http.problems import Problem, Renderer
 from api.http.responses import answer
 
 PATH = "/v1/logs"
@@ -25,22 +24,14 @@ Reader = Annotated[Caller, Depends(reader)]
 """Who may read: keys with role admin or analyst."""
 
 
-class PathwaysFace:
-    """ASGI middleware: gives the requests to this face its errors."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] == "http" and is_ours(scope["path"]):
-            scope = {**scope, problems.RENDERER: refused}
-        await self._app(scope, receive, send)
+def path_of(path: str) -> str | None:
+    """Return a path of this face, None where it is not of this face."""
+    return path if path == PATH or path.startswith(f"{PATH}/") else None
 
 
-def is_ours(path: str) -> bool:
-    """Tell whether a path is of this face."""
-    return path == PATH or path.startswith(f"{PATH}/")
+def renderer(_scope: Scope) -> Renderer:
+    """Return how problems are answered to any request."""
+    return refused
 
 
 def refused(problem: Problem) -> Response:

@@ -5,12 +5,14 @@ from typing import Any
 
 from api.faces.pathways.bodies import MAX_LENGTH
 from api.http.component_refs import NULL, text
+from api.http.face import Chapter
 from api.http.responses import MEDIA_TYPE as JSON
 from schemas.activity_types import TYPES
 
 Schema = dict[str, Any]
 
 TAG = "pathway logs"
+CHAPTER = Chapter(TAG)
 
 
 def _object(properties: dict[str, Schema], **more: Any) -> Schema:

@@ -1,10 +1,18 @@
 """What `/openapi.json` says about the routes of the records face."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from api.faces.records.bodies import (
+    ChallengeLogBody,
+    MemberBody,
+    MemberPatch,
+    OwnedByBody,
+    RewardLogPatch,
+)
 from api.http.component_refs import UUID, ZONES, text
-from api.queries.record_fields import Field, Kind, Records
+from api.http.face import Chapter
+from api.queries.record_fields import RECORDS, Field, Kind, Records
 from api.queries.record_filters import (
     MAX_CONDITIONS,
     MAX_DEPTH,
@@ -14,9 +22,12 @@ from api.queries.record_filters import (
     operators_of,
 )
 from api.queries.record_listing import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_SORTS
+from schemas import outputs
 from schemas.instants import zones
 
 Operation = dict[str, Any]
+
+TAG = "records"
 
 SHOWN = {
     "challenge_log": "ChallengeLogRecord",
@@ -266,3 +277,28 @@ def delete_operation(slug: str) -> Operation:
         "parameters": [_IF_MATCH],
         "responses": _responses(slug, *good, bad=(401, 403, 404, 412, 503)),
     }
+
+
+def _derived(components: Mapping[str, Operation]) -> dict[str, Operation]:
+    """Return the components of records that lack fields, and of filters."""
+    derived = {part_of(name): {**components[name], "required": []} for name in SHOWN.values()}
+    for records in RECORDS.values():
+        derived |= filter_components(records)
+    return derived
+
+
+_BODIES = (ChallengeLogBody, OwnedByBody, MemberBody, MemberPatch, RewardLogPatch)
+
+CHAPTER = Chapter(
+    TAG,
+    structs=(
+        outputs.ChallengeLogRecord,
+        outputs.ProgressRecord,
+        outputs.RewardLogRecord,
+        outputs.MemberRecord,
+        *_BODIES,
+    ),
+    bodies=_BODIES,
+    derived=_derived,
+    path_parameter=lambda _name: UUID,
+)

@@ -11,6 +11,7 @@ from api.auth.access import Caller, require
 from api.auth.credentials import Role
 from api.faces.records import challenge_logs, definitions, members, reads, reward_logs
 from api.faces.records.openapi import (
+    TAG,
     create_operation,
     delete_operation,
     get_operation,
@@ -24,7 +25,7 @@ Admin = Annotated[Caller, Depends(require(Role.ADMIN))]
 Producer = Annotated[Caller, Depends(require(Role.ADMIN, Role.PRODUCER))]
 """Who may create, whatever the record is."""
 
-router = APIRouter(tags=["records"], route_class=StrictRoute)
+router = APIRouter(tags=[TAG], route_class=StrictRoute)
 
 
 def _collection(slug: str) -> str:

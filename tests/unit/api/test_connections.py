@@ -14,12 +14,11 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from api import server
-from api.faces.events.face import EventsFace
-from api.faces.game_mechanics.face import GameMechanicsFace
-from api.faces.pathways.face import PathwaysFace
+from api.app import FACES as SERVED
 from api.http import problems
 from api.http.body_stream import MAX_BODY_BYTES
 from api.http.connections import MAX_FIELDS, MAX_HEAD_BYTES
+from api.http.face import FaceMiddleware
 from api.http.middleware import Envelope
 from api.metrics import Metrics
 from schemas.settings import Settings
@@ -33,9 +32,7 @@ def application(metrics: Metrics, origins: tuple[str, ...] = ()) -> FastAPI:
     app = FastAPI(openapi_url=None)
     problems.install(app, {})
     app.add_middleware(Envelope, metrics=metrics, origins=origins)
-    app.add_middleware(EventsFace)
-    app.add_middleware(GameMechanicsFace)
-    app.add_middleware(PathwaysFace)
+    app.add_middleware(FaceMiddleware, faces=SERVED)
 
     async def echo(request: Request) -> Response:
         return Response(await request.body(), headers={"x-seen": str(dict(request.headers))})

@@ -11,7 +11,7 @@ import pytest
 from api.app import create_app
 from api.documents import openapi
 from api.faces.pathways import logs
-from api.faces.pathways.face import is_ours, refused
+from api.faces.pathways.face import path_of, refused
 from api.http.problems import Problem, invalid
 from schemas.settings import Settings
 
@@ -39,7 +39,7 @@ def test_the_face_is_described() -> None:
     [(PATH, True), ("/v1/logs/x", True), ("/v1/logs", True), ("/v1/logstash", False), ("/", False)],
 )
 def test_which_paths_are_of_this_face(path: str, expected: bool) -> None:
-    assert is_ours(path) is expected
+    assert (path_of(path) == path) is expected
 
 
 def test_an_error_has_a_status_and_a_message_and_no_more() -> None:
