@@ -11,6 +11,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 STAMP := .venv/.installed
 UV := uv==0.13.9
+# How many processes share a run of the tests: they wait more than they work.
+JOBS ?= 3
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ demo: setup ## Start everything with demo data flowing; Ctrl-C ends it
 	@$(BIN)/milestream up
 
 test: setup ## Run every test, against a real broker and a real database
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --durations=25
 
 check: setup ## Lint, format, types, layering
 	@$(BIN)/ruff check .

@@ -2,12 +2,25 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from schemas.settings import PREFIX, Settings
-from tests.stack import FreshSettings, are_shared, describe, running_servers, stack_directory
+from tests.stack import (
+    DATABASE_URL_VARIABLE,
+    KAFKA_VARIABLE,
+    FreshSettings,
+    are_shared,
+    describe,
+    running_servers,
+    stack_directory,
+)
+
+if TYPE_CHECKING:
+    from xdist.scheduler import Scheduling
 
 # The settings of whoever runs the tests must not reach them.
 for _name in [name for name in os.environ if name.startswith(PREFIX)]:
@@ -26,12 +39,40 @@ settings.register_profile(
 )
 settings.load_profile("milestream")
 
-_SERVERS_STAY = are_shared()
+_SERVERS = describe()
 
 
 def pytest_report_header() -> str:
     """Say which servers the tests run on."""
-    return f"servers: {describe()}"
+    return f"servers: {_SERVERS}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the run (`-n 3`), start the servers once for all of them."""
+    if config.getoption("dist", "no") == "no" or are_shared():
+        return
+    open_servers = ExitStack()
+    config.add_cleanup(open_servers.close)
+    found = open_servers.enter_context(running_servers())
+    environment = open_servers.enter_context(pytest.MonkeyPatch.context())
+    environment.setenv(KAFKA_VARIABLE, found.kafka)
+    environment.setenv(DATABASE_URL_VARIABLE, found.database_url)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let a process of several begin with what takes longest."""
+    if hasattr(config, "workerinput"):
+        from tests.groups import in_order_of_length
+
+        items[:] = in_order_of_length(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "Scheduling":
+    """Keep together what shares something."""
+    from tests.groups import Groups
+
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +82,24 @@ def servers() -> Iterator[Settings]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def fresh_settings(servers: Settings) -> Iterator[FreshSettings]:
-    """Make settings of one's own: `fresh_settings(partitions=2)`; see `tests.stack`."""
+    """Make settings of one's own: `fresh_settings(partitions=2)`; see `tests.stack`. What a test
+    made with them is removed after it."""
+    with _removed_after(servers) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def lasting_settings(servers: Settings) -> Iterator[FreshSettings]:
+    """Make settings for what several tests share, removed after the last test."""
+    with _removed_after(servers) as fresh:
+        yield fresh
+
+
+@contextmanager
+def _removed_after(servers: Settings) -> Iterator[FreshSettings]:
     with stack_directory() as data_dir:
         fresh = FreshSettings(servers, data_dir)
         yield fresh
-        if _SERVERS_STAY:
-            fresh.remove()
+        fresh.remove()

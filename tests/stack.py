@@ -58,7 +58,9 @@ class FreshSettings:
         return settings
 
     def remove(self) -> None:
-        """Drop the databases and delete the topics that tests made, for servers that stay."""
+        """Drop the databases and delete the topics that were made."""
+        if not self._made:
+            return
         with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
             for settings in self._made:
                 name = urlsplit(settings.database_url).path[1:]

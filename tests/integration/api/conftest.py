@@ -12,20 +12,20 @@ from tests.stack import FreshSettings
 
 @pytest.fixture(scope="session")
 def lonely(
-    fresh_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
+    lasting_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     """An API whose requests nobody answers, and whose read models nobody fills."""
-    with served(fresh_settings, log=tmp_path_factory.mktemp("lonely")) as api:
+    with served(lasting_settings, log=tmp_path_factory.mktemp("lonely")) as api:
         yield api
 
 
 @pytest.fixture(scope="session")
 def whole(
-    fresh_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
+    lasting_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     """An API with a worker and a projector."""
     log = tmp_path_factory.mktemp("whole")
-    with served(fresh_settings, "worker", "projector", log=log) as api:
+    with served(lasting_settings, "worker", "projector", log=log) as api:
         yield api
 
 

@@ -55,9 +55,11 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(fresh_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    lasting_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     log = tmp_path_factory.mktemp("site")
-    settings = fresh_settings(
+    settings = lasting_settings(
         api_port=free_port(), partitions=2, public_url=PUBLIC_URL, log_level="debug"
     )
     other = settings.model_copy(update={"api_port": free_port()})

@@ -16,9 +16,9 @@ from tests.stack import FreshSettings
 
 
 @pytest.fixture(scope="module")
-def connection(fresh_settings: FreshSettings) -> Iterator[psycopg.Connection]:
+def connection(lasting_settings: FreshSettings) -> Iterator[psycopg.Connection]:
     """A connection whose own time zone is another than UTC."""
-    url = fresh_settings().database_url
+    url = lasting_settings().database_url
     with psycopg.connect(url, autocommit=True, options="-c timezone=Asia/Kathmandu") as opened:
         yield opened
 
