@@ -147,13 +147,14 @@ def kill_and_wipe_worker(stack: Stack, rng: Random) -> Iterator[float]:
 
 def _crash(point: str) -> Action:
     def crash(stack: Stack, rng: Random) -> Iterator[float]:
-        worker = some_worker(stack, rng)
-        yield from _patiently(lambda: worker.is_ready, 20)
+        yield from _patiently(lambda: any(w.has_partitions for w in stack.workers), 20)
+        busy = [w for w in stack.workers if w.process.wanted and w.has_partitions]
+        worker = rng.choice(busy) if busy else some_worker(stack, rng)
         worker.crash_at(point)
         newcomer = None
         if point in {each.name for each in HAND_OVER_POINTS}:
             newcomer = _provoke(point, worker, rng, stack)
-        yield from _patiently(lambda: worker.has_crashed() or not worker.process.wanted, 30)
+        yield from _patiently(lambda: worker.has_crashed() or not worker.process.wanted, 20)
         worker.spare()
         if worker.has_crashed():
             starts = worker.process.starts

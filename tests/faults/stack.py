@@ -34,6 +34,7 @@ from tests.faults.processes import Process
 from tests.faults.servers import Brokers, Database, environment, free_ports
 from tests.integration.processor.driving import drain
 
+_TAKEN = re.compile(r"took over partitions \[(.*?)\]")
 _DAMAGED = re.compile(r"cannot open|[Cc]orrupt|delete it|not an sstable|File too large")
 
 PATIENCE_SECONDS = 120
@@ -110,6 +111,12 @@ class Worker:
     def is_ready(self) -> bool:
         """Whether it took partitions over in its present life."""
         return self.process.alive and self.process.said("Worker ready")
+
+    @property
+    def has_partitions(self) -> bool:
+        """Whether it took some over last: with more workers than partitions, one has none."""
+        taken = _TAKEN.findall(self.process.text())
+        return self.process.alive and bool(taken) and taken[-1] != ""
 
     def _excuse(self, code: int) -> bool:
         """Whether it ended because it was told to, each order counted once."""
