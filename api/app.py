@@ -72,4 +72,4 @@ async def _on_database_away(request: Request, error: Exception) -> Response:
     """Answer 503 where the database is away, is too slow, or was not migrated yet."""
     logger.warning("the database does not answer: %s", error)
     detail = "The database does not answer now; try again."
-    return problems.answer_to(request.scope, Problem(503, detail, headers={"retry-after": "5"}))
+    return problems.response_to(request.scope, Problem(503, detail, headers={"retry-after": "5"}))

@@ -12,10 +12,10 @@ from psycopg_pool import PoolTimeout
 from api import pages, resources
 from api.documents import asyncapi, openapi
 from api.http.face import Chapter, Face
-from api.http.responses import answer
+from api.http.responses import json_response
 from api.http.routing import DirectRoute
 from api.metrics import CONTENT_TYPE
-from api.queries import liveness
+from api.queries import operations as queries
 from api.resources import Resources
 
 TAG = "operations"
@@ -35,7 +35,7 @@ _UNWELL = {"responses": {"503": {"description": "It is not well; what is not is 
 async def healthz(request: Request) -> Response:
     """Answer 200 while the process does its work, 503 where it should be restarted."""
     failed = resources.of(request).failed()
-    return answer({"status": "failed" if failed else "ok"}, 503 if failed else 200)
+    return json_response({"status": "failed" if failed else "ok"}, 503 if failed else 200)
 
 
 @router.get("/readyz", summary="Can it serve", openapi_extra=_UNWELL)
@@ -51,7 +51,9 @@ async def readyz(request: Request) -> Response:
         "workers": _workers(held),
     }
     ready = all(part["ok"] for part in parts.values())
-    return answer({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
+    return json_response(
+        {"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503
+    )
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
@@ -64,14 +66,14 @@ async def metrics(request: Request) -> Response:
 @router.get("/openapi.json", summary="This API, as OpenAPI 3.1")
 async def openapi_json(request: Request) -> Response:
     """Answer the OpenAPI document."""
-    return answer(openapi.document(request.app))
+    return json_response(openapi.document(request.app))
 
 
 @router.get("/asyncapi", summary="The Kafka topics, as AsyncAPI 3.0")
 async def asyncapi_json(request: Request) -> Response:
     """Answer the AsyncAPI document."""
     held = resources.of(request)
-    return answer(asyncapi.document(held.settings, request.app.version))
+    return json_response(asyncapi.document(held.settings, request.app.version))
 
 
 @router.get("/docs", summary="This API, for people", response_class=HTMLResponse)
@@ -94,7 +96,7 @@ async def _broker(held: Resources) -> dict[str, Any]:
 async def _database(held: Resources) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_CHECK_SECONDS), held.pool.connection() as connection:
-            await liveness.answers(connection)
+            await queries.ping(connection)
     except psycopg.errors.UndefinedTable:
         return {"ok": False, "reason": "the database was not migrated"}
     except (psycopg.Error, PoolTimeout, OSError, TimeoutError):

@@ -22,7 +22,7 @@ from api.kafka import clients
 from api.kafka.barrier import Barrier
 from api.kafka.definition_store import DefinitionStore
 from api.kafka.lag import LagWatch
-from api.kafka.processor_client import Requests
+from api.kafka.processor_client import ProcessorClient
 from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
 from processor.definitions import DefinitionsReader
@@ -53,7 +53,7 @@ class Resources:
     pool: AsyncConnectionPool[AsyncConnection]
     reads: Reads
     keyring: Keyring
-    requests: Requests
+    processor: ProcessorClient
     definitions: DefinitionStore
     barrier: Barrier
     lag: LagWatch
@@ -143,9 +143,9 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
         await pool.wait()
         producer = await _producer(stack, settings)
         reader = await stack.enter_async_context(DefinitionsReader(settings))
-        requests = Requests(settings, producer, metrics)
-        stack.push_async_callback(requests.stop)
-        await requests.start()
+        processor = ProcessorClient(settings, producer, metrics)
+        stack.push_async_callback(processor.stop)
+        await processor.start()
         barrier = Barrier(settings, pool, metrics)
         stack.push_async_callback(barrier.stop)
         await barrier.start()
@@ -156,7 +156,7 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
         definitions = DefinitionStore(settings, pool, reader, producer)
         quotas = Quotas()
         background = (
-            asyncio.create_task(requests.run(), name="replies"),
+            asyncio.create_task(processor.run(), name="replies"),
             asyncio.create_task(lag.run(), name="lag"),
             asyncio.create_task(ticks.run(), name="ticks"),
             asyncio.create_task(definitions.follow(), name="definitions"),
@@ -169,7 +169,7 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
             pool=pool,
             reads=Reads(pool, READS),
             keyring=Keyring(pool, settings.master_key),
-            requests=requests,
+            processor=processor,
             definitions=definitions,
             barrier=barrier,
             lag=lag,
@@ -179,7 +179,7 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
             kafka_faults={
                 "the producer": partial(producer_fault, producer),
                 "the reader of definitions": reader.fault,
-                "the reader of replies": requests.fault,
+                "the reader of replies": processor.fault,
                 "the reader of ends": barrier.fault,
                 "the reader of ticks": ticks.fault,
             },

@@ -10,7 +10,7 @@ from api.auth.access import Caller, require
 from api.auth.credentials import Role
 from api.http.face import Chapter, Face
 from api.http.numbers import exact
-from api.http.responses import answer
+from api.http.responses import json_response
 from api.http.routing import DirectRoute
 from api.queries import dashboard as queries
 
@@ -54,7 +54,7 @@ async def data(request: Request, caller: Reader) -> Response:
         "milestones": [{key: exact(value) for key, value in row.items()} for row in milestones],
         "rewards": rewards,
     }
-    return answer(shown, headers={"cache-control": "no-store"})
+    return json_response(shown, headers={"cache-control": "no-store"})
 
 
 FACE = Face(router, Chapter(TAG))

@@ -12,7 +12,7 @@ from api.http.component_refs import Schema, new, ref, text
 from api.http.face import Chapter, Face
 from api.http.preconditions import etag, expected_version
 from api.http.problems import Problem, clipped, not_found
-from api.http.responses import answer
+from api.http.responses import json_response
 from api.http.routing import StrictRoute
 from api.kafka.definition_store import parsed, without
 from processor.domain.definitions import Stored
@@ -77,7 +77,7 @@ async def list_(request: Request, caller: Reader, kind: str) -> Response:
     definitions = await resources.of(request).definitions.current()
     data = [document(stored) for stored in definitions.of(caller.project, kind)]
     paging = {"offset": 0, "limit": len(data), "totalCount": len(data)}
-    return answer({"data": data, "paging": paging})
+    return json_response({"data": data, "paging": paging})
 
 
 @router.get("/definitions/{kind}/{id}", summary="Get a definition", openapi_extra=_GET)
@@ -88,7 +88,7 @@ async def get(request: Request, caller: Reader, kind: str, id: str) -> Response:
     stored = definitions.get(caller.project, kind, spelled(kind, id))
     if stored is None:
         raise not_found(kind, id)
-    return answer(document(stored), headers={"etag": etag(stored.version)})
+    return json_response(document(stored), headers={"etag": etag(stored.version)})
 
 
 @router.put(
@@ -103,8 +103,8 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
     fields = without(fields, {"kind": kind, "project": caller.project})
     if fields.get("id") is None:
         fields["id"] = id
-    wanted = parsed(kind, fields)
-    if wanted.id != spelled(kind, id):
+    definition = parsed(kind, fields)
+    if definition.id != spelled(kind, id):
         raise Problem(400, "id: must be the id in the path", errors=[("id", "must be the path's")])
 
     def judge(before: Stored | None) -> models.Definition:
@@ -112,14 +112,14 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
             expected_version(request, before.version)
         elif "if-match" in request.headers:
             raise not_found(kind, id)
-        return wanted
+        return definition
 
     store = resources.of(request).definitions
-    before, after = await store.write(caller.project, kind, wanted.id, judge)
+    before, after = await store.write(caller.project, kind, definition.id, judge)
     if after is None:
         raise Problem(409, "The definition was deleted by somebody else meanwhile.")
     status = 201 if before is None else 200
-    return answer(document(after), status, {"etag": etag(after.version)})
+    return json_response(document(after), status, {"etag": etag(after.version)})
 
 
 @router.delete(

@@ -16,7 +16,7 @@ _GZIP = 31
 """What zlib calls the format, with the largest window that it has."""
 
 
-class Body:
+class BodyStream:
     """`receive`, refusing a body that is too large, also one that does not say how long it is."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:

@@ -18,7 +18,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.http.problems import REFUSAL, Problem, response
-from api.http.write_coalescing import JoinedWrites
+from api.http.write_coalescing import CoalescedWrites
 from schemas.settings import Settings
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -116,8 +116,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._message = 0
         self._head_bytes = self._fed_of_head = self._passed_over = 0
         self._upgrading = self._deaf = False
-        joined = JoinedWrites(transport, self._has_unread)
-        super().connection_made(cast("asyncio.Transport", joined))
+        coalesced = CoalescedWrites(transport, self._has_unread)
+        super().connection_made(cast("asyncio.Transport", coalesced))
         self._peer = self.client[0] if self.client else ""
         self._counted = self.open.take(self._peer)
         if self._counted:

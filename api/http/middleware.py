@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http import problems
-from api.http.body_stream import MAX_BODY_BYTES, Body, too_large
+from api.http.body_stream import MAX_BODY_BYTES, BodyStream, too_large
 from api.http.problems import REFUSAL, Problem
 from api.metrics import UNMATCHED, Metrics
 
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 CLIENT_GONE = 499
 """What a request is counted as whose client went away before it was answered."""
 
-_ANSWER = "milestream.answer"
-"""Key of a request's scope: its `_Answer`."""
+_SENDER = "milestream.sender"
+"""Key of a request's scope: its `_ResponseSender`."""
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -85,33 +85,33 @@ class Envelope:
             return
         began = time.perf_counter()
         method = scope["method"]
-        answer = _Answer(send, _request_id(Request(scope)), bodiless=method == "HEAD")
+        sender = _ResponseSender(send, _request_id(Request(scope)), bodiless=method == "HEAD")
         # The server has the scope too, and looks there whether to send a body.
-        scope = {**scope, "method": "GET" if method == "HEAD" else method, _ANSWER: answer}
+        scope = {**scope, "method": "GET" if method == "HEAD" else method, _SENDER: sender}
         try:
-            await self._guarded(scope, receive, answer)
+            await self._guarded(scope, receive, sender)
         except ClientDisconnect:
             pass  # nobody is left to be told, and nothing of ours is at fault
         finally:
-            status = answer.status or CLIENT_GONE
+            status = sender.status or CLIENT_GONE
             self._count(scope, method, status, time.perf_counter() - began)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: _Answer = scope[_ANSWER]
+        sender: _ResponseSender = scope[_SENDER]
         try:
             await self._serve(scope, receive, send)
         except ClientDisconnect:
             raise
         except Problem as problem:
-            if answer.status:
+            if sender.status:
                 raise
-            await problems.answer_to(scope, problem)(scope, receive, send)
+            await problems.response_to(scope, problem)(scope, receive, send)
         except Exception:
-            logger.exception("request %s: %s failed", answer.request_id, _route_of(scope))
-            if answer.status:  # The answer had begun; all that can be done is to break it off.
+            logger.exception("request %s: %s failed", sender.request_id, _route_of(scope))
+            if sender.status:  # The answer had begun; all that can be done is to break it off.
                 raise
             failure = Problem(500, "Something went wrong here; the request id helps to find out.")
-            await problems.answer_to(scope, failure)(scope, receive, send)
+            await problems.response_to(scope, failure)(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what can be served at all.
@@ -123,16 +123,16 @@ class Envelope:
         if refusal is not None:
             raise refusal
         request = Request(scope)
-        answer: _Answer = scope[_ANSWER]
+        sender: _ResponseSender = scope[_SENDER]
         if not _is_text(scope.get("raw_path") or b""):
             raise await problems.nothing_at(request)
         if scope["method"] == "OPTIONS" and (allowed := problems.methods_at(request)):
             await Response(status_code=204, headers={"allow": allowed})(scope, receive, send)
             return
-        allowed = problems.methods_at(request) if answer.bodiless else ""
+        allowed = problems.methods_at(request) if sender.bodiless else ""
         if allowed and "HEAD" not in allowed.split(", "):  # no GET, or one that changes something
             raise problems.not_allowed("HEAD", allowed)
-        body = Body(scope, receive)
+        body = BodyStream(scope, receive)
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
             # A client that waits for `100 Continue` has sent nothing that would have to be drained.
@@ -148,7 +148,7 @@ class Envelope:
         self._metrics.request_seconds.labels(route, method).observe(seconds)
 
 
-class _Answer:
+class _ResponseSender:
     """`send`, with the headers of every answer added and the status remembered."""
 
     def __init__(self, send: Send, request_id: str, *, bodiless: bool) -> None:

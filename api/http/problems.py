@@ -127,7 +127,7 @@ def response(problem: Problem) -> Response:
     )
 
 
-def answer_to(scope: Scope, problem: Problem) -> Response:
+def response_to(scope: Scope, problem: Problem) -> Response:
     """Return the answer that a problem makes on the face that a request came to."""
     render: Renderer = scope.get(RENDERER, response)
     return render(problem)
@@ -151,7 +151,7 @@ def install(app: FastAPI, guards: Mapping[str, Guard]) -> None:
             problem = await _from_framework(request, error)
         except Problem as refused:
             problem = refused
-        return answer_to(request.scope, problem)
+        return response_to(request.scope, problem)
 
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, on_http_exception)
@@ -159,7 +159,7 @@ def install(app: FastAPI, guards: Mapping[str, Guard]) -> None:
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return answer_to(request.scope, error)
+    return response_to(request.scope, error)
 
 
 async def _from_framework(request: Request, error: HTTPException) -> Problem:

@@ -10,7 +10,7 @@ MEDIA_TYPE = "application/json"
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-def answer(
+def json_response(
     body: bytes | object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return an answer: `body` is JSON already, or is encoded, amounts as exact numbers."""
@@ -18,13 +18,13 @@ def answer(
     return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def page_answer(data: Sequence[str], paging: Mapping[str, int | None]) -> Response:
+def page_response(data: Sequence[str], paging: Mapping[str, int | None]) -> Response:
     """Return the answer of a list, the JSON of each record given."""
-    return answer(
+    return json_response(
         f'{{"data":[{",".join(data)}],"paging":{_JSON.encode(paging).decode()}}}'.encode()
     )
 
 
 def pending(record_id: str, location: str) -> Response:
     """Return the 202 of a command whose reply did not come in time: it will be folded."""
-    return answer({"id": record_id}, 202, {"location": location})
+    return json_response({"id": record_id}, 202, {"location": location})

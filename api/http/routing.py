@@ -39,23 +39,23 @@ class DirectRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request to this route."""
-        wanted = self.dependant
-        _refuse_parameters(wanted)
+        dependant = self.dependant
+        _refuse_parameters(dependant)
         endpoint: Callable[..., Coroutine[Any, Any, Response]] = self.endpoint
-        dependencies = [_dependency(each) for each in wanted.dependencies]
-        texts = [parameter.name for parameter in wanted.path_params]
+        dependencies = [_dependency(each) for each in dependant.dependencies]
+        texts = [parameter.name for parameter in dependant.path_params]
         check_query = self.check_query
 
         async def handle(request: Request) -> Response:
-            given: dict[str, object] = {}
-            if wanted.request_param_name is not None:
-                given[wanted.request_param_name] = request
+            arguments: dict[str, object] = {}
+            if dependant.request_param_name is not None:
+                arguments[dependant.request_param_name] = request
             for name, dependency in dependencies:
-                given[name] = await dependency(request)
+                arguments[name] = await dependency(request)
             for name in texts:
-                given[name] = request.path_params[name]
+                arguments[name] = request.path_params[name]
             check_query(request)
-            return await endpoint(**given)
+            return await endpoint(**arguments)
 
         return handle
 
@@ -100,17 +100,22 @@ class StrictRoute(DirectRoute):
             raise invalid(next(named), "must not contain U+0000")
 
 
-def _dependency(wanted: Dependant) -> tuple[str, Dependency]:
+def _dependency(dependant: Dependant) -> tuple[str, Dependency]:
     """Return the parameter that a dependency is for, and what to call with the request."""
-    _refuse_parameters(wanted)
-    assert wanted.name is not None
-    assert wanted.call is not None
-    assert not wanted.path_params
-    assert not wanted.dependencies
-    return wanted.name, wanted.call
+    _refuse_parameters(dependant)
+    assert dependant.name is not None
+    assert dependant.call is not None
+    assert not dependant.path_params
+    assert not dependant.dependencies
+    return dependant.name, dependant.call
 
 
-def _refuse_parameters(wanted: Dependant) -> None:
+def _refuse_parameters(dependant: Dependant) -> None:
     """Refuse what only FastAPI's own handler would look for."""
-    others = (wanted.query_params, wanted.header_params, wanted.cookie_params, wanted.body_params)
-    assert not any(others), f"{wanted.call} wants more than its request"
+    others = (
+        dependant.query_params,
+        dependant.header_params,
+        dependant.cookie_params,
+        dependant.body_params,
+    )
+    assert not any(others), f"{dependant.call} wants more than its request"

@@ -16,7 +16,7 @@ LINGER_SECONDS = 2.0
 sends to one that is closed would take the answer away from it."""
 
 
-class JoinedWrites:
+class CoalescedWrites:
     """A transport that writes at the end of a turn of the loop what was written in it.
 
     `has_unread` tells whether the peer may still be sending when the connection is to be closed.

@@ -20,9 +20,9 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from api.kafka import clients
-from api.kafka.single_flight import SharedCall
+from api.kafka.single_flight import SingleFlight
 from api.metrics import Metrics
-from api.queries import checkpoints as queries
+from api.queries import operations as queries
 from schemas.kafka.health import consumer_fault
 from schemas.read_models import READ_MODELS
 from schemas.settings import Settings
@@ -36,10 +36,10 @@ TRUSTED_SECONDS = 1.0
 """How long a checkpoint is believed to be where it was: a database that crashes takes back the
 projectors' last commits, and is not up again sooner."""
 
-Place = tuple[str, str, int]
+CheckpointKey = tuple[str, str, int]
 """A read model, its topic's name without prefix, and a partition."""
 
-Ends = SharedCall[dict[Place, int]]
+Ends = SingleFlight[dict[CheckpointKey, int]]
 """Asks how far some read models should be now."""
 
 
@@ -52,18 +52,18 @@ class Barrier:
         self._pool = pool
         self._metrics = metrics
         self._consumer = clients.consumer(settings, "read_uncommitted")
-        self._places: dict[TopicPartition, list[Place]] = defaultdict(list)
+        self._keys: dict[TopicPartition, list[CheckpointKey]] = defaultdict(list)
         for model, topics in READ_MODELS.items():
             for topic in topics:
                 for partition in range(clients.partition_count(settings, topic)):
-                    place = TopicPartition(settings.topic(topic), partition)
-                    self._places[place].append((model, topic, partition))
-        self._reached: dict[Place, int] = {}
+                    of = TopicPartition(settings.topic(topic), partition)
+                    self._keys[of].append((model, topic, partition))
+        self._reached: dict[CheckpointKey, int] = {}
         self._asked_at = -math.inf
         self._ends_of: dict[frozenset[str], Ends] = {}
         self.ends = self._ends(frozenset(READ_MODELS))
         """How far the read models should be now: the next offset of each place."""
-        self.checkpoints = SharedCall(self._ask_checkpoints)
+        self.checkpoints = SingleFlight(self._ask_checkpoints)
         """How far the read models are now: the next offset of each place they know."""
 
     async def start(self) -> None:
@@ -96,7 +96,7 @@ class Barrier:
             logger.warning("cannot ask how far the topics go: %s", error)
         self._metrics.barrier_seconds.observe(time.perf_counter() - began)
 
-    async def _wait_for(self, wanted: Mapping[Place, int]) -> None:
+    async def _wait_for(self, wanted: Mapping[CheckpointKey, int]) -> None:
         if time.monotonic() - self._asked_at > TRUSTED_SECONDS:
             await self.checkpoints()
         while not reached(wanted, self._reached):
@@ -114,25 +114,27 @@ class Barrier:
         if ends is None:
             for model in models - READ_MODELS.keys():
                 raise KeyError(f"there is no read model {model}")
-            places = {
-                partition: [place for place in places if place[0] in models]
-                for partition, places in self._places.items()
+            wanted = {
+                partition: keys
+                for partition, all_keys in self._keys.items()
+                if (keys := [key for key in all_keys if key[0] in models])
             }
-            wanted = {partition: places for partition, places in places.items() if places}
-            ends = self._ends_of[models] = SharedCall(partial(self._ask_ends, wanted))
+            ends = self._ends_of[models] = SingleFlight(partial(self._ask_ends, wanted))
         return ends
 
-    async def _ask_ends(self, wanted: Mapping[TopicPartition, Sequence[Place]]) -> dict[Place, int]:
+    async def _ask_ends(
+        self, wanted: Mapping[TopicPartition, Sequence[CheckpointKey]]
+    ) -> dict[CheckpointKey, int]:
         ends = await self._consumer.end_offsets(list(wanted))
-        return {place: int(end) for partition, end in ends.items() for place in wanted[partition]}
+        return {key: int(end) for partition, end in ends.items() for key in wanted[partition]}
 
-    async def _ask_checkpoints(self) -> dict[Place, int]:
+    async def _ask_checkpoints(self) -> dict[CheckpointKey, int]:
         async with self._pool.connection() as connection:
             self._reached = await queries.checkpoints(connection)
         self._asked_at = time.monotonic()
         return self._reached
 
 
-def reached(wanted: Mapping[Place, int], checkpoints: Mapping[Place, int]) -> bool:
+def reached(wanted: Mapping[CheckpointKey, int], checkpoints: Mapping[CheckpointKey, int]) -> bool:
     """Tell whether the read models are as far as wanted; an empty partition needs no checkpoint."""
-    return all(end <= checkpoints.get(place, 0) for place, end in wanted.items())
+    return all(end <= checkpoints.get(key, 0) for key, end in wanted.items())

@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.http.problems import Problem, invalid, not_found
 from api.kafka.processor_client import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
-from api.queries import locks
+from api.queries import operations as queries
 from processor.definitions import DefinitionsReader
 from processor.domain.definitions import Definitions, Stored
 from schemas import definitions as models
@@ -117,21 +117,21 @@ class DefinitionStore:
             self._pool.connection() as connection,
             connection.transaction(),
         ):
-            await locks.lock(connection, f"{self._topic}:{key}")
+            await queries.lock(connection, f"{self._topic}:{key}")
             definitions = await self._latest()
             before = definitions.get(project, kind, definition_id)
-            wanted = judge(before)
-            if wanted is not None:
-                check_link(definitions, project, wanted)
-                check_room(definitions, project, wanted)
-            if wanted == (before.definition if before else None):
+            definition = judge(before)
+            if definition is not None:
+                check_link(definitions, project, definition)
+                check_room(definitions, project, definition)
+            if definition == (before.definition if before else None):
                 return before, before
             if before is None:
                 check_count(definitions, project, kind)
-            await self._produce(key, None if wanted is None else models.encode(wanted))
+            await self._produce(key, None if definition is None else models.encode(definition))
             after = definitions.get(project, kind, definition_id)
-            if wanted is not None and (after is None or after.definition != wanted):
-                check_room(definitions, project, wanted)  # another write took the last place
+            if definition is not None and (after is None or after.definition != definition):
+                check_room(definitions, project, definition)  # another write took the last place
             return before, after
 
     @asynccontextmanager

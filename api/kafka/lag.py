@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import psycopg
 from aiokafka.errors import KafkaError
 
-from api.kafka.barrier import Barrier, Place, reached
+from api.kafka.barrier import Barrier, CheckpointKey, reached
 from api.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class LagWatch:
     def __init__(self, barrier: Barrier, metrics: Metrics) -> None:
         self._barrier = barrier
         self._metrics = metrics
-        self._seen: tuple[float, Mapping[Place, int]] | None = None
+        self._seen: tuple[float, Mapping[CheckpointKey, int]] | None = None
         self.records = 0
         """Offsets that the read models have yet to pass."""
         self.seconds = 0.0
@@ -42,7 +42,7 @@ class LagWatch:
         ends = await self._barrier.ends()
         checkpoints = await self._barrier.checkpoints()
         now = time.monotonic()
-        self.records = sum(max(0, end - checkpoints.get(place, 0)) for place, end in ends.items())
+        self.records = sum(max(0, end - checkpoints.get(key, 0)) for key, end in ends.items())
         if self._seen is None or reached(self._seen[1], checkpoints):
             self._seen = (now, ends)
             self.seconds = 0.0

@@ -36,8 +36,8 @@ _REPLY = msgspec.json.Decoder(Reply)
 _REFUSAL = msgspec.json.Decoder(Refusal)
 
 
-class Requests:
-    """Sends commands to the processor and hands its replies back."""
+class ProcessorClient:
+    """Sends commands to the processor, and returns its replies."""
 
     def __init__(self, settings: Settings, producer: AIOKafkaProducer, metrics: Metrics) -> None:
         self._settings = settings
@@ -88,7 +88,7 @@ class Requests:
         except msgspec.MsgspecError as error:
             waiting.set_exception(error)
 
-    async def ask(self, topic: str, member_id: str, value: bytes) -> Reply | None:
+    async def send(self, topic: str, member_id: str, value: bytes) -> Reply | None:
         """Produce a command about a member; return the reply, None where none comes in time.
 
         Raises:

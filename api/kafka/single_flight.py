@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class SharedCall(Generic[T]):
+class SingleFlight(Generic[T]):
     """Makes `call` once for many callers, and one at a time.
 
     Whoever calls gets an answer that was asked for after they called: those who come while one is

@@ -10,7 +10,7 @@ from psycopg.rows import class_row, scalar_row
 
 
 @dataclass(frozen=True)
-class Asked:
+class StatsQuery:
     """Whose statistics, and of which days."""
 
     project: str
@@ -55,7 +55,7 @@ async def first_day(connection: AsyncConnection, project: str, event_id: str) ->
         return day
 
 
-async def days(connection: AsyncConnection, asked: Asked) -> list[Day]:
+async def days(connection: AsyncConnection, query: StatsQuery) -> list[Day]:
     """Return the days with events, the first one first."""
     async with connection.cursor(row_factory=class_row(Day)) as cursor:
         await cursor.execute(
@@ -69,12 +69,12 @@ async def days(connection: AsyncConnection, asked: Asked) -> list[Day]:
                 AND d.local_date BETWEEN %(first)s AND %(last)s
             ORDER BY d.local_date
             """,
-            vars(asked),
+            vars(query),
         )
         return await cursor.fetchall()
 
 
-async def hours(connection: AsyncConnection, asked: Asked) -> list[tuple[date, int, int]]:
+async def hours(connection: AsyncConnection, query: StatsQuery) -> list[tuple[date, int, int]]:
     """Return (day, hour, how many events) of one event's hours in which there were any."""
     cursor = await connection.execute(
         """
@@ -82,24 +82,26 @@ async def hours(connection: AsyncConnection, asked: Asked) -> list[tuple[date, i
         WHERE project = %(project)s AND event_id = %(event_id)s
             AND local_date BETWEEN %(first)s AND %(last)s
         """,
-        vars(asked),
+        vars(query),
     )
     return await cursor.fetchall()
 
 
-async def hours_of_all(connection: AsyncConnection, asked: Asked) -> list[tuple[date, int, int]]:
+async def hours_of_all(
+    connection: AsyncConnection, query: StatsQuery
+) -> list[tuple[date, int, int]]:
     """Return (day, hour, how many events of any kind) of the hours in which there were any."""
     cursor = await connection.execute(
         """
         SELECT local_date, local_hour, events FROM milestream.event_stats_hourly_all
         WHERE project = %(project)s AND local_date BETWEEN %(first)s AND %(last)s
         """,
-        vars(asked),
+        vars(query),
     )
     return await cursor.fetchall()
 
 
-async def shares(connection: AsyncConnection, asked: Asked) -> list[Share]:
+async def shares(connection: AsyncConnection, query: StatsQuery) -> list[Share]:
     """Return what each event came to, the most frequent one first."""
     async with connection.cursor(row_factory=class_row(Share)) as cursor:
         await cursor.execute(
@@ -110,21 +112,21 @@ async def shares(connection: AsyncConnection, asked: Asked) -> list[Share]:
                 AND local_date BETWEEN %(first)s AND %(last)s
             GROUP BY event_id ORDER BY 2 DESC, event_id
             """,
-            vars(asked),
+            vars(query),
         )
         return await cursor.fetchall()
 
 
-async def users(connection: AsyncConnection, asked: Asked) -> dict[str, int]:
+async def users(connection: AsyncConnection, query: StatsQuery) -> dict[str, int]:
     """Return the unique users of each event, and under the empty id those of all together."""
     cursor = await connection.execute(
         "SELECT event_id, users FROM milestream.event_users(%(project)s, %(first)s, %(last)s)",
-        vars(asked),
+        vars(query),
     )
     return dict(await cursor.fetchall())
 
 
-async def users_of_one(connection: AsyncConnection, asked: Asked) -> int:
+async def users_of_one(connection: AsyncConnection, query: StatsQuery) -> int:
     """Return the unique users of one event."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(
@@ -132,18 +134,18 @@ async def users_of_one(connection: AsyncConnection, asked: Asked) -> int:
             SELECT users FROM milestream.event_users(%(project)s, %(first)s, %(last)s)
             WHERE event_id = %(event_id)s COLLATE "C"
             """,
-            vars(asked),
+            vars(query),
         )
         return int(await cursor.fetchone() or 0)
 
 
-async def users_of_month(connection: AsyncConnection, asked: Asked) -> dict[str, int]:
+async def users_of_month(connection: AsyncConnection, query: StatsQuery) -> dict[str, int]:
     """Return the unique users of the calendar month that begins on `first`, by event as `users`."""
     cursor = await connection.execute(
         """
         SELECT event_id, users FROM milestream.event_user_counts
         WHERE project = %(project)s AND kind = 'month' AND day = %(first)s
         """,
-        vars(asked),
+        vars(query),
     )
     return dict(await cursor.fetchall())

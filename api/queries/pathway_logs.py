@@ -36,7 +36,7 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """Whose logs of which activity; a list is of caseless names, and None lets everybody pass."""
 
     project: str
@@ -119,17 +119,19 @@ _OF_USERS: LiteralString = "AND profile.names && %(users)s::text[]\n"
 _IN_ORDER: LiteralString = "ORDER BY enrolment.member_id"
 
 
-async def logs(connection: AsyncConnection, wanted: Wanted) -> AsyncGenerator[list[str], None]:
+async def logs(
+    connection: AsyncConnection, selection: Selection
+) -> AsyncGenerator[list[str], None]:
     """Yield the logs of an activity by their members' ids, some at a time, each as JSON.
 
     The connection's time zone must be UTC.
     """
     query = _LOGS
-    if wanted.groups is not None:
+    if selection.groups is not None:
         query += _IN_GROUPS
-    if wanted.users is not None:
+    if selection.users is not None:
         query += _OF_USERS
     async with connection.cursor(f"logs-{uuid4().hex}", scrollable=False) as cursor:
-        await cursor.execute(query + _IN_ORDER, vars(wanted))
+        await cursor.execute(query + _IN_ORDER, vars(selection))
         while rows := await cursor.fetchmany(ROWS_AT_ONCE):
             yield [row[0] for row in rows]

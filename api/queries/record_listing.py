@@ -50,15 +50,17 @@ def parse(request: Request, records: Records) -> Listing:
     Raises:
         Problem: 400 naming the parameter.
     """
-    given = request.query_params
-    filters = _json("filters", given.get("filters"))
+    parameters = request.query_params
+    filters = _json("filters", parameters.get("filters"))
     return Listing(
-        offset=_whole("offset", given.get("offset"), default=0, least=0, most=MAX_OFFSET),
-        limit=_whole("limit", given.get("limit"), default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
-        sorts=_sorts(_json("sortBy", given.get("sortBy")), records),
+        offset=_whole("offset", parameters.get("offset"), default=0, least=0, most=MAX_OFFSET),
+        limit=_whole(
+            "limit", parameters.get("limit"), default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT
+        ),
+        sorts=_sorts(_json("sortBy", parameters.get("sortBy")), records),
         where=EVERYTHING if filters is None else compile_filters(filters, records),
-        names=names_of(given.get("fields"), records),
-        with_total=_flag("fetchTotalCount", given.get("fetchTotalCount")),
+        names=names_of(parameters.get("fields"), records),
+        with_total=_flag("fetchTotalCount", parameters.get("fetchTotalCount")),
     )
 
 
@@ -68,15 +70,15 @@ def names_of(text: str | None, records: Records) -> tuple[str, ...]:
     Raises:
         Problem: 400.
     """
-    wanted = _json("fields", text)
-    if wanted is None:
+    requested = _json("fields", text)
+    if requested is None:
         return records.names
-    if not isinstance(wanted, list) or not wanted:
+    if not isinstance(requested, list) or not requested:
         raise invalid("fields", 'must be a JSON list of names, for example ["id","createdAt"]')
-    for name in wanted:
+    for name in requested:
         if name not in records.names:
             raise invalid("fields", f"may hold {', '.join(records.names)}")
-    return tuple(name for name in records.names if name in wanted)
+    return tuple(name for name in records.names if name in requested)
 
 
 def _whole(name: str, text: str | None, *, default: int, least: int, most: int) -> int:
@@ -106,14 +108,14 @@ def _json(name: str, text: str | None) -> Any:
     return value
 
 
-def _sorts(wanted: Any, records: Records) -> tuple[Sort, ...]:
-    if wanted is None:
+def _sorts(requested: Any, records: Records) -> tuple[Sort, ...]:
+    if requested is None:
         created_at = records.field("createdAt")
         assert created_at is not None
         return (Sort(created_at, descending=True),)
-    if not isinstance(wanted, list) or not 1 <= len(wanted) <= MAX_SORTS:
+    if not isinstance(requested, list) or not 1 <= len(requested) <= MAX_SORTS:
         raise _bad_sort(records)
-    return tuple(_sort(item, records) for item in wanted)
+    return tuple(_sort(item, records) for item in requested)
 
 
 def _sort(item: Any, records: Records) -> Sort:

@@ -1,9 +1,14 @@
-"""Users of the events face: members by their ids."""
+"""One user: whether it exists, its balances, its challenges, its streaks.
 
+Whether a streak is alive depends on the clock: the table says until when it is, and the fold
+writes that it broke at the next tick only.
+"""
+
+from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import scalar_row
+from psycopg.rows import dict_row, scalar_row
 
 
 async def exists(connection: AsyncConnection, project: str, member_id: UUID) -> bool:
@@ -19,3 +24,103 @@ async def exists(connection: AsyncConnection, project: str, member_id: UUID) -> 
             (project, member_id),
         )
         return bool(await cursor.fetchone())
+
+
+async def balances(
+    connection: AsyncConnection, project: str, member_id: UUID
+) -> tuple[int, dict[str, int]]:
+    """Return a member's total balance, and that of each challenge group."""
+    cursor = await connection.execute(
+        """
+        SELECT t.balance, b.challenge_group, b.balance
+        FROM milestream.points_totals t
+        LEFT JOIN milestream.points_balances b
+            ON b.project = t.project AND b.member_id = t.member_id
+        WHERE t.project = %s AND t.member_id = %s
+        ORDER BY b.challenge_group
+        """,
+        (project, member_id),
+    )
+    rows = await cursor.fetchall()
+    total = int(rows[0][0]) if rows else 0
+    return total, {group: int(balance) for _, group, balance in rows if group is not None}
+
+
+async def running_challenges(
+    connection: AsyncConnection, project: str, member_id: UUID, timezone: str
+) -> list[dict[str, Any]]:
+    """Return the challenges that run now, with a member's progress in their period of now.
+
+    `timezone` is the project's, for challenges without one of their own. A period's key is the
+    calendar's own name for it, so the database can say which one it is.
+    """
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT c.id, c.name, c.description, c.challenge_group, c.aggregation_period,
+                   c.completion_target_value, c.points_on_completion, c.created_at, c.updated_at,
+                   c.period_key, p.current_progress_value, p.status AS progress_status,
+                   p.challenge_completed_at
+            FROM (
+                SELECT *, CASE aggregation_period WHEN 'all_time' THEN 'all' ELSE to_char(
+                    now() AT TIME ZONE coalesce(timezone, %(timezone)s),
+                    CASE aggregation_period
+                        WHEN 'daily' THEN 'YYYY-MM-DD' WHEN 'weekly' THEN 'IYYY-"W"IW'
+                        WHEN 'monthly' THEN 'YYYY-MM' ELSE 'YYYY'
+                    END) END AS period_key
+                FROM milestream.challenges
+                WHERE project = %(project)s AND status = 'live'
+                    AND coalesce(starts_at <= now(), true) AND coalesce(ends_at > now(), true)
+            ) c
+            LEFT JOIN milestream.challenge_progress p ON p.project = %(project)s
+                AND p.challenge_id = c.id AND p.member_id = %(member)s
+                AND p.period_key = c.period_key
+            ORDER BY c.created_at, c.id
+            """,
+            {"project": project, "member": member_id, "timezone": timezone},
+        )
+        return await cursor.fetchall()
+
+
+async def streak_analytics(
+    connection: AsyncConnection, project: str, streak_id: str
+) -> dict[str, Any] | None:
+    """Return a streak's figures over all who ever took part, None where nobody has."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT count(*) AS participants,
+                   count(*) FILTER (WHERE alive) AS active,
+                   round(coalesce(avg(current_length) FILTER (WHERE alive), 0), 1) AS average,
+                   max(longest_length) AS longest,
+                   round(avg(completed::integer), 2) AS completed
+            FROM (
+                SELECT *, status <> 'broken' AND coalesce(active_until > now(), true) AS alive
+                FROM milestream.streak_progress WHERE project = %s AND streak_id = %s
+            ) p
+            HAVING count(*) > 0
+            """,
+            (project, streak_id),
+        )
+        return await cursor.fetchone()
+
+
+async def streaks(
+    connection: AsyncConnection, project: str, member_id: UUID
+) -> list[dict[str, Any]]:
+    """Return every streak that a member takes or took part in, as it stands now."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT streak_id, longest_length, freezes_left,
+                   CASE WHEN alive THEN current_length ELSE 0 END AS current_length,
+                   CASE WHEN alive THEN status ELSE 'broken' END AS status
+            FROM (
+                SELECT *, status <> 'broken' AND coalesce(active_until > now(), true) AS alive
+                FROM milestream.streak_progress WHERE project = %s AND member_id = %s
+            ) p
+            ORDER BY streak_id
+            """,
+            (project, member_id),
+        )
+        return await cursor.fetchall()

@@ -20,8 +20,8 @@ from pathlib import Path
 import psycopg
 import uvloop
 
-from api.queries import boards
-from api.queries.boards import Board
+from api.queries import leaderboards
+from api.queries.leaderboards import Board
 from deploy.topics_create import create_topics
 from projections.catalogue import PROJECTIONS
 from projections.migrate import migrate
@@ -100,10 +100,10 @@ async def _added_up(settings: Settings) -> float:
     board = Board(PROJECT, today - timedelta(days=29), today)
     took = []
     async with await psycopg.AsyncConnection.connect(settings.database_url) as connection:
-        top = await boards.top(connection, board, 100)
+        top = await leaderboards.top(connection, board, 100)
         for _ in range(_ADDED_UP):
             begun = time.perf_counter()
-            assert await boards.added_up(connection, board, top=100) == top
+            assert await leaderboards.added_up(connection, board, top=100) == top
             took.append((time.perf_counter() - begun) * 1000)
     return statistics.median(took)
 

@@ -16,9 +16,9 @@ from api.faces.events.parameters import text, whole
 from api.faces.events.periods import BOARD_TIMEFRAMES, Span
 from api.faces.events.shapes import LeaderboardAnswer, Neighbours, RankAnswer, Ranked
 from api.faces.events.users import found_in
-from api.http.responses import answer
-from api.queries import boards as queries
-from api.queries.boards import Board, Place
+from api.http.responses import json_response
+from api.queries import leaderboards as queries
+from api.queries.leaderboards import Board, Rank
 from processor.domain.definitions import Definitions
 from schemas import definitions as models
 
@@ -42,7 +42,7 @@ async def leaderboard(request: Request, caller: Caller) -> Response:
     async with held.reads.connection() as connection:
         board = board_of(definitions, caller.project, group_id, span)
         places = await queries.top(connection, board, limit)
-    return answer(LeaderboardAnswer(group_id=group_id, users=ranked(places)))
+    return json_response(LeaderboardAnswer(group_id=group_id, users=ranked(places)))
 
 
 async def rank(request: Request, caller: Caller, user_id: str) -> Response:
@@ -56,7 +56,7 @@ async def rank(request: Request, caller: Caller, user_id: str) -> Response:
             span = periods.rolling(name, days, day)
             board = board_of(definitions, caller.project, group_id, span)
             shown |= await _standing(connection, board, member_id, name)
-    return answer(rank_answer(user_id, group_id, shown))
+    return json_response(rank_answer(user_id, group_id, shown))
 
 
 def rank_answer(user_id: str, group_id: str | None, shown: Mapping[str, Any]) -> RankAnswer:
@@ -95,11 +95,11 @@ def board_of(definitions: Definitions, project: str, group_id: str | None, span:
     if stored is None:
         return Board(project, span.start, span.end, groups=[group_id])
     assert isinstance(stored.definition, models.Leaderboard)
-    wanted = stored.definition
-    return Board(project, span.start, span.end, wanted.event_ids, wanted.groups)
+    definition = stored.definition
+    return Board(project, span.start, span.end, definition.event_ids, definition.groups)
 
 
-def ranked(places: Sequence[Place]) -> list[Ranked]:
+def ranked(places: Sequence[Rank]) -> list[Ranked]:
     """Return places as they are shown."""
     return [
         Ranked(
@@ -112,7 +112,7 @@ def ranked(places: Sequence[Place]) -> list[Ranked]:
     ]
 
 
-def username(place: Place) -> str:
+def username(place: Rank) -> str:
     """Return what others may call a user: the first name and an initial, else the user's id.
 
     Everybody with a token may read a board, so it shows no whole names.

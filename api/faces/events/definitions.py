@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from api import resources
 from api.auth.access import Caller
 from api.http.problems import Problem, invalid, not_found
-from api.http.responses import answer
+from api.http.responses import json_response
 from processor.domain.definitions import Stored
 from schemas import definitions as models
 
@@ -27,14 +27,14 @@ SHOWN = (
 
 async def list_(request: Request, caller: Caller) -> Response:
     """Answer the events, in the order they were first written; 204 where there are none at all."""
-    wanted = request.query_params.get("showAll", "true")
-    if wanted not in ("true", "false"):
+    show_all = request.query_params.get("showAll", "true")
+    if show_all not in ("true", "false"):
         raise invalid("showAll", "must be true or false")
     definitions = await resources.of(request).definitions.current()
     events = [document(stored) for stored in definitions.of(caller.project, models.Event.kind)]
     if not events:
         return Response(status_code=204)
-    return answer([e for e in events if wanted == "true" or e["status"] == "ACTIVE"])
+    return json_response([e for e in events if show_all == "true" or e["status"] == "ACTIVE"])
 
 
 async def get(request: Request, caller: Caller, event_id: str) -> Response:
@@ -43,7 +43,7 @@ async def get(request: Request, caller: Caller, event_id: str) -> Response:
     stored = definitions.get(caller.project, models.Event.kind, event_id)
     if stored is None:
         raise not_found("event", event_id)
-    return answer(document(stored))
+    return json_response(document(stored))
 
 
 def unnamed() -> Problem:

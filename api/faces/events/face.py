@@ -7,7 +7,7 @@ from fastapi import Response
 from starlette.types import Scope
 
 from api.http.problems import Problem, Renderer
-from api.http.responses import answer
+from api.http.responses import json_response
 
 PATHS = ("/event", "/analytics", "/stats", "/leaderboard", "/user")
 """What the paths of this face begin with, once the version is off."""
@@ -39,4 +39,4 @@ def refused(problem: Problem) -> Response:
     headers = problem.headers
     if problem.status == 401:
         headers = {"www-authenticate": LOGIN, **headers}
-    return answer(body_of(problem.status, problem.detail), problem.status, headers)
+    return json_response(body_of(problem.status, problem.detail), problem.status, headers)

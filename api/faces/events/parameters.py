@@ -14,16 +14,16 @@ def text(request: Request, name: str) -> str | None:
     Raises:
         Problem: 400, it cannot be anything's id.
     """
-    given = request.query_params.get(name)
-    if given is None:
+    value = request.query_params.get(name)
+    if value is None:
         return None
-    if not given:
+    if not value:
         raise invalid(name, "must not be empty")
-    if len(given) > MAX_LENGTH:
+    if len(value) > MAX_LENGTH:
         raise invalid(name, f"must have at most {MAX_LENGTH} characters")
-    if "\x00" in given:
+    if "\x00" in value:
         raise invalid(name, "must not contain U+0000")
-    return given
+    return value
 
 
 def whole(request: Request, name: str, *, default: int, least: int, most: int) -> int:
@@ -32,12 +32,12 @@ def whole(request: Request, name: str, *, default: int, least: int, most: int) -
     Raises:
         Problem: 400, it is none, or outside of its bounds.
     """
-    given = request.query_params.get(name, str(default))
-    if not (given.isascii() and given.isdigit() and len(given) <= 9):
+    value = request.query_params.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and len(value) <= 9):
         raise invalid(name, "must be a whole number")
-    if not least <= int(given) <= most:
+    if not least <= int(value) <= most:
         raise invalid(name, f"must be from {least} to {most}")
-    return int(given)
+    return int(value)
 
 
 def flag(request: Request, name: str, default: bool | None) -> bool | None:
@@ -46,9 +46,9 @@ def flag(request: Request, name: str, default: bool | None) -> bool | None:
     Raises:
         Problem: 400, it says something else.
     """
-    given = request.query_params.get(name)
-    if given is None:
+    value = request.query_params.get(name)
+    if value is None:
         return default
-    if given not in ("true", "false"):
+    if value not in ("true", "false"):
         raise invalid(name, "must be true or false")
-    return given == "true"
+    return value == "true"

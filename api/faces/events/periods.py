@@ -41,30 +41,30 @@ def today(timezone: str, now: datetime) -> date:
     return now.astimezone(ZoneInfo(timezone)).date()
 
 
-def of_stats(given: Mapping[str, str], day: date) -> Span:
+def of_stats(parameters: Mapping[str, str], day: date) -> Span:
     """Return the span that the parameters of `/stats/event` name; `day` is today.
 
     Raises:
         Problem: 400 naming the parameter.
     """
-    period = given.get("period", DEFAULT_PERIOD)
+    period = parameters.get("period", DEFAULT_PERIOD)
     if period not in PERIODS:
         raise _not_one_of("period", period, PERIODS)
-    if given.get("timeframe") != "month" or "month" not in given:
+    if parameters.get("timeframe") != "month" or "month" not in parameters:
         return ending(period, day)
-    return month("month", given["month"])
+    return month("month", parameters["month"])
 
 
-def of_board(given: Mapping[str, str], day: date) -> Span:
+def of_board(parameters: Mapping[str, str], day: date) -> Span:
     """Return the span that the parameters of `/leaderboard` name: the month that it is by default.
 
     Raises:
         Problem: 400 naming the parameter.
     """
-    timeframe = given.get("timeframe")
+    timeframe = parameters.get("timeframe")
     if timeframe is None:
-        return month("month", given.get("month", f"{day.year:04d}-{day.month:02d}"))
-    if "month" in given:
+        return month("month", parameters.get("month", f"{day.year:04d}-{day.month:02d}"))
+    if "month" in parameters:
         raise invalid("timeframe", "must not be given together with month")
     if timeframe not in BOARD_TIMEFRAMES:
         raise _not_one_of("timeframe", timeframe, tuple(BOARD_TIMEFRAMES))
@@ -98,5 +98,5 @@ def month(field: str, text: str) -> Span:
     return Span(text, date(year, number, 1), date(year, number, last), is_month=True)
 
 
-def _not_one_of(field: str, given: str | None, known: tuple[str, ...]) -> Problem:
-    return invalid(field, f"must be one of {', '.join(known)}, not {clipped(given or '')!r}")
+def _not_one_of(field: str, value: str | None, known: tuple[str, ...]) -> Problem:
+    return invalid(field, f"must be one of {', '.join(known)}, not {clipped(value or '')!r}")

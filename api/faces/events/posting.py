@@ -11,7 +11,7 @@ from api.faces.events.access import is_end_user, require_own
 from api.faces.events.bodies import EventBody
 from api.faces.events.face import body_of
 from api.http.problems import Problem
-from api.http.responses import answer
+from api.http.responses import json_response
 from api.kafka.processor_client import refusal
 from schemas import ids, records
 from schemas.topics import EVENTS
@@ -31,17 +31,17 @@ async def post(request: Request, caller: Caller) -> Response:
     _check_size(request, caller, body)
     event = _record(request, caller, body)
     member_id = ids.member_id(caller.project, body.user_id)
-    reply = await resources.of(request).requests.ask(EVENTS, member_id, records.encode(event))
+    reply = await resources.of(request).processor.send(EVENTS, member_id, records.encode(event))
     headers = bodies.key_headers(body.idempotency_key)
     if reply is None:
         key = body.idempotency_key or ""
         log_id = ids.event_log_id(caller.project, member_id, key)
-        return answer(body_of(202, _PENDING, id=log_id, data={"id": log_id}), 202, headers)
+        return json_response(body_of(202, _PENDING, id=log_id, data={"id": log_id}), 202, headers)
     if reply.status >= 400:
         refused = refusal(reply)
         refused.headers |= headers
         raise refused
-    return answer(bytes(reply.body), reply.status, headers)
+    return json_response(bytes(reply.body), reply.status, headers)
 
 
 def _check_size(request: Request, caller: Caller, body: EventBody) -> None:

@@ -23,10 +23,10 @@ from api.faces.events.shapes import (
     GlobalStatsAnswer,
     StatsMetadata,
 )
-from api.http.responses import answer
+from api.http.responses import json_response
 from api.queries import event_stats as queries
-from api.queries import snapshots
-from api.queries.event_stats import Asked, Day, Share
+from api.queries.event_stats import Day, Share, StatsQuery
+from api.queries.operations import snapshot
 
 TOP_EVENTS = 10
 EXACT_BY_DAY, EXACT_BY_MONTH = "daily_exact", "monthly_exact"
@@ -52,49 +52,49 @@ async def events(request: Request, caller: Caller) -> Response:
     )
     day = periods.today(definitions.timezone(caller.project), datetime.now(UTC))
     span = periods.of_stats(request.query_params, day)
-    async with held.reads.connection() as connection, snapshots.held(connection):
+    async with held.reads.connection() as connection, snapshot(connection):
         if span.start is None:
             first = await queries.first_day(connection, caller.project, event_id or _ALL)
             span = replace(span, start=min(first or span.end, span.end))
         assert span.start is not None
-        asked = Asked(caller.project, event_id or _ALL, span.start, span.end)
+        query = StatsQuery(caller.project, event_id or _ALL, span.start, span.end)
         if event_id is None:
-            return answer(await _of_all(connection, asked, span))
-        return answer(await _of_one(connection, asked, span, event_id))
+            return json_response(await _of_all(connection, query, span))
+        return json_response(await _of_one(connection, query, span, event_id))
 
 
-async def _of_all(connection: AsyncConnection, asked: Asked, span: Span) -> GlobalStatsAnswer:
-    days = await queries.days(connection, asked)
-    shares = await queries.shares(connection, asked)
+async def _of_all(connection: AsyncConnection, query: StatsQuery, span: Span) -> GlobalStatsAnswer:
+    days = await queries.days(connection, query)
+    shares = await queries.shares(connection, query)
     if span.is_month:
-        users, hours = await queries.users_of_month(connection, asked), None
+        users, hours = await queries.users_of_month(connection, query), None
     else:
-        users = await queries.users(connection, asked)
-        hours = await queries.hours_of_all(connection, asked)
+        users = await queries.users(connection, query)
+        hours = await queries.hours_of_all(connection, query)
     return GlobalStatsAnswer(
         period=span.name,
         event_id=None,
-        start_date=asked.first.isoformat(),
-        end_date=asked.last.isoformat(),
+        start_date=query.first.isoformat(),
+        end_date=query.last.isoformat(),
         data=global_stats(days, shares, users, hours),
     )
 
 
 async def _of_one(
-    connection: AsyncConnection, asked: Asked, span: Span, event_id: str
+    connection: AsyncConnection, query: StatsQuery, span: Span, event_id: str
 ) -> EventStatsAnswer:
-    days = await queries.days(connection, asked)
+    days = await queries.days(connection, query)
     if span.is_month:
-        users = (await queries.users_of_month(connection, asked)).get(event_id, 0)
+        users = (await queries.users_of_month(connection, query)).get(event_id, 0)
         hours = None
     else:
-        users = await queries.users_of_one(connection, asked)
-        hours = await queries.hours(connection, asked)
+        users = await queries.users_of_one(connection, query)
+        hours = await queries.hours(connection, query)
     return EventStatsAnswer(
         period=span.name,
         event_id=event_id,
-        start_date=asked.first.isoformat(),
-        end_date=asked.last.isoformat(),
+        start_date=query.first.isoformat(),
+        end_date=query.last.isoformat(),
         data=one_events_stats(days, users, hours),
     )
 

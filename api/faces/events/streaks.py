@@ -8,8 +8,8 @@ from api.faces.events.parameters import text
 from api.faces.events.shapes import StreakAnalytics, StreaksAnswer, UserStreak
 from api.faces.events.users import found_in
 from api.http.problems import invalid
-from api.http.responses import answer
-from api.queries import streaks as queries
+from api.http.responses import json_response
+from api.queries import users as queries
 
 
 async def analytics(request: Request, caller: Caller) -> Response:
@@ -20,10 +20,10 @@ async def analytics(request: Request, caller: Caller) -> Response:
     held = resources.of(request)
     await held.barrier.wait(("streak_progress",))
     async with held.reads.connection() as connection:
-        row = await queries.analytics(connection, caller.project, streak_id)
+        row = await queries.streak_analytics(connection, caller.project, streak_id)
     if row is None:
-        return answer(None)
-    return answer(
+        return json_response(None)
+    return json_response(
         StreakAnalytics(
             streak_id=streak_id,
             total_participants=row["participants"],
@@ -38,5 +38,5 @@ async def analytics(request: Request, caller: Caller) -> Response:
 async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer a user's streaks."""
     async with found_in(request, caller, user_id, "streak_progress") as (connection, member_id):
-        rows = await queries.of_member(connection, caller.project, member_id)
-    return answer(StreaksAnswer(streaks=[UserStreak(**row) for row in rows]))
+        rows = await queries.streaks(connection, caller.project, member_id)
+    return json_response(StreaksAnswer(streaks=[UserStreak(**row) for row in rows]))

@@ -15,9 +15,7 @@ from api.faces.events.parameters import MAX_LENGTH, flag
 from api.faces.events.shapes import ChallengesAnswer, PointsAnswer, UserChallenge
 from api.http.numbers import number_text
 from api.http.problems import Problem, clipped
-from api.http.responses import answer
-from api.queries import points as points_queries
-from api.queries import user_challenges as challenge_queries
+from api.http.responses import json_response
 from api.queries import users as queries
 from schemas import ids
 
@@ -50,20 +48,22 @@ async def points(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer a user's balances."""
     models = ("points_totals", "points_balances")
     async with found_in(request, caller, user_id, *models) as (connection, member_id):
-        total, groups = await points_queries.balances(connection, caller.project, member_id)
-    return answer(PointsAnswer(user_id=user_id, points=total, groups=groups))
+        total, groups = await queries.balances(connection, caller.project, member_id)
+    return json_response(PointsAnswer(user_id=user_id, points=total, groups=groups))
 
 
 async def challenges(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer the challenges that run now, with the user's progress."""
-    wanted = flag(request, "completed", None)
+    completed = flag(request, "completed", None)
     definitions = await resources.of(request).definitions.current()
     zone = definitions.timezone(caller.project)
     models = ("challenges", "challenge_progress")
     async with found_in(request, caller, user_id, *models) as (connection, member_id):
-        rows = await challenge_queries.running(connection, caller.project, member_id, zone)
+        rows = await queries.running_challenges(connection, caller.project, member_id, zone)
     shown = [_challenge(row) for row in rows]
-    return answer(ChallengesAnswer(challenges=[c for c in shown if wanted in (None, c.completed)]))
+    return json_response(
+        ChallengesAnswer(challenges=[c for c in shown if completed in (None, c.completed)])
+    )
 
 
 def _challenge(row: dict[str, Any]) -> UserChallenge:

@@ -13,8 +13,8 @@ from api.faces.game_mechanics.calls import Call
 from api.faces.game_mechanics.errors import CallError, bad
 from api.faces.game_mechanics.parameters import Parameters
 from api.faces.game_mechanics.presentation import Presentation
-from api.queries import gm_actions as queries
-from api.queries.gm_actions import Action, Place
+from api.queries import ledger as queries
+from api.queries.ledger import Action, Position
 from schemas.instants import EPOCH
 
 MAX_LIMIT = 1000
@@ -25,7 +25,7 @@ MAX_SECONDS = 253_402_300_799
 """The last second of the year 9999."""
 _MAX_SEQUENCE = 2**63 - 1
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-_END = Place(datetime.max.replace(tzinfo=UTC), _MAX_SEQUENCE, UUID(int=2**128 - 1))
+_END = Position(datetime.max.replace(tzinfo=UTC), _MAX_SEQUENCE, UUID(int=2**128 - 1))
 CURSOR = "^(-?[0-9]{1,18})\\.([0-9]{1,19})\\.([0-9a-f]{32})$"
 _CURSOR = re.compile(CURSOR.strip("^$"))
 _MICROSECOND = timedelta(microseconds=1)
@@ -46,14 +46,14 @@ class LoggedAction(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Window:
     """Which actions are wanted: before a place, none older than `since`, at most `limit`."""
 
-    before: Place
+    before: Position
     since: datetime
     limit: int | None
 
 
-async def answer(call: Call, presentation: Presentation) -> Response:
+async def list_actions(call: Call, presentation: Presentation) -> Response:
     """Answer the actions of a user, the newest first: a page of them, or all."""
-    window = window_of(call.given)
+    window = window_of(call.parameters)
     size = BATCH if window.limit is None else window.limit
     async with call.member("points_ledger") as (connection, member_id):
         found = await queries.before(
@@ -68,7 +68,7 @@ async def answer(call: Call, presentation: Presentation) -> Response:
         return presentation.success({"actions": shown(found)})
     if window.limit is not None:
         page = found[:size]
-        return presentation.success({"actions": shown(page), "next": cursor_of(page[-1].place)})
+        return presentation.success({"actions": shown(page), "next": cursor_of(page[-1].position)})
     return presentation.stream("actions", _all(call, member_id, window, found))
 
 
@@ -83,47 +83,47 @@ async def _all(
                 connection,
                 call.project,
                 member_id,
-                found[-1].place,
+                found[-1].position,
                 since=window.since,
                 limit=BATCH,
             )
 
 
-def window_of(given: Parameters) -> Window:
+def window_of(parameters: Parameters) -> Window:
     """Return which actions a caller wants.
 
     Raises:
         CallError: a time, `limit` or `start` is bad, or `startTime` lies after `endTime`.
     """
-    first = given.whole("startTime", 0, MAX_SECONDS)
-    last = given.whole("endTime", 0, MAX_SECONDS)
+    first = parameters.whole("startTime", 0, MAX_SECONDS)
+    last = parameters.whole("endTime", 0, MAX_SECONDS)
     if first is not None and last is not None and first > last:
         raise bad("startTime", "must not be after endTime")
     before = _END
     if last is not None and last < MAX_SECONDS:
         # The whole second counts: actions are shown without fractions.
-        before = Place(_moment(last + 1), -1, UUID(int=0))
-    start = given.text("start")
+        before = Position(_moment(last + 1), -1, UUID(int=0))
+    start = parameters.text("start")
     if start is not None:
-        before = min(before, _place(start), key=_order)
+        before = min(before, _position(start), key=_order)
     since = _BEGINNING if first is None else _moment(first)
-    return Window(before, since, given.whole("limit", 1, MAX_LIMIT))
+    return Window(before, since, parameters.whole("limit", 1, MAX_LIMIT))
 
 
 def _moment(seconds: int) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
 
 
-def _order(place: Place) -> tuple[datetime, int, UUID]:
-    return place.occurred_at, place.sequence, place.id
+def _order(position: Position) -> tuple[datetime, int, UUID]:
+    return position.occurred_at, position.sequence, position.id
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(position: Position) -> str:
     """Return the text that names a place, for `start`."""
-    return f"{(place.occurred_at - EPOCH) // _MICROSECOND}.{place.sequence}.{place.id.hex}"
+    return f"{(position.occurred_at - EPOCH) // _MICROSECOND}.{position.sequence}.{position.id.hex}"
 
 
-def _place(cursor: str) -> Place:
+def _position(cursor: str) -> Position:
     match = _CURSOR.fullmatch(cursor)
     if match is None or int(match[2]) > _MAX_SEQUENCE:
         raise _no_cursor()
@@ -131,7 +131,7 @@ def _place(cursor: str) -> Place:
         moment = EPOCH + int(match[1]) * _MICROSECOND
     except OverflowError:
         raise _no_cursor() from None
-    return Place(moment, int(match[2]), UUID(hex=match[3]))
+    return Position(moment, int(match[2]), UUID(hex=match[3]))
 
 
 def _no_cursor() -> CallError:

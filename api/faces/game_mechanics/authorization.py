@@ -17,7 +17,7 @@ from api.faces.game_mechanics.errors import (
     unauthorized,
 )
 from api.faces.game_mechanics.parameters import Parameters
-from api.queries import gm_signing as queries
+from api.queries import credentials as queries
 from api.resources import Resources
 
 logger = logging.getLogger(__name__)
@@ -30,30 +30,34 @@ _WANTED = "apiKey and secret are required, or apiKey, timestamp, nonce and sig"
 _NOT_SIGNED = "the signature is not right, or the key cannot sign"
 
 
-async def authorize(request: Request, given: Parameters, *roles: Role) -> VerifiedKey:
+async def authorize(request: Request, parameters: Parameters, *roles: Role) -> VerifiedKey:
     """Return the key of a caller that may do what keys with one of `roles` may.
 
     Raises:
         CallError: the credentials are not there, not good, or without the right.
         Problem: 429, it calls too often.
     """
-    key = await _identify(request, given)
+    key = await _identify(request, parameters)
     access.count(request, access.Caller(key.project, key=key))
     if key.role not in roles:
         raise CallError(NO_RIGHT, f"keys with role {key.role.value} may not do this")
     return key
 
 
-async def _identify(request: Request, given: Parameters) -> VerifiedKey:
-    key_id, secret, sig = given.text("apiKey"), given.text("secret"), given.text("sig")
-    given.text("nonce")
-    given.whole("timestamp", 0, MAX_TIMESTAMP)  # looked at with a secret too, which needs none
+async def _identify(request: Request, parameters: Parameters) -> VerifiedKey:
+    key_id, secret, sig = (
+        parameters.text("apiKey"),
+        parameters.text("secret"),
+        parameters.text("sig"),
+    )
+    parameters.text("nonce")
+    parameters.whole("timestamp", 0, MAX_TIMESTAMP)  # looked at with a secret too, which needs none
     if secret is not None and sig is not None:
         raise CallError(BAD_VALUE, "secret and sig exclude each other")
     if key_id is None or (secret is None and sig is None):
         raise unauthorized(_WANTED)
     if sig is not None:
-        return await _signed(request, given, key_id, _plus(sig))
+        return await _signed(request, parameters, key_id, _plus(sig))
     key = await resources.of(request).keyring.verify(key_id, _plus(secret or ""))
     if key is None:
         raise unauthorized("apiKey or secret is not right")
@@ -65,10 +69,10 @@ def _plus(text: str) -> str:
     return text.replace(" ", "+")
 
 
-async def _signed(request: Request, given: Parameters, key_id: str, sig: str) -> VerifiedKey:
-    given.required("timestamp")
-    nonce = given.required("nonce")
-    timestamp = given.whole("timestamp", 0, MAX_TIMESTAMP)
+async def _signed(request: Request, parameters: Parameters, key_id: str, sig: str) -> VerifiedKey:
+    parameters.required("timestamp")
+    nonce = parameters.required("nonce")
+    timestamp = parameters.whole("timestamp", 0, MAX_TIMESTAMP)
     assert timestamp is not None
     held = resources.of(request)
     async with held.pool.connection() as connection, connection.transaction():
@@ -79,7 +83,7 @@ async def _signed(request: Request, given: Parameters, key_id: str, sig: str) ->
         agreed = False
         for sealed in filter(None, (key.signing_secret, key.previous_signing_secret)):
             secret = _secret(held, key_id, sealed)
-            right = signature.expected(secret, request.method, url, given.values)
+            right = signature.expected(secret, request.method, url, parameters.values)
             agreed |= signature.agrees(sig, right)
         if not agreed:
             raise unauthorized(_NOT_SIGNED)

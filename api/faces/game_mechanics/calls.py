@@ -26,7 +26,7 @@ class Call:
     """What was asked, for which project. Whoever calls may do it."""
 
     request: Request
-    given: Parameters
+    parameters: Parameters
     project: str
 
     @property
@@ -45,7 +45,7 @@ class Call:
         Raises:
             CallError: `UID` is missing, or the project has no such user.
         """
-        member_id = UUID(self.member_id(self.given.required("UID")))
+        member_id = UUID(self.member_id(self.parameters.required("UID")))
         await self.held.barrier.wait(("members", *models))
         async with self.held.reads.connection() as connection:
             if not await queries.exists(connection, self.project, member_id):
@@ -58,12 +58,12 @@ class Call:
         Raises:
             CallError: what was given is no address.
         """
-        given = self.given.text("ip")
+        address = self.parameters.text("ip")
         client = self.request.client
         try:
-            return str(ip_address(given or (client.host if client else "")))
+            return str(ip_address(address or (client.host if client else "")))
         except ValueError:
-            if given is None:
+            if address is None:
                 return None  # a proxy gives something as the caller's that is none
             raise bad("ip", "must be an IP address") from None
 

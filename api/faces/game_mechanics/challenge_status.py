@@ -10,8 +10,8 @@ from fastapi import Response
 from api.faces.game_mechanics.calls import Call, recently
 from api.faces.game_mechanics.parameters import Parameters
 from api.faces.game_mechanics.presentation import Presentation
-from api.queries import gm_standings as queries
-from api.queries.gm_standings import Points, Ranks, Standing
+from api.queries import standings as queries
+from api.queries.standings import Points, Ranks, Standing
 from processor.domain.definitions import Definitions
 from schemas import definitions as models
 
@@ -45,8 +45,8 @@ class TopUser(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 async def status(call: Call, presentation: Presentation) -> Response:
     """Answer a user's points in each challenge; with `details=full` the ranks as well."""
-    full = call.given.choice("details", "basic", "full") == "full"
-    include, exclude = _listed(call.given, "includeChallenges"), _excluded(call.given)
+    full = call.parameters.choice("details", "basic", "full") == "full"
+    include, exclude = _listed(call.parameters, "includeChallenges"), _excluded(call.parameters)
     definitions = await call.held.definitions.current()
     since = recently()
     ranks: Sequence[Ranks] = ()
@@ -61,13 +61,15 @@ async def status(call: Call, presentation: Presentation) -> Response:
 
 async def top(call: Call, presentation: Presentation) -> Response:
     """Answer the best users of a challenge, and where the user `UID` stands among all."""
-    given = call.given
-    group = given.text("challenge") or DEFAULT_CHALLENGE
-    limit = given.whole("totalCount", 1, MAX_TOTAL) or DEFAULT_TOTAL
-    given.whole("friendsCount", 0, MAX_TOTAL)  # nobody has friends here
-    include_self = given.flag("includeSelf", True)
-    period: queries.Period = "all" if given.choice("period", "7days", "all") == "all" else "7days"
-    if given.text("UID") is not None:
+    parameters = call.parameters
+    group = parameters.text("challenge") or DEFAULT_CHALLENGE
+    limit = parameters.whole("totalCount", 1, MAX_TOTAL) or DEFAULT_TOTAL
+    parameters.whole("friendsCount", 0, MAX_TOTAL)  # nobody has friends here
+    include_self = parameters.flag("includeSelf", True)
+    period: queries.Period = (
+        "all" if parameters.choice("period", "7days", "all") == "all" else "7days"
+    )
+    if parameters.text("UID") is not None:
         async with call.member(*_MODELS) as (_, found):
             member_id: UUID | None = found if include_self else None
     else:
@@ -86,15 +88,15 @@ async def top(call: Call, presentation: Presentation) -> Response:
     return presentation.success({"users": [_user(group, s) for s in standings]})
 
 
-def _listed(given: Parameters, name: str) -> Collection[str] | None:
+def _listed(parameters: Parameters, name: str) -> Collection[str] | None:
     """Return the challenges that a parameter lists, None for all."""
-    text = given.text(name, MAX_LIST) or ALL
+    text = parameters.text(name, MAX_LIST) or ALL
     listed = [part.strip() for part in text.split(",")]
     return None if ALL in listed else listed
 
 
-def _excluded(given: Parameters) -> Collection[str]:
-    text = given.text("excludeChallenges", MAX_LIST) or ""
+def _excluded(parameters: Parameters) -> Collection[str]:
+    text = parameters.text("excludeChallenges", MAX_LIST) or ""
     return [part.strip() for part in text.split(",")]
 
 

@@ -3,9 +3,9 @@
 from fastapi import Response
 from starlette.types import Scope
 
-from api.faces.game_mechanics import parameters
 from api.faces.game_mechanics.errors import from_problem
-from api.faces.game_mechanics.presentation import Presentation, wanted
+from api.faces.game_mechanics.parameters import of_query
+from api.faces.game_mechanics.presentation import Presentation, presentation_of
 from api.http import problems
 from api.http.problems import Problem, Renderer
 
@@ -20,7 +20,7 @@ def path_of(path: str) -> str | None:
 
 def renderer(scope: Scope) -> Renderer:
     """Return how problems are answered until a body is read: as the query wants it."""
-    presentation, _ = wanted(parameters.of_query(scope["query_string"]))
+    presentation, _ = presentation_of(of_query(scope["query_string"]))
     return rendering(presentation)
 
 

@@ -106,9 +106,9 @@ def of_query(raw: bytes) -> Parameters:
     return _once(_pairs(raw)[0])
 
 
-def _once(given: Pairs) -> Parameters:
-    times = Counter(name for name, _ in given)
-    return Parameters({name: value for name, value in given if times[name] == 1})
+def _once(pairs: Pairs) -> Parameters:
+    times = Counter(name for name, _ in pairs)
+    return Parameters({name: value for name, value in pairs if times[name] == 1})
 
 
 def _fault(query: Pairs, form: Pairs) -> CallError | None:
@@ -135,15 +135,15 @@ async def _form(request: Request) -> Read:
 
 def _pairs(raw: bytes) -> Read:
     parts = raw.split(b"&", MAX_PARAMETERS)
-    given = parse_qsl(
+    pairs = parse_qsl(
         b"&".join(parts[:MAX_PARAMETERS]).decode(errors=_UNREAD),
         keep_blank_values=True,
         errors=_UNREAD,
     )
-    read = [pair for pair in given if _is_utf8("".join(pair))]
+    read = [pair for pair in pairs if _is_utf8("".join(pair))]
     if len(parts) > MAX_PARAMETERS:
         return read, CallError(BAD_VALUE, f"at most {MAX_PARAMETERS} parameters are taken")
-    if len(read) < len(given):
+    if len(read) < len(pairs):
         return read, CallError(BAD_VALUE, "parameters must be UTF-8")
     return read, None
 

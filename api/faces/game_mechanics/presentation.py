@@ -117,7 +117,7 @@ class Presentation:
         return content
 
 
-def wanted(given: Parameters) -> tuple[Presentation, CallError | None]:
+def presentation_of(parameters: Parameters) -> tuple[Presentation, CallError | None]:
     """Return how a caller wants to be answered, and what is wrong with that.
 
     With an error, the presentation is how to answer it.
@@ -126,36 +126,36 @@ def wanted(given: Parameters) -> tuple[Presentation, CallError | None]:
     fault: CallError | None = None
     for step in (_with_status_codes, _with_context, _with_callback):
         try:
-            presentation = step(presentation, given)
+            presentation = step(presentation, parameters)
         except CallError as error:
             fault = fault or error
     return presentation, fault
 
 
-def _with_status_codes(presentation: Presentation, given: Parameters) -> Presentation:
-    return replace(presentation, http_status_codes=given.flag("httpStatusCodes"))
+def _with_status_codes(presentation: Presentation, parameters: Parameters) -> Presentation:
+    return replace(presentation, http_status_codes=parameters.flag("httpStatusCodes"))
 
 
-def _with_context(presentation: Presentation, given: Parameters) -> Presentation:
-    text = given.values.get("context") or None
+def _with_context(presentation: Presentation, parameters: Parameters) -> Presentation:
+    text = parameters.values.get("context") or None
     if text is not None and len(text) > _MAX_FOR_GUESTS:
         return replace(presentation, context=text)
-    return with_context(presentation, given)
+    return with_context(presentation, parameters)
 
 
-def with_context(presentation: Presentation, given: Parameters) -> Presentation:
+def with_context(presentation: Presentation, parameters: Parameters) -> Presentation:
     """Return the presentation with the caller's context as it is echoed, however long.
 
     Raises:
         CallError: it holds text that no JSON may.
     """
-    return replace(presentation, context=_context(given.values.get("context") or None))
+    return replace(presentation, context=_context(parameters.values.get("context") or None))
 
 
-def _with_callback(presentation: Presentation, given: Parameters) -> Presentation:
-    if given.choice("format", "json", "jsonp") == "json":
+def _with_callback(presentation: Presentation, parameters: Parameters) -> Presentation:
+    if parameters.choice("format", "json", "jsonp") == "json":
         return presentation
-    callback = given.values.get("callback")
+    callback = parameters.values.get("callback")
     if not callback:
         raise missing("callback")
     if len(callback) > _MAX_CALLBACK or not _CALLBACK.fullmatch(callback):

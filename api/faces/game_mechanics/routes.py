@@ -9,7 +9,6 @@ from api.auth.credentials import Role
 from api.faces.game_mechanics import (
     actions_log,
     challenge_status,
-    parameters,
     presentation,
     writing,
 )
@@ -18,6 +17,7 @@ from api.faces.game_mechanics.authorization import authorize
 from api.faces.game_mechanics.calls import Call
 from api.faces.game_mechanics.errors import CallError
 from api.faces.game_mechanics.face import PREFIX, rendering
+from api.faces.game_mechanics.parameters import read
 from api.faces.game_mechanics.presentation import Presentation
 from api.http import problems
 from api.http.routing import ChangingRoute, DirectRoute
@@ -35,27 +35,27 @@ class Method:
 
     name: str
     roles: tuple[Role, ...]
-    answer: Callable[[Call, Presentation], Awaitable[Response]]
+    respond: Callable[[Call, Presentation], Awaitable[Response]]
     changes: bool = False
 
     async def serve(self, request: Request) -> Response:
         """Answer a call. Only how to answer is looked at before who calls, and no long context."""
-        given, fault = await parameters.read(request)
-        presented, unpresentable = presentation.wanted(given)
-        request.scope[problems.RENDERER] = rendering(presented)
+        parameters, fault = await read(request)
+        shown, unpresentable = presentation.presentation_of(parameters)
+        request.scope[problems.RENDERER] = rendering(shown)
         try:
             if error := fault or unpresentable:
                 raise error
-            key = await authorize(request, given, *self.roles)
-            presented = presentation.with_context(presented, given)
-            given.flag("dontHandleScreenSet")  # there are none here
-            return await self.answer(Call(request, given, key.project), presented)
+            key = await authorize(request, parameters, *self.roles)
+            shown = presentation.with_context(shown, parameters)
+            parameters.flag("dontHandleScreenSet")  # there are none here
+            return await self.respond(Call(request, parameters, key.project), shown)
         except CallError as error:
-            return presented.failure(error)
+            return shown.failure(error)
 
 
 METHODS = (
-    Method("getActionsLog", _READERS, actions_log.answer),
+    Method("getActionsLog", _READERS, actions_log.list_actions),
     Method("notifyAction", _WRITERS, writing.notify, changes=True),
     Method("redeemPoints", _WRITERS, writing.redeem, changes=True),
     Method("getChallengeStatus", _READERS, challenge_status.status),

@@ -14,7 +14,7 @@ from api.faces.game_mechanics.presentation import Presentation
 from api.http import bodies
 from api.http.problems import Problem
 from api.kafka.processor_client import refusal
-from api.queries.points import balances
+from api.queries.users import balances
 from schemas import ids, records
 from schemas.amounts import MAX_POINTS
 from schemas.dead_letter import Reason
@@ -50,15 +50,15 @@ class _Entry(msgspec.Struct, rename="camel"):
 
 async def notify(call: Call, presentation: Presentation) -> Response:
     """Have an action logged as the event of that name, and answer the points that it gave."""
-    user_id = call.given.required("UID")
-    key = _identifier(call.given)
-    metadata = attributes(call.given)
+    user_id = call.parameters.required("UID")
+    key = _identifier(call.parameters)
+    metadata = attributes(call.parameters)
     most = call.held.definitions.limits(call.project).metadata_bytes
     if len(bytes(metadata)) > most:
         raise bad("actionAttributes", f"may have at most {most} bytes")
     event = records.Event(
         project=call.project,
-        event_id=call.given.required("action"),
+        event_id=call.parameters.required("action"),
         user_id=user_id,
         metadata=metadata,
         idempotency_key=key,
@@ -77,17 +77,17 @@ async def notify(call: Call, presentation: Presentation) -> Response:
 
 async def redeem(call: Call, presentation: Presentation) -> Response:
     """Have points taken from a user, and answer the entry and the balance after it."""
-    user_id = call.given.required("UID")
-    call.given.required("points")
-    points = call.given.whole("points", 1, MAX_POINTS)
+    user_id = call.parameters.required("UID")
+    call.parameters.required("points")
+    points = call.parameters.whole("points", 1, MAX_POINTS)
     assert points is not None
-    key = _identifier(call.given)
+    key = _identifier(call.parameters)
     command = records.RedeemPoints(
         project=call.project,
         user_id=user_id,
         points=points,
         unique_identifier=key,
-        challenge_group=call.given.text("challenge"),
+        challenge_group=call.parameters.text("challenge"),
         ip=call.ip(),
     )
     await _require_challenge(call, command.challenge_group)
@@ -123,17 +123,17 @@ async def _require_challenge(call: Call, group: str | None) -> None:
         raise bad("challenge", "there is no such challenge")
 
 
-def _identifier(given: Parameters) -> str:
-    return given.text(IDENTIFIER, MAX_IDENTIFIER) or str(uuid.uuid4())
+def _identifier(parameters: Parameters) -> str:
+    return parameters.text(IDENTIFIER, MAX_IDENTIFIER) or str(uuid.uuid4())
 
 
-def attributes(given: Parameters) -> Raw:
+def attributes(parameters: Parameters) -> Raw:
     """Return the action's attributes, the metadata of the event that it becomes.
 
     Raises:
         CallError: they are no JSON object, or hold text that no record may.
     """
-    text = (given.values.get("actionAttributes") or "").strip()
+    text = (parameters.values.get("actionAttributes") or "").strip()
     if not text:
         return ABSENT
     try:
@@ -156,7 +156,7 @@ async def _ask(call: Call, user_id: str, topic: str, value: bytes, named: dict[s
     Raises:
         CallError: it refuses, or does not answer in time.
     """
-    reply = await call.held.requests.ask(topic, call.member_id(user_id), value)
+    reply = await call.held.processor.send(topic, call.member_id(user_id), value)
     if reply is None:
         details = (
             "it was taken and will count, but its result did not come in time; "

@@ -25,7 +25,7 @@ Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Asked:
+class LogsQuery:
     """A request. A filter that is empty lets everything pass; `users` has those of `user` too."""
 
     pathway: str
@@ -35,7 +35,7 @@ class Asked:
     users: Names = ()
 
 
-def asked(raw: bytes, project: str) -> Asked:
+def parse(raw: bytes, project: str) -> LogsQuery:
     """Return what a body asks for. It may name the project, where it is the caller's.
 
     Raises:
@@ -53,7 +53,7 @@ def asked(raw: bytes, project: str) -> Asked:
     if sum(len(text) for names in found.values() for text in names) > MAX_FILTERED:
         raise Problem(400, f"All filters together may have at most {MAX_FILTERED} characters.")
     users = found.pop("users", ()) + found.pop("user", ())
-    return Asked(pathway, users=users, **found)
+    return LogsQuery(pathway, users=users, **found)
 
 
 def _one(fields: dict[str, Any]) -> str:

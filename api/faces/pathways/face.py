@@ -8,7 +8,7 @@ from starlette.types import Scope
 from api.auth.access import Caller, require
 from api.auth.credentials import Role
 from api.http.problems import Problem, Renderer
-from api.http.responses import answer
+from api.http.responses import json_response
 
 PATH = "/v1/logs"
 """What the paths of this face begin with."""
@@ -40,4 +40,4 @@ def refused(problem: Problem) -> Response:
     if problem.status == 401:
         headers = {"www-authenticate": LOGIN, **headers}
     body: dict[str, Any] = {"status": "error", "message": problem.detail}
-    return answer(body, problem.status, headers)
+    return json_response(body, problem.status, headers)

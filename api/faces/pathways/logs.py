@@ -20,12 +20,12 @@ from psycopg import AsyncConnection
 from starlette.types import Receive, Scope, Send
 
 from api.auth.shares import READER, Shares
-from api.faces.pathways.bodies import Asked, Names
+from api.faces.pathways.bodies import LogsQuery, Names
 from api.faces.pathways.selection import activities_of, pathway_named
 from api.http.responses import MEDIA_TYPE
 from api.queries import pathway_logs as queries
-from api.queries import snapshots
-from api.queries.pathway_logs import Activity, Pathway, Wanted
+from api.queries.operations import snapshot
+from api.queries.pathway_logs import Activity, Pathway, Selection
 from api.resources import Resources
 from schemas.caseless import caseless
 
@@ -56,11 +56,11 @@ class PathwayLogs(Response):
     """Answers a request for the logs of a pathway; `began` is when it came, by the clock of
     `time.perf_counter`."""
 
-    def __init__(self, held: Resources, project: str, asked: Asked, began: float) -> None:
+    def __init__(self, held: Resources, project: str, query: LogsQuery, began: float) -> None:
         super().__init__(media_type=MEDIA_TYPE)
         self._held = held
         self._project = project
-        self._asked = asked
+        self._query = query
         self._began = began
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,12 +90,12 @@ class PathwayLogs(Response):
         async with (
             _place(self._held),
             self._held.reads.connection() as connection,
-            snapshots.held(connection),
+            snapshot(connection),
         ):
-            filtered = bool(self._asked.groups or self._asked.users)
+            filtered = bool(self._query.groups or self._query.users)
             await queries.plan_for(connection, filtered=filtered)
             pathways = await queries.pathways(connection, self._project)
-            pathway = pathway_named(self._asked.pathway, pathways)
+            pathway = pathway_named(self._query.pathway, pathways)
             body = _Body(send)
             hashed = hashlib.md5(usedforsecurity=False)
             await body.put(b'{"status":"success","data":')
@@ -110,17 +110,17 @@ class PathwayLogs(Response):
         self, connection: AsyncConnection, pathway: Pathway
     ) -> AsyncGenerator[bytes, None]:
         """Yield the JSON of `data`, piece by piece."""
-        asked = self._asked
+        query = self._query
         found = await queries.activities(connection, self._project, pathway.id)
         counts = await queries.stats(connection, self._project, pathway.id)
-        groups, users = _searched(asked.groups), _searched(asked.users)
+        groups, users = _searched(query.groups), _searched(query.users)
         shown = {"name": pathway.name, "type": "pathway", "ID": pathway.id}
         yield b'[{"pathway":' + msgspec.json.encode(shown) + b',"activities":['
         comma = b""
-        for activity in activities_of(found, asked):
+        for activity in activities_of(found, query):
             yield comma + _head(activity, counts)
-            wanted = Wanted(self._project, pathway.id, activity.id, groups, users)
-            async with aclosing(queries.logs(connection, wanted)) as batches:
+            selection = Selection(self._project, pathway.id, activity.id, groups, users)
+            async with aclosing(queries.logs(connection, selection)) as batches:
                 before = ""
                 async for batch in batches:
                     yield (before + ",".join(batch)).encode()

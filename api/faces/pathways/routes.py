@@ -21,7 +21,7 @@ async def pathway_logs(request: Request, caller: Reader) -> Response:
     The body is JSON whatever its content type says; keys need no quotes.
     """
     began = time.perf_counter()
-    asked = bodies.asked(await request.body(), caller.project)
+    query = bodies.parse(await request.body(), caller.project)
     held = resources.of(request)
     await held.barrier.wait(MODELS)
-    return PathwayLogs(held, caller.project, asked, began)
+    return PathwayLogs(held, caller.project, query, began)

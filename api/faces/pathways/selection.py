@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api.faces.pathways.bodies import Asked, Names
+from api.faces.pathways.bodies import LogsQuery, Names
 from api.http.problems import Problem, clipped, not_found
 from api.queries.pathway_logs import Activity, Pathway
 from schemas.activity_types import CHECKPOINT, TRACKING, type_named
@@ -30,15 +30,15 @@ def pathway_named(text: str, pathways: Sequence[Pathway]) -> Pathway:
     return found[0]
 
 
-def activities_of(activities: Sequence[Activity], asked: Asked) -> list[Activity]:
+def activities_of(activities: Sequence[Activity], query: LogsQuery) -> list[Activity]:
     """Return the activities that are asked for, in their order."""
-    names = set(map(caseless, asked.activities))
-    types = _types(asked.types)
+    names = set(map(caseless, query.activities))
+    types = _types(query.types)
     return [
         each
         for each in activities
-        if (not asked.activities or names & {caseless(each.id), caseless(each.name)})
-        and (not asked.types or types & _types_of(each))
+        if (not query.activities or names & {caseless(each.id), caseless(each.name)})
+        and (not query.types or types & _types_of(each))
     ]
 
 

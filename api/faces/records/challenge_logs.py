@@ -6,7 +6,7 @@ from api import resources
 from api.auth.access import Caller
 from api.faces.records.bodies import ChallengeLogBody, check_log
 from api.http import bodies
-from api.http.responses import answer, pending
+from api.http.responses import json_response, pending
 from api.kafka.processor_client import refusal
 from schemas import ids, records
 from schemas.topics import CHALLENGE_LOGS
@@ -21,11 +21,11 @@ async def create(request: Request, caller: Caller) -> Response:
         caller.project, body.challenge_id, member_id, body.unique_identifier
     )
     location = f"/schema/challenge_log/record/{log_id}"
-    reply = await resources.of(request).requests.ask(
+    reply = await resources.of(request).processor.send(
         CHALLENGE_LOGS, member_id, records.encode(body)
     )
     if reply is None:
         return pending(log_id, location)
     if reply.status >= 400:
         raise refusal(reply)
-    return answer(bytes(reply.body), reply.status, {"location": location})
+    return json_response(bytes(reply.body), reply.status, {"location": location})

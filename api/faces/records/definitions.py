@@ -10,7 +10,7 @@ from api.auth.access import Caller
 from api.http import bodies
 from api.http.preconditions import etag, expected_version
 from api.http.problems import Problem, not_found
-from api.http.responses import answer
+from api.http.responses import json_response
 from api.kafka.definition_store import parsed, without
 from processor.domain.definitions import Stored
 from schemas import definitions as models
@@ -22,16 +22,16 @@ async def create(request: Request, caller: Caller, kind: str) -> Response:
     fields = without(await bodies.read_object(request), {"project": caller.project, "kind": kind})
     if fields.get("id") is None:
         fields["id"] = str(uuid.uuid4())
-    wanted = parsed(kind, fields)
+    definition = parsed(kind, fields)
 
     def judge(before: Stored | None) -> models.Definition:
         if before is not None:
-            raise Problem(409, f"There is a {kind} {wanted.id!r} already.", code="duplicate")
-        return wanted
+            raise Problem(409, f"There is a {kind} {definition.id!r} already.", code="duplicate")
+        return definition
 
     store = resources.of(request).definitions
-    _, after = await store.write(caller.project, kind, wanted.id, judge)
-    return _shown(after, 201, {"location": f"/schema/{kind}/record/{wanted.id}"})
+    _, after = await store.write(caller.project, kind, definition.id, judge)
+    return _shown(after, 201, {"location": f"/schema/{kind}/record/{definition.id}"})
 
 
 async def change(request: Request, caller: Caller, kind: str, record_id: str) -> Response:
@@ -83,4 +83,4 @@ def _existing(stored: Stored | None, request: Request, kind: str, record_id: str
 def _shown(stored: Stored | None, status: int, headers: dict[str, str]) -> Response:
     if stored is None:
         raise Problem(409, "The definition was deleted by somebody else meanwhile.")
-    return answer(stored.record(), status, {"etag": etag(stored.version), **headers})
+    return json_response(stored.record(), status, {"etag": etag(stored.version), **headers})

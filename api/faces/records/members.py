@@ -14,7 +14,7 @@ from api.faces.records.reads import row_of, shown
 from api.http import bodies
 from api.http.preconditions import etag, etag_of, expected_version
 from api.http.problems import Problem, invalid
-from api.http.responses import answer, pending
+from api.http.responses import json_response, pending
 from api.kafka.processor_client import refusal
 from api.queries.record_fields import MEMBER
 from schemas import ids, records
@@ -36,8 +36,8 @@ async def create(request: Request, caller: Caller) -> Response:
     command.only_new = is_producer
     member_id = ids.member_id(caller.project, body.external_id)
     reply = await _ask(request, member_id, command)
-    answer_ = _answer_producer if is_producer else _answer
-    return await answer_(request, caller, member_id, reply)
+    respond = _producer_response if is_producer else _member_response
+    return await respond(request, caller, member_id, reply)
 
 
 async def change(request: Request, caller: Caller, record_id: str) -> Response:
@@ -51,7 +51,9 @@ async def change(request: Request, caller: Caller, record_id: str) -> Response:
     command.must_exist = True
     command.if_version = expected_version(request, row["version"])
     member_id = str(row["id"])
-    return await _answer(request, caller, member_id, await _ask(request, member_id, command))
+    return await _member_response(
+        request, caller, member_id, await _ask(request, member_id, command)
+    )
 
 
 async def delete(request: Request, caller: Caller, record_id: str) -> Response:
@@ -79,7 +81,7 @@ def _upsert(body: MemberBody, project: str, external_id: str) -> UpsertMember:
 
 async def _ask(request: Request, member_id: str, command: MemberCommand) -> Reply | None:
     value = records.encode(command)
-    return await resources.of(request).requests.ask(MEMBER_COMMANDS, member_id, value)
+    return await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value)
 
 
 def _location(member_id: str) -> str:
@@ -93,12 +95,12 @@ class _Created(msgspec.Struct):
     version: int
 
 
-async def _answer_producer(
+async def _producer_response(
     request: Request, caller: Caller, member_id: str, reply: Reply | None
 ) -> Response:
     """Answer with the member while it is no more than what this request made of it."""
     if reply is None or reply.status >= 400:
-        return await _answer(request, caller, member_id, reply)
+        return await _member_response(request, caller, member_id, reply)
     known = msgspec.json.decode(reply.body, type=_Created)
     headers = {"etag": etag(known.version)}
     if reply.status == 201:
@@ -106,11 +108,11 @@ async def _answer_producer(
         with contextlib.suppress(Problem):  # the projection is behind
             record = await shown(request, caller, MEMBER, member_id, MEMBER.names)
             if record.version == known.version:
-                return answer(record.json.encode(), 201, headers)
-    return answer(known, reply.status, headers)
+                return json_response(record.json.encode(), 201, headers)
+    return json_response(known, reply.status, headers)
 
 
-async def _answer(
+async def _member_response(
     request: Request, caller: Caller, member_id: str, reply: Reply | None
 ) -> Response:
     """Answer with the member as the read model has it: the reply names it and its version only."""
@@ -122,6 +124,10 @@ async def _answer(
     try:
         record = await shown(request, caller, MEMBER, member_id, MEMBER.names)
     except Problem:  # the projection is behind by more than a request waits for
-        return answer(bytes(reply.body), reply.status, headers | {"etag": etag_of(reply.body)})
+        return json_response(
+            bytes(reply.body), reply.status, headers | {"etag": etag_of(reply.body)}
+        )
     assert record.version is not None
-    return answer(record.json.encode(), reply.status, headers | {"etag": etag(record.version)})
+    return json_response(
+        record.json.encode(), reply.status, headers | {"etag": etag(record.version)}
+    )

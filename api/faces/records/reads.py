@@ -6,7 +6,7 @@ from api import resources
 from api.auth.access import Caller
 from api.http.preconditions import etag
 from api.http.problems import not_found
-from api.http.responses import answer, page_answer
+from api.http.responses import json_response, page_response
 from api.queries import record_listing
 from api.queries import records as queries
 from api.queries.record_fields import Records
@@ -19,7 +19,7 @@ async def get(request: Request, caller: Caller, records: Records, record_id: str
     names = record_listing.names_of(request.query_params.get("fields"), records)
     record = await shown(request, caller, records, record_id, names)
     headers = None if record.version is None else {"etag": etag(record.version)}
-    return answer(record.json.encode(), headers=headers)
+    return json_response(record.json.encode(), headers=headers)
 
 
 async def shown(
@@ -30,11 +30,11 @@ async def shown(
     Raises:
         Problem: 404.
     """
-    asked = _asked_id(records, record_id)
+    id_ = _stored_id(records, record_id)
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
     async with held.reads.connection() as connection:
-        record = await queries.shown(connection, records, caller.project, asked, names)
+        record = await queries.shown(connection, records, caller.project, id_, names)
     if record is None:
         raise not_found(records.slug, record_id)
     return record
@@ -46,17 +46,17 @@ async def row_of(request: Request, caller: Caller, records: Records, record_id: 
     Raises:
         Problem: 404.
     """
-    asked = _asked_id(records, record_id)
+    id_ = _stored_id(records, record_id)
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
     async with held.reads.connection() as connection:
-        row = await queries.one(connection, records, caller.project, asked)
+        row = await queries.one(connection, records, caller.project, id_)
     if row is None:
         raise not_found(records.slug, record_id)
     return row
 
 
-def _asked_id(records: Records, record_id: str) -> str:
+def _stored_id(records: Records, record_id: str) -> str:
     if not is_uuid(record_id.lower()):
         raise not_found(records.slug, record_id)
     return record_id.lower()
@@ -64,13 +64,13 @@ def _asked_id(records: Records, record_id: str) -> str:
 
 async def list_(request: Request, caller: Caller, records: Records) -> Response:
     """Answer a page of records."""
-    wanted = record_listing.parse(request, records)
+    listing = record_listing.parse(request, records)
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
     total = None
     async with held.reads.connection() as connection:
-        data = await queries.page(connection, records, caller.project, wanted)
-        if wanted.with_total:
-            total = await queries.count(connection, records, caller.project, wanted)
-    paging = {"offset": wanted.offset, "limit": wanted.limit, "totalCount": total}
-    return page_answer(data, paging)
+        data = await queries.page(connection, records, caller.project, listing)
+        if listing.with_total:
+            total = await queries.count(connection, records, caller.project, listing)
+    paging = {"offset": listing.offset, "limit": listing.limit, "totalCount": total}
+    return page_response(data, paging)

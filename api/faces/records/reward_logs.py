@@ -10,7 +10,7 @@ from api.faces.records.reads import row_of
 from api.http import bodies
 from api.http.preconditions import etag_of, expected_version
 from api.http.problems import invalid
-from api.http.responses import answer, pending
+from api.http.responses import json_response, pending
 from api.kafka.processor_client import refusal
 from api.queries.record_fields import REWARD_LOG
 from schemas import records
@@ -34,14 +34,14 @@ async def change(request: Request, caller: Caller, record_id: str) -> Response:
         reward_issued_at=body.reward_issued_at,
         reward_expiry_at=body.reward_expiry_at,
     )
-    reply = await resources.of(request).requests.ask(
+    reply = await resources.of(request).processor.send(
         MEMBER_COMMANDS, member_id, records.encode(command)
     )
     if reply is None:
         return pending(reward_id, f"/schema/reward_log/record/{reward_id}")
     if reply.status >= 400:
         raise refusal(reply)
-    return answer(bytes(reply.body), reply.status, {"etag": etag_of(reply.body)})
+    return json_response(bytes(reply.body), reply.status, {"etag": etag_of(reply.body)})
 
 
 def _check(body: RewardLogPatch) -> None:

@@ -13,7 +13,7 @@ from api.http.problems import Problem
 from api.kafka import definition_store
 from api.kafka.definition_store import MAX_WRITES, parsed
 from api.metrics import Metrics
-from api.queries.locks import slot_of
+from api.queries.operations import slot_of
 from schemas.definitions import definition_key
 from schemas.topics import DEFINITIONS
 from tests.integration.api.serving import PROJECT, Served

@@ -150,17 +150,17 @@ async def test_more_than_may_wait_for_the_processor_is_not_sent(
     member_id = ids.member_id(PROJECT, "ann")
     async with resources.opened(lonely.settings, metrics) as held:
         waiting = [
-            asyncio.create_task(held.requests.ask(CHALLENGE_LOGS, member_id, b"{}"))
+            asyncio.create_task(held.processor.send(CHALLENGE_LOGS, member_id, b"{}"))
             for _ in range(2)
         ]
         await asyncio.sleep(0)
         with pytest.raises(Problem, match="wait for the processor") as refused:
-            await held.requests.ask(CHALLENGE_LOGS, member_id, b"{}")
+            await held.processor.send(CHALLENGE_LOGS, member_id, b"{}")
         assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "5"})
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        waiting = [asyncio.create_task(held.requests.ask(CHALLENGE_LOGS, member_id, b"{}"))]
+        waiting = [asyncio.create_task(held.processor.send(CHALLENGE_LOGS, member_id, b"{}"))]
         await asyncio.sleep(0)
         assert not waiting[0].done()  # there is room again
         waiting[0].cancel()

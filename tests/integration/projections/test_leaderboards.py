@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from api.queries import boards
-from api.queries.boards import Board, Place
+from api.queries import leaderboards
+from api.queries.leaderboards import Board, Rank
 from projections import leaderboard_turns
 from projections.runner import Runner
 from schemas.outputs import CloudEvent
@@ -99,7 +99,7 @@ def months(project: str, today: date) -> list[Board]:
     return [Board(project, first, end - timedelta(days=1)) for first, end in ends.items()]
 
 
-def shown(places: list[Place]) -> list[tuple[str, int, int]]:
+def shown(places: list[Rank]) -> list[tuple[str, int, int]]:
     return [(place.external_id, int(place.points), place.rank) for place in places]
 
 
@@ -108,16 +108,16 @@ async def check(settings: Settings, points: Points, asked: list[Board]) -> None:
     async with await AsyncConnection.connect(settings.database_url) as connection:
         for board in asked:
             expected = points.places(board)
-            kept = await boards._kept(connection, board, boards._TOP, top=1000)
+            kept = await leaderboards._kept(connection, board, leaderboards._TOP, top=1000)
             assert kept is not None, f"{board} is not right now"
             assert shown(kept) == expected, board
-            assert shown(await boards.added_up(connection, board, top=1000)) == expected
-            assert await boards.top(connection, board, 7) == kept[:7]
+            assert shown(await leaderboards.added_up(connection, board, top=1000)) == expected
+            assert await leaderboards.top(connection, board, 7) == kept[:7]
             users = [user for user, _, _ in expected]
             for number in range(MEMBERS):
                 name, member_id = f"user-{number}", member_of(number, board.project)
                 at = users.index(name) if name in users else None
-                near = await boards.beside(connection, board, UUID(member_id), 2)
+                near = await leaderboards.beside(connection, board, UUID(member_id), 2)
                 assert shown(near) == ([] if at is None else expected[max(0, at - 2) : at + 3])
 
 
@@ -149,8 +149,8 @@ async def test_boards_are_those_of_a_plain_recomputation(settings: Settings) -> 
             async with await AsyncConnection.connect(settings.database_url) as connection:
                 week = every[0]
                 # Some scores are due: it is not taken as it lies.
-                assert await boards._kept(connection, week, boards._TOP, top=1) is None
-                assert shown(await boards.top(connection, week, 1000)) == points.places(week)
+                assert await leaderboards._kept(connection, week, leaderboards._TOP, top=1) is None
+                assert shown(await leaderboards.top(connection, week, 1000)) == points.places(week)
             assert await turned(settings) > 0
             await check(settings, points, [b for p in PROJECTS for b in rolling(p, today)])
 
@@ -193,15 +193,15 @@ async def test_a_read_looks_at_few_rows_however_many_members_there_are(
     last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
     board = Board("acme", first, last if length is None else today)
     async with await AsyncConnection.connect(migrated_url) as connection:
-        expected = await boards.added_up(connection, board, top=30_000)
+        expected = await leaderboards.added_up(connection, board, top=30_000)
         assert len(expected) > 100
-        assert await boards.top(connection, board, 100) == expected[:100]
-        assert await looked_at(connection, board, boards._TOP, top=100) < LITTLE
+        assert await leaderboards.top(connection, board, 100) == expected[:100]
+        assert await looked_at(connection, board, leaderboards._TOP, top=100) < LITTLE
         for at in (0, 1, len(expected) // 2, len(expected) - 1):
             own = expected[at].member_id
-            near = await boards.beside(connection, board, own, 2)
+            near = await leaderboards.beside(connection, board, own, 2)
             assert shown(near) == shown(expected[max(0, at - 2) : at + 3])
-            few = await looked_at(connection, board, boards._BESIDE, member_id=own, beside=2)
+            few = await looked_at(connection, board, leaderboards._BESIDE, member_id=own, beside=2)
             assert few < LITTLE + await bands(connection, board)
 
 
@@ -210,7 +210,7 @@ async def looked_at(
 ) -> int:
     """Return how many rows a statement looks at, in all tables that grow with members."""
     explain: LiteralString = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "
-    cursor = await connection.execute(explain + statement, boards.kept_values(board, **asked))
+    cursor = await connection.execute(explain + statement, leaderboards.kept_values(board, **asked))
     ((plan,),) = await cursor.fetchall()
     nodes, rows = [plan[0]["Plan"]], 0
     while nodes:

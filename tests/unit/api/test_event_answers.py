@@ -13,9 +13,9 @@ from api.faces.events.definitions import document
 from api.faces.events.periods import rolling
 from api.faces.events.shapes import EventDefinition, Neighbours, Ranked
 from api.faces.events.stats import distributions, global_stats, one_events_stats
-from api.http.responses import answer
-from api.queries.boards import Board, Place
+from api.http.responses import json_response
 from api.queries.event_stats import Day, Share
+from api.queries.leaderboards import Board, Rank
 from processor.domain.definitions import Definitions, Stored
 from schemas import definitions as models
 
@@ -44,7 +44,7 @@ def test_an_event_is_shown_as_the_seed_prints_it() -> None:
             requiresApiKey=True,
         )
     )
-    assert bytes(answer(shown).body) == (
+    assert bytes(json_response(shown).body) == (
         b'{"eventId":"e","title":"E","description":"","status":"ACTIVE","limit":10,'
         b'"maximumReward":1000,"reward":{"default":2},"conditions":{"type":"AND","conditions":['
         b'{"field":"amount","operator":"greater_than","value":0},'
@@ -120,7 +120,7 @@ def test_one_event_and_one_that_never_happened() -> None:
     ],
 )  # fmt: skip
 def test_a_board_shows_no_whole_names(first: str | None, last: str | None, shown: str) -> None:
-    place = Place(UUID(int=1), "ann@example.org", first, last, Decimal(5), 1, 1)
+    place = Rank(UUID(int=1), "ann@example.org", first, last, Decimal(5), 1, 1)
     assert username(place) == shown
 
 

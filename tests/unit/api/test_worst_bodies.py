@@ -17,7 +17,7 @@ from api.faces.game_mechanics import presentation, writing
 from api.faces.game_mechanics.errors import CallError
 from api.faces.game_mechanics.parameters import Parameters
 from api.faces.game_mechanics.presentation import Presentation
-from api.faces.pathways.bodies import asked
+from api.faces.pathways.bodies import parse
 from api.faces.records.bodies import ChallengeLogBody, MemberBody
 from api.http import bodies
 from api.http.json_places import path_at
@@ -71,7 +71,7 @@ WORST = {
 
 def _context(raw: bytes) -> object:
     given = Parameters({"context": raw.decode()})
-    presentation.wanted(given)
+    presentation.presentation_of(given)
     return presentation.with_context(Presentation(), given).success({})
 
 
@@ -85,7 +85,7 @@ DOORS: dict[str, Callable[[bytes], Any]] = {
     "object": bodies.object_of,
     "context": _context,
     "attributes": lambda raw: writing.attributes(Parameters({"actionAttributes": raw.decode()})),
-    "pathway": lambda raw: asked(raw, "acme"),
+    "pathway": lambda raw: parse(raw, "acme"),
     "place": lambda raw: path_at(raw, len(raw) - 1),
 }
 

@@ -11,7 +11,7 @@ import pytest
 from api.faces.game_mechanics.actions_log import cursor_of, shown, window_of
 from api.faces.game_mechanics.errors import BAD_VALUE, CallError
 from api.faces.game_mechanics.parameters import Parameters
-from api.queries.gm_actions import Action, Place
+from api.queries.ledger import Action, Position
 
 ACTION = Action(
     occurred_at=datetime(2012, 4, 16, 9, 17, 0, 999_999, tzinfo=UTC),
@@ -60,16 +60,16 @@ def test_without_times_everything_is_wanted() -> None:
 
 
 def test_a_cursor_names_a_place() -> None:
-    for place in (
-        ACTION.place,
-        Place(datetime(1, 1, 1, tzinfo=UTC), 0, UUID(int=0)),
-        Place(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), 2**63 - 1, UUID(int=1)),
+    for position in (
+        ACTION.position,
+        Position(datetime(1, 1, 1, tzinfo=UTC), 0, UUID(int=0)),
+        Position(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC), 2**63 - 1, UUID(int=1)),
     ):
-        assert window_of(Parameters({"start": cursor_of(place)})).before == place
+        assert window_of(Parameters({"start": cursor_of(position)})).before == position
 
 
 def test_a_cursor_does_not_leave_the_window() -> None:
-    window = window_of(Parameters({"start": cursor_of(ACTION.place), "endTime": "1000000000"}))
+    window = window_of(Parameters({"start": cursor_of(ACTION.position), "endTime": "1000000000"}))
     assert window.before.occurred_at == datetime.fromtimestamp(1_000_000_001, UTC)
 
 

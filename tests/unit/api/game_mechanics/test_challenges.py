@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from api.faces.game_mechanics.challenge_status import achievements, challenges
-from api.queries.gm_standings import Points, Ranks
+from api.queries.standings import Points, Ranks
 from processor.domain.definitions import Definitions
 from schemas import definitions as models
 

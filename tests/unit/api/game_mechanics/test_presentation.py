@@ -18,7 +18,7 @@ from api.faces.game_mechanics.errors import (
     CallError,
 )
 from api.faces.game_mechanics.parameters import Parameters
-from api.faces.game_mechanics.presentation import Presentation, wanted
+from api.faces.game_mechanics.presentation import Presentation, presentation_of
 
 
 def body(response: Response) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def body(response: Response) -> dict[str, Any]:
 
 
 def presented(**values: str) -> Presentation:
-    presentation, fault = wanted(Parameters(values))
+    presentation, fault = presentation_of(Parameters(values))
     assert fault is None
     return presentation
 
@@ -95,7 +95,7 @@ def test_a_context_is_not_changed() -> None:
 
 @pytest.mark.parametrize("given", ['{"a":"\\u0000"}', '["\\ud800"]'])
 def test_a_context_that_no_json_may_hold(given: str) -> None:
-    presentation, fault = wanted(Parameters({"context": given, "httpStatusCodes": "true"}))
+    presentation, fault = presentation_of(Parameters({"context": given, "httpStatusCodes": "true"}))
     assert fault is not None
     assert fault.code == BAD_VALUE
     assert presentation == Presentation(http_status_codes=True)
@@ -146,7 +146,7 @@ HOSTILE = (
 @pytest.mark.parametrize("callback", HOSTILE)
 def test_a_callback_that_is_no_path_of_names_is_refused_as_json(callback: str) -> None:
     given = Parameters({"format": "jsonp", "callback": callback, "context": "c"})
-    presentation, fault = wanted(given)
+    presentation, fault = presentation_of(given)
     assert fault is not None
     assert fault.code == BAD_VALUE
     answer = presentation.failure(fault)
@@ -157,7 +157,7 @@ def test_a_callback_that_is_no_path_of_names_is_refused_as_json(callback: str) -
 
 def test_a_script_without_a_callback_misses_it() -> None:
     for values in ({"format": "jsonp"}, {"format": "jsonp", "callback": ""}):
-        presentation, fault = wanted(Parameters(values))
+        presentation, fault = presentation_of(Parameters(values))
         assert fault is not None
         assert fault.code == MISSING_PARAMETER
         assert "callback" in fault.message
@@ -168,7 +168,7 @@ def test_a_script_without_a_callback_misses_it() -> None:
     "values", [{"format": "xml"}, {"format": "JSON"}, {"httpStatusCodes": "maybe"}]
 )
 def test_what_is_not_a_way_to_answer(values: dict[str, str]) -> None:
-    _, fault = wanted(Parameters(values))
+    _, fault = presentation_of(Parameters(values))
     assert fault is not None
     assert fault.code == BAD_VALUE
 

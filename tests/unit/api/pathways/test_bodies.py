@@ -4,40 +4,43 @@ import json
 
 import pytest
 
-from api.faces.pathways.bodies import Asked, asked
+from api.faces.pathways.bodies import LogsQuery, parse
 from api.faces.pathways.relaxed_json import as_json
 from api.http.problems import Problem
 
 
-def read(body: str | bytes) -> Asked:
-    return asked(body.encode() if isinstance(body, str) else body, "acme")
+def read(body: str | bytes) -> LogsQuery:
+    return parse(body.encode() if isinstance(body, str) else body, "acme")
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ('{"pathway": "Pathway A"}', Asked("Pathway A")),
-        ('{\n    pathway : "Pathway A"\n  }', Asked("Pathway A")),
-        ("{pathway:'It\\'s \"A\"',}", Asked('It\'s "A"')),
-        ("\ufeff{'pathway': /* which */ \"A\", // and\n}", Asked("A")),
+        ('{"pathway": "Pathway A"}', LogsQuery("Pathway A")),
+        ('{\n    pathway : "Pathway A"\n  }', LogsQuery("Pathway A")),
+        ("{pathway:'It\\'s \"A\"',}", LogsQuery('It\'s "A"')),
+        ("\ufeff{'pathway': /* which */ \"A\", // and\n}", LogsQuery("A")),
         ("{$a_1: 1}", None),
-        ('{"pathway": "a://b/*c*/", types: "x"}', Asked("a://b/*c*/", types=("x",))),
-        ("{pathway: '\\x41\\u0042\\\nC\\q'}", Asked("ABCq")),
-        ('{"pathway": "A", "project": "acme"}', Asked("A")),
-        ('{"pathway": "A", "groups": null}', Asked("A")),
-        ('\ufeff{"pathway": "A"}', Asked("A")),
-        ('{"pathway": "A", "types": "Data Target"}', Asked("A", types=("Data Target",))),
-        ('{"pathway": "A", "types": ["x","y"]}', Asked("A", types=("x", "y"))),
-        ('{"pathway": "A", "groups": [], "activities": "a"}', Asked("A", activities=("a",))),
-        ('{"pathway": "A", "users": ["x"], "user": "y"}', Asked("A", users=("x", "y"))),
-        ('{"pathway": "A", "types": ["x","y",...]}', Asked("A", types=("x", "y"))),
-        ('{"pathway": "A", "user": ["x","y",...etc]}', Asked("A", users=("x", "y"))),
-        ('{"pathway": "A", "activities": ["x",..etc]}', Asked("A", activities=("x",))),
-        ('{"pathway": "...etc]", "types": ["...etc",...]}', Asked("...etc]", types=("...etc",))),
-        ('{"pathway": "100% \\"é\\" _x_ \\\\ 😀"}', Asked('100% "é" _x_ \\ 😀')),
+        ('{"pathway": "a://b/*c*/", types: "x"}', LogsQuery("a://b/*c*/", types=("x",))),
+        ("{pathway: '\\x41\\u0042\\\nC\\q'}", LogsQuery("ABCq")),
+        ('{"pathway": "A", "project": "acme"}', LogsQuery("A")),
+        ('{"pathway": "A", "groups": null}', LogsQuery("A")),
+        ('\ufeff{"pathway": "A"}', LogsQuery("A")),
+        ('{"pathway": "A", "types": "Data Target"}', LogsQuery("A", types=("Data Target",))),
+        ('{"pathway": "A", "types": ["x","y"]}', LogsQuery("A", types=("x", "y"))),
+        ('{"pathway": "A", "groups": [], "activities": "a"}', LogsQuery("A", activities=("a",))),
+        ('{"pathway": "A", "users": ["x"], "user": "y"}', LogsQuery("A", users=("x", "y"))),
+        ('{"pathway": "A", "types": ["x","y",...]}', LogsQuery("A", types=("x", "y"))),
+        ('{"pathway": "A", "user": ["x","y",...etc]}', LogsQuery("A", users=("x", "y"))),
+        ('{"pathway": "A", "activities": ["x",..etc]}', LogsQuery("A", activities=("x",))),
+        (
+            '{"pathway": "...etc]", "types": ["...etc",...]}',
+            LogsQuery("...etc]", types=("...etc",)),
+        ),
+        ('{"pathway": "100% \\"é\\" _x_ \\\\ 😀"}', LogsQuery('100% "é" _x_ \\ 😀')),
     ],
 )
-def test_what_is_understood(body: str, expected: Asked | None) -> None:
+def test_what_is_understood(body: str, expected: LogsQuery | None) -> None:
     if expected is None:
         with pytest.raises(Problem, match=r"\$a_1: is not a known field"):
             read(body)
@@ -93,7 +96,7 @@ def test_what_is_understood(body: str, expected: Asked | None) -> None:
 )
 def test_what_is_refused_and_why(body: str | bytes, message: str) -> None:
     if not message:
-        assert read(body) == Asked("A")
+        assert read(body) == LogsQuery("A")
         return
     with pytest.raises(Problem, match=message) as refused:
         read(body)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.faces.pathways.bodies import Asked
+from api.faces.pathways.bodies import LogsQuery
 from api.faces.pathways.selection import activities_of, pathway_named
 from api.http.problems import Problem
 from api.queries.pathway_logs import Activity, Pathway
@@ -84,7 +84,7 @@ def test_data_is_also_of_the_type_that_it_is_fulfilled_as(types: str, expected: 
             ("web", "web activity", "tracking"),
         )
     ]
-    found = activities_of(activities, Asked("x", types=(types,)))
+    found = activities_of(activities, LogsQuery("x", types=(types,)))
     assert " ".join(each.id for each in found) == expected
 
 
@@ -111,5 +111,5 @@ def test_data_is_also_of_the_type_that_it_is_fulfilled_as(types: str, expected: 
 def test_activities_by_id_or_name_and_by_type(
     names: tuple[str, ...], types: tuple[str, ...], expected: str
 ) -> None:
-    found = activities_of(ACTIVITIES, Asked("x", activities=names, types=types))
+    found = activities_of(ACTIVITIES, LogsQuery("x", activities=names, types=types))
     assert " ".join(each.id for each in found) == expected

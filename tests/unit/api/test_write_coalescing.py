@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from api.http.write_coalescing import JoinedWrites
+from api.http.write_coalescing import CoalescedWrites
 
 
 class Recorded:
@@ -22,9 +22,9 @@ class Recorded:
         return b"closed" in self.did
 
 
-def joined() -> tuple[JoinedWrites, list[bytes]]:
+def joined() -> tuple[CoalescedWrites, list[bytes]]:
     transport = Recorded()
-    return JoinedWrites(cast("asyncio.Transport", transport)), transport.did
+    return CoalescedWrites(cast("asyncio.Transport", transport)), transport.did
 
 
 async def test_writes_of_one_turn_are_one() -> None:

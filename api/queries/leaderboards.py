@@ -47,7 +47,7 @@ class Board:
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """A member on a board. Equal points share a rank; `place` is that among those shown."""
 
     member_id: UUID
@@ -195,7 +195,7 @@ ORDER BY place
 """
 
 
-async def top(connection: AsyncConnection, board: Board, count: int) -> list[Place]:
+async def top(connection: AsyncConnection, board: Board, count: int) -> list[Rank]:
     """Return the first places of a board."""
     found = await _kept(connection, board, _TOP, top=count)
     return await added_up(connection, board, top=count) if found is None else found
@@ -203,7 +203,7 @@ async def top(connection: AsyncConnection, board: Board, count: int) -> list[Pla
 
 async def beside(
     connection: AsyncConnection, board: Board, member_id: UUID, count: int
-) -> list[Place]:
+) -> list[Rank]:
     """Return a member's place on a board with so many on either side; none where it has none."""
     found = await _kept(connection, board, _BESIDE, member_id=member_id, beside=count)
     if found is None:
@@ -213,7 +213,7 @@ async def beside(
 
 async def _kept(
     connection: AsyncConnection, board: Board, statement: LiteralString, **asked: object
-) -> list[Place] | None:
+) -> list[Rank] | None:
     """Return places of a board that is kept in order; None where it is not, or not right now."""
     if board.kept_as is None:
         return None
@@ -221,7 +221,7 @@ async def _kept(
     rows: list[tuple[Any, ...]] = await cursor.fetchall()
     if not rows[0][0]:
         return None
-    return [Place(*row) for _, *row in rows if row[0] is not None]
+    return [Rank(*row) for _, *row in rows if row[0] is not None]
 
 
 def kept_values(board: Board, **asked: object) -> dict[str, object]:
@@ -237,9 +237,9 @@ async def added_up(
     top: int = 0,
     member_id: UUID | None = None,
     beside: int = 0,
-) -> list[Place]:
+) -> list[Rank]:
     """Return the first places of a board, or a member's with those beside it, from all its days."""
-    async with connection.cursor(row_factory=class_row(Place)) as cursor:
+    async with connection.cursor(row_factory=class_row(Rank)) as cursor:
         await cursor.execute(
             _ADDED_UP, {**vars(board), "top": top, "member_id": member_id, "beside": beside}
         )

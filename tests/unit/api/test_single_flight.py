@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.kafka.single_flight import SharedCall
+from api.kafka.single_flight import SingleFlight
 
 
 class Counter:
@@ -23,7 +23,7 @@ class Counter:
 
 async def test_those_who_come_together_share_and_those_who_come_late_do_not() -> None:
     counter = Counter()
-    shared = SharedCall(counter)
+    shared = SingleFlight(counter)
     early = [asyncio.create_task(shared()) for _ in range(5)]
     await asyncio.sleep(0.01)
     late = [asyncio.create_task(shared()) for _ in range(5)]
@@ -43,7 +43,7 @@ async def test_a_failure_is_everybodys_and_the_next_call_is_fresh() -> None:
             raise outcome
         return outcome
 
-    shared = SharedCall(call)
+    shared = SingleFlight(call)
     results = await asyncio.gather(shared(), shared(), return_exceptions=True)
     assert all(isinstance(result, OSError) for result in results)
     assert await shared() == 7
@@ -51,7 +51,7 @@ async def test_a_failure_is_everybodys_and_the_next_call_is_fresh() -> None:
 
 async def test_a_caller_that_gives_up_takes_nothing_from_the_others() -> None:
     counter = Counter()
-    shared = SharedCall(counter)
+    shared = SingleFlight(counter)
     impatient = asyncio.create_task(shared())
     patient = asyncio.create_task(shared())
     await asyncio.sleep(0.01)

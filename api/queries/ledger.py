@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """A place in the order of the log: entries of one moment are told apart by the other two."""
 
     occurred_at: datetime
@@ -32,16 +32,16 @@ class Action:
     operation: str
 
     @property
-    def place(self) -> Place:
+    def position(self) -> Position:
         """Where it stands."""
-        return Place(self.occurred_at, self.sequence, self.id)
+        return Position(self.occurred_at, self.sequence, self.id)
 
 
 async def before(
     connection: AsyncConnection,
     project: str,
     member_id: UUID,
-    place: Place,
+    position: Position,
     *,
     since: datetime,
     limit: int,
@@ -67,7 +67,7 @@ async def before(
                 "member_id": member_id,
                 "since": since,
                 "limit": limit,
-                **vars(place),
+                **vars(position),
             },
             prepare=False,
         )

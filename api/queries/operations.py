@@ -1,0 +1,55 @@
+"""What the API asks for its own working: health, checkpoints, locks, snapshots."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+
+from psycopg import AsyncConnection
+
+
+async def ping(connection: AsyncConnection) -> None:
+    """Read one row.
+
+    Raises:
+        psycopg.Error: the database does not answer, or was not migrated.
+    """
+    await connection.execute("SELECT 1 FROM milestream.projection_checkpoints LIMIT 1")
+
+
+async def checkpoints(connection: AsyncConnection) -> dict[tuple[str, str, int], int]:
+    """Return the next offset by (read model, topic without prefix, partition)."""
+    cursor = await connection.execute(
+        "SELECT projection, topic, partition, next_offset FROM milestream.projection_checkpoints"
+    )
+    return {
+        (projection, topic, partition): next_offset
+        async for projection, topic, partition, next_offset in cursor
+    }
+
+
+LOCK_SLOTS = 1024
+"""Rows of the table of locks, which no login but the API's own can hold up, as it could an advisory
+lock. Names that share a row wait for each other."""
+
+
+def slot_of(name: str) -> int:
+    """Return the row of the table of locks that a name has."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8]) % LOCK_SLOTS
+
+
+async def lock(connection: AsyncConnection, name: str) -> None:
+    """Wait for the lock of this name, and hold it until the transaction ends.
+
+    All API processes share it.
+    """
+    await connection.execute(
+        "SELECT FROM milestream_private.locks WHERE slot = %s FOR UPDATE", (slot_of(name),)
+    )
+
+
+@asynccontextmanager
+async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Let all statements inside see the same rows: one read-only transaction."""
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
