@@ -24,10 +24,10 @@ from aiokafka.errors import KafkaError
 from deploy.batches import Batches
 from deploy.clients import partitions_of_topic, reader, transactional_producer
 from deploy.placement import PLACEABLE, Placement, Unplaceable
-from deploy.positions import positions_topic, read_positions
+from deploy.positions import read_positions
 from schemas.dead_letter import ATTEMPTS, DeadLetter
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS, MIB, TOPICS
+from schemas.topics import DEAD_LETTERS, MIB, TOPICS, positions_topic
 
 _LETTERS_PER_TRANSACTION = 1000
 _BYTES_PER_TRANSACTION = 8 * MIB

@@ -16,10 +16,17 @@ from deploy.apply import Document, publish, read
 from deploy.batches import Batches
 from deploy.clients import transactional_producer
 from deploy.demo_crowd import Crowd, Record, bad_record, upsert
-from deploy.positions import positions_topic, read_positions
+from deploy.positions import read_positions
 from schemas import ids, records
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, MIB, partition_for
+from schemas.topics import (
+    CHALLENGE_LOGS,
+    EVENTS,
+    MEMBER_COMMANDS,
+    MIB,
+    partition_for,
+    positions_topic,
+)
 
 MEMBERS = 1000
 HISTORY_DAYS = 10

@@ -9,17 +9,7 @@ file was imported.
 
 from deploy.clients import partitions_of_topic, reader
 from schemas.settings import Settings
-from schemas.topics import MIB, Partitioning, Topic
-
-
-def positions_topic(application_id: str) -> Topic:
-    """Return the topic of positions (the last value of a key counts; no value: forgotten)."""
-    return Topic(
-        f"{application_id}-positions",
-        "internal: how far imports and redrives have got",
-        Partitioning.SINGLE,
-        {"cleanup.policy": "compact", "max.message.bytes": str(MIB)},
-    )
+from schemas.topics import positions_topic
 
 
 async def read_positions(settings: Settings) -> dict[str, bytes]:

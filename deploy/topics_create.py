@@ -11,9 +11,8 @@ from aiokafka.errors import for_code
 
 from deploy.clients import admin_client
 from deploy.errors import CommandError
-from deploy.positions import positions_topic
-from schemas.settings import Settings, variable
-from schemas.topics import TOPICS, Partitioning, Topic, changelog_topic
+from schemas.settings import Settings
+from schemas.topics import TOPICS, Topic, changelog_topic, positions_topic, topics_fault
 
 _OK = 0
 _UNKNOWN_TOPIC = 3
@@ -46,11 +45,6 @@ def catalogue(settings: Settings) -> dict[str, Topic]:
     return {settings.topic(topic.name): topic for topic in topics}
 
 
-def partitions_of(topic: Topic, settings: Settings) -> int:
-    """Return how many partitions a topic of the catalogue has under these settings."""
-    return 1 if topic.partitioning is Partitioning.SINGLE else settings.partitions
-
-
 def create_topics(settings: Settings) -> None:
     """Make the topics that are missing; bring the configuration of the others to the catalogue's.
 
@@ -65,7 +59,7 @@ async def ensure_topics(settings: Settings) -> None:
     """Do what `create_topics` does, inside a running event loop."""
     async with admin_client(settings) as admin:
         states = await _states(admin, settings)
-        _refuse_other_counts(states)
+        _refuse([state for state in states if state.partitions is not None])
         missing = [state for state in states if state.partitions is None]
         if missing:
             await _create(admin, settings, missing)
@@ -88,23 +82,17 @@ async def check_topics(settings: Settings) -> None:
         TopicsError: a topic is missing or has another partition count; all of them are named.
         CommandError: no broker answers.
     """
-    states = await topic_states(settings)
-    missing = sorted(state.name for state in states if state.partitions is None)
-    if missing:
-        raise TopicsError(
-            f"topics are missing: {', '.join(missing)}; make them with `milestream topics create`"
-        )
-    _refuse_other_counts(states)
+    _refuse(await topic_states(settings))
 
 
-def _refuse_other_counts(states: Iterable[TopicState]) -> None:
-    wrong = [s for s in states if s.partitions is not None and s.partitions != s.wanted]
-    if wrong:
-        named = "; ".join(f"{s.name} has {s.partitions} partitions, not {s.wanted}" for s in wrong)
-        raise TopicsError(
-            f"{named}. The partition count cannot change once topics exist: set "
-            f"{variable('partitions')} as it was, or use another {variable('topic_prefix')}"
-        )
+def _refuse(states: Iterable[TopicState]) -> None:
+    states = list(states)
+    fault = topics_fault(
+        {state.name: state.wanted for state in states},
+        {state.name: state.partitions for state in states if state.partitions is not None},
+    )
+    if fault is not None:
+        raise TopicsError(fault)
 
 
 async def _states(admin: AIOKafkaAdminClient, settings: Settings) -> list[TopicState]:
@@ -115,7 +103,7 @@ async def _states(admin: AIOKafkaAdminClient, settings: Settings) -> list[TopicS
         entry = described.get(name, {"error_code": _UNKNOWN_TOPIC})
         _raise_for(entry["error_code"], name, allowed=(_UNKNOWN_TOPIC,))
         count = len(entry["partitions"]) if entry["error_code"] == _OK else None
-        states.append(TopicState(topic, name, partitions_of(topic, settings), count))
+        states.append(TopicState(topic, name, topic.partition_count(settings.partitions), count))
     return states
 
 
@@ -183,7 +171,7 @@ async def _wait_until_known(admin: AIOKafkaAdminClient, settings: Settings) -> N
     for _ in range(200):
         described = await admin.describe_topics(list(catalogue(settings)))
         if all(_is_led(entry) for entry in described):
-            _refuse_other_counts(await _states(admin, settings))
+            _refuse(await _states(admin, settings))
             return
         await asyncio.sleep(0.1)
     raise CommandError("the topics were made, but after 20 s the broker still has no leaders")

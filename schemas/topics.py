@@ -27,6 +27,10 @@ class Topic:
     partitioning: Partitioning = Partitioning.MEMBER
     config: Mapping[str, str] = field(default_factory=dict)
 
+    def partition_count(self, partitions: int) -> int:
+        """Return how many partitions it has, where member-keyed topics have ``partitions``."""
+        return 1 if self.partitioning is Partitioning.SINGLE else partitions
+
 
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 # Inputs accept twice what the processor does, so that a record that is too large can arrive and
@@ -120,6 +124,41 @@ def changelog_topic(application_id: str) -> Topic:
             # Small segments let the cleaner keep up; recovery time follows what it leaves behind.
             "segment.bytes": str(64 * MIB),
         },
+    )
+
+
+def positions_topic(application_id: str) -> Topic:
+    """Return the topic of how far imports and redrives have got (last value of a key counts)."""
+    return Topic(
+        f"{application_id}-positions",
+        "internal: how far imports and redrives have got",
+        Partitioning.SINGLE,
+        {"cleanup.policy": "compact", "max.message.bytes": str(MIB)},
+    )
+
+
+def topics_fault(wanted: Mapping[str, int], found: Mapping[str, int]) -> str | None:
+    """Return what is wrong with the topics of a broker and what to do; None where all are right.
+
+    Args:
+        wanted: by full name, how many partitions each topic must have.
+        found: the same of those that exist.
+    """
+    missing = sorted(wanted.keys() - found.keys())
+    if missing:
+        return (
+            f"topics are missing: {', '.join(missing)}; make them with `milestream topics create`"
+        )
+    wrong = [
+        f"{name} has {found[name]} partitions, not {count}"
+        for name, count in wanted.items()
+        if found[name] != count
+    ]
+    if not wrong:
+        return None
+    return (
+        f"{'; '.join(wrong)}. The partition count cannot change once topics exist: set "
+        "MILESTREAM_PARTITIONS as it was, or use another MILESTREAM_TOPIC_PREFIX"
     )
 
 

@@ -5,7 +5,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.kafka import consumers, sequences
 from schemas.settings import Settings
-from schemas.topics import TOPICS, Partitioning
+from schemas.topics import TOPICS, topics_fault
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
@@ -48,25 +48,16 @@ async def check_topics(settings: Settings) -> None:
     await admin.start()
     try:
         existing = set(await admin.list_topics())
-        wanted = {settings.topic(name): topic for name, topic in TOPICS.items()}
-        missing = sorted(set(wanted) - existing)
-        if missing:
-            raise TopicsError(
-                f"topics are missing: {', '.join(missing)}; run `milestream topics create`"
-            )
-        for described in await admin.describe_topics(list(wanted)):
-            name, partitions = described["topic"], len(described["partitions"])
-            expected = partition_count(settings, wanted[name].name)
-            if partitions != expected:
-                raise TopicsError(
-                    f"topic {name} has {partitions} partitions, MILESTREAM_PARTITIONS says "
-                    f"{expected}"
-                )
+        wanted = {settings.topic(name): partition_count(settings, name) for name in TOPICS}
+        described = await admin.describe_topics(sorted(wanted.keys() & existing))
+        found = {topic["topic"]: len(topic["partitions"]) for topic in described}
+        fault = topics_fault(wanted, found)
+        if fault is not None:
+            raise TopicsError(fault)
     finally:
         await admin.close()
 
 
 def partition_count(settings: Settings, topic: str) -> int:
     """Return how many partitions a topic of the catalogue has."""
-    keyed = TOPICS[topic].partitioning is Partitioning.MEMBER
-    return settings.partitions if keyed else 1
+    return TOPICS[topic].partition_count(settings.partitions)

@@ -33,10 +33,10 @@ from deploy.errors import CommandError
 from deploy.importing.checking import BadRecord, RecordCheck, with_project
 from deploy.importing.columns import FileColumns
 from deploy.importing.sources import READERS, STDIN, Format, Line, SourceError, Tape
-from deploy.positions import positions_topic, read_positions
+from deploy.positions import read_positions
 from schemas import ids
 from schemas.settings import Settings
-from schemas.topics import MIB, TOPICS
+from schemas.topics import MIB, TOPICS, positions_topic
 
 _RECORDS_PER_TRANSACTION = 16_000
 _BYTES_PER_TRANSACTION = 8 * MIB

@@ -20,12 +20,11 @@ from api.metrics import Metrics as ApiMetrics
 from deploy.apply import check
 from deploy.cli import SUB_COMMANDS, load
 from deploy.placement import PLACEABLE
-from deploy.positions import positions_topic
 from processor import metrics as worker_metrics
 from projections.metrics import Metrics as ProjectorMetrics
 from schemas.definitions import KINDS
 from schemas.settings import Settings, variable
-from schemas.topics import TOPICS, changelog_topic
+from schemas.topics import TOPICS, changelog_topic, positions_topic
 from tests.documents import PACKAGES, ROOT, Document, documents, sources
 
 DOCUMENTS = documents()

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.positions import positions_topic
 from schemas import ids
 from schemas.dead_letter import ATTEMPTS, DeadLetter, Reason, base64_text, headers_json, key_text
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS, DEFINITIONS, partition_for
+from schemas.topics import DEAD_LETTERS, DEFINITIONS, partition_for, positions_topic
 from tests.integration.deploy.conftest import (
     Run,
     committed,

@@ -7,6 +7,7 @@ from schemas.topics import (
     Partitioning,
     changelog_topic,
     partition_for,
+    topics_fault,
 )
 
 INPUTS = {
@@ -58,3 +59,19 @@ def test_partitions_are_those_of_java_s_own_hash() -> None:
     }  # fmt: skip
     for text, java in known.items():
         assert partition_for(text, 1000) == (java & 0x7FFFFFFF) % 1000
+
+
+def test_topics_that_are_right_have_no_fault() -> None:
+    assert topics_fault({"a": 4, "b": 1}, {"b": 1, "a": 4, "more": 9}) is None
+
+
+def test_every_missing_topic_is_named() -> None:
+    fault = topics_fault({"b": 4, "a": 1, "c": 1}, {"c": 2})
+    assert fault == "topics are missing: a, b; make them with `milestream topics create`"
+
+
+def test_every_topic_with_another_number_of_partitions_is_named() -> None:
+    fault = topics_fault({"a": 4, "b": 1, "c": 4}, {"a": 3, "b": 1, "c": 8})
+    assert fault is not None
+    assert fault.startswith("a has 3 partitions, not 4; c has 8 partitions, not 4. ")
+    assert "MILESTREAM_PARTITIONS" in fault
