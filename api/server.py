@@ -15,6 +15,7 @@ from api.app import create_app
 from api.http.connections import Limits, protocol
 from api.kafka.clients import TopicsError, check_topics
 from api.resources import Resources
+from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -27,13 +28,7 @@ _WATCH_SECONDS = 1.0
 
 def main(settings: Settings) -> None:
     """Serve the API until TERM or INT; exit with 1 where it cannot start, or cannot go on."""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for name in ("aiokafka", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    log_to_stderr(settings, dict.fromkeys(("aiokafka", "uvicorn.error"), logging.WARNING))
     app = create_app(settings)
     server = _Server(config(settings, app))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:

@@ -28,6 +28,7 @@ from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
 from schemas.kafka.health import ClientStopped
+from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 from schemas.topics import REPLIES
 
@@ -38,14 +39,17 @@ STOP_SECONDS = 15
 which is safe at any point."""
 
 
+_QUIET = {
+    **dict.fromkeys(("aiokafka", "faust", "mode"), logging.WARNING),
+    # Says NotEnoughReplicas for a transaction that begins before the last one's markers are
+    # written; it is retried after 10 ms.
+    "aiokafka.producer.sender": logging.ERROR,
+}
+
+
 def main(settings: Settings) -> None:
     """Run a worker until TERM or INT (exit 0), or until it cannot go on safely (exit 1)."""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    _quiet()
+    log_to_stderr(settings, _QUIET)
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr="127.0.0.1")
     _tune_gc()
@@ -53,14 +57,6 @@ def main(settings: Settings) -> None:
     compression.install()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_run(settings))
-
-
-def _quiet() -> None:
-    for name in ("aiokafka", "faust", "mode"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # Says NotEnoughReplicas for a transaction that begins before the last one's markers are
-    # written; it is retried after 10 ms.
-    logging.getLogger("aiokafka.producer.sender").setLevel(logging.ERROR)
 
 
 def _tune_gc() -> None:

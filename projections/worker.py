@@ -16,6 +16,7 @@ from projections import leaderboard_turns, long_reads
 from projections.metrics import Metrics
 from projections.migrate import MigrationError
 from projections.runner import ProjectorStopped, Runner
+from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -23,13 +24,8 @@ logger = logging.getLogger(__name__)
 
 def main(settings: Settings) -> None:
     """Run a projector; returns when SIGTERM or SIGINT came, exits with 1 when it cannot go on."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    # What it says about a broker that is restarting repeats itself ten times a second.
-    logging.getLogger("aiokafka").setLevel(max(logging.ERROR, logging.getLogger().level))
+    # What aiokafka says about a broker that is restarting repeats itself ten times a second.
+    log_to_stderr(settings, {"aiokafka": logging.ERROR})
     # A batch is tens of thousands of rows, none of them in a cycle: the collector would walk over
     # them again and again, a tenth of the work.
     gc.freeze()

@@ -1,9 +1,8 @@
 """`milestream api`: the HTTP API, until it is told to stop."""
 
-import psycopg
-
+from deploy.database_errors import database_errors
 from deploy.errors import CommandError
-from schemas.settings import Settings, variable
+from schemas.settings import Settings
 
 
 def command() -> None:
@@ -13,12 +12,8 @@ def command() -> None:
 
     settings = Settings.from_env()
     try:
-        migrate(settings.database_url)
+        with database_errors():
+            migrate(settings.database_url)
     except MigrationError as error:
         raise CommandError(str(error)) from error
-    except psycopg.Error as error:
-        away = isinstance(error, psycopg.OperationalError)
-        what = "does not answer" if away else "refuses"
-        said = " ".join(str(error).split())  # the server's messages have several lines
-        raise CommandError(f"the database {what} ({variable('database_url')}): {said}") from error
     main(settings)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import psycopg
 import typer
 from psycopg import AsyncConnection
 
@@ -15,13 +14,14 @@ from api.auth import credentials
 from api.auth.credentials import CredentialsError, Role
 from api.queries import credentials as queries
 from deploy.apply import limits_of
+from deploy.database_errors import database_errors
 from deploy.end_user_tokens import end_user_token
 from deploy.errors import CommandError
 from deploy.texts import decode_text
 from projections.migrate import MigrationError, migrate
 from schemas.ids import is_project
 from schemas.instants import InstantError, parse_instant
-from schemas.settings import Settings, variable
+from schemas.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -214,12 +214,8 @@ def _with_database(settings: Settings, ask: Callable[[AsyncConnection], Awaitabl
             return await ask(connection)
 
     try:
-        migrate(settings.database_url)
-        return asyncio.run(run())
+        with database_errors():
+            migrate(settings.database_url)
+            return asyncio.run(run())
     except (CredentialsError, MigrationError) as error:
         raise CommandError(str(error)) from error
-    except psycopg.Error as error:
-        away = isinstance(error, psycopg.OperationalError)
-        what = "does not answer" if away else "refuses"
-        said = " ".join(str(error).split())  # the server's messages have several lines
-        raise CommandError(f"the database {what} ({variable('database_url')}): {said}") from error
