@@ -4,6 +4,12 @@ In the order of the fields of `schemas.outputs`, `challenge.Progress`, `logged.L
 `Member`.
 """
 
+cdef bytes CHALLENGE_LOG_RECORDED = event_types.CHALLENGE_LOG_RECORDED.name.encode()
+cdef bytes CHALLENGE_COMPLETED = event_types.CHALLENGE_COMPLETED.name.encode()
+cdef bytes MILESTONE_REACHED = event_types.MILESTONE_REACHED.name.encode()
+cdef bytes REWARD_GRANTED = event_types.REWARD_GRANTED.name.encode()
+cdef bytes MEMBER_UPSERTED = event_types.MEMBER_UPSERTED.name.encode()
+
 
 cdef class Granted:
     """A milestone that a log reached: its reward's id, and record without the closing brace."""
@@ -14,7 +20,7 @@ cdef class Granted:
 
 
 cdef int put_head(
-    Buffer b, FastLog log, bytes id_, str kind, Moment *at, int64_t sequence
+    Buffer b, FastLog log, bytes id_, bytes type_, Moment *at, int64_t sequence
 ) except -1:
     """Begin a CloudEvent, up to its data."""
     cdef char digits[20]
@@ -24,7 +30,7 @@ cdef int put_head(
     b.put(b'","source":"')
     b.put(log.rule.source)
     b.put(b'","type":"')
-    b.put(kind.encode())
+    b.put(type_)
     b.put(b'","subject":"')
     b.put(log.member_id)
     b.put(b'","time":')
@@ -54,7 +60,7 @@ cdef bytes recorded(Buffer b, FastLog log, Progress *p, int64_t sequence):
     """``challenge_log.recorded``."""
     cdef Rule rule = log.rule
     cdef Granted last = log.granted[len(log.granted) - 1] if log.granted else None
-    put_head(b, log, log.id.text, event_types.CHALLENGE_LOG_RECORDED.name, &log.at, sequence)
+    put_head(b, log, log.id.text, CHALLENGE_LOG_RECORDED, &log.at, sequence)
     b.put(b'{"id":"')
     b.put(log.id.text)
     b.put(b'","challengeId":"')
@@ -146,7 +152,7 @@ cdef int put_progress(Buffer b, FastLog log, Progress *p) except -1:
 cdef bytes completed(Buffer b, FastLog log, Progress *p, int64_t sequence):
     """``challenge.completed``."""
     id_ = event_id(log, b"challenge.completed", log.progress_id())
-    put_head(b, log, id_, event_types.CHALLENGE_COMPLETED.name, &log.at, sequence)
+    put_head(b, log, id_, CHALLENGE_COMPLETED, &log.at, sequence)
     put_progress(b, log, p)
     b.put(b',"definitionVersion":')
     b.put(log.rule.version)
@@ -179,8 +185,7 @@ cdef bytes reached(Buffer b, FastLog log, Progress *p, Step milestone, int64_t s
     """``milestone.reached``."""
     cdef bytes id_ = derived(log.of_milestone(b"milestone_reached", milestone)).text
     put_head(
-        b, log, event_id(log, b"milestone.reached", id_), event_types.MILESTONE_REACHED.name, &log.at,
-        sequence,
+        b, log, event_id(log, b"milestone.reached", id_), MILESTONE_REACHED, &log.at, sequence
     )
     b.put(b'{"id":"')
     b.put(id_)
@@ -207,7 +212,7 @@ cdef bytes reached(Buffer b, FastLog log, Progress *p, Step milestone, int64_t s
 cdef bytes rewarded(Buffer b, FastLog log, Granted granted, int64_t sequence):
     """``reward.granted``."""
     id_ = event_id(log, b"reward.granted", granted.reward.text)
-    put_head(b, log, id_, event_types.REWARD_GRANTED.name, &log.at, sequence)
+    put_head(b, log, id_, REWARD_GRANTED, &log.at, sequence)
     b.put(granted.record)
     b.put(b',"definitionVersion":')
     b.put(granted.milestone.version)
@@ -218,7 +223,7 @@ cdef bytes rewarded(Buffer b, FastLog log, Granted granted, int64_t sequence):
 cdef bytes upserted(Buffer b, FastLog log, int64_t sequence):
     """``member.upserted`` of a member of whom nothing is known but its id."""
     id_ = event_id(log, b"member.upserted", log.member_id, 1)
-    put_head(b, log, id_, event_types.MEMBER_UPSERTED.name, &log.recorded_at, sequence)
+    put_head(b, log, id_, MEMBER_UPSERTED, &log.recorded_at, sequence)
     b.put(b'{"id":"')
     b.put(log.member_id)
     b.put(b'","externalId":')
