@@ -152,7 +152,7 @@ class RewardChanged(RewardLogRecord, kw_only=True):
     definition_version: int
 
 
-class EventAnswer(_Record, kw_only=True):
+class EventAnswer(_Record):
     """What the events face answers of a logged event. ``metadata`` is the sender's own text."""
 
     user_id: str

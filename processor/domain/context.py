@@ -10,6 +10,7 @@ from schemas import outputs
 from schemas.event_types import EventType
 
 _source_of = lru_cache(maxsize=4096)(outputs.source_of)
+_sequence_text = lru_cache(maxsize=1)(outputs.sequence_text)  # an input leads to several events
 
 
 class RecordContext(msgspec.Struct, frozen=True, gc=False):
@@ -49,7 +50,7 @@ class RecordContext(msgspec.Struct, frozen=True, gc=False):
             type=event_type.name,
             subject=self.member_id,
             time=at,
-            sequence=outputs.sequence_text(self.sequence),
+            sequence=_sequence_text(self.sequence),
             data=data,
         )
         self.effects.add(event_type.topic, self.member_id.encode(), outputs.encode(event))

@@ -48,6 +48,8 @@ class Definitions:
         """The compiled definitions of the kinds in ``_COMPILE``."""
         self._milestones: dict[_Place, dict[str, Milestone]] = {}
         """By what they are linked to."""
+        self._projects: dict[str, models.Project] = {}
+        """The settings of the projects that have some."""
         self._subscriptions: dict[tuple[str, str], Subscriptions] = {}
         """By event; made when first asked for, forgotten with every change."""
         self._named_by: dict[_Place, set[str]] = {}
@@ -136,20 +138,13 @@ class Definitions:
 
     def timezone(self, project: str) -> str:
         """Return a project's time zone, UTC where it has set none."""
-        settings = self._project(project)
+        settings = self._projects.get(project)
         return "UTC" if settings is None else settings.timezone
 
     def limits(self, project: str) -> models.Limits:
         """Return what a project's callers may take."""
-        settings = self._project(project)
+        settings = self._projects.get(project)
         return _NO_LIMITS_SET if settings is None else settings.limits
-
-    def _project(self, project: str) -> models.Project | None:
-        stored = self.get(project, "project", project)
-        if stored is None:
-            return None
-        assert isinstance(stored.definition, models.Project)
-        return stored.definition
 
     def get(self, project: str, kind: str, definition_id: str) -> Stored | None:
         """Return one definition as stored."""
@@ -198,6 +193,10 @@ class Definitions:
                         self._milestones.setdefault(linked, {})[id_] = compile_milestone(stored)
                     self._attach_milestones(linked)
         elif kind == "project":  # its time zone is that of what has none of its own
+            self._projects.pop(project, None)
+            if after is not None and after.id == project:
+                assert isinstance(after.definition, models.Project)
+                self._projects[project] = after.definition
             for dependent in _COMPILE:
                 for stored in list(self.of(project, dependent)):
                     self._compile_one(project, dependent, stored.id)

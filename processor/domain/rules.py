@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from schemas import definitions as models
-from schemas.amounts import nanos_of
+from schemas.amounts import format_amount, nanos_of
+from schemas.outputs import NULL
 
 DEFAULT_GROUP = "_default"
 """The challenge group of points that name none."""
@@ -80,7 +81,10 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as the fold needs it: ``rewards`` by user group and ``maximum`` in nanos."""
+    """An event as the fold needs it: ``rewards`` by user group and ``maximum`` in nanos.
+
+    ``maximum_json`` is the maximum as it is shown, null where there is none.
+    """
 
     id: str
     title: str
@@ -91,6 +95,7 @@ class Event:
     limit: int | None
     limit_period: str
     maximum: int | None
+    maximum_json: Raw
     conditions: models.Condition | None
     fields: tuple[models.MetadataField, ...]
     requires_api_key: bool
@@ -183,6 +188,7 @@ def compile_event(stored: Stored, _timezone: str) -> Event:
         if definition.limit_period == "unlimited"
         else definition.limit_period,
         maximum=None if maximum is None else nanos_of(maximum),
+        maximum_json=NULL if maximum is None else Raw(format_amount(nanos_of(maximum)).encode()),
         conditions=definition.conditions,
         fields=tuple(definition.metadata_fields or ()),
         requires_api_key=definition.requires_api_key,

@@ -116,12 +116,13 @@ class WorkingSet:
     def get(self, kind: StateKind[E], key: bytes) -> E | None:
         """Return the entry of a kind with this key; None where there is none."""
         entry = self.entries.get(key, _UNREAD)
-        if entry is _UNREAD:
-            (entry,) = self.load([key])
-            self.read += len(entry or b"")
         if entry.__class__ is bytes:
-            entry = kind.decode(entry)
-        self.entries[key] = entry
+            if entry is _UNREAD:
+                (entry,) = self.load([key])
+                self.read += len(entry or b"")
+            if entry is not None:
+                entry = kind.decode(entry)
+            self.entries[key] = entry
         return entry  # type: ignore[return-value]  # a key's first byte is its kind
 
     def set(self, kind: StateKind[E], key: bytes, entry: E) -> None:
@@ -174,7 +175,7 @@ class WorkingSet:
         }
 
     def _change(self, key: bytes, entry: Entry | None) -> None:
-        before = self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
-        self._before.append((key, *before))
+        before = key, self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
+        self._before.append(before)
         self.entries[key] = entry
         self.changed[key] = entry

@@ -158,7 +158,7 @@ def number_field(metadata: Mapping[str, Any], field: str | None) -> int | None:
     if value is None or type_of(value) != "number":
         return None
     try:
-        return nanos_of(Decimal(value))
+        return nanos_of(value if value.__class__ is Decimal else Decimal(value))
     except AmountError as error:
         raise Refused(Reason.INVALID, str(error), f"metadata.{field}") from error
 

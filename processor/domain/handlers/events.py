@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -59,6 +61,7 @@ class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
 
     event: Event | None
     log_id: str
+    answer_key: bytes
     at: datetime
     zone: str
     used_key: bytes
@@ -69,7 +72,9 @@ class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
     logs: tuple[DerivedLog, ...]
 
 
-_UNKNOWN = PreparedEvent(None, "", from_millis(0), "UTC", b"", {}, None, Subscriptions((), ()), ())
+_UNKNOWN = PreparedEvent(
+    None, "", b"", from_millis(0), "UTC", b"", {}, None, Subscriptions((), ()), ()
+)
 
 
 class Events:
@@ -108,6 +113,7 @@ class Events:
         return PreparedEvent(
             event,
             log_id,
+            answer_key(log_id),
             at,
             zone,
             used_key(item.member_id, event.id, period_key(event.limit_period, zone, at)),
@@ -130,7 +136,7 @@ class Events:
         if event.limit is not None:
             keys.append(prepared.used_key)
         if record.idempotency_key is not None:
-            keys.append(answer_key(prepared.log_id))
+            keys.append(prepared.answer_key)
         for log in prepared.logs:
             keys.extend(self._logs.keys(item, log.record, log.prepared))
         keys.extend(
@@ -151,7 +157,7 @@ class Events:
         not_ahead(context.recorded_at, "occurredAt", prepared.at)
         event_of.check_metadata(event, prepared.metadata)
         if record.idempotency_key is not None:
-            answered = self._entries.get(ANSWER, answer_key(prepared.log_id))
+            answered = self._entries.get(ANSWER, prepared.answer_key)
             if answered is not None:
                 self._effects.count("duplicates")
                 return lambda: replies.Reply(200, answered.body)
@@ -159,8 +165,7 @@ class Events:
         decided = self._decide(record, prepared, event, member)
         logged = self._logged(context, record, prepared, event, member=member, decided=decided)
         if record.idempotency_key is not None:
-            answer = Answered(_answer(logged))
-            self._entries.set(ANSWER, answer_key(prepared.log_id), answer)
+            self._entries.set(ANSWER, prepared.answer_key, Answered(_answer(logged)))
         context.emit(EVENT_LOGGED, logged, at=logged.occurred_at)
         if decided.points:
             self._ledger.add(context, _entry(logged))
@@ -191,7 +196,7 @@ class Events:
         member: Member,
         decided: Decided,
     ) -> outputs.EventLogged:
-        zone, maximum = prepared.zone, event.maximum
+        zone = prepared.zone
         return outputs.EventLogged(
             user_id=member.external_id,
             event_id=event.id,
@@ -199,7 +204,7 @@ class Events:
             type=event.type,
             title=event.title,
             limit=event.limit,
-            maximum_reward=outputs.NULL if maximum is None else _number(maximum),
+            maximum_reward=event.maximum_json,
             metadata=record.metadata if prepared.metadata else _EMPTY,
             condition_reached=decided.condition_reached,
             limit_reached=decided.limit_reached,
@@ -294,17 +299,18 @@ def _derived_value(challenge: Challenge, metadata: Mapping[str, Any]) -> Raw | N
     return ABSENT if challenge.method == "count" else None
 
 
+@lru_cache(maxsize=65536)  # prices and counts repeat
 def _number(nanos: int) -> Raw:
     return Raw(format_amount(nanos).encode())
 
 
 def _answer(logged: outputs.EventLogged) -> Raw:
     message = LIMIT_REACHED if logged.limit_reached else LOGGED
-    data = outputs.EventAnswer(**{name: getattr(logged, name) for name in _SHOWN})
+    data = outputs.EventAnswer(*_shown(logged))
     return Raw(outputs.encode(outputs.EventReply(message=message, data=data)))
 
 
-_SHOWN = outputs.EventAnswer.__struct_fields__
+_shown = attrgetter(*outputs.EventAnswer.__struct_fields__)
 
 
 def _entry(logged: outputs.EventLogged) -> Entry:
