@@ -78,14 +78,14 @@ def run_schedule(servers: Servers, schedule: Schedule) -> Outcome:
         outcome.ends += stack.remarks
         for process in stack.processes:
             process.ends.clear()
-        if outcome.failure is not None:
+        if outcome.failure is not None or outcome.ends:
             _keep_logs(stack, schedule.seed)
         stack.remove()
     return outcome
 
 
 def _keep_logs(stack: Stack, seed: int) -> None:
-    """Keep what the processes of a schedule that failed said."""
+    """Keep what the processes of a schedule said."""
     kept = REPORT.parent / f"seed-{seed}"
     kept.mkdir(parents=True, exist_ok=True)
     for process in stack.processes:

@@ -1,4 +1,4 @@
-"""A consumer that believes in a leader of yesterday finds today's at once, real brokers say."""
+"""What is asked of a broker that leads no more, or is gone, another one answers."""
 
 import asyncio
 import secrets
@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.kafka import consumers
+from schemas.kafka.descriptions import Describer
 from schemas.kafka.leadership import is_refused
 from schemas.settings import Settings
 from tests.faults.stack import Servers
@@ -68,3 +69,19 @@ def test_a_leader_that_moved_is_found_at_once(servers: Servers, position: int | 
 def test_who_does_not_serve_a_partition_refuses(code: int, refused: bool) -> None:
     answer = SimpleNamespace(topics=[("a", [(0, 0, 17, b"")]), ("b", [(1, code, 17, b"")])])
     assert is_refused(answer) == refused
+
+
+def test_topics_are_described_while_a_broker_is_down(servers: Servers) -> None:
+    async def ask() -> None:
+        topic = f"described-{secrets.token_hex(4)}"
+        settings = Settings.of({"kafka": servers.brokers.bootstrap})
+        await write_one(settings, topic)
+        async with Describer(settings) as describer:
+            assert servers.brokers.processes[0].kill()
+            for _ in range(20):  # each asks another broker first
+                assert set(await describer.topics([topic])) == {topic}
+
+    try:
+        asyncio.run(ask())
+    finally:
+        servers.heal()
