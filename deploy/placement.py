@@ -1,4 +1,4 @@
-"""Whose record is this? The member that a value names, and with it key and partition.
+"""Find a record's member, and from it the Kafka key and partition.
 
 The processor forwards what lies on another partition than its member's. What this package sends
 itself lies right from the start.

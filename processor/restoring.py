@@ -35,7 +35,7 @@ RESTORE_BYTES = 64 * 1024 * 1024
 ENTRY_BYTES = 200
 """What an entry takes in memory besides the bytes of its key and value."""
 FEW_ENTRIES = 1_000
-"""So few are written as a chunk's are; each file that is taken over is one more to compact."""
+"""Below this, a normal batch is written: every ingested SST file adds compaction work."""
 
 TOMBSTONES_SECONDS = 12 * 3600
 """For so long a deletion surely stays on the changelog: Kafka compacts it away a day after."""

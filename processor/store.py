@@ -268,7 +268,7 @@ class PartitionStore:
         bound = self._db.get(_ORIGIN)
         if bound is None:
             self._db[_ORIGIN] = origin.encode()
-            self.flush()  # a kill must not leave entries of nobody's
+            self.flush()  # a kill must not leave entries without their origin
         elif bound.decode() != origin:
             raise StoreError(
                 f"{self.path} holds the state of {bound.decode()}, not of {origin}; "

@@ -13,7 +13,7 @@ from schemas.outputs import Envelope
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class CheckpointKey:
     """One partition of one topic (without prefix), for one read model."""
 
     table: str
@@ -59,7 +59,7 @@ class Batch:
 
     def __init__(self, projections: Mapping[str, Projection]) -> None:
         self.changes = {table: TableChanges(p) for table, p in projections.items()}
-        self.moves: dict[Place, tuple[int, int]] = {}
+        self.moves: dict[CheckpointKey, tuple[int, int]] = {}
         """Where each checkpoint is to stand before, and after."""
         self.records = 0
 
@@ -83,7 +83,7 @@ class Batch:
         takers = []
         for table, offset in offsets.items():
             if position > offset:
-                place = Place(table, topic, partition)
+                place = CheckpointKey(table, topic, partition)
                 begin = self.moves[place][0] if place in self.moves else offset
                 self.moves[place] = (begin, position)
                 changes = self.changes[table]

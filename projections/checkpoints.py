@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from projections.batch import Place
+from projections.batch import CheckpointKey
 
 Connection = AsyncConnection[tuple[object, ...]]
 
@@ -90,7 +90,7 @@ WHERE locked.next_offset = moves.old_offset
 """
 
 
-def _arrays(places: Iterable[Place]) -> list[list[object]]:
+def _arrays(places: Iterable[CheckpointKey]) -> list[list[object]]:
     ordered = list(places)
     return [
         [place.table for place in ordered],
@@ -99,14 +99,16 @@ def _arrays(places: Iterable[Place]) -> list[list[object]]:
     ]
 
 
-async def read(connection: Connection, places: Collection[Place]) -> dict[Place, int]:
+async def read(
+    connection: Connection, places: Collection[CheckpointKey]
+) -> dict[CheckpointKey, int]:
     """Return the next offset at each place; one where nothing was read yet begins at 0."""
     arrays = _arrays(places)
     await connection.execute(_INSERT, arrays)
     return await _offsets(connection, _SELECT, arrays)
 
 
-async def bind(connection: Connection, ids: Mapping[Place, UUID]) -> list[Place]:
+async def bind(connection: Connection, ids: Mapping[CheckpointKey, UUID]) -> list[CheckpointKey]:
     """Bind checkpoints to the ids of their topics, where they are not bound or nothing was read.
 
     Returns those that are bound to another: their topics were deleted and made anew.
@@ -116,7 +118,7 @@ async def bind(connection: Connection, ids: Mapping[Place, UUID]) -> list[Place]
     return list(await _offsets(connection, _OTHERS, arguments))
 
 
-async def begin_again(connection: Connection, ids: Mapping[Place, UUID]) -> None:
+async def begin_again(connection: Connection, ids: Mapping[CheckpointKey, UUID]) -> None:
     """Set checkpoints to the beginning of topics that were made anew, in the caller's transaction.
 
     Whoever calls has put a read model in place that has nothing of these topics.
@@ -124,12 +126,12 @@ async def begin_again(connection: Connection, ids: Mapping[Place, UUID]) -> None
     await connection.execute(_BEGIN_AGAIN, [*_arrays(ids), list(ids.values())])
 
 
-async def lock(connection: Connection, table: str) -> dict[Place, int]:
+async def lock(connection: Connection, table: str) -> dict[CheckpointKey, int]:
     """Return a read model's next offsets; they stand still until the transaction ends."""
     return await _offsets(connection, _LOCK, [table])
 
 
-async def advance(connection: Connection, moves: Mapping[Place, tuple[int, int]]) -> None:
+async def advance(connection: Connection, moves: Mapping[CheckpointKey, tuple[int, int]]) -> None:
     """Move checkpoints from where they are believed to be, in the caller's transaction.
 
     Raises:
@@ -143,9 +145,9 @@ async def advance(connection: Connection, moves: Mapping[Place, tuple[int, int]]
 
 async def _offsets(
     connection: Connection, query: str, arguments: Sequence[object]
-) -> dict[Place, int]:
+) -> dict[CheckpointKey, int]:
     cursor = await connection.execute(query.encode(), arguments)
     return {
-        Place(str(table), str(topic), int(str(partition))): int(str(offset))
+        CheckpointKey(str(table), str(topic), int(str(partition))): int(str(offset))
         for table, topic, partition, offset in await cursor.fetchall()
     }

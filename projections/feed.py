@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError
 
 from projections import checkpoints
-from projections.batch import Batch, Place
+from projections.batch import Batch, CheckpointKey
 from projections.checkpoints import Connection
 from projections.projection import Projection
 from projections.source_binding import TopicMadeAnew, topic_ids
@@ -218,7 +218,9 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
             KafkaError: the broker does not answer.
         """
         new = self.unplaced()
-        wanted = {tp: [Place(t, *self._name(tp)) for t in self._tables_of(tp)] for tp in new}
+        wanted = {
+            tp: [CheckpointKey(t, *self._name(tp)) for t in self._tables_of(tp)] for tp in new
+        }
         everywhere = [place for places in wanted.values() for place in places]
         stored = await checkpoints.read(connection, everywhere)
         await self._check_ids(connection, everywhere)
@@ -241,7 +243,7 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue  # taken away while the checkpoints were read
             self._offsets[tp] = offsets
 
-    async def _check_ids(self, connection: Connection, places: Collection[Place]) -> None:
+    async def _check_ids(self, connection: Connection, places: Collection[CheckpointKey]) -> None:
         ids = await topic_ids(self._settings, places)
         others = await checkpoints.bind(connection, ids)
         if others:

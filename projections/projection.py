@@ -35,7 +35,7 @@ class Deleted:
 Change = Row | Deleted
 
 Combination = Literal["sum", "union", "greatest"]
-"""What becomes of two values in one column: their sum, the bits of both, or the greater one."""
+"""How two values in one column are merged: their sum, the bits of both, or the greater one."""
 
 
 @dataclass(frozen=True)

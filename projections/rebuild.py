@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from projections import checkpoints, shadow_tables
-from projections.batch import Batch, Place
+from projections.batch import Batch, CheckpointKey
 from projections.catalogue import PROJECTIONS
 from projections.database import Connection, TableWriter, connect
 from projections.feed import FIRST_RECORDS, consumer, partitions_of, records_to_take
@@ -151,10 +151,10 @@ class _Twin:
         self._report = report
         self._writer = TableWriter(self._projection, shadow_tables.twin_of)
         self._next: dict[TopicPartition, int] = {}
-        self._places: dict[TopicPartition, Place] = {}
+        self._places: dict[TopicPartition, CheckpointKey] = {}
         self._first = 0
         self._records_to_take = FIRST_RECORDS
-        self.made_anew: dict[Place, UUID] = {}
+        self.made_anew: dict[CheckpointKey, UUID] = {}
         """The checkpoints of topics that were deleted and made anew, with the new ids. The twin has
         nothing of those topics: they are projected from their beginning after the swap."""
 
@@ -164,7 +164,7 @@ class _Twin:
         table = self._projection.table
         for topic, number in await partitions_of(self._settings, self._projection.topics):
             tp = TopicPartition(self._settings.topic(topic), number)
-            self._places[tp] = Place(table, topic, number)
+            self._places[tp] = CheckpointKey(table, topic, number)
         # They must be there to be locked, also where no projector has ever run.
         places = list(self._places.values())
         await checkpoints.read(self._connection, places)
@@ -183,11 +183,11 @@ class _Twin:
         for tp, offset in self._next.items():
             self._reader.seek(tp, offset)
 
-    def reaches(self, live: Mapping[Place, int]) -> dict[Place, int]:
+    def reaches(self, live: Mapping[CheckpointKey, int]) -> dict[CheckpointKey, int]:
         """Return up to where the twin is to be filled, where the live table is at ``live``."""
         return {place: 0 if place in self.made_anew else live[place] for place in live}
 
-    async def _live(self) -> dict[Place, int]:
+    async def _live(self) -> dict[CheckpointKey, int]:
         return self.reaches(await checkpoints.read(self._connection, list(self._places.values())))
 
     def offsets(self) -> dict[TopicPartition, int]:
@@ -213,7 +213,7 @@ class _Twin:
         async with self._connection.transaction():
             await self._write(batch)
 
-    async def fill_to(self, live: dict[Place, int]) -> None:
+    async def fill_to(self, live: dict[CheckpointKey, int]) -> None:
         """Write exactly what is missing, in the caller's transaction."""
         batch = self._new_batch()
         while any(self._next[tp] < live[place] for tp, place in self._places.items()):
@@ -225,7 +225,7 @@ class _Twin:
     def _new_batch(self) -> Batch:
         return Batch({self._projection.table: self._projection})
 
-    async def _read(self, live: dict[Place, int], batch: Batch | None = None) -> Batch:
+    async def _read(self, live: dict[CheckpointKey, int], batch: Batch | None = None) -> Batch:
         """Take the next records, but none that the live table has not."""
         batch = self._new_batch() if batch is None else batch
         before = dict(self._next)

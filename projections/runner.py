@@ -161,7 +161,7 @@ class Runner:
 
     async def _project(self, feed: Feed, database: Database) -> None:
         """One batch is decoded while the one before it is written."""
-        feed.forget()  # whether the last commit before a failure came through is for it to say
+        feed.forget()  # the database's checkpoints tell whether the last commit succeeded
         try:
             while not self._stopping.is_set():
                 if feed.unplaced():

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from projections.batch import Place
+from projections.batch import CheckpointKey
 from projections.checkpoints import Connection
 from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings, variable
@@ -61,7 +61,9 @@ async def bind(connection: Connection, settings: Settings, cluster: str) -> None
         )
 
 
-async def topic_ids(settings: Settings, places: Collection[Place]) -> Mapping[Place, UUID]:
+async def topic_ids(
+    settings: Settings, places: Collection[CheckpointKey]
+) -> Mapping[CheckpointKey, UUID]:
     """Return the ids of the topics that checkpoints are of, of those that there are.
 
     Raises:

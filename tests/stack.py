@@ -87,8 +87,8 @@ class FreshSettings:
 def stack_directory() -> Iterator[Path]:
     """A temporary directory for a stack's data, not below pytest's own.
 
-    Every pytest that starts closes the directory that it shares with the others of its user, which
-    takes back the leave to pass that a database run by root gave to its own user.
+    Every pytest that starts closes the directory that it shares with the others of its user. That
+    revokes the execute permission that a root-run database granted to its own user.
     """
     with tempfile.TemporaryDirectory(prefix="milestream-tests-") as directory:
         yield Path(directory)

@@ -36,7 +36,7 @@ class LimitUsage(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of an event."""
+    """What an event was judged to be: its points, and why it has them or none."""
 
     points: int
     condition_reached: bool

@@ -32,7 +32,7 @@ _DONE_AT_ONCE = frozenset(
 UPLOADS = frozenset({types.UPLOAD, types.UPLOAD_REVIEW})
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class CheckInPlace(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a member checked in; ``distance`` in metres, -1 where it is not known."""
 
     event_id: str | None
@@ -64,7 +64,7 @@ class ActivityState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     updated_at: datetime
     score: int | None = None
     measured: Measured | None = None
-    place: Place | None = None
+    place: CheckInPlace | None = None
     url: str | None = None
 
     @property
@@ -99,7 +99,7 @@ class ActivityReport(msgspec.Struct, frozen=True, gc=False):
     score: int | None = None
     value: int | None = None
     progress: int | None = None
-    place: Place | None = None
+    place: CheckInPlace | None = None
     url: str | None = None
 
 

@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from processor.domain.aggregates import pathway as pathway_of
-from processor.domain.aggregates.pathway import ActivityReport, Place, SeenMarker
+from processor.domain.aggregates.pathway import ActivityReport, CheckInPlace, SeenMarker
 from processor.domain.context import RecordContext
 from processor.domain.effects import Effects
 from processor.domain.handlers.handler import Answer
@@ -102,7 +102,7 @@ def _report(log: ActivityLog, activity: Activity, context: RecordContext) -> Act
         progress=nanos["progress"],
         place=None
         if place is None
-        else Place(place.event_id, place.virtual, place.guid, place.distance),
+        else CheckInPlace(place.event_id, place.virtual, place.guid, place.distance),
         url=None if sent.upload is None else sent.upload.url,
     )
 

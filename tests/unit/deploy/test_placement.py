@@ -1,4 +1,4 @@
-"""Whose record is this, and where does it belong?"""
+"""A record's member gives its key and its partition."""
 
 import pytest
 

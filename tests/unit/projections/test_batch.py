@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.batch import Batch, Place
+from projections.batch import Batch, CheckpointKey
 from projections.catalogue import PROJECTIONS
 from projections.copy_text import chunks
 from projections.projection import Value
@@ -41,14 +41,14 @@ def _batch() -> Batch:
 def test_a_batch_moves_each_read_model_to_the_position_past_the_markers() -> None:
     batch = _batch()
     batch.take(PROGRESS_EVENTS, 2, _logs(5, 6), dict.fromkeys(TABLES, 5), 8)
-    assert batch.moves == {Place(table, PROGRESS_EVENTS, 2): (5, 8) for table in TABLES}
+    assert batch.moves == {CheckpointKey(table, PROGRESS_EVENTS, 2): (5, 8) for table in TABLES}
     assert [len(batch.changes[table]) for table in TABLES] == [2, 2]
 
 
 def test_markers_alone_move_the_checkpoint() -> None:
     batch = _batch()
     batch.take(PROGRESS_EVENTS, 0, [], dict.fromkeys(TABLES, 5), 6)
-    assert batch.moves == {Place(table, PROGRESS_EVENTS, 0): (5, 6) for table in TABLES}
+    assert batch.moves == {CheckpointKey(table, PROGRESS_EVENTS, 0): (5, 6) for table in TABLES}
     assert not any(batch.changes.values())
 
 
