@@ -294,7 +294,8 @@ class Partition:
 
         Records that ask for an answer are Python's, so here they ask for none.
         """
-        if COMPILED is not None and any(topic == topics.CHALLENGE_LOGS for topic, _ in parts):
+        may_be_fast = topics.CHALLENGE_LOGS, topics.EVENTS  # these, and the logs that events feed
+        if COMPILED is not None and any(topic in may_be_fast for topic, _ in parts):
             silent = [
                 Part(topic, [_silent(record) for record in records]) for topic, records in parts
             ]

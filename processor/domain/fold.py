@@ -169,18 +169,18 @@ class _ChunkFold:
         position = entries.load([POSITION])[0]
         self._position = Position() if position is None else _POSITION.decode(position)
         self._entries = entries
+        self._fast_path = fast_path(place, definitions, entries, self.effects)
         logs = ChallengeLogs(definitions, entries, self.effects)
         pathways = Pathways(definitions, entries)
         commands = MemberCommands(definitions, entries, self.effects, pathways)
         self._handlers: Mapping[type, Handler[Any, Any]] = {
             ChallengeLog: logs,
-            Event: Events(definitions, entries, self.effects, logs),
+            Event: Events(definitions, entries, self.effects, logs, self._fast_path),
             ActivityLog: ActivityLogs(entries, self.effects, pathways),
             **dict.fromkeys(get_args(MemberCommand), commands),
         }
         self._parking = Parking(self._entries)
         self._ticks = Ticks(definitions, self._entries, self.effects, self._look_at_parked)
-        self._fast_path = fast_path(place, definitions, self._entries, self.effects)
 
     def run(self, parts: Sequence[Part], *, whole: bool) -> None:
         first = self._position.sequence

@@ -140,19 +140,19 @@ class WorkingSet:
             self.widen(items)
         if kind.extra_bytes is not None:
             self._wide += kind.extra_bytes(entry)
-        self._change(key, entry)
+        self.change(key, entry)
 
     def drop(self, key: bytes) -> None:
         """Delete an entry."""
-        self._change(key, None)
+        self.change(key, None)
 
     def add_due(self, at: datetime, entry: bytes) -> None:
         """Have a tick look at an entry at a moment."""
-        self._change(due_key(at, entry), DueMarker())
+        self.change(due_key(at, entry), DueMarker())
 
     def drop_due(self, at: datetime, entry: bytes) -> None:
         """Take an entry out of the due-index."""
-        self._change(due_key(at, entry), None)
+        self.change(due_key(at, entry), None)
 
     def dues(self, until: datetime, limit: int) -> list[bytes]:
         """Return the first keys of what is due by ``until``, at most ``limit``, in order."""
@@ -174,7 +174,8 @@ class WorkingSet:
             for key, entry in self.changed.items()
         }
 
-    def _change(self, key: bytes, entry: Entry | None) -> None:
+    def change(self, key: bytes, entry: Entry | bytes | None) -> None:
+        """Write an entry that is known to be small enough, or its JSON; None deletes it."""
         before = key, self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
         self._before.append(before)
         self.entries[key] = entry

@@ -6,6 +6,7 @@ compiler is there, a test of the unit tests holds.
 
 from collections import Counter
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -17,6 +18,8 @@ from processor.domain.fast_path import COMPILED, FastLog, FastPath, fastest, in_
 from processor.domain.inputs import Place, Record
 from processor.domain.working_set import WorkingSet
 from schemas import ids
+from schemas.records import ChallengeLog
+from tests.event_spec import event, event_of
 from tests.spec import PROJECT, Partition, Sent, challenge, log, milestone, raw_log, upsert
 from tests.strategies import (
     ARRIVALS,
@@ -179,6 +182,12 @@ class Counted:
         """Pass it on."""
         return self._made.read(record)
 
+    def feed(
+        self, record: ChallengeLog, project: str, member_id: str, timestamp: int
+    ) -> FastLog | None:
+        """Pass it on."""
+        return self._made.feed(record, project, member_id, timestamp)
+
     def step(self, log: FastLog, sequence: int) -> bool:
         """Pass it on, and count."""
         taken = self._made.step(log, sequence)
@@ -196,3 +205,38 @@ def test_most_logs_of_a_known_member_are_common(number: int) -> None:
     partition.fold(*logs, *logs[:2])
     if COMPILED is not None:
         assert counted.taken == {False: 2, True: number}
+
+
+@given(st.integers(1, 30))
+def test_most_logs_that_events_feed_are_common(number: int) -> None:
+    counted = Counted()
+    partition = Partition(fast_path=counted.make)
+    feeding: dict[str, Any] = {"eventIds": ["visit"], "completionTargetValue": 10**6}
+    partition.define(event_of(), challenge(CHALLENGES[0], **feeding), milestone(5))
+    partition.fold(upsert("ann"))
+    partition.fold(*(event(idempotencyKey=f"visit-{n}") for n in range(number)))
+    if COMPILED is not None:
+        assert counted.taken == {True: number}
+
+
+odd_names = st.sampled_from(["visit", "Besuch-ö", 'a"b', "a\\b", "x" * 256])
+odd_amounts = st.sampled_from(
+    [1, -1, 0, Decimal("0.000000001"), 10**9, 999_999_999, Decimal("1e-9"), 10**19]
+)
+
+
+@given(
+    odd_names,
+    st.lists(st.tuples(odd_amounts, st.sampled_from([*MOMENTS, "1979-12-31T23:59:59.5Z"]))),
+    st.sampled_from([{}, {"valueField": "amount"}, {"aggregationMethod": "count"}]),
+)
+def test_any_event_feeds_alike(
+    name: str, happened: list[tuple[Any, str]], fields: dict[str, Any]
+) -> None:
+    feeding = challenge(CHALLENGES[0], eventIds=[name], **fields)
+    partitions = both()
+    for partition in partitions:
+        partition.define(event_of(name, title="Visit"), feeding, milestone(5))
+        partition.fold(upsert("ann"))
+    events = [event(name, at, metadata={"amount": amount}) for amount, at in happened]
+    fold_alike(partitions, *(replace(each, headers=()) for each in events))

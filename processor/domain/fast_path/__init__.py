@@ -14,13 +14,17 @@ from processor.domain.effects import Effects
 from processor.domain.fast_path.contract import differences
 from processor.domain.inputs import Place, Record
 from processor.domain.working_set import WorkingSet
+from schemas.records import ChallengeLog
 
 
 class FastLog(Protocol):
     """A log that the fast path may take, and the keys of the entries that tell whether it does."""
 
     @property
-    def record(self) -> Record: ...
+    def record(self) -> Record:
+        """As it came; a log that an event feeds has none."""
+        ...
+
     @property
     def member_key(self) -> bytes: ...
     @property
@@ -36,6 +40,13 @@ class FastPath(Protocol):
         """Return a log that may be common, as far as that shows before the store is read."""
         ...
 
+    def feed(
+        self, record: ChallengeLog, project: str, member_id: str, timestamp: int
+    ) -> FastLog | None:
+        """Return a log that an event of ``timestamp`` feeds, where it may be common. Whoever folds
+        it has seen that its member lives and that it is not ahead, and can take it back."""
+        ...
+
     def step(self, log: FastLog, sequence: int) -> bool:
         """Fold a log whose entries were read; False, with nothing changed, if it is not common."""
         ...
@@ -45,6 +56,9 @@ class NoFastPath:
     """Leaves every log to Python."""
 
     def read(self, record: Record) -> None:
+        """Take no log."""
+
+    def feed(self, record: ChallengeLog, project: str, member_id: str, timestamp: int) -> None:
         """Take no log."""
 
     def step(self, log: FastLog, sequence: int) -> bool:  # noqa: ARG002
@@ -81,6 +95,7 @@ else:
             definitions,
             entries.load,
             entries.widen,
+            entries.change,
             entries.entries,
             entries.changed,
             effects,

@@ -3,8 +3,8 @@
 
 A log is common where its member lives, or is seen for the first time with nothing but its id; its
 identifier was not seen before; it asks for no answer, is written in plain ASCII, counts in a live
-challenge without an end, and moves no points. For any other, `read` returns None or `step` False
-before anything has changed, and Python folds the log. The rules are in `aggregates.challenge`,
+challenge without an end, and moves no points. For any other, `read` and `feed` return None or `step`
+False before anything has changed, and Python folds the log. The rules are in `aggregates.challenge`,
 `aggregates.milestone` and `handlers.challenge_logs`: this module must do the same to the last byte.
 `tests/properties/test_fast_path.py` and `tests/spec.py` compare the two, `contract.py` has the
 fields that are known here.
@@ -14,6 +14,10 @@ from hashlib import sha1
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.datetime cimport (
+    datetime_day, datetime_hour, datetime_microsecond, datetime_minute, datetime_month,
+    datetime_second, datetime_year,
+)
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memchr, memcmp, memcpy, memset
@@ -67,7 +71,8 @@ cdef class FastLog:
     cdef readonly bytes member_key
     cdef readonly bytes log_key
     cdef readonly bytes progress_key
-    cdef bytes value  # what the texts point into
+    cdef object value  # what the texts point into
+    cdef bint fed  # by an event
     cdef bytes member_id
     cdef Id id
     cdef Rule rule
@@ -109,13 +114,14 @@ cdef class CompiledLogs:
 
     ``entries`` and ``changed`` are the working set's: an entry that was written here lies in them
     as its JSON. ``load`` reads entries that nobody asked for before, ``widen`` is told how many
-    items an entry has that may come to have many.
+    items an entry has that may come to have many, ``change`` sets an entry that can be taken back.
     """
 
     cdef object definitions
     cdef object effects
     cdef object load
     cdef object widen
+    cdef object change
     cdef dict entries
     cdef dict changed
     cdef dict rules
@@ -124,13 +130,16 @@ cdef class CompiledLogs:
     cdef uint32_t partition
     cdef uint32_t partitions
 
-    def __init__(self, place, definitions, load, widen, dict entries, dict changed, effects):
+    def __init__(
+        self, place, definitions, load, widen, change, dict entries, dict changed, effects
+    ):
         self.partition = place.partition
         self.partitions = place.partitions
         self.definitions = definitions
         self.effects = effects
         self.load = load
         self.widen = widen
+        self.change = change
         self.entries = entries
         self.changed = changed
         self.rules = {}
@@ -164,15 +173,39 @@ cdef class CompiledLogs:
         self._name(log)
         return log
 
+    def feed(self, record, str project, str member_id, int64_t timestamp):
+        """Return a log that an event feeds, where it may be common, else None."""
+        cdef FastLog log = FastLog()
+        cdef bytes amount = bytes(record.activity_value)
+        if not FIRST_MILLIS <= timestamp < LAST_MILLIS or not moment_of(record.activity_at, &log.at):
+            return None
+        if amount and not read_amount(amount, &log.nanos):
+            return None
+        log.value = event_id, log_id = record.activity_id.encode(), record.unique_identifier.encode()
+        if not text_of(event_id, &log.activity_id) or not text_of(log_id, &log.unique_identifier):
+            return None
+        log.rule = self._rule_of((project, record.challenge_id), project, record.challenge_id)
+        if log.rule is None:
+            return None
+        moment_of_millis(timestamp, &log.recorded_at)
+        log.member_id, log.member_key = member_id.encode(), member_key(member_id)
+        log.has_amount = len(amount) > 0
+        log.fed = True
+        self._name(log)
+        return log
+
     cdef Rule _rule(self, Fields *f):
         """Return a log's challenge, None where its logs are not common."""
         cdef bytes challenge_id = bytes_of(&f.challenge_id)
         cdef bytes project = b"" if f.project.at is NULL else bytes_of(&f.project)
         named = challenge_id if f.project.at is NULL else (project, challenge_id)
+        name = ids.DEFAULT_PROJECT if f.project.at is NULL else project.decode()
+        return self._rule_of(named, name, challenge_id.decode())
+
+    cdef Rule _rule_of(self, named, str project, str challenge_id):
         found = self.rules.get(named, self)
         if found is self:
-            name = ids.DEFAULT_PROJECT if f.project.at is NULL else project.decode()
-            found = self.rules[named] = rule_of(self.definitions, name, challenge_id.decode())
+            found = self.rules[named] = rule_of(self.definitions, project, challenge_id)
         return found
 
     cdef bint _owned(self, FastLog log, Fields *f) except -1:
@@ -222,8 +255,8 @@ cdef class CompiledLogs:
         cdef bint begins, completes, sums, is_new
         if self.entries.get(log.log_key, log) is not None or not self._is_counted(log):
             return False
-        is_new = self.entries.get(log.member_key, log) is None
-        if not (self._is_welcome(log) if is_new else self._lives(log)):
+        is_new = not log.fed and self.entries.get(log.member_key, log) is None
+        if not (log.fed or (self._is_welcome(log) if is_new else self._lives(log))):
             return False
         if log.progress_key not in self.entries:
             return False
@@ -249,7 +282,7 @@ cdef class CompiledLogs:
             p.completed.at, p.completed.size = PyBytes_AS_STRING(at), PyBytes_GET_SIZE(at)
             p.failed.at, p.failed.size = b"null", 4
         if is_new:
-            self._set(log.member_key, member_entry(self.buffer, log))
+            self._set(log, log.member_key, member_entry(self.buffer, log))
             self.effects.put(MEMBER_EVENTS, log.member_id, upserted(self.buffer, log, sequence))
         self._write(log, &p, begins and not completes)
         self._announce(log, &p, sequence)
@@ -310,26 +343,32 @@ cdef class CompiledLogs:
             self.entries[key] = self.load([key])[0]
         return self.entries[key] is not None
 
-    cdef int _set(self, bytes key, bytes entry) except -1:
-        self.entries[key] = entry
-        self.changed[key] = entry
+    cdef int _set(self, FastLog log, bytes key, bytes entry) except -1:
+        if log.fed:
+            self.change(key, entry)
+        else:
+            self.entries[key] = entry
+            self.changed[key] = entry
         return 0
 
     cdef int _write(self, FastLog log, Progress *p, bint waits) except -1:
         """Set the entries; ``waits`` for its period's end where the progress begins."""
         cdef Granted each
         for each in log.granted:
-            self._set(b"r" + each.reward.raw, reward_entry(self.buffer, log, each.milestone))
+            self._set(log, b"r" + each.reward.raw, reward_entry(self.buffer, log, each.milestone))
         cdef Py_ssize_t reached = count_of(&p.reached) + len(log.granted)
         if reached and log.progress_key not in self.changed:
             self.widen(reached)
-        self._set(log.progress_key, progress_entry(self.buffer, log, p))
+        self._set(log, log.progress_key, progress_entry(self.buffer, log, p))
         if waits and log.period.due is not None:
-            self._set(log.period.due + log.progress_key, b"[]")
-        return self._set(log.log_key, log_entry(self.buffer, log, p))
+            self._set(log, log.period.due + log.progress_key, b"[]")
+        return self._set(log, log.log_key, log_entry(self.buffer, log, p))
 
     cdef int _announce(self, FastLog log, Progress *p, int64_t sequence) except -1:
         cdef bytes made = recorded(self.buffer, log, p, sequence)
+        if log.fed:
+            self.effects.add(PROGRESS_EVENTS, log.member_id, made)
+            return 0
         if self.sent is None:
             self.sent = self.effects.outputs.setdefault(PROGRESS_EVENTS, [])
         self.sent.append(Output(log.member_id, made))
@@ -341,7 +380,7 @@ cdef class CompiledLogs:
     ) except -1:
         cdef Granted each
         cdef Buffer b = self.buffer
-        put = self.effects.put
+        put = self.effects.add if log.fed else self.effects.put
         if completes:
             put(PROGRESS_EVENTS, log.member_id, completed(b, log, p, sequence))
         for each in log.granted:

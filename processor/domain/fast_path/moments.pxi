@@ -79,6 +79,20 @@ cdef bint read_moment(Text *text, Moment *out) noexcept nogil:
     return True
 
 
+cdef bint moment_of(at, Moment *out):
+    """Write the moment of a datetime in UTC; False before 1980 and after 9998."""
+    cdef int year = datetime_year(at), month = datetime_month(at), day = datetime_day(at)
+    cdef int64_t seconds
+    if not 1980 <= year <= 9998:
+        return False
+    seconds = (days_of(year, month, day) * 24 + datetime_hour(at)) * 3600
+    seconds += datetime_minute(at) * 60 + datetime_second(at)
+    moment_of_millis(seconds * 1000, out)
+    finish_moment(out, datetime_microsecond(at))
+    out.micros += datetime_microsecond(at)
+    return True
+
+
 cdef void moment_of_millis(int64_t millis, Moment *out) noexcept nogil:
     """Write the moment of a Kafka timestamp from 1980 on."""
     cdef int64_t seconds = millis // 1000, days = seconds // 86400

@@ -29,6 +29,15 @@ cdef inline bint take(Cursor *c, char wanted) noexcept nogil:
     return True
 
 
+cdef bint is_plain(Text *text) noexcept nogil:
+    """Tell whether a text is printable ASCII that JSON writes as it is."""
+    cdef Py_ssize_t place
+    for place in range(text.size):
+        if not 32 <= text.at[place] <= 126 or text.at[place] == b'"' or text.at[place] == b'\\':
+            return False
+    return True
+
+
 cdef bint take_text(Cursor *c, Text *out) noexcept nogil:
     """Pass a string of printable ASCII without escapes."""
     cdef unsigned char ch

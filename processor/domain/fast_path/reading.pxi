@@ -70,6 +70,20 @@ cdef bint read_fields(bytes value, Fields *f):
     )
 
 
+cdef bint read_amount(bytes text, int64_t *nanos):
+    """Read an amount; False where it is not plain."""
+    cdef Cursor c
+    c.at = PyBytes_AS_STRING(text)
+    c.end = c.at + PyBytes_GET_SIZE(text)
+    return take_amount(&c, nanos) and c.at == c.end
+
+
+cdef bint text_of(bytes plain, Text *out):
+    """Point a text at bytes; False where JSON would write them in another way."""
+    out.at, out.size = PyBytes_AS_STRING(plain), PyBytes_GET_SIZE(plain)
+    return is_plain(out)
+
+
 cdef inline bint fits(Text *text, Py_ssize_t most) noexcept nogil:
     return text.at is not NULL and 1 <= text.size <= most
 

@@ -18,6 +18,7 @@ from processor.domain.aggregates.points import Entry
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
+from processor.domain.fast_path import FastLog, FastPath
 from processor.domain.handlers.challenge_logs import ChallengeLogs, PreparedLog
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger
@@ -49,11 +50,12 @@ _NO_RIGHT = 403
 _NO_SUCH_USER = "no such user in the project"
 
 
-class DerivedLog(msgspec.Struct, frozen=True, gc=False):
-    """The challenge log that an event becomes."""
+class FedLog(msgspec.Struct, frozen=True, gc=False):
+    """The challenge log that an event becomes, and what the fast path or Python made of it."""
 
+    item: Read
     record: ChallengeLog
-    prepared: PreparedLog
+    prepared: FastLog | PreparedLog
 
 
 class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
@@ -69,7 +71,7 @@ class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
     wrong: Refused | None
     """Why the metadata cannot be read; said after what comes before it in order."""
     subscriptions: Subscriptions
-    logs: tuple[DerivedLog, ...]
+    logs: tuple[FedLog, ...]
 
 
 _UNKNOWN = PreparedEvent(
@@ -86,11 +88,13 @@ class Events:
         entries: WorkingSet,
         effects: Effects,
         logs: ChallengeLogs,
+        fast_path: FastPath,
     ) -> None:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
         self._logs = logs
+        self._fast_path = fast_path
         self._ledger = Ledger(entries)
         self._streaks = Streaks(entries)
 
@@ -121,9 +125,7 @@ class Events:
             wrong,
             subscriptions,
             tuple(
-                self._derived_logs(
-                    item, subscriptions, log_id, at=at, event=event, metadata=metadata
-                )
+                self._fed_logs(item, subscriptions, log_id, at=at, event=event, metadata=metadata)
             ),
         )
 
@@ -138,7 +140,7 @@ class Events:
         if record.idempotency_key is not None:
             keys.append(prepared.answer_key)
         for log in prepared.logs:
-            keys.extend(self._logs.keys(item, log.record, log.prepared))
+            keys += (log.prepared.log_key, log.prepared.progress_key)
         keys.extend(
             streak_key(item.member_id, streak.id) for streak in prepared.subscriptions.streaks
         )
@@ -221,7 +223,7 @@ class Events:
             definition_version=event.version,
         )
 
-    def _derived_logs(
+    def _fed_logs(
         self,
         item: Read,
         subscriptions: Subscriptions,
@@ -230,7 +232,7 @@ class Events:
         at: datetime,
         event: Event,
         metadata: Mapping[str, Any],
-    ) -> list[DerivedLog]:
+    ) -> list[FedLog]:
         logs = []
         for challenge in subscriptions.challenges:
             value = _derived_value(challenge, metadata)
@@ -245,7 +247,8 @@ class Events:
                 owned_by_id=item.member_id,
                 activity_value=value,
             )
-            logs.append(DerivedLog(log, self._logs.prepare(item, log)))
+            fast = self._fast_path.feed(log, item.project, item.member_id, item.input.timestamp)
+            logs.append(FedLog(item, log, fast or self._logs.prepare(item, log)))
         return logs
 
     def _fan_out(self, context: RecordContext, prepared: PreparedEvent, member: Member) -> None:
@@ -253,12 +256,20 @@ class Events:
         subscriptions = prepared.subscriptions
         self._effects.count("not_fed", len(subscriptions.challenges) - len(prepared.logs))
         for log in prepared.logs:
-            try:
-                self._logs.step(context, log.record, log.prepared)
-            except Refused:  # a progress that began as a sum, and no value; nothing was changed
-                self._effects.count("not_fed")
+            self._feed(context, log)
         for streak in subscriptions.streaks:
             self._streaks.hit(context, member.external_id, streak, prepared.at)
+
+    def _feed(self, context: RecordContext, log: FedLog) -> None:
+        prepared = log.prepared
+        if not isinstance(prepared, PreparedLog):
+            if self._fast_path.step(prepared, context.sequence):
+                return
+            prepared = self._logs.prepare(log.item, log.record)
+        try:
+            self._logs.step(context, log.record, prepared)
+        except Refused:  # a progress that began as a sum, and no value; nothing was changed
+            self._effects.count("not_fed")
 
 
 _EMPTY = Raw(b"{}")
