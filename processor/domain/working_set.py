@@ -110,7 +110,7 @@ class WorkingSet:
                 return
             keys = wanted[begin : begin + PREFETCHED_KEYS]
             found = self.load(keys)
-            self.read += sum([len(entry) for entry in found if entry])
+            self.read += sum(map(len, filter(None, found)))
             self.entries.update(zip(keys, found, strict=True))
 
     def get(self, kind: StateKind[E], key: bytes) -> E | None:

@@ -16,8 +16,11 @@ Metadata = Mapping[str, Any]
 def holds(condition: Condition, metadata: Metadata) -> bool:
     """Tell whether metadata meets a condition. An empty AND holds, an empty OR does not."""
     if condition.conditions is not None:
-        test = all if condition.type == "AND" else any
-        return test(holds(each, metadata) for each in condition.conditions)
+        decides = condition.type != "AND"  # one that holds, or else one that does not
+        for each in condition.conditions:
+            if holds(each, metadata) == decides:
+                return decides
+        return not decides
     assert condition.field is not None
     assert condition.operator is not None
     found = lookup(metadata, condition.field)

@@ -1,6 +1,6 @@
 """Fast path for common challenge logs; used when a C compiler was present at installation.
 
-Common logs are of a member that lives, not seen before, ask for no answer and move no points.
+Common logs are of a member that lives, ask for no answer and move no points; repeated ones too.
 ``challenge_logs.pyx`` folds such a log for a fifth of what it costs in Python, byte for byte the
 same. Python folds everything else, and everything where the fast path is missing: the rules are in
 ``aggregates`` and ``handlers``.

@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The fast path for common challenge logs: most logs, for a fifth of the time.
 
-A log is common where its member lives, or is seen for the first time with nothing but its id; its
-identifier was not seen before; it asks for no answer, is written in plain ASCII, counts in a live
-challenge without an end, and moves no points. For any other, `read` and `feed` return None or `step`
+A log is common where its member lives, or is seen for the first time with nothing but its id; it
+asks for no answer, is written in plain ASCII, counts in a live challenge without an end, and moves no
+points. A repeated one is common too: it changes nothing. For any other, `read` and `feed` return None or `step`
 False before anything has changed, and Python folds the log. The rules are in `aggregates.challenge`,
 `aggregates.milestone` and `handlers.challenge_logs`: this module must do the same to the last byte.
 `tests/properties/test_fast_path.py` and `tests/spec.py` compare the two, `contract.py` has the
@@ -253,7 +253,9 @@ cdef class CompiledLogs:
         cdef Rule rule = log.rule
         cdef bytes entry
         cdef bint begins, completes, sums, is_new
-        if self.entries.get(log.log_key, log) is not None or not self._is_counted(log):
+        if self.entries.get(log.log_key, log) is not None:
+            return self._repeats(log)
+        if not self._is_counted(log):
             return False
         is_new = not log.fed and self.entries.get(log.member_key, log) is None
         if not (log.fed or (self._is_welcome(log) if is_new else self._lives(log))):
@@ -288,6 +290,13 @@ cdef class CompiledLogs:
         self._announce(log, &p, sequence)
         if completes or log.granted:
             self._announce_decided(log, &p, completes, sequence)
+        return True
+
+    cdef bint _repeats(self, FastLog log) except -1:
+        """Count a log that was seen before; False where it may not have been, or not here."""
+        if log.log_key not in self.entries or self.entries.get(log.member_key) is None:
+            return False
+        self.effects.count("duplicates")
         return True
 
     cdef bint _is_counted(self, FastLog log) except -1:
