@@ -1,1 +1,1 @@
-"""The HTTP API: thin queries for reading, requests to the processor for writing."""
+"""The HTTP API: reads by SQL queries, writes by commands to the processor."""

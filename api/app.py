@@ -1,4 +1,4 @@
-"""The HTTP application: its faces, and what is around them."""
+"""The HTTP application: the faces, the middleware and the handlers of errors."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ FACES = (
     game_mechanics.FACE,
     pathways.FACE,
 )
-"""What is served; the documents describe it in this order."""
+"""The faces that are served. The OpenAPI document lists them in this order."""
 
 DESCRIPTION = "Challenges, milestones, points and rewards, folded from what people do."
 
@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _on_database_away(request: Request, error: Exception) -> Response:
-    """Answer 503 where the database is away, is too slow, or was not migrated yet."""
+    """Return the 503 of a database that is away, too slow or not migrated yet."""
     logger.warning("the database does not answer: %s", error)
     detail = "The database does not answer now; try again."
     return problems.response_to(request.scope, Problem(503, detail, headers={"retry-after": "5"}))

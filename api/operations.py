@@ -1,4 +1,4 @@
-"""What operators and tools ask: is it alive, is it ready, how is it doing, what can it do."""
+"""Health, readiness, metrics and the API's own documents."""
 
 import asyncio
 from typing import Any
@@ -23,7 +23,7 @@ TAG = "operations"
 router = APIRouter(tags=[TAG], route_class=DirectRoute)
 
 MAX_LAG_SECONDS = 30.0
-"""A projection that has been missing something for longer than this is not ready."""
+"""The lag over which the projection is not ready."""
 
 _CHECK_SECONDS = 3.0
 

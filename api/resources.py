@@ -1,4 +1,4 @@
-"""What the routes of one API process share, made when it starts and closed when it ends."""
+"""The resources of one API process: opened when it starts, closed when it ends."""
 
 import asyncio
 import contextlib
@@ -34,19 +34,19 @@ logger = logging.getLogger(__name__)
 
 POOL_SIZE = 16
 READS = 10
-"""Connections that reads share; the others are for writes of definitions, and for what every
-request needs for a moment."""
+"""Connections for reads; the others are for writes of definitions and for short queries of every
+request."""
 POOL_TIMEOUT_SECONDS = 5.0
 CHECK_SECONDS = 1.0
-"""After which a connection is looked at before it is used. One that the server closes in between,
-as it does when it stops, fails one request with 503 and is replaced."""
+"""The age after which an idle connection is checked before its use. One that the server closes in
+between fails one request with 503 and is replaced."""
 STATEMENT_SECONDS = 30
-"""How long one query may take, so that a filter that no index serves gives its connection back."""
+"""The statement timeout: a filter without an index must not hold its connection for long."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Connections to broker and database, and what is built on them."""
+    """Connections to broker and database, and the objects that use them."""
 
     settings: Settings
     metrics: Metrics
@@ -61,10 +61,11 @@ class Resources:
     quotas: Quotas
     background: tuple[asyncio.Task[None], ...]
     kafka_faults: Mapping[str, Callable[[], str | None]]
-    """By what it is called, what tells why a Kafka client works no more."""
+    """The health checks of the Kafka clients, by the client's name; they return why one has
+    failed."""
 
     def fault(self) -> str | None:
-        """Return what has ended and has to run for ever, and why; None where all runs."""
+        """Return which background task or client has failed, and why; None where all work."""
         for task in self.background:
             if task.done():
                 failure = None if task.cancelled() else task.exception()
@@ -75,7 +76,7 @@ class Resources:
         return None
 
     def failed(self) -> bool:
-        """Tell whether something that has to run for ever has ended."""
+        """Tell whether a background task or client has failed."""
         return self.fault() is not None
 
 
@@ -86,13 +87,13 @@ def of(request: Request) -> Resources:
 
 
 class _Check:
-    """Asks for a sign of life of a connection that is to be used, unless it gave one just now."""
+    """Checks a connection before its use, unless it was checked a moment ago."""
 
     def __init__(self) -> None:
         self._seen: WeakKeyDictionary[AsyncConnection, float] = WeakKeyDictionary()
 
     async def __call__(self, connection: AsyncConnection) -> None:
-        """Return where it works.
+        """Check the connection.
 
         Raises:
             OperationalError: it does not.
@@ -103,10 +104,10 @@ class _Check:
 
 
 def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
-    """Return a pool, not opened yet, whose connections speak of times in UTC.
+    """Return a closed pool of connections whose time zone is UTC.
 
-    A statement is a transaction of its own unless one is begun: most requests ask one question, and
-    would spend as much time on beginning and ending a transaction as on asking.
+    Statements commit on their own: most requests make one query, and a transaction would take as
+    long as the query.
     """
     return AsyncConnectionPool(
         settings.database_url,
@@ -127,7 +128,7 @@ def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
 
 
 async def _take_role(connection: AsyncConnection) -> None:
-    """Give up what a login may beyond what the API uses."""
+    """Reduce the login's rights to the API's role."""
     await connection.execute(database_roles.TAKE, (database_roles.API,))
 
 

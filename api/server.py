@@ -1,4 +1,4 @@
-"""`milestream api`: serving until told to stop."""
+"""`milestream api`: serves until TERM or INT."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from schemas.settings import Settings
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10
-"""How long requests under way may take after TERM; a reply is waited for at most 5 s."""
+"""How long pending requests may take after TERM; replies are waited for at most 5 s."""
 
 _WATCH_SECONDS = 1.0
 
@@ -36,7 +36,7 @@ def main(settings: Settings) -> None:
 
 
 def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    """Return how uvicorn serves the application."""
+    """Return uvicorn's configuration."""
     return uvicorn.Config(
         app,
         host=settings.api_host,
@@ -57,14 +57,14 @@ def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """A server for which TERM is an order to end well, and not a failure.
+    """A server that exits with 0 on TERM.
 
-    uvicorn's own raises the signal again when it has shut down, and so ends by it.
+    uvicorn's own raises the signal again after its shutdown, and so ends by the signal.
     """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Shut down on TERM and INT, a second one at once."""
+        """Shut down on TERM and INT, at once on a second one."""
         before = {
             number: signal.signal(number, self.handle_exit)
             for number in (signal.SIGTERM, signal.SIGINT)
@@ -93,7 +93,7 @@ async def _serve(settings: Settings, server: uvicorn.Server, app: FastAPI) -> in
 
 
 async def _watch(server: uvicorn.Server, app: FastAPI) -> None:
-    """Return when something that has to run for ever has ended; the server is stopped then."""
+    """Stop the server when a background task or client has failed; return then."""
     while not server.should_exit:
         await asyncio.sleep(_WATCH_SECONDS)
         held: Resources | None = getattr(app.state, "resources", None)

@@ -29,7 +29,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever has good credentials: a key with a role, or an end user."""
+    """A caller with valid credentials: an API key with a role, or an end user."""
 
     project: str
     key: VerifiedKey | None = None
@@ -45,9 +45,10 @@ _WANTED = "Credentials are required: x-api-key and x-api-secret, or Basic."
 
 
 async def identify(request: Request, wanted: str = _WANTED) -> Caller:
-    """Return who calls; a guest is told what is `wanted`.
+    """Return the caller of a request.
 
-    An API key goes before a token, for a backend may pass its user's token along.
+    `wanted` is the message for a request without credentials. An API key takes precedence over a
+    token: a backend may pass its user's token along.
 
     Raises:
         Problem: 401 for a guest, and for credentials that are not good; 429 for a caller that
@@ -85,7 +86,7 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
 
 
 def count(request: Request, caller: Caller) -> None:
-    """Take the request off what its caller may make.
+    """Count the request against the caller's quota.
 
     Raises:
         Problem: 429, it calls too often.
@@ -102,7 +103,7 @@ def count(request: Request, caller: Caller) -> None:
 
 
 def _read_as(request: Request, caller: Caller) -> None:
-    """Let what the request reads go off its project's share."""
+    """Count the request's reads against its project's share of connections."""
     seconds = shares.END_USER_SECONDS if caller.key is None else None
     receive = request.receive if request.method in _READING else None
     shares.READER.set(shares.Reader(caller.project, seconds, receive))
@@ -111,7 +112,7 @@ def _read_as(request: Request, caller: Caller) -> None:
 def require(
     *roles: Role, end_users: bool = False, wanted: str = _WANTED
 ) -> Callable[[Request], Awaitable[Caller]]:
-    """Return a dependency that lets keys with one of `roles` pass, and maybe end users.
+    """Return a dependency that admits keys with one of `roles`, and end users if `end_users`.
 
     Raises (the dependency):
         Problem: 401 or 403.
@@ -129,9 +130,9 @@ def require(
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """Refuse a write that another web site makes with the login that a browser remembers.
+    """Refuse a write that another web site makes with Basic credentials that a browser remembers.
 
-    Browsers say `Sec-Fetch-Site` to HTTPS and localhost only, `Origin` with every write.
+    Browsers send `Sec-Fetch-Site` to HTTPS and localhost only, `Origin` with every write.
 
     Raises:
         Problem: 403.
@@ -152,9 +153,9 @@ def _refuse_other_sites(request: Request) -> None:
 
 
 def is_foreign(origin: str, host: str, public_url: str) -> bool:
-    """Tell whether an `Origin` is neither where the request went (`Host`) nor the public URL.
+    """Tell whether an `Origin` is neither the request's host (`Host`) nor that of the public URL.
 
-    Only host and port count: behind a proxy that ends TLS the scheme is not known here.
+    Only host and port are compared: behind a proxy that ends TLS the scheme is unknown here.
     """
     try:
         scheme = urlsplit(origin).scheme

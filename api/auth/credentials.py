@@ -1,8 +1,8 @@
-"""API keys and the keys of tokens: how they are made, kept and checked.
+"""API keys, and the keys that tokens are verified with: creation, storage, verification.
 
-A key's secret has 256 random bits, so nobody can try them all, and there is nothing for a slow,
-salted password hash to slow down: SHA-256 and a comparison in constant time are right for it, and
-cost a microsecond a request. Whoever reads the database learns no secret.
+A key's secret has 256 random bits and cannot be guessed, so it needs no slow, salted password hash:
+SHA-256 and a comparison in constant time cost a microsecond a request. The database reveals no
+secret.
 """
 
 import base64
@@ -26,7 +26,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.queries import credentials as queries
 
 CACHE_SECONDS = 2.0
-"""How long a key that was read is believed: a revoked one stops working within this time."""
+"""How long a key is cached: a revoked key stops working within this time."""
 
 _NONCE_BYTES = 12
 _PLAIN, _ENCRYPTED = b"\x00", b"\x01"
@@ -66,12 +66,12 @@ class VerifiedKey:
 
 @dataclass(frozen=True)
 class TokenKey:
-    """What a project's tokens are checked with: the secret's text, or the public key as PEM."""
+    """A project's key for tokens: the secret's text, or the public key as PEM."""
 
     algorithm: str
     key: str
     previous: str | None = None
-    """The secret before a rotation, while it is good too."""
+    """The secret before a rotation, while it is still valid."""
 
 
 async def create_key(
@@ -107,7 +107,7 @@ async def rotate_key(
     master_key: bytes | None,
     until: datetime,
 ) -> NewKey:
-    """Give a key another secret; the one that it has is good until then, and an older one no more.
+    """Rotate a key's secret. The present one stays valid until `until`, an older one does not.
 
     Raises:
         CredentialsError: the project has no such key, it was revoked, or it signs and there is no
@@ -199,7 +199,8 @@ async def jwt_secret(connection: AsyncConnection, project: str, master_key: byte
 async def rotate_jwt_secret(
     connection: AsyncConnection, project: str, master_key: bytes | None, until: datetime
 ) -> str:
-    """Give a project another HS256 secret and return it; the one that it has is good until then.
+    """Rotate a project's HS256 secret and return the new one. The present one stays valid until
+    then.
 
     Raises:
         CredentialsError: the project has no secret.
@@ -216,7 +217,7 @@ def _jwt_label(project: str) -> str:
 
 
 async def register_public_key(connection: AsyncConnection, project: str, pem: bytes) -> str:
-    """Keep a project's public key in place of what it had; return the algorithm of its tokens.
+    """Replace a project's key for tokens by a public key; return its algorithm.
 
     Raises:
         CredentialsError: not an RSA key of 2048 bits or more, nor one on P-256, in PEM.
@@ -247,7 +248,7 @@ def public_key_algorithm(pem: bytes) -> str:
 
 
 class _Cached(Generic[T]):
-    """What was read a moment ago, by its key."""
+    """A cache with a time to live."""
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[float, T]] = {}
@@ -263,8 +264,11 @@ class _Cached(Generic[T]):
 
 
 class Keyring:
-    """Looks keys up in the database. Only keys that are there are cached, and not for long: a new
-    key works at once, a revoked one stops within `CACHE_SECONDS`."""
+    """Looks up keys in the database, through a cache.
+
+    Only existing keys are cached, so that a new key works at once. A revoked one stops working
+    within `CACHE_SECONDS`.
+    """
 
     def __init__(
         self, pool: AsyncConnectionPool[AsyncConnection], master_key: bytes | None
@@ -294,7 +298,7 @@ class Keyring:
         return VerifiedKey(key_id, key.project, Role(key.role))
 
     async def token_key(self, project: str) -> TokenKey | None:
-        """Return what a project's tokens are checked with; None where it has nothing.
+        """Return a project's key for tokens, None where it has none.
 
         Raises:
             CredentialsError: its secret is encrypted under another master key.

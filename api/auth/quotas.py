@@ -1,9 +1,9 @@
-"""How many requests a second a caller may make: a bucket each, filled at its rate.
+"""Quotas: a token bucket for each caller, filled at the caller's rate.
 
-A request looks at a bucket of its own process alone, which costs a microsecond. Once a second a
-process tells the database what busy callers spent at it and hears what they have left over all
-processes. So a limit is exact within what all processes pass in that second; what was too much then
-is waited for afterwards, and over a longer time the rate is kept.
+A request takes from the bucket in its own process, which costs a microsecond. Once a second each
+process reports to the database what busy callers spent, and learns what they have left over all
+processes. Within that second a caller may spend its burst at each process; it then waits longer, so
+that the rate is kept over time.
 """
 
 import asyncio
@@ -24,25 +24,25 @@ from api.queries import budgets
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 16 * 1024 * 1024
-"""What all buckets may take; the one that was not used for the longest goes first."""
+"""Memory of all buckets; the least recently used one is evicted first."""
 
 BUCKET_BYTES = 512
-"""What a bucket takes, with its name and its place, rounded up."""
+"""Memory of one bucket with its key, rounded up."""
 
 TOLD_SECONDS = 1.0
-"""How often a process tells what was spent."""
+"""How often a process reports to the database."""
 
 _FORGOTTEN_SECONDS = 60.0
 
 _BUSY = 0.25
-"""A caller that took less of its rate than this is nobody's concern but this process's."""
+"""The share of its rate below which a caller is counted by this process alone."""
 
 _CALLER_BYTES = 16
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """What a caller has left at this process, and what it spent since the database was told."""
+    """A caller's bucket in this process, and what was spent since the last report."""
 
     rate: float
     burst: float
@@ -52,7 +52,7 @@ class _Bucket:
 
 
 def caller_of(project: str, key_id: str | None, user_id: str | None) -> bytes:
-    """Return the name of a caller's bucket, which tells nothing about it."""
+    """Return the key of a caller's bucket: a hash, so that it reveals nothing."""
     kind, name = ("user", user_id) if key_id is None else ("key", key_id)
     return blake2b(f"{project}/{kind}/{name}".encode(), digest_size=_CALLER_BYTES).digest()
 
@@ -68,7 +68,7 @@ class Quotas:
         return len(self._buckets)
 
     def take(self, caller: bytes, rate: float, burst: float, now: float) -> None:
-        """Let a request pass.
+        """Take one request from the caller's bucket.
 
         Args:
             caller: whose request it is, as `caller_of` names it.
@@ -99,7 +99,7 @@ class Quotas:
         return bucket
 
     def busy(self) -> list[budgets.Spent]:
-        """Return what busy callers spent since the last call; of others it is forgotten."""
+        """Return what busy callers spent since the last call, and reset the counts of all."""
         told = []
         for caller, bucket in self._buckets.items():
             if bucket.spent >= max(1.0, _BUSY * bucket.rate * TOLD_SECONDS) or bucket.left < 0:
@@ -108,15 +108,17 @@ class Quotas:
         return told
 
     def settle(self, left: dict[bytes, float]) -> None:
-        """Put callers' buckets to what they have left over all processes."""
+        """Set callers' buckets to what they have left over all processes."""
         for caller, over_all in left.items():
             bucket = self._buckets.get(caller)
             if bucket is not None:
                 bucket.left = min(over_all - bucket.spent, bucket.burst)
 
     async def run(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
-        """Tell the database, and hear from it, until cancelled; without it, this process counts
-        alone."""
+        """Report to the database every second until cancelled.
+
+        Without a database this process counts alone.
+        """
         forgotten = time.monotonic()
         while True:
             await asyncio.sleep(TOLD_SECONDS)
@@ -133,7 +135,7 @@ class Quotas:
 
 
 def too_many(rate: float, burst: float, left: float) -> Problem:
-    """Return the 429 of a caller that has `left` of its requests, less than one."""
+    """Return the 429 of a caller whose bucket has `left` requests, less than one."""
     wait = math.ceil(max(1.0, (1 - left) / rate)) if rate else 1
     return Problem(
         429,

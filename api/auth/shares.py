@@ -1,7 +1,8 @@
-"""Connections for reads, shared out among projects, so that none can keep them from the others.
+"""Fair shares of the connections for reads, so that no project can starve the others.
 
-The more projects read at a time, the fewer connections each may hold; there is always one left over
-for one that comes. Whoever has its share waits for one of its own to be given back.
+The more projects read at a time, the fewer connections each may hold; one is always left for a
+project that comes. A project that holds its share waits until one of its own connections is
+returned.
 """
 
 import asyncio
@@ -19,16 +20,17 @@ from starlette.types import Receive
 from api.http.problems import Problem
 
 WAIT_SECONDS = 5.0
-"""How long a read waits for its project's turn."""
+"""How long a read waits for a connection."""
 
 MOST_WAITING = 256
-"""Reads of one project that wait; what comes besides is told at once to come back."""
+"""How many reads of one project may wait; further ones are refused at once."""
 
 END_USER_SECONDS = 5.0
-"""How long an end user's read may hold a connection; a key's may as long as a statement lasts."""
+"""How long an end user's read may hold a connection. A key's read is limited by the statement
+timeout."""
 
 _LOOK_SECONDS = 0.1
-"""After which it is watched whether the client is still there: most reads are over by then."""
+"""When a read starts to watch for a disconnect: most are finished before."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Reader:
 NOBODY = Reader("")
 
 READER: ContextVar[Reader] = ContextVar("reader", default=NOBODY)
-"""Who reads in this request."""
+"""The reader on whose behalf this request reads."""
 
 
 class Shares:
@@ -122,7 +124,7 @@ class Shares:
         self._wake()
 
     def _wake(self) -> None:
-        """Give what is free to whoever waits and holds the fewest."""
+        """Give free permits to the waiting project that holds the fewest."""
         while waiting := [project for project in self._waiting if self._has_room(project)]:
             project = min(waiting, key=lambda each: self._held.get(each, 0))
             turn = self._waiting[project].popleft()
@@ -139,7 +141,7 @@ def _busy() -> Problem:
 
 
 class Reads:
-    """Connections of a pool for what requests read."""
+    """The connections of a pool, shared out for reads."""
 
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection], size: int) -> None:
         self._pool = pool
@@ -147,7 +149,7 @@ class Reads:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection. What runs on it is cancelled when the time is up or nobody waits.
+        """Yield a connection. Its statements are cancelled on timeout or disconnect.
 
         Raises:
             Problem: 503, there is none in time, or an end user's time is up.
@@ -173,7 +175,7 @@ class Reads:
 
 @contextlib.asynccontextmanager
 async def _while_there(receive: Receive | None) -> AsyncIterator[None]:
-    """Cancel what is done meanwhile when the client is gone.
+    """Cancel the body of this context when the client disconnects.
 
     Raises:
         ClientDisconnect: it is.

@@ -1,4 +1,4 @@
-"""Tokens of end users: JSON Web Tokens, checked without any leniency."""
+"""Tokens of end users: JSON Web Tokens, verified strictly."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from schemas.ids import is_project
 
 _MAX_LENGTH = 16_384
 _LEEWAY_SECONDS = 30
-"""How far an issuer's clock may be off ours."""
+"""The permitted difference between an issuer's clock and ours."""
 
 
 class TokenError(Exception):
@@ -19,7 +19,8 @@ class TokenError(Exception):
 
 @dataclass(frozen=True)
 class EndUser:
-    """Whom a token speaks for. `is_admin` lifts the limit to the user's own records."""
+    """The end user that a token authenticates. `is_admin` permits access to other users'
+    records."""
 
     project: str
     user_id: str
@@ -43,7 +44,7 @@ async def verify(token: str, keyring: Keyring) -> EndUser:
 
 
 def _is_signed(token: str, key: TokenKey) -> bool:
-    """Tell whether a token's signature, its claims apart, is of the newest secret."""
+    """Tell whether a token is signed with the newest secret; its claims are not checked."""
     try:
         jwt.api_jws.decode(token, key.key, algorithms=[key.algorithm])
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -52,7 +53,7 @@ def _is_signed(token: str, key: TokenKey) -> bool:
 
 
 def claimed_project(token: str) -> str:
-    """Return the project that a token says it is for, nothing about it being checked yet.
+    """Return the project that a token claims, before anything is verified.
 
     Raises:
         TokenError: it names none.

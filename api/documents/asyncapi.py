@@ -35,13 +35,13 @@ _FREE: Mapping[str, str] = {
     topics.FORWARDED: "Forwarded",
     topics.CHUNK_LOG: "Chunk",
 }
-"""Topics whose messages are described as objects and no closer, and their messages' names."""
+"""Topics whose messages are described as plain objects, and the names of the messages."""
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(_INPUTS, ("receive",)),
     **dict.fromkeys((topics.TICKS, topics.FORWARDED, topics.CHUNK_LOG), ("send", "receive")),
 }
-"""What Milestream does with a topic where that is not only to send."""
+"""What Milestream does with a topic, unless it only sends."""
 
 
 def document(settings: Settings, version: str) -> Document:

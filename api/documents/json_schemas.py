@@ -1,5 +1,5 @@
-"""JSON Schemas of what travels, for `/openapi.json` and `/asyncapi`: made from the structs and
-models that check it, so that they cannot say anything else."""
+"""JSON Schemas for `/openapi.json` and `/asyncapi`, made from the structs and models that
+validate, so that they cannot differ."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -37,7 +37,8 @@ _RAW: dict[str, Schema] = {
     "nextMilestone": _nullable(ref("MilestoneRecord")),
     "achievedMilestones": {"type": "array", "items": ref("MilestoneRecord")},
 }
-"""What the structs hold as ready JSON, by the field's name: the structs do not say what it is."""
+"""Schemas of fields that structs hold as encoded JSON, by the field's name: the struct has no
+type."""
 
 EVENT_STRUCTS = tuple(dict.fromkeys(each.data for each in EVENT_TYPES.values()))
 INPUT_STRUCTS = (
@@ -59,7 +60,7 @@ INPUT_STRUCTS = (
 
 
 _NAMES: dict[type, str] = {records.Event: "EventRecord"}
-"""Components that cannot be called as their structs are: `Event` is an event's definition."""
+"""Components whose name differs from their struct's: `Event` is an event's definition."""
 
 
 def of_structs(structs: Sequence[type], bodies: Collection[type] = ()) -> dict[str, Schema]:
@@ -85,7 +86,8 @@ def of_structs(structs: Sequence[type], bodies: Collection[type] = ()) -> dict[s
 
 
 def _describable(struct: type[Any]) -> type[Any]:
-    """Return a struct that msgspec can describe: it cannot where a default is ready JSON."""
+    """Return a struct that msgspec can describe: it cannot describe defaults that are encoded
+    JSON."""
     if not _holds_ready_json(struct):
         return struct
     fields = msgspec.structs.fields(struct)
@@ -169,7 +171,7 @@ def of_writing(definitions: dict[str, Schema]) -> dict[str, Schema]:
 
 
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum"}
-"""What pydantic leaves of a bound where it does not know the type that is bounded."""
+"""Keywords for the bounds that pydantic emits for types that it does not know."""
 
 
 def _exact(schema: Any) -> Any:

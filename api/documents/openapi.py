@@ -1,4 +1,4 @@
-"""`/openapi.json`: what FastAPI finds out by itself, and beside it schemas, errors and logins."""
+"""`/openapi.json`: FastAPI's document, with the faces' schemas, errors and logins added."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -109,7 +109,7 @@ def _components(chapters: Sequence[Chapter]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], chapter: Chapter) -> None:
-    """Say of an operation what holds for its whole face."""
+    """Add to an operation what its face's operations have in common."""
     # Bodies and queries are checked by the face itself: FastAPI's 422 never comes.
     operation["responses"].pop("422", None)
     if chapter.common_errors:
@@ -122,12 +122,12 @@ def _complete(operation: dict[str, Any], chapter: Chapter) -> None:
 
 _ERRORS = (400, 401, 403, 404, 408, 409, 412, 413, 415, 429, 431, 503)
 _ALWAYS = (400, 408, 429, 431, 503)
-"""What may come of any request: of its query or head, of how many there are, of what is away."""
+"""Errors that any request may meet."""
 _OF_BODIES = (413, 415)
 
 
 def _add_common(operation: dict[str, Any]) -> None:
-    """Say what may come of any request to a face, in the shape of that face's errors."""
+    """Add the errors that any request may meet, in the shape of the face's own."""
     responses: dict[str, Any] = operation["responses"]
     shaped = next((each for status, each in responses.items() if status[0] == "4"), None)
     if shaped is None:

@@ -1,5 +1,5 @@
-"""JSON Schemas of what callers send, with what the types of structs and models do not say: that no
-text has U+0000, which ids are UUIDs, what time zones are called, how large an amount may be."""
+"""JSON Schemas of requests' bodies, with constraints that the types do not express: texts
+without U+0000, ids that are UUIDs, names of time zones, bounds of amounts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ WITHOUT_SLASH_AND_NUL = "^[^/\\u0000]+$"
 _WITHOUT_SLASH = "^[^/]+$"
 
 _MOST = 1e20
-"""Amounts lie below it: 20 digits before the point."""
+"""The bound of amounts: 20 digits before the point."""
 
 
 def zone_names() -> Schema:
@@ -34,8 +34,10 @@ def sent(schema: Schema) -> Schema:
 
 
 def without_required_id(schema: Schema, kind: str, *aliases: str) -> Schema:
-    """Return what a definition is written as: maybe without its id, null for what is left out, and
-    its kind and project may stand beside."""
+    """Return the schema of a definition to be written.
+
+    The id may be absent, null stands for an absent field, and kind and project may be repeated.
+    """
     properties = {
         name: each if name in schema["required"] else nullable(each)
         for name, each in schema["properties"].items()
@@ -52,7 +54,7 @@ def without_required_id(schema: Schema, kind: str, *aliases: str) -> Schema:
 
 
 def patch_of(schema: Schema) -> Schema:
-    """Return a merge patch of what a definition is written as: null puts back to the default."""
+    """Return the schema of a merge patch of a definition: null resets a field to its default."""
     properties = {name: nullable(each) for name, each in schema["properties"].items()}
     title = schema["title"].replace("New", "") + "Patch"
     return {**schema, "title": title, "properties": properties, "required": []}
@@ -116,4 +118,4 @@ _OF_TEXTS: Mapping[str, Callable[[Schema], Schema]] = {
     "phoneNumber": _phone,
     "fulfilmentType": _fulfilment,
 }
-"""Texts that cannot be any, by the name of their property."""
+"""Schemas of constrained texts, by the name of their property."""

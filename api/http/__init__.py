@@ -1,1 +1,1 @@
-"""What every request and answer passes: bodies, errors, routing, connections."""
+"""HTTP below the faces: bodies, problems, routing, middleware, connections."""

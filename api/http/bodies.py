@@ -1,7 +1,7 @@
-"""Bodies of requests: JSON into structs, with the field at fault named wherever there is one.
+"""Bodies of requests: JSON into structs; an error names the field at fault where there is one.
 
-msgspec decodes the good case. Of what it refuses it says the byte; which field that is in is looked
-up then. Every look at a body is linear in its bytes, in time and in memory.
+msgspec decodes. Where it refuses a body it names the byte, from which the field is found. Every
+check of a body is linear in its bytes, in time and memory.
 """
 
 import re
@@ -28,7 +28,7 @@ _TYPES = {
     "object": "an object",
     "array": "a list",
 }
-"""What msgspec's types are to a caller."""
+"""Callers' words for msgspec's types."""
 _EXPECTED = re.compile(r"Expected `([^`]*)`(?:, got `[^`]*`)?")
 _TOO_LONG = re.compile(r"Expected `str` of length <= (\d+)")
 
@@ -40,7 +40,8 @@ _HEX = rb"[0-9A-Fa-f]"
 _HIGH = rb"\\u[dD][89abAB]" + _HEX + _HEX
 _LOW = rb"\\u[dD][c-fC-F]" + _HEX + _HEX
 _NUL_OR_LONE = re.compile(rb"\\u0000|" + _HIGH + rb"(?!" + _LOW + rb")|(?<!" + _HIGH + rb")" + _LOW)
-"""An escape that no text may have, where every backslash begins an escape."""
+"""An escape that texts must not contain; the pattern assumes that every backslash begins an
+escape."""
 
 
 async def read(request: Request, type_: type[T], project: str) -> T:
@@ -99,7 +100,7 @@ def object_of(raw: bytes) -> dict[str, Any]:
 
 
 def invalid_from(error: msgspec.ValidationError, prefix: str = "") -> Problem:
-    """Return the 400 that one of msgspec's errors makes, the field by its name on the wire."""
+    """Return the 400 of one of msgspec's errors, with the field's name on the wire."""
     message, _, path = str(error).rpartition(" - at `")
     quotes_field = message.startswith((_MISSING, _UNKNOWN))
     if not path.startswith(("$", "key in $")) or (quotes_field and not message.endswith("`")):
@@ -120,7 +121,7 @@ def invalid_from(error: msgspec.ValidationError, prefix: str = "") -> Problem:
 
 
 def _said(message: str) -> str:
-    """Return msgspec's words so that they go on after a field's name."""
+    """Return msgspec's message in a form that follows a field's name."""
     if "datetime" in message:
         return instants.RULE
     if message == "Expected `str` of length >= 1":
@@ -164,7 +165,7 @@ def check_text(raw: bytes) -> None:
 
 
 def _without_project(raw: bytes, project: str) -> bytes:
-    """Take out a top-level `project` that only repeats whose credentials these are."""
+    """Remove a top-level `project` that only repeats the caller's."""
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
@@ -180,7 +181,7 @@ def _without_project(raw: bytes, project: str) -> bytes:
 
 
 def malformed(raw: bytes, error: Exception) -> Problem:
-    """Return the 400 of a text that is no JSON, naming a field or a line where that is possible."""
+    """Return the 400 of a text that is no JSON; it names a field or a line if possible."""
     if isinstance(error, RecursionError):
         return _too_deep()
     if isinstance(error, msgspec.ValidationError):  # it is JSON, but of numbers that none may have

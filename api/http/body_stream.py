@@ -1,4 +1,4 @@
-"""Bodies as they come: bounded, and unpacked where they are gzip."""
+"""Request bodies: limited in size, and decompressed where they are gzip."""
 
 import zlib
 from collections.abc import Iterable, Mapping
@@ -9,15 +9,15 @@ from starlette.types import Message, Receive, Scope
 from api.http.problems import REFUSAL, Problem
 
 MAX_BODY_BYTES = 1024 * 1024
-"""Bytes of a body, as it comes and as it is unpacked."""
+"""The limit of a body, compressed and decompressed."""
 _MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 _MAX_MEMBERS = 16
 _GZIP = 31
-"""What zlib calls the format, with the largest window that it has."""
+"""zlib's code for gzip with the largest window."""
 
 
 class BodyStream:
-    """`receive`, refusing a body that is too large, also one that does not say how long it is."""
+    """An ASGI `receive` that refuses a body over the limit, whether or not it states its length."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
@@ -27,7 +27,7 @@ class BodyStream:
         self._began = False
 
     async def __call__(self) -> Message:
-        """Return what came next.
+        """Return the next message.
 
         Raises:
             Problem: 413, the body is too large; 415, its encoding is not known; 400, it is not what
@@ -56,7 +56,7 @@ class BodyStream:
         return message
 
     async def drain(self) -> None:
-        """Read on for a while: most clients read no answer while they are still sending."""
+        """Read and discard for a while: most clients read no response while they still send."""
         drained = 0
         while drained < _MAX_DRAINED_BYTES and self._refusal() is None:
             message = await self._receive()
@@ -87,7 +87,7 @@ def _is_packed(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 class _Unpacked:
-    """A gzip body, unpacked as it comes and never further than a body may be long."""
+    """A gzip body, decompressed piece by piece up to the limit."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP)
@@ -96,7 +96,7 @@ class _Unpacked:
         self._began = False
 
     def piece(self, data: bytes, *, more: bool) -> bytes:
-        """Return what a piece holds.
+        """Return a decompressed piece.
 
         Raises:
             Problem: 413, together it is too much; 400, it is no gzip or ends too soon.

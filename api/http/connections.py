@@ -1,8 +1,8 @@
-"""Connections: how much of them, of a head and of a body there may be, and for how long.
+"""Limits of connections: their number, the size of heads, the time for a head and a body.
 
-uvicorn reads heads of any length, waits for ever for the rest of a request, and takes an `Upgrade`
-that it does not know for the end of HTTP. This is its protocol with bounds, for which an upgrade is
-a header like another. What it refuses is answered by the application, in turn and as its faces do.
+uvicorn reads heads of any length, waits for ever for the rest of a request, and takes an unknown
+`Upgrade` for the end of HTTP. This protocol has limits and ignores `Upgrade`. The application
+answers what it refuses, in turn and in the shape of the face.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from schemas.settings import Settings
 MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELDS = 100
 MAX_PASSED_OVER = 16 * 1024 * 1024
-"""Bytes that are still taken, and thrown away, of a request that is answered already."""
+"""How many bytes of an answered request are still read and discarded."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """For how long, in seconds, a head and a body may come, and how many connections there may be.
+    """The time in seconds for a head and a body, and the number of connections.
 
     Attributes:
         receive_seconds: from a head's first byte to its last, and likewise for a body.
@@ -43,7 +43,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
-        """Return what the settings say."""
+        """Return the limits in the settings."""
         return cls(
             settings.api_receive_seconds,
             settings.api_connections,
@@ -53,7 +53,7 @@ class Limits:
 
 
 class _Open:
-    """The connections that there are, by peer."""
+    """The open connections, by peer."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -62,7 +62,7 @@ class _Open:
         self._by_peer: Counter[str] = Counter()
 
     def take(self, peer: str) -> bool:
-        """Count a connection in, if there may be one more."""
+        """Count a new connection if the limits permit it."""
         if self._all >= self._limits.connections:
             return False
         if self._by_peer[peer] >= self._limits.peer_connections and not self._is_exempt(peer):
@@ -72,7 +72,7 @@ class _Open:
         return True
 
     def give_back(self, peer: str) -> None:
-        """Count one out that was counted in."""
+        """Count a closed connection."""
         self._all -= 1
         self._by_peer[peer] -= 1
         if not self._by_peer[peer]:
@@ -87,7 +87,7 @@ class _Open:
 
 
 class _Reading(Enum):
-    """What a connection is in the middle of."""
+    """The part of a request that a connection is reading."""
 
     NOTHING = auto()
     HEAD = auto()
@@ -95,7 +95,7 @@ class _Reading(Enum):
 
 
 class _Refused(Exception):
-    """Ends the parser's work; `problem` is why."""
+    """Stops the parser; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
@@ -103,13 +103,13 @@ class _Refused(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with bounds; `protocol` gives it them."""
+    """uvicorn's protocol with limits, which `protocol` sets."""
 
     limits: Limits
     open: _Open
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to serve a connection, where there may be one more."""
+        """Begin to serve a connection if the limits permit it."""
         self._reading = _Reading.NOTHING
         self._timer: asyncio.TimerHandle | None = None
         self._timed: tuple[int, _Reading] | None = None
@@ -128,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the connection's place back."""
+        """Release the connection's place."""
         self._cancel_timer()
         if self._counted:
             self._counted = False
@@ -136,7 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; of a connection that is to end, nothing is wanted any more."""
+        """Take data from the peer; ignored on a connection that is to end."""
         if self._deaf or self.transport.is_closing():
             self._pass_over(len(data))
             return
@@ -172,7 +172,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _head_without_upgrade(self) -> bytes:
-        """Return the head that was read, as it would be of a client that stays with HTTP/1.1."""
+        """Return the head without its `Upgrade`."""
         version = self.parser.get_http_version().encode()
         lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
         lines += [
@@ -206,7 +206,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _Refused(_head_too_large())
 
     def on_headers_complete(self) -> None:
-        """Begin to serve the request, an upgrade apart: its head is read again without it."""
+        """Begin to serve the request; a head with an upgrade is parsed again without it."""
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise _Refused(Problem(400, "This is no proxy.", headers=_CLOSE))
@@ -217,7 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body; one of an answered request is passed over."""
+        """Take a piece of the body; it is discarded if the request is answered."""
         if self.cycle.response_complete:
             self._pass_over(len(body))
         super().on_body(body)
@@ -229,12 +229,12 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End a connection between requests; a head that has begun has a time of its own."""
+        """Close an idle connection; a head that has begun has its own timeout."""
         if self._reading is _Reading.NOTHING:
             super().timeout_keep_alive_handler()
 
     def _has_unread(self) -> bool:
-        """Tell whether the peer may still be sending what is not wanted any more."""
+        """Tell whether the peer may still be sending data that is discarded."""
         return self._deaf or self._reading is not _Reading.NOTHING
 
     def _pass_over(self, size: int) -> None:
@@ -243,7 +243,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _set_timer(self) -> None:
-        """Let what is being read have its time from its beginning, and no more."""
+        """Start the timeout of the part that is being read, once for each part."""
         wanted = (self._message, self._reading)
         if self._reading is _Reading.NOTHING and self._message:
             self._cancel_timer()  # a connection between requests has its time from uvicorn
@@ -272,9 +272,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(Problem(408, detail, headers=_CLOSE))
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer with a problem, and read no further; an answer under way is let come to its end.
+        """Answer with a problem and read no further; a response that has begun is completed.
 
-        A request whose head was read is told of it when it reads on.
+        A request whose head was read sees the problem when it reads its body.
         """
         self._deaf = True
         self._cancel_timer()
@@ -288,7 +288,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def _serve_refusal(self, problem: Problem) -> None:
-        """Have the application answer in place of a request that cannot be read."""
+        """Have the application answer a request that cannot be parsed."""
         existing = cast("RequestResponseCycle | None", self.cycle)
         self.cycle = RequestResponseCycle(
             scope=cast("Any", self._scope_of_refused(problem)),
@@ -310,7 +310,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _scope_of_refused(self, problem: Problem) -> dict[str, Any]:
-        """Return what is known of the request; its address only where all of it was read."""
+        """Return the scope of a refused request; it has the address only if that was read
+        completely."""
         path, query = "", None
         if self._reading is _Reading.HEAD and self.headers:
             try:
@@ -348,7 +349,7 @@ def _no_request() -> Problem:
 
 
 def _turned_away() -> bytes:
-    """Return the whole answer to a connection that is one too many."""
+    """Return the response to a connection over the limit."""
     detail = "There are too many connections; try again."
     answer = response(Problem(503, detail, headers={"retry-after": "5", **_CLOSE}))
     headers = [*answer.raw_headers, (b"x-request-id", uuid.uuid4().hex.encode())]
@@ -358,5 +359,5 @@ def _turned_away() -> bytes:
 
 
 def protocol(limits: Limits) -> type[BoundedProtocol]:
-    """Return the protocol of one server, whose connections are counted together."""
+    """Return the protocol class of one server; its connections are counted together."""
     return type("Bounded", (BoundedProtocol,), {"limits": limits, "open": _Open(limits)})

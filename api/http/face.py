@@ -1,4 +1,4 @@
-"""A face: paths that share their errors, who may know of them, and a chapter of `/openapi.json`."""
+"""A face: paths with common errors, a common guard and a chapter in `/openapi.json`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ API_KEY: Security = ({"apiKey": [], "apiSecret": []}, {"basic": []})
 
 @dataclass(frozen=True)
 class ErrorSchema:
-    """The component of a face's errors, and what its responses are called before the status."""
+    """A face's errors: their component, and the prefix of their responses' names."""
 
     component: str
     schema: Schema
@@ -84,7 +84,7 @@ class Face:
 
 
 class FaceMiddleware:
-    """ASGI middleware: finds a request's face by its path, for the errors and the routes' path."""
+    """ASGI middleware: selects a request's face by its path."""
 
     def __init__(self, app: ASGIApp, faces: Sequence[Face]) -> None:
         self._app = app
@@ -101,5 +101,5 @@ class FaceMiddleware:
 
 
 def guards(faces: Sequence[Face]) -> dict[str, Guard]:
-    """Return the guards of the faces, by what the paths that they guard begin with."""
+    """Return the faces' guards by path prefix."""
     return {f"{p}/": each.guard for each in faces if each.guard for p in each.prefixes}

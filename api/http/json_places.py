@@ -1,18 +1,18 @@
-"""Where in a JSON text something is, by the path that a caller knows it by.
+"""Locates an element of a JSON text by its path, as callers know it.
 
-A path is made for the one fault that an answer names, never on the way to it: a text of 1 MiB can
-hold half a million elements, each of them as deep as the others.
+A path is made for the one error that a response names, never while parsing: a text of 1 MiB can
+hold half a million deep elements.
 """
 
 import json
 import re
 
 MAX_PATH = 512
-"""Characters of a path; of a longer one the beginning is shown."""
+"""Characters of a path; a longer one is cut."""
 _MAX_KEY = 80
 
 _TOKEN = re.compile(rb'"[^"]*"?|[\[\]{},]')
-"""What a path depends on, in a text without escaped quotes. It never goes back."""
+"""The tokens that a path depends on, in a text without escaped quotes. It never backtracks."""
 
 _NO_KEY = (0, 0)
 
@@ -56,7 +56,7 @@ def _joined(raw: bytes, open_: list[int | tuple[int, int]]) -> str:
 
 
 def _key(quoted: bytes) -> str:
-    """Return a key as it can be shown: what no text may hold is a question mark there."""
+    """Return a key in displayable form: characters that no text may have become question marks."""
     try:
         key = json.loads(quoted.decode(errors="replace"))
     except ValueError:

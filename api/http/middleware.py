@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, headers of its answer, metrics, and the last resort."""
+"""Middleware around every request: request id, response headers, metrics, unexpected errors."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ from api.metrics import UNMATCHED, Metrics
 logger = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
-"""What a request is counted as whose client went away before it was answered."""
+"""The status that is counted for a client that disconnected before its response."""
 
 _SENDER = "milestream.sender"
 """Key of a request's scope: its `_ResponseSender`."""
@@ -33,7 +33,7 @@ _KEPT_BY_NOBODY = (
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"authorization, x-api-key, x-api-secret, x-enduser-access-token, origin"),
 )
-"""Headers of every answer that does not say otherwise: credentials decide what is in it."""
+"""Default headers of every response; its content depends on the credentials."""
 
 _ALLOWED_HEADERS = (
     "authorization",
@@ -59,10 +59,7 @@ _PREFLIGHT_SECONDS = 600
 
 
 class Envelope:
-    """ASGI middleware around the whole application.
-
-    `origins` are those whose browsers may call.
-    """
+    """ASGI middleware around the application; `origins` may call from browsers."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, origins: Sequence[str] = ()) -> None:
         self._app = app
@@ -79,7 +76,7 @@ class Envelope:
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; nothing that goes wrong below gets past here."""
+        """Serve one request; every exception ends here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -114,7 +111,7 @@ class Envelope:
             await problems.response_to(scope, failure)(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what can be served at all.
+        """Serve a request unless it is refused before its route.
 
         Raises:
             Problem: why it cannot.
@@ -149,7 +146,7 @@ class Envelope:
 
 
 class _ResponseSender:
-    """`send`, with the headers of every answer added and the status remembered."""
+    """An ASGI `send` that adds the default headers and remembers the status."""
 
     def __init__(self, send: Send, request_id: str, *, bodiless: bool) -> None:
         self._send = send
@@ -170,7 +167,7 @@ class _ResponseSender:
 
 
 def _is_text(raw_path: bytes) -> bool:
-    """Tell whether a path is a text that anything can be called: UTF-8, and without U+0000."""
+    """Tell whether a path is valid UTF-8 without U+0000."""
     if b"%" not in raw_path:
         return True
     named = unquote_to_bytes(raw_path)

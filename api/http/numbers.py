@@ -1,4 +1,4 @@
-"""Numbers of rows as they are shown: exact."""
+"""Decimals of the database as exact JSON numbers."""
 
 from decimal import Decimal
 
@@ -11,9 +11,9 @@ def exact(value: object) -> object:
 
 
 def number_text(value: Decimal) -> str:
-    """Return a finite decimal as the shortest plain JSON number, however many digits it has.
+    """Return a finite decimal as the shortest plain JSON number, with any number of digits.
 
-    What a sum of amounts comes to can have more digits than an amount may.
+    A sum of amounts can have more digits than an amount.
     """
     text = format(value, "f")
     if "." in text:

@@ -1,4 +1,4 @@
-"""ETags of single records, and `If-Match` on what changes them."""
+"""ETags of records, and `If-Match` on writes."""
 
 import msgspec
 from fastapi import Request
@@ -7,7 +7,7 @@ from api.http.problems import Problem
 
 
 class _Version(msgspec.Struct):
-    """Of a record's JSON, what makes its ETag."""
+    """The part of a record's JSON that its ETag is made of."""
 
     version: int
 
@@ -18,14 +18,14 @@ def etag(version: int) -> str:
 
 
 def etag_of(record: bytes) -> str:
-    """Return the ETag of a record, given its JSON as the processor answered it."""
+    """Return the ETag of a record in the processor's reply."""
     return etag(msgspec.json.decode(record, type=_Version).version)
 
 
 def expected_version(request: Request, current: int) -> int | None:
-    """Return the version that a write is bound to, None where it is to win over any.
+    """Return the version that a write requires, None for any.
 
-    `current` is the version as far as is known; a list of ETags is settled by it, and the processor
+    `current` is the version as far as is known; it decides among several ETags. The processor
     compares again when it writes.
 
     Raises:

@@ -1,5 +1,4 @@
-"""Errors, for whatever goes wrong on the way: as `application/problem+json` (RFC 9457), or as the
-face has them that a request came to."""
+"""Errors as `application/problem+json` (RFC 9457), or in the shape of the request's face."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -32,16 +31,16 @@ CODES = {
     500: "internal",
     503: "unavailable",
 }
-"""The `code` of a problem that has no more precise one."""
+"""The default `code` of a problem, by status."""
 
 Renderer = Callable[["Problem"], Response]
-"""Makes the answer to a problem."""
+"""Returns the response of a problem."""
 
 RENDERER = "milestream.problem_response"
-"""Key of a request's scope: how its face answers problems, where not by `response`."""
+"""Key of a request's scope: the `Renderer` of its face, `response` by default."""
 
 REFUSAL = "milestream.refusal"
-"""Key of a request's state: the problem for which the server refuses it, or reads no further."""
+"""Key of a request's state: the problem for which the server refuses it or stops reading."""
 
 CHALLENGE = 'Basic realm="milestream", charset="UTF-8", Bearer realm="milestream"'
 """What a 401 asks for (`WWW-Authenticate`)."""
@@ -86,17 +85,17 @@ def invalid(field: str, message: str) -> Problem:
 
 
 def not_found(what: str, record_id: str) -> Problem:
-    """Return a 404 for a record, whether it never was or belongs to somebody else."""
+    """Return the 404 of a record that does not exist, or belongs to somebody else."""
     return Problem(404, f"There is no {what} {clipped(record_id)!r}.")
 
 
 def clipped(text: str) -> str:
-    """Return a caller's text short enough to be repeated to it."""
+    """Return a caller's text, shortened to be repeated in a message."""
     return text if len(text) <= 80 else text[:80] + "…"
 
 
 class _Document(msgspec.Struct, omit_defaults=True):
-    """The members of a problem document, in the order in which they are written."""
+    """The members of a problem document, in the order on the wire."""
 
     type: str | None = None
     title: str = ""
@@ -108,7 +107,7 @@ class _Document(msgspec.Struct, omit_defaults=True):
 
 
 def response(problem: Problem) -> Response:
-    """Return the answer that a problem makes."""
+    """Return a problem as a problem document."""
     document = _Document(
         # No page describes a problem further, and `code` is what programs look at.
         type="about:blank",
@@ -128,7 +127,7 @@ def response(problem: Problem) -> Response:
 
 
 def response_to(scope: Scope, problem: Problem) -> Response:
-    """Return the answer that a problem makes on the face that a request came to."""
+    """Return the response of a problem, in the shape of the request's face."""
     render: Renderer = scope.get(RENDERER, response)
     return render(problem)
 
@@ -138,9 +137,9 @@ Guard = Callable[[Request], Awaitable[object]]
 
 
 def install(app: FastAPI, guards: Mapping[str, Guard]) -> None:
-    """Answer every refusal of `app` as its face does, the framework's own included.
+    """Install the handlers of problems, the framework's own errors included.
 
-    `guards` are asked, by the beginning of the path, before a path is said not to be there.
+    `guards`, by path prefix, are called before an unknown path is a 404.
     """
 
     app.state.guards = guards
@@ -163,7 +162,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 
 async def _from_framework(request: Request, error: HTTPException) -> Problem:
-    """Return what the router refuses: an unknown path, or a method that it does not have."""
+    """Return the problem of an unknown path or method."""
     if error.status_code == 405:
         return not_allowed(request.method, methods_at(request))
     if error.status_code == 404:
@@ -172,13 +171,13 @@ async def _from_framework(request: Request, error: HTTPException) -> Problem:
 
 
 def not_allowed(method: str, allowed: str) -> Problem:
-    """Return the 405 of a method that a path does not have; `allowed` is as `Allow` has it."""
+    """Return the 405 of a method that a path does not have; `allowed` is the `Allow` header."""
     detail = f"{method} is not possible here; possible: {allowed}."
     return Problem(405, detail, headers={"allow": allowed})
 
 
 async def nothing_at(request: Request) -> Problem:
-    """Return the 404 of a path, for whoever may know what is there.
+    """Return the 404 of an unknown path, after its face's guard.
 
     Raises:
         Problem: 401 or 403, for anybody else.
@@ -191,9 +190,9 @@ async def nothing_at(request: Request) -> Problem:
 
 
 def methods_at(request: Request) -> str:
-    """Return every method that there is at the request's path, as `Allow` has it.
+    """Return a path's methods as an `Allow` header.
 
-    HEAD is there where GET is, and changes nothing.
+    HEAD is possible where GET is and changes nothing.
     """
     found: set[str] = set()
     for route in request.app.routes:

@@ -1,4 +1,4 @@
-"""Routes that are called with their request, their caller and what their path says, and no more."""
+"""Routes that pass an endpoint its request, dependencies and path parameters, and nothing else."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -16,14 +16,14 @@ Dependency = Callable[[Request], Awaitable[object]]
 
 
 class DirectRoute(APIRoute):
-    """A route whose parameters are the request, dependencies that take it alone, and path texts.
+    """A route with a direct handler: request, dependencies of the request, and path parameters.
 
-    FastAPI's own handler can do much more, and none of that is needed here; it took a sixth of the
-    processor time of a read. What the documents say of a route is the same.
+    FastAPI's own handler took a sixth of the processor time of a read. The documents describe both
+    alike.
     """
 
     changes = False
-    """Whether a GET here changes something. Then there is no HEAD, which would promise not to."""
+    """Whether a GET changes something. HEAD is not possible then."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -32,13 +32,13 @@ class DirectRoute(APIRoute):
         self._known = frozenset(each["name"] for each in described if each["in"] == "query")
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Tell whether the route is for a request, most often by a look at the path's beginning."""
+        """Tell whether the route matches; most often the path's prefix decides."""
         if scope["type"] != "http" or not scope["path"].startswith(self._beginning):
             return Match.NONE, {}
         return super().matches(scope)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what answers a request to this route."""
+        """Return the handler of a request."""
         dependant = self.dependant
         _refuse_parameters(dependant)
         endpoint: Callable[..., Coroutine[Any, Any, Response]] = self.endpoint
@@ -60,18 +60,20 @@ class DirectRoute(APIRoute):
         return handle
 
     def check_query(self, request: Request) -> None:
-        """Let a query be whatever it is."""
+        """Accept any query."""
 
 
 class ChangingRoute(DirectRoute):
-    """A route that changes something, whatever method it is called by."""
+    """A route that changes something by any method."""
 
     changes = True
 
 
 class StrictRoute(DirectRoute):
-    """A route whose query has the parameters that are described, each once, and no others: one that
-    is misspelt must not answer as if it had not been given."""
+    """A route that accepts only the described query parameters, each once.
+
+    A misspelt parameter must not be ignored.
+    """
 
     def check_query(self, request: Request) -> None:
         """Check a query.
@@ -101,7 +103,7 @@ class StrictRoute(DirectRoute):
 
 
 def _dependency(dependant: Dependant) -> tuple[str, Dependency]:
-    """Return the parameter that a dependency is for, and what to call with the request."""
+    """Return the name of a dependency's parameter, and the dependency."""
     _refuse_parameters(dependant)
     assert dependant.name is not None
     assert dependant.call is not None
@@ -111,7 +113,7 @@ def _dependency(dependant: Dependant) -> tuple[str, Dependency]:
 
 
 def _refuse_parameters(dependant: Dependant) -> None:
-    """Refuse what only FastAPI's own handler would look for."""
+    """Refuse an endpoint that needs FastAPI's own handler."""
     others = (
         dependant.query_params,
         dependant.header_params,

@@ -1,6 +1,6 @@
-"""An answer's head and body in one piece: one system call and one packet, where uvicorn makes two.
+"""Coalesces a response's head and body into one write, where uvicorn makes two.
 
-They are a tenth of the processor time of a small answer.
+A second system call and packet are a tenth of the processor time of a small response.
 """
 
 import asyncio
@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 _MOST_BYTES = 64 * 1024
-"""More than this is not held back: the transport must see it to say that it is too much."""
+"""More is written at once: the transport must see it to apply back pressure."""
 
 
 LINGER_SECONDS = 2.0
-"""For how long a peer that is still sending may read its answer before the connection ends: what it
-sends to one that is closed would take the answer away from it."""
+"""How long a connection stays open for a peer that still sends: closing it earlier could discard
+the response at the peer."""
 
 
 class CoalescedWrites:
-    """A transport that writes at the end of a turn of the loop what was written in it.
+    """A transport that writes at the end of an iteration of the event loop.
 
-    `has_unread` tells whether the peer may still be sending when the connection is to be closed.
+    `has_unread` tells whether the peer may still be sending when the connection closes.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class CoalescedWrites:
         self._loop = asyncio.get_running_loop()
 
     def write(self, data: bytes) -> None:
-        """Write, soon."""
+        """Write at the end of this iteration."""
         if not self._held:
             self._loop.call_soon(self._flush)
         self._held.append(data)
@@ -47,7 +47,7 @@ class CoalescedWrites:
             self._transport.write(b"".join(held))
 
     def close(self) -> None:
-        """Close, once all is written, and read by a peer that is still sending."""
+        """Close after everything is written, and after a peer that still sends could read it."""
         self._flush()
         if self._closing or self._transport.is_closing() or not self._has_unread():
             self._transport.close()

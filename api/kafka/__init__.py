@@ -1,1 +1,1 @@
-"""Clients of the broker: commands and their replies, definitions, how far topics and tables are."""
+"""Kafka: commands and their replies, definitions, the barrier, lag and ticks."""

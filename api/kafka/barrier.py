@@ -1,9 +1,9 @@
-"""Freshness: reads wait until the read models hold what was published before they came.
+"""The barrier: reads wait until the read models hold what was published before the read began.
 
-A reply is visible as soon as its transaction is committed, but the markers of a commit reach the
-partitions one after the other. So the barrier asks for the partitions' high watermarks, open
-transactions included, and not for their last stable offsets: the outputs that belong to a reply are
-below the high watermark when the reply can be read, but not always below the last stable offset.
+A reply is visible once its transaction is committed, but the commit markers reach the partitions
+one after the other. So the barrier waits for the partitions' high watermarks, which include open
+transactions, and not for their last stable offsets: outputs that belong to a visible reply are
+always below the high watermark, but not always below the last stable offset.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ MAX_WAIT_SECONDS = 1.0
 _POLL_SECONDS = 0.01
 
 TRUSTED_SECONDS = 1.0
-"""How long a checkpoint is believed to be where it was: a database that crashes takes back the
-projectors' last commits, and is not up again sooner."""
+"""How long a cached checkpoint is trusted: a crash may lose the last asynchronous commits, but the
+database cannot be back sooner than this."""
 
 CheckpointKey = tuple[str, str, int]
 """A read model, its topic's name without prefix, and a partition."""
 
 Ends = SingleFlight[dict[CheckpointKey, int]]
-"""Asks how far some read models should be now."""
+"""Returns where some read models should be now."""
 
 
 class Barrier:
-    """Knows how far the topics go, and how far the read models are."""
+    """Compares the ends of topics with the checkpoints of read models."""
 
     def __init__(
         self, settings: Settings, pool: AsyncConnectionPool[AsyncConnection], metrics: Metrics
@@ -62,9 +62,9 @@ class Barrier:
         self._asked_at = -math.inf
         self._ends_of: dict[frozenset[str], Ends] = {}
         self.ends = self._ends(frozenset(READ_MODELS))
-        """How far the read models should be now: the next offset of each place."""
+        """Returns the end offset of each topic partition, by read model."""
         self.checkpoints = SingleFlight(self._ask_checkpoints)
-        """How far the read models are now: the next offset of each place they know."""
+        """Returns the checkpoints of the read models."""
 
     async def start(self) -> None:
         """Connect to the broker."""
@@ -75,7 +75,7 @@ class Barrier:
         await self._consumer.stop()
 
     def fault(self) -> str | None:
-        """Return why the broker is asked no more; None where it is."""
+        """Return why the consumer has failed; None where it works."""
         return consumer_fault(self._consumer)
 
     async def wait(self, models: Collection[str]) -> None:
@@ -106,9 +106,9 @@ class Barrier:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _ends(self, models: frozenset[str]) -> Ends:
-        """Return the call that all share who read these models.
+        """Return the shared call for the ends of these read models' topics.
 
-        It asks for their partitions alone: a question about all takes three times as long.
+        A request for all partitions takes three times as long.
         """
         ends = self._ends_of.get(models)
         if ends is None:
@@ -136,5 +136,5 @@ class Barrier:
 
 
 def reached(wanted: Mapping[CheckpointKey, int], checkpoints: Mapping[CheckpointKey, int]) -> bool:
-    """Tell whether the read models are as far as wanted; an empty partition needs no checkpoint."""
+    """Tell whether checkpoints have reached the offsets wanted; an empty partition needs none."""
     return all(end <= checkpoints.get(key, 0) for key, end in wanted.items())

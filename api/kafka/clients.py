@@ -1,4 +1,4 @@
-"""Clients of the broker, as the API uses them."""
+"""The API's Kafka clients, and the check of topics."""
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -11,11 +11,11 @@ MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
 
 class TopicsError(Exception):
-    """The topics are not as the catalogue says; the message says which, and what to do."""
+    """The topics differ from the catalogue; the message says which, and what to do."""
 
 
 def producer(settings: Settings) -> AIOKafkaProducer:
-    """Return the producer of requests and definitions: idempotent, acknowledged by all replicas."""
+    """Return the producer of commands and definitions: idempotent, acknowledged by all replicas."""
     sequences.install()
     return AIOKafkaProducer(
         **settings.kafka_options(),
@@ -26,7 +26,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
 
 
 def consumer(settings: Settings, isolation_level: str = "read_committed") -> AIOKafkaConsumer:
-    """Return a consumer outside of any group: its partitions are assigned by hand."""
+    """Return a consumer without a group; its partitions are assigned by hand."""
     return consumers.consumer(
         settings,
         group_id=None,
@@ -36,10 +36,10 @@ def consumer(settings: Settings, isolation_level: str = "read_committed") -> AIO
 
 
 async def check_topics(settings: Settings) -> None:
-    """Check that every topic of the catalogue is there, with its number of partitions.
+    """Check that every topic of the catalogue exists with its number of partitions.
 
-    A client that asks about a topic that is not there waits for ever, or has it made with the
-    wrong number of partitions; so this is asked first.
+    A client that uses a missing topic waits for ever, or creates it with the wrong number of
+    partitions.
 
     Raises:
         TopicsError: one is not.

@@ -1,4 +1,4 @@
-"""Writing definitions one at a time over HTTP, and reading what is in force."""
+"""Reads the definitions, and writes them one at a time."""
 
 import asyncio
 import logging
@@ -22,14 +22,14 @@ from schemas.topics import DEFINITIONS
 logger = logging.getLogger(__name__)
 
 MAX_WRITES = 3
-"""Writes under way in one process. Each holds a connection of the pool while it waits for its turn
+"""Concurrent writes in one process. Each holds a connection of the pool while it waits for its lock
 and for the broker; the other connections are for reads."""
 
 _MAX_ID = 256
-"""Characters of an id: no definition has a longer one, and none is looked for by it."""
+"""Characters of an id; a longer one is not looked up."""
 
 FOLLOW_SECONDS = 1.0
-"""How old what the limits of projects are judged by may be."""
+"""The greatest age of the limits that requests are judged by."""
 
 _NOT_CONFIRMED = (
     "The broker did not confirm the write: it may be in force; look before trying again."
@@ -39,15 +39,16 @@ _NOT_READ_BACK = (
 )
 
 Judge = Callable[[Stored | None], models.Definition | None]
-"""Given what is in force, returns what is to be: None deletes. Raises `Problem` to refuse."""
+"""Given the stored definition, returns the one to write; None deletes. Raises `Problem` to
+refuse."""
 
 
 class DefinitionStore:
-    """The definitions of all projects, as the topic `definitions` has them.
+    """The definitions of all projects, as they stand on the topic `definitions`.
 
-    A write looks at what is in force and then produces, so writers of one definition take turns: by
-    a lock in the database, which all API processes share. When a write returns, this process and
-    whoever asks the topic for its end has it.
+    A write reads the stored definition and then produces, so writers of one definition take turns
+    by a lock in the database, which all API processes share. When a write returns, this process and
+    every reader of the topic's end sees it.
     """
 
     def __init__(
@@ -64,9 +65,9 @@ class DefinitionStore:
         self._writing = asyncio.Semaphore(MAX_WRITES)
 
     async def current(self) -> Definitions:
-        """Return the definitions as they can be read by now: each write that returned is in them.
+        """Return the committed definitions, which include every write that returned.
 
-        Who has a transaction open on the topic does not hold up whoever reads.
+        An open transaction of somebody else does not delay this.
 
         Raises:
             Problem: 503, the broker does not answer.
@@ -76,7 +77,7 @@ class DefinitionStore:
         return self._reader.definitions
 
     async def _latest(self) -> Definitions:
-        """Return the definitions with all that was acknowledged before this call.
+        """Return the definitions with every write that was acknowledged before this call.
 
         Raises:
             Problem: 503, the broker does not answer, or what was acknowledged stands behind a
@@ -87,11 +88,11 @@ class DefinitionStore:
         return self._reader.definitions
 
     def limits(self, project: str) -> models.Limits:
-        """Return what a project's callers may take, as of a second ago."""
+        """Return a project's limits, at most a second old."""
         return self._reader.definitions.limits(project)
 
     async def follow(self) -> None:
-        """Read what is written, by whomever, until cancelled."""
+        """Follow the topic until cancelled."""
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
             try:
@@ -102,9 +103,9 @@ class DefinitionStore:
     async def write(
         self, project: str, kind: str, definition_id: str, judge: Judge
     ) -> tuple[Stored | None, Stored | None]:
-        """Put in force what `judge` makes of what is; return (before, after).
+        """Write what `judge` makes of the stored definition; return (before, after).
 
-        What is in force already is not written again.
+        An unchanged definition is not written again.
 
         Raises:
             Problem: the judge's, a milestone's challenge that is not there, or 503.
@@ -136,7 +137,7 @@ class DefinitionStore:
 
     @asynccontextmanager
     async def _a_turn(self) -> AsyncIterator[None]:
-        """Wait until few enough writes are under way.
+        """Wait until fewer than `MAX_WRITES` are under way.
 
         Raises:
             Problem: 503, they take too long.
@@ -162,7 +163,7 @@ class DefinitionStore:
 
 @asynccontextmanager
 async def _broker_at_hand(detail: str = BROKER_AWAY) -> AsyncIterator[None]:
-    """Turn the broker's failures, and its silence, into a 503 that says what this means."""
+    """Turn the broker's errors and timeouts into a 503 with this message."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             yield
@@ -172,7 +173,7 @@ async def _broker_at_hand(detail: str = BROKER_AWAY) -> AsyncIterator[None]:
 
 
 def check_link(definitions: Definitions, project: str, definition: models.Definition) -> None:
-    """Refuse a milestone whose challenge the project does not have.
+    """Refuse a milestone whose challenge does not exist.
 
     Raises:
         Problem: 400 naming `linkedSchemaRecordId`.
@@ -184,7 +185,7 @@ def check_link(definitions: Definitions, project: str, definition: models.Defini
 
 
 def check_room(definitions: Definitions, project: str, definition: models.Definition) -> None:
-    """Refuse one definition more than an event may feed, or than may be linked to another.
+    """Refuse a definition over the limits of an event's subscribers or of a challenge's milestones.
 
     Raises:
         Problem: 400 with the field at fault.
@@ -196,7 +197,7 @@ def check_room(definitions: Definitions, project: str, definition: models.Defini
 
 
 def check_count(definitions: Definitions, project: str, kind: str) -> None:
-    """Refuse one definition more than a project may have of a kind.
+    """Refuse a definition over the project's limit for its kind.
 
     Raises:
         Problem: 409.
@@ -208,7 +209,7 @@ def check_count(definitions: Definitions, project: str, kind: str) -> None:
 
 
 def parsed(kind: str, fields: dict[str, object]) -> models.Definition:
-    """Return the definition that the fields give; null counts as absent.
+    """Return the definition of these fields; null counts as absent.
 
     Raises:
         Problem: 400 with every field at fault.
@@ -225,7 +226,7 @@ def _refused(kind: str, error: models.DefinitionError) -> Problem:
 
 
 def without(fields: dict[str, object], expected: dict[str, str]) -> dict[str, object]:
-    """Return the fields without those that only repeat what the request says anyway.
+    """Return the fields without those that only repeat the request's path or credentials.
 
     Raises:
         Problem: 400, one says something else.

@@ -1,4 +1,4 @@
-"""How far the read models are behind the topics, looked at every few seconds."""
+"""The lag of the read models behind the topics, measured every few seconds."""
 
 import asyncio
 import logging
@@ -17,19 +17,19 @@ INTERVAL_SECONDS = 2.0
 
 
 class LagWatch:
-    """Measures the lag in records, and in seconds: since when something published is missing."""
+    """Measures the lag in records, and how long something published has been missing."""
 
     def __init__(self, barrier: Barrier, metrics: Metrics) -> None:
         self._barrier = barrier
         self._metrics = metrics
         self._seen: tuple[float, Mapping[CheckpointKey, int]] | None = None
         self.records = 0
-        """Offsets that the read models have yet to pass."""
+        """Offsets that the read models have not reached yet."""
         self.seconds = 0.0
-        """0 where the read models hold all that was published a look ago."""
+        """0 where the read models have reached the ends of the measurement before."""
 
     async def run(self) -> None:
-        """Look, again and again, until cancelled."""
+        """Measure every few seconds until cancelled."""
         while True:
             try:
                 await self.look()

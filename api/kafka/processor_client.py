@@ -1,7 +1,7 @@
-"""Request and reply over Kafka: a command is produced, and the processor's answer awaited.
+"""Request and reply over Kafka: sends a command and waits for the processor's reply.
 
-Every API process has one partition of `replies` in view, assigned by hand and read from its end.
-Processes may share a partition: each takes the replies whose correlation ids it made.
+Each API process reads one partition of `replies`, assigned by hand, from its end. Processes may
+share a partition: each takes the replies with its own correlation ids.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 5.0
 MOST_WAITING = 4096
 MOST_WAITING_BYTES = 64 * 1024 * 1024
-"""What may wait for the processor: what comes besides is told at once to come back."""
+"""How many requests, and bytes of them, may wait for the processor; further ones are refused at
+once."""
 
 BROKER_AWAY = "The broker takes nothing now; try again."
 
@@ -50,23 +51,24 @@ class ProcessorClient:
         self._waiting_bytes = 0
 
     async def start(self) -> None:
-        """Connect, and stand at the end of the replies before any request can be made."""
+        """Connect, and seek to the end of the replies before any request is sent."""
         await self._consumer.start()
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_end(self._partition)
 
     async def stop(self) -> None:
-        """Disconnect; whoever still waits is answered by the time limit."""
+        """Disconnect; waiting requests time out."""
         await self._consumer.stop()
 
     def fault(self) -> str | None:
-        """Return why replies are read no more; None where they are."""
+        """Return why the consumer of replies has failed; None where it works."""
         return consumer_fault(self._consumer)
 
     async def run(self) -> None:
         """Hand out replies until cancelled.
 
-        Replies are kept for an hour; after a longer break the consumer goes on from their end.
+        Replies are kept for an hour; after a longer interruption the consumer continues at their
+        end.
         """
         while True:
             try:
@@ -141,12 +143,12 @@ class ProcessorClient:
 
 
 def unavailable(detail: str = BROKER_AWAY) -> Problem:
-    """Return a 503 that it is worth to try again after."""
+    """Return a 503 with `Retry-After`."""
     return Problem(503, detail, headers={"retry-after": "5"})
 
 
 def refusal(reply: Reply) -> Problem:
-    """Return the problem that a refusing reply makes."""
+    """Return the problem of a refusing reply."""
     refused = _REFUSAL.decode(reply.body)
     named = "".join(f"{error.field}: " for error in refused.errors[:1])
     return Problem(

@@ -1,4 +1,4 @@
-"""One call to a server for all who ask at the same time."""
+"""One call to a server for all callers that wait at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Makes `call` once for many callers, and one at a time.
+    """Shares one `call` among concurrent callers, one at a time.
 
-    Whoever calls gets an answer that was asked for after they called: those who come while one is
-    under way share the next. So an answer is never older than the question.
+    A call begins after its callers asked: those who come while one is under way share the next. So
+    a result is never older than the question.
     """
 
     def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
@@ -34,6 +34,6 @@ class SingleFlight(Generic[T]):
 
 
 def _retrieve(task: "asyncio.Task[T]") -> None:
-    """Take note of a failure that every caller was cancelled before hearing of."""
+    """Retrieve an exception whose callers were all cancelled."""
     if not task.cancelled():
         task.exception()

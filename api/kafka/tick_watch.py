@@ -1,8 +1,8 @@
-"""Whether workers fold: a worker writes a tick onto each of its partitions at least every 60 s.
+"""Detects partitions without a worker: each worker writes a tick onto its partitions at least every
+60 s.
 
-A partition whose ticks stand still has no worker, or one that does not work. Time is this process's
-own from one look to the next, for the broker's clock may be another; only what was there before the
-first look is judged by its timestamp.
+Time is measured by this process from one look to the next, as the broker's clock may differ; only
+the ticks before the first look are judged by their timestamps.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from schemas.topics import TICKS
 logger = logging.getLogger(__name__)
 
 STILL_SECONDS = 90.0
-"""Without a tick for so long, a partition counts as one that nobody folds."""
+"""How long a partition may go without a tick."""
 INTERVAL_SECONDS = 2.0
 LOOK_SECONDS = 10.0
 """How long one look may take."""
 
 
 class TickWatch:
-    """Looks at where the partitions of ``ticks`` end, every few seconds."""
+    """Reads the end offsets of ``ticks`` every few seconds."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class TickWatch:
         self._clock = clock
         self._looked = clock()
         self._moved: dict[TopicPartition, float] = {}
-        """When a partition was last seen to have a new tick."""
+        """When a partition's last new tick was seen."""
 
     async def start(self) -> None:
-        """Connect, and look for the ticks that are there."""
+        """Connect, and read the ticks that exist."""
         await self._consumer.start()
         since = int((time.time() - STILL_SECONDS) * 1000)
         found = await self._consumer.offsets_for_times(dict.fromkeys(self._places, since))
@@ -61,11 +61,11 @@ class TickWatch:
         await self._consumer.stop()
 
     def fault(self) -> str | None:
-        """Return why ticks are looked at no more; None where they are."""
+        """Return why the consumer has failed; None where it works."""
         return consumer_fault(self._consumer)
 
     async def run(self) -> None:
-        """Look, again and again, until cancelled."""
+        """Look every few seconds until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -83,8 +83,8 @@ class TickWatch:
         self._metrics.partitions_without_worker.set(len(self.still()))
 
     def still(self) -> Sequence[int]:
-        """Return the partitions that nobody folds: without a tick for ``STILL_SECONDS`` at the
-        last look, or without any."""
+        """Return the partitions without a worker: no tick for ``STILL_SECONDS`` at the last
+        look, or none at all."""
         return [
             place.partition
             for place in self._places

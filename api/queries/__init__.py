@@ -1,1 +1,1 @@
-"""Questions to the database: one function, one SQL text, one question each."""
+"""SQL: one function, one statement."""

@@ -1,4 +1,4 @@
-"""How many requests busy callers have left, over all API processes."""
+"""Budgets of requests of busy callers, over all API processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 @dataclass(frozen=True)
 class Spent:
-    """What one process let a caller have since it last said so."""
+    """What one process counted for a caller since its last report."""
 
     caller: bytes
     rate: float
@@ -17,9 +17,10 @@ class Spent:
 
 
 async def spend(connection: AsyncConnection, spent: Sequence[Spent]) -> dict[bytes, float]:
-    """Take what was spent off what callers have; return what each has left, below 0 as well.
+    """Subtract what was spent from the callers' budgets; return what each has left, which may be
+    negative.
 
-    The database's clock fills what they have up again, so that all processes agree.
+    The database's clock refills them, so that all processes agree.
     """
     ordered = sorted(spent, key=lambda each: each.caller)  # processes lock rows in one order
     cursor = await connection.execute(
@@ -49,7 +50,7 @@ async def spend(connection: AsyncConnection, spent: Sequence[Spent]) -> dict[byt
 
 
 async def forget(connection: AsyncConnection) -> None:
-    """Forget callers of whom nothing was heard for a minute and who have all of theirs again."""
+    """Delete callers that were silent for a minute and have a full budget again."""
     await connection.execute(
         """
         DELETE FROM milestream_private.request_budgets WHERE caller = ANY (ARRAY(

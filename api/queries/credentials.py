@@ -1,4 +1,4 @@
-"""The private schema: API keys, and the keys that tokens are checked with."""
+"""API keys, signatures and the keys of tokens, in the private schema."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is kept of an API key."""
+    """A stored API key."""
 
     project: str
     role: str
     secret_hash: bytes
     previous_secret_hash: bytes | None
-    """That of the secret before a rotation, while it is good."""
+    """The hash of the secret before a rotation, while it is valid."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class ListedKey:
 
 @dataclass(frozen=True)
 class JwtKey:
-    """What a project's tokens are checked with: a sealed secret, or a public key as PEM."""
+    """A project's key for tokens: an encrypted secret, or a public key as PEM."""
 
     algorithm: str
     secret: bytes | None
     public_key: str | None
     previous_secret: bytes | None
-    """That before a rotation, sealed, while it is good."""
+    """The secret before a rotation, encrypted, while it is valid."""
 
 
 async def insert_api_key(
@@ -51,7 +51,7 @@ async def insert_api_key(
     secret_hash: bytes,
     signing_secret: bytes | None,
 ) -> None:
-    """Keep a new API key."""
+    """Insert an API key."""
     await connection.execute(
         """
         INSERT INTO milestream_private.api_keys
@@ -63,7 +63,7 @@ async def insert_api_key(
 
 
 async def api_key(connection: AsyncConnection, key_id: str) -> ApiKey | None:
-    """Return the good key of this id, None where there is none or it was revoked."""
+    """Return the key of this id, None where there is none or it was revoked."""
     async with connection.cursor(row_factory=class_row(ApiKey)) as cursor:
         await cursor.execute(
             """
@@ -94,7 +94,7 @@ async def api_keys(connection: AsyncConnection, project: str) -> Sequence[Listed
 
 
 async def revoke_api_key(connection: AsyncConnection, project: str, key_id: str) -> bool:
-    """Let a key be good no longer; False where the project has no such key."""
+    """Revoke a key; return False where the project has no such key."""
     cursor = await connection.execute(
         """
         UPDATE milestream_private.api_keys
@@ -115,7 +115,7 @@ async def rotate_api_key(
     signing_secret: bytes | None,
     until: datetime,
 ) -> None:
-    """Give a key another secret; the one that it has is good until then."""
+    """Replace a key's secret; the present one stays valid until `until`."""
     await connection.execute(
         """
         UPDATE milestream_private.api_keys
@@ -128,7 +128,7 @@ async def rotate_api_key(
 
 
 async def insert_jwt_secret_once(connection: AsyncConnection, project: str, sealed: bytes) -> None:
-    """Keep a project's HS256 secret; does nothing where it has a key already."""
+    """Insert a project's HS256 secret unless it has a key."""
     await connection.execute(
         """
         INSERT INTO milestream_private.jwt_keys (project, algorithm, secret)
@@ -141,7 +141,7 @@ async def insert_jwt_secret_once(connection: AsyncConnection, project: str, seal
 async def upsert_jwt_public_key(
     connection: AsyncConnection, project: str, algorithm: str, pem: str
 ) -> None:
-    """Keep the public key of a project's tokens, in place of what it had."""
+    """Replace a project's key for tokens by a public key."""
     await connection.execute(
         """
         INSERT INTO milestream_private.jwt_keys (project, algorithm, public_key)
@@ -155,7 +155,7 @@ async def upsert_jwt_public_key(
 
 
 async def jwt_key(connection: AsyncConnection, project: str) -> JwtKey | None:
-    """Return what a project's tokens are checked with, None where there is nothing."""
+    """Return a project's key for tokens, None where it has none."""
     async with connection.cursor(row_factory=class_row(JwtKey)) as cursor:
         await cursor.execute(
             """
@@ -172,7 +172,7 @@ async def jwt_key(connection: AsyncConnection, project: str) -> JwtKey | None:
 async def rotate_jwt_secret(
     connection: AsyncConnection, project: str, sealed: bytes, until: datetime
 ) -> bool:
-    """Give a project another HS256 secret, the one that it has being good until then.
+    """Replace a project's HS256 secret; the present one stays valid until `until`.
 
     Returns:
         False where it has none.
@@ -189,23 +189,23 @@ async def rotate_jwt_secret(
 
 
 NONCES_FORGOTTEN = 10
-"""How many aged nonces each new one takes with it, at most: the table stays as small as the calls
-of a few minutes are many."""
+"""How many expired nonces each new one deletes, at most: the table stays as small as a few minutes
+of calls."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """What is kept of an API key that can sign; the secret is encrypted."""
+    """A stored API key that can sign; its secret is encrypted."""
 
     project: str
     role: str
     signing_secret: bytes
     previous_signing_secret: bytes | None
-    """That before a rotation, encrypted, while it is good."""
+    """The secret before a rotation, encrypted, while it is valid."""
 
 
 async def signing_key(connection: AsyncConnection, key_id: str) -> SigningKey | None:
-    """Return the good signing key of this id, None where there is none."""
+    """Return the signing key of this id, None where there is none or it was revoked."""
     async with connection.cursor(row_factory=class_row(SigningKey)) as cursor:
         await cursor.execute(
             """
@@ -223,10 +223,9 @@ async def signing_key(connection: AsyncConnection, key_id: str) -> SigningKey | 
 async def use_nonce(
     connection: AsyncConnection, key_id: str, nonce: str, timestamp: int, window_seconds: int
 ) -> bool:
-    """Write down that a nonce was used, for as long as its timestamp is good.
+    """Insert a nonce, to be kept as long as its timestamp is valid.
 
-    The database's clock judges the timestamp, so that all API processes agree on when a nonce may
-    be forgotten.
+    The database's clock judges the timestamp, so that all API processes agree on when it expires.
 
     Returns:
         False where the timestamp is further off than the window, or the nonce was used before.
@@ -251,9 +250,9 @@ async def use_nonce(
 
 
 async def _forget_aged(connection: AsyncConnection) -> None:
-    """Forget some nonces that no good timestamp can come with any more.
+    """Delete some nonces whose timestamps are no longer valid.
 
-    The minute is for a statement that looked at the clock a while before it wrote.
+    The minute allows for a statement that read the clock well before it wrote.
     """
     await connection.execute(
         """

@@ -1,4 +1,4 @@
-"""What the live page shows of one project."""
+"""The data of a project's live page."""
 
 from typing import Any
 

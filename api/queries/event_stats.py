@@ -11,7 +11,7 @@ from psycopg.rows import class_row, scalar_row
 
 @dataclass(frozen=True)
 class StatsQuery:
-    """Whose statistics, and of which days."""
+    """A project, an event and a span of days."""
 
     project: str
     event_id: str
@@ -21,7 +21,7 @@ class StatsQuery:
 
 @dataclass(frozen=True)
 class Day:
-    """What came on one day. `users` are unique."""
+    """The figures of a day; `users` are unique."""
 
     day: date
     events: int
@@ -34,7 +34,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Share:
-    """What one event came to."""
+    """The figures of an event."""
 
     event_id: str
     events: int
@@ -42,7 +42,7 @@ class Share:
 
 
 async def first_day(connection: AsyncConnection, project: str, event_id: str) -> date | None:
-    """Return the first day that there is anything of, None where there is nothing."""
+    """Return the first day with events, None where there is none."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(
             """
@@ -102,7 +102,7 @@ async def hours_of_all(
 
 
 async def shares(connection: AsyncConnection, query: StatsQuery) -> list[Share]:
-    """Return what each event came to, the most frequent one first."""
+    """Return the figures of each event, the most frequent one first."""
     async with connection.cursor(row_factory=class_row(Share)) as cursor:
         await cursor.execute(
             """

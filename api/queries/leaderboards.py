@@ -1,7 +1,7 @@
-"""Leaderboards: sums of the points that members were granted, day by day.
+"""Leaderboards: sums of granted points, day by day.
 
-Boards that count all points are kept in order: what a read of them costs goes by what it shows, and
-not by how many members there are. Others are added up from their days.
+Boards of all points are kept in order: a read costs by the rows that it shows, not by the number of
+members. Others are summed from their days.
 """
 
 from calendar import monthrange

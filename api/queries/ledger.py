@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the order of the log: entries of one moment are told apart by the other two."""
+    """A position in the order of the log; sequence and id order entries of one moment."""
 
     occurred_at: datetime
     sequence: int
@@ -33,7 +33,7 @@ class Action:
 
     @property
     def position(self) -> Position:
-        """Where it stands."""
+        """The entry's position."""
         return Position(self.occurred_at, self.sequence, self.id)
 
 
@@ -46,10 +46,10 @@ async def before(
     since: datetime,
     limit: int,
 ) -> list[Action]:
-    """Return the next entries before a place, none older than `since`.
+    """Return the next entries before a position, none older than `since`.
 
-    The index points_ledger_member_id has this order: only what is returned is read. The statement
-    is planned for these very values each time, for a plan for any would not choose that index.
+    The index points_ledger_member_id has this order, so that only the returned rows are read. The
+    statement is planned for its values each time: a generic plan would not choose that index.
     """
     async with connection.cursor(row_factory=class_row(Action)) as cursor:
         await cursor.execute(

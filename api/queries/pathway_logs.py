@@ -1,4 +1,4 @@
-"""Logs of a pathway. Each is made into JSON by the database, and read as it is sent."""
+"""Logs of a pathway, made into JSON by the database and streamed."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ class Activity:
 
 @dataclass(frozen=True)
 class Selection:
-    """Whose logs of which activity; a list is of caseless names, and None lets everybody pass."""
+    """An activity and the members whose logs are read; the lists are of caseless names, None for
+    all."""
 
     project: str
     pathway_id: str
@@ -82,10 +83,10 @@ async def stats(connection: AsyncConnection, project: str, pathway_id: str) -> d
 
 
 async def plan_for(connection: AsyncConnection, *, filtered: bool) -> None:
-    """Have the transaction's logs planned so that the first ones come at once.
+    """Configure the transaction to return the first logs at once.
 
-    All members are merged from indexes that have them in order. Where a filter lets few of them
-    pass, to find and sort these takes less than to go by all.
+    Without a filter, all members are merged from ordered indexes. With a filter that few members
+    pass, it is faster to find and sort these.
     """
     await connection.execute("SET LOCAL jit = off")
     if filtered:

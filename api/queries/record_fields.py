@@ -1,4 +1,4 @@
-"""The records by slug: which fields they have, and which column of which read model each one is."""
+"""The records by slug: their fields, and the column of the read model that holds each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from schemas.records import LogStatus, MemberStatus
 
 
 class Kind(Enum):
-    """What values a field has, as SQL calls them."""
+    """The kind of a field's values, named as in SQL."""
 
     UUID = "uuid"
     TEXT = "text"
@@ -23,7 +23,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a record that one column holds; such fields can be filtered and sorted by.
+    """A field that one column holds; it can be filtered and sorted by.
 
     Attributes:
         values: the only texts that the field can have; empty: any.
@@ -37,7 +37,7 @@ class Field:
 
     @cached_property
     def allowed(self) -> frozenset[str]:
-        """The same texts, to be looked up in."""
+        """The same texts, as a set."""
         return frozenset(self.values)
 
 
@@ -83,7 +83,7 @@ def _text(name: str, column: str, *, nullable: bool = False) -> Field:
 
 
 def _word(name: str, column: str, values: object) -> Field:
-    """Return a field that has one of the texts of a `Literal`."""
+    """Return a field with the texts of a `Literal`."""
     return Field(name, column, Kind.TEXT, values=get_args(values))
 
 
@@ -100,7 +100,7 @@ def _time(name: str, column: str, *, nullable: bool = False) -> Field:
 
 
 ProgressStatus = Literal["in_progress", "completed", "failed"]
-"""The states that the fold gives a progress."""
+"""The states of a progress."""
 
 _WRITTEN = (_time("createdAt", "created_at"), _time("updatedAt", "updated_at"))
 

@@ -1,8 +1,8 @@
-"""Filters of a list: a tree of conditions in, a piece of SQL and its parameters out.
+"""Filters of a list: compiles a tree of conditions into SQL and its parameters.
 
-Every value is a bound parameter, checked against its field's kind first; names of columns come from
-`records.fields` alone. What no record could ever match is refused: a filter that is mistyped must
-not look like one that found nothing.
+Every value is a bound parameter and checked against its field's kind; names of columns come from
+`record_fields` alone. A condition that no record can match is refused, because a mistyped filter
+must not look like one without results.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ MAX_CONDITIONS = 50
 MAX_LIST = 1000
 MAX_DIGITS = 100
 _FEW = 10
-"""Texts that a refusal lists."""
+"""How many texts a message lists."""
 
 _COMPARISONS = {
     "equals": sql.SQL("{} = {}"),
@@ -76,8 +76,8 @@ EVERYTHING = Where(sql.SQL("TRUE"), ())
 def compile_filters(tree: object, records: Records) -> Where:
     """Return the SQL of a tree of conditions.
 
-    A field without a value makes every operator false but `not_exists`: SQL's null does just that,
-    as nothing here negates a condition.
+    A field without a value makes every operator but `not_exists` false: SQL's null does so, because
+    no condition is negated.
 
     Raises:
         Problem: 400 that names `filters` and the place in it.
@@ -172,7 +172,7 @@ def _compare(field: Field, operator: str, value: object, at: str) -> Where:
 
 
 def _comparable(field: Field, column: sql.Composable, operator: str) -> sql.Composable:
-    """Texts are ordered by code point, whatever language the database was made in."""
+    """Order texts by code point, whatever the database's collation."""
     if field.kind is Kind.TEXT and operator in _ORDERING:
         return sql.SQL('{} COLLATE "C"').format(column)
     return column
@@ -212,11 +212,11 @@ _SHAPES = {
     Kind.NUMBER: "a number",
     Kind.TIME: "an RFC 3339 time with an offset",
 }
-"""What a value must be, by the kind of its field."""
+"""Descriptions of values, by the kind of the field."""
 
 
 def parameter(field: Field, value: object, at: str) -> object:
-    """Return a filter's value as the database takes it.
+    """Return a filter's value as a parameter of its field's type.
 
     Raises:
         Problem: 400, the field cannot have it.
@@ -236,7 +236,7 @@ def _worded(field: Field) -> str:
 
 
 _NO_VALUE = object()
-"""What a value becomes that no field of the kind can have."""
+"""A value that no field of the kind can have."""
 
 
 def _text(value: object, at: str) -> object:
@@ -261,7 +261,7 @@ def _time(value: object, _at: str) -> object:
 
 
 def _number(value: object, at: str) -> object:
-    """Sums of amounts have more digits than amounts, so more are taken than an amount has."""
+    """Check the digits: sums of amounts have more of them than amounts."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return _NO_VALUE
     number = Decimal(value)

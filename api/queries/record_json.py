@@ -1,8 +1,8 @@
-"""Records as JSON, made by the database: one statement gives a record with all that is joined to
-it, as of one moment, and none of it becomes a Python object on its way (which took three times as
-long as the statement).
+"""Records as JSON, made by the database.
 
-Numbers are exact and as short as can be, times are RFC 3339 in UTC, as the processor writes both.
+One statement returns a record with everything that is joined to it, from one snapshot. No Python
+objects are made on the way, which took three times as long as the statement. Numbers are exact and
+as short as possible, times are RFC 3339 in UTC, as the processor writes both.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from api.queries.record_fields import (
 )
 
 ROW = sql.Identifier("r")
-"""What a statement has to call the row whose JSON it asks for."""
+"""The alias that statements give the row that becomes JSON."""
 
 _PROGRESS_COLUMNS = {
     "id": "progress_id",
@@ -31,7 +31,7 @@ _PROGRESS_COLUMNS = {
     "createdAt": "progress_created_at",
     "updatedAt": "progress_updated_at",
 }
-"""Where a challenge log's row keeps its progress, as far as a progress has other columns for it."""
+"""The columns of a challenge log that hold its progress, where their names differ."""
 
 _NONE = sql.SQL("")
 # The colons are quoted for pgbench, which takes `:MI` for a variable.

@@ -1,4 +1,4 @@
-"""The parameters of a list: which records, in which order, which of their fields."""
+"""The query parameters of a list: filters, order and fields."""
 
 import re
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Sort(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """What a list request asks for.
+    """A parsed list request.
 
     Attributes:
         sorts: in order of weight; the id, which no two records share, comes after.
@@ -45,7 +45,7 @@ class Listing:
 
 
 def parse(request: Request, records: Records) -> Listing:
-    """Return what the query parameters of a list request ask for.
+    """Return the list request that the query parameters describe.
 
     Raises:
         Problem: 400 naming the parameter.
@@ -65,7 +65,7 @@ def parse(request: Request, records: Records) -> Listing:
 
 
 def names_of(text: str | None, records: Records) -> tuple[str, ...]:
-    """Return the fields that the parameter `fields` names; all of them where it is not given.
+    """Return the fields that the parameter `fields` names, all by default.
 
     Raises:
         Problem: 400.
@@ -96,7 +96,7 @@ def _flag(name: str, text: str | None) -> bool:
 
 
 def _json(name: str, text: str | None) -> Any:
-    """Return a parameter that is JSON, numbers exact; None where it is not given."""
+    """Return a parameter that is JSON, with exact numbers; None where it is absent."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reading records: a page of them, how many there are, one as it is shown, and one to change."""
+"""SQL of records: a page, its count, one to show, one to change."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -42,8 +42,8 @@ async def page(
 def page_text(records: Records, listing: Listing) -> bytes:
     """Return the statement of a page; its parameters are the project and those of the filters.
 
-    The limit is part of the statement. Were it a parameter, the database would have to guess how
-    many rows are wanted, and would plan the statement anew every time instead of keeping a plan.
+    The limit is part of the statement: with a parameter the database would guess the number of
+    rows, and plan the statement anew every time.
     """
     query = sql.SQL(
         """
@@ -131,10 +131,10 @@ def _parts(records: Records) -> dict[str, sql.Composable]:
 
 
 def _order(records: Records, sorts: tuple[Sort, ...]) -> sql.Composable:
-    """Order by the fields wanted, then by id, so that pages never overlap.
+    """Order by the listed fields, then by id, so that pages never overlap.
 
-    Records without a value come last. That is said only where there can be such records: an index
-    cannot serve an order that says where the nulls go.
+    Records without a value come last. That is stated only for nullable columns: an index cannot
+    serve an order that states where nulls go.
     """
     terms: list[sql.Composable] = []
     for field, descending in sorts:

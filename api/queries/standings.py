@@ -1,4 +1,4 @@
-"""Standings: what members have in challenge groups, and how they rank there.
+"""Standings: members' points in challenge groups, and their ranks.
 
 Deleted members do not rank. Equal points share a rank.
 """
@@ -18,7 +18,7 @@ Period = Literal["all", "7days"]
 
 @dataclass(frozen=True)
 class Points:
-    """What a member has in a group: the balance, and what was granted lately."""
+    """A member's points in a group: the balance, and recent grants."""
 
     challenge_group: str
     total: Decimal
@@ -27,7 +27,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Ranks:
-    """How a member ranks in a group, by the balance and by what was granted lately."""
+    """A member's ranks in a group: by the balance and by recent grants."""
 
     challenge_group: str
     total_rank: int
@@ -36,7 +36,7 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Standing:
-    """A member's place in one group."""
+    """A member's standing in one group."""
 
     member_id: UUID
     external_id: str
@@ -50,9 +50,10 @@ class Standing:
 async def points(
     connection: AsyncConnection, project: str, member_id: UUID, since: datetime
 ) -> list[Points]:
-    """Return what a member has in every group that it ever had points in.
+    """Return a member's points in every group that it ever had points in.
 
-    Planned anew each time, as the actions log is: only the member's entries are to be read.
+    The statement is planned each time, as that of the actions log: only the member's entries are
+    read.
     """
     async with connection.cursor(row_factory=class_row(Points)) as cursor:
         await cursor.execute(
@@ -80,7 +81,7 @@ async def ranks(
     groups: Sequence[str],
     since: datetime,
 ) -> list[Ranks]:
-    """Return how a member ranks in groups that it has points in."""
+    """Return a member's ranks in groups."""
     async with connection.cursor(row_factory=class_row(Ranks)) as cursor:
         await cursor.execute(
             """
@@ -121,7 +122,7 @@ async def top(
     limit: int,
     member_id: UUID | None,
 ) -> list[Standing]:
-    """Return the best of a group, and a member wherever it stands; none that has no points."""
+    """Return the best members of a group, and one member at any rank; none without points."""
     async with connection.cursor(row_factory=class_row(Standing)) as cursor:
         await cursor.execute(
             """

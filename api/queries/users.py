@@ -1,7 +1,7 @@
-"""One user: whether it exists, its balances, its challenges, its streaks.
+"""SQL of one user: existence, balances, challenges, streaks.
 
 Whether a streak is alive depends on the clock: the table says until when it is, and the fold
-writes that it broke at the next tick only.
+records a break at the next tick only.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from psycopg.rows import dict_row, scalar_row
 
 
 async def exists(connection: AsyncConnection, project: str, member_id: UUID) -> bool:
-    """Tell whether a project has this member, and has not deleted it."""
+    """Tell whether a project has a member that is not deleted."""
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(
             """
@@ -49,10 +49,10 @@ async def balances(
 async def running_challenges(
     connection: AsyncConnection, project: str, member_id: UUID, timezone: str
 ) -> list[dict[str, Any]]:
-    """Return the challenges that run now, with a member's progress in their period of now.
+    """Return the running challenges, with a member's progress in their current period.
 
-    `timezone` is the project's, for challenges without one of their own. A period's key is the
-    calendar's own name for it, so the database can say which one it is.
+    `timezone` is the project's, for challenges without their own. A period's key follows the
+    calendar, so that the database can compute it.
     """
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
@@ -85,7 +85,7 @@ async def running_challenges(
 async def streak_analytics(
     connection: AsyncConnection, project: str, streak_id: str
 ) -> dict[str, Any] | None:
-    """Return a streak's figures over all who ever took part, None where nobody has."""
+    """Return a streak's figures over all participants, None where there are none."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """
@@ -108,7 +108,7 @@ async def streak_analytics(
 async def streaks(
     connection: AsyncConnection, project: str, member_id: UUID
 ) -> list[dict[str, Any]]:
-    """Return every streak that a member takes or took part in, as it stands now."""
+    """Return every streak that a member ever took part in, as of now."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """

@@ -1,4 +1,4 @@
-"""What sets this face apart before any route: versions in its paths, the shape of its errors."""
+"""The face's paths with their versions, and the shape of its errors."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""`POST /event`: the one write of this face. What an event leads to is the fold's to say."""
+"""`POST /event`: sends an event to the processor."""
 
 import ipaddress
 
@@ -23,7 +23,7 @@ _PENDING = (
 
 
 async def post(request: Request, caller: Caller) -> Response:
-    """Have an event folded, and answer what it led to."""
+    """Send an event to the processor; respond with its effects."""
     body = await bodies.read(request, caller.project)
     require_own(caller, body.user_id)
     if is_end_user(caller) and body.occurred_at is not None:
@@ -45,7 +45,7 @@ async def post(request: Request, caller: Caller) -> Response:
 
 
 def _check_size(request: Request, caller: Caller, body: EventBody) -> None:
-    """Refuse metadata that is larger than the project takes, of an end user or at all.
+    """Refuse metadata over the project's limits, for an end user or for everybody.
 
     Raises:
         Problem: 413 naming `metadata`.
@@ -71,7 +71,7 @@ def _record(request: Request, caller: Caller, body: EventBody) -> records.Event:
 
 
 def _address(request: Request) -> str | None:
-    """Return the caller's address; None where a proxy calls it something that is none."""
+    """Return the caller's IP address, None where a proxy's header has none."""
     host = request.client.host if request.client else ""
     try:
         return str(ipaddress.ip_address(host))

@@ -34,7 +34,7 @@ EXACT_BY_DAY, EXACT_BY_MONTH = "daily_exact", "monthly_exact"
 
 _FOR_ALL = ("event_stats_daily", "event_stats_hourly_all", "event_user_days")
 _FOR_ONE = ("event_stats_daily", "event_stats_hourly", "event_user_days")
-"""The read models that an answer is made from. `event_user_counts` is kept with its days."""
+"""The read models that the response is made from. `event_user_counts` is kept with its days."""
 
 _ALL = ""
 """The event id under which all events together are counted."""

@@ -1,4 +1,4 @@
-"""`/user/{id}/points` and `/user/{id}/challenge`, and how a user is found at all."""
+"""`/user/{id}/points` and `/user/{id}/challenge`; and the look-up of a user."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

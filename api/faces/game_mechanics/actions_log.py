@@ -19,7 +19,7 @@ from schemas.instants import EPOCH
 
 MAX_LIMIT = 1000
 BATCH = 5000
-"""How many entries are held at once where all are wanted."""
+"""How many entries are in memory when all are requested."""
 
 MAX_SECONDS = 253_402_300_799
 """The last second of the year 9999."""
@@ -44,7 +44,7 @@ class LoggedAction(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Window:
-    """Which actions are wanted: before a place, none older than `since`, at most `limit`."""
+    """The requested actions: before a position, none older than `since`, at most `limit`."""
 
     before: Position
     since: datetime
@@ -90,7 +90,7 @@ async def _all(
 
 
 def window_of(parameters: Parameters) -> Window:
-    """Return which actions a caller wants.
+    """Return the window of actions that the parameters describe.
 
     Raises:
         CallError: a time, `limit` or `start` is bad, or `startTime` lies after `endTime`.
@@ -119,7 +119,7 @@ def _order(position: Position) -> tuple[datetime, int, UUID]:
 
 
 def cursor_of(position: Position) -> str:
-    """Return the text that names a place, for `start`."""
+    """Return the text of a position, for `start`."""
     return f"{(position.occurred_at - EPOCH) // _MICROSECOND}.{position.sequence}.{position.id.hex}"
 
 

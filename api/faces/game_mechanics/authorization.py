@@ -1,4 +1,4 @@
-"""Who calls: an API key with its secret, or with a signature that its secret made."""
+"""Authorization: an API key with its secret, or with a signature made with its secret."""
 
 import logging
 
@@ -23,7 +23,7 @@ from api.resources import Resources
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 120
-"""How far a signature's timestamp may be off, in both directions."""
+"""The permitted difference between a signature's timestamp and the clock."""
 
 MAX_TIMESTAMP = 10**11
 _WANTED = "apiKey and secret are required, or apiKey, timestamp, nonce and sig"
@@ -31,7 +31,7 @@ _NOT_SIGNED = "the signature is not right, or the key cannot sign"
 
 
 async def authorize(request: Request, parameters: Parameters, *roles: Role) -> VerifiedKey:
-    """Return the key of a caller that may do what keys with one of `roles` may.
+    """Return the caller's key if it has one of `roles`.
 
     Raises:
         CallError: the credentials are not there, not good, or without the right.
@@ -65,7 +65,7 @@ async def _identify(request: Request, parameters: Parameters) -> VerifiedKey:
 
 
 def _plus(text: str) -> str:
-    """Return base64 whose plus signs were sent unencoded, and so came as blanks."""
+    """Return base64 in which unencoded plus signs arrived as blanks."""
     return text.replace(" ", "+")
 
 

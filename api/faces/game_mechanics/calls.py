@@ -1,4 +1,4 @@
-"""A call under way, and what several methods need of it."""
+"""A call, and what several methods need of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ RECENT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Call:
-    """What was asked, for which project. Whoever calls may do it."""
+    """The parameters of an authorized call, and its project."""
 
     request: Request
     parameters: Parameters
@@ -53,7 +53,7 @@ class Call:
             yield connection, member_id
 
     def ip(self) -> str | None:
-        """Return the address that the user acted from: as given, else that of the caller.
+        """Return the user's IP address: the parameter `ip`, else the caller's.
 
         Raises:
             CallError: what was given is no address.
@@ -69,10 +69,10 @@ class Call:
 
 
 def unknown_user() -> CallError:
-    """Return the error of a `UID` that is nobody's in the project."""
+    """Return the error of an unknown `UID`."""
     return unauthorized("there is no user with this UID")
 
 
 def recently() -> datetime:
-    """Return since when something counts as recent."""
+    """Return the beginning of the recent period."""
     return datetime.now(UTC) - RECENT

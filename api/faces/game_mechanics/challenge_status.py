@@ -1,4 +1,4 @@
-"""`gm.getChallengeStatus` and `gm.getTopUsers`: what users have in challenges, and their ranks."""
+"""`gm.getChallengeStatus` and `gm.getTopUsers`: users' points and ranks in challenges."""
 
 from collections.abc import Collection, Sequence
 from decimal import Decimal
@@ -17,7 +17,7 @@ from schemas import definitions as models
 
 ALL = "*"
 DEFAULT_CHALLENGE = "_default"
-"""The challenge group of points that name none."""
+"""The name of the default challenge group."""
 DEFAULT_TOTAL = 12
 MAX_TOTAL = 100
 MAX_LIST = 8192

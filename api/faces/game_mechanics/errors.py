@@ -1,4 +1,4 @@
-"""The error codes of this face, and what it says with each."""
+"""The error codes of this face and their messages."""
 
 from api.http.problems import Problem
 
@@ -35,7 +35,8 @@ _ACCEPTED = 202
 OF_THE_SERVER = {
     code // 1000: code for code in (TIMED_OUT, TOO_LARGE, UNKNOWN_ENCODING, HEAD_TOO_LARGE)
 }
-"""Error codes of what every face refuses alike, by the HTTP status, which tells it in any case."""
+"""Error codes of refusals that all faces have in common, by the HTTP status, which is used in any
+case."""
 
 
 class CallError(Exception):
@@ -90,7 +91,7 @@ def unauthorized(details: str) -> CallError:
 
 
 def from_problem(problem: Problem) -> CallError:
-    """Return what a problem that arose below is on this face."""
+    """Return a problem as an error of this face."""
     if problem.status == 429:
         return CallError(RATE_LIMITED, problem.detail)
     if problem.status >= 500:

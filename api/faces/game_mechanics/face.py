@@ -1,4 +1,4 @@
-"""What sets this face apart before any route: whatever goes wrong is answered in its envelope."""
+"""The face's paths; errors are answered in its envelope."""
 
 from fastapi import Response
 from starlette.types import Scope

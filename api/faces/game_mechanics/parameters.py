@@ -1,4 +1,4 @@
-"""Parameters of a call: from the query or from a form, each once; and what their texts say."""
+"""Parameters of a call: from the query or a form, each once."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ MAX_PARAMETERS = 200
 MAX_TEXT = 256
 _FORM = "application/x-www-form-urlencoded"
 _UNREAD = "surrogateescape"
-"""How bytes that are no UTF-8 are read: as what no UTF-8 is made into, so that it can be told."""
+"""The error handler for bytes that are no UTF-8: its output can be told from any UTF-8."""
 
 Pairs = list[tuple[str, str]]
 Read = tuple[Pairs, CallError | None]
-"""What could be read, and why that is not all."""
+"""The parameters that could be read, and why some could not."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a caller gave, by name. A parameter without a value counts as not given.
+    """The parameters by name; one without a value counts as absent.
 
     Attributes:
         values: every parameter as it came, the empty ones included: signatures cover them.
@@ -93,8 +93,8 @@ class Parameters:
 async def read(request: Request) -> tuple[Parameters, CallError | None]:
     """Return a call's parameters, and what is wrong with them as a whole.
 
-    With an error, the parameters are those that can be told all the same: enough to answer in the
-    way that was asked for.
+    With an error, the parameters are those that could be read: enough to respond as the caller
+    requested.
     """
     query, unread = _pairs(request.scope["query_string"])
     form, unread_form = await _form(request) if request.method == "POST" else ([], None)
@@ -102,7 +102,7 @@ async def read(request: Request) -> tuple[Parameters, CallError | None]:
 
 
 def of_query(raw: bytes) -> Parameters:
-    """Return those parameters of a query that can be told."""
+    """Return the readable parameters of a query."""
     return _once(_pairs(raw)[0])
 
 

@@ -1,4 +1,4 @@
-"""How a call is answered: the envelope, as JSON or as a script, with which HTTP status."""
+"""The presentation of responses: the envelope, JSON or JSONP, the HTTP status."""
 
 import re
 import uuid
@@ -24,23 +24,23 @@ _NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
 _CALLBACK = re.compile(rf"{_NAME}(?:\.{_NAME})*")
 _MAX_CALLBACK = 100
 _MAX_FOR_GUESTS = 4096
-"""Characters of a context that are looked at for whoever calls. A longer one is a text until it is
-known that the caller may call."""
+"""Characters of a context that are parsed before the caller is authorized. A longer one is text
+until then."""
 
 _HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
-"""Addresses of GETs hold credentials, so nobody may keep the answers under them."""
+"""URLs of GETs contain credentials, so responses must not be cached under them."""
 
 _ESCAPES = {
     b"<": b"\\u003c",
     "\u2028".encode(): b"\\u2028",
     "\u2029".encode(): b"\\u2029",
 }
-"""What could end a script, or means something else in it. In JSON all of it is inside of texts."""
+"""Characters with a meaning in scripts. In JSON they occur within texts only."""
 
 
 @dataclass(frozen=True)
 class Presentation:
-    """How the caller wants to be answered.
+    """The presentation that the caller requested.
 
     Attributes:
         callback: the function that a script calls with the answer; None: no script, but JSON.
@@ -118,9 +118,9 @@ class Presentation:
 
 
 def presentation_of(parameters: Parameters) -> tuple[Presentation, CallError | None]:
-    """Return how a caller wants to be answered, and what is wrong with that.
+    """Return the requested presentation, and what is wrong with the request for it.
 
-    With an error, the presentation is how to answer it.
+    With an error, the presentation is the one to report it in.
     """
     presentation = Presentation()
     fault: CallError | None = None
@@ -144,7 +144,7 @@ def _with_context(presentation: Presentation, parameters: Parameters) -> Present
 
 
 def with_context(presentation: Presentation, parameters: Parameters) -> Presentation:
-    """Return the presentation with the caller's context as it is echoed, however long.
+    """Return the presentation with the caller's context, of any length.
 
     Raises:
         CallError: it holds text that no JSON may.

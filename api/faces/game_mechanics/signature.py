@@ -1,4 +1,4 @@
-"""Signatures of calls, as the platform's own SDKs make them."""
+"""Signatures of calls, compatible with the platform's SDKs."""
 
 import base64
 import hmac
@@ -25,7 +25,7 @@ def expected(secret: str, method: str, url: str, values: Mapping[str, str]) -> s
 
 
 def agrees(given: str, right: str) -> bool:
-    """Tell whether a signature is the right one, in a time that tells nothing about it."""
+    """Compare two signatures in constant time."""
     return hmac.compare_digest(given.encode(), right.encode())
 
 

@@ -1,4 +1,4 @@
-"""`gm.notifyAction` and `gm.redeemPoints`: asking the processor, and what its reply means."""
+"""`gm.notifyAction` and `gm.redeemPoints`: commands to the processor, and its replies."""
 
 import uuid
 
@@ -22,8 +22,8 @@ from schemas.records import ABSENT
 from schemas.topics import EVENTS, MEMBER_COMMANDS
 
 IDENTIFIER = "uniqueIdentifier"
-"""The parameter that makes a repetition of a call known. One that nobody gave is made here, and
-named in the answer."""
+"""The parameter that identifies a repetition of a call. It is generated where it is absent, and
+returned."""
 
 MAX_IDENTIFIER = 512
 
@@ -49,7 +49,7 @@ class _Entry(msgspec.Struct, rename="camel"):
 
 
 async def notify(call: Call, presentation: Presentation) -> Response:
-    """Have an action logged as the event of that name, and answer the points that it gave."""
+    """Log an action as the event of that name; respond with its points."""
     user_id = call.parameters.required("UID")
     key = _identifier(call.parameters)
     metadata = attributes(call.parameters)
@@ -76,7 +76,7 @@ async def notify(call: Call, presentation: Presentation) -> Response:
 
 
 async def redeem(call: Call, presentation: Presentation) -> Response:
-    """Have points taken from a user, and answer the entry and the balance after it."""
+    """Redeem a user's points; respond with the entry and the balance after it."""
     user_id = call.parameters.required("UID")
     call.parameters.required("points")
     points = call.parameters.whole("points", 1, MAX_POINTS)
@@ -109,7 +109,7 @@ async def redeem(call: Call, presentation: Presentation) -> Response:
 
 
 async def _require_challenge(call: Call, group: str | None) -> None:
-    """Let points be taken where there can be some: in a misspelled challenge there are none.
+    """Refuse a redemption from an unknown challenge: a misspelt one has no points.
 
     Raises:
         CallError: no definition names the challenge and the user never had points in it.

@@ -1,4 +1,4 @@
-"""What a request asks for: one pathway, and which of its activities and members."""
+"""The body of a request: a pathway, and filters of its activities and members."""
 
 import json
 from codecs import BOM_UTF8
@@ -13,10 +13,10 @@ from api.http.problems import Problem, clipped, invalid
 MAX_LENGTH = 513
 """Characters of a name: a first and a last one of 256 each, and the blank between them."""
 MAX_FILTERED = 64 * 1024
-"""Characters of all filters together. Names are compared in a normal form, which costs the square
-of a name's length, so that neither may be without end."""
+"""Characters of all filters together. Names are normalised before they are compared, at a cost of
+the square of their length, so both limits are needed."""
 MAX_RELAXED_BYTES = 64 * 1024
-"""Bytes of a body that is understood though it is no JSON: nobody types more."""
+"""Bytes of a body in relaxed JSON: people type no more."""
 
 FILTERS = ("activities", "types", "groups", "users", "user")
 _KNOWN = ("pathway", *FILTERS)
@@ -26,7 +26,7 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True)
 class LogsQuery:
-    """A request. A filter that is empty lets everything pass; `users` has those of `user` too."""
+    """A parsed request. An empty filter passes everything; `users` includes those of `user`."""
 
     pathway: str
     activities: Names = ()
@@ -36,7 +36,7 @@ class LogsQuery:
 
 
 def parse(raw: bytes, project: str) -> LogsQuery:
-    """Return what a body asks for. It may name the project, where it is the caller's.
+    """Return the request in a body. It may repeat the caller's project.
 
     Raises:
         Problem: 400, the field named where it is one field's fault.

@@ -1,4 +1,4 @@
-"""What sets this face apart before any route: the shape of its errors, and who may read."""
+"""The face's paths, the shape of its errors, and its readers."""
 
 from typing import Annotated, Any
 

@@ -1,8 +1,7 @@
-"""The answer: a pathway's activities with their logs, sent while they are read.
+"""The response: a pathway's activities with their logs, streamed while they are read.
 
-One transaction sees one state of the database for as long as the answer takes, and never more than
-some logs are in memory. It ends, and gives its connection back, when the caller leaves or reads no
-further.
+One transaction reads one snapshot for as long as the response takes, with few logs in memory. It
+ends and returns its connection when the caller disconnects or stops reading.
 """
 
 import asyncio
@@ -41,15 +40,15 @@ MODELS = (
 """The read models that an answer is made from."""
 
 PATIENCE_SECONDS = 30.0
-"""How long a caller may read nothing of an answer under way."""
+"""How long a caller may stop reading."""
 
 MOST_AT_ONCE = 8
-"""How many answers may be under way in one process: each holds one of its ten connections."""
+"""Concurrent responses in one process: each holds one of its ten connections for reads."""
 
 _PIECE_BYTES = 64 * 1024
 
 _PLACES: WeakKeyDictionary[object, Shares] = WeakKeyDictionary()
-"""The places of answers under way, by the pool that they take a connection of."""
+"""The semaphores of responses, by the pool of connections."""
 
 
 class PathwayLogs(Response):
@@ -198,7 +197,7 @@ async def _left(receive: Receive) -> None:
 
 @asynccontextmanager
 async def _place(held: Resources) -> AsyncIterator[None]:
-    """Hold one of the places of answers under way, so that connections are left for the others.
+    """Take a place among the concurrent responses, which leaves connections for other reads.
 
     Raises:
         Problem: 503, none comes free for the project.

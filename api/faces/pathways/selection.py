@@ -1,4 +1,4 @@
-"""Which pathway and which activities are meant: by ID or name, without regard to case."""
+"""Selects a pathway and activities by ID or name, without regard to case."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from schemas.caseless import caseless
 
 
 def pathway_named(text: str, pathways: Sequence[Pathway]) -> Pathway:
-    """Return the pathway that a text means; an ID goes before a name, the very text before others.
+    """Return the pathway of an ID or name; an ID takes precedence, and so does an exact match.
 
     Raises:
         Problem: 404 where it means none, 400 where it means several.
@@ -31,7 +31,7 @@ def pathway_named(text: str, pathways: Sequence[Pathway]) -> Pathway:
 
 
 def activities_of(activities: Sequence[Activity], query: LogsQuery) -> list[Activity]:
-    """Return the activities that are asked for, in their order."""
+    """Return the activities that pass the query's filters, in their order."""
     names = set(map(caseless, query.activities))
     types = _types(query.types)
     return [

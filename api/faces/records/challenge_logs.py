@@ -1,4 +1,4 @@
-"""Posting a challenge log: the record face's one write that members' progress comes from."""
+"""Challenge logs: the write that members' progress comes from."""
 
 from fastapi import Request, Response
 
@@ -13,7 +13,7 @@ from schemas.topics import CHALLENGE_LOGS
 
 
 async def create(request: Request, caller: Caller) -> Response:
-    """Have a log folded, and answer what it led to."""
+    """Send a log to the processor; respond with its effects."""
     body = await bodies.read(request, ChallengeLogBody, caller.project)
     member_id = check_log(body, caller.project)
     body.project = caller.project

@@ -1,4 +1,4 @@
-"""Writing members: each write is a command to the processor, which answers with the member."""
+"""Writes of members: commands to the processor, which replies with the member."""
 
 import contextlib
 
@@ -89,7 +89,7 @@ def _location(member_id: str) -> str:
 
 
 class _Created(msgspec.Struct):
-    """Of a member that exists, what a producer may know."""
+    """The fields of an existing member that a producer may see."""
 
     id: str
     version: int
@@ -98,7 +98,7 @@ class _Created(msgspec.Struct):
 async def _producer_response(
     request: Request, caller: Caller, member_id: str, reply: Reply | None
 ) -> Response:
-    """Answer with the member while it is no more than what this request made of it."""
+    """Respond with the member only if it is exactly as this request made it."""
     if reply is None or reply.status >= 400:
         return await _member_response(request, caller, member_id, reply)
     known = msgspec.json.decode(reply.body, type=_Created)
@@ -115,7 +115,7 @@ async def _producer_response(
 async def _member_response(
     request: Request, caller: Caller, member_id: str, reply: Reply | None
 ) -> Response:
-    """Answer with the member as the read model has it: the reply names it and its version only."""
+    """Respond with the member of the read model: the reply has its id and version only."""
     if reply is None:
         return pending(member_id, _location(member_id))
     if reply.status >= 400:

@@ -1,4 +1,4 @@
-"""Reading records: one by its id, and pages of them."""
+"""Reads of records: one by its id, and pages."""
 
 from fastapi import Request, Response
 
@@ -25,7 +25,7 @@ async def get(request: Request, caller: Caller, records: Records, record_id: str
 async def shown(
     request: Request, caller: Caller, records: Records, record_id: str, names: tuple[str, ...]
 ) -> Shown:
-    """Return one record with these fields, once the read models hold what was published before.
+    """Return one record with these fields, after the barrier.
 
     Raises:
         Problem: 404.
@@ -41,7 +41,7 @@ async def shown(
 
 
 async def row_of(request: Request, caller: Caller, records: Records, record_id: str) -> Row:
-    """Return the row of one record that is to be changed; otherwise as `shown`.
+    """Return the row of one record to be changed; see `shown`.
 
     Raises:
         Problem: 404.

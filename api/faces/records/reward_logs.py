@@ -45,7 +45,7 @@ async def change(request: Request, caller: Caller, record_id: str) -> Response:
 
 
 def _check(body: RewardLogPatch) -> None:
-    """Refuse times that are outside of the calendar once they are in UTC.
+    """Refuse times whose UTC is outside the calendar.
 
     Raises:
         Problem: 400 naming the field.
