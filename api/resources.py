@@ -25,8 +25,9 @@ from api.kafka.lag import LagWatch
 from api.kafka.processor_client import ProcessorClient
 from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
-from processor.definitions import DefinitionsReader
 from schemas import database_connections, database_roles
+from schemas.definition_set import DefinitionSet
+from schemas.kafka.definitions_reader import DefinitionSetReader
 from schemas.kafka.health import producer_fault
 from schemas.settings import Settings
 
@@ -143,7 +144,7 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
         pool = await stack.enter_async_context(connection_pool(settings))
         await pool.wait()
         producer = await _producer(stack, settings)
-        reader = await stack.enter_async_context(DefinitionsReader(settings))
+        reader = await stack.enter_async_context(DefinitionSetReader(settings, DefinitionSet()))
         processor = ProcessorClient(settings, producer, metrics)
         stack.push_async_callback(processor.stop)
         await processor.start()

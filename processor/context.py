@@ -10,11 +10,11 @@ from processor import metrics
 from processor.chunking import Chunk
 from processor.definitions import DefinitionsReader
 from processor.fetching import NO_EPOCH
-from processor.offsets import EndOffsets
 from processor.store import StateStore
 from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.removal import Removals
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, INPUT_TOPICS

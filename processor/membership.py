@@ -21,8 +21,8 @@ from mode import Service
 from processor.chunk_transport import ChunkConsumer
 from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
-from processor.offsets import EndOffsets
 from processor.ticker import Ticker
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.health import consumer_fault
 
 LOOK_SECONDS = 1.0

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from processor import metrics
-from processor.offsets import EndOffsets
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.health import producer_fault
 from schemas.records import Tick, encode
 from schemas.settings import Settings

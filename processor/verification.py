@@ -22,10 +22,10 @@ from aiokafka.errors import KafkaTimeoutError
 from processor.domain.definitions import Definitions
 from processor.domain.fold import ChunkLogged, Part, fold_chunk
 from processor.domain.inputs import Place
-from processor.offsets import EndOffsets
 from processor.store import StateStore
 from schemas.definitions import DefinitionError
 from schemas.kafka import consumers
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, DEFINITIONS, INPUT_TOPICS, OUTPUT_TOPICS
 

@@ -22,11 +22,11 @@ from processor.definitions import DefinitionsReader
 from processor.destinations import Destinations
 from processor.domain import fast_path
 from processor.instance import WorkerInstance, take_instance
-from processor.offsets import EndOffsets
 from processor.store import StateStore, StoreError
 from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.health import ClientStopped
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings

@@ -15,8 +15,8 @@ from api.http.problems import Problem, clipped, not_found
 from api.http.responses import json_response
 from api.http.routing import StrictRoute
 from api.kafka.definition_store import parsed, without
-from processor.domain.definitions import Stored
 from schemas import definitions as models
+from schemas.definition_set import Stored
 
 Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
 

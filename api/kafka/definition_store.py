@@ -13,9 +13,9 @@ from psycopg_pool import AsyncConnectionPool
 from api.http.problems import Problem, invalid, not_found
 from api.kafka.processor_client import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
 from api.queries import operations as queries
-from processor.definitions import DefinitionsReader
-from processor.domain.definitions import Definitions, Stored
 from schemas import definitions as models
+from schemas.definition_set import DefinitionSet, Stored
+from schemas.kafka.definitions_reader import DefinitionSetReader
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 
@@ -55,7 +55,7 @@ class DefinitionStore:
         self,
         settings: Settings,
         pool: AsyncConnectionPool[AsyncConnection],
-        reader: DefinitionsReader,
+        reader: DefinitionSetReader[DefinitionSet],
         producer: AIOKafkaProducer,
     ) -> None:
         self._topic = settings.topic(DEFINITIONS)
@@ -64,7 +64,7 @@ class DefinitionStore:
         self._producer = producer
         self._writing = asyncio.Semaphore(MAX_WRITES)
 
-    async def current(self) -> Definitions:
+    async def current(self) -> DefinitionSet:
         """Return the committed definitions, which include every write that returned.
 
         An open transaction of somebody else does not delay this.
@@ -76,7 +76,7 @@ class DefinitionStore:
             await self._reader.catch_up(await self._reader.committed_end())
         return self._reader.definitions
 
-    async def _latest(self) -> Definitions:
+    async def _latest(self) -> DefinitionSet:
         """Return the definitions with every write that was acknowledged before this call.
 
         Raises:
@@ -172,7 +172,7 @@ async def _broker_at_hand(detail: str = BROKER_AWAY) -> AsyncIterator[None]:
         raise unavailable(detail) from error
 
 
-def check_link(definitions: Definitions, project: str, definition: models.Definition) -> None:
+def check_link(definitions: DefinitionSet, project: str, definition: models.Definition) -> None:
     """Refuse a milestone whose challenge does not exist.
 
     Raises:
@@ -180,11 +180,11 @@ def check_link(definitions: Definitions, project: str, definition: models.Defini
     """
     if isinstance(definition, models.Milestone) and definition.linked_schema_slug == "challenge":
         linked = definition.linked_schema_record_id
-        if definitions.challenge(project, linked) is None:
+        if definitions.get(project, "challenge", linked) is None:
             raise invalid("linkedSchemaRecordId", "must be the id of a challenge that exists")
 
 
-def check_room(definitions: Definitions, project: str, definition: models.Definition) -> None:
+def check_room(definitions: DefinitionSet, project: str, definition: models.Definition) -> None:
     """Refuse a definition over the limits of an event's subscribers or of a challenge's milestones.
 
     Raises:
@@ -196,7 +196,7 @@ def check_room(definitions: Definitions, project: str, definition: models.Defini
         raise _refused(definition.kind, error) from error
 
 
-def check_count(definitions: Definitions, project: str, kind: str) -> None:
+def check_count(definitions: DefinitionSet, project: str, kind: str) -> None:
     """Refuse a definition over the project's limit for its kind.
 
     Raises:

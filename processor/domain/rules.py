@@ -3,44 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
 from schemas import definitions as models
 from schemas.amounts import format_amount, nanos_of
+from schemas.definition_set import Stored
 from schemas.outputs import NULL
 
 DEFAULT_GROUP = "_default"
 """The challenge group of points that name none."""
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One definition as it stands on the topic.
-
-    ``version`` is its offset. ``created_at`` and ``first`` are the timestamp and the offset of the
-    first record since the key last had none, so that every reader of the topic says the same.
-    """
-
-    project: str
-    kind: str
-    id: str
-    definition: models.Definition
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    first: int = 0
-
-    def record(self) -> dict[str, Any]:
-        """Return the record that the HTTP face shows: the fields and when they were written."""
-        return models.wire_fields(self.definition) | {
-            "createdAt": self.created_at,
-            "updatedAt": self.updated_at,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from processor.chunk_transport import ChunkConsumer, ChunkConsumerThread
 from processor.chunking import ChunkAssembler
 from processor.context import Outstanding
 from processor.fetching import Fetch
-from processor.offsets import EndOffsets
 from processor.transactions import PartitionProducer, Producers
+from schemas.kafka.end_offsets import EndOffsets
 from tests.simulation import strategies
 from tests.simulation.wire import WIRE
 

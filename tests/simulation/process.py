@@ -15,9 +15,9 @@ from processor.agent import ChunkAgent
 from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
 from processor.folding import Folding
-from processor.offsets import EndOffsets
 from processor.recovery import take_back
 from processor.transactions import Producers
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS, changelog_topic
 from tests.simulation.broker import Cluster, Log

@@ -2,7 +2,7 @@
 
 schemas <- processor.domain <- processor
 schemas <- projections
-schemas, processor.definitions and what it reads into (processor.domain.definitions) <- api
+schemas <- api
 deploy may import all of them
 
 Within api: http <- queries <- auth, kafka <- resources <- each of the faces <- app
@@ -20,12 +20,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "processor", "projections", "api", "deploy")
 
-DEFINITIONS = ("processor.definitions", "processor.domain.definitions")
-"""What api reads the topic of definitions with."""
-
 API_BELOW_FACES = (
     "schemas",
-    "processor.domain.definitions",
     "api.http",
     "api.queries",
     "api.auth",
@@ -46,14 +42,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "processor.domain": ("schemas", "processor.domain"),
     "processor": ("schemas", "processor"),
     "projections": ("schemas", "projections"),
-    "api": ("schemas", *DEFINITIONS, "api"),
+    "api": ("schemas", "api"),
     "api.metrics": ("schemas",),
     "api.pages": ("api.pages",),
     "api.http": ("schemas", "api.http", "api.metrics"),
     "api.queries": ("schemas", "api.queries", "api.http"),
     "api.auth": ("schemas", "api.auth", "api.queries", "api.http"),
-    "api.kafka": ("schemas", *DEFINITIONS, "api.kafka", "api.queries", "api.http", "api.metrics"),
-    "api.resources": ("schemas", *DEFINITIONS, "api.auth", "api.kafka", "api.metrics"),
+    "api.kafka": ("schemas", "api.kafka", "api.queries", "api.http", "api.metrics"),
+    "api.resources": ("schemas", "api.auth", "api.kafka", "api.metrics"),
     # No face imports another.
     **{face: (*API_BELOW_FACES, face) for face in FACES},
     "api.documents": ("schemas", "api.documents", "api.http"),
@@ -256,6 +252,8 @@ def test_the_domain_uses_no_framework_clock_chance_or_output() -> None:
         ("projections.bad", "def f():\n    from faust import App"),
         ("projections.bad", "from processor.definitions import Definitions"),
         ("api.bad", "from processor.agent import fold"),
+        ("api.bad", "from processor.definitions import DefinitionsReader"),
+        ("schemas.bad", "from processor.domain.definitions import Definitions"),
         ("api.bad", "from projections import migrate"),
         ("api.http.bad", "from api.auth import access"),
         ("api.queries.bad", "from api.faces.records import bodies"),

@@ -19,8 +19,8 @@ from api.faces.events.users import found_in
 from api.http.responses import json_response
 from api.queries import leaderboards as queries
 from api.queries.leaderboards import Board, Rank
-from processor.domain.definitions import Definitions
 from schemas import definitions as models
+from schemas.definition_set import DefinitionSet
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 1000
@@ -86,7 +86,7 @@ async def _standing(
     }
 
 
-def board_of(definitions: Definitions, project: str, group_id: str | None, span: Span) -> Board:
+def board_of(definitions: DefinitionSet, project: str, group_id: str | None, span: Span) -> Board:
     """Return the board of an id: a defined leaderboard's, else that of a user group."""
     assert span.start is not None
     if group_id is None:

@@ -8,8 +8,8 @@ from api import resources
 from api.auth.access import Caller
 from api.http.problems import Problem, invalid, not_found
 from api.http.responses import json_response
-from processor.domain.definitions import Stored
 from schemas import definitions as models
+from schemas.definition_set import Stored
 
 SHOWN = (
     "title",

@@ -12,8 +12,8 @@ from api.faces.game_mechanics.parameters import Parameters
 from api.faces.game_mechanics.presentation import Presentation
 from api.queries import standings as queries
 from api.queries.standings import Points, Ranks, Standing
-from processor.domain.definitions import Definitions
 from schemas import definitions as models
+from schemas.definition_set import DefinitionSet
 
 ALL = "*"
 DEFAULT_CHALLENGE = "_default"
@@ -100,7 +100,7 @@ def _excluded(parameters: Parameters) -> Collection[str]:
     return [part.strip() for part in text.split(",")]
 
 
-def challenges(definitions: Definitions, project: str, own: Sequence[str]) -> list[str]:
+def challenges(definitions: DefinitionSet, project: str, own: Sequence[str]) -> list[str]:
     """Return every challenge group of a project that is known, the default one first.
 
     `own` are those that the user has points in, whether or not a definition names them still.

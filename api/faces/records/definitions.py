@@ -12,8 +12,8 @@ from api.http.preconditions import etag, expected_version
 from api.http.problems import Problem, not_found
 from api.http.responses import json_response
 from api.kafka.definition_store import parsed, without
-from processor.domain.definitions import Stored
 from schemas import definitions as models
+from schemas.definition_set import Stored
 from schemas.ids import is_uuid
 
 

@@ -4,12 +4,12 @@ from contextlib import AsyncExitStack
 
 from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
-from processor.offsets import EndOffsets
 from processor.recovery import take_over
 from processor.store import StateStore
 from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
 
 PARTITION = 1

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from processor import metrics
-from processor.offsets import EndOffsets
 from processor.ticker import Ticker
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
 from schemas.topics import TICKS
 from tests.integration.processor.driving import definitions, drain, log, produce, wait_until

@@ -16,8 +16,9 @@ from api.faces.events.stats import distributions, global_stats, one_events_stats
 from api.http.responses import json_response
 from api.queries.event_stats import Day, Share
 from api.queries.leaderboards import Board, Rank
-from processor.domain.definitions import Definitions, Stored
+from processor.domain.definitions import Definitions
 from schemas import definitions as models
+from schemas.definition_set import Stored
 
 NOW = datetime(2025, 8, 7, tzinfo=UTC)
 SPAN = rolling("7d", 7, date(2025, 8, 7))
