@@ -244,7 +244,7 @@ async def pathway_a(whole: Served) -> AsyncIterator[httpx.AsyncClient]:
             ),
             member("way-a", "z", firstName="Zoé", lastName="O'Hara %", email="zoe@example.com"),
             member("way-a", "nameless", groups=["north"]),
-            member("way-a", "gone", firstName="Deleted", email="gone@example.com"),
+            member("way-a", "gone", firstName="Gone", email="gone@example.com"),
             *(enrol("way-a", way, user) for user in ("j", "t", "z", "nameless")),
             did("way-a", way, "V", "gone", "2026-01-01T00:00:00Z"),
             did("way-a", way, "V", "j", "2026-01-01T00:00:00Z"),
