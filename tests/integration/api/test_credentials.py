@@ -24,8 +24,8 @@ LOGS = "/schema/challenge_log/record"
 SOMEBODY = f"/schema/member/record/{uuid.uuid4()}"
 
 
-async def test_a_guest_is_asked_who_it_is(lonely: Served) -> None:
-    async with lonely.guest() as guest:
+async def test_a_guest_is_asked_who_it_is(api_without_worker: Served) -> None:
+    async with api_without_worker.guest() as guest:
         for path in (LOGS, SOMEBODY, "/", "/definitions/challenge", "/schema/nonsense/record"):
             answer = await guest.get(path)
             assert answer.status_code == 401, path
@@ -33,9 +33,9 @@ async def test_a_guest_is_asked_who_it_is(lonely: Served) -> None:
             assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_credentials_that_are_not_good_are_401(lonely: Served) -> None:
-    key = await lonely.key()
-    async with lonely.guest() as guest:
+async def test_credentials_that_are_not_good_are_401(api_without_worker: Served) -> None:
+    key = await api_without_worker.key()
+    async with api_without_worker.guest() as guest:
         for headers in (
             {"x-api-key": key.key_id, "x-api-secret": key.secret + "x"},
             {"x-api-key": key.key_id},
@@ -50,16 +50,18 @@ async def test_credentials_that_are_not_good_are_401(lonely: Served) -> None:
             assert (await guest.get(LOGS, headers=headers)).status_code == 401, headers
 
 
-async def test_basic_is_the_same_key(lonely: Served) -> None:
-    key = await lonely.key()
-    async with lonely.guest() as guest:
+async def test_basic_is_the_same_key(api_without_worker: Served) -> None:
+    key = await api_without_worker.key()
+    async with api_without_worker.guest() as guest:
         answer = await guest.get(LOGS, auth=(key.key_id, key.secret))
         assert answer.status_code == 200
 
 
-async def test_a_role_has_its_rights_and_a_403_comes_before_any_404(lonely: Served) -> None:
+async def test_a_role_has_its_rights_and_a_403_comes_before_any_404(
+    api_without_worker: Served,
+) -> None:
     reads = [LOGS, SOMEBODY, "/schema/nonsense/record"]
-    async with await lonely.client(Role.PRODUCER) as producer:
+    async with await api_without_worker.client(Role.PRODUCER) as producer:
         for path in (*reads, "/definitions/challenge", "/definitions/nonsense", "/"):
             assert (await producer.get(path)).status_code == 403, path
         for slug in ("challenge_log", "challenge", "milestone", "member"):
@@ -75,7 +77,7 @@ async def test_a_role_has_its_rights_and_a_403_comes_before_any_404(lonely: Serv
         challenge = {"name": "Spend", "completionTargetValue": 500}
         made = await producer.post("/schema/challenge/record", json=challenge)
         assert made.status_code == 201
-    async with await lonely.client(Role.ANALYST) as analyst:
+    async with await api_without_worker.client(Role.ANALYST) as analyst:
         for path in reads:
             assert (await analyst.get(path)).status_code == 403, path
         assert (await analyst.post(LOGS, json={})).status_code == 403
@@ -85,11 +87,11 @@ async def test_a_role_has_its_rights_and_a_403_comes_before_any_404(lonely: Serv
         assert (await analyst.put("/definitions/challenge/x", json={})).status_code == 403
 
 
-async def test_a_revoked_key_stops_within_seconds(lonely: Served) -> None:
-    key = await lonely.key()
-    async with lonely.guest() as guest:
+async def test_a_revoked_key_stops_within_seconds(api_without_worker: Served) -> None:
+    key = await api_without_worker.key()
+    async with api_without_worker.guest() as guest:
         assert (await guest.get(LOGS, auth=(key.key_id, key.secret))).status_code == 200
-        with psycopg.connect(lonely.settings.database_url) as connection:
+        with psycopg.connect(api_without_worker.settings.database_url) as connection:
             connection.execute(
                 "UPDATE milestream_private.api_keys SET revoked_at = now() WHERE key_id = %s",
                 (key.key_id,),
@@ -113,36 +115,40 @@ async def _status_after(passing: int, guest: httpx.AsyncClient, **request: Any) 
     return status
 
 
-async def test_keys_are_listed_rotated_and_revoked(lonely: Served) -> None:
+async def test_keys_are_listed_rotated_and_revoked(api_without_worker: Served) -> None:
     project = "rotating"
-    key = await lonely.key(project=project)
+    key = await api_without_worker.key(project=project)
     before = (key.key_id, key.secret)
     rotate = ("keys", "rotate", "--project", project, "--key", key.key_id)
-    async with lonely.guest() as guest:
-        rotated = run(lonely.settings, *rotate)
+    async with api_without_worker.guest() as guest:
+        rotated = run(api_without_worker.settings, *rotate)
         assert rotated.returncode == 0, rotated.stderr
         made = json.loads(rotated.stdout)
         assert made["keyId"] == key.key_id
         after = (key.key_id, made["secret"])
         for auth in (before, after):
             assert (await guest.get(LOGS, auth=auth)).status_code == 200
-        (listed,) = run(lonely.settings, "keys", "list", "--project", project).stdout.splitlines()
+        (listed,) = run(
+            api_without_worker.settings, "keys", "list", "--project", project
+        ).stdout.splitlines()
         shown = json.loads(listed)
         assert shown["role"] == "admin"
         assert shown["revokedAt"] is None
         assert shown["previousUntil"] > shown["createdAt"]
         assert key.secret not in listed
-        last = run(lonely.settings, *rotate, "--until", "2026-01-01T00:00:00Z")
+        last = run(api_without_worker.settings, *rotate, "--until", "2026-01-01T00:00:00Z")
         await _until_refused(guest, after)
         assert (await guest.get(LOGS, auth=before)).status_code == 401
         newest = (key.key_id, json.loads(last.stdout)["secret"])
         assert (await guest.get(LOGS, auth=newest)).status_code == 200
         revoke = ("keys", "revoke", "--project", project, "--key", key.key_id)
-        assert run(lonely.settings, *revoke).returncode == 0
+        assert run(api_without_worker.settings, *revoke).returncode == 0
         await _until_refused(guest, newest)
-    listed = run(lonely.settings, "keys", "list", "--project", project, "--key", key.key_id).stdout
+    listed = run(
+        api_without_worker.settings, "keys", "list", "--project", project, "--key", key.key_id
+    ).stdout
     assert json.loads(listed)["revokedAt"] is not None
-    assert run(lonely.settings, *rotate).returncode == 1
+    assert run(api_without_worker.settings, *rotate).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -158,39 +164,43 @@ async def test_keys_are_listed_rotated_and_revoked(lonely: Served) -> None:
     ],
 )
 def test_what_is_not_there_is_1_and_wrong_usage_2(
-    lonely: Served, arguments: tuple[str, ...], code: int
+    api_without_worker: Served, arguments: tuple[str, ...], code: int
 ) -> None:
-    done = run(lonely.settings, "keys", *arguments)
+    done = run(api_without_worker.settings, "keys", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert "Traceback" not in done.stderr
 
 
-async def test_both_secrets_of_tokens_are_good_for_a_while(lonely: Served) -> None:
+async def test_both_secrets_of_tokens_are_good_for_a_while(api_without_worker: Served) -> None:
     project = "two-secrets"
     ask = ("keys", "jwt-secret", "--project", project)
-    secrets = [run(lonely.settings, *ask).stdout.strip()]
-    secrets.append(run(lonely.settings, *ask, "--rotate").stdout.strip())
-    assert run(lonely.settings, *ask).stdout.strip() == secrets[1] != secrets[0]
+    secrets = [run(api_without_worker.settings, *ask).stdout.strip()]
+    secrets.append(run(api_without_worker.settings, *ask, "--rotate").stdout.strip())
+    assert run(api_without_worker.settings, *ask).stdout.strip() == secrets[1] != secrets[0]
     claims = {"sub": "ann", "aud": project, "exp": int(time.time()) + 300}
     old, new = ({"authorization": f"Bearer {jwt.encode(claims, key)}"} for key in secrets)
-    async with lonely.guest() as guest:
+    async with api_without_worker.guest() as guest:
         for headers in (old, new):
             assert (await guest.get(LOGS, headers=headers)).status_code == 403
-        assert run(lonely.settings, *ask, "--rotate", "--until", "2026-01-01T00:00:00Z").stdout
+        assert run(
+            api_without_worker.settings, *ask, "--rotate", "--until", "2026-01-01T00:00:00Z"
+        ).stdout
         assert await _status_after(403, guest, headers=new) == 401
         assert (await guest.get(LOGS, headers=old)).status_code == 401
 
 
-async def test_another_site_cannot_write_with_a_remembered_login(lonely: Served) -> None:
-    key = await lonely.key()
-    async with lonely.guest() as guest:
+async def test_another_site_cannot_write_with_a_remembered_login(
+    api_without_worker: Served,
+) -> None:
+    key = await api_without_worker.key()
+    async with api_without_worker.guest() as guest:
         auth = (key.key_id, key.secret)
         for headers, status in (
             ({"sec-fetch-site": "cross-site"}, 403),
             ({"origin": "http://evil.example.org"}, 403),
             ({"origin": "null"}, 403),
-            ({"origin": lonely.url}, 400),
-            ({"origin": lonely.settings.public_url, "host": "elsewhere"}, 400),
+            ({"origin": api_without_worker.url}, 400),
+            ({"origin": api_without_worker.settings.public_url, "host": "elsewhere"}, 400),
         ):
             answer = await guest.post(LOGS, json={}, headers=headers, auth=auth)
             assert answer.status_code == status, headers
@@ -254,12 +264,14 @@ def _nothing_of_a_secret_is_kept(database_url: str, secret: str) -> None:
 
 
 @pytest.mark.parametrize("role", [None, "admin"])
-async def test_an_end_user_may_nothing_here(lonely: Served, role: str | None) -> None:
-    secret = run(lonely.settings, "keys", "jwt-secret", "--project", PROJECT).stdout.strip()
+async def test_an_end_user_may_nothing_here(api_without_worker: Served, role: str | None) -> None:
+    secret = run(
+        api_without_worker.settings, "keys", "jwt-secret", "--project", PROJECT
+    ).stdout.strip()
     claims = {"sub": "ann", "aud": PROJECT, "exp": int(time.time()) + 60}
     token = jwt.encode(claims | ({"role": role} if role else {}), secret)
     stale = jwt.encode(claims | {"exp": int(time.time()) - 3600}, secret)
-    async with lonely.guest() as guest:
+    async with api_without_worker.guest() as guest:
         for headers in ({"authorization": f"Bearer {token}"}, {"x-enduser-access-token": token}):
             assert (await guest.get(LOGS, headers=headers)).status_code == 403
             assert (await guest.post(LOGS, json={}, headers=headers)).status_code == 403
@@ -268,13 +280,13 @@ async def test_an_end_user_may_nothing_here(lonely: Served, role: str | None) ->
         assert answer.status_code == 401
 
 
-async def test_a_secret_under_another_master_key_is_a_503(lonely: Served) -> None:
-    elsewhere = lonely.settings.model_copy(
+async def test_a_secret_under_another_master_key_is_a_503(api_without_worker: Served) -> None:
+    elsewhere = api_without_worker.settings.model_copy(
         update={"master_key": b"another master key of 32 bytes.."}
     )
     secret = run(elsewhere, "keys", "jwt-secret", "--project", "sealed").stdout.strip()
     token = jwt.encode({"sub": "ann", "aud": "sealed", "exp": int(time.time()) + 60}, secret)
-    async with lonely.guest() as guest:
+    async with api_without_worker.guest() as guest:
         answer = await guest.get(LOGS, headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 503
     assert answer.json()["code"] == "unavailable"

@@ -21,13 +21,16 @@ from tests.integration.api.serving import PROJECT, Served
 CHALLENGE: dict[str, Any] = {"name": "Spend", "completionTargetValue": 500}
 
 
-async def test_writers_that_wait_leave_connections_to_readers(lonely: Served) -> None:
+async def test_writers_that_wait_leave_connections_to_readers(api_without_worker: Served) -> None:
     assert MAX_WRITES <= resources.POOL_SIZE // 2
     id_ = str(uuid.uuid4())
     key = definition_key(PROJECT, "challenge", id_)
-    lock = f"{lonely.settings.topic(DEFINITIONS)}:{key}"
-    async with await lonely.client() as admin, await lonely.client() as reader:
-        with psycopg.connect(lonely.settings.database_url) as holder:
+    lock = f"{api_without_worker.settings.topic(DEFINITIONS)}:{key}"
+    async with (
+        await api_without_worker.client() as admin,
+        await api_without_worker.client() as reader,
+    ):
+        with psycopg.connect(api_without_worker.settings.database_url) as holder:
             holder.execute(
                 "SELECT FROM milestream_private.locks WHERE slot = %s FOR UPDATE", (slot_of(lock),)
             )
@@ -45,12 +48,12 @@ async def test_writers_that_wait_leave_connections_to_readers(lonely: Served) ->
 
 
 async def test_a_write_that_cannot_be_read_back_may_be_in_force(
-    lonely: Served, monkeypatch: pytest.MonkeyPatch
+    api_without_worker: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(definition_store, "TIMEOUT_SECONDS", 1.0)
     id_ = str(uuid.uuid4())
     wanted = parsed("challenge", {"id": id_, **CHALLENGE})
-    async with resources.opened(lonely.settings, Metrics()) as held:
+    async with resources.opened(api_without_worker.settings, Metrics()) as held:
         reading = held.definitions._reader._lock  # who holds it lets nobody else read
         tasks = []
 

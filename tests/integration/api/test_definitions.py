@@ -20,7 +20,7 @@ def numbered() -> str:
     return str(uuid.uuid4())
 
 
-async def test_every_kind_is_put_got_listed_and_deleted(lonely: Served) -> None:
+async def test_every_kind_is_put_got_listed_and_deleted(api_without_worker: Served) -> None:
     kinds = {
         "challenge": (numbered(), CHALLENGE),
         "event": ("buy", {"title": "Buy", "reward": {"default": 0.5}}),
@@ -29,7 +29,7 @@ async def test_every_kind_is_put_got_listed_and_deleted(lonely: Served) -> None:
         "pathway": ("EV67-ZCNS-56AD", {"name": "Start", "activities": []}),
         "project": (PROJECT, {"timezone": "Europe/Oslo"}),
     }
-    async with await lonely.client() as admin:
+    async with await api_without_worker.client() as admin:
         for kind, (id_, fields) in kinds.items():
             path = f"/definitions/{kind}/{id_}"
             made = await admin.put(path, json=fields)
@@ -68,9 +68,9 @@ async def test_every_kind_is_put_got_listed_and_deleted(lonely: Served) -> None:
     ],
 )
 async def test_a_bad_field_is_named_by_both_faces(
-    lonely: Served, fields: dict[str, object], field: str
+    api_without_worker: Served, fields: dict[str, object], field: str
 ) -> None:
-    async with await lonely.client() as admin:
+    async with await api_without_worker.client() as admin:
         for answer in (
             await admin.put(f"/definitions/challenge/{numbered()}", json=CHALLENGE | fields),
             await admin.post("/schema/challenge/record", json=CHALLENGE | fields),
@@ -79,8 +79,8 @@ async def test_a_bad_field_is_named_by_both_faces(
             assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-async def test_numbers_that_are_none_are_named(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_numbers_that_are_none_are_named(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         for number in ("NaN", "Infinity", "1e400", "1e-10", "123456789012345678901"):
             body = f'{{"name":"x","completionTargetValue":{number}}}'
             answer = await admin.post("/schema/challenge/record", content=body)
@@ -88,8 +88,8 @@ async def test_numbers_that_are_none_are_named(lonely: Served) -> None:
             assert answer.json()["errors"][0]["field"] == "completionTargetValue", number
 
 
-async def test_a_record_is_created_once_and_patched_by_merging(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_a_record_is_created_once_and_patched_by_merging(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         made = await admin.post("/schema/challenge/record", json=CHALLENGE | {"description": "d"})
         assert made.status_code == 201
         path, id_ = made.headers["location"], made.json()["id"]
@@ -110,9 +110,9 @@ async def test_a_record_is_created_once_and_patched_by_merging(lonely: Served) -
         assert (await admin.delete("/schema/challenge/record/nonsense")).status_code == 404
 
 
-async def test_a_milestone_needs_its_challenge(lonely: Served) -> None:
+async def test_a_milestone_needs_its_challenge(api_without_worker: Served) -> None:
     milestone = {"name": "M", "milestoneTargetValue": 5, "linkedSchemaRecordId": numbered()}
-    async with await lonely.client() as admin:
+    async with await api_without_worker.client() as admin:
         for answer in (
             await admin.post("/schema/milestone/record", json=milestone),
             await admin.put(f"/definitions/milestone/{numbered()}", json=milestone),
@@ -121,9 +121,12 @@ async def test_a_milestone_needs_its_challenge(lonely: Served) -> None:
             assert answer.json()["errors"][0]["field"] == "linkedSchemaRecordId"
 
 
-async def test_a_definition_belongs_to_one_project(lonely: Served) -> None:
+async def test_a_definition_belongs_to_one_project(api_without_worker: Served) -> None:
     path = f"/definitions/challenge/{numbered()}"
-    async with await lonely.client() as admin, await lonely.client(project="another") as other:
+    async with (
+        await api_without_worker.client() as admin,
+        await api_without_worker.client(project="another") as other,
+    ):
         await admin.put(path, json=CHALLENGE)
         assert (await other.get(path)).status_code == 404
         assert (await other.delete(path)).status_code == 404
@@ -131,7 +134,7 @@ async def test_a_definition_belongs_to_one_project(lonely: Served) -> None:
         assert (await admin.get(path)).json()["project"] == PROJECT
 
 
-async def test_a_file_is_applied_whole_or_not_at_all(lonely: Served) -> None:
+async def test_a_file_is_applied_whole_or_not_at_all(api_without_worker: Served) -> None:
     challenge, milestone = numbered(), numbered()
     good = f"""
 kind: challenge
@@ -148,49 +151,57 @@ name: "100"
 linkedSchemaRecordId: {challenge}
 milestoneTargetValue: 1e2
 """
-    end = await _end_of_definitions(lonely)
+    end = await _end_of_definitions(api_without_worker)
     refused = run(
-        lonely.settings, "apply", "-f", "-", stdin=good.replace("Value: 1e2", "Value: -1")
+        api_without_worker.settings,
+        "apply",
+        "-f",
+        "-",
+        stdin=good.replace("Value: 1e2", "Value: -1"),
     )
     assert refused.returncode == 1
     assert "document 2: milestoneTargetValue" in refused.stderr
-    assert await _end_of_definitions(lonely) == end
+    assert await _end_of_definitions(api_without_worker) == end
     for what in ("created", "unchanged"):
-        applied = run(lonely.settings, "apply", "-f", "-", stdin=good)
+        applied = run(api_without_worker.settings, "apply", "-f", "-", stdin=good)
         assert applied.returncode == 0, applied.stderr
         assert applied.stdout.splitlines() == [
             f"{what} {PROJECT}/challenge/{challenge}",
             f"{what} {PROJECT}/milestone/{milestone}",
         ]
-    changed = run(lonely.settings, "apply", "-f", "-", stdin=good.replace("name: no", "name: yes"))
+    changed = run(
+        api_without_worker.settings, "apply", "-f", "-", stdin=good.replace("name: no", "name: yes")
+    )
     assert changed.stdout.startswith("changed")
-    async with await lonely.client() as admin:
+    async with await api_without_worker.client() as admin:
         got = await admin.get(f"/definitions/challenge/{challenge}")
     assert b'"completionTargetValue":12345678901234567890.123456789,' in got.content
     assert got.json()["name"] == "yes"
 
 
-def test_json_is_applied_too(lonely: Served) -> None:
+def test_json_is_applied_too(api_without_worker: Served) -> None:
     def event(id_: str) -> dict[str, object]:
         return {"kind": "event", "eventId": id_, "title": "T", "reward": {"default": 1}}
 
     text = json.dumps([event("a"), event("b")]) + json.dumps(event("c"))
-    applied = run(lonely.settings, "apply", "-f", "-", stdin=text)
+    applied = run(api_without_worker.settings, "apply", "-f", "-", stdin=text)
     assert applied.stdout.split() == [
         "created", "default/event/a", "created", "default/event/b", "created", "default/event/c",
     ]  # fmt: skip
-    assert run(lonely.settings, "apply").returncode == 2
-    assert run(lonely.settings, "apply", "-f", "/nowhere.yaml").returncode == 1
+    assert run(api_without_worker.settings, "apply").returncode == 2
+    assert run(api_without_worker.settings, "apply", "-f", "/nowhere.yaml").returncode == 1
 
 
-async def test_reads_wait_for_the_projection_but_not_for_long(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_reads_wait_for_the_projection_but_not_for_long(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         made = await admin.post("/schema/challenge/record", json=CHALLENGE)
         lates = [await admin.get(made.headers["location"]) for _ in range(3)]
         late = min(lates, key=lambda late: late.elapsed)
         assert {late.status_code for late in lates} == {404}, "there is no projector here"
         assert 0.9 < late.elapsed.total_seconds() < 3
-        _pretend_to_have_projected(lonely, made.json()["id"], await _end_of_definitions(lonely))
+        _pretend_to_have_projected(
+            api_without_worker, made.json()["id"], await _end_of_definitions(api_without_worker)
+        )
         reads = [await admin.get(made.headers["location"]) for _ in range(10)]
         read = min(reads, key=lambda read: read.elapsed)
         assert {read.status_code for read in reads} == {200}
@@ -198,8 +209,8 @@ async def test_reads_wait_for_the_projection_but_not_for_long(lonely: Served) ->
         assert read.headers["etag"] == made.headers["etag"]
 
 
-def _pretend_to_have_projected(lonely: Served, id_: str, end: int) -> None:
-    with psycopg.connect(lonely.settings.database_url) as connection:
+def _pretend_to_have_projected(api_without_worker: Served, id_: str, end: int) -> None:
+    with psycopg.connect(api_without_worker.settings.database_url) as connection:
         connection.execute(
             """
             INSERT INTO milestream.challenges (project, id, name, description, status,
@@ -219,21 +230,21 @@ def _pretend_to_have_projected(lonely: Served, id_: str, end: int) -> None:
         )
 
 
-async def _end_of_definitions(lonely: Served) -> int:
-    consumer = AIOKafkaConsumer(**lonely.settings.kafka_options())
+async def _end_of_definitions(api_without_worker: Served) -> int:
+    consumer = AIOKafkaConsumer(**api_without_worker.settings.kafka_options())
     await consumer.start()
     try:
-        place = TopicPartition(lonely.settings.topic(DEFINITIONS), 0)
+        place = TopicPartition(api_without_worker.settings.topic(DEFINITIONS), 0)
         return int((await consumer.end_offsets([place]))[place])
     finally:
         await consumer.stop()
 
 
 async def test_a_header_name_that_is_no_text_stops_neither_the_api_nor_its_replies(
-    lonely: Served,
+    api_without_worker: Served,
 ) -> None:
-    await poison(lonely.settings, DEFINITIONS, REPLIES)
-    async with await lonely.client() as admin, lonely.guest() as guest:
+    await poison(api_without_worker.settings, DEFINITIONS, REPLIES)
+    async with await api_without_worker.client() as admin, api_without_worker.guest() as guest:
         path = f"/definitions/challenge/{numbered()}"
         assert (await admin.put(path, json=CHALLENGE)).status_code == 201
         async with asyncio.timeout(60):
@@ -243,15 +254,19 @@ async def test_a_header_name_that_is_no_text_stops_neither_the_api_nor_its_repli
         assert (await guest.get("/healthz")).json() == {"status": "ok"}
 
 
-async def test_an_event_feeds_so_many_streaks_and_no_more_at_every_door(lonely: Served) -> None:
+async def test_an_event_feeds_so_many_streaks_and_no_more_at_every_door(
+    api_without_worker: Served,
+) -> None:
     fields = {"eventIds": ["crowded"], "targetLength": 7}
     documents = [{"kind": "streak", "id": f"s{n}", "project": PROJECT, **fields} for n in range(51)]
-    applied = run(lonely.settings, "apply", "-f", "-", stdin="\n".join(map(json.dumps, documents)))
+    applied = run(
+        api_without_worker.settings, "apply", "-f", "-", stdin="\n".join(map(json.dumps, documents))
+    )
     assert applied.returncode == 1
     assert "document 51: eventIds: the event crowded feeds 50 streaks" in applied.stderr
     most = "\n".join(map(json.dumps, documents[:50]))
-    assert run(lonely.settings, "apply", "-f", "-", stdin=most).returncode == 0
-    async with await lonely.client() as admin:
+    assert run(api_without_worker.settings, "apply", "-f", "-", stdin=most).returncode == 0
+    async with await api_without_worker.client() as admin:
         one_more = await admin.put("/definitions/streak/s50", json=fields)
         assert one_more.status_code == 400
         assert one_more.json()["errors"][0]["field"] == "eventIds"

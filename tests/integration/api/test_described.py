@@ -116,9 +116,9 @@ not say it in its schemas. By operation."""
 
 
 @pytest.fixture(scope="module")
-def credentials(whole: Served) -> dict[str, str]:
+def credentials(full_stack: Served) -> dict[str, str]:
     """The headers of an admin."""
-    key = asyncio.run(whole.key(Role.ADMIN, PROJECT))
+    key = asyncio.run(full_stack.key(Role.ADMIN, PROJECT))
     return {"x-api-key": key.key_id, "x-api-secret": key.secret}
 
 
@@ -132,7 +132,7 @@ def credentials(whole: Served) -> dict[str, str]:
     ],
 )
 def test_what_is_described_is_what_is_answered(
-    whole: Served, credentials: dict[str, str], mode: GenerationMode, verb: str, path: str
+    full_stack: Served, credentials: dict[str, str], mode: GenerationMode, verb: str, path: str
 ) -> None:
     operation = API[path][verb]
     enforced = False
@@ -150,14 +150,14 @@ def test_what_is_described_is_what_is_answered(
         nonlocal enforced
         excluded = [built_in.ignored_auth] if enforced else []
         if path.startswith(GAME_MECHANICS):
-            response = _call_method(whole, credentials, case)
+            response = _call_method(full_stack, credentials, case)
             headers: dict[str, str] = {}
             excluded.append(built_in.ignored_auth)  # see the test of that face
         else:
             headers = credentials
             if path == "/definitions/{kind}/{id}" and isinstance(case.body, dict):
                 case.path_parameters["kind"] = case.body.get("kind") or "leaderboard"
-            response = case.call(base_url=whole.url, headers=headers, timeout=PATIENCE_SECONDS)
+            response = case.call(base_url=full_stack.url, headers=headers, timeout=PATIENCE_SECONDS)
         enforced |= response.status_code < 300  # once is enough, and takes five requests
         if path in _HEALTH:
             excluded.append(not_a_server_error)
@@ -168,7 +168,7 @@ def test_what_is_described_is_what_is_answered(
     called()
 
 
-def _call_method(whole: Served, credentials: dict[str, str], case: Case[Any]) -> Response:
+def _call_method(full_stack: Served, credentials: dict[str, str], case: Case[Any]) -> Response:
     """Call a method of the game-mechanics face, whose credentials are parameters like others.
 
     The answer has the status that its envelope names, which `httpStatusCodes=true` makes that of
@@ -178,7 +178,7 @@ def _call_method(whole: Served, credentials: dict[str, str], case: Case[Any]) ->
     if isinstance(sent, dict):
         sent.pop("sig", None)  # it excludes a secret
         sent |= {"apiKey": credentials["x-api-key"], "secret": credentials["x-api-secret"]}
-    response = case.call(base_url=whole.url, timeout=PATIENCE_SECONDS)
+    response = case.call(base_url=full_stack.url, timeout=PATIENCE_SECONDS)
     response.status_code = _envelope(response.text).get("statusCode", response.status_code)
     return response
 
@@ -204,7 +204,7 @@ def _is_meant(operation: str, response: Response) -> bool:
 @pytest.mark.parametrize("method", [path for _, path in OPERATIONS if path.startswith("/gm.")][::2])
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_a_method_refuses_strangers(
-    whole: Served, credentials: dict[str, str], verb: str, method: str
+    full_stack: Served, credentials: dict[str, str], verb: str, method: str
 ) -> None:
     """What schemathesis' check of ignored credentials does, where they are parameters."""
     key, secret = credentials["x-api-key"], credentials["x-api-secret"]
@@ -223,7 +223,7 @@ def test_a_method_refuses_strangers(
             where = {"params": sent} if verb == "GET" else {"data": sent}
             response = httpx.request(
                 verb,
-                whole.url + method,
+                full_stack.url + method,
                 timeout=PATIENCE_SECONDS,
                 **where,  # type: ignore[arg-type]
             )
@@ -231,14 +231,14 @@ def test_a_method_refuses_strangers(
 
 
 def test_a_timestamp_is_a_number_beside_a_secret_too(
-    whole: Served, credentials: dict[str, str]
+    full_stack: Served, credentials: dict[str, str]
 ) -> None:
     sent = {
         "apiKey": credentials["x-api-key"],
         "secret": credentials["x-api-secret"],
         "timestamp": "1.5",
     }
-    url = whole.url + "/gm.getTopUsers"
+    url = full_stack.url + "/gm.getTopUsers"
     answer = httpx.get(url, params=sent, timeout=PATIENCE_SECONDS).json()
     assert (answer["errorCode"], answer["errorDetails"]) == (
         400006,
@@ -246,8 +246,10 @@ def test_a_timestamp_is_a_number_beside_a_secret_too(
     )
 
 
-def test_no_other_method_is_answered(whole: Served, credentials: dict[str, str]) -> None:
-    with httpx.Client(base_url=whole.url, headers=credentials, timeout=PATIENCE_SECONDS) as client:
+def test_no_other_method_is_answered(full_stack: Served, credentials: dict[str, str]) -> None:
+    with httpx.Client(
+        base_url=full_stack.url, headers=credentials, timeout=PATIENCE_SECONDS
+    ) as client:
         for path, item in DOCUMENT["paths"].items():
             described = {verb.upper() for verb in item}
             for verb in set(_VERBS) - described:
@@ -262,9 +264,11 @@ _CHANGING = ("/gm.notifyAction", "/gm.redeemPoints")
 
 
 def test_head_is_there_where_get_changes_nothing(
-    whole: Served, credentials: dict[str, str]
+    full_stack: Served, credentials: dict[str, str]
 ) -> None:
-    with httpx.Client(base_url=whole.url, headers=credentials, timeout=PATIENCE_SECONDS) as client:
+    with httpx.Client(
+        base_url=full_stack.url, headers=credentials, timeout=PATIENCE_SECONDS
+    ) as client:
         for path, item in DOCUMENT["paths"].items():
             there = "get" in item and path not in _CHANGING
             response = client.head(re.sub(r"\{\w+\}", "x", path))
@@ -274,5 +278,5 @@ def test_head_is_there_where_get_changes_nothing(
             assert there or response.headers["allow"].split(", ") == allowed, path
 
 
-def test_the_document_is_the_one_that_is_served(whole: Served) -> None:
-    assert httpx.get(f"{whole.url}/openapi.json", timeout=PATIENCE_SECONDS).json() == DOCUMENT
+def test_the_document_is_the_one_that_is_served(full_stack: Served) -> None:
+    assert httpx.get(f"{full_stack.url}/openapi.json", timeout=PATIENCE_SECONDS).json() == DOCUMENT

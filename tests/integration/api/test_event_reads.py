@@ -32,11 +32,11 @@ POINTS = (
 
 
 @pytest.fixture(autouse=True)
-def rows(lonely: Served) -> Iterator[None]:
+def rows(api_without_worker: Served) -> Iterator[None]:
     """The rows as they are today, which does not end under a test."""
     let_the_hour_begin()
     now = datetime.now(UTC)
-    with psycopg.connect(lonely.settings.database_url) as connection:
+    with psycopg.connect(api_without_worker.settings.database_url) as connection:
         for user, groups in MEMBERS.items():
             status = "deleted" if user == "gone" else "live"
             insert(connection, "members", member_id=member_id(PROJECT, user), external_id=user,
@@ -54,7 +54,7 @@ def rows(lonely: Served) -> Iterator[None]:
                    sequence=0)  # fmt: skip
         put_streaks(connection, now)
     yield
-    with psycopg.connect(lonely.settings.database_url) as connection:
+    with psycopg.connect(api_without_worker.settings.database_url) as connection:
         for table in TABLES:
             connection.execute(f"DELETE FROM milestream.{table} WHERE project = %s", (PROJECT,))
 
@@ -102,30 +102,32 @@ def put_streaks(connection: "psycopg.Connection[Any]", now: datetime) -> None:
                sequence=0)  # fmt: skip
 
 
-async def got(lonely: Served, path: str, **parameters: str) -> Any:
-    async with await lonely.client(project=PROJECT) as admin:
+async def got(api_without_worker: Served, path: str, **parameters: str) -> Any:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         answer = await admin.get(path, params=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def board(lonely: Served, **parameters: str) -> list[tuple[str, int, int]]:
+async def board(api_without_worker: Served, **parameters: str) -> list[tuple[str, int, int]]:
     """Return (user, points, rank) of a leaderboard."""
-    users = (await got(lonely, "/leaderboard", **parameters))["users"]
+    users = (await got(api_without_worker, "/leaderboard", **parameters))["users"]
     return [(user["userId"], user["points"], user["rank"]) for user in users]
 
 
-async def test_equal_points_share_a_rank_and_the_deleted_are_left_out(lonely: Served) -> None:
-    week = await board(lonely, timeframe="7d")
+async def test_equal_points_share_a_rank_and_the_deleted_are_left_out(
+    api_without_worker: Served,
+) -> None:
+    week = await board(api_without_worker, timeframe="7d")
     assert week == [("bob", 15, 1), ("dan", 15, 1), ("ann", 10, 3), ("eve", 3, 4)]
-    month = await board(lonely, timeframe="30d")
+    month = await board(api_without_worker, timeframe="30d")
     assert month[:4] == [("bob", 15, 1), ("cid", 15, 1), ("dan", 15, 1), ("ann", 10, 4)]
-    year = await board(lonely, timeframe="365d")
+    year = await board(api_without_worker, timeframe="365d")
     assert (year[0], year[-1]) == (("ann", 510, 1), ("fay", 1, 6))
-    assert await board(lonely, timeframe="365d", limit="1") == [("ann", 510, 1)]
+    assert await board(api_without_worker, timeframe="365d", limit="1") == [("ann", 510, 1)]
 
 
-async def test_a_month_is_the_calendars(lonely: Served) -> None:
+async def test_a_month_is_the_calendars(api_without_worker: Served) -> None:
     months: dict[str, dict[str, int]] = {}
     today = datetime.now(UTC).date()
     for user, ago, _, _, points in POINTS:
@@ -133,20 +135,26 @@ async def test_a_month_is_the_calendars(lonely: Served) -> None:
             totals = months.setdefault((today - timedelta(days=ago)).isoformat()[:7], {})
             totals[user] = totals.get(user, 0) + points
     for month, totals in months.items():
-        assert {user: points for user, points, _ in await board(lonely, month=month)} == totals
-    assert await board(lonely) == await board(lonely, month=today.isoformat()[:7])
-    assert await board(lonely, month="1999-01") == []
+        assert {
+            user: points for user, points, _ in await board(api_without_worker, month=month)
+        } == totals
+    assert await board(api_without_worker) == await board(
+        api_without_worker, month=today.isoformat()[:7]
+    )
+    assert await board(api_without_worker, month="1999-01") == []
 
 
-async def test_a_group_has_what_was_granted_under_it_and_all_of_its_members(lonely: Served) -> None:
-    assert await board(lonely, timeframe="30d", groupId="red") == [
+async def test_a_group_has_what_was_granted_under_it_and_all_of_its_members(
+    api_without_worker: Served,
+) -> None:
+    assert await board(api_without_worker, timeframe="30d", groupId="red") == [
         ("dan", 15, 1), ("ann", 10, 2), ("bob", 10, 2),
     ]  # fmt: skip
-    assert await board(lonely, timeframe="30d", groupId="nobody's") == []
+    assert await board(api_without_worker, timeframe="30d", groupId="nobody's") == []
 
 
-async def test_a_definition_says_which_points_count(lonely: Served) -> None:
-    async with await lonely.client(project=PROJECT) as admin:
+async def test_a_definition_says_which_points_count(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         for id_, fields in {
             "buyers": {"eventIds": ["buy"]},
             "blue-logins": {"eventIds": ["login"], "groups": ["blue"]},
@@ -154,19 +162,21 @@ async def test_a_definition_says_which_points_count(lonely: Served) -> None:
         }.items():
             made = await admin.put(f"/definitions/leaderboard/{id_}", json=fields)
             assert made.status_code == 201, made.text
-    buyers = await board(lonely, timeframe="365d", groupId="buyers")
+    buyers = await board(api_without_worker, timeframe="365d", groupId="buyers")
     assert buyers == [("ann", 510, 1), ("bob", 10, 2), ("fay", 1, 3)]
-    blue = await board(lonely, timeframe="30d", groupId="blue-logins")
+    blue = await board(api_without_worker, timeframe="30d", groupId="blue-logins")
     assert blue == [("cid", 15, 1), ("dan", 15, 1)]
-    everything = await board(lonely, timeframe="7d", groupId="everything")
-    assert everything == await board(lonely, timeframe="7d")
-    answer = await got(lonely, "/leaderboard", timeframe="30d", groupId="blue-logins", limit="1")
+    everything = await board(api_without_worker, timeframe="7d", groupId="everything")
+    assert everything == await board(api_without_worker, timeframe="7d")
+    answer = await got(
+        api_without_worker, "/leaderboard", timeframe="30d", groupId="blue-logins", limit="1"
+    )
     place = {"userId": "cid", "username": "Cid", "points": 15, "rank": 1}
     assert answer == {"groupId": "blue-logins", "users": [place]}
 
 
-async def test_a_rank_has_its_neighbours(lonely: Served) -> None:
-    rank = await got(lonely, "/v1/user/ann/rank")
+async def test_a_rank_has_its_neighbours(api_without_worker: Served) -> None:
+    rank = await got(api_without_worker, "/v1/user/ann/rank")
     assert (rank["userId"], rank["groupId"]) == ("ann", None)
     assert (rank["points7d"], rank["rank7d"]) == (10, 3)
     assert (rank["points30d"], rank["rank30d"]) == (10, 4)
@@ -176,25 +186,29 @@ async def test_a_rank_has_its_neighbours(lonely: Served) -> None:
     assert [user["userId"] for user in beside["usersAfter"]] == ["eve"]
     assert {name: rank[name] for name in beside} == beside
     assert rank["neighbours365d"]["usersBefore"] == []
-    last = await got(lonely, "/user/fay/rank")
+    last = await got(api_without_worker, "/user/fay/rank")
     assert (last["points7d"], last["rank7d"]) == (0, None)
     assert last["neighbours7d"] == {"usersBefore": [], "usersAfter": []}
     assert last["rank365d"] == 6
 
 
-async def test_points_are_whole_whatever_their_size(lonely: Served) -> None:
-    points = await got(lonely, "/user/ann/points")
+async def test_points_are_whole_whatever_their_size(api_without_worker: Served) -> None:
+    points = await got(api_without_worker, "/user/ann/points")
     assert points == {"userId": "ann", "points": 10**30, "groups": {"_default": 7, "shop": 0}}
-    assert await got(lonely, "/user/bob/points") == {"userId": "bob", "points": 0, "groups": {}}
+    assert await got(api_without_worker, "/user/bob/points") == {
+        "userId": "bob",
+        "points": 0,
+        "groups": {},
+    }
 
 
-async def test_a_deleted_user_is_not_found(lonely: Served) -> None:
-    async with await lonely.client(project=PROJECT) as admin:
+async def test_a_deleted_user_is_not_found(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         assert (await admin.get("/user/gone/points")).status_code == 404
 
 
-async def test_a_streak_is_alive_by_the_clock(lonely: Served) -> None:
-    assert await got(lonely, "/analytics/streak", streakId="daily") == {
+async def test_a_streak_is_alive_by_the_clock(api_without_worker: Served) -> None:
+    assert await got(api_without_worker, "/analytics/streak", streakId="daily") == {
         "streakId": "daily",
         "totalParticipants": 6,
         "activeParticipants": 4,
@@ -202,17 +216,17 @@ async def test_a_streak_is_alive_by_the_clock(lonely: Served) -> None:
         "longestUserStreak": 45,
         "completionRate": 0.5,
     }
-    ended = (await got(lonely, "/user/eve/streak"))["streaks"]
+    ended = (await got(api_without_worker, "/user/eve/streak"))["streaks"]
     assert ended == [
         {"streakId": "daily", "currentLength": 0, "longestLength": 45, "status": "broken",
          "freezesLeft": 1},
     ]  # fmt: skip
-    own = (await got(lonely, "/user/ann/streak"))["streaks"][0]
+    own = (await got(api_without_worker, "/user/ann/streak"))["streaks"][0]
     assert (own["status"], own["currentLength"]) == ("completed", 5)
 
 
-async def test_nobody_took_part(lonely: Served) -> None:
-    assert await got(lonely, "/analytics/streak", streakId="weekly") is None
-    async with await lonely.client(project="another") as admin:
+async def test_nobody_took_part(api_without_worker: Served) -> None:
+    assert await got(api_without_worker, "/analytics/streak", streakId="weekly") is None
+    async with await api_without_worker.client(project="another") as admin:
         answer = await admin.get("/analytics/streak", params={"streakId": "daily"})
     assert answer.content == b"null"

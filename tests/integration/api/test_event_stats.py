@@ -66,21 +66,21 @@ def history_of(today: date) -> History:
 
 
 @pytest.fixture(scope="module")
-def filled(lonely: Served) -> Iterator[list[History]]:
+def filled(api_without_worker: Served) -> Iterator[list[History]]:
     """The histories that were put into the read models, the last of which is there."""
     yield []
-    with psycopg.connect(lonely.settings.database_url) as connection:
+    with psycopg.connect(api_without_worker.settings.database_url) as connection:
         clear(connection)
 
 
 @pytest.fixture
-def history(lonely: Served, filled: list[History]) -> History:
+def history(api_without_worker: Served, filled: list[History]) -> History:
     """The history as of today, which does not end under a test, is in the read models."""
     let_the_hour_begin()
     today = datetime.now(UTC).astimezone(ZoneInfo(ZONE)).date()
     if not filled or filled[-1].today != today:
         filled.append(history_of(today))
-        with psycopg.connect(lonely.settings.database_url) as connection:
+        with psycopg.connect(api_without_worker.settings.database_url) as connection:
             clear(connection)
             put(connection, filled[-1].logged)
     return filled[-1]
@@ -187,13 +187,13 @@ def naively(
     }
 
 
-async def asked(lonely: Served, **parameters: str | None) -> dict[str, Any]:
+async def asked(api_without_worker: Served, **parameters: str | None) -> dict[str, Any]:
     """Ask as an end user of the project, whose days are Auckland's."""
-    async with await lonely.client(project=PROJECT) as admin:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         path = f"/definitions/project/{PROJECT}"
         assert (await admin.put(path, json={"timezone": ZONE})).status_code in (200, 201)
     given = {name: value for name, value in parameters.items() if value is not None}
-    async with await lonely.end_user("anybody", PROJECT) as user:
+    async with await api_without_worker.end_user("anybody", PROJECT) as user:
         answer = await user.get("/v2/stats/event", params=given)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -202,7 +202,9 @@ async def asked(lonely: Served, **parameters: str | None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("event", [None, *EVENTS])
 @pytest.mark.parametrize("period", ["1d", "7d", "30d", "90d", "current_month", "ytd", "all"])
-async def test_a_period(lonely: Served, history: History, event: str | None, period: str) -> None:
+async def test_a_period(
+    api_without_worker: Served, history: History, event: str | None, period: str
+) -> None:
     today = history.today
     first = {
         "1d": today,
@@ -213,7 +215,7 @@ async def test_a_period(lonely: Served, history: History, event: str | None, per
         "ytd": today.replace(month=1, day=1),
         "all": min(e.day for e in history.logged if event in (None, e.event)),
     }[period]
-    assert await asked(lonely, period=period, eventId=event) == {
+    assert await asked(api_without_worker, period=period, eventId=event) == {
         "period": period,
         "eventId": event,
         "startDate": first.isoformat(),
@@ -223,11 +225,13 @@ async def test_a_period(lonely: Served, history: History, event: str | None, per
 
 
 @pytest.mark.parametrize("event", [None, *EVENTS])
-async def test_a_calendar_month(lonely: Served, history: History, event: str | None) -> None:
+async def test_a_calendar_month(
+    api_without_worker: Served, history: History, event: str | None
+) -> None:
     last = history.today.replace(day=1) - timedelta(days=1)
     first = last.replace(day=1)
     month = first.isoformat()[:7]
-    assert await asked(lonely, timeframe="month", month=month, eventId=event) == {
+    assert await asked(api_without_worker, timeframe="month", month=month, eventId=event) == {
         "period": month,
         "eventId": event,
         "startDate": first.isoformat(),
@@ -237,32 +241,38 @@ async def test_a_calendar_month(lonely: Served, history: History, event: str | N
 
 
 @pytest.mark.usefixtures("history")
-async def test_the_defaults_and_the_published_shapes(lonely: Served) -> None:
-    everything = await asked(lonely)
+async def test_the_defaults_and_the_published_shapes(api_without_worker: Served) -> None:
+    everything = await asked(api_without_worker)
     assert everything["period"] == "7d"
     assert_same_shape(everything, published.GLOBAL_STATS)
-    assert_same_shape(await asked(lonely, eventId="buy", period="30d"), published.EVENT_STATS)
-    assert await asked(lonely, timeframe="month", period="30d") == await asked(lonely, period="30d")
+    assert_same_shape(
+        await asked(api_without_worker, eventId="buy", period="30d"), published.EVENT_STATS
+    )
+    assert await asked(api_without_worker, timeframe="month", period="30d") == await asked(
+        api_without_worker, period="30d"
+    )
 
 
-async def test_an_event_that_never_happened_has_zeros(lonely: Served, history: History) -> None:
+async def test_an_event_that_never_happened_has_zeros(
+    api_without_worker: Served, history: History
+) -> None:
     today = history.today
     for period, days in (("7d", 6), ("all", 0)):
-        assert await asked(lonely, eventId="never", period=period) == {
+        assert await asked(api_without_worker, eventId="never", period=period) == {
             "period": period,
             "eventId": "never",
             "startDate": (today - timedelta(days=days)).isoformat(),
             "endDate": today.isoformat(),
             "data": naively(history.logged, "never", today, today, hours=True),
         }
-    future = await asked(lonely, timeframe="month", month="2999-02")
+    future = await asked(api_without_worker, timeframe="month", month="2999-02")
     assert (future["startDate"], future["endDate"]) == ("2999-02-01", "2999-02-28")
     assert future["data"]["totalEvents"] == 0
 
 
 @pytest.mark.usefixtures("history")
-async def test_another_project_sees_nothing(lonely: Served) -> None:
-    async with await lonely.client(project="elsewhere") as admin:
+async def test_another_project_sees_nothing(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(project="elsewhere") as admin:
         answer = (await admin.get("/stats/event", params={"period": "all"})).json()
     assert answer["data"]["totalEvents"] == 0
     assert answer["data"]["eventBreakdown"] == {}

@@ -35,8 +35,8 @@ def assert_refused(answer: httpx.Response, status: int) -> str:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_guests_are_turned_away_everywhere(lonely: Served, path: str) -> None:
-    async with lonely.guest() as guest:
+async def test_guests_are_turned_away_everywhere(api_without_worker: Served, path: str) -> None:
+    async with api_without_worker.guest() as guest:
         answer = await guest.get(path)
         assert assert_refused(answer, 401) == "A valid JWT Bearer token is required, or an API key."
         assert answer.headers["www-authenticate"] == 'Bearer realm="milestream"'
@@ -44,20 +44,22 @@ async def test_guests_are_turned_away_everywhere(lonely: Served, path: str) -> N
         assert_refused(posted, 401)
 
 
-async def test_every_bad_token_has_its_own_message(lonely: Served) -> None:
+async def test_every_bad_token_has_its_own_message(api_without_worker: Served) -> None:
     now = int(time.time())
-    other = await lonely.token("ann", "other-project")
-    good = await lonely.token("ann")
+    other = await api_without_worker.token("ann", "other-project")
+    good = await api_without_worker.token("ann")
     tokens = {
         "alg none": unsigned(),
-        "expired": await lonely.token("ann", exp=now - 3600),
-        "not yet": await lonely.token("ann", nbf=now + 3600),
-        "no exp": await lonely.token("ann", exp=None),
-        "no sub": await lonely.token("ann", sub=None),
-        "no aud": await lonely.token("ann", aud=None),
-        "a list": await lonely.token("ann", aud=[PROJECT]),
-        "unknown project": await lonely.token("ann", aud="never-heard-of"),
-        "signed by another project": await lonely.token("ann", "other-project", aud=PROJECT),
+        "expired": await api_without_worker.token("ann", exp=now - 3600),
+        "not yet": await api_without_worker.token("ann", nbf=now + 3600),
+        "no exp": await api_without_worker.token("ann", exp=None),
+        "no sub": await api_without_worker.token("ann", sub=None),
+        "no aud": await api_without_worker.token("ann", aud=None),
+        "a list": await api_without_worker.token("ann", aud=[PROJECT]),
+        "unknown project": await api_without_worker.token("ann", aud="never-heard-of"),
+        "signed by another project": await api_without_worker.token(
+            "ann", "other-project", aud=PROJECT
+        ),
         "changed": good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB"),
         "no token": "x.y.z",
         "no dots": "x",
@@ -65,7 +67,9 @@ async def test_every_bad_token_has_its_own_message(lonely: Served) -> None:
     said: dict[str, str] = {}
     for name, token in tokens.items():
         for headers in ({"authorization": f"Bearer {token}"}, {"x-enduser-access-token": token}):
-            async with httpx.AsyncClient(base_url=lonely.url, headers=headers) as client:
+            async with httpx.AsyncClient(
+                base_url=api_without_worker.url, headers=headers
+            ) as client:
                 said[name] = assert_refused(await client.get("/event"), 401)
                 body = {"eventId": "e", "userId": "ann"}
                 assert_refused(await client.post("/v2/event", json=body), 401)
@@ -74,22 +78,22 @@ async def test_every_bad_token_has_its_own_message(lonely: Served) -> None:
     assert "has no exp" in said["no exp"]
     assert len({said[name] for name in ("alg none", "expired", "not yet", "no exp", "a list")}) == 5
     async with httpx.AsyncClient(
-        base_url=lonely.url, headers={"authorization": f"Bearer {other}"}
+        base_url=api_without_worker.url, headers={"authorization": f"Bearer {other}"}
     ) as client:
         assert (await client.get("/event")).status_code == 204  # good, for a project without events
 
 
-async def test_a_token_may_come_in_either_header(lonely: Served) -> None:
-    token = await lonely.token("ann", "tokens")
-    async with lonely.guest() as guest:
+async def test_a_token_may_come_in_either_header(api_without_worker: Served) -> None:
+    token = await api_without_worker.token("ann", "tokens")
+    async with api_without_worker.guest() as guest:
         for headers in ({"authorization": f"bearer {token}"}, {"x-enduser-access-token": token}):
             assert (await guest.get("/event", headers=headers)).status_code == 204
 
 
-async def test_bad_keys_are_401(lonely: Served) -> None:
-    key = await lonely.key()
+async def test_bad_keys_are_401(api_without_worker: Served) -> None:
+    key = await api_without_worker.key()
     wrong = base64.b64encode(f"{key.key_id}:wrong".encode()).decode()
-    async with lonely.guest() as guest:
+    async with api_without_worker.guest() as guest:
         for headers in (
             {"x-api-key": key.key_id, "x-api-secret": "wrong"},
             {"x-api-key": key.key_id},
@@ -104,26 +108,28 @@ async def test_bad_keys_are_401(lonely: Served) -> None:
 
 @pytest.mark.parametrize("path", ["rank", "points", "challenge", "streak"])
 async def test_an_end_user_sees_only_itself_and_403_comes_before_404(
-    lonely: Served, path: str
+    api_without_worker: Served, path: str
 ) -> None:
-    async with await lonely.end_user("ann") as ann:
+    async with await api_without_worker.end_user("ann") as ann:
         assert_refused(await ann.get(f"/user/bob/{path}"), 403)
         message = assert_refused(await ann.get(f"/v3/user/ann/{path}"), 404)
         assert message == "The user 'ann' could not be found in the project."
-    async with await lonely.end_user("boss", role="admin") as boss:
+    async with await api_without_worker.end_user("boss", role="admin") as boss:
         assert_refused(await boss.get(f"/user/bob/{path}"), 404)
 
 
-async def test_the_own_user_rule_comes_before_anything_is_looked_up(lonely: Served) -> None:
-    async with await lonely.end_user("ann") as ann:
+async def test_the_own_user_rule_comes_before_anything_is_looked_up(
+    api_without_worker: Served,
+) -> None:
+    async with await api_without_worker.end_user("ann") as ann:
         body = {"eventId": "there-is-none", "userId": "bob"}
         assert assert_refused(await ann.post("/event", json=body), 403).startswith("userId: ")
         timed = {"eventId": "x", "userId": "ann", "occurredAt": "2026-01-01T00:00:00Z"}
         assert assert_refused(await ann.post("/event", json=timed), 403).startswith("occurredAt: ")
 
 
-async def test_no_answer_in_time_is_a_202_with_the_id(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_no_answer_in_time_is_a_202_with_the_id(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         body = {"eventId": "e", "userId": "ann", "idempotencyKey": "k"}
         first = await admin.post("/event", json=body)
         second = await admin.post("/event", json=body)
@@ -136,8 +142,8 @@ async def test_no_answer_in_time_is_a_202_with_the_id(lonely: Served) -> None:
     assert len(first.json()["id"]) == 36
 
 
-async def test_the_published_400s(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_the_published_400s(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         assert assert_refused(await admin.get("/v1/event/"), 400) == "eventId: is missing"
         assert assert_refused(await admin.get("/analytics/streak"), 400) == "streakId: is missing"
         for path in (

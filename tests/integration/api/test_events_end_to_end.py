@@ -47,12 +47,12 @@ async def send(client: httpx.AsyncClient, event: str, user: str, **fields: Any) 
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_the_published_event_is_answered_as_printed(whole: Served, version: str) -> None:
+async def test_the_published_event_is_answered_as_printed(full_stack: Served, version: str) -> None:
     project = f"seed{version[1:]}"
-    async with await whole.client(project=project) as admin:
+    async with await full_stack.client(project=project) as admin:
         await define(admin, "event", "purchase_completed", **PURCHASE)
         await member(admin, "user-123")
-        async with await whole.end_user("user-123", project) as user:
+        async with await full_stack.end_user("user-123", project) as user:
             answer = await user.post(f"{version}/event", json=published.REQUEST)
             assert answer.status_code == 200
             assert answer.json() == published.POSTED
@@ -72,9 +72,11 @@ async def test_the_published_event_is_answered_as_printed(whole: Served, version
             assert_same_shape(stats.json(), published.EVENT_STATS)
 
 
-async def test_the_limit_is_said_in_the_message(whole: Served, admin: httpx.AsyncClient) -> None:
+async def test_the_limit_is_said_in_the_message(
+    full_stack: Served, admin: httpx.AsyncClient
+) -> None:
     await define(admin, "event", "once", title="Once", reward={"default": 5}, limit=1)
-    async with await whole.end_user(await member(admin, "limited")) as user:
+    async with await full_stack.end_user(await member(admin, "limited")) as user:
         first, second = [(await send(user, "once", "limited")).json() for _ in range(2)]
     assert first["message"] == "Event erfolgreich geloggt"
     assert (first["data"]["points"], first["data"]["limitReached"]) == (5, False)
@@ -122,7 +124,7 @@ async def test_what_was_posted_is_read_at_once(admin: httpx.AsyncClient) -> None
 
 
 async def test_an_event_moves_a_challenge_and_a_streak(
-    whole: Served, admin: httpx.AsyncClient
+    full_stack: Served, admin: httpx.AsyncClient
 ) -> None:
     await define(admin, "event", "login", title="Login", reward={"default": 0})
     await define(admin, "streak", "daily_login", eventIds=["login"], targetLength=2)
@@ -135,7 +137,7 @@ async def test_an_event_moves_a_challenge_and_a_streak(
     for days in (1, 0):
         at = (now - timedelta(days=days)).isoformat()
         assert (await send(admin, "login", user, occurredAt=at)).status_code == 200
-    async with await whole.end_user(user) as client:
+    async with await full_stack.end_user(user) as client:
         streaks = (await client.get(f"/user/{user}/streak")).json()
         challenges = (await client.get(f"/user/{user}/challenge")).json()["challenges"]
         analytics = (await client.get("/v1/analytics/streak?streakId=daily_login")).json()
@@ -217,13 +219,13 @@ async def test_definitions_act_and_are_seen_at_once(admin: httpx.AsyncClient) ->
     assert (await send(admin, "flag", user)).status_code == 404
 
 
-async def test_refusals_say_why(whole: Served, admin: httpx.AsyncClient) -> None:
+async def test_refusals_say_why(full_stack: Served, admin: httpx.AsyncClient) -> None:
     required = [{"key": "amount", "type": "number", "required": True}]
     guarded = {"title": "Keyed", "reward": {"default": 1}, "requiresApiKey": True}
     await define(admin, "event", "keyed", **guarded)
     await define(admin, "event", "bill", title="B", reward={"default": 1}, metadataFields=required)
     user = await member(admin, "refused")
-    async with await whole.end_user(user) as client:
+    async with await full_stack.end_user(user) as client:
         keyed = await send(client, "keyed", user)
         elsewhen = await send(client, "bill", user, occurredAt="2026-01-01T00:00:00Z")
         another = await send(client, "nowhere", "somebody-else")
@@ -247,7 +249,7 @@ async def test_refusals_say_why(whole: Served, admin: httpx.AsyncClient) -> None
 
 
 async def test_odd_metadata_is_taken_or_refused_but_breaks_nothing(
-    whole: Served, admin: httpx.AsyncClient
+    full_stack: Served, admin: httpx.AsyncClient
 ) -> None:
     await define(admin, "event", "🎉", title="Odd", reward={"default": 1})
     user = await member(admin, "user-🙂")
@@ -278,7 +280,7 @@ async def test_odd_metadata_is_taken_or_refused_but_breaks_nothing(
     assert large.status_code == 413
     nearly = await post_text(admin, user, json.dumps({"x": "y" * (1024 * 1024 - 200)}))
     assert nearly.status_code in (200, 413)
-    async with await whole.end_user(user) as client:
+    async with await full_stack.end_user(user) as client:
         points = (await client.get("/user/user-🙂/points")).json()
         stats = (await client.get("/stats/event", params={"eventId": "🎉"})).json()
     assert points["points"] == len(taken) + (nearly.status_code == 200)
@@ -291,10 +293,10 @@ async def post_text(admin: httpx.AsyncClient, user: str, metadata: str) -> httpx
     return await admin.post("/event", content=body.encode("utf-8", "surrogatepass"))
 
 
-async def test_a_users_id_may_hold_slashes(whole: Served, admin: httpx.AsyncClient) -> None:
+async def test_a_users_id_may_hold_slashes(full_stack: Served, admin: httpx.AsyncClient) -> None:
     await define(admin, "event", "hop", title="Hop", reward={"default": 4})
     user = await member(admin, "crm/7/rank")
-    async with await whole.end_user(user) as client:
+    async with await full_stack.end_user(user) as client:
         assert (await send(client, "hop", user)).status_code == 200
         for id_ in (user, "crm%2F7%2Frank"):
             answer = await client.get(f"/v1/user/{id_}/points")
@@ -302,7 +304,7 @@ async def test_a_users_id_may_hold_slashes(whole: Served, admin: httpx.AsyncClie
 
 
 async def test_the_address_is_the_callers_and_no_proxys_word_for_it(
-    whole: Served, admin: httpx.AsyncClient
+    full_stack: Served, admin: httpx.AsyncClient
 ) -> None:
     await define(admin, "event", "ping", title="Ping", reward={"default": 0})
     user = await member(admin, "pinger")
@@ -310,7 +312,7 @@ async def test_the_address_is_the_callers_and_no_proxys_word_for_it(
     await admin.post("/event", json=body, headers={"x-forwarded-for": "10.9.8.7"})
     question = "SELECT ip FROM milestream.event_log WHERE idempotency_key = 'address'"
     row = None
-    url = whole.settings.database_url
+    url = full_stack.settings.database_url
     async with await AsyncConnection.connect(url, autocommit=True) as connection:
         for _ in range(1000):
             row = row or await (await connection.execute(question)).fetchone()
@@ -319,14 +321,14 @@ async def test_the_address_is_the_callers_and_no_proxys_word_for_it(
 
 
 async def test_an_end_users_group_counts_only_where_it_belongs(
-    whole: Served, admin: httpx.AsyncClient
+    full_stack: Served, admin: httpx.AsyncClient
 ) -> None:
     await define(admin, "event", "vip", title="Vip", reward={"default": 1, "gold": 100})
     outsider = await member(admin, "outsider")
     insider = await member(admin, "insider", groups=["gold"])
     gold = {"usergroup": ["gold"]}
     for user, points in ((outsider, 1), (insider, 100)):
-        async with await whole.end_user(user) as client:
+        async with await full_stack.end_user(user) as client:
             data = (await send(client, "vip", user, metadata=gold)).json()["data"]
         assert (data["points"], data["userGroupId"]) == (
             points,
@@ -334,21 +336,24 @@ async def test_an_end_users_group_counts_only_where_it_belongs(
         )
     by_backend = (await send(admin, "vip", outsider, metadata=gold)).json()["data"]
     assert by_backend["points"] == 100
-    async with await whole.end_user("boss", role="admin") as boss:
+    async with await full_stack.end_user("boss", role="admin") as boss:
         as_admin = await send(
             boss, "vip", outsider, metadata=gold, occurredAt="2026-01-01T00:00:00Z"
         )
     assert as_admin.json()["data"]["points"] == 100
 
 
-async def test_producers_only_send_and_analysts_only_read(whole: Served) -> None:
-    async with await whole.client() as admin, await whole.client(Role.PRODUCER) as producer:
+async def test_producers_only_send_and_analysts_only_read(full_stack: Served) -> None:
+    async with (
+        await full_stack.client() as admin,
+        await full_stack.client(Role.PRODUCER) as producer,
+    ):
         await define(admin, "event", "made", title="Made", reward={"default": 1})
         await member(admin, "maker")
         assert (await send(producer, "made", "maker")).status_code == 200
         for path in ("/event", "/stats/event", "/leaderboard", "/user/maker/points"):
             assert (await producer.get(path)).status_code == 403
-    async with await whole.client(Role.ANALYST) as analyst:
+    async with await full_stack.client(Role.ANALYST) as analyst:
         refused = await send(analyst, "made", "maker")
         assert refused.status_code == 403
         assert set(refused.json()) == {"statusCode", "message"}

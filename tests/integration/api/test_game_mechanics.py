@@ -27,9 +27,9 @@ from tests.integration.api.serving import PROJECT, Served
 
 
 @pytest_asyncio.fixture
-async def gm(whole: Served) -> AsyncIterator[Caller]:
+async def gm(full_stack: Served) -> AsyncIterator[Caller]:
     """Calls methods with role admin."""
-    made = await caller(whole)
+    made = await caller(full_stack)
     async with made.client:
         yield made
 
@@ -69,12 +69,12 @@ async def logged(gm: Caller, count: int, **params: str | int) -> list[dict[str, 
 
 
 async def test_the_published_example_field_for_field(
-    whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
+    full_stack: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
 ) -> None:
     await define_action(admin, "1", 10)
     await define_action(admin, "_siteLogin", 10, challengeGroup="books")
     await produce(
-        whole,
+        full_stack,
         {"eventId": "_siteLogin", "userId": ann, "occurredAt": "2012-04-16T09:16:45Z"}
         | {"ip": "192.0.2.7"},
         {"eventId": "1", "userId": ann, "occurredAt": "2012-04-16T11:17:00.9+02:00"}
@@ -122,7 +122,7 @@ async def test_a_repeated_identifier_counts_once(
 
 
 async def test_points_outlive_the_definition_of_their_challenge(
-    whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
+    full_stack: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
 ) -> None:
     group = f"gone-{ann}"
     await define_action(admin, group, 30, challengeGroup=group)
@@ -134,7 +134,7 @@ async def test_points_outlive_the_definition_of_their_challenge(
     entry = ids.points_entry_id(PROJECT, "redeem", source)
     found = None
     for _ in range(1000):
-        with psycopg.connect(whole.settings.database_url) as connection:
+        with psycopg.connect(full_stack.settings.database_url) as connection:
             found = connection.execute(
                 "SELECT points FROM milestream.points_ledger WHERE id = %s", (entry,)
             ).fetchone()
@@ -145,11 +145,11 @@ async def test_points_outlive_the_definition_of_their_challenge(
 
 
 async def test_the_window_includes_both_of_its_ends(
-    whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
+    full_stack: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
 ) -> None:
     await define_action(admin, "step", 1)
     await produce(
-        whole,
+        full_stack,
         *(
             {"eventId": "step", "userId": ann, "ip": str(number)}
             | {"occurredAt": f"2012-04-16T09:17:0{number}.{number}Z"}
@@ -166,11 +166,11 @@ async def test_the_window_includes_both_of_its_ends(
 
 
 async def test_pages_make_the_whole_log(
-    whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
+    full_stack: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
 ) -> None:
     await define_action(admin, "step", 1)
     same = {"eventId": "step", "userId": ann, "occurredAt": "2012-04-16T09:17:00Z"}
-    await produce(whole, *({**same, "ip": str(number)} for number in range(25)))
+    await produce(full_stack, *({**same, "ip": str(number)} for number in range(25)))
     everything = await logged(gm, 25, UID=ann)
     paged: list[dict[str, Any]] = []
     page = await gm("getActionsLog", UID=ann, limit=10)
@@ -297,8 +297,8 @@ ROLES = {
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_roles_have_their_methods(whole: Served, role: Role) -> None:
-    made = await caller(whole, role)
+async def test_roles_have_their_methods(full_stack: Served, role: Role) -> None:
+    made = await caller(full_stack, role)
     async with made.client:
         for method, roles in ROLES.items():
             code = (await made(method))["errorCode"]
@@ -306,11 +306,11 @@ async def test_roles_have_their_methods(whole: Served, role: Role) -> None:
 
 
 async def test_a_key_sees_its_own_project_only(
-    whole: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
+    full_stack: Served, admin: httpx.AsyncClient, gm: Caller, ann: str
 ) -> None:
     await define_action(admin, "visit", 50)
     await gm("notifyAction", UID=ann, action="visit")
-    other = await caller(whole, project="other")
+    other = await caller(full_stack, project="other")
     async with other.client:
         for method, more in ROLES_BY_UID.items():
             assert (await other(method, UID=ann, **more))["errorCode"] == 403005, method
@@ -345,10 +345,10 @@ async def test_attributes_are_the_events_metadata(
 
 @pytest.mark.parametrize("callback", [None, "cb"])
 async def test_a_very_long_log_comes_whole_and_its_newest_at_once(
-    whole: Served, gm: Caller, ann: str, callback: str | None
+    full_stack: Served, gm: Caller, ann: str, callback: str | None
 ) -> None:
     count = 2 * BATCH + 345
-    with psycopg.connect(whole.settings.database_url) as connection:
+    with psycopg.connect(full_stack.settings.database_url) as connection:
         connection.execute(
             """
             INSERT INTO milestream.points_ledger
@@ -371,8 +371,8 @@ async def test_a_very_long_log_comes_whole_and_its_newest_at_once(
     assert (shown["errorCode"], shown["context"]) == (0, "<c>")
 
 
-async def test_without_an_answer_it_is_pending_and_named(lonely: Served) -> None:
-    made = await caller(lonely)
+async def test_without_an_answer_it_is_pending_and_named(api_without_worker: Served) -> None:
+    made = await caller(api_without_worker)
     async with made.client:
         both = await asyncio.gather(
             made("notifyAction", UID="ann", action="visit", uniqueIdentifier="v-1"),

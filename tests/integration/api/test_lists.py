@@ -15,9 +15,9 @@ PROJECT = "listed"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def rows(lonely: Served) -> Iterator[None]:
+def rows(api_without_worker: Served) -> Iterator[None]:
     """Nine members of one project, and one of another."""
-    with psycopg.connect(lonely.settings.database_url) as connection:
+    with psycopg.connect(api_without_worker.settings.database_url) as connection:
         for number in range(10):
             connection.execute(
                 """
@@ -39,40 +39,40 @@ def rows(lonely: Served) -> Iterator[None]:
                 },
             )
     yield
-    with psycopg.connect(lonely.settings.database_url) as connection:
+    with psycopg.connect(api_without_worker.settings.database_url) as connection:
         connection.execute("DELETE FROM milestream.members")
 
 
-async def names(lonely: Served, **parameters: Any) -> list[str]:
+async def names(api_without_worker: Served, **parameters: Any) -> list[str]:
     """Return the names of the members that a list answers."""
-    async with await lonely.client(project=PROJECT) as admin:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         answer = await admin.get(MEMBERS, params=parameters)
     assert answer.status_code == 200, answer.text
     return [member["externalId"] for member in answer.json()["data"]]
 
 
-async def refused(lonely: Served, **parameters: Any) -> httpx.Response:
+async def refused(api_without_worker: Served, **parameters: Any) -> httpx.Response:
     """Return the 400 that a list answers."""
-    async with await lonely.client(project=PROJECT) as admin:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         answer = await admin.get(MEMBERS, params=parameters)
     assert answer.status_code == 400, answer.text
     return answer
 
 
-async def test_the_newest_come_first_and_the_id_breaks_ties(lonely: Served) -> None:
-    assert await names(lonely) == ["m7", "m6", "m5", "m4", "m3", "m2", "m1", "m0"]
+async def test_the_newest_come_first_and_the_id_breaks_ties(api_without_worker: Served) -> None:
+    assert await names(api_without_worker) == ["m7", "m6", "m5", "m4", "m3", "m2", "m1", "m0"]
 
 
-async def test_pages_do_not_overlap(lonely: Served) -> None:
+async def test_pages_do_not_overlap(api_without_worker: Served) -> None:
     sort = json.dumps([{"fieldSlug": "createdAt", "order": "ASC"}])
-    pages = [await names(lonely, offset=o, limit=3, sortBy=sort) for o in (0, 3, 6, 9)]
+    pages = [await names(api_without_worker, offset=o, limit=3, sortBy=sort) for o in (0, 3, 6, 9)]
     assert pages == [["m0", "m1", "m2"], ["m3", "m4", "m5"], ["m6", "m7"], []]
 
 
-async def test_records_without_a_value_come_last(lonely: Served) -> None:
+async def test_records_without_a_value_come_last(api_without_worker: Served) -> None:
     for order in ("ASC", "DESC"):
         sort = json.dumps([{"fieldSlug": "city", "order": order}])
-        assert {*(await names(lonely, sortBy=sort))[:4]} == {"m1", "m3", "m5", "m7"}
+        assert {*(await names(api_without_worker, sortBy=sort))[:4]} == {"m1", "m3", "m5", "m7"}
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,14 @@ async def test_records_without_a_value_come_last(lonely: Served) -> None:
         (("externalId", "equals", "'; DROP TABLE members; --"), ""),
     ],
 )
-async def test_a_condition(lonely: Served, condition: tuple[str, str, Any], expected: str) -> None:
-    found = await names(lonely, filters=filters(condition))
+async def test_a_condition(
+    api_without_worker: Served, condition: tuple[str, str, Any], expected: str
+) -> None:
+    found = await names(api_without_worker, filters=filters(condition))
     assert sorted(found) == [f"m{digit}" for digit in expected]
 
 
-async def test_conditions_nest(lonely: Served) -> None:
+async def test_conditions_nest(api_without_worker: Served) -> None:
     either = {
         "type": "OR",
         "conditions": [
@@ -120,11 +122,11 @@ async def test_conditions_nest(lonely: Served) -> None:
     }
     in_oslo = {"fieldSlug": "city", "operator": "equals", "value": "Oslo"}
     tree = json.dumps({"type": "AND", "conditions": [either, in_oslo]})
-    assert await names(lonely, filters=tree) == ["m7", "m1"]
+    assert await names(api_without_worker, filters=tree) == ["m7", "m1"]
 
 
-async def test_the_total_is_counted_where_it_is_wanted(lonely: Served) -> None:
-    async with await lonely.client(project=PROJECT) as admin:
+async def test_the_total_is_counted_where_it_is_wanted(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         parameters: dict[str, Any] = {"limit": 2, "filters": filters(("groups", "contains", "all"))}
         without = (await admin.get(MEMBERS, params=parameters)).json()
         counted = {**parameters, "fetchTotalCount": "true"}
@@ -133,8 +135,8 @@ async def test_the_total_is_counted_where_it_is_wanted(lonely: Served) -> None:
     assert with_total["paging"] == {"offset": 0, "limit": 2, "totalCount": 8}
 
 
-async def test_only_the_fields_wanted(lonely: Served) -> None:
-    async with await lonely.client(project=PROJECT) as admin:
+async def test_only_the_fields_wanted(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         fields = {"fields": '["city","id"]'}
         page = (await admin.get(MEMBERS, params={**fields, "limit": 1})).json()
         assert page["data"] == [{"id": "00000000-0000-4000-8000-000000000007", "city": "Oslo"}]
@@ -142,8 +144,8 @@ async def test_only_the_fields_wanted(lonely: Served) -> None:
         assert one.json() == page["data"][0]
 
 
-async def test_another_projects_record_is_not_there(lonely: Served) -> None:
-    async with await lonely.client(project=PROJECT) as admin:
+async def test_another_projects_record_is_not_there(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(project=PROJECT) as admin:
         answer = await admin.get(f"{MEMBERS}/00000000-0000-4000-8000-000000000009")
         assert answer.status_code == 404
         for nonsense in ("x", "%00", "%F0%9F%98%80", "0" * 5000):
@@ -187,6 +189,6 @@ async def test_another_projects_record_is_not_there(lonely: Served) -> None:
         ("filters", filters(*[("city", "exists", None)] * 51)),
     ],
 )  # fmt: skip
-async def test_a_bad_parameter_is_named(lonely: Served, name: str, value: str) -> None:
-    answer = await refused(lonely, **{name: value})
+async def test_a_bad_parameter_is_named(api_without_worker: Served, name: str, value: str) -> None:
+    answer = await refused(api_without_worker, **{name: value})
     assert [error["field"] for error in answer.json()["errors"]] == [name]

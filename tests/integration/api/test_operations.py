@@ -43,8 +43,8 @@ def test_an_api_whose_reader_of_replies_has_ended_ends_and_says_so(
     assert "the API cannot go on: the reader of replies: the fetcher met KafkaError" in log
 
 
-async def test_everybody_may_ask_how_it_is(whole: Served) -> None:
-    async with whole.guest() as guest:
+async def test_everybody_may_ask_how_it_is(full_stack: Served) -> None:
+    async with full_stack.guest() as guest:
         for path in PUBLIC:
             answer = await guest.get(path)
             assert answer.status_code == 200, path
@@ -54,8 +54,8 @@ async def test_everybody_may_ask_how_it_is(whole: Served) -> None:
         assert {ready[part]["ok"] for part in parts} == {True}
 
 
-async def test_without_a_worker_it_is_not_ready(lonely: Served) -> None:
-    async with lonely.guest() as guest:
+async def test_without_a_worker_it_is_not_ready(api_without_worker: Served) -> None:
+    async with api_without_worker.guest() as guest:
         answer = await guest.get("/readyz")
     assert answer.status_code == 503
     missing = {"ok": False, "reason": "no_worker", "partitions": [0, 1]}
@@ -104,8 +104,8 @@ async def watching(settings: Settings, clock: Callable[[], float]) -> AsyncItera
         await watch.stop()
 
 
-async def test_pages_load_nothing_from_elsewhere(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_pages_load_nothing_from_elsewhere(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         for path in ("/", "/docs"):
             page = await admin.get(path)
             assert page.headers["content-type"].startswith("text/html")
@@ -117,8 +117,8 @@ async def test_pages_load_nothing_from_elsewhere(lonely: Served) -> None:
         assert set(data) == {"project", *flows, "lag", "milestones", "rewards"}
 
 
-async def test_metrics_name_routes_and_no_records(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_metrics_name_routes_and_no_records(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         await admin.get("/schema/member/record/0b9f3c1e-0000-4000-8000-000000000000")
         await admin.get("/nowhere/secret-path")
         text = (await admin.get("/metrics")).text
@@ -128,8 +128,8 @@ async def test_metrics_name_routes_and_no_records(lonely: Served) -> None:
     assert "secret-path" not in text
 
 
-async def test_a_sane_request_id_is_kept_and_another_replaced(lonely: Served) -> None:
-    async with lonely.guest() as guest:
+async def test_a_sane_request_id_is_kept_and_another_replaced(api_without_worker: Served) -> None:
+    async with api_without_worker.guest() as guest:
         kept = await guest.get("/healthz", headers={"x-request-id": "trace-1"})
         assert kept.headers["x-request-id"] == "trace-1"
         for insane in ("a b", "x" * 200, "<script>"):
@@ -137,8 +137,8 @@ async def test_a_sane_request_id_is_kept_and_another_replaced(lonely: Served) ->
             assert answer.headers["x-request-id"] != insane
 
 
-async def test_what_is_not_there_is_a_problem_document(lonely: Served) -> None:
-    async with await lonely.client() as admin:
+async def test_what_is_not_there_is_a_problem_document(api_without_worker: Served) -> None:
+    async with await api_without_worker.client() as admin:
         missing = await admin.get("/nowhere")
         assert missing.status_code == 404
         assert missing.json()["code"] == "not_found"
@@ -152,12 +152,12 @@ async def test_what_is_not_there_is_a_problem_document(lonely: Served) -> None:
 
 
 @pytest.mark.parametrize("path", ["/schema/challenge_log/record", "/schema/challenge/record"])
-async def test_a_body_may_have_a_mebibyte(lonely: Served, path: str) -> None:
+async def test_a_body_may_have_a_mebibyte(api_without_worker: Served, path: str) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b" " * 100_000
 
-    async with await lonely.client() as admin:
+    async with await api_without_worker.client() as admin:
         assert (await admin.post(path, content=b" " * (1024 * 1024))).status_code == 400
         assert (await admin.post(path, content=b" " * (1024 * 1024 + 1))).status_code == 413
         chunked = await admin.post(path, content=chunks())
@@ -165,10 +165,12 @@ async def test_a_body_may_have_a_mebibyte(lonely: Served, path: str) -> None:
         assert chunked.json()["code"] == "too_large"
 
 
-def test_term_ends_the_api_well(lonely: Served, tmp_path: Path) -> None:
+def test_term_ends_the_api_well(api_without_worker: Served, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        settings = lonely.settings.model_copy(update={"api_port": probe.getsockname()[1]})
+        settings = api_without_worker.settings.model_copy(
+            update={"api_port": probe.getsockname()[1]}
+        )
     with process(settings, "api", tmp_path) as child:
         wait_until_ready(Served(settings), tmp_path, with_worker=False)
         child.terminate()

@@ -155,12 +155,12 @@ def order_of_keys(value: Any) -> Any:
     return [order_of_keys(each) for each in value] if isinstance(value, list) else None
 
 
-async def test_the_published_answer_comes_back_from_records(whole: Served) -> None:
+async def test_the_published_answer_comes_back_from_records(full_stack: Served) -> None:
     data = {"category": "Current Score", "target": 159}
     profile = {"country": "South Africa", "city": "Cape Town", "groups": ["Group A", "Group B"]}
     at = "2022-02-24T{}+02:00".format
     await send(
-        whole,
+        full_stack,
         pathway(
             "seed",
             STORE_OWNER,
@@ -183,10 +183,10 @@ async def test_the_published_answer_comes_back_from_records(whole: Served) -> No
         did("seed", STORE_OWNER, TRACKING, "two", at("15:09:57.25"), value=159),
         did("seed", STORE_OWNER, STORY, "one", at("14:56:56"), score=100),
     )
-    async with await basic(whole, "seed") as client:
+    async with await basic(full_stack, "seed") as client:
         wanted = [(TRACKING, 2, 2), (STORY, 2, 1)]
         await until(client, STORE_OWNER, lambda found: stats(found) == wanted)
-        await caught_up(whole.settings)  # with the members' names, which lie elsewhere
+        await caught_up(full_stack.settings)  # with the members' names, which lie elsewhere
         answer = (await post(client, {"pathway": "become a store owner"})).json()
     others = []
     for each in answer["data"][0]["activities"]:
@@ -215,16 +215,16 @@ EVERYBODY = {"joe.soap@example.com", "user.two@example.com", "zoe@example.com", 
 
 
 @pytest_asyncio.fixture
-async def pathway_a(whole: Served) -> AsyncIterator[httpx.AsyncClient]:
+async def pathway_a(full_stack: Served) -> AsyncIterator[httpx.AsyncClient]:
     """The published "Pathway A" with some activities and members, and a client that may read it."""
     way = "EV-A"
     wild = 'All 100% of "it" \\ _é'
-    async with await basic(whole, "way-a") as client:
+    async with await basic(full_stack, "way-a") as client:
         if (await post(client, {"pathway": way})).status_code == 200:
             yield client  # made for another test
             return
         await send(
-            whole,
+            full_stack,
             pathway(
                 "way-a",
                 way,
@@ -256,7 +256,7 @@ async def pathway_a(whole: Served) -> AsyncIterator[httpx.AsyncClient]:
             way,
             lambda found: stats(found)[3] == ("V", 4, 1) and "in progress" in json.dumps(found[1]),
         )
-        await caught_up(whole.settings)
+        await caught_up(full_stack.settings)
         yield client
 
 
@@ -328,7 +328,7 @@ async def test_the_same_data_has_the_same_hash(pathway_a: httpx.AsyncClient) -> 
 
 
 async def test_what_is_in_progress_and_what_was_done_before_the_enrolment(
-    whole: Served, pathway_a: httpx.AsyncClient
+    full_stack: Served, pathway_a: httpx.AsyncClient
 ) -> None:
     (story,) = await ask(pathway_a, {"pathway": "EV-A", "users": "joe", "activities": "S"})
     (log,) = story["logs"]
@@ -346,17 +346,17 @@ async def test_what_is_in_progress_and_what_was_done_before_the_enrolment(
         "story": {"ID": "S", "name": "Story A", "score": 20},
         "timestamp": at,
     }
-    await send(whole, enrol("way-a", "EV-A", "gone"))
+    await send(full_stack, enrol("way-a", "EV-A", "gone"))
     await until(pathway_a, "EV-A", lambda found: stats(found)[3] == ("V", 5, 2))
     (video,) = await ask(pathway_a, {"pathway": "EV-A", "users": "gone", "activities": "V"})
     assert [log["status"]["state"] for log in video["logs"]] == ["completed"]
-    await send(whole, enrol("way-a", "EV-A", "gone", "unenrol"))
+    await send(full_stack, enrol("way-a", "EV-A", "gone", "unenrol"))
     found = await until(pathway_a, "EV-A", lambda found: stats(found)[3] == ("V", 4, 1))
     assert "gone@example.com" not in emails(found)
 
 
-async def test_a_definition_changed_shows_at_once_and_keeps_its_counts(whole: Served) -> None:
-    async with await basic(whole, "changing", Role.ADMIN) as client:
+async def test_a_definition_changed_shows_at_once_and_keeps_its_counts(full_stack: Served) -> None:
+    async with await basic(full_stack, "changing", Role.ADMIN) as client:
 
         async def put(*activities: dict[str, Any]) -> None:
             body = {"name": "Changing", "activities": activities}
@@ -367,7 +367,7 @@ async def test_a_definition_changed_shows_at_once_and_keeps_its_counts(whole: Se
         await put(a, b)
         at = "2026-01-01T00:00:00Z"
         await send(
-            whole,
+            full_stack,
             member("changing", "m"),
             enrol("changing", "P", "m"),
             did("changing", "P", "a", "m", at),
@@ -419,7 +419,7 @@ async def test_a_pathway_without_activities_and_one_with_quotes(
     assert stats(await ask(pathway_a, {"pathway": 'pathway "b" 100%'})) == [("V", 0, 0)]
 
 
-async def test_who_may_read(whole: Served, pathway_a: httpx.AsyncClient) -> None:
+async def test_who_may_read(full_stack: Served, pathway_a: httpx.AsyncClient) -> None:
     async def status(client: httpx.AsyncClient, body: str = '{"pathway":"EV-A"}') -> int:
         async with client:
             answer = await post(client, body)
@@ -428,15 +428,15 @@ async def test_who_may_read(whole: Served, pathway_a: httpx.AsyncClient) -> None
                 assert ("www-authenticate" in answer.headers) == (answer.status_code == 401)
             return answer.status_code
 
-    assert await status(await basic(whole, "way-a", Role.ADMIN)) == 200
-    assert await status(await basic(whole, "way-a", Role.PRODUCER)) == 403
-    assert await status(await basic(whole, "way-a", Role.PRODUCER), "no JSON") == 403
-    assert await status(await basic(whole, "way-b")) == 404  # another project's is not there
-    assert await status(whole.guest()) == 401
-    assert await status(await whole.end_user("j", "way-a")) == 403
-    wrong = httpx.AsyncClient(base_url=whole.url, auth=httpx.BasicAuth("mk", "wrong"))
+    assert await status(await basic(full_stack, "way-a", Role.ADMIN)) == 200
+    assert await status(await basic(full_stack, "way-a", Role.PRODUCER)) == 403
+    assert await status(await basic(full_stack, "way-a", Role.PRODUCER), "no JSON") == 403
+    assert await status(await basic(full_stack, "way-b")) == 404  # another project's is not there
+    assert await status(full_stack.guest()) == 401
+    assert await status(await full_stack.end_user("j", "way-a")) == 403
+    wrong = httpx.AsyncClient(base_url=full_stack.url, auth=httpx.BasicAuth("mk", "wrong"))
     assert await status(wrong) == 401
-    odd = httpx.AsyncClient(base_url=whole.url, headers={"authorization": "Basic ????"})
+    odd = httpx.AsyncClient(base_url=full_stack.url, headers={"authorization": "Basic ????"})
     assert await status(odd) == 401
     other = await pathway_a.get(URL)
     assert (other.status_code, list(other.json())) == (405, ["status", "message"])
@@ -444,17 +444,19 @@ async def test_who_may_read(whole: Served, pathway_a: httpx.AsyncClient) -> None
     assert (nowhere.status_code, list(nowhere.json())) == (404, ["status", "message"])
 
 
-async def test_a_caller_that_leaves_gives_the_connection_back(whole: Served) -> None:
+async def test_a_caller_that_leaves_gives_the_connection_back(full_stack: Served) -> None:
     """Some megabytes, of which a few are read: the rest is not waited for."""
-    settings = whole.settings
+    settings = full_stack.settings
     with psycopg.connect(settings.database_url) as connection:
         connection.execute(
             "INSERT INTO milestream.pathway_enrolments SELECT 'left', 'P', gen_random_uuid(), "
             "gen_random_uuid(), 'u' || n, true, now(), now(), 1, 0, 0 "
             "FROM generate_series(1, 100000) AS n"
         )
-    await send(whole, pathway("left", "P", "Left", *(activity(str(n), "V") for n in range(20))))
-    async with await basic(whole, "left") as client:
+    await send(
+        full_stack, pathway("left", "P", "Left", *(activity(str(n), "V") for n in range(20)))
+    )
+    async with await basic(full_stack, "left") as client:
         for _ in range(12):  # more than there are places and connections
             async with client.stream("POST", URL, content='{"pathway":"P"}') as answer:
                 assert answer.status_code == 200, await answer.aread()

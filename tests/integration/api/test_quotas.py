@@ -57,9 +57,14 @@ def is_described(answer: httpx.Response) -> bool:
     )
 
 
-async def test_a_key_that_calls_too_often_is_refused_on_every_face(lonely: Served) -> None:
-    project = await limited(lonely, requestsPerSecond=1)
-    async with await lonely.client(project=project) as admin, await lonely.client() as other:
+async def test_a_key_that_calls_too_often_is_refused_on_every_face(
+    api_without_worker: Served,
+) -> None:
+    project = await limited(api_without_worker, requestsPerSecond=1)
+    async with (
+        await api_without_worker.client(project=project) as admin,
+        await api_without_worker.client() as other,
+    ):
         answer = await refused(admin, "GET", LOGS)
         assert answer.status_code == 429
         assert answer.json()["code"] == "rate_limited"
@@ -72,9 +77,9 @@ async def test_a_key_that_calls_too_often_is_refused_on_every_face(lonely: Serve
         assert is_described(answer)
         for _ in range(50):  # another project has no limit
             assert (await other.get(LOGS)).status_code == 200
-    key = await lonely.key(project=project)
+    key = await api_without_worker.key(project=project)
     called = {"apiKey": key.key_id, "secret": key.secret, "UID": "ann"}
-    async with lonely.guest() as guest:
+    async with api_without_worker.guest() as guest:
         answer = await refused(guest, "GET", "/gm.getActionsLog", params=called)
         assert (answer.status_code, answer.json()["errorCode"]) == (200, 403048)
         assert is_described(answer)
@@ -84,12 +89,12 @@ async def test_a_key_that_calls_too_often_is_refused_on_every_face(lonely: Serve
         assert answer.status_code == 403
 
 
-async def test_an_end_user_that_calls_too_often_is_refused(lonely: Served) -> None:
-    project = await limited(lonely, userRequestsPerSecond=1)
+async def test_an_end_user_that_calls_too_often_is_refused(api_without_worker: Served) -> None:
+    project = await limited(api_without_worker, userRequestsPerSecond=1)
     async with (
-        await lonely.end_user("ann", project) as ann,
-        await lonely.end_user("ben", project) as ben,
-        await lonely.client(project=project) as admin,
+        await api_without_worker.end_user("ann", project) as ann,
+        await api_without_worker.end_user("ben", project) as ben,
+        await api_without_worker.client(project=project) as admin,
     ):
         assert is_described(await refused(ann, "GET", "/event/x"))
         assert (await ben.get("/event/x")).status_code == 404
@@ -97,16 +102,20 @@ async def test_an_end_user_that_calls_too_often_is_refused(lonely: Served) -> No
             assert (await admin.get("/event/x")).status_code == 404
 
 
-async def test_without_a_definition_an_end_user_has_forty_at_once(lonely: Served) -> None:
-    async with await lonely.end_user("ann", "unlimited-by-hand") as ann:
+async def test_without_a_definition_an_end_user_has_forty_at_once(
+    api_without_worker: Served,
+) -> None:
+    async with await api_without_worker.end_user("ann", "unlimited-by-hand") as ann:
         answer = await refused(ann, "GET", "/event/x")
     assert answer.headers["ratelimit-policy"] == '"requests";q=40;w=2'
 
 
-async def test_what_processes_let_pass_is_added_up(lonely: Served) -> None:
+async def test_what_processes_let_pass_is_added_up(api_without_worker: Served) -> None:
     one, two = Quotas(), Quotas()
     caller = caller_of("acme", None, str(uuid.uuid4()))
-    async with await AsyncConnection.connect(lonely.settings.database_url) as connection:
+    async with await AsyncConnection.connect(
+        api_without_worker.settings.database_url
+    ) as connection:
         for quotas in (one, two):
             for _ in range(1000):
                 quotas.take(caller, 1, 1000, 0.0)
@@ -120,14 +129,14 @@ async def test_what_processes_let_pass_is_added_up(lonely: Served) -> None:
             quotas.take(caller, 1, 1000, now)
 
 
-async def test_sizes_counts_and_tokens_are_limited(lonely: Served) -> None:
+async def test_sizes_counts_and_tokens_are_limited(api_without_worker: Served) -> None:
     limits = {"metadataBytes": 200, "userMetadataBytes": 100, "definitionsPerKind": 2}
-    project = await limited(lonely, tokenDays=2, **limits)
+    project = await limited(api_without_worker, tokenDays=2, **limits)
     event = {"eventId": "buy", "userId": "ann"}
     defined: dict[str, Any] = {"title": "E", "reward": {"default": 1}}
     async with (
-        await lonely.client(project=project) as admin,
-        await lonely.end_user("ann", project) as ann,
+        await api_without_worker.client(project=project) as admin,
+        await api_without_worker.end_user("ann", project) as ann,
     ):
         for client, most in ((admin, 200), (ann, 100)):
             body = event | {"metadata": {"text": "x" * (most - 10)}}
@@ -146,14 +155,14 @@ async def test_sizes_counts_and_tokens_are_limited(lonely: Served) -> None:
         assert (await admin.put("/definitions/event/e2", json=defined)).status_code == 201
     now = int(time.time())
     for days, status in ((1.9, 404), (2.1, 401), (40, 401), (1e9, 401)):
-        token = await lonely.token("ann", project, exp=now + int(days * 86_400))
-        async with lonely.guest() as guest:
+        token = await api_without_worker.token("ann", project, exp=now + int(days * 86_400))
+        async with api_without_worker.guest() as guest:
             answer = await guest.get("/event/x", headers={"authorization": f"Bearer {token}"})
         assert answer.status_code == status, days
 
 
-async def test_limits_are_checked_as_definitions_are(lonely: Served) -> None:
-    async with await lonely.client(Role.ADMIN) as admin:
+async def test_limits_are_checked_as_definitions_are(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(Role.ADMIN) as admin:
         for limits in (
             {"requestsPerSecond": -1},
             {"requestsPerSecond": 1.5},
@@ -166,15 +175,15 @@ async def test_limits_are_checked_as_definitions_are(lonely: Served) -> None:
             assert put.json()["errors"][0]["field"].startswith("limits.")
 
 
-async def test_commands_hold_limits_too(lonely: Served) -> None:
-    project = await limited(lonely, definitionsPerKind=2, tokenDays=2)
+async def test_commands_hold_limits_too(api_without_worker: Served) -> None:
+    project = await limited(api_without_worker, definitionsPerKind=2, tokenDays=2)
 
     def events(*names: str) -> str:
         defined = {"kind": "event", "project": project, "title": "E", "reward": {"default": 1}}
         return json.dumps([defined | {"id": name} for name in names])
 
     def apply(text: str) -> Any:
-        return run(lonely.settings, "apply", "-f", "-", stdin=text)
+        return run(api_without_worker.settings, "apply", "-f", "-", stdin=text)
 
     refused = apply(events("e1", "e2", "e3"))
     assert refused.returncode == 1
@@ -189,16 +198,16 @@ async def test_commands_hold_limits_too(lonely: Served) -> None:
 
     for hours, code in ((720, 0), (721, 1), (24, 0)):  # `tokenDays` is 30 again
         ask = ("keys", "token", "--project", project, "--user", "ann", "--hours", str(hours))
-        signed = run(lonely.settings, *ask)
+        signed = run(api_without_worker.settings, *ask)
         assert signed.returncode == code, signed.stderr
         assert bool(signed.stdout) == (code == 0)
         assert ("at most 720" in signed.stderr) == (code == 1)
 
 
-async def test_a_database_that_is_gone_is_given_up(lonely: Served) -> None:
+async def test_a_database_that_is_gone_is_given_up(api_without_worker: Served) -> None:
     """Else a request waits for as long as the kernel sends again, a quarter of an hour."""
-    async with connection_pool(lonely.settings) as pool, pool.connection() as api:
-        projector = await connect(lonely.settings.database_url, "test")
+    async with connection_pool(api_without_worker.settings) as pool, pool.connection() as api:
+        projector = await connect(api_without_worker.settings.database_url, "test")
         async with projector:
             for connection in (api, projector):
                 with socket.socket(fileno=os.dup(connection.fileno())) as held:

@@ -203,13 +203,13 @@ async def test_members_live_from_post_to_delete(admin: httpx.AsyncClient) -> Non
 
 
 async def test_a_producer_neither_reads_nor_changes_a_member_that_is_there(
-    whole: Served, admin: httpx.AsyncClient
+    full_stack: Served, admin: httpx.AsyncClient
 ) -> None:
     members = "/schema/member/record"
     known = {"externalId": f"eve-{uuid.uuid4()}", "email": "eve@example.org", "city": "Oslo"}
     path = (await admin.post(members, json=known)).headers["location"]
     before = (await admin.get(path)).json()
-    async with await whole.client(Role.PRODUCER) as producer:
+    async with await full_stack.client(Role.PRODUCER) as producer:
         again = await producer.post(members, json=known | {"city": "Bonn", "email": None})
         assert again.status_code == 200
         assert again.json() == {"id": before["id"], "version": before["version"]}
@@ -226,7 +226,7 @@ async def test_a_producer_neither_reads_nor_changes_a_member_that_is_there(
         assert (await producer.patch(path, json={"city": "Bonn"})).status_code == 403
     changed = await admin.patch(made.headers["location"], json={"city": "Bonn"})
     assert changed.json()["version"] == 2
-    async with await whole.client(Role.PRODUCER) as producer:
+    async with await full_stack.client(Role.PRODUCER) as producer:
         later = await producer.post(members, json=new)
     assert later.json() == {"id": made.json()["id"], "version": 2}
 

@@ -79,12 +79,12 @@ async def responder(
 
 
 async def test_a_log_is_sent_to_its_members_partition_and_its_reply_answered(
-    lonely: Served,
+    api_without_worker: Served,
 ) -> None:
     body = b'{"id": "x",  "amount": 0.10}'
     async with (
-        await lonely.client(project=PROJECT) as admin,
-        responder(lonely.settings, Reply(201, Raw(body))) as received,
+        await api_without_worker.client(project=PROJECT) as admin,
+        responder(api_without_worker.settings, Reply(201, Raw(body))) as received,
     ):
         answer = await admin.post(LOGS, json=log("one"))
     assert answer.status_code == 201
@@ -97,12 +97,15 @@ async def test_a_log_is_sent_to_its_members_partition_and_its_reply_answered(
     assert b'"activityValue":0.1' in record.value
 
 
-async def test_a_refusal_becomes_a_problem_document(lonely: Served) -> None:
+async def test_a_refusal_becomes_a_problem_document(api_without_worker: Served) -> None:
     refusal = Refusal(
         "duplicate", "seen", [FieldError("uniqueIdentifier", "seen")], Raw(b'{"a":1}')
     )
     reply = Reply(409, Raw(msgspec.json.encode(refusal)))
-    async with await lonely.client() as admin, responder(lonely.settings, reply):
+    async with (
+        await api_without_worker.client() as admin,
+        responder(api_without_worker.settings, reply),
+    ):
         answer = await admin.post(LOGS, json=log("two"))
     assert answer.status_code == 409
     assert answer.headers["content-type"] == "application/problem+json"
@@ -118,9 +121,9 @@ async def test_a_refusal_becomes_a_problem_document(lonely: Served) -> None:
 
 
 async def test_without_an_answer_it_is_a_202_with_the_id_after_five_seconds(
-    lonely: Served,
+    api_without_worker: Served,
 ) -> None:
-    async with await lonely.client() as admin:
+    async with await api_without_worker.client() as admin:
 
         async def posted() -> tuple[float, httpx.Response]:
             began = time.monotonic()
@@ -142,13 +145,13 @@ async def test_without_an_answer_it_is_a_202_with_the_id_after_five_seconds(
     ("bound", "most"), [("MOST_WAITING", 2), ("MOST_WAITING_BYTES", 2 * len(b"{}"))]
 )
 async def test_more_than_may_wait_for_the_processor_is_not_sent(
-    lonely: Served, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+    api_without_worker: Served, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
 ) -> None:
     monkeypatch.setattr(processor_client, bound, most)
     monkeypatch.setattr(processor_client, "TIMEOUT_SECONDS", 60.0)
     metrics = Metrics()
     member_id = ids.member_id(PROJECT, "ann")
-    async with resources.opened(lonely.settings, metrics) as held:
+    async with resources.opened(api_without_worker.settings, metrics) as held:
         waiting = [
             asyncio.create_task(held.processor.send(CHALLENGE_LOGS, member_id, b"{}"))
             for _ in range(2)

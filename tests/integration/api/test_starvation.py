@@ -23,11 +23,11 @@ WHERE application_name = 'milestream-api' AND datname = current_database()
 
 
 @pytest.fixture
-def slow(lonely: Served) -> Iterator[Served]:
+def slow(api_without_worker: Served) -> Iterator[Served]:
     """An API for which everything that looks at members takes for ever."""
-    with psycopg.connect(lonely.settings.database_url) as holder:
+    with psycopg.connect(api_without_worker.settings.database_url) as holder:
         holder.execute("LOCK TABLE milestream.members IN ACCESS EXCLUSIVE MODE")
-        yield lonely
+        yield api_without_worker
 
 
 async def waiting_become(api: Served, count: int) -> None:
