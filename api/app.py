@@ -48,12 +48,12 @@ def create_app(settings: Settings) -> FastAPI:
         version=metadata.version("milestream"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        # FastAPI's own pages load scripts from elsewhere; `operations` has pages that do not.
+        # FastAPI's own pages load scripts from other sites; those of `operations` do not.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        # Every request would look again for somebody who wants it; `metrics` is what is measured.
+        # FastAPI would look for a telemetry backend in every request; `metrics` replaces it.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.faces = FACES
@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         app.add_exception_handler(error, _on_database_away)
     app.add_middleware(Envelope, metrics=metrics, origins=settings.cors_origins)
-    app.add_middleware(FaceMiddleware, faces=FACES)  # the errors of Envelope are a face's too
+    app.add_middleware(FaceMiddleware, faces=FACES)  # outermost: Envelope's errors need the face
     for face in FACES:
         for route in face.router.routes:
             app.router.routes.append(route)

@@ -47,7 +47,7 @@ def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         timeout_keep_alive=settings.api_idle_seconds,
         lifespan="on",
         log_config=None,
-        # Queries may carry personal data and, on other faces, secrets: they are not logged.
+        # Queries may contain personal data and secrets: they are not logged.
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
@@ -85,7 +85,7 @@ async def _serve(settings: Settings, server: uvicorn.Server, app: FastAPI) -> in
     watch = asyncio.create_task(_watch(server, app))
     try:
         await server.serve()
-    except SystemExit:  # uvicorn's way to say that it could not start; it has logged why
+    except SystemExit:  # uvicorn could not start, and has logged why
         return 1
     failed = watch.done()
     watch.cancel()
@@ -102,4 +102,4 @@ async def _watch(server: uvicorn.Server, app: FastAPI) -> None:
             logger.critical("the API cannot go on: %s", fault)
             server.should_exit = True
             return
-    await asyncio.Event().wait()  # An orderly end is nothing to report: wait to be cancelled.
+    await asyncio.Event().wait()  # An orderly end: wait to be cancelled.

@@ -223,7 +223,7 @@ async def register_public_key(connection: AsyncConnection, project: str, pem: by
         CredentialsError: not an RSA key of 2048 bits or more, nor one on P-256, in PEM.
     """
     algorithm = public_key_algorithm(pem)
-    text = pem.decode("ascii", "ignore")  # what stands around the key is no part of it
+    text = pem.decode("ascii", "ignore")  # text around the key is ignored
     await queries.upsert_jwt_public_key(connection, project, algorithm, text)
     return algorithm
 
@@ -290,7 +290,7 @@ class Keyring:
                 return None
             self._api_keys.put(key_id, key)
         given = hash_of(secret)
-        # Both are compared, always: the time that it takes tells nothing.
+        # Both are always compared, so that the time reveals nothing.
         right = hmac.compare_digest(given, key.secret_hash)
         right |= hmac.compare_digest(given, key.previous_secret_hash or b"")
         if not right:

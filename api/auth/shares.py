@@ -95,7 +95,7 @@ class Shares:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._release(project)  # it came too late
+                self._release(project)  # granted after the timeout
             else:
                 self._forget(project, turn)
             if isinstance(error, TimeoutError):
@@ -202,7 +202,7 @@ async def _while_there(receive: Receive | None) -> AsyncIterator[None]:
         yield
         over = True
         if gone:
-            await asyncio.sleep(0)  # here the cancellation comes, and nowhere later
+            await asyncio.sleep(0)  # the cancellation must be raised here
     except asyncio.CancelledError:
         over = True
         if not gone or task.uncancel():

@@ -131,7 +131,7 @@ def _add_common(operation: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation["responses"]
     shaped = next((each for status, each in responses.items() if status[0] == "4"), None)
     if shaped is None:
-        return  # an operation for operators, which refuses nothing
+        return  # an operation without errors
     for status in (*_ALWAYS, *(_OF_BODIES if "requestBody" in operation else ())):
         if str(status) in responses:
             continue

@@ -104,7 +104,7 @@ def invalid_from(error: msgspec.ValidationError, prefix: str = "") -> Problem:
     message, _, path = str(error).rpartition(" - at `")
     quotes_field = message.startswith((_MISSING, _UNKNOWN))
     if not path.startswith(("$", "key in $")) or (quotes_field and not message.endswith("`")):
-        message, path = str(error), ""  # it has no path, or what looks like one is the caller's
+        message, path = str(error), ""  # without a path, or the path is the caller's text
     path = path.removeprefix("key in ").removeprefix("$").removesuffix("`").lstrip(".")
     for beginning, said in ((_MISSING, "is required"), (_UNKNOWN, "is not a known field")):
         if message.startswith(beginning):
@@ -157,7 +157,7 @@ def check_text(raw: bytes) -> None:
     if nests_too_deep(raw):
         raise _too_deep()
     if b"\\u" not in raw:
-        return  # A raw U+0000 is no JSON, and a raw surrogate no UTF-8: only escapes can hide one.
+        return  # Raw U+0000 is no JSON and a raw surrogate no UTF-8: only escapes remain.
     found = _NUL_OR_LONE.search(raw.replace(b"\\\\", b"__"))
     if found is not None:
         what = "U+0000" if found[0] == b"\\u0000" else "a lone surrogate"
@@ -169,7 +169,7 @@ def _without_project(raw: bytes, project: str) -> bytes:
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
-        return raw  # The decoder proper says what is wrong.
+        return raw  # The decoder reports what is wrong.
     given = fields.pop("project", None)
     if given is None:
         return raw
@@ -184,7 +184,7 @@ def malformed(raw: bytes, error: Exception) -> Problem:
     """Return the 400 of a text that is no JSON; it names a field or a line if possible."""
     if isinstance(error, RecursionError):
         return _too_deep()
-    if isinstance(error, msgspec.ValidationError):  # it is JSON, but of numbers that none may have
+    if isinstance(error, msgspec.ValidationError):  # JSON with a number out of bounds
         message = str(error).partition(" - at ")[0].lower()
         return Problem(400, f"The body cannot be taken: {message}.", code="malformed")
     found = _BYTE.search(str(error))

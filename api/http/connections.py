@@ -149,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
             problem = cause.problem if isinstance(cause, _Refused) else _no_request()
             self._refuse(problem)
         else:
-            # Of a head that begins behind other requests, the first piece is not counted here.
+            # The first piece of a head behind other requests is not counted here.
             began = was_reading is _Reading.NOTHING and self._message == message + 1
             if self._reading is _Reading.HEAD and (began or self._message == message):
                 self._fed_of_head += len(data)
@@ -246,7 +246,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the timeout of the part that is being read, once for each part."""
         wanted = (self._message, self._reading)
         if self._reading is _Reading.NOTHING and self._message:
-            self._cancel_timer()  # a connection between requests has its time from uvicorn
+            self._cancel_timer()  # uvicorn times idle connections
         elif wanted != self._timed:
             self._cancel_timer()
             self._timed = wanted
@@ -264,7 +264,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._reading is _Reading.NOTHING:
             self.transport.close()
         elif self._reading is _Reading.BODY and self.flow.read_paused:
-            self._set_timer()  # it is not the peer that is slow
+            self._set_timer()  # the application is slow, not the peer
         else:
             what = "head" if self._reading is _Reading.HEAD else "body"
             seconds = f"{self.limits.receive_seconds:g}"
@@ -318,7 +318,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 url = httptools.parse_url(self.url)
                 path, query = unquote(url.path.decode("ascii")), url.query
             except (httptools.HttpParserError, UnicodeDecodeError):
-                pass  # it is no address, which may be what it is refused for
+                pass  # no valid address, perhaps the reason for the refusal
         return {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},

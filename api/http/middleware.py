@@ -83,12 +83,12 @@ class Envelope:
         began = time.perf_counter()
         method = scope["method"]
         sender = _ResponseSender(send, _request_id(Request(scope)), bodiless=method == "HEAD")
-        # The server has the scope too, and looks there whether to send a body.
+        # A copy: the server looks in its own scope whether to send a body.
         scope = {**scope, "method": "GET" if method == "HEAD" else method, _SENDER: sender}
         try:
             await self._guarded(scope, receive, sender)
         except ClientDisconnect:
-            pass  # nobody is left to be told, and nothing of ours is at fault
+            pass  # no client to answer, and no fault of ours
         finally:
             status = sender.status or CLIENT_GONE
             self._count(scope, method, status, time.perf_counter() - began)
@@ -105,7 +105,7 @@ class Envelope:
             await problems.response_to(scope, problem)(scope, receive, send)
         except Exception:
             logger.exception("request %s: %s failed", sender.request_id, _route_of(scope))
-            if sender.status:  # The answer had begun; all that can be done is to break it off.
+            if sender.status:  # It had begun: it can only be aborted.
                 raise
             failure = Problem(500, "Something went wrong here; the request id helps to find out.")
             await problems.response_to(scope, failure)(scope, receive, send)
@@ -127,12 +127,12 @@ class Envelope:
             await Response(status_code=204, headers={"allow": allowed})(scope, receive, send)
             return
         allowed = problems.methods_at(request) if sender.bodiless else ""
-        if allowed and "HEAD" not in allowed.split(", "):  # no GET, or one that changes something
+        if allowed and "HEAD" not in allowed.split(", "):  # no GET, or a GET with effects
             raise problems.not_allowed("HEAD", allowed)
         body = BodyStream(scope, receive)
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
-            # A client that waits for `100 Continue` has sent nothing that would have to be drained.
+            # A client that waits for `100 Continue` has sent no body to drain.
             if request.headers.get("expect", "").lower() != "100-continue":
                 await body.drain()
             raise too_large()

@@ -109,7 +109,7 @@ class _Document(msgspec.Struct, omit_defaults=True):
 def response(problem: Problem) -> Response:
     """Return a problem as a problem document."""
     document = _Document(
-        # No page describes a problem further, and `code` is what programs look at.
+        # No page describes problems; programs read `code`.
         type="about:blank",
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,

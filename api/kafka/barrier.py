@@ -91,7 +91,7 @@ class Barrier:
         except TimeoutError:
             self._metrics.barrier_timeouts.inc()
         except KafkaError as error:
-            # What can be read is still worth reading; /readyz says that the broker is away.
+            # Stale data is still useful; /readyz reports the broker.
             self._metrics.barrier_timeouts.inc()
             logger.warning("cannot ask how far the topics go: %s", error)
         self._metrics.barrier_seconds.observe(time.perf_counter() - began)

@@ -97,7 +97,7 @@ class DefinitionStore:
             await asyncio.sleep(FOLLOW_SECONDS)
             try:
                 await self.current()
-            except Problem:  # logged; what was read stays in force
+            except Problem:  # logged; the definitions read so far stay in force
                 continue
 
     async def write(

@@ -59,8 +59,8 @@ class Rank:
     place: int
 
 
-# A rolling board is right while it ends today and none of its scores is due; each is, while its
-# projection has all that the days have which it would be added up from.
+# A rolling board is valid while it ends today and none of its scores is due. Any board is valid
+# while its projection has reached that of the days.
 _KEPT: LiteralString = """
 WITH kept AS MATERIALIZED (
     SELECT (
@@ -110,9 +110,9 @@ _SHOWN: LiteralString = """
         AND m.status <> 'deleted'
 """
 
-# Those of equal points are looked for by themselves, for the index runs down in points and up in
-# ids. A rank is counted from the bands above, most of which are so to all that are shown, and
-# within the member's own.
+# Members with equal points are a query of their own, because the index descends by points and
+# ascends by ids. A rank is counted from the bands above, most of which all rows share, and within
+# the member's own band.
 _BESIDE: LiteralString = f"""
 {_KEPT}, own AS MATERIALIZED (
     SELECT shown.* FROM kept CROSS JOIN LATERAL (

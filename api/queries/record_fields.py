@@ -41,7 +41,7 @@ class Field:
         return frozenset(self.values)
 
 
-@dataclass(frozen=True, eq=False)  # each is there once, and is a key of caches
+@dataclass(frozen=True, eq=False)  # singletons, used as keys of caches
 class Records:
     """One slug.
 
@@ -165,7 +165,7 @@ MEMBER = Records(
         *_WRITTEN,
         _number("version", "version"),
     ),
-    # Of a deleted member the id and the counters are kept, but there is no record to show.
+    # A deleted member keeps its id and counters, but has no record.
     hides_deleted=True,
     waits_for=("members",),
 )

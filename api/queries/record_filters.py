@@ -34,7 +34,7 @@ _COMPARISONS = {
 _ORDERING = frozenset(_COMPARISONS) - {"equals", "not_equals"}
 _MEMBERSHIPS = {
     "in": sql.SQL("{0} = ANY({1})"),
-    # Of an empty list ALL is true for a null too.
+    # ALL of an empty list is true for null too.
     "not_in": sql.SQL("({0} <> ALL({1}) AND {0} IS NOT NULL)"),
 }
 PRESENCES = {"exists": sql.SQL("{} IS NOT NULL"), "not_exists": sql.SQL("{} IS NULL")}
@@ -194,7 +194,7 @@ def _one_of(field: Field, column: sql.Composable, operator: str, value: object, 
 def _contains(field: Field, column: sql.Composable, value: object, at: str) -> Where:
     if field.kind not in (Kind.TEXT, Kind.TEXTS):
         raise _not_for(field, "contains", at)
-    part = Field(field.name, field.column, Kind.TEXT)  # of a list, one text is looked for
+    part = Field(field.name, field.column, Kind.TEXT)  # one text is searched in a list
     text = str(parameter(part, value, at))
     if field.values and not any(text in whole for whole in field.values):
         raise bad(at, f"must be in {_worded(field)}, as {field.name} is")

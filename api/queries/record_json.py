@@ -44,7 +44,7 @@ Named = tuple[str, sql.Composable]
 """A field and the SQL of its value."""
 
 
-@lru_cache(maxsize=256)  # callers choose the fields
+@lru_cache(maxsize=256)  # bounded: callers choose the fields
 def record_json(records: Records, names: tuple[str, ...]) -> sql.Composable:
     """Return the SQL of a row's JSON with these fields of it and no others, in this order."""
     values = dict(_own(records, ROW))
@@ -53,7 +53,7 @@ def record_json(records: Records, names: tuple[str, ...]) -> sql.Composable:
     if records is REWARD_LOG:
         values |= [_milestone_of_reward(ROW)]
     made = sql.SQL("{}::text").format(_object((name, values[name]) for name in names))
-    return sql.SQL(made.as_string(None))  # to be put together once
+    return sql.SQL(made.as_string(None))  # composed once
 
 
 def _own(records: Records, row: sql.Composable) -> list[Named]:

@@ -84,7 +84,7 @@ async def shown(
     names: tuple[str, ...],
 ) -> Shown | None:
     """Return a project's record by its id as it is shown, None where it has no such one."""
-    # A raw cursor does not look for placeholders in a text of ten thousand characters every time.
+    # A raw cursor does not scan ten thousand characters for placeholders each time.
     async with AsyncRawCursor(connection, row_factory=class_row(Shown)) as cursor:
         await cursor.execute(shown_text(records, names), (project, record_id))
         return await cursor.fetchone()

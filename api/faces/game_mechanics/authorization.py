@@ -51,7 +51,7 @@ async def _identify(request: Request, parameters: Parameters) -> VerifiedKey:
         parameters.text("sig"),
     )
     parameters.text("nonce")
-    parameters.whole("timestamp", 0, MAX_TIMESTAMP)  # looked at with a secret too, which needs none
+    parameters.whole("timestamp", 0, MAX_TIMESTAMP)  # validated with a secret too
     if secret is not None and sig is not None:
         raise CallError(BAD_VALUE, "secret and sig exclude each other")
     if key_id is None or (secret is None and sig is None):

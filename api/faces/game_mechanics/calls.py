@@ -64,7 +64,7 @@ class Call:
             return str(ip_address(address or (client.host if client else "")))
         except ValueError:
             if address is None:
-                return None  # a proxy gives something as the caller's that is none
+                return None  # a proxy's header has no valid address
             raise bad("ip", "must be an IP address") from None
 
 

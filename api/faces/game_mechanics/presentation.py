@@ -104,7 +104,7 @@ class Presentation:
         return JSON if self.callback is None else SCRIPT
 
     def _head(self) -> bytes:
-        # The comment keeps the answer from being taken for anything but a script.
+        # The comment prevents the response from being sniffed as anything but a script.
         return b"" if self.callback is None else f"/**/{self.callback}(".encode()
 
     def _tail(self) -> bytes:
@@ -170,7 +170,7 @@ def _context(text: str | None) -> Raw | str | None:
     raw = text.strip().encode()
     try:
         bodies.check_text(raw)
-        msgspec.json.decode(raw, type=Raw)  # looks at all of it, and makes nothing of it
+        msgspec.json.decode(raw, type=Raw)  # validates without decoding
     except Problem as problem:
         raise bad("context", problem.detail) from None
     except (msgspec.DecodeError, RecursionError):

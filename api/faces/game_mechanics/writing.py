@@ -138,7 +138,7 @@ def attributes(parameters: Parameters) -> Raw:
         return ABSENT
     try:
         raw = bodies.checked(text.encode())
-        msgspec.json.decode(raw, type=Raw)  # looks at all of it, and makes nothing of it
+        msgspec.json.decode(raw, type=Raw)  # validates without decoding
         if raw.lstrip()[:1] == b"{":
             return Raw(raw)
     except Problem as problem:

@@ -46,7 +46,7 @@ def parse(raw: bytes, project: str) -> LogsQuery:
         raise invalid("project", "must be the project of the credentials, or left out")
     for name in fields:
         if name not in _KNOWN:
-            # A filter that is misspelt must not answer everything.
+            # A misspelt filter must not return everything.
             raise invalid(clipped(name), "is not a known field")
     pathway = _one(fields)
     found = {name: _names(name, fields[name]) for name in FILTERS if name in fields}

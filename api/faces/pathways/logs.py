@@ -76,7 +76,7 @@ class PathwayLogs(Response):
         finally:
             answering.cancel()
             leaving.cancel()
-            # Both end before the request does: the connection is back in its pool then.
+            # Both end before the request, so that the connection is back in its pool.
             await asyncio.gather(answering, leaving, return_exceptions=True)
         if answering.cancelled():
             return

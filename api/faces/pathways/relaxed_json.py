@@ -26,7 +26,7 @@ _JSON_ESCAPES = {escaped: f"\\{escaped}" for escaped in '"\\/bfnrtu'}
 def as_json(text: str) -> str:
     """Return a text as JSON; what is not understood stays as it is, and is no JSON either."""
     written = io.StringIO()
-    held: tuple[str, str] | None = None  # how a piece is written depends on the next
+    held: tuple[str, str] | None = None  # a token depends on the next one
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "word"
         if kind == "nothing":
@@ -63,7 +63,7 @@ def _escape(match: re.Match[str]) -> str:
     if quote:
         return _JSON_ESCAPES['"']
     if escaped in ("\n", "\r", "\r\n", "\u2028", "\u2029"):
-        return ""  # a line that goes on
+        return ""  # a line continuation
     if escaped in ("0", "v"):
         return "\\u0000" if escaped == "0" else "\\u000b"
     return _JSON_ESCAPES.get(escaped, escaped)

@@ -123,7 +123,7 @@ async def _member_response(
     headers = {"location": _location(member_id)} if reply.status == 201 else {}
     try:
         record = await shown(request, caller, MEMBER, member_id, MEMBER.names)
-    except Problem:  # the projection is behind by more than a request waits for
+    except Problem:  # the projection is still behind after the barrier
         return json_response(
             bytes(reply.body), reply.status, headers | {"etag": etag_of(reply.body)}
         )

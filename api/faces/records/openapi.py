@@ -151,7 +151,7 @@ def _comparisons(kind: Kind, fields: Sequence[Field]) -> list[Operation]:
     single, several = operators_of(kind)
     wanted: list[tuple[tuple[str, ...], Operation]] = [(single, one)]
     if fields[0].values:
-        # Part of one of its values is a text like any other for a schema.
+        # `contains` takes any text, not only the field's values.
         without = tuple(each for each in single if each != "contains")
         wanted = [(without, one), (("contains",), text())]
     for operator in several:
