@@ -212,9 +212,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 raise _Refused(Problem(400, "This is no proxy.", headers=_CLOSE))
             self._upgrading = True
             return
+        super().on_headers_complete()  # refuses an address that is none: that is the head's fault
         self._reading = _Reading.BODY
         self._fed_of_head = 0
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; it is discarded if the request is answered."""
@@ -316,7 +316,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._reading is _Reading.HEAD and self.headers:
             try:
                 url = httptools.parse_url(self.url)
-                path, query = unquote(url.path.decode("ascii")), url.query
+                path, query = unquote((url.path or b"").decode("ascii")), url.query
             except (httptools.HttpParserError, UnicodeDecodeError):
                 pass  # no valid address, perhaps the reason for the refusal
         return {

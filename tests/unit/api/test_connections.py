@@ -179,6 +179,9 @@ def test_white_space_around_a_value_is_not_part_of_it(patient: Serving) -> None:
         (b"\x16\x03\x01\x00\xa5\x01\x00", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET http://[::1/event HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET http://a:99999/event HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"GET /event HTTP/1.1\r\na: " + b"a" * (MAX_HEAD_BYTES + 1), 431),
         (b"GET /event HTTP/1.1\r\na: " + b"a" * (MAX_HEAD_BYTES + 1) + b"\r\n\r\n", 431),
         (b"GET /event HTTP/1.1\r\n" + b"a:b\r\n" * (MAX_FIELDS + 1) + b"\r\n", 431),
@@ -215,6 +218,18 @@ def test_what_is_refused_waits_for_the_answers_before_it(patient: Serving) -> No
         )
         answers = read(connection, 3)
         assert [status for status, _, _ in answers] == [200, 200, 400]
+
+
+def test_an_address_that_is_none_waits_for_the_answers_before_it(patient: Serving) -> None:
+    with patient.connected() as connection:
+        connection.sendall(post("/event", b"first") + b"GET http://a:99999/ HTTP/1.1\r\n\r\n")
+        answers = read(connection, 2)
+        assert [status for status, _, _ in answers] == [200, 400]
+    with patient.connected() as connection:
+        connection.sendall(post("/event", b"first"))
+        assert read(connection)[0][0] == 200
+        connection.sendall(b"GET http://a:99999/ HTTP/1.1\r\n\r\n")
+        assert read(connection)[0][0] == 400
 
 
 @pytest.mark.parametrize(
