@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench faults simulate format
+.PHONY: help setup demo test test-fast check bench faults simulate format
 
 # The first of these that is new enough; `make PYTHON=/path/to/python setup` names another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -15,7 +15,7 @@ UV := uv==0.13.9
 JOBS ?= 3
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make the environment (.venv, with .venv/bin/milestream)
 
@@ -24,6 +24,9 @@ demo: setup ## Start everything with demo data flowing; Ctrl-C ends it
 
 test: setup ## Run every test, against a real broker and a real database
 	@$(BIN)/python -m pytest -n $(JOBS) --durations=25
+
+test-fast: setup ## Run what is pure, and small tests of each part on the real servers
+	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 check: setup ## Lint, format, types, layering
 	@$(BIN)/ruff check .

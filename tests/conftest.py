@@ -18,6 +18,7 @@ from tests.stack import (
     running_servers,
     stack_directory,
 )
+from tests.tiers import is_slow
 
 if TYPE_CHECKING:
     from xdist.scheduler import Scheduling
@@ -57,6 +58,12 @@ def pytest_configure(config: pytest.Config) -> None:
     environment = open_servers.enter_context(pytest.MonkeyPatch.context())
     environment.setenv(KAFKA_VARIABLE, found.kafka)
     environment.setenv(DATABASE_URL_VARIABLE, found.database_url)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make test-fast` leaves out."""
+    if is_slow(item.nodeid):
+        item.add_marker("slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
