@@ -9,6 +9,7 @@ import asyncio
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import InsufficientPrivilege, ObjectInUse
 
 from deploy.stack import LocalServers
 from schemas.settings import Settings
@@ -25,6 +27,7 @@ DATABASE_URL_VARIABLE = "MILESTREAM_TEST_DATABASE_URL"
 _CONTAINERS = "MILESTREAM_TEST_CONTAINERS"
 KAFKA_IMAGE = "apache/kafka:4.1.0"
 DATABASE_IMAGE = "postgres:18"
+REMOVE_SECONDS = 60
 
 
 class FreshSettings:
@@ -63,10 +66,7 @@ class FreshSettings:
             return
         with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
             for settings in self._made:
-                name = urlsplit(settings.database_url).path[1:]
-                connection.execute(
-                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-                )
+                _drop(connection, urlsplit(settings.database_url).path[1:])
         asyncio.run(self._delete_topics())
 
     async def _delete_topics(self) -> None:
@@ -81,6 +81,26 @@ class FreshSettings:
                 await admin.delete_topics(topics)
         finally:
             await admin.close()
+
+
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    """Drop a database.
+
+    An owner may not end the server's own processes there, such as autovacuum: `FORCE` fails for
+    them. Without it, the server ends them itself, but no sessions; so each has its turn.
+    """
+    drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
+    deadline = time.monotonic() + REMOVE_SECONDS
+    while True:
+        for statement in (drop + sql.SQL(" WITH (FORCE)"), drop):
+            try:
+                connection.execute(statement)
+            except (InsufficientPrivilege, ObjectInUse):
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+        time.sleep(0.2)
 
 
 @contextmanager
