@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 
 from deploy.errors import CommandError
-from schemas.kafka import consumers
+from schemas.kafka import asking, consumers
 from schemas.settings import Settings, variable
 from schemas.topics import MIB
 
@@ -23,7 +23,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
     Raises:
         CommandError: no broker answers.
     """
-    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    admin = asking.admin(settings)
     try:
         await admin.start()
     except KafkaConnectionError as error:

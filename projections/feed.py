@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError
 
 from projections import checkpoints
@@ -19,7 +18,7 @@ from projections.batch import Batch, CheckpointKey
 from projections.checkpoints import Connection
 from projections.projection import Projection
 from projections.source_binding import TopicMadeAnew, topic_ids
-from schemas.kafka import consumers
+from schemas.kafka import asking, consumers
 from schemas.kafka.health import check
 from schemas.kafka.removal import Removals, watch
 from schemas.settings import Settings
@@ -89,7 +88,7 @@ async def partitions_of(settings: Settings, topics: Collection[str]) -> list[tup
         KafkaError: the broker does not answer.
         MissingTopics: there are not all of them.
     """
-    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    admin = asking.admin(settings)
     await admin.start()
     try:
         # All are asked for, and none by name: asking for a missing one may create it.

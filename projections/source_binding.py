@@ -7,10 +7,9 @@ are longer, a projector would pass over their beginning without a word.
 from collections.abc import Collection, Mapping
 from uuid import UUID
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from projections.batch import CheckpointKey
 from projections.checkpoints import Connection
+from schemas.kafka import asking
 from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings, variable
 
@@ -29,7 +28,7 @@ async def cluster_id(settings: Settings) -> str:
     Raises:
         KafkaError: the broker does not answer.
     """
-    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    admin = asking.admin(settings)
     await admin.start()
     try:
         return str((await admin.describe_cluster()).get("cluster_id") or "")

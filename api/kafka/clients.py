@@ -1,9 +1,8 @@
 """The API's Kafka clients, and the check of topics."""
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
-from schemas.kafka import consumers, sequences
+from schemas.kafka import asking, consumers, sequences
 from schemas.settings import Settings
 from schemas.topics import TOPICS, topics_fault
 
@@ -44,7 +43,7 @@ async def check_topics(settings: Settings) -> None:
     Raises:
         TopicsError: one is not.
     """
-    admin = AIOKafkaAdminClient(**settings.kafka_options())
+    admin = asking.admin(settings)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

@@ -4,8 +4,6 @@ aiokafka asks for metadata in a version that has no ids yet, and in a way that l
 topic that is not there; so the question is put here in version 10 (Kafka 2.8).
 """
 
-import asyncio
-import random
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,13 +13,7 @@ from uuid import UUID
 
 from aiokafka import __version__ as _version
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import (
-    KafkaConnectionError,
-    KafkaError,
-    NoError,
-    RequestTimedOutError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, NoError, for_code
 from aiokafka.protocol.admin import DescribeConfigsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -35,6 +27,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from schemas.kafka.asking import ask_any
 from schemas.settings import Settings
 
 REQUEST_SECONDS = 20
@@ -211,20 +204,7 @@ class Describer:
         }
 
     async def _ask(self, request: Any) -> Any:
-        """Ask one broker after the other until one answers: any of them can, and who asks often
-        does so because one of them is gone."""
-        brokers = [broker.nodeId for broker in self._client.cluster.brokers()]
-        random.shuffle(brokers)
-        failure: KafkaError = KafkaConnectionError("no broker is known")
-        for broker in brokers:
-            try:
-                async with asyncio.timeout(REQUEST_SECONDS / len(brokers)):
-                    return await self._client.send(broker, request)
-            except NotImplementedError as error:
-                raise KafkaError("the broker is older than Kafka 2.8") from error
-            except TimeoutError:
-                failure = RequestTimedOutError()
-                self._client.force_metadata_update()  # goes on by itself; it may be gone from there
-            except KafkaError as error:
-                failure = error
-        raise failure
+        try:
+            return await ask_any(self._client, request, REQUEST_SECONDS)
+        except NotImplementedError as error:
+            raise KafkaError("the broker is older than Kafka 2.8") from error

@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from deploy.clients import admin_client
 from schemas.kafka import consumers
 from schemas.kafka.descriptions import Describer
 from schemas.kafka.leadership import is_refused
@@ -76,10 +77,11 @@ def test_topics_are_described_while_a_broker_is_down(servers: Servers) -> None:
         topic = f"described-{secrets.token_hex(4)}"
         settings = Settings.of({"kafka": servers.brokers.bootstrap})
         await write_one(settings, topic)
-        async with Describer(settings) as describer:
+        async with Describer(settings) as describer, admin_client(settings) as admin:
             assert servers.brokers.processes[0].kill()
             for _ in range(20):  # each asks another broker first
                 assert set(await describer.topics([topic])) == {topic}
+                assert topic in await admin.list_topics()
 
     try:
         asyncio.run(ask())
