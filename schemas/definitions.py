@@ -37,6 +37,10 @@ MAX_CHALLENGES_FED = 200
 """By one event: each is a challenge log, with the challenge's record in it."""
 MAX_STREAKS_FED = 50
 """By one event."""
+MAX_FAULTS = 20
+"""That a refusal names: a short document can have very many."""
+MAX_FAULT_FIELD = 160
+"""Characters of a field's name, which may be the caller's own."""
 
 
 class DefinitionError(ValueError):
@@ -414,7 +418,7 @@ def parse(kind: str, fields: Mapping[str, Any]) -> Definition:
         definition = model.model_validate(given)
         size = len(encode(definition))
     except ValidationError as error:
-        raise DefinitionError([_reason(e) for e in error.errors()]) from error
+        raise DefinitionError(_reasons(error)) from error
     except RecursionError as error:
         raise DefinitionError([("", "nests too deep")]) from error
     except UnicodeEncodeError as error:
@@ -437,13 +441,22 @@ def _largest_field(definition: Definition) -> str:
     return max(fields, key=lambda name: len(_JSON.encode(fields[name])))
 
 
+def _reasons(error: ValidationError) -> list[tuple[str, str]]:
+    """Return (field, message) of the first of pydantic's errors, and how many more there are."""
+    found = error.errors(include_url=False, include_input=False)
+    reasons = [_reason(each) for each in found[:MAX_FAULTS]]
+    if len(found) > MAX_FAULTS:
+        reasons.append(("", f"and {len(found) - MAX_FAULTS} more"))
+    return reasons
+
+
 def _reason(error: Any) -> tuple[str, str]:
     """Return (field, message) of one of pydantic's errors."""
     field = ".".join(str(part) for part in error["loc"])
     message = error["msg"].removeprefix("Value error, ")
     if not field and ": " in message:  # a model's own check names its field itself
         field, message = message.split(": ", 1)
-    return field, message
+    return field if len(field) <= MAX_FAULT_FIELD else field[:MAX_FAULT_FIELD] + "…", message
 
 
 def wire_fields(definition: Definition) -> dict[str, Any]:

@@ -119,6 +119,23 @@ def test_all_fields_at_fault_are_named_at_once() -> None:
     assert {f for f, _ in refusal.value.errors} == {"id", "name", "completionTargetValue"}
 
 
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {f"k{n}": n for n in range(20_000)},
+        {"k" * 250_000: 1},
+        {"reward": {"default": 1, "k" * 250_000: "one"}},
+        {"conditions": {"type": "AND", "conditions": [{"field": 1}] * 20_000}},
+    ],
+    ids=["many", "long", "nested", "listed"],
+)
+def test_a_refusal_is_short_whatever_was_sent(unknown: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError) as refusal:
+        parse("event", GOOD["event"] | unknown)
+    assert len(str(refusal.value)) < 4_000
+    assert len(refusal.value.errors) <= 21
+
+
 def test_a_challenge_has_the_contract_s_defaults() -> None:
     assert definitions.wire_fields(parse("challenge", GOOD["challenge"])) == {
         "id": ID,
