@@ -9,6 +9,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from projections.hardening import limit_temporary_files
+
 GROUP = "milestream_project_analyst"
 """The role whose policies show one project. Not ``milestream_analyst``: its members see all."""
 
@@ -50,6 +52,7 @@ def create_login(database_url: str, project: str) -> Login:
             )
         )
         connection.execute("SELECT milestream_private.bound_login(%s)", [user])
+        limit_temporary_files(connection, user)
         connection.execute(
             "INSERT INTO milestream_private.analyst_logins (login, project) VALUES (%s, %s)",
             [user, project],

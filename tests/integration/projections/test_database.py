@@ -14,6 +14,7 @@ from psycopg import sql
 from projections.analysts import Login, _url_for, create_login, logins, revoke_login
 from projections.catalogue import PROJECTIONS
 from projections.database import connect
+from projections.hardening import TEMPORARY_FILES
 from projections.long_reads import end_long_reads
 from projections.migrate import MigrationError, migrate, migrations
 from schemas import database_roles
@@ -316,6 +317,13 @@ def test_a_login_fills_neither_disk_nor_lock_table(login: Login, statement: str)
         connection.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement.encode())
+
+
+def test_a_login_fills_no_disk_with_temporary_files(login: Login) -> None:
+    with psycopg.connect(login.database_url, autocommit=True) as connection:
+        assert connection.execute("SHOW temp_file_limit").fetchone() == (TEMPORARY_FILES,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SET temp_file_limit = -1")
 
 
 def test_a_login_is_let_into_no_other_database(login: Login, fresh_settings: FreshSettings) -> None:
