@@ -207,10 +207,15 @@ class _ChunkFold:
 
     def _is_full(self) -> bool:
         """Tell whether the chunk led to, or made read, as much as one may."""
-        return (
-            self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES
-            or self._entries.read > MAX_READ_BYTES
-        )
+        return self._is_written_full() or self._entries.read > MAX_READ_BYTES
+
+    def _is_written_full(self) -> bool:
+        """Tell whether the chunk led to as much as one may, whatever was read ahead for it.
+
+        Whoever folds a chunk again has its records alone: what was read for those behind its end
+        must not decide what happens in it.
+        """
+        return self.effects.size + self._entries.weight > MAX_OUTPUT_BYTES
 
     def _close(self, first: int, ranges: list[Range]) -> None:
         """Write down what was folded: the new entries, the position, the chunk's record."""
@@ -344,7 +349,7 @@ class _ChunkFold:
             return
         done = 0
         for each in waiting:
-            if self._is_full():
+            if self._is_written_full():
                 self.effects.more_due = True
                 break
             done += 1

@@ -13,6 +13,7 @@ from schemas.topics import partition_for
 from tests.event_spec import tick
 from tests.spec import (
     ANN,
+    BEN,
     PROJECT,
     Happened,
     Partition,
@@ -146,6 +147,23 @@ def test_entries_that_are_read_cut_a_chunk(monkeypatch: pytest.MonkeyPatch) -> N
     assert 20_000 < sum(read) < 25_000
     rest = repeated[happened.counts["folded"] :]
     assert partition.fold(rest[0], whole=True).counts["duplicates"] == 1
+
+
+def test_what_was_read_ahead_does_not_decide_what_a_member_releases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever folds the chunk again has its records alone, not those behind where it was cut."""
+    monkeypatch.setattr(fold, "MAX_READ_BYTES", 2_000)
+    first = [log(f"log-{number}", 1, ownedById=BEN) for number in range(20)]
+    waiting = log("waits", 5).with_headers()
+    found = []
+    for ahead in ([replace(each, offset=-1) for each in first], []):
+        partition = given(challenge(), upsert("ben"), *first).partition
+        partition.fold(waiting)
+        happened = partition.fold(ann, *ahead, whole=not ahead)
+        assert happened.counts["folded"] == 1
+        found.append((happened.effects.outputs, happened.effects.more_due))
+    assert found[0] == found[1]
 
 
 def test_one_record_is_folded_however_much_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
