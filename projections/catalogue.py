@@ -1,7 +1,7 @@
 """All projections. A new read model is declared in its area's module and listed here.
 
-Each has checkpoints of its own, so that one added later fills itself from the first offset on,
-while the others go on.
+Each has checkpoints of its own, so that one added later fills itself from the first offset on. The
+others of its topics wait for it there: a partition is read once for all.
 """
 
 from collections.abc import Mapping
