@@ -69,11 +69,12 @@ def test_every_projection_writes_columns_that_its_table_has(migrated_url: str) -
     with psycopg.connect(migrated_url) as connection:
         for projection in PROJECTIONS.values():
             columns = connection.execute(
-                "SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute "
-                "WHERE attrelid = %s::regclass AND attnum > 0",
+                "SELECT attname::text FROM pg_attribute "
+                "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
                 [f"milestream.{projection.table}"],
-            ).fetchone()
-            assert columns == (list(projection.columns),)
+            ).fetchall()
+            # In any order: whatever is written names its columns.
+            assert sorted(projection.columns) == sorted(name for (name,) in columns)
 
 
 def _tables(url: str) -> list[str]:
