@@ -21,6 +21,7 @@ from psycopg.errors import InsufficientPrivilege, ObjectInUse
 
 from deploy.stack import LocalServers
 from schemas.settings import Settings
+from tests.ports import free_port
 
 KAFKA_VARIABLE = "MILESTREAM_TEST_KAFKA"
 DATABASE_URL_VARIABLE = "MILESTREAM_TEST_DATABASE_URL"
@@ -172,7 +173,7 @@ def _kafka_container() -> Iterator[str]:
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    port = _free_port()
+    port = free_port()
     environment = {
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
@@ -191,11 +192,3 @@ def _kafka_container() -> Iterator[str]:
     container = DockerContainer(KAFKA_IMAGE).with_bind_ports(9092, port).with_envs(**environment)
     with container.waiting_for(LogMessageWaitStrategy("Kafka Server started")):
         yield f"127.0.0.1:{port}"
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from projections.migrate import migrate
 from schemas.settings import Settings
 from tests.bench.workload import PROJECT, publish_definitions
 from tests.integration.api.serving import Served, process, wait_until_ready
+from tests.ports import free_port
 from tests.stack import FreshSettings
 
 
@@ -58,7 +58,7 @@ def _own_seconds(process: psutil.Process) -> float:
 @contextlib.contextmanager
 def running(fresh: FreshSettings, *commands: str, log: Path) -> Iterator[Stack]:
     """Run an API and these other commands on topics and a database of their own."""
-    settings = fresh(api_port=_free_port())
+    settings = fresh(api_port=free_port())
     create_topics(settings)
     migrate(settings.database_url)
     asyncio.run(publish_definitions(settings))
@@ -72,9 +72,3 @@ def running(fresh: FreshSettings, *commands: str, log: Path) -> Iterator[Stack]:
         key = asyncio.run(served.key(Role.ADMIN, PROJECT))
         headers = {"x-api-key": key.key_id, "x-api-secret": key.secret}
         yield Stack(served, headers, children)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

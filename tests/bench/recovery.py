@@ -21,8 +21,8 @@ from tests.bench.findings import Finding
 from tests.bench.folded import fold_logs
 from tests.bench.measure import PeerFailed, Timing
 from tests.bench.workload import Workload
-from tests.integration.api.game_mechanics import free_port
 from tests.integration.api.serving import process
+from tests.ports import free_port
 from tests.stack import FreshSettings
 
 RECORDS = int(os.environ.get("MILESTREAM_BENCH_RECOVERY_RECORDS", "400000"))

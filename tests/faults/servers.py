@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import uuid
@@ -20,20 +19,9 @@ from deploy.stack.servers import broker_answers
 from schemas.settings import PREFIX, Settings
 from tests.faults.processes import Process
 from tests.faults.proxy import Proxy
+from tests.ports import free_port
 
 START_SECONDS = 120
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody has at the moment."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def environment() -> dict[str, str]:
@@ -47,7 +35,7 @@ class Brokers:
     def __init__(self, directory: Path, count: int) -> None:
         self._directory = directory
         self.count = count
-        ports = free_ports(3 * count)
+        ports = [free_port() for _ in range(3 * count)]
         self._plain, self._behind, self._controllers = (ports[i::3] for i in range(3))
         self.proxies = [Proxy(port) for port in self._behind]
         self.processes: list[Process] = []
@@ -148,7 +136,7 @@ class Database:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         self._copy = directory / "postgres-of-before"
         self._secrets = keep_secrets(directory)
         prepared = database.prepare(directory, self.port, self._secrets.superuser_password)

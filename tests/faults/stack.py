@@ -31,8 +31,9 @@ from schemas.settings import Settings
 from schemas.topics import changelog_topic
 from tests.faults.entry import CLOCK, CONTROL, CRASH_AT, CRASHED
 from tests.faults.processes import Process
-from tests.faults.servers import Brokers, Database, environment, free_ports
+from tests.faults.servers import Brokers, Database, environment
 from tests.integration.processor.driving import drain
+from tests.ports import free_port
 
 _TAKEN = re.compile(r"took over partitions \[(.*?)\]")
 _DAMAGED = re.compile(r"cannot open|[Cc]orrupt|delete it|not an sstable|File too large")
@@ -179,7 +180,7 @@ class Stack:
         with psycopg.connect(servers.database.url, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
         url = urlsplit(servers.database.url)
-        (api_port,) = free_ports(1)
+        api_port = free_port()
         self.settings = Settings.of(
             {
                 "kafka": servers.brokers.bootstrap,

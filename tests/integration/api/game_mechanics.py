@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,10 +96,3 @@ async def make_member(admin: httpx.AsyncClient, user: str, **fields: Any) -> Non
             assert made.status_code in (200, 201), made.text
             return
     raise AssertionError("no worker answers")
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

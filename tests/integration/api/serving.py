@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from api.auth.credentials import NewKey, Role
 from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from schemas.settings import PREFIX, Settings
+from tests.ports import free_port
 from tests.stack import FreshSettings
 
 PATIENCE_SECONDS = 300
@@ -135,13 +135,6 @@ def environment(settings: Settings) -> dict[str, str]:
     """Return the environment of a process that is to have these settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return {**inherited, **settings.to_env()}
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(api: Served, log: Path, *, with_worker: bool = True) -> None:

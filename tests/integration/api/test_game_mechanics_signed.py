@@ -19,7 +19,6 @@ from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from tests.integration.api.game_mechanics import (
     define_action,
-    free_port,
     make_member,
     signing_key,
 )
@@ -32,6 +31,7 @@ from tests.integration.api.serving import (
     run,
     wait_until_ready,
 )
+from tests.ports import free_port
 from tests.stack import FreshSettings
 
 DOMAIN = "milestream.example"

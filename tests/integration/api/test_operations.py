@@ -1,7 +1,6 @@
 """What operators and tools ask, and what surrounds every request."""
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from api.metrics import Metrics
 from deploy.topics_create import create_topics, ensure_topics
 from schemas.settings import Settings
 from schemas.topics import TICKS
-from tests.integration.api.serving import Served, free_port, process, run, wait_until_ready
+from tests.integration.api.serving import Served, process, run, wait_until_ready
+from tests.ports import free_port
 from tests.stack import FreshSettings
 
 PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
@@ -22,6 +22,7 @@ PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncap
 
 FAILING_FETCHER = """
 from aiokafka.consumer.fetcher import Fetcher
+from tests.ports import free_port
 plan = Fetcher._get_actions_per_node
 def fail(self, assignment):
     if any(place.topic.endswith("replies") for place in assignment.tps):
@@ -166,11 +167,7 @@ async def test_a_body_may_have_a_mebibyte(api_without_worker: Served, path: str)
 
 
 def test_term_ends_the_api_well(api_without_worker: Served, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings = api_without_worker.settings.model_copy(
-            update={"api_port": probe.getsockname()[1]}
-        )
+    settings = api_without_worker.settings.model_copy(update={"api_port": free_port()})
     with process(settings, "api", tmp_path) as child:
         wait_until_ready(Served(settings), tmp_path, with_worker=False)
         child.terminate()

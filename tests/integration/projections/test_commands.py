@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from psycopg import sql
 
 from schemas.settings import Settings
 from tests.integration.projections.driving import caught_up, writing
+from tests.ports import free_port
 from tests.unit.projections.events import log_recorded, member_of
 
 MILESTREAM = [sys.executable, "-c", "from deploy.cli import main; main()"]
@@ -64,16 +64,10 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_a_projector_shows_its_metrics_and_ends_cleanly_when_told_to(
     settings: Settings,
 ) -> None:
-    port = _free_port()
+    port = free_port()
     child = _start(settings.model_copy(update={"metrics_port": port}))
     try:
         async with writing(settings) as writer:
