@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -46,6 +46,10 @@ class StateKind(Generic[E]):
         object.__setattr__(self, "decode", msgspec.json.Decoder(self.struct).decode)
 
 
+POSITION = b"o"
+"""The one entry about the partition itself: how far its inputs were folded."""
+
+
 class DueMarker(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An entry of the due-index: its key says everything."""
 
@@ -72,32 +76,41 @@ PARKED = StateKind(b"k", Parked, items=lambda parked: len(parked.waiting))
 HELD = StateKind(b"h", Held, once=True, extra_bytes=lambda held: held.size)
 DUE = StateKind(b"t", DueMarker, once=True)
 
-STATE_KINDS: Mapping[bytes, StateKind[msgspec.Struct]] = {
-    kind.prefix: kind  # type: ignore[misc]  # each has a struct of its own
-    for kind in (
-        MEMBER,
-        PROGRESS,
-        LOG,
-        REWARD,
-        ANSWER,
-        REDEMPTION,
-        LIMIT,
-        BALANCES,
-        STREAK,
-        ACTIVITY_LOG,
-        ENROLMENT,
-        ACTIVITY,
-        PARKED,
-        HELD,
-        DUE,
-    )
-}
+
+def by_prefix(*kinds: StateKind[Any]) -> Mapping[bytes, StateKind[Any]]:
+    """Return kinds by their prefix.
+
+    Raises:
+        ValueError: two have the same one, or that of the position: their keys could be the same.
+    """
+    found: dict[bytes, StateKind[Any]] = {}
+    for kind in kinds:
+        if kind.prefix in found or kind.prefix == POSITION[:1] or len(kind.prefix) != 1:
+            raise ValueError(f"{kind.struct.__name__} has no prefix of its own: {kind.prefix!r}")
+        found[kind.prefix] = kind
+    return found
+
+
+STATE_KINDS = by_prefix(
+    MEMBER,
+    PROGRESS,
+    LOG,
+    REWARD,
+    ANSWER,
+    REDEMPTION,
+    LIMIT,
+    BALANCES,
+    STREAK,
+    ACTIVITY_LOG,
+    ENROLMENT,
+    ACTIVITY,
+    PARKED,
+    HELD,
+    DUE,
+)
 """Every kind by its prefix."""
 
 _ONCE = tuple(kind.prefix for kind in STATE_KINDS.values() if kind.once)
-
-POSITION = b"o"
-"""The one entry about the partition itself: how far its inputs were folded."""
 
 
 def kind_of(key: bytes) -> bytes:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from processor.domain import aggregates
+from processor.domain.aggregates.points import Balances
+from processor.domain.state_kinds import POSITION, STREAK, StateKind, by_prefix
 
 FOLDER = Path(aggregates.__file__).parent
 ORDER = ("initial", "evolve", "decide")
@@ -38,3 +40,10 @@ def test_no_aggregate_knows_the_store_or_what_is_published() -> None:
                     "processor.domain.state_kinds",
                     "processor.domain.working_set",
                 }, path.name
+
+
+def test_no_two_kinds_of_state_share_a_prefix() -> None:
+    with pytest.raises(ValueError, match="Balances has no prefix of its own: b's'"):
+        by_prefix(STREAK, StateKind(b"s", Balances))
+    with pytest.raises(ValueError, match="no prefix of its own"):
+        by_prefix(StateKind(POSITION, Balances))

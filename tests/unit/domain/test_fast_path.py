@@ -17,7 +17,7 @@ def test_it_is_compiled_wherever_a_c_compiler_is() -> None:
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")[0]
     headers = Path(sysconfig.get_path("include"), "Python.h")
     could_be = shutil.which(compiler) is not None and headers.exists()
-    assert (fast_path.COMPILED is not None) == could_be
+    assert (fast_path.COMPILED is not None) == could_be, fast_path.UNUSED
 
 
 def test_what_is_fastest_is_compiled_where_that_is_there() -> None:
