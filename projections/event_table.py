@@ -59,7 +59,11 @@ def event_table(
 
 def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Iterable[Row]]:
     taken = msgspec.defstruct(
-        "_Taken", [(field.name, _as_text(field.type)) for field in fields], rename="camel", gc=False
+        "_Taken",
+        [(field.name, _as_text(field.type), _default(field)) for field in fields],
+        rename="camel",
+        kw_only=True,
+        gc=False,
     )
     decode = msgspec.json.Decoder(taken).decode
     json_places = [place for place, field in enumerate(fields) if field.type is Raw]
@@ -71,6 +75,13 @@ def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Ite
         yield (event.project, *values, int(event.sequence))
 
     return read
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    """Return what an event has that was written before the field was there."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return msgspec.field(default_factory=field.default_factory)
+    return field.default
 
 
 def _as_text(type_: Any) -> Any:

@@ -36,8 +36,8 @@ class Removals:
             self._count(place.topic, removed)
             logger.error(
                 "%s, partition %d: the records from offset %d to %d were removed from the topic "
-                "before they were read, and are LOST: reading goes on at %d; see that the topic "
-                "keeps its records (retention.ms=-1)",
+                "before they were read, and are LOST (but for markers of transactions): reading "
+                "goes on at %d; see that the topic keeps its records (retention.ms=-1)",
                 place.topic, place.partition, since, begin - 1, begin,
             )  # fmt: skip
         return removed
