@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-SHARING = ("tests/faults/", "tests/integration/api/")
-"""Directories whose files share servers or processes; elsewhere each file is a group."""
+SHARING = ("tests/faults/", "tests/integration/api/", "tests/integration/test_")
+"""How the files begin that share something; elsewhere each file is a group. The last ones start and
+stop whole stacks on ports that a data dir keeps, and another stack must not take them meanwhile."""
 
 LONGEST = (
     "tests/integration/api/",
@@ -29,8 +30,8 @@ LONGEST = (
 
 
 def group_of(node_id: str) -> str:
-    """Return the group of a test: a directory, or a file."""
-    shared = (directory for directory in SHARING if node_id.startswith(directory))
+    """Return the group of a test: how its file begins, or its file."""
+    shared = (start for start in SHARING if node_id.startswith(start))
     return next(shared, node_id.split("::", 1)[0])
 
 

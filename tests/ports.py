@@ -1,13 +1,14 @@
 """Ports for servers that tests start.
 
 They lie below those that the system gives to outgoing connections: one of these could take a port
-between the moment when it is found free and the moment when a server binds it.
+between the moment when it is found free and the moment when a server binds it. They lie above those
+that local stacks choose and keep (``deploy.stack.ports``).
 """
 
 import os
 import socket
 
-FIRST, LAST = 12_000, 32_000
+FIRST, LAST = 20_000, 32_000
 
 _next = FIRST + os.getpid() * 997 % (LAST - FIRST)
 """Processes that share a run begin far from each other."""

@@ -1,0 +1,23 @@
+"""Tests that must not run beside each other are in one group."""
+
+import pytest
+
+from tests.groups import group_of
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tests/integration/test_up.py::a", "tests/integration/test_local_stack.py::B::b"),
+        ("tests/integration/api/test_lists.py::a", "tests/integration/api/test_quotas.py::b"),
+        ("tests/faults/test_overload.py::a", "tests/faults/test_schedules.py::b[1001]"),
+        ("tests/unit/test_groups.py::a", "tests/unit/test_groups.py::b"),
+    ],
+)
+def test_they_are_together(one: str, other: str) -> None:
+    assert group_of(one) == group_of(other)
+
+
+def test_others_are_apart() -> None:
+    files = ("tests/unit/test_groups.py::a", "tests/integration/whole/test_three_clients.py::a")
+    assert len({group_of(file) for file in files}) == len(files)
