@@ -1,5 +1,4 @@
-"""A pathway: what a member did at each of its activities. State, initial, evolve,
-decide.
+"""A member in a pathway, and at each of its activities. State, initial, evolve, decide.
 
 Amounts are nanos (``schemas.amounts``), percentages too. What was completed stays completed,
 whatever comes late; what is measured goes on being measured.

@@ -1,11 +1,10 @@
-"""A streak: consecutive periods in which a member did something. State, initial, evolve,
-decide.
+"""Consecutive periods in which a member did something. State, initial, evolve, decide.
 
 Periods are counted as ordinals: days and weeks since the year 1, months since the year 0. A day
 that the zone skipped has none, so it cannot be missed. The state is the set of periods hit, as
-stretches without a gap; everything else follows from it. From left to
-right, a run takes in the next stretch as long as its freezes bridge the missed periods between
-them; a gap that they do not bridge is broken.
+stretches without a gap; everything else follows from it. From left to right, a run takes in the
+next stretch as long as its freezes bridge the missed periods between them; a gap that they do not
+bridge is broken. ``hit`` works out once what ``evolve`` keeps and ``decide`` tells.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -231,23 +230,20 @@ def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ..
     return _Cut(found, rest, starts[:own] + firsts + starts[known:])
 
 
-def _cut_again(before: State, at: int, freezes: int) -> _Cut:
-    """Return the runs once a period is hit: all of them where the freezes have changed."""
-    hits = _with(before.hits, at)
-    if before.freezes == freezes:
-        return _cut(hits, at, freezes, before.starts)
+def _all(hits: tuple[Stretch, ...], freezes: int) -> _Cut:
+    """Cut all periods into runs once more."""
     found = runs(hits, freezes)
     return _Cut(found, None, tuple(run.first for run in found) if freezes else ())
 
 
-def _gaps(cut: _Cut, announced: tuple[int, ...]) -> list[tuple[Run, int]]:
+def _gaps(cut: _Cut, announced: tuple[int, ...]) -> tuple[tuple[Run, int], ...]:
     """Return the runs that end with a gap that was not announced, with the first period missed."""
     following = [*(run.first for run in cut.runs[1:]), *(() if cut.rest is None else (cut.rest,))]
-    return [
+    return tuple(
         (run, run.last + 1)
         for run, first in zip(cut.runs, following, strict=False)
         if not _any_between(announced, run.last, first)
-    ]
+    )
 
 
 def _changed(before: State, found: list[Run], freezes: int) -> list[Run]:
@@ -267,19 +263,42 @@ def _was_there(before: State, run: Run, freezes: int) -> bool:
     return _run(before.hits, place, freezes)[0] == run
 
 
-def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> State:
-    """Return the streak with one more period hit.
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """A period that is newly hit, and how it changes the runs of a streak."""
+
+    at: int
+    hits: tuple[Stretch, ...]
+    cut: _Cut
+    announced: tuple[int, ...]
+    """What is left of the gaps that were announced as broken."""
+    gaps: tuple[tuple[Run, int], ...]
+    """The runs that end with a gap that was not announced, with the first period missed."""
+    reached: tuple[tuple[Run, Milestone], ...]
+    completed: tuple[Run, ...]
+    given: tuple[tuple[int, str], ...]
+
+
+def hit(before: State, at: int, streak: Streak) -> Hit:
+    """Return the hit of a period that was not hit before.
 
     Only the runs around the period are looked at, as long as the freezes are what they were: the
     others are as they were, and what they led to was told.
     """
     freezes = streak.freezes
     hits = _with(before.hits, at)
-    cut = _cut_again(before, at, freezes)
+    if before.freezes == freezes:
+        cut = _cut(hits, at, freezes, before.starts)
+    else:
+        cut = _all(hits, freezes)
     announced = _split(before, at)
-    missed = [missed for _, missed in _gaps(cut, announced)]
-    _, completed, given = _reached(before, _changed(before, cut.runs, freezes), streak)
-    starts = cut.starts
+    reached, completed, given = _reached(before, _changed(before, cut.runs, freezes), streak)
+    return Hit(at, hits, cut, announced, _gaps(cut, announced), reached, completed, given)
+
+
+def evolve(before: State, fact: Hit, streak: Streak, recorded_at: datetime) -> State:
+    """Return the streak with one more period hit."""
+    freezes, hits, starts = streak.freezes, fact.hits, fact.cut.starts
+    missed = [missed for _, missed in fact.gaps]
     if len(hits) > KEPT:
         hits = hits[-KEPT:]
         starts = _cut(hits, hits[0][0], freezes, starts[1:]).starts
@@ -289,10 +308,10 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> Sta
         created_at=before.created_at,
         updated_at=recorded_at,
         hits=hits,
-        broken=(tuple(sorted((*announced, *missed))) if missed else announced)[-KEPT:],
-        given=given[-KEPT:],
-        longest=max(before.longest, *(run.length for run in cut.runs)),
-        completed=before.completed or bool(completed),
+        broken=(tuple(sorted((*fact.announced, *missed))) if missed else fact.announced)[-KEPT:],
+        given=fact.given[-KEPT:],
+        longest=max(before.longest, *(run.length for run in fact.cut.runs)),
+        completed=before.completed or bool(fact.completed),
         due=None,
         freezes=freezes,
         starts=starts,
@@ -300,18 +319,16 @@ def evolve(before: State, at: int, streak: Streak, recorded_at: datetime) -> Sta
     return msgspec.structs.replace(after, due=due(after, latest_run(after, freezes), freezes))
 
 
-def decide(before: State, after: State, at: int, streak: Streak) -> Decided:
+def decide(before: State, after: State, fact: Hit, streak: Streak) -> Decided:
     """Return what the hit of a period is to announce, given the streak before and after it."""
     freezes = streak.freezes
-    cut = _cut_again(before, at, freezes)
-    reached, completed, _ = _reached(before, _changed(before, cut.runs, freezes), streak)
-    run = next(run for run in cut.runs if run.holds(at))
+    run = next(run for run in fact.cut.runs if run.holds(fact.at))
     return Decided(
-        broken=tuple(run for run, _ in _gaps(cut, _split(before, at))),
-        healed=_healed(before, at, run),
-        reached=reached,
-        completed=completed,
-        run=_run_at(after.hits, at, freezes, after.starts),
+        broken=tuple(run for run, _ in fact.gaps),
+        healed=_healed(before, fact.at, run),
+        reached=fact.reached,
+        completed=fact.completed,
+        run=_run_at(after.hits, fact.at, freezes, after.starts),
         latest=latest_run(after, freezes),
     )
 

@@ -39,8 +39,9 @@ class Streaks:
         at = streak_of.ordinal(before.period, before.timezone, moment)
         if streak_of.is_known(before, at):
             return
-        after = streak_of.evolve(before, at, streak, context.recorded_at)
-        decided = streak_of.decide(before, after, at, streak)
+        fact = streak_of.hit(before, at, streak)
+        after = streak_of.evolve(before, fact, streak, context.recorded_at)
+        decided = streak_of.decide(before, after, fact, streak)
         self._set(key, before, after)
         now = Now(user_id, streak, after, decided.latest)
         for run in decided.broken:

@@ -344,7 +344,8 @@ def looked_at(hits: int, freezes: int, monkeypatch: pytest.MonkeyPatch) -> int:
     rules = Streak("s", "daily", 5, "UTC", freezes, 0)
     state = streak_rules.initial(rules, _AT)
     for number in range(hits):
-        state = streak_rules.evolve(state, 700_000 + number * (freezes + 2), rules, _AT)
+        fact = streak_rules.hit(state, 700_000 + number * (freezes + 2), rules)
+        state = streak_rules.evolve(state, fact, rules, _AT)
     looks = []
     run = streak_rules._run
 
@@ -355,8 +356,9 @@ def looked_at(hits: int, freezes: int, monkeypatch: pytest.MonkeyPatch) -> int:
     with monkeypatch.context() as patch:
         patch.setattr(streak_rules, "_run", counted)
         for stretch in (state.hits[-1], state.hits[len(state.hits) // 2]):
-            after = streak_rules.evolve(state, stretch[1] + 1, rules, _AT)
-            streak_rules.decide(state, after, stretch[1] + 1, rules)
+            fact = streak_rules.hit(state, stretch[1] + 1, rules)
+            after = streak_rules.evolve(state, fact, rules, _AT)
+            streak_rules.decide(state, after, fact, rules)
     return len(looks)
 
 
