@@ -36,13 +36,28 @@ class FieldError(msgspec.Struct):
     message: str
 
 
+NO_RECORD = msgspec.Raw()
+"""Stands for no record: msgspec cannot decode `Raw | None`."""
+
+
 class Refusal(msgspec.Struct, omit_defaults=True):
     """The body of a refusal: ``code`` is a dead letter's reason, or ``duplicate``."""
 
     code: str
     message: str
     errors: list[FieldError] = []
-    record: msgspec.Raw = msgspec.Raw()  # msgspec cannot decode `Raw | None`
+    record: msgspec.Raw = NO_RECORD
+
+
+def duplicate(record: msgspec.Raw = NO_RECORD) -> Reply:
+    """Return the answer to a log whose identifier was used; ``record`` is the first answer."""
+    body = Refusal(
+        code="duplicate",
+        message="this uniqueIdentifier was logged before",
+        errors=[FieldError("uniqueIdentifier", "was logged before")],
+        record=record,
+    )
+    return Reply(409, msgspec.Raw(msgspec.json.encode(body)))
 
 
 class MissingReplyTopic(ValueError):

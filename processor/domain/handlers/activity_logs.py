@@ -1,6 +1,5 @@
 """Activity logs in a chunk: what members do at the activities of pathways."""
 
-import msgspec
 from msgspec import Raw
 
 from processor.domain.aggregates import pathway as pathway_of
@@ -64,7 +63,7 @@ class ActivityLogs:
         report = _report(record, activity, context)
         if self._entries.get(ACTIVITY_LOG, prepared) is not None:
             self._effects.count("duplicates")
-            return _duplicate
+            return replies.duplicate
         before = self._entries.get(ACTIVITY, working.activity_key(activity))
         after = pathway_of.evolve(before, report, activity)
         self._entries.set(ACTIVITY_LOG, prepared, SeenMarker())
@@ -105,12 +104,3 @@ def _report(log: ActivityLog, activity: Activity, context: RecordContext) -> Act
         else CheckInPlace(place.event_id, place.virtual, place.guid, place.distance),
         url=None if sent.upload is None else sent.upload.url,
     )
-
-
-def _duplicate() -> replies.Reply:
-    body = replies.Refusal(
-        code="duplicate",
-        message="this uniqueIdentifier was logged before",
-        errors=[replies.FieldError("uniqueIdentifier", "was logged before")],
-    )
-    return replies.Reply(409, Raw(msgspec.json.encode(body)))

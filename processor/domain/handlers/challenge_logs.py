@@ -298,13 +298,7 @@ class ChallengeLogs:
         recorded = _recorded(context, first_log, first, outcome)
         if joined and joined[-1] is None:
             recorded.achieved_milestone = outputs.NULL
-        body = replies.Refusal(
-            code="duplicate",
-            message="this uniqueIdentifier was logged before",
-            errors=[replies.FieldError("uniqueIdentifier", "was logged before")],
-            record=Raw(outputs.encode(_as_shown(recorded))),
-        )
-        return replies.Reply(409, Raw(msgspec.json.encode(body)))
+        return replies.duplicate(Raw(outputs.encode(_as_shown(recorded))))
 
     def _rewards_then(
         self, context: RecordContext, first: PreparedLog, seen: RecordedLog
