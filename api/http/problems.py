@@ -76,6 +76,12 @@ class Problem(Exception):
         self.record = record
         self.headers = dict(headers or {})
 
+    def headers_asking(self, login: str) -> dict[str, str]:
+        """Return the answer's headers; those of a 401 ask for this login (`WWW-Authenticate`)."""
+        if self.status != 401:
+            return self.headers
+        return {"www-authenticate": login, **self.headers}
+
 
 def invalid(field: str, message: str) -> Problem:
     """Return a 400 that names one field; an empty name stands for the whole body."""
@@ -118,11 +124,11 @@ def response(problem: Problem) -> Response:
         errors=[FieldError(field, message) for field, message in problem.errors],
         record=problem.record,
     )
-    headers = problem.headers
-    if problem.status == 401:
-        headers = {"www-authenticate": CHALLENGE, **headers}
     return Response(
-        msgspec.json.encode(document), problem.status, media_type=MEDIA_TYPE, headers=headers
+        msgspec.json.encode(document),
+        problem.status,
+        media_type=MEDIA_TYPE,
+        headers=problem.headers_asking(CHALLENGE),
     )
 
 

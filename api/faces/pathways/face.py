@@ -36,8 +36,5 @@ def renderer(_scope: Scope) -> Renderer:
 
 def refused(problem: Problem) -> Response:
     """Return a problem as this face answers it."""
-    headers = problem.headers
-    if problem.status == 401:
-        headers = {"www-authenticate": LOGIN, **headers}
     body: dict[str, Any] = {"status": "error", "message": problem.detail}
-    return json_response(body, problem.status, headers)
+    return json_response(body, problem.status, problem.headers_asking(LOGIN))
