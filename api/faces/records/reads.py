@@ -1,6 +1,10 @@
 """Reads of records: one by its id, and pages."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from fastapi import Request, Response
+from psycopg import AsyncConnection
 
 from api import resources
 from api.auth.access import Caller
@@ -12,6 +16,8 @@ from api.queries import records as queries
 from api.queries.record_fields import Records
 from api.queries.records import Row, Shown
 from schemas.ids import is_uuid
+
+T = TypeVar("T")
 
 
 async def get(request: Request, caller: Caller, records: Records, record_id: str) -> Response:
@@ -30,14 +36,11 @@ async def shown(
     Raises:
         Problem: 404.
     """
-    id_ = _stored_id(records, record_id)
-    held = resources.of(request)
-    await held.barrier.wait(records.waits_for)
-    async with held.reads.connection() as connection:
-        record = await queries.shown(connection, records, caller.project, id_, names)
-    if record is None:
-        raise not_found(records.slug, record_id)
-    return record
+
+    async def ask(connection: AsyncConnection, id_: str) -> Shown | None:
+        return await queries.shown(connection, records, caller.project, id_, names)
+
+    return await _one(request, records, record_id, ask)
 
 
 async def row_of(request: Request, caller: Caller, records: Records, record_id: str) -> Row:
@@ -46,14 +49,32 @@ async def row_of(request: Request, caller: Caller, records: Records, record_id: 
     Raises:
         Problem: 404.
     """
+
+    async def ask(connection: AsyncConnection, id_: str) -> Row | None:
+        return await queries.one(connection, records, caller.project, id_)
+
+    return await _one(request, records, record_id, ask)
+
+
+async def _one(
+    request: Request,
+    records: Records,
+    record_id: str,
+    ask: Callable[[AsyncConnection, str], Awaitable[T | None]],
+) -> T:
+    """Return what is found of a record, after the barrier.
+
+    Raises:
+        Problem: 404.
+    """
     id_ = _stored_id(records, record_id)
     held = resources.of(request)
     await held.barrier.wait(records.waits_for)
     async with held.reads.connection() as connection:
-        row = await queries.one(connection, records, caller.project, id_)
-    if row is None:
+        found = await ask(connection, id_)
+    if found is None:
         raise not_found(records.slug, record_id)
-    return row
+    return found
 
 
 def _stored_id(records: Records, record_id: str) -> str:
