@@ -161,6 +161,10 @@ class Limits(BaseModel):
     token_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """How many days ahead a token's `exp` may lie."""
 
+    def metadata_of(self, *, by_end_user: bool) -> int:
+        """Return how many bytes the metadata of one event may have."""
+        return self.user_metadata_bytes if by_end_user else self.metadata_bytes
+
 
 class Project(Definition):
     """A project's settings."""

@@ -51,7 +51,7 @@ def _check_size(request: Request, caller: Caller, body: EventBody) -> None:
         Problem: 413 naming `metadata`.
     """
     limits = resources.of(request).definitions.limits(caller.project)
-    most = limits.user_metadata_bytes if is_end_user(caller) else limits.metadata_bytes
+    most = limits.metadata_of(by_end_user=is_end_user(caller))
     if len(bytes(body.metadata)) > most:
         raise Problem(413, f"metadata: may have at most {most} bytes")
 

@@ -58,7 +58,7 @@ def check_size(record: EventRecord, limits: Limits) -> None:
     Raises:
         Refused: they are too many.
     """
-    most = limits.user_metadata_bytes if record.by_end_user else limits.metadata_bytes
+    most = limits.metadata_of(by_end_user=record.by_end_user)
     if memoryview(record.metadata).nbytes > most:
         raise Refused(Reason.TOO_LARGE, f"may have at most {most} bytes", "metadata")
 
