@@ -16,8 +16,6 @@ from projections.projection import Projection, Row, of_events
 from schemas.event_types import EventType
 from schemas.outputs import Envelope
 
-_RENAMED = {"owned_by_id": "member_id"}
-
 
 def event_table(
     table: str,
@@ -27,7 +25,7 @@ def event_table(
     newest_by: str | None = None,
     only: tuple[str, ...] | None = None,
     without: tuple[str, ...] = (),
-    renamed: Mapping[str, str] = _RENAMED,
+    renamed: Mapping[str, str] | None = None,
 ) -> Projection:
     """Return the read model of what events of these types say; their data has one struct.
 
@@ -40,13 +38,15 @@ def event_table(
         newest_by: the column that tells the newest of rows with one key; None: rows are facts.
         only: the fields that it takes, in this order; all of them where it is None.
         without: fields that it leaves out.
-        renamed: columns that are not called as their field is, by the field.
+        renamed: columns that are not called as their field is, by the field; that of
+            ``owned_by_id`` is always ``member_id``.
     """
     types = tuple(types)
     described = {field.name: field for field in msgspec.structs.fields(types[0].data)}
     names = described.keys() if only is None else only
     fields = [described[name] for name in names if name not in without]
-    columns = [{**_RENAMED, **renamed}.get(field.name, field.name) for field in fields]
+    column_of = {"owned_by_id": "member_id", **(renamed or {})}
+    columns = [column_of.get(field.name, field.name) for field in fields]
     reader = _reader(fields)
     return of_events(
         table,
