@@ -10,7 +10,8 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -217,29 +218,24 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
             written.
         CommandError: the broker does not answer, or refuses.
     """
-    await check_topics(settings)
-    try:
-        async with asyncio.timeout(PUBLISH_SECONDS), DefinitionsReader(settings) as reader:
-            await reader.catch_up()
-            _check_links(reader.definitions, documents)
-            outcomes = [_outcome(reader.definitions, document) for document in documents]
-            changes = [
-                document
-                for document, outcome in zip(documents, outcomes, strict=True)
-                if outcome.what != "unchanged"
-            ]
-            _check_room(reader.definitions, changes)
-            if changes:
-                await reader.catch_up(await _write(settings, changes))
-            return outcomes
-    except KafkaError as error:
-        raise CommandError(f"the broker refuses: {error}") from error
-    except TimeoutError as error:
-        raise CommandError(
-            f"the definitions could not be read to their end within {PUBLISH_SECONDS} s: the "
-            "broker is slow, or a producer has a transaction open on the topic; apply again: what "
-            "is in force already is not written twice"
-        ) from error
+    late = (
+        f"the definitions could not be read to their end within {PUBLISH_SECONDS} s: the "
+        "broker is slow, or a producer has a transaction open on the topic; apply again: what "
+        "is in force already is not written twice"
+    )
+    async with _reading(settings, late) as reader:
+        await reader.catch_up()
+        _check_links(reader.definitions, documents)
+        outcomes = [_outcome(reader.definitions, document) for document in documents]
+        changes = [
+            document
+            for document, outcome in zip(documents, outcomes, strict=True)
+            if outcome.what != "unchanged"
+        ]
+        _check_room(reader.definitions, changes)
+        if changes:
+            await reader.catch_up(await _write(settings, changes))
+        return outcomes
 
 
 async def limits_of(settings: Settings, project: str) -> models.Limits:
@@ -248,15 +244,27 @@ async def limits_of(settings: Settings, project: str) -> models.Limits:
     Raises:
         CommandError: the broker does not answer, or refuses.
     """
+    late = f"the broker does not answer within {PUBLISH_SECONDS} s"
+    async with _reading(settings, late) as reader:
+        await reader.catch_up(await reader.committed_end())
+        return reader.definitions.limits(project)
+
+
+@asynccontextmanager
+async def _reading(settings: Settings, late: str) -> AsyncIterator[DefinitionsReader]:
+    """Read the definitions; ``late`` is what to say where that takes too long.
+
+    Raises:
+        CommandError: the broker does not answer, or refuses.
+    """
     await check_topics(settings)
     try:
         async with asyncio.timeout(PUBLISH_SECONDS), DefinitionsReader(settings) as reader:
-            await reader.catch_up(await reader.committed_end())
-            return reader.definitions.limits(project)
+            yield reader
     except KafkaError as error:
         raise CommandError(f"the broker refuses: {error}") from error
     except TimeoutError as error:
-        raise CommandError(f"the broker does not answer within {PUBLISH_SECONDS} s") from error
+        raise CommandError(late) from error
 
 
 def _outcome(definitions: Definitions, document: Document) -> Outcome:
