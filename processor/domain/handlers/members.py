@@ -31,11 +31,11 @@ def require_member(
         Refused: the project has no such member.
     """
     member = entries.get(MEMBER, member_key(context.member_id))
-    if member is None or member.project != context.project:
-        raise Refused(Reason.UNKNOWN_MEMBER, message, field)
-    if member.status == member_of.DELETED and not deleted:
-        raise Refused(Reason.UNKNOWN_MEMBER, message, field)
-    return member
+    if member_of.is_there(member, context.project):
+        return member
+    if deleted and member is not None and member.project == context.project:
+        return member
+    raise Refused(Reason.UNKNOWN_MEMBER, message, field)
 
 
 def store_member(
