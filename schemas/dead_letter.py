@@ -28,6 +28,12 @@ class Reason(StrEnum):
     UNKNOWN_PATHWAY = "unknown_pathway"
     UNKNOWN_ACTIVITY = "unknown_activity"
     INACTIVE = "inactive"
+    INSUFFICIENT_POINTS = "insufficient_points"
+    """Only of a reply: without one asked for it is the event ``points.refused``."""
+    UNKNOWN_HOLD = "unknown_hold"
+    HOLD_CLOSED = "hold_closed"
+    TOO_MANY_HOLDS = "too_many_holds"
+    MEMBER_PAUSED = "member_paused"
     TOO_LARGE = "too_large"
     POISON = "poison"
 

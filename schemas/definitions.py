@@ -6,8 +6,9 @@ A definition travels on ``definitions`` under the key ``project/kind/id``; its v
 JSON. ``milestream apply``, ``/definitions`` and the records face all come through ``parse``.
 """
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -25,6 +26,7 @@ from pydantic.alias_generators import to_camel
 
 from schemas import activity_types, ids
 from schemas.amounts import MAX_POINTS, amount_decimal, nanos_of
+from schemas.durations import parse_duration
 from schemas.instants import InstantError, is_zone, parse_instant
 from schemas.json_limits import BOM, MAX_DEPTH, exact_number, nests_too_deep
 
@@ -53,6 +55,9 @@ class DefinitionError(ValueError):
     def __init__(self, errors: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{f}: {m}" if f else m for f, m in errors))
         self.errors = errors
+
+
+_MONTH_DAY = re.compile(r"[0-9]{2}-[0-9]{2}")
 
 
 def _number(value: object) -> Decimal:
@@ -89,6 +94,22 @@ def _fulfilment(value: str) -> str:
     return value
 
 
+def _duration(value: str) -> str:
+    parse_duration(value)
+    return value
+
+
+def _month_day(value: str) -> str:
+    """Take a day of the year; 29 February is one, for 2000 had it."""
+    try:
+        if _MONTH_DAY.fullmatch(value):
+            date.fromisoformat(f"2000-{value}")
+            return value
+    except ValueError:
+        pass
+    raise ValueError("must be a day of the year, for example 12-31")
+
+
 def _clean(value: str) -> str:
     if "\x00" in value:
         raise ValueError("must not contain U+0000")
@@ -117,6 +138,8 @@ Number = Annotated[Decimal, BeforeValidator(_number)]
 Positive = Annotated[Number, Field(gt=0)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Zone = Annotated[str, AfterValidator(_zone)]
+DurationText = Annotated[str, AfterValidator(_duration)]
+MonthDay = Annotated[str, AfterValidator(_month_day)]
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Clean = Annotated[str, AfterValidator(_clean)]
 Name = Annotated[Clean, Field(min_length=1, max_length=256)]
@@ -321,6 +344,51 @@ class Streak(Definition):
     freezes: Annotated[int, Field(ge=0, le=100)] = 0
 
 
+class Expiry(BaseModel):
+    """When the points of a wallet lapse."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    type: Literal["none", "rolling", "calendar", "sliding"]
+    after: DurationText | None = None
+    dates: Annotated[list[MonthDay], Field(max_length=366)] | None = None
+
+
+class EarnCap(BaseModel):
+    """How many points a period may give."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    points: Annotated[int, Field(ge=1, le=MAX_POINTS)]
+    period: Literal["daily", "weekly", "monthly", "yearly"]
+
+
+class Wallet(Definition):
+    """How the points of one challenge group wait, lapse and are capped; ``id`` is the group."""
+
+    kind = "wallet"
+    name: Name
+    expiry: Expiry = Expiry(type="none")
+    pending_for: DurationText | None = None
+    max_balance: Annotated[int, Field(ge=1, le=MAX_POINTS)] | None = None
+    earn_cap: EarnCap | None = None
+    notice_days: Annotated[list[Annotated[int, Field(ge=1, le=3650)]], Field(max_length=5)] = []
+    timezone: Zone | None = None
+
+    @model_validator(mode="after")
+    def _lapses_as_its_type_says(self) -> Self:
+        type_, expiry = self.expiry.type, self.expiry
+        if type_ in ("rolling", "sliding") and expiry.after is None:
+            raise ValueError(f"expiry.after: is required for type {type_}")
+        if type_ == "none" and expiry.after is not None:
+            raise ValueError("expiry.after: is not for type none")
+        if type_ == "calendar" and not expiry.dates:
+            raise ValueError("expiry.dates: is required for type calendar")
+        if type_ != "calendar" and expiry.dates is not None:
+            raise ValueError("expiry.dates: is for type calendar")
+        if len(set(self.notice_days)) != len(self.notice_days):
+            raise ValueError("noticeDays: must differ")
+        return self
+
+
 class Leaderboard(Definition):
     """Members ranked by points."""
 
@@ -380,7 +448,7 @@ class Pathway(Definition):
 
 KINDS: Mapping[str, type[Definition]] = {
     model.kind: model
-    for model in (Project, Challenge, Milestone, Event, Streak, Leaderboard, Pathway)
+    for model in (Project, Challenge, Milestone, Event, Streak, Leaderboard, Pathway, Wallet)
 }
 
 
@@ -414,6 +482,8 @@ def parse(kind: str, fields: Mapping[str, Any]) -> Definition:
     for name in ("activities", "metadataFields"):
         if isinstance(given.get(name), list):
             given[name] = [_without_nulls(each) for each in given[name]]
+    if kind == Wallet.kind:
+        given = {name: _without_nulls(value) for name, value in given.items()}
     if model.id_alias and model.id_alias in given:
         alias = given.pop(model.id_alias)
         if given.setdefault("id", alias) != alias:

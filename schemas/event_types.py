@@ -84,6 +84,60 @@ POINTS_GRANTED = EventType(
 POINTS_REDEEMED = EventType(
     "milestream.points.redeemed.v1", topics.POINTS_EVENTS, outputs.PointsChanged, id_seed="points"
 )
+POINTS_SPENT = EventType(
+    "milestream.points.spent.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsMoved,
+    id_seed="points",
+)
+POINTS_CAPTURED = EventType(
+    "milestream.points.captured.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsMoved,
+    id_seed="points",
+)
+POINTS_ADJUSTED = EventType(
+    "milestream.points.adjusted.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsMoved,
+    id_seed="points",
+)
+POINTS_EXPIRED = EventType(
+    "milestream.points.expired.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsMoved,
+    id_seed="points",
+)
+POINTS_HELD = EventType(
+    "milestream.points.held.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsReserved,
+    id_seed="points.held",
+)
+POINTS_RELEASED = EventType(
+    "milestream.points.released.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsReserved,
+    id_seed="points.released",
+)
+POINTS_REFUSED = EventType(
+    "milestream.points.refused.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsRefused,
+    id_seed="points.refused",
+)
+POINTS_ACTIVATED = EventType(
+    "milestream.points.activated.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsActivated,
+    id_seed="points.activated",
+)
+POINTS_EXPIRING = EventType(
+    "milestream.points.expiring.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsExpiring,
+    id_seed="points.expiring",
+)
 STREAK_ADVANCED = EventType(
     "milestream.streak.advanced.v1",
     topics.STREAK_EVENTS,
@@ -138,6 +192,15 @@ EVENT_TYPES: Mapping[str, EventType] = {
         REWARD_UPDATED,
         POINTS_GRANTED,
         POINTS_REDEEMED,
+        POINTS_SPENT,
+        POINTS_CAPTURED,
+        POINTS_ADJUSTED,
+        POINTS_EXPIRED,
+        POINTS_HELD,
+        POINTS_RELEASED,
+        POINTS_REFUSED,
+        POINTS_ACTIVATED,
+        POINTS_EXPIRING,
         EVENT_LOGGED,
         STREAK_ADVANCED,
         STREAK_BROKEN,

@@ -121,6 +121,35 @@ def redemption_id(project: str, member: str, unique_identifier: str) -> str:
     return points_entry_id(project, REDEMPTION, redemption_source(member, unique_identifier))
 
 
+SPEND, CAPTURE, ADJUST, RELEASE, EXPIRE = "spend", "capture", "adjust", "release", "expire"
+"""The sources of what moves points otherwise; a release makes no entry of the ledger."""
+
+
+def command_source(member: str, unique_identifier: str) -> str:
+    """Return what a command that moves points is told from others of its type by."""
+    return f"{member}:{unique_identifier}"
+
+
+def hold_id(project: str, member: str, hold_identifier: str) -> str:
+    """Return the id of a member's hold."""
+    return derive(f"{project}:hold:{member}:{hold_identifier}")
+
+
+def lot_id(project: str, member: str, group: str, lot: str) -> str:
+    """Return the id of one lot of a member's wallet; ``lot`` has its days and no colon."""
+    return derive(f"{project}:lot:{member}:{lot}:{group}")
+
+
+def turn_id(project: str, what: str, member: str, group: str, turn: int) -> str:
+    """Return the id of something that time did to a wallet, by how much it had done before."""
+    return derive(f"{project}:{what}:{member}:{turn}:{group}")
+
+
+def placed_refusal_id(project: str, topic: str, partition: int, offset: int) -> str:
+    """Return the id of a command's refusal: that of where the command landed first."""
+    return derive(f"{project}:points_refused:{topic}:{partition}:{offset}")
+
+
 @lru_cache(maxsize=65536)
 def streak_progress_id(project: str, streak_id: str, member: str) -> str:
     """Return the id of a member's streak."""

@@ -191,10 +191,57 @@ class EventLogged(EventAnswer, kw_only=True):
     definition_version: int
 
 
-class PointsChanged(_Record, kw_only=True):
+class Lot(_Record, kw_only=True):
+    """Points of one wallet that begin to count and lapse together, as they are afterwards.
+
+    ``points`` are those left, 0 where the lot is gone. ``activates_at`` is set while they are
+    pending; without ``expires_at`` they live for ever.
+    """
+
+    id: str
+    points: int
+    activates_at: datetime | None
+    expires_at: datetime | None
+
+
+class Hold(_Record, kw_only=True):
+    """A hold as it is afterwards. ``captured`` are the points of it that were spent; ``status`` is
+    open, captured, released or lapsed."""
+
+    hold_identifier: str
+    challenge_group: str
+    points: int
+    captured: int
+    status: str
+    until: datetime
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+class PointsAnswer(_Record, kw_only=True, omit_defaults=True):
+    """The answer to a command of ``records.PointsCommand``.
+
+    ``points`` are as in the command (those taken, where a capture names none); ``balance`` is the
+    group's afterwards, of which ``held`` are reserved; ``until`` is a hold's.
+    """
+
+    user_id: str
+    unique_identifier: str
+    challenge_group: str
+    points: int
+    balance: int
+    held: int
+    available: int
+    until: datetime | None = None
+
+
+class PointsChanged(_Record, kw_only=True, omit_defaults=True):
     """``data`` of ``points.granted`` and ``points.redeemed``: one entry of the ledger.
 
     ``points`` is signed; ``balance`` is its group's afterwards, ``total_balance`` that of all.
+    The fields with a default are left out where they have it. ``held`` and ``pending`` are the
+    group's afterwards; ``cut`` is how many points of the grant ``cut_by`` (``earnCap`` or
+    ``maxBalance``) took away; ``lots`` are those that changed.
     """
 
     id: str
@@ -213,6 +260,125 @@ class PointsChanged(_Record, kw_only=True):
     occurred_at: datetime
     created_at: datetime
     definition_version: int
+    held: int = 0
+    pending: int = 0
+    cut: int = 0
+    cut_by: str | None = None
+    lots: list[Lot] = []
+
+
+class PointsMoved(_Record, kw_only=True, omit_defaults=True):
+    """``data`` of ``points.spent``, ``points.captured``, ``points.adjusted`` and
+    ``points.expired``: one entry of the ledger, with ``points`` signed.
+
+    The fields are those of ``PointsChanged``, with ``held`` and ``available`` always there.
+    ``unique_identifier`` is the command's; ``hold`` is the hold that was captured.
+    """
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    action_id: str
+    challenge_group: str
+    points: int
+    balance: int
+    total_balance: int
+    operation: str
+    event_id: str | None
+    user_group_id: str
+    source_id: str
+    ip: str | None
+    occurred_at: datetime
+    created_at: datetime
+    definition_version: int
+    held: int
+    available: int
+    pending: int = 0
+    lots: list[Lot] = []
+    unique_identifier: str | None = None
+    hold_identifier: str | None = None
+    reason: str | None = None
+    actor: str | None = None
+    hold: Hold | None = None
+
+
+class PointsReserved(_Record, kw_only=True, omit_defaults=True):
+    """``data`` of ``points.held`` and ``points.released``: no entry of the ledger.
+
+    ``points`` are those reserved, or given back. ``why`` is said of a release: released, lapsed
+    (by time) or captured (the rest of a hold that was captured in part). ``id`` is the hold's.
+    """
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    challenge_group: str
+    points: int
+    balance: int
+    held: int
+    available: int
+    hold_identifier: str
+    hold: Hold
+    occurred_at: datetime
+    created_at: datetime
+    why: str | None = None
+    unique_identifier: str | None = None
+    reason: str | None = None
+
+
+class PointsRefused(_Record, kw_only=True, omit_defaults=True):
+    """``data`` of ``points.refused``: a command that asked for no answer and for more points than
+    there are. ``command`` is its type. Nothing was changed, and its identifier stays free."""
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    command: str
+    unique_identifier: str
+    challenge_group: str
+    asked: int
+    balance: int
+    held: int
+    available: int
+    occurred_at: datetime
+    created_at: datetime
+    reason: str | None = None
+    actor: str | None = None
+
+
+class PointsActivated(_Record, kw_only=True, omit_defaults=True):
+    """``data`` of ``points.activated``: pending points that count from now on. No entry of the
+    ledger: their grant is one."""
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    challenge_group: str
+    points: int
+    balance: int
+    total_balance: int
+    held: int
+    available: int
+    pending: int
+    lots: list[Lot]
+    occurred_at: datetime
+    created_at: datetime
+
+
+class PointsExpiring(_Record, kw_only=True):
+    """``data`` of ``points.expiring``: ``points`` of one lot will lapse at ``expires_at``, in
+    ``notice_days`` local days."""
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    challenge_group: str
+    lot_id: str
+    points: int
+    expires_at: datetime
+    notice_days: int
+    occurred_at: datetime
+    created_at: datetime
 
 
 class StreakChanged(_Record, kw_only=True):
@@ -299,6 +465,11 @@ Data = (
     | MemberRecord
     | EventLogged
     | PointsChanged
+    | PointsMoved
+    | PointsReserved
+    | PointsRefused
+    | PointsActivated
+    | PointsExpiring
     | StreakChanged
     | Enrolled
     | ActivityChanged

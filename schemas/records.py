@@ -226,6 +226,91 @@ class RedeemPoints(
     ip: Annotated[str, Meta(max_length=64)] | None = None
 
 
+Points = Annotated[int, Meta(ge=1, le=MAX_POINTS)]
+
+
+class _PointsCommand(_NamedMember, kw_only=True, rename="camel", omit_defaults=True):
+    """A command that moves points. ``unique_identifier`` is unique within member and type: a
+    repeat moves nothing and gets the first answer."""
+
+    unique_identifier: Identifier
+    challenge_group: Text | None = None
+    reason: Name | None = None
+
+
+class SpendPoints(
+    _PointsCommand,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="spend-points",
+):
+    """Take points from what is available, all of them or none."""
+
+    points: Points
+
+
+class HoldPoints(
+    _PointsCommand,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="hold-points",
+):
+    """Reserve points, all of them or none, under the command's ``uniqueIdentifier``; a tick
+    releases them at ``until``, by default after seven days."""
+
+    points: Points
+    until: Instant | None = None
+
+
+class CaptureHold(
+    _PointsCommand,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="capture-hold",
+):
+    """Spend what a hold reserves, or ``points`` of it; the rest of the hold is released."""
+
+    hold_identifier: Identifier
+    points: Points | None = None
+
+
+class ReleaseHold(
+    _PointsCommand,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="release-hold",
+):
+    """Give back what a hold reserves."""
+
+    hold_identifier: Identifier
+
+
+class AdjustPoints(
+    _PointsCommand,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="adjust-points",
+):
+    """Give points by hand, or take them, all or none. ``expires_at`` is that of what is given, in
+    a group that has a wallet."""
+
+    points: Annotated[int, Meta(ge=-MAX_POINTS, le=MAX_POINTS)]
+    reason: Text
+    actor: Name | None = None
+    occurred_at: Instant | None = None
+    expires_at: Instant | None = None
+
+
 class Enrol(_NamedMember, kw_only=True, rename="camel", tag_field="type", tag="enrol"):
     """Enrol a member in a pathway: from then on its activities show and count."""
 
@@ -249,6 +334,8 @@ class ReviewActivity(
 
 
 PathwayCommand = Enrol | Unenrol | ReviewActivity
+PointsCommand = SpendPoints | HoldPoints | CaptureHold | ReleaseHold | AdjustPoints
+"""Not yet folded: they join ``MemberCommand`` with their handler."""
 MemberCommand = (
     UpsertMember
     | UpdateMemberStatus
@@ -263,7 +350,7 @@ Record = ChallengeLog | Event | ActivityLog | Tick | MemberCommand
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-def encode(record: Record) -> bytes:
+def encode(record: Record | PointsCommand) -> bytes:
     """Return a record's JSON as it goes onto an input topic."""
     return _JSON.encode(record)
 
@@ -328,6 +415,18 @@ def check_profile(profile: OwnedBy) -> None:
         raise RecordError("phoneNumber", "must be E.164, for example +14155552671")
     if isinstance(profile.timezone, str):
         check_timezone(profile.timezone)
+
+
+def check_adjustment(command: AdjustPoints) -> None:
+    """Check what the types of an adjustment cannot say.
+
+    Raises:
+        RecordError: with the field at fault.
+    """
+    if command.points == 0:
+        raise RecordError("points", "must not be 0")
+    if command.expires_at is not None and command.points < 0:
+        raise RecordError("expiresAt", "is for points that are given")
 
 
 def contains_nul(raw: bytes) -> bool:

@@ -47,6 +47,9 @@ class Refusal(msgspec.Struct, omit_defaults=True):
     message: str
     errors: list[FieldError] = []
     record: msgspec.Raw = NO_RECORD
+    asked: int | None = None
+    """How many points were asked for, where those ``available`` do not suffice."""
+    available: int | None = None
 
 
 def duplicate(record: msgspec.Raw = NO_RECORD) -> Reply:

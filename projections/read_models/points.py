@@ -11,7 +11,10 @@ from schemas.outputs import Envelope
 
 _ENTRIES = (POINTS_GRANTED, POINTS_REDEEMED)
 
-POINTS_LEDGER = event_table("points_ledger", _ENTRIES, ("project", "id"))
+_AFTER = ("held", "pending", "cut", "cut_by", "lots")
+"""Fields that have no column yet."""
+
+POINTS_LEDGER = event_table("points_ledger", _ENTRIES, ("project", "id"), without=_AFTER)
 """Every grant and redemption. Facts: they never change."""
 
 POINTS_BALANCES = event_table(

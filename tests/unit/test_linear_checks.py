@@ -51,7 +51,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
     from deploy import apply
     from deploy.importing import columns
     from projections import json_text
-    from schemas import amounts, caseless, ids, records, wire_values
+    from schemas import amounts, caseless, definitions, durations, ids, records, wire_values
 
     digits, letters = "1" * SIZE, "a" * SIZE
     escapes = '"' + '\\"' * (SIZE // 2)
@@ -59,6 +59,8 @@ def of_regular_expressions() -> Mapping[str, Check]:
         "schemas.amounts._PLAIN": (amounts._PLAIN.fullmatch, digits),
         "schemas.amounts._JSON_NUMBER": (amounts._JSON_NUMBER.fullmatch, digits + "e"),
         "schemas.caseless.*": (caseless.caseless, "a" + "\u0301\u0323" * (SIZE // 4)),
+        "schemas.definitions._MONTH_DAY": (definitions._MONTH_DAY.fullmatch, digits),
+        "schemas.durations._DURATION": (durations._DURATION.fullmatch, "P" + digits),
         "schemas.ids._PROJECT": (ids._PROJECT.fullmatch, letters),
         "schemas.ids._UUID": (ids._UUID.fullmatch, letters),
         "schemas.records._PHONE": (records._PHONE.fullmatch, "+" + digits),

@@ -88,8 +88,11 @@ def test_the_events_topics_are_described(topics: dict[str, Any]) -> None:
     assert messages["events"] == {"EventRecord"}
     assert messages["event-results"] == {"milestream.event.logged.v1"}
     assert messages["points-events"] == {
-        "milestream.points.granted.v1",
-        "milestream.points.redeemed.v1",
+        f"milestream.points.{what}.v1"
+        for what in (
+            *("granted", "redeemed", "spent", "captured", "adjusted", "expired"),
+            *("held", "released", "refused", "activated", "expiring"),
+        )
     }
     assert len(messages["streak-events"]) == 3
     record = topics["components"]["schemas"]["EventRecord"]["properties"]

