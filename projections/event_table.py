@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from projections.json_text import storable
 from projections.projection import Projection, Row, of_events
@@ -29,7 +29,8 @@ def event_table(
 ) -> Projection:
     """Return the read model of what events of these types say; their data has one struct.
 
-    Its columns are ``project``, the data's fields, and the event's ``sequence``.
+    Its columns are ``project``, the data's fields, and the event's ``sequence``. What an event may
+    leave out is null where it does.
 
     Args:
         table: its name.
@@ -66,15 +67,25 @@ def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Ite
         gc=False,
     )
     decode = msgspec.json.Decoder(taken).decode
-    json_places = [place for place, field in enumerate(fields) if field.type is Raw]
+    places = list(enumerate(fields))
+    json_places = [place for place, field in places if field.type in _JSON]
+    may_lack = [place for place, field in places if field.default is UNSET]
 
     def read(event: Envelope) -> Iterable[Row]:
         values: list[Any] = list(msgspec.structs.astuple(decode(event.data)))
+        for place in may_lack:
+            if values[place] is UNSET:
+                values[place] = None
         for place in json_places:
-            values[place] = storable(str(values[place], "utf-8"))
+            if values[place] is not None:
+                values[place] = storable(str(values[place], "utf-8"))
         yield (event.project, *values, int(event.sequence))
 
     return read
+
+
+_JSON = (Raw, Raw | UnsetType)
+"""The types of fields that are JSON of their own."""
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

@@ -8,7 +8,7 @@ JSON is made once when a definition is read, not once a record.
 from datetime import datetime
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 """The Kafka header that says: one CloudEvent as JSON (structured mode)."""
@@ -37,6 +37,8 @@ class MemberRecord(_Record, kw_only=True):
     city: str | None = None
     groups: list[str] = msgspec.field(default_factory=list)
     timezone: str | None = None
+    attributes: Raw | UnsetType = UNSET
+    """One JSON object; left out where the member has none."""
     status: str = "live"
     created_at: datetime
     updated_at: datetime

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from schemas import ids
+from schemas import attributes, ids
 from schemas.amounts import MAX_POINTS, AmountError, parse_amount
 from schemas.instants import is_zone
 
@@ -59,6 +59,8 @@ class _Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True,
     city: Name | None | UnsetType = UNSET
     groups: Annotated[list[Text], Meta(max_length=1000)] | None | UnsetType = UNSET
     timezone: str | None | UnsetType = UNSET
+    attributes: dict[str, Raw] | None | UnsetType = UNSET
+    """Merged into those that are there; a value of null removes one."""
 
 
 PROFILE_FIELDS: Mapping[str, str] = {
@@ -406,7 +408,8 @@ def check_uuid(field: str, text: str) -> str:
 
 
 def check_profile(profile: OwnedBy) -> None:
-    """Check what the types of a profile cannot say: E.164 numbers and zone names.
+    """Check what the types of a profile cannot say: E.164 numbers, zone names and attributes, whose
+    values get the form in which they are kept.
 
     Raises:
         RecordError: with the field at fault.
@@ -415,6 +418,12 @@ def check_profile(profile: OwnedBy) -> None:
         raise RecordError("phoneNumber", "must be E.164, for example +14155552671")
     if isinstance(profile.timezone, str):
         check_timezone(profile.timezone)
+    if isinstance(profile.attributes, dict):
+        try:
+            profile.attributes = attributes.normal(profile.attributes)
+        except attributes.AttributesError as error:
+            field = f"attributes.{error.name}" if error.name else "attributes"
+            raise RecordError(field, str(error)) from error
 
 
 def check_adjustment(command: AdjustPoints) -> None:

@@ -110,6 +110,9 @@ profiles = st.fixed_dictionaries(
         "firstName": st.sampled_from(["Ann", "Anna", None]),
         "city": st.sampled_from(["Bonn", "Köln", None]),
         "groups": st.sampled_from([["gold"], ["gold", "early", "gold"], [], None]),
+        "attributes": st.sampled_from(
+            [{"plan": "plus"}, {"plan": None, "a.b": True}, {"a.b": ["x"], "n": 1.5}, {}, None]
+        ),
     },
 )
 

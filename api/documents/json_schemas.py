@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from api.documents.sent_schemas import patch_of, sent, without_required_id, zone_names
 from api.http.component_refs import REF, UUID, ZONE, Schema, new, patch, ref
-from schemas import dead_letter, records, replies
+from schemas import attributes, dead_letter, records, replies
 from schemas import definitions as models
 from schemas.event_types import EVENT_TYPES
 
@@ -17,6 +17,23 @@ NUMBER: Schema = {
     "type": "number",
     "description": "An exact decimal: at most 20 digits before and 9 after the point.",
 }
+
+
+ATTRIBUTES: Schema = {
+    "type": "object",
+    "description": f"At most {attributes.MAX_NAMES} names, {attributes.MAX_BYTES} bytes in all.",
+    "propertyNames": {"pattern": f"^{attributes.NAME.pattern}$"},
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "string"},
+            NUMBER,
+            {"type": "boolean"},
+            {"type": "array", "items": {"type": "string"}},
+            {"type": "null"},
+        ]
+    },
+}
+"""Null removes one; what is shown has none."""
 
 
 def _nullable(schema: Schema) -> Schema:
@@ -31,6 +48,7 @@ _RAW: dict[str, Schema] = {
     "progress": NUMBER,
     "maximumReward": _nullable(NUMBER),
     "metadata": {"type": "object"},
+    "attributes": _nullable(ATTRIBUTES),
     "challenge": _nullable(ref("ChallengeRecord")),
     "milestone": _nullable(ref("MilestoneRecord")),
     "achievedMilestone": _nullable(ref("MilestoneRecord")),
@@ -130,9 +148,12 @@ def _describable_field(field: msgspec.structs.FieldInfo) -> Any:
 
 
 def _is_any(schema: Schema) -> bool:
-    return not {
-        key: value for key, value in schema.items() if key != "default"
-    } or {} in schema.get("anyOf", ())
+    options = schema.get("anyOf", ())
+    return (
+        not {key: value for key, value in schema.items() if key != "default"}
+        or {} in options
+        or any(option.get("additionalProperties") == {} for option in options)
+    )
 
 
 _NAMED_BY_UUID = (models.Challenge.kind, models.Milestone.kind)

@@ -19,6 +19,8 @@ class Kind(Enum):
     NUMBER = "numeric"
     TIME = "timestamptz"
     TEXTS = "text[]"
+    OBJECT = "jsonb"
+    """It is shown, and neither filtered nor sorted by."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class Records:
 
     Attributes:
         table: the read model, in the schema `milestream`.
-        fields: the record's own fields, in the order in which they are shown.
+        fields: the record's own fields that can be filtered and sorted by, in the order in which
+            they are shown.
+        only_shown: its own fields that cannot, after these.
         id_column: the column of `id`.
         joined: the fields that come from other read models, after the own ones.
         versioned: whether there is a column `version`, which makes the ETag.
@@ -60,6 +64,7 @@ class Records:
     fields: tuple[Field, ...]
     waits_for: tuple[str, ...]
     id_column: str = "id"
+    only_shown: tuple[Field, ...] = ()
     joined: tuple[str, ...] = ()
     versioned: bool = True
     hides_deleted: bool = False
@@ -71,7 +76,7 @@ class Records:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """All fields of the record, by name."""
-        return (*(field.name for field in self.fields), *self.joined)
+        return (*(field.name for field in (*self.fields, *self.only_shown)), *self.joined)
 
 
 def _uuid(name: str, column: str, *, nullable: bool = False) -> Field:
@@ -165,6 +170,7 @@ MEMBER = Records(
         *_WRITTEN,
         _number("version", "version"),
     ),
+    only_shown=(Field("attributes", "attributes", Kind.OBJECT),),
     # A deleted member keeps its id and counters, but has no record.
     hides_deleted=True,
     waits_for=("members",),

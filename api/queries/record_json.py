@@ -57,7 +57,9 @@ def record_json(records: Records, names: tuple[str, ...]) -> sql.Composable:
 
 
 def _own(records: Records, row: sql.Composable) -> list[Named]:
-    return [(field.name, value_json(field, row)) for field in records.fields]
+    return [
+        (field.name, value_json(field, row)) for field in (*records.fields, *records.only_shown)
+    ]
 
 
 def value_json(field: Field, row: sql.Composable) -> sql.Composable:
@@ -67,6 +69,8 @@ def value_json(field: Field, row: sql.Composable) -> sql.Composable:
         return sql.SQL("trim_scale({}::numeric)").format(column)
     if field.kind is Kind.TIME:
         return _TIME.format(column)
+    if field.kind is Kind.OBJECT:
+        return sql.SQL("coalesce({}, '{{}}')").format(column)
     return column
 
 

@@ -23,7 +23,8 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBERS = frozenset({"activityValue", "points", "ifVersion"})
 _FLAGS = frozenset({"approved", "mustExist", "withApiKey", "byEndUser"})
 _LISTS = frozenset({"groups", "ownedBy.groups"})
-_OBJECTS = frozenset({"metadata", "fulfilment"})
+_ATTRIBUTES = ("attributes", "ownedBy.attributes")
+_OBJECTS = frozenset({"metadata", "fulfilment", *_ATTRIBUTES})
 _FREE = tuple(f"{name}." for name in sorted(_OBJECTS))
 """Columns under these have no fixed type: what reads as a JSON number, flag, list or object is
 one; anything else is text."""
@@ -109,7 +110,7 @@ class Columns:
                 raise HeaderError(f"column {name!r} is there twice")
             if any(other.startswith(f"{name}.") for other in self._names):
                 raise HeaderError(f"column {name!r} is a field and an object at once")
-        self._paths = [tuple(name.split(".")) for name in self._names]
+        self._paths = [_path(name) for name in self._names]
 
     @property
     def names(self) -> Sequence[str]:
@@ -133,6 +134,15 @@ class Columns:
                 place = place.setdefault(part, {})
             place[path[-1]] = cell if name in self._texts else _value(name, cell)
         return msgspec.json.encode(root)
+
+
+def _path(name: str) -> tuple[str, ...]:
+    """Return the names that lead to a column's value, one in the other: what follows `attributes.`
+    is one name, dots included."""
+    for within in _ATTRIBUTES:
+        if name.startswith(f"{within}."):
+            return (*within.split("."), name.removeprefix(f"{within}."))
+    return tuple(name.split("."))
 
 
 def _value(name: str, cell: str) -> Any:

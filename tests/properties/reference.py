@@ -108,6 +108,8 @@ class Reference:
         for name in ("firstName", "city", "groups"):
             if name in fields:
                 self.members[id_][name] = fields[name]
+        own = {**self.members[id_].get("attributes", {}), **(fields.get("attributes") or {})}
+        self.members[id_]["attributes"] = {n: v for n, v in own.items() if v is not None}
         return id_
 
     # Logs.

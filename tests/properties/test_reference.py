@@ -71,3 +71,6 @@ def test_progress_milestones_and_rewards_are_as_the_contract_says(history: list[
     assert counts["duplicates"] == reference.duplicates
     refused = {k.split(":")[1]: n for k, n in counts.items() if k.startswith("dead_letter:")}
     assert refused == reference.refusals
+    latest = {each["id"]: each for chunk in chunks for each in chunk.of("member.upserted")}
+    own = {id_: member.get("attributes", {}) for id_, member in reference.members.items()}
+    assert {id_: each.get("attributes", {}) for id_, each in latest.items()} == own

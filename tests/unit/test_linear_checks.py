@@ -51,11 +51,21 @@ def of_regular_expressions() -> Mapping[str, Check]:
     from deploy import apply
     from deploy.importing import columns
     from projections import json_text
-    from schemas import amounts, caseless, definitions, durations, ids, records, wire_values
+    from schemas import (
+        amounts,
+        attributes,
+        caseless,
+        definitions,
+        durations,
+        ids,
+        records,
+        wire_values,
+    )
 
     digits, letters = "1" * SIZE, "a" * SIZE
     escapes = '"' + '\\"' * (SIZE // 2)
     return {
+        "schemas.attributes.NAME": (attributes.NAME.fullmatch, letters),
         "schemas.amounts._PLAIN": (amounts._PLAIN.fullmatch, digits),
         "schemas.amounts._JSON_NUMBER": (amounts._JSON_NUMBER.fullmatch, digits + "e"),
         "schemas.caseless.*": (caseless.caseless, "a" + "\u0301\u0323" * (SIZE // 4)),

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from operator import attrgetter
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
-from schemas import outputs
+from processor.domain.inputs import Refused
+from schemas import attributes, outputs
+from schemas.dead_letter import Reason
 from schemas.records import PROFILE_FIELDS, OwnedBy
 
 
@@ -29,6 +31,8 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
     city: str | None = None
     groups: tuple[str, ...] = ()
     timezone: str | None = None
+    attributes: Raw = attributes.NONE
+    """One JSON object: most records of a member need none of it, so it is not decoded with it."""
 
 
 LIVE = "live"
@@ -47,6 +51,9 @@ def evolve(before: Member, profile: OwnedBy, status: str | None, at: datetime) -
     """Return the member with the fields that ``profile`` gives; itself where nothing changes.
 
     A deleted member that is upserted lives again.
+
+    Raises:
+        Refused: the member would have more attributes than one may.
     """
     given = _PROFILE(profile)
     if given == _NOTHING_GIVEN and status is None and before.version and before.status != DELETED:
@@ -54,7 +61,7 @@ def evolve(before: Member, profile: OwnedBy, status: str | None, at: datetime) -
     changes: dict[str, object] = {}
     for name, value in zip(PROFILE_FIELDS, given, strict=True):
         if value is not UNSET:
-            after = tuple(dict.fromkeys(value or ())) if name == "groups" else value
+            after = _after(name, getattr(before, name), value)
             if after != getattr(before, name):
                 changes[name] = after
     if status is None and before.status == DELETED:
@@ -64,6 +71,20 @@ def evolve(before: Member, profile: OwnedBy, status: str | None, at: datetime) -
     if not changes and before.version:
         return before
     return msgspec.structs.replace(before, **changes, updated_at=at, version=before.version + 1)
+
+
+def _after(name: str, before: Any, given: Any) -> Any:
+    """Return what a field of a profile becomes."""
+    if name == "groups":
+        return tuple(dict.fromkeys(given or ()))
+    if name != "attributes":
+        return given
+    if given is None:
+        return before
+    try:
+        return attributes.merged(before, given)
+    except attributes.AttributesError as error:
+        raise Refused(Reason.INVALID, str(error), "attributes") from error
 
 
 def with_status(before: Member, status: str, at: datetime) -> Member:
@@ -118,6 +139,7 @@ def record(member_id: str, member: Member) -> outputs.MemberRecord:
         city=member.city,
         groups=list(member.groups),
         timezone=member.timezone,
+        attributes=UNSET if member.attributes == attributes.NONE else member.attributes,
         status=member.status,
         created_at=member.created_at,
         updated_at=member.updated_at,

@@ -248,7 +248,7 @@ cdef bytes member_entry(Buffer b, FastLog log):
     b.moment(&log.recorded_at)
     b.put(b",")
     b.moment(&log.recorded_at)
-    b.put(b',1,"live",null,null,null,null,null,null,null,[],null]')
+    b.put(b',1,"live",null,null,null,null,null,null,null,[],null,{}]')
     return b.done()
 
 

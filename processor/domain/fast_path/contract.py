@@ -28,7 +28,7 @@ KNOWN: Mapping[type, str] = {
     ),
     Member: (
         "project external_id created_at updated_at version status first_name last_name email "
-        "phone_number telephone country city groups timezone"
+        "phone_number telephone country city groups timezone attributes"
     ),
     Progress: (
         "total status method period timezone started_at completed_at failed_at created_at "
@@ -73,7 +73,7 @@ KNOWN: Mapping[type, str] = {
     ),
     outputs.MemberRecord: (
         "id external_id first_name last_name email phone_number telephone country city groups "
-        "timezone status created_at updated_at version"
+        "timezone attributes status created_at updated_at version"
     ),
 }
 """By struct: the names of its fields, in their order, which is that of the JSON."""

@@ -200,7 +200,10 @@ class ChallengeLogs:
         before = self._entries.get(MEMBER, member_key(context.member_id))
         owner, at = record.owned_by, context.recorded_at
         base = before or member_of.initial(context.project, owner.external_id, at)
-        after = member_of.evolve(base, owner, None, at)
+        try:
+            after = member_of.evolve(base, owner, None, at)
+        except Refused as refused:
+            raise Refused(refused.reason, refused.message, f"ownedBy.{refused.field}") from refused
         store_member(self._entries, context, before, after)
         return after
 

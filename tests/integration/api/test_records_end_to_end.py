@@ -177,9 +177,16 @@ async def test_what_the_processor_refuses_names_the_field(admin: httpx.AsyncClie
 
 async def test_members_live_from_post_to_delete(admin: httpx.AsyncClient) -> None:
     external_id = f"ben-{uuid.uuid4()}"
-    body = {"externalId": external_id, "firstName": "Ben", "groups": ["vip"]}
+    attributes = {"plan": "plus", "a.b": 1.5, "likes": ["tea"]}
+    body = {
+        "externalId": external_id,
+        "firstName": "Ben",
+        "groups": ["vip"],
+        "attributes": attributes,
+    }
     made = await admin.post("/schema/member/record", json=body)
     assert made.status_code == 201
+    assert made.json()["attributes"] == attributes
     path = made.headers["location"]
     assert (await admin.post("/schema/member/record", json=body)).status_code == 200
     patch = {"city": "Oslo", "firstName": None, "status": "paused"}
@@ -192,6 +199,11 @@ async def test_members_live_from_post_to_delete(admin: httpx.AsyncClient) -> Non
     stale = {"if-match": made.headers["etag"]}
     assert (await admin.patch(path, json=patch, headers=stale)).status_code == 412
     assert (await admin.patch(path, json={"externalId": "other"})).status_code == 400
+    for bad, field in (({"x": {}}, "attributes.x"), ({"x": "y" * 17_000}, "attributes")):
+        refusal = await admin.patch(path, json={"attributes": bad})
+        assert (refusal.status_code, refusal.json()["errors"][0]["field"]) == (400, field)
+    merged = await admin.patch(path, json={"attributes": {"plan": None, "new": True}})
+    assert merged.json()["attributes"] == {"a.b": 1.5, "likes": ["tea"], "new": True}
     found = await admin.get(
         "/schema/member/record", params={"filters": filters(("groups", "contains", "vip"))}
     )

@@ -71,6 +71,15 @@ def test_metadata_may_stand_in_one_cell_as_an_object_with_its_own_numbers() -> N
             encoded("metadata", cell)
 
 
+def test_what_follows_attributes_is_one_name_dots_included() -> None:
+    header = "externalId,attributes.plan,attributes.a.b,ownedBy.attributes.age"
+    assert encoded(header, "ann", "plus", "true", "7") == (
+        b'{"externalId":"ann","attributes":{"plan":"plus","a.b":true},'
+        b'"ownedBy":{"attributes":{"age":7}}}'
+    )
+    assert encoded("attributes", '{"a.b": 1}') == b'{"attributes":{"a.b": 1}}'
+
+
 def test_a_flag_is_true_or_false() -> None:
     assert encoded("approved", "true") == b'{"approved":true}'
     with pytest.raises(RowError, match="approved"):

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from projections.event_table import event_table
 from schemas import outputs
@@ -18,6 +18,7 @@ class Said(msgspec.Struct, rename="camel", kw_only=True):
     amount: Raw
     tone: str = "plain"
     tags: list[str] = msgspec.field(default_factory=list)
+    extra: Raw | UnsetType = UNSET
 
 
 TYPE = EventType("milestream.member.said.v1", MEMBER_EVENTS, Said, id_seed=None)
@@ -38,16 +39,22 @@ def event(data: bytes) -> outputs.Envelope:
 
 def test_its_columns_are_the_project_the_fields_and_the_sequence() -> None:
     assert TABLE.columns == (
-        "project", "id", "member_id", "said_at", "amount", "tone", "sequence",
+        "project", "id", "member_id", "said_at", "amount", "tone", "extra", "sequence",
     )  # fmt: skip
 
 
 def test_times_and_numbers_stay_the_text_that_they_were() -> None:
     data = b'{"id":"i","ownedById":"m","saidAt":"2026-11-21T10:00:00Z","amount":1.50,"tone":"loud"}'
     (row,) = TABLE.rows(event(data))
-    assert row == ("acme", "i", "m", "2026-11-21T10:00:00Z", "1.50", "loud", 7)
+    assert row == ("acme", "i", "m", "2026-11-21T10:00:00Z", "1.50", "loud", None, 7)
 
 
 def test_an_event_that_was_written_before_a_field_was_there_has_its_default() -> None:
     (row,) = TABLE.rows(event(b'{"id":"i","ownedById":"m","saidAt":null,"amount":2}'))
-    assert row == ("acme", "i", "m", None, "2", "plain", 7)
+    assert row == ("acme", "i", "m", None, "2", "plain", None, 7)
+
+
+def test_json_that_an_event_may_leave_out_is_null_or_as_it_was() -> None:
+    data = b'{"id":"i","ownedById":"m","saidAt":null,"amount":2,"extra":{"a.b":1.50}}'
+    (row,) = TABLE.rows(event(data))
+    assert row == ("acme", "i", "m", None, "2", "plain", '{"a.b":1.50}', 7)
