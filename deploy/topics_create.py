@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from deploy.clients import admin_client
 from deploy.errors import CommandError
+from schemas.kafka.asking import AdminClient
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Topic, changelog_topic, positions_topic, topics_fault
 
@@ -95,21 +96,23 @@ def _refuse(states: Iterable[TopicState]) -> None:
         raise TopicsError(fault)
 
 
-async def _states(admin: AIOKafkaAdminClient, settings: Settings) -> list[TopicState]:
-    wanted = catalogue(settings)
-    described = {entry["topic"]: entry for entry in await admin.describe_topics(list(wanted))}
+async def _states(admin: AdminClient, settings: Settings) -> list[TopicState]:
+    return _as_described(await admin.describe_topics(list(catalogue(settings))), settings)
+
+
+def _as_described(described: Iterable[Mapping[str, Any]], settings: Settings) -> list[TopicState]:
+    """Return how each topic of the catalogue stands by what a broker says."""
+    entries = {entry["topic"]: entry for entry in described}
     states = []
-    for name, topic in wanted.items():
-        entry = described.get(name, {"error_code": _UNKNOWN_TOPIC})
+    for name, topic in catalogue(settings).items():
+        entry = entries.get(name, {"error_code": _UNKNOWN_TOPIC})
         _raise_for(entry["error_code"], name, allowed=(_UNKNOWN_TOPIC,))
         count = len(entry["partitions"]) if entry["error_code"] == _OK else None
         states.append(TopicState(topic, name, topic.partition_count(settings.partitions), count))
     return states
 
 
-async def _create(
-    admin: AIOKafkaAdminClient, settings: Settings, missing: Iterable[TopicState]
-) -> None:
+async def _create(admin: AdminClient, settings: Settings, missing: Iterable[TopicState]) -> None:
     response = await admin.create_topics(
         [
             NewTopic(
@@ -126,7 +129,7 @@ async def _create(
         _raise_for(code, name, allowed=(_ALREADY_EXISTS,), detail=detail[0] if detail else None)
 
 
-async def _alter(admin: AIOKafkaAdminClient, states: Iterable[TopicState]) -> None:
+async def _alter(admin: AdminClient, states: Iterable[TopicState]) -> None:
     """Set what differs from the catalogue.
 
     AlterConfigs replaces a topic's whole configuration, so what an operator set besides
@@ -148,7 +151,7 @@ async def _alter(admin: AIOKafkaAdminClient, states: Iterable[TopicState]) -> No
 
 
 async def _configs(
-    admin: AIOKafkaAdminClient, names: Iterable[str]
+    admin: AdminClient, names: Iterable[str]
 ) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
     """Return each topic's (effective values, values that were set on the topic itself)."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
@@ -162,16 +165,20 @@ async def _configs(
     return found
 
 
-async def _wait_until_known(admin: AIOKafkaAdminClient, settings: Settings) -> None:
-    """Return when the broker's metadata has every topic with a leader for each partition.
+async def _wait_until_known(admin: AdminClient, settings: Settings) -> None:
+    """Return when each broker's metadata has every topic with a leader for each partition.
 
     A client that asks in the first moments after a creation gets "unknown topic", and a Faust
-    worker then spins for ever.
+    worker then spins for ever. Which of several brokers a client asks is chance.
+
+    Raises:
+        TopicsError: a topic has another partition count than the settings say.
+        CommandError: no leaders are there after 20 s.
     """
     for _ in range(200):
-        described = await admin.describe_topics(list(catalogue(settings)))
-        if all(_is_led(entry) for entry in described):
-            _refuse(await _states(admin, settings))
+        answers = await admin.describe_topics_everywhere(list(catalogue(settings)))
+        if all(_is_led(entry) for described in answers for entry in described):
+            _refuse(_as_described(answers[0], settings))
             return
         await asyncio.sleep(0.1)
     raise CommandError("the topics were made, but after 20 s the broker still has no leaders")

@@ -87,3 +87,20 @@ def test_topics_are_described_while_a_broker_is_down(servers: Servers) -> None:
         asyncio.run(ask())
     finally:
         servers.heal()
+
+
+def test_topics_are_described_by_each_broker_that_answers(servers: Servers) -> None:
+    async def ask() -> list[int]:
+        topic = f"everywhere-{secrets.token_hex(4)}"
+        settings = Settings.of({"kafka": servers.brokers.bootstrap})
+        await write_one(settings, topic)
+        async with admin_client(settings) as admin:
+            all_up = await admin.describe_topics_everywhere([topic])
+            assert servers.brokers.processes[0].kill()
+            one_down = await admin.describe_topics_everywhere([topic])
+        return [len(all_up), len(one_down)]
+
+    try:
+        assert asyncio.run(ask()) == [3, 2]
+    finally:
+        servers.heal()
