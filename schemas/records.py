@@ -337,13 +337,13 @@ class ReviewActivity(
 
 PathwayCommand = Enrol | Unenrol | ReviewActivity
 PointsCommand = SpendPoints | HoldPoints | CaptureHold | ReleaseHold | AdjustPoints
-"""Not yet folded: they join ``MemberCommand`` with their handler."""
 MemberCommand = (
     UpsertMember
     | UpdateMemberStatus
     | DeleteMember
     | UpdateRewardLog
     | RedeemPoints
+    | PointsCommand
     | PathwayCommand
 )
 Record = ChallengeLog | Event | ActivityLog | Tick | MemberCommand
@@ -352,7 +352,7 @@ Record = ChallengeLog | Event | ActivityLog | Tick | MemberCommand
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-def encode(record: Record | PointsCommand) -> bytes:
+def encode(record: Record) -> bytes:
     """Return a record's JSON as it goes onto an input topic."""
     return _JSON.encode(record)
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 import msgspec
 
 from processor.domain.effects import Effects
+from processor.domain.inputs import Input
 from schemas import outputs
 from schemas.event_types import EventType
 
@@ -25,6 +26,8 @@ class RecordContext(msgspec.Struct, frozen=True, gc=False):
     member_id: str
     recorded_at: datetime
     sequence: int
+    source: Input | None = None
+    """The record as it lay first; a tick's dues have none."""
 
     def emit(
         self,

@@ -25,6 +25,7 @@ from processor.domain.handlers.handler import Handler
 from processor.domain.handlers.member_commands import MemberCommands
 from processor.domain.handlers.parking import Parking, may_wait, source_of
 from processor.domain.handlers.pathways import Pathways
+from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.ticks import Ticks
 from processor.domain.inputs import (
     MAX_TIMESTAMP,
@@ -119,7 +120,13 @@ Poison = Mapping[tuple[str, int], str]
 """By topic (without prefix) and offset of an input: the name of the error that folding it gave."""
 
 
-_STATUS = {Reason.TOO_LARGE: 413, Reason.POISON: 500}
+_STATUS = {
+    Reason.TOO_LARGE: 413,
+    Reason.POISON: 500,
+    Reason.HOLD_CLOSED: 409,
+    Reason.TOO_MANY_HOLDS: 409,
+    Reason.MEMBER_PAUSED: 409,
+}
 _POSITION = msgspec.json.Decoder(Position)
 _NO_POISON: Poison = {}
 _OF_POISON = "the record could not be processed"
@@ -172,7 +179,8 @@ class _ChunkFold:
         self._fast_path = fast_path(place, definitions, entries, self.effects)
         logs = ChallengeLogs(definitions, entries, self.effects)
         pathways = Pathways(definitions, entries)
-        commands = MemberCommands(definitions, entries, self.effects, pathways)
+        spending = Spending(entries, self.effects)
+        commands = MemberCommands(definitions, entries, self.effects, pathways, spending)
         self._handlers: Mapping[type, Handler[Any, Any]] = {
             ChallengeLog: logs,
             Event: Events(definitions, entries, self.effects, logs, self._fast_path),
@@ -180,7 +188,7 @@ class _ChunkFold:
             **dict.fromkeys(get_args(MemberCommand), commands),
         }
         self._parking = Parking(self._entries)
-        self._ticks = Ticks(definitions, self._entries, self.effects, self._look_at_parked)
+        self._ticks = Ticks(definitions, entries, self.effects, spending, self._look_at_parked)
 
     def run(self, parts: Sequence[Part], *, whole: bool) -> None:
         first = self._position.sequence
@@ -309,7 +317,9 @@ class _ChunkFold:
         self.effects.begin()
         try:
             if self._is_at_home(item):
-                context = RecordContext(self.effects, item.project, item.member_id, at, sequence)
+                context = RecordContext(
+                    self.effects, item.project, item.member_id, at, sequence, item.input
+                )
                 answer = handler.step(context, item.record, ready.prepared)
                 if item.input.headers:
                     self._answer(item.input, answer)

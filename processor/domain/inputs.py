@@ -13,13 +13,16 @@ from schemas.instants import InstantError, utc
 from schemas.json_limits import BOM, MAX_DEPTH, nests_too_deep
 from schemas.records import (
     ActivityLog,
+    AdjustPoints,
     ChallengeLog,
     Event,
+    HoldPoints,
     MemberCommand,
     RecordError,
     Tick,
     UpdateRewardLog,
     UpsertMember,
+    check_adjustment,
     check_profile,
     check_project,
     check_uuid,
@@ -249,6 +252,14 @@ def _bring_to_utc(record: ChallengeLog | Event | ActivityLog | MemberCommand) ->
             record.reward_issued_at = _utc("rewardIssuedAt", record.reward_issued_at)
         if isinstance(record.reward_expiry_at, datetime):
             record.reward_expiry_at = _utc("rewardExpiryAt", record.reward_expiry_at)
+    elif isinstance(record, HoldPoints):
+        if record.until is not None:
+            record.until = _utc("until", record.until)
+    elif isinstance(record, AdjustPoints):
+        if record.occurred_at is not None:
+            record.occurred_at = _utc("occurredAt", record.occurred_at)
+        if record.expires_at is not None:
+            record.expires_at = _utc("expiresAt", record.expires_at)
 
 
 def _utc(field: str, moment: datetime) -> datetime:
@@ -266,6 +277,8 @@ def _member_of(project: str, record: ChallengeLog | Event | ActivityLog | Member
     if isinstance(record, UpsertMember):
         check_profile(record)
         return ids.member_id(project, record.external_id)
+    if isinstance(record, AdjustPoints):
+        check_adjustment(record)
     if record.member_id is not None and record.user_id is not None:
         raise RecordError("memberId", "must not be given together with userId")
     if record.member_id is not None:

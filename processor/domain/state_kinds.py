@@ -14,10 +14,11 @@ import msgspec
 
 from processor.domain.aggregates.challenge import Progress, RecordedLog
 from processor.domain.aggregates.event import Answered, LimitUsage
+from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.parked import Held, Parked
 from processor.domain.aggregates.pathway import ActivityState, Enrolment, SeenMarker
-from processor.domain.aggregates.points import Balances
+from processor.domain.aggregates.points import Balances, Moved
 from processor.domain.aggregates.reward import Reward
 from processor.domain.aggregates.streak import State as Streak
 from schemas.ids import uuid_bytes, uuid_text
@@ -66,6 +67,8 @@ REDEMPTION = StateKind(
 )
 LIMIT = StateKind(b"n", LimitUsage)
 BALANCES = StateKind(b"b", Balances, items=lambda balances: len(balances.groups))
+MOVED = StateKind(b"x", Moved, once=True)
+HOLD = StateKind(b"d", Hold)
 STREAK = StateKind(b"s", Streak)
 ACTIVITY_LOG = StateKind(b"a", SeenMarker, once=True)
 ENROLMENT = StateKind(
@@ -100,6 +103,8 @@ STATE_KINDS = by_prefix(
     REDEMPTION,
     LIMIT,
     BALANCES,
+    MOVED,
+    HOLD,
     STREAK,
     ACTIVITY_LOG,
     ENROLMENT,
@@ -188,6 +193,16 @@ def used_key(member_id: str, event_id: str, period_key: str) -> bytes:
 def balances_key(member_id: str) -> bytes:
     """Return the key of a member's points."""
     return BALANCES.prefix + member_key(member_id)[1:]
+
+
+def moved_key(points_entry_id: str) -> bytes:
+    """Return the key of the first answer to a command that moves points."""
+    return MOVED.prefix + uuid_bytes(points_entry_id)
+
+
+def hold_key(member_id: str, hold_id: str) -> bytes:
+    """Return the key of a member's hold."""
+    return HOLD.prefix + member_key(member_id)[1:] + uuid_bytes(hold_id)
 
 
 @lru_cache(maxsize=65536)

@@ -17,8 +17,14 @@ from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger
-from processor.domain.handlers.members import require_member, store_member
+from processor.domain.handlers.members import (
+    differs,
+    precondition_failed,
+    require_member,
+    store_member,
+)
 from processor.domain.handlers.pathways import Pathways
+from processor.domain.handlers.spending import Spending
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.rules import DEFAULT_GROUP
 from processor.domain.state_kinds import (
@@ -38,12 +44,18 @@ from schemas.dead_letter import Reason
 from schemas.event_types import REWARD_UPDATED
 from schemas.ids import is_uuid
 from schemas.records import (
+    AdjustPoints,
+    CaptureHold,
     DeleteMember,
     Enrol,
+    HoldPoints,
     MemberCommand,
     PathwayCommand,
+    PointsCommand,
     RedeemPoints,
+    ReleaseHold,
     ReviewActivity,
+    SpendPoints,
     Unenrol,
     UpdateMemberStatus,
     UpdateRewardLog,
@@ -60,12 +72,14 @@ class MemberCommands:
         entries: WorkingSet,
         effects: Effects,
         pathways: Pathways,
+        spending: Spending,
     ) -> None:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
         self._ledger = Ledger(entries)
         self._pathways = pathways
+        self._spending = spending
 
     def prepare(self, item: Read, record: MemberCommand) -> None:
         """Prepare nothing: a command names what it needs itself."""
@@ -76,6 +90,8 @@ class MemberCommands:
             return (reward_key(record.reward_log_id.lower()),)
         if isinstance(record, RedeemPoints):
             return balances_key(item.member_id), redemption_key(_redemption_id(item, record))
+        if isinstance(record, PointsCommand):
+            return self._spending.keys(item, record)
         if isinstance(record, PathwayCommand):
             enrolment = enrolment_key(item.member_id, record.pathway_id)
             if not isinstance(record, ReviewActivity):
@@ -104,6 +120,8 @@ class MemberCommands:
                 return self._update_reward(context, record)
             case RedeemPoints():
                 return self._redeem(context, record)
+            case SpendPoints() | HoldPoints() | CaptureHold() | ReleaseHold() | AdjustPoints():
+                return self._spending.command(context, record)
             case Enrol() | Unenrol() | ReviewActivity():
                 return self._pathways.command(context, record)
 
@@ -113,8 +131,8 @@ class MemberCommands:
         alive = before is not None and before.status != member_of.DELETED
         if command.must_exist and not alive:
             raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "externalId")
-        if before is not None and _differs(command.if_version, before.version):
-            return _precondition_failed
+        if before is not None and differs(command.if_version, before.version):
+            return precondition_failed
         if before is not None and alive and command.only_new:
             return lambda: _shown(200, member_of.reference(member_id, before))
         status = None if command.status is UNSET else command.status
@@ -127,8 +145,8 @@ class MemberCommands:
         self, context: RecordContext, if_version: int | None, change: Callable[..., Member]
     ) -> Answer:
         before = require_member(self._entries, context)
-        if _differs(if_version, before.version):
-            return _precondition_failed
+        if differs(if_version, before.version):
+            return precondition_failed
         after = change(before, context.recorded_at)
         store_member(self._entries, context, before, after)
         return lambda: _shown(200, member_of.reference(context.member_id, after))
@@ -142,8 +160,8 @@ class MemberCommands:
         before = None if key is None else self._entries.get(REWARD, key)
         if key is None or before is None or before.member_id != context.member_id:
             raise Refused(Reason.INVALID, "no such reward log of this member", "rewardLogId")
-        if _differs(command.if_version, before.version):
-            return _precondition_failed
+        if differs(command.if_version, before.version):
+            return precondition_failed
         after = reward_of.evolve(before, command, context.recorded_at)
         milestone = self._definitions.milestone(context.project, after.milestone_id)
         joined = outputs.NULL if milestone is None else milestone.json
@@ -157,8 +175,8 @@ class MemberCommands:
     def _redeem(self, context: RecordContext, command: RedeemPoints) -> Answer:
         """Take points: the entry is written in full, the balance stops at 0."""
         member = require_member(self._entries, context)
-        if _differs(command.if_version, member.version):
-            return _precondition_failed
+        if differs(command.if_version, member.version):
+            return precondition_failed
         key = redemption_key(_redemption_id(context, command))
         answered = self._entries.get(REDEMPTION, key)
         if answered is not None:
@@ -182,14 +200,5 @@ def _redemption_id(item: Read | RecordContext, command: RedeemPoints) -> str:
     return ids.redemption_id(item.project, item.member_id, command.unique_identifier)
 
 
-def _differs(wanted: int | None, version: int) -> bool:
-    return wanted is not None and wanted != version
-
-
 def _shown(status: int, record: msgspec.Struct) -> replies.Reply:
     return replies.Reply(status, Raw(outputs.encode(record)))
-
-
-def _precondition_failed() -> replies.Reply:
-    body = replies.Refusal(code="version_mismatch", message="the record has changed since")
-    return replies.Reply(412, Raw(msgspec.json.encode(body)))

@@ -1,11 +1,15 @@
 """Members in a chunk: found or refused, kept and published where they change."""
 
+import msgspec
+from msgspec import Raw
+
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.member import Member
 from processor.domain.context import RecordContext
 from processor.domain.inputs import Refused
 from processor.domain.state_kinds import MEMBER, member_key
 from processor.domain.working_set import WorkingSet
+from schemas import replies
 from schemas.dead_letter import Reason
 from schemas.event_types import MEMBER_UPSERTED
 
@@ -36,6 +40,17 @@ def require_member(
     if deleted and member is not None and member.project == context.project:
         return member
     raise Refused(Reason.UNKNOWN_MEMBER, message, field)
+
+
+def differs(wanted: int | None, version: int) -> bool:
+    """Tell whether a record has another version than its sender wants, who may want any."""
+    return wanted is not None and wanted != version
+
+
+def precondition_failed() -> replies.Reply:
+    """Return the answer to who wants another version."""
+    body = replies.Refusal(code="version_mismatch", message="the record has changed since")
+    return replies.Reply(412, Raw(msgspec.json.encode(body)))
 
 
 def store_member(

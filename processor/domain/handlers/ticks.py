@@ -12,8 +12,10 @@ from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
 from processor.domain.handlers.challenge_logs import progress_record, progressed
+from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.state_kinds import (
+    HOLD,
     MEMBER,
     PARKED,
     PROGRESS,
@@ -49,6 +51,7 @@ class Ticks:
         definitions: Definitions,
         entries: WorkingSet,
         effects: Effects,
+        spending: Spending,
         look_at_parked: LookAtParked,
     ) -> None:
         self._look_at_parked = look_at_parked
@@ -60,6 +63,7 @@ class Ticks:
         self._dues: Mapping[bytes, Due] = {
             PROGRESS.prefix: self._fail,
             STREAK.prefix: self._break,
+            HOLD.prefix: spending.lapse,
         }
 
     def step(self, now: datetime, sequence: int) -> None:
