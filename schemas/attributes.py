@@ -6,11 +6,13 @@ are given are merged into those that are there; null removes one.
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from schemas.amounts import AmountError, format_amount, parse_amount
+from schemas.json_limits import exact_number
 
 MAX_NAMES = 100
 MAX_BYTES = 16 * 1024
@@ -21,9 +23,11 @@ NONE = Raw(b"{}")
 Given = dict[str, Raw]
 """Attributes as they are sent: JSON values by name, null where one is to be removed."""
 
+NAME_RULE = "1 to 64 of the characters A-Z a-z 0-9 _ . -"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TEXTS = msgspec.json.Decoder(str | bool | list[str] | None)
 _OBJECT = msgspec.json.Decoder(Given)
+_VALUES = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
 _FIRST_OF_NUMBER = b"-0123456789"
 _REMOVED = Raw(b"null")
 
@@ -72,9 +76,14 @@ def merged(before: Raw, given: Mapping[str, Raw]) -> Raw:
     return Raw(encoded)
 
 
+def decoded(attributes: Raw) -> Mapping[str, Any]:
+    """Return a member's attributes by name, numbers exact."""
+    return _VALUES.decode(attributes)
+
+
 def _named(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise AttributesError("", "names have 1 to 64 of the characters A-Z a-z 0-9 _ . -")
+        raise AttributesError("", f"a name has {NAME_RULE}")
     return name
 
 

@@ -7,7 +7,7 @@ JSON. ``milestream apply``, ``/definitions`` and the records face all come throu
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from schemas import activity_types, ids
+from schemas import activity_types, attributes, ids
 from schemas.amounts import MAX_POINTS, amount_decimal, nanos_of
 from schemas.durations import parse_duration
 from schemas.instants import InstantError, is_zone, parse_instant
@@ -253,13 +253,37 @@ class Milestone(Definition):
         return {**given, "linkedSchemaRecordId": linked.lower()}
 
 
+OF_MEMBER = "member."
+"""Begins the path of what is the member's own; such a path never reads metadata."""
+OF_ATTRIBUTE = "member.attributes."
+OF_TIER = "member.tier."
+_OF_MEMBER = frozenset({"member.groups", "member.country", "member.city"})
+
+
+def _path(value: str) -> str:
+    if not value.startswith(OF_MEMBER) or value in _OF_MEMBER:
+        return value
+    if value.startswith(OF_ATTRIBUTE):
+        if attributes.NAME.fullmatch(value.removeprefix(OF_ATTRIBUTE)):
+            return value
+        raise ValueError(f"must name an attribute, {attributes.NAME_RULE}")
+    tier_set = value.removeprefix(OF_TIER)
+    if tier_set and tier_set != value and "/" not in tier_set:
+        return value
+    known = ", ".join((f"{OF_ATTRIBUTE}<name>", *sorted(_OF_MEMBER), f"{OF_TIER}<tierSetId>"))
+    raise ValueError(f"of a member, may be {known}")
+
+
+Path = Annotated[Name, AfterValidator(_path)]
+
+
 class Condition(BaseModel):
-    """One comparison with a field of an event's metadata, or a group of them."""
+    """One comparison with a field of an event's metadata or of its member, or a group of them."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     type: Literal["AND", "OR"] | None = None
     conditions: Annotated[list["Condition"], Field(max_length=100)] | None = None
-    field: Name | None = None
+    field: Path | None = None
     operator: (
         Literal[
             "equals",
@@ -291,6 +315,17 @@ class Condition(BaseModel):
     def depth(self) -> int:
         """How deep the groups nest; 1 for a comparison."""
         return 1 + max((c.depth() for c in self.conditions or ()), default=0)
+
+    def paths(self) -> Iterator[str]:
+        """Return what the comparisons name, in order."""
+        if self.field is not None:
+            yield self.field
+        for each in self.conditions or ():
+            yield from each.paths()
+
+    def asks_member(self) -> bool:
+        """Tell whether any comparison is with something of the member."""
+        return any(path.startswith(OF_MEMBER) for path in self.paths())
 
 
 class MetadataField(BaseModel):

@@ -14,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 from schemas.instants import format_instant, parse_instant
 from tests.event_spec import all_of, any_of, condition, event, event_of, redeem, streak_of, tick
 from tests.spec import Defined, Sent, challenge, command, milestone, project_settings, upsert
-from tests.strategies import CHALLENGES, MEMBERS, MILESTONES, ZONES, Segment, seldom
+from tests.strategies import CHALLENGES, MEMBERS, MILESTONES, ZONES, Segment, profiles, seldom
 
 EVENTS = ("buy", "visit", "quiz")
 STREAKS = ("by-day", "by-week", "by-month")
@@ -51,7 +51,9 @@ OPERATORS = (
 @st.composite
 def comparisons(draw: st.DrawFn) -> dict[str, Any]:
     """One comparison, with any operator."""
-    field = draw(st.sampled_from(["amount", "score", "source"]))
+    field = draw(
+        st.sampled_from(["amount", "score", "source", "member.attributes.n", "member.groups"])
+    )
     operator = draw(st.sampled_from([*OPERATORS, "in", "not_in"]))
     if operator in ("in", "not_in"):
         return condition(field, operator, draw(st.lists(values, min_size=1, max_size=3)))
@@ -71,6 +73,11 @@ easy_conditions = st.sampled_from(
     [
         condition("amount", "greater_than", 0),
         any_of(condition("amount", "not_exists"), condition("amount", "less_than", 20)),
+        condition("member.groups", "contains", "gold"),
+        condition("member.attributes.plan", "equals", "plus"),
+        any_of(
+            condition("member.city", "exists"), condition("member.attributes.n", "less_than", 2)
+        ),
     ]
 )
 fields_of_metadata: SearchStrategy[Any] = st.sampled_from(
@@ -189,8 +196,8 @@ def commands(draw: st.DrawFn) -> Sent:
     name = draw(st.sampled_from(MEMBERS))
     match draw(st.sampled_from(["upsert", "status", "redeem", "redeem"])):
         case "upsert":
-            groups = draw(st.sampled_from([["gold"], ["vip", "gold"], []]))
-            return upsert(name, groups=groups)
+            changed = draw(st.one_of(profiles, profiles, st.just({"groups": ["vip", "gold"]})))
+            return upsert(name, **changed)
         case "status":
             to = draw(st.sampled_from(["live", "paused"]))
             return command("update-member-status", userId=name, status=to)

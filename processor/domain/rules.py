@@ -73,6 +73,8 @@ class Event:
     maximum: int | None
     maximum_json: Raw
     conditions: models.Condition | None
+    asks_member: bool
+    """Whether its conditions name something of the member."""
     fields: tuple[models.MetadataField, ...]
     requires_api_key: bool
     group: str
@@ -166,6 +168,7 @@ def compile_event(stored: Stored, _timezone: str) -> Event:
         maximum=None if maximum is None else nanos_of(maximum),
         maximum_json=NULL if maximum is None else Raw(format_amount(nanos_of(maximum)).encode()),
         conditions=definition.conditions,
+        asks_member=definition.conditions is not None and definition.conditions.asks_member(),
         fields=tuple(definition.metadata_fields or ()),
         requires_api_key=definition.requires_api_key,
         group=definition.challenge_group,

@@ -4,14 +4,19 @@ from fractions import Fraction
 from typing import Any
 
 
-def holds(node: dict[str, Any] | None, metadata: dict[str, Any]) -> bool:
-    """Tell whether an event's metadata meet its conditions; no conditions are always met."""
+def holds(
+    node: dict[str, Any] | None, metadata: dict[str, Any], member: dict[str, Any] | None = None
+) -> bool:
+    """Tell whether an event's metadata, and its member, meet its conditions; no conditions are
+    always met."""
     if node is None:
         return True
     if node.get("conditions") is not None:
-        each = [holds(child, metadata) for child in node["conditions"]]
+        each = [holds(child, metadata, member) for child in node["conditions"]]
         return all(each) if node["type"] == "AND" else any(each)
     here: Any = metadata.get(node["field"])
+    if node["field"].startswith("member."):
+        here = of_member(node["field"].removeprefix("member."), member or {})
     there: Any = node.get("value")
     match node["operator"]:
         case "not_exists":
@@ -29,6 +34,15 @@ def holds(node: dict[str, Any] | None, metadata: dict[str, Any]) -> bool:
             return bool(alike) and not any(same(here, element) for element in alike)
         case operator:
             return kind(here) == kind(there) and compared(operator, here, there)
+
+
+def of_member(path: str, member: dict[str, Any]) -> Any:
+    """Return what a path names of the member: a field, an attribute, or its tier in a set."""
+    if path.startswith("attributes."):
+        return member.get("attributes", {}).get(path.removeprefix("attributes."))
+    if path.startswith("tier."):
+        return member.get("tiers", {}).get(path.removeprefix("tier."))
+    return (member.get("groups") or []) if path == "groups" else member.get(path)
 
 
 def compared(operator: str, here: Any, there: Any) -> bool:

@@ -57,7 +57,7 @@ class EventReference(Reference):
 
         live = self.members[member]["status"] == "live"
         slot = (member, event["eventId"], self._limit_period(definition, at))
-        met = holds(definition.get("conditions"), metadata)
+        met = holds(definition.get("conditions"), metadata, self.members[member])
         full = definition.get("limit") is not None and self.slots[slot] >= definition["limit"]
         group = self._group(event, definition, member)
         points = 0

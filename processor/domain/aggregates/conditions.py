@@ -1,4 +1,7 @@
-"""Conditions on an event's metadata: nested AND and OR of comparisons.
+"""Conditions on an event's metadata and its member: nested AND and OR of comparisons.
+
+A path that begins with ``member.`` is the member's, as it is in force, and never metadata: an end
+user could claim anything there.
 
 A field that is missing (null counts as missing), or a value of another type than the condition's,
 makes every operator false but ``not_exists``. Numbers are exact: ints and ``Decimal``.
@@ -6,24 +9,65 @@ makes every operator false but ``not_exists``. Numbers are exact: ints and ``Dec
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
-from schemas.definitions import Condition
+from processor.domain.aggregates.member import Member
+from schemas import attributes
+from schemas.definitions import OF_ATTRIBUTE, OF_MEMBER, OF_TIER, Condition
 
 Metadata = Mapping[str, Any]
 
 
-def holds(condition: Condition, metadata: Metadata) -> bool:
-    """Tell whether metadata meets a condition. An empty AND holds, an empty OR does not."""
+class MemberFacts:
+    """What conditions may ask of a member.
+
+    Args:
+        member: as it is when the record is folded.
+        tiers: its tier in each set that it has one in, by the set.
+    """
+
+    def __init__(self, member: Member, tiers: Mapping[str, str]) -> None:
+        self._member = member
+        self._tiers = tiers
+
+    @cached_property
+    def _attributes(self) -> Mapping[str, Any]:
+        return attributes.decoded(self._member.attributes)
+
+    def of(self, path: str) -> Any | None:
+        """Return what a path that begins with ``member.`` names; None where there is none."""
+        if path.startswith(OF_ATTRIBUTE):
+            return self._attributes.get(path.removeprefix(OF_ATTRIBUTE))
+        if path.startswith(OF_TIER):
+            return self._tiers.get(path.removeprefix(OF_TIER))
+        return _FACTS[path.removeprefix(OF_MEMBER)](self._member)
+
+
+_FACTS: Mapping[str, Callable[[Member], Any]] = {
+    "groups": lambda member: list(member.groups),
+    "country": lambda member: member.country,
+    "city": lambda member: member.city,
+}
+
+
+def holds(condition: Condition, metadata: Metadata, member: MemberFacts | None = None) -> bool:
+    """Tell whether metadata, and the member where a comparison names it, meet a condition.
+
+    An empty AND holds, an empty OR does not.
+    """
     if condition.conditions is not None:
         decides = condition.type != "AND"  # one that holds, or else one that does not
         for each in condition.conditions:
-            if holds(each, metadata) == decides:
+            if holds(each, metadata, member) == decides:
                 return decides
         return not decides
     assert condition.field is not None
     assert condition.operator is not None
-    found = lookup(metadata, condition.field)
+    if condition.field.startswith(OF_MEMBER):
+        found = None if member is None else member.of(condition.field)
+    else:
+        found = lookup(metadata, condition.field)
     if condition.operator == "exists":
         return found is not None
     if condition.operator == "not_exists":

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from processor.domain.aggregates.conditions import holds, lookup, type_of
+from processor.domain.aggregates.conditions import MemberFacts, holds, lookup, type_of
 from processor.domain.inputs import Refused
 from processor.domain.rules import Event
 from schemas.amounts import MAX_POINTS, SCALE, AmountError, nanos_of
@@ -111,13 +111,15 @@ def decide(
     groups: Collection[str] | None,
     *,
     earns: bool,
+    member: MemberFacts | None = None,
 ) -> Decided:
-    """Judge an event. ``groups`` are those the sender may name, None for any.
+    """Judge an event. ``groups`` are those the sender may name, None for any; ``member`` is there
+    where the event's conditions ask for it.
 
     Raises:
         Refused: its value leads to no number of points.
     """
-    met = event.conditions is None or holds(event.conditions, metadata)
+    met = event.conditions is None or holds(event.conditions, metadata, member)
     full = event.limit is not None and used.slots >= event.limit
     group = _user_group(event, metadata, groups)
     points = _points(event, metadata, group) if met and not full and earns else 0

@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates.conditions import MemberFacts
 from processor.domain.aggregates.event import Answered, Decided, LimitUsage
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.period import local_date, local_hour, period_key
@@ -183,7 +184,8 @@ class Events:
         used = used or LimitUsage()
         groups = member.groups if record.by_end_user else None
         live = member.status == member_of.LIVE
-        decided = event_of.decide(event, prepared.metadata, used, groups, earns=live)
+        facts = MemberFacts(member, _NO_TIERS) if event.asks_member else None
+        decided = event_of.decide(event, prepared.metadata, used, groups, earns=live, member=facts)
         if event.limit is not None and decided.takes_slot and live:
             self._entries.set(LIMIT, prepared.used_key, LimitUsage(used.slots + 1))
         return decided
@@ -273,6 +275,7 @@ class Events:
 
 
 _EMPTY = Raw(b"{}")
+_NO_TIERS: Mapping[str, str] = {}
 _ONE = Raw(b"1")
 
 
