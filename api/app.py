@@ -15,6 +15,7 @@ from api.http.face import FaceMiddleware, guards
 from api.http.middleware import Envelope
 from api.http.problems import Problem
 from api.metrics import Metrics
+from api.siblings import Siblings
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,13 +34,15 @@ FACES = (
 DESCRIPTION = "Challenges, milestones, points and rewards, folded from what people do."
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application; its lifespan opens what it needs and closes it."""
+def create_app(settings: Settings, siblings: Siblings | None = None) -> FastAPI:
+    """Return the application of one of these processes; its lifespan opens what it needs and closes
+    it."""
     metrics = Metrics()
+    siblings = Siblings() if siblings is None else siblings
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with resources.opened(settings, metrics) as opened:
+        async with resources.opened(settings, metrics, siblings) as opened:
             app.state.resources = opened
             yield
 
@@ -57,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.faces = FACES
+    app.state.siblings = siblings
     problems.install(app, guards(FACES))
     for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         app.add_exception_handler(error, _on_database_away)

@@ -1,13 +1,43 @@
 """Every Prometheus metric of the API, by name. Labels never name a member, project or record."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import os
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 UNMATCHED = "unmatched"
 """The route label of a path without a route: callers choose paths."""
 
+_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the client library looks for what several processes share."""
+
+_KINDS = ("counter", "histogram", "gauge_livemax")
+"""The library's names for the files of what we count."""
+_FILE_BYTES = 64 * 1024
+"""What a file begins with; the library doubles it where more is counted."""
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def share(directory: Path, number: int) -> None:
+    """Keep what this process counts in files, where each process of a directory adds up those of
+    all: counters and histograms are summed, of a gauge the largest counts.
+
+    Called before `Metrics` are made. `number` is this process's; another that takes its place goes
+    on counting where it ended.
+    """
+    for kind in _KINDS:
+        path = directory / f"{kind}_{number}.db"
+        if not path.exists():
+            # Put there whole: read while the library makes it, a file would have no size.
+            made = directory / f"{kind}_{number}.new"
+            made.write_bytes(bytes(_FILE_BYTES))
+            made.rename(path)
+    os.environ[_DIRECTORY] = str(directory)
+    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
 
 
 class Metrics:
@@ -66,19 +96,27 @@ class Metrics:
         self.projection_lag_records = Gauge(
             "milestream_api_projection_lag_records",
             "Records of the output topics that the read models do not hold yet.",
+            multiprocess_mode="livemax",
             registry=self.registry,
         )
         self.projection_lag_seconds = Gauge(
             "milestream_api_projection_lag_seconds",
             "For how long something that was published has been missing in the read models.",
+            multiprocess_mode="livemax",
             registry=self.registry,
         )
         self.partitions_without_worker = Gauge(
             "milestream_api_partitions_without_worker",
             "Partitions whose ticks stand still: nobody folds what comes there.",
+            multiprocess_mode="livemax",
             registry=self.registry,
         )
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """Return all metrics in Prometheus' text format, those of all processes that share them."""
+        directory = os.environ.get(_DIRECTORY)
+        if directory is None:
+            return generate_latest(self.registry)
+        added_up = CollectorRegistry()
+        MultiProcessCollector(added_up, directory)  # type: ignore[no-untyped-call]
+        return generate_latest(added_up)

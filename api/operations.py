@@ -40,8 +40,8 @@ async def healthz(request: Request) -> Response:
 
 @router.get("/readyz", summary="Can it serve", openapi_extra=_UNWELL)
 async def readyz(request: Request) -> Response:
-    """Answer 200 where broker, database, projection and workers are well, else 503 with what is
-    not."""
+    """Answer 200 where broker, database, projection, workers and all API processes are well, else
+    503 with what is not."""
     held = resources.of(request)
     broker, database = await asyncio.gather(_broker(held), _database(held))
     parts = {
@@ -50,6 +50,8 @@ async def readyz(request: Request) -> Response:
         "projection": _projection(held),
         "workers": _workers(held),
     }
+    if held.siblings.count > 1:
+        parts["processes"] = _processes(held)
     ready = all(part["ok"] for part in parts.values())
     return json_response(
         {"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503
@@ -58,7 +60,7 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
-    """Answer the process's metrics in Prometheus' text format."""
+    """Answer the metrics of all API processes in Prometheus' text format."""
     held = resources.of(request)
     return Response(held.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
 
@@ -116,6 +118,13 @@ def _workers(held: Resources) -> dict[str, Any]:
     still = held.ticks.still()
     if still:
         return {"ok": False, "reason": "no_worker", "partitions": still}
+    return {"ok": True}
+
+
+def _processes(held: Resources) -> dict[str, Any]:
+    silent = held.siblings.silent()
+    if silent:
+        return {"ok": False, "reason": "not all API processes serve", "processes": silent}
     return {"ok": True}
 
 

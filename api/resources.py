@@ -25,6 +25,7 @@ from api.kafka.lag import LagWatch
 from api.kafka.processor_client import ProcessorClient
 from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
+from api.siblings import Siblings
 from schemas import database_connections, database_roles
 from schemas.definition_set import DefinitionSet
 from schemas.kafka.definitions_reader import DefinitionSetReader
@@ -51,6 +52,7 @@ class Resources:
 
     settings: Settings
     metrics: Metrics
+    siblings: Siblings
     pool: AsyncConnectionPool[AsyncConnection]
     reads: Reads
     keyring: Keyring
@@ -134,18 +136,23 @@ async def _take_role(connection: AsyncConnection) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resources]:
+async def opened(
+    settings: Settings, metrics: Metrics, siblings: Siblings | None = None
+) -> AsyncIterator[Resources]:
     """Open everything, and close it again in the opposite order. The topics must be there.
+
+    Without `siblings` this is the only process.
 
     Raises:
         psycopg.Error, KafkaError: the database or the broker cannot be reached.
     """
+    siblings = Siblings() if siblings is None else siblings
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(connection_pool(settings))
         await pool.wait()
         producer = await _producer(stack, settings)
         reader = await stack.enter_async_context(DefinitionSetReader(settings, DefinitionSet()))
-        processor = ProcessorClient(settings, producer, metrics)
+        processor = ProcessorClient(settings, producer, metrics, siblings.share_of)
         stack.push_async_callback(processor.stop)
         await processor.start()
         barrier = Barrier(settings, pool, metrics)
@@ -168,6 +175,7 @@ async def opened(settings: Settings, metrics: Metrics) -> AsyncIterator[Resource
         yield Resources(
             settings=settings,
             metrics=metrics,
+            siblings=siblings,
             pool=pool,
             reads=Reads(pool, READS),
             keyring=Keyring(pool, settings.master_key),

@@ -3,18 +3,23 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import uvicorn
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
+from api import processes
 from api.app import create_app
 from api.http.connections import Limits, protocol
 from api.kafka.clients import TopicsError, check_topics
 from api.resources import Resources
+from api.siblings import Siblings
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 
@@ -29,10 +34,34 @@ _WATCH_SECONDS = 1.0
 def main(settings: Settings) -> None:
     """Serve the API until TERM or INT; exit with 1 where it cannot start, or cannot go on."""
     log_to_stderr(settings, dict.fromkeys(("aiokafka", "uvicorn.error"), logging.WARNING))
-    app = create_app(settings)
+    if settings.api_processes == 1:
+        sys.exit(_serve_here(settings, Siblings()))
+    try:
+        sockets = processes.listening(settings.api_host, settings.api_port, settings.api_processes)
+    except processes.CannotListen as error:
+        logger.critical("the API cannot start: %s", error)
+        sys.exit(1)
+    sys.exit(processes.ProcessGroup(sockets, partial(_serve_here, settings)).run())
+
+
+def _serve_here(
+    settings: Settings,
+    siblings: Siblings,
+    sockets: Sequence[socket.socket] | None = None,
+    parent_ends: int | None = None,
+) -> int:
+    """Serve in this process; return its exit code.
+
+    Args:
+        settings: what to serve with.
+        siblings: the processes of this port.
+        sockets: where to listen; None: where the settings say.
+        parent_ends: a descriptor that ends when the parent does.
+    """
+    app = create_app(settings, siblings)
     server = _Server(config(settings, app))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        sys.exit(runner.run(_serve(settings, server, app)))
+        return runner.run(_serve(settings, server, app, sockets, parent_ends))
 
 
 def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
@@ -76,15 +105,23 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-async def _serve(settings: Settings, server: uvicorn.Server, app: FastAPI) -> int:
+async def _serve(
+    settings: Settings,
+    server: uvicorn.Server,
+    app: FastAPI,
+    sockets: Sequence[socket.socket] | None,
+    parent_ends: int | None,
+) -> int:
     try:
         await check_topics(settings)
     except (TopicsError, KafkaError) as error:
         logger.critical("the API cannot start: %s", error)
         return 1
     watch = asyncio.create_task(_watch(server, app))
+    if parent_ends is not None:
+        asyncio.get_running_loop().add_reader(parent_ends, _end_with_parent)
     try:
-        await server.serve()
+        await server.serve(None if sockets is None else list(sockets))
     except SystemExit:  # uvicorn could not start, and has logged why
         return 1
     failed = watch.done()
@@ -92,9 +129,20 @@ async def _serve(settings: Settings, server: uvicorn.Server, app: FastAPI) -> in
     return 1 if failed else 0
 
 
+def _end_with_parent() -> None:
+    """End at once: nobody would start this process again, and its port is wanted."""
+    logger.critical("the API cannot go on: the parent of its processes was killed")
+    logging.shutdown()
+    os._exit(1)
+
+
 async def _watch(server: uvicorn.Server, app: FastAPI) -> None:
-    """Stop the server when a background task or client has failed; return then."""
+    """Say that this process serves, until the server stops; stop it when a background task or
+    client has failed, and return then."""
+    siblings: Siblings = app.state.siblings
     while not server.should_exit:
+        if server.started:
+            siblings.beat()
         await asyncio.sleep(_WATCH_SECONDS)
         held: Resources | None = getattr(app.state, "resources", None)
         fault = None if held is None else held.fault()

@@ -181,6 +181,8 @@ class Settings(BaseModel):
     )
     """The API's address as callers see it; signatures are computed over it. No slash at the
     end."""
+    api_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many processes the API serves its port with."""
     api_receive_seconds: Annotated[int, Field(ge=1, le=600)] = 30
     """How long a request's head may take to come, and its body likewise."""
     api_idle_seconds: Annotated[int, Field(ge=1, le=3600)] = 75

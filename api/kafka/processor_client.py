@@ -9,6 +9,7 @@ import logging
 import random
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -40,13 +41,20 @@ _REFUSAL = msgspec.json.Decoder(Refusal)
 class ProcessorClient:
     """Sends commands to the processor, and returns its replies."""
 
-    def __init__(self, settings: Settings, producer: AIOKafkaProducer, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        producer: AIOKafkaProducer,
+        metrics: Metrics,
+        choose: Callable[[int], int] = random.randrange,
+    ) -> None:
+        """`choose` returns the partition of `replies` to read, given how many there are."""
         self._settings = settings
         self._producer = producer
         self._metrics = metrics
         self._consumer = clients.consumer(settings)
         count = clients.partition_count(settings, REPLIES)
-        self._partition = TopicPartition(settings.topic(REPLIES), random.randrange(count))  # noqa: S311
+        self._partition = TopicPartition(settings.topic(REPLIES), choose(count))
         self._waiting: dict[bytes, asyncio.Future[Reply]] = {}
         self._waiting_bytes = 0
 

@@ -28,6 +28,7 @@ API_BELOW_FACES = (
     "api.kafka",
     "api.metrics",
     "api.pages",
+    "api.siblings",
     "api.resources",
 )
 FACES = tuple(
@@ -60,11 +61,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api": ("schemas", "api"),
     "api.metrics": ("schemas",),
     "api.pages": ("api.pages",),
+    "api.siblings": (),
     "api.http": ("schemas", "api.http", "api.metrics"),
     "api.queries": ("schemas", "api.queries", "api.http"),
     "api.auth": ("schemas", "api.auth", "api.queries", "api.http"),
     "api.kafka": ("schemas", "api.kafka", "api.queries", "api.http", "api.metrics"),
-    "api.resources": ("schemas", "api.auth", "api.kafka", "api.metrics"),
+    "api.resources": ("schemas", "api.auth", "api.kafka", "api.metrics", "api.siblings"),
     # No face imports another.
     **{face: (*API_BELOW_FACES, face) for face in FACES},
     "api.documents": ("schemas", "api.documents", "api.http"),
