@@ -3,6 +3,7 @@
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.errors import CommandError
@@ -67,6 +68,9 @@ def _properties(storage: Path, port: int, controller_port: int) -> str:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
+        # A write that comes before the markers of its producer's last transaction waits in steps of
+        # so many milliseconds, 20 by default: most of what a small request would take.
+        "add.partitions.to.txn.retry.backoff.ms": 1,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "share.coordinator.state.topic.num.partitions": 4,
@@ -82,8 +86,12 @@ def _properties(storage: Path, port: int, controller_port: int) -> str:
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
-def format_storage(properties: Path, cluster: uuid.UUID) -> None:
+def format_storage(
+    properties: Path, cluster: uuid.UUID, features: Mapping[str, int] | None = None
+) -> None:
     """Make the broker's storage; one that is there is left as it is.
+
+    ``features`` are those whose version is not to be what this release of Kafka begins with.
 
     Raises:
         CommandError: Kafka's tool refuses.
@@ -92,6 +100,8 @@ def format_storage(properties: Path, cluster: uuid.UUID) -> None:
     command = [*tool("kafka.tools.StorageTool"), "format", "--ignore-formatted"]
     # In one word: one id in 64 begins with a dash, and would be taken for another option.
     command += [f"--cluster-id={cluster_id}", "--config", str(properties)]
+    for name, version in (features or {}).items():
+        command += ["--feature", f"{name}={version}"]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_SECONDS
     )

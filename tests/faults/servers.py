@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,12 +32,23 @@ def environment() -> dict[str, str]:
 class Brokers:
     """Brokers that are controllers too, each with a second listener behind a proxy."""
 
-    def __init__(self, directory: Path, count: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        count: int,
+        *,
+        features: Mapping[str, int] | None = None,
+        properties: Mapping[str, object] | None = None,
+        proxy: Callable[[int], Proxy] = Proxy,
+    ) -> None:
+        """``features`` and ``properties`` are those that differ from the others' here."""
         self._directory = directory
         self.count = count
+        self._features = features
+        self._more = properties or {}
         ports = [free_port() for _ in range(3 * count)]
         self._plain, self._behind, self._controllers = (ports[i::3] for i in range(3))
-        self.proxies = [Proxy(port) for port in self._behind]
+        self.proxies = [proxy(port) for port in self._behind]
         self.processes: list[Process] = []
 
     def start(self) -> None:
@@ -82,9 +93,9 @@ class Brokers:
 
     def _prepare(self, number: int, cluster: uuid.UUID) -> Path:
         properties = self._directory / f"broker-{number + 1}.properties"
-        values = self._properties(number)
+        values = {**self._properties(number), **self._more}
         properties.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
-        broker.format_storage(properties, cluster)
+        broker.format_storage(properties, cluster, self._features)
         return properties
 
     def _properties(self, number: int) -> Mapping[str, object]:
