@@ -14,6 +14,7 @@ import aiokafka
 import faust
 from aiokafka import TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -32,6 +33,8 @@ POLL_SECONDS = 0.1
 IDLE_SECONDS = 0.02
 FETCH_WAIT_MS = 50
 HEARTBEAT_SECONDS = 10
+TELL_SECONDS = 2
+"""How long a commit of the group's offsets may hold up a hand-over."""
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
@@ -117,6 +120,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = cast("ChunkConsumer", self.consumer)
         targets = consumer.context.input_positions()
         epoch = consumer.begin_epoch()
+        consumer.tell_group_from_now_on()
         return cast("Mapping[TP, int]", await self.call_thread(self._seek_inputs, targets, epoch))
 
     async def _seek_inputs(
@@ -156,6 +160,22 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             self._handed_out.forget()  # of what else was handed out with it, nothing is known
             raise
 
+    async def tell_group(self, positions: Mapping[TopicPartition, int]) -> bool:
+        """Commit the group's offsets, in this generation; tell whether the group took them."""
+        try:
+            async with asyncio.timeout(TELL_SECONDS):
+                await self.call_thread(self._tell_group, positions)
+        except (KafkaError, ConsumerStoppedError, ConsumerNotStarted, TimeoutError) as error:
+            logger.warning("the group's offsets are not committed: %r", error)
+            return False
+        return True
+
+    async def _tell_group(self, positions: Mapping[TopicPartition, int]) -> None:
+        consumer = self._ensure_consumer()
+        assigned = consumer.assignment()
+        async with asyncio.timeout(TELL_SECONDS):  # the caller's ends nothing on this thread
+            await consumer.commit({tp: n for tp, n in positions.items() if tp in assigned})
+
     async def is_member(self) -> bool:
         """Ask the group whether it knows this worker with the partitions that it has."""
         asked: bool = await self.call_thread(self._ask_group)
@@ -179,7 +199,11 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class ChunkConsumer(driver.Consumer):
-    """Yields chunks instead of messages; the offsets are committed by the transaction."""
+    """Yields chunks instead of messages.
+
+    What was folded is in the state, and inputs are sought by it. The group's offsets are for
+    people's lag tools only: they follow once a second, and where partitions are handed over.
+    """
 
     _thread: "ChunkConsumerThread"
 
@@ -194,6 +218,9 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._assembler = ChunkAssembler(self.context.settings)
+        self._told: Mapping[TopicPartition, int] | None = None
+        """What the group was told of the partitions that were sought; None before they are."""
+        self._telling = asyncio.Lock()
 
     @override
     def _new_consumer_thread(self) -> ChunkConsumerThread:
@@ -221,7 +248,8 @@ class ChunkConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Drop what is held and what waits for the fold: it is fetched again by its new owner."""
         self.begin_epoch()
-        await super().on_partitions_revoked(revoked)
+        await super().on_partitions_revoked(revoked)  # which waits for the fold, and commits
+        self._told = None
 
     @override
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
@@ -321,12 +349,35 @@ class ChunkConsumer(driver.Consumer):
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Faust would note every offset between two messages: here, a chunk's records."""
 
+    def tell_group_from_now_on(self) -> None:
+        """Take the state's positions for those of the partitions that this worker has."""
+        self._told = {}
+
+    @override
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Take acknowledged chunks off the book, and tell the group how far the inputs are folded.
+
+        Faust calls it once a second, before partitions are handed over, and as it stops.
+        """
+        done: bool = await super().commit(topics, start_new_transaction)
+        async with self._telling:
+            await self._tell_group()
+        return done
+
+    async def _tell_group(self) -> None:
+        told = self._told
+        if told is None:
+            return
+        positions = self.context.input_positions()
+        news = {tp: offset for tp, offset in positions.items() if told.get(tp) != offset}
+        if news and await self._thread.tell_group(news) and self._told is told:
+            self._told = positions
+
     @override
     async def _commit_offsets(
         self, offsets: Mapping[TP, int], start_new_transaction: bool = True
     ) -> bool:
-        # Book-keeping only. A commit of Faust's own can overtake the transaction's and move the
-        # group's offset back.
+        # Book-keeping only: these are the last parts of chunks, and say nothing of other topics.
         self._committed_offset.update(offsets)
         return True
 

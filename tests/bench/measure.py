@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from deploy.clients import admin_client, partitions_of_topic, reader
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, PROGRESS_EVENTS
+from tests.bench.folded_offsets import folded_offsets
 from tests.bench.peers import Peer
 
 _SAMPLE_SECONDS = 0.05
@@ -135,24 +136,27 @@ class _Progress:
         self, settings: Settings, peer: Peer, process: asyncio.subprocess.Process, topic: str
     ) -> None:
         self._settings = settings
+        self._input = topic
         self._topic = settings.topic(topic)
         self._peer = peer
         self._process = process
         self._printed = 0
+        self._stack = AsyncExitStack()
         self._listening = asyncio.create_task(self._listen())
 
     async def __aenter__(self) -> Callable[[], Awaitable[int]]:
+        if self._peer.chunk_log:
+            following = folded_offsets(self._settings, self._input)
+            return (await self._stack.enter_async_context(following)).total
         if not self._peer.commits:
             return self._heard
         self._partitions = await partitions_of_topic(self._settings, self._topic)
-        self._admin = admin_client(self._settings)
-        self._client = await self._admin.__aenter__()
+        self._client = await self._stack.enter_async_context(admin_client(self._settings))
         return self._committed
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._listening.cancel()
-        if self._peer.commits:
-            await self._admin.__aexit__(None, None, None)
+        await self._stack.aclose()
 
     async def _heard(self) -> int:
         return self._printed

@@ -15,13 +15,10 @@ from pathlib import Path
 from subprocess import Popen
 
 import psutil
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from deploy.clients import admin_client, partitions_of_topic
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
+from tests.bench.folded_offsets import FoldedOffsets, folded_offsets
 from tests.bench.measure import PeerFailed
 from tests.integration.api.serving import process
 
@@ -59,15 +56,14 @@ class Watch:
         settings: Settings,
         workers: Sequence["Popen[bytes]"],
         logs: Sequence[Path],
-        admin: AIOKafkaAdminClient,
-        partitions: list[TopicPartition],
+        folded: FoldedOffsets,
+        partitions: int,
     ) -> None:
         self._workers = workers
         self._processes = [psutil.Process(worker.pid) for worker in workers]
         self._logs = logs
         self._broker = broker_process(settings)
-        self._group = settings.topic(settings.application_id)
-        self._admin = admin
+        self._folded = folded
         self._partitions = partitions
 
     async def ready(self) -> None:
@@ -76,7 +72,7 @@ class Watch:
         Raises:
             PeerFailed: a worker ended, or they do not share.
         """
-        share = len(self._partitions) // len(self._workers)
+        share = self._partitions // len(self._workers)
         deadline = time.monotonic() + _SILENCE_SECONDS
         while any(_taken(log) != share for log in self._logs):
             self._alive(time.monotonic() < deadline, "not ready")
@@ -84,7 +80,7 @@ class Watch:
 
     async def sample(self) -> Sample:
         """Look once."""
-        done = await self._done()
+        done = await self._folded.total()
         with_broker = [*self._processes, *([self._broker] if self._broker else [])]
         taken = [_seconds(each) for each in with_broker]
         return Sample(
@@ -124,15 +120,6 @@ class Watch:
         # Where one sample saw it all, the start counts too.
         return samples if len(samples) > 1 else [start, *samples]
 
-    async def _done(self) -> int:
-        try:
-            offsets = await self._admin.list_consumer_group_offsets(
-                self._group, partitions=self._partitions
-            )
-        except GroupCoordinatorNotAvailableError:
-            return 0  # a new broker has no coordinator before its first group
-        return sum(max(0, found.offset) for found in offsets.values())
-
     def _alive(self, in_time: bool, complaint: str) -> None:
         if not in_time or any(worker.poll() is not None for worker in self._workers):
             ends = "\n".join(log.read_text("utf-8", "replace")[-3000:] for log in self._logs)
@@ -142,7 +129,6 @@ class Watch:
 @asynccontextmanager
 async def watched(settings: Settings, directory: Path, workers: int = 1) -> AsyncIterator[Watch]:
     """Run workers on one data dir, each with a log of its own, until the block is left."""
-    partitions = await partitions_of_topic(settings, settings.topic(CHALLENGE_LOGS))
     with ExitStack() as stack:
         running, logs = [], []
         for number in range(workers):
@@ -150,8 +136,8 @@ async def watched(settings: Settings, directory: Path, workers: int = 1) -> Asyn
             own.mkdir()
             running.append(stack.enter_context(process(settings, "worker", own)))
             logs.append(own / "worker.log")
-        async with admin_client(settings) as admin:
-            yield Watch(settings, running, logs, admin, partitions)
+        async with folded_offsets(settings, CHALLENGE_LOGS) as folded:
+            yield Watch(settings, running, logs, folded, settings.partitions)
 
 
 def broker_process(settings: Settings) -> psutil.Process | None:

@@ -37,16 +37,16 @@ class Point:
     """Only while the function of this name runs (``restoring``), or only while it does not."""
 
 
-PRODUCER = "aiokafka:AIOKafkaProducer"
+WRITER = "processor.transactions.writer:TransactionWriter"
 STORE = "processor.store:PartitionStore"
 COMMIT_POINTS = (
     Point("after fold", "processor.folding", "fold_chunk"),
-    Point("after begin", PRODUCER, "begin_transaction"),
-    Point("after sends", PRODUCER, "send_offsets_to_transaction", after=False),
-    Point("after offsets", PRODUCER, "send_offsets_to_transaction"),
-    Point("before commit", PRODUCER, "commit_transaction", after=False),
-    Point("in commit", PRODUCER, "commit_transaction", after=False),
-    Point("after commit", PRODUCER, "commit_transaction"),
+    Point("before write", WRITER, "produce", after=False),
+    Point("in write", WRITER, "produce", after=False),
+    Point("after write", WRITER, "produce"),
+    Point("before commit", WRITER, "commit", after=False),
+    Point("in commit", WRITER, "commit", after=False),
+    Point("after commit", WRITER, "commit"),
     Point("after store write", STORE, "apply", within="folding"),
 )
 HAND_OVER_POINTS = (
@@ -140,12 +140,10 @@ def _wrapped(function: Any, point: Point, crash: _Crash) -> Callable[..., Any]:
 
 
 async def _on_the_way(function: Any, point: Point, args: Any, kwargs: Any) -> None:
-    if point.name == "after sends":
-        await args[0].flush()
-    elif point.name == "in commit":  # the request is on its way, its answer is not awaited
-        committing = asyncio.ensure_future(function(*args, **kwargs))
+    if point.name in ("in write", "in commit"):  # on its way, its answer is not awaited
+        asking = asyncio.ensure_future(function(*args, **kwargs))
         await asyncio.sleep(0.005)
-        del committing
+        del asking
 
 
 def obey_the_clock(directory: Path) -> None:

@@ -92,18 +92,28 @@ class Proxy:
             writer.transport.abort()
             return
         self._open |= {writer, back}
+        try:
+            await self._carry_both((reader, writer), (there, back))
+        finally:
+            self._open -= {writer, back}
+            for end in (writer, back):
+                end.transport.abort()
+
+    async def _carry_both(
+        self,
+        here: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        there: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        """Carry between a client and the broker, until either of them ends the connection."""
         ways = [
-            asyncio.create_task(self._carry(reader, back, from_broker=False)),
-            asyncio.create_task(self._carry(there, writer, from_broker=True)),
+            asyncio.create_task(self._carry(here[0], there[1], from_broker=False)),
+            asyncio.create_task(self._carry(there[0], here[1], from_broker=True)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
-            self._open -= {writer, back}
-            for end in (writer, back):
-                end.transport.abort()
 
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_broker: bool

@@ -65,6 +65,10 @@ class Brokers:
             process.start()
         self.wait()
 
+    def listen_at(self, *plain: int) -> None:
+        """Say on which ports they listen, where the properties name others."""
+        self._plain = list(plain)
+
     def wait(self) -> None:
         """Wait until every broker answers."""
         deadline = time.monotonic() + START_SECONDS

@@ -7,7 +7,7 @@ a real coordinator does.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -39,8 +39,6 @@ class Transaction:
     committed: bool | None = None
     """None while it is open."""
     logs: list["Log"] = field(default_factory=list)
-    offsets: dict[TopicPartition, int] = field(default_factory=dict)
-    group: str = ""
     unmarked: int = 0
     """How many partitions still wait for its marker."""
 
@@ -111,16 +109,30 @@ class _Producer:
     transaction: Transaction | None = None
     unmarked: Transaction | None = None
     """The transaction before, while its markers are not all written."""
+    committed_epoch: int = -1
+    """The epoch in which its last transaction was committed, by itself."""
+    written: dict[TopicPartition, tuple[int, int, int, int]] = field(default_factory=dict)
+    """By partition: epoch, number and count of the last batch, and its offset."""
 
 
 class Busy(Exception):
     """The markers of the producer's last transaction are not written yet: ask again."""
 
 
-class Cluster:
-    """All topics, made at their first use, and the coordinators of groups and transactions."""
+class OutOfOrder(Exception):
+    """A batch's number does not follow the one before it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, choices: Choices) -> None:
+
+class Cluster:
+    """All topics, made at their first use, and the coordinators of groups and transactions.
+
+    With ``kip_890``, each transaction of a producer has an epoch of its own.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, choices: Choices, *, kip_890: bool = True
+    ) -> None:
+        self.kip_890 = kip_890
         self._loop = loop
         self._choices = choices
         self.logs: dict[TopicPartition, Log] = defaultdict(Log)
@@ -162,6 +174,7 @@ class Cluster:
         if producer.unmarked is not None:
             raise Busy
         producer.epoch += 1
+        producer.committed_epoch = -1
         return producer.epoch
 
     def begin(self, transactional_id: str, epoch: int, timeout: float) -> None:
@@ -179,20 +192,44 @@ class Cluster:
         assert transaction is not None, "no transaction is open"
         return self.logs[place].append(sent, self.millis, transaction)
 
-    def add_offsets(
-        self, transactional_id: str, epoch: int, group: str, offsets: Mapping[TopicPartition, int]
-    ) -> None:
-        """Let the open transaction commit a group's offsets."""
-        transaction = self._of(transactional_id, epoch).transaction
-        assert transaction is not None, "no transaction is open"
-        transaction.group = group
-        transaction.offsets.update(offsets)
+    def add_numbered(
+        self,
+        transactional_id: str,
+        epoch: int,
+        number: int,
+        place: TopicPartition,
+        sent: Sequence[Sent],
+    ) -> int:
+        """Append a batch, once however often it comes; return the offset of its first record.
 
-    def finish(self, transactional_id: str, epoch: int, *, committed: bool) -> None:
-        """Commit or abort the open transaction."""
+        Raises:
+            OutOfOrder: ``number``, its first record's, does not follow.
+        """
         producer = self._of(transactional_id, epoch)
+        last_epoch, last, count, offset = producer.written.get(place, (-1, 0, 0, 0))
+        if (epoch, number) == (last_epoch, last):
+            return offset
+        if number != (last + count if epoch == last_epoch else 0):
+            raise OutOfOrder
+        offset = self.add(transactional_id, epoch, place, sent)
+        producer.written[place] = epoch, number, len(sent), offset
+        return offset
+
+    def finish(self, transactional_id: str, epoch: int, *, committed: bool) -> int:
+        """Commit or abort the open transaction, once however often it is asked for; return the
+        epoch of the next one."""
+        producer = self._producers[transactional_id]
+        if committed and producer.transaction is None and producer.committed_epoch == epoch:
+            if producer.unmarked is not None:
+                raise Busy
+            return producer.epoch
+        self._of(transactional_id, epoch)
         assert producer.transaction is not None, "no transaction is open"
+        if committed:
+            producer.committed_epoch = epoch
+        producer.epoch += self.kip_890
         self._finish(producer, committed=committed)
+        return producer.epoch
 
     def _of(self, transactional_id: str, epoch: int) -> _Producer:
         producer = self._producers[transactional_id]
@@ -211,11 +248,10 @@ class Cluster:
         transaction, producer.transaction = producer.transaction, None
         assert transaction is not None
         transaction.committed = committed
-        transaction.unmarked = len(transaction.logs) + 1  # the group's offsets have one as well
-        producer.unmarked = transaction
+        transaction.unmarked = len(transaction.logs)
+        producer.unmarked = transaction if transaction.logs else None
         for log in transaction.logs:
             self._soon(self._mark, producer, transaction, log)
-        self._soon(self._mark, producer, transaction, None)
 
     def _soon(self, mark: object, *args: object) -> None:
         seconds = self._choices.one_of(MARKER_SECONDS)
@@ -224,13 +260,9 @@ class Cluster:
         else:
             self._mark(*args)  # type: ignore[arg-type]
 
-    def _mark(self, producer: _Producer, transaction: Transaction, log: Log | None) -> None:
-        if log is not None:
-            log.mark(transaction, self.millis)
-            self._changed()
-        elif transaction.committed:
-            for place, offset in transaction.offsets.items():
-                self.group_offsets[transaction.group, place] = offset
+    def _mark(self, producer: _Producer, transaction: Transaction, log: Log) -> None:
+        log.mark(transaction, self.millis)
+        self._changed()
         transaction.unmarked -= 1
         if not transaction.unmarked:
             producer.unmarked = None

@@ -1,132 +1,190 @@
-"""What stands in for aiokafka's producer and its consumer without a group.
+"""What stands in for aiokafka's client and its consumer without a group.
 
 Only what production code calls is here, with the meaning that aiokafka 0.14 gives it.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import (
+    ConcurrentTransactions,
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+)
+from aiokafka.record.default_records import DefaultRecordBatch
 
-from tests.simulation.broker import Busy, Entry, Headers, Sent
-from tests.simulation.wire import RETRY_SECONDS, WIRE, Wire
+from tests.simulation.broker import Busy, Entry, OutOfOrder, Sent
+from tests.simulation.wire import WIRE, Wire
 
 HAND_OUT = (None, None, None, 1, 2, 5)
 """How many offsets a fetch may pass; None: all there are."""
+BROKER = 1
+_ANSWERED = ("answered",) * 24
+FATES = {
+    True: (*_ANSWERED, "unsent", "unanswered", "late"),
+    False: (*_ANSWERED, "unsent", "unanswered"),
+}
+"""What becomes of a request, by whether the cluster has KIP-890; without it, a late one may change
+the next transaction."""
+LATE_SECONDS = 0.2
+NEWEST = {
+    True: {0: 12, 10: 1, 18: 3, 22: 4, 24: 0, 26: 5},
+    False: {0: 7, 10: 1, 18: 3, 22: 4, 24: 0, 26: 0},
+}
+"""The newest version of each request, by whether the cluster has KIP-890."""
 
 
-class Batch:
-    """Records that go to the broker together; what stands in for aiokafka's ``BatchBuilder``."""
+class Client:
+    """What production code asks a cluster of one broker through, in place of aiokafka's client.
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.sent: list[Sent] = []
+    Requests may be lost on their way, and answers; with KIP-890 a request may also come late,
+    after whoever sent it did without.
+    """
 
-    def append(
-        self,
-        *,
-        key: bytes | None,
-        value: bytes | None,
-        timestamp: int | None,
-        headers: Headers = (),
-    ) -> object:
-        """Add a record; there is always room."""
-        assert timestamp is None
-        self.sent.append(Sent(key, value, tuple(headers)))
-        return self
-
-    def record_count(self) -> int:
-        """How many records it holds."""
-        return len(self.sent)
-
-
-class Producer:
-    """A producer; transactional where it has a ``transactional_id``."""
-
-    def __init__(
-        self,
-        *,
-        transactional_id: str | None = None,
-        transaction_timeout_ms: int = 60_000,
-        **_: Any,
-    ) -> None:
+    def __init__(self, **_: Any) -> None:
         self._wire = WIRE.get()
-        self._id = transactional_id or ""
-        self._timeout = transaction_timeout_ms / 1000
-        self._epoch = -1
-        self._opened = False
-        # As in aiokafka: production code guards the request that fences.
-        self._sender = SimpleNamespace(_do_init_pid=self._init, sender_task=None)
+        self._timeouts: dict[str, float] = {}
+        self.cluster = SimpleNamespace(
+            brokers=lambda: [SimpleNamespace(nodeId=BROKER)],
+            leader_for_partition=lambda _: BROKER,
+        )
 
-    async def start(self) -> None:
-        """Fence earlier producers of the same id."""
-        if self._id:
-            taken = False
-            while not taken:
-                await asyncio.sleep(RETRY_SECONDS)
-                taken = await self._sender._do_init_pid(0)
+    async def bootstrap(self) -> None:
+        """Connect."""
+        await self._wire.alive()
 
-    async def _init(self, _: int) -> bool:
-        """Ask for an epoch once; False where it is to be asked for again."""
-        try:
-            self._epoch = await self._wire.ask(lambda: self._cluster.init(self._id))
-        except Busy:
-            return False
+    async def close(self) -> None:
+        """Say nothing to the broker: what is open stays so until it is fenced."""
+        await self._wire.alive()
+
+    async def ready(self, _: int) -> bool:
+        """Be connected."""
+        await self._wire.alive()
         return True
 
-    async def stop(self) -> None:
-        """Say nothing to the broker, as aiokafka: what is open stays so until it is fenced."""
+    def set_topics(self, _: object) -> "asyncio.Future[bool]":
+        """Know all topics."""
+        known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        known.set_result(True)
+        return known
+
+    def force_metadata_update(self) -> "asyncio.Future[bool]":
+        """Know all leaders."""
+        return self.set_topics(())
+
+    async def send(self, _: int, request: Any) -> Any:
+        """Send a request, and wait for its answer.
+
+        Raises:
+            KafkaConnectionError: the connection broke before the answer came.
+        """
         await self._wire.alive()
+        kip_890 = self._wire.cluster.kip_890
+        sent = request.prepare({key: (0, most) for key, most in NEWEST[kip_890].items()})
+        fate = self._wire.choices.one_of(FATES[kip_890])
+        if fate == "unsent":
+            await self._wire.ask(lambda: None)
+            raise KafkaConnectionError
+        if fate == "late":
+            asyncio.get_running_loop().call_later(LATE_SECONDS, self._serve, sent)
+            raise KafkaConnectionError
+        answer = await self._wire.ask(lambda: self._serve(sent))
+        if fate == "unanswered":
+            raise KafkaConnectionError
+        return answer
+
+    def _serve(self, sent: Any) -> Any:
+        """Do what a request asks for, as it arrives; return its answer."""
+        serve = {
+            10: self._find_coordinator,
+            18: self._tell_versions,
+            22: self._init,
+            24: self._add_partitions,
+            0: self._produce,
+            26: self._end,
+        }
+        return serve[sent.API_KEY](sent)
 
     @property
     def _cluster(self) -> Any:
         return self._wire.cluster
 
-    async def begin_transaction(self) -> None:
-        """Only remember it; the broker is told with the first request."""
-        await self._wire.alive()
-        self._opened = False
+    def _find_coordinator(self, _: Any) -> Any:
+        return SimpleNamespace(error_code=0, coordinator_id=BROKER)
 
-    async def _open(self) -> None:
-        if not self._opened:
-            await self._wire.call(lambda: self._cluster.begin(self._id, self._epoch, self._timeout))
-            self._opened = True
-
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
-        """Send a batch; the future ends when the broker has it."""
-        return asyncio.ensure_future(self._deliver(batch, TopicPartition(topic, partition)))
-
-    async def _deliver(self, batch: Batch, place: TopicPartition) -> Any:
-        await self._open()
-        first = await self._wire.call(
-            lambda: self._cluster.add(self._id, self._epoch, place, batch.sent),
-        )
-        return SimpleNamespace(offset=first)
-
-    async def send_offsets_to_transaction(
-        self, offsets: Mapping[TopicPartition, int], group: str
-    ) -> None:
-        """Commit a group's offsets with the transaction."""
-        await self._open()
-        await self._wire.call(
-            lambda: self._cluster.add_offsets(self._id, self._epoch, group, dict(offsets))
+    def _tell_versions(self, _: Any) -> Any:
+        version = 1 + self._cluster.kip_890
+        return SimpleNamespace(
+            error_code=0, finalized=lambda _: version, newest=NEWEST[self._cluster.kip_890].get
         )
 
-    async def commit_transaction(self) -> None:
-        """Commit; the markers may be written later."""
-        await self._finish(committed=True)
+    def _init(self, sent: Any) -> Any:
+        self._timeouts[sent.transactional_id] = sent.transaction_timeout_ms / 1000
+        return _answer(lambda: self._cluster.init(sent.transactional_id))
 
-    async def abort_transaction(self) -> None:
-        """Abort."""
-        await self._finish(committed=False)
+    def _begin(self, transactional_id: str, epoch: int) -> None:
+        self._cluster.begin(transactional_id, epoch, self._timeouts[transactional_id])
 
-    async def _finish(self, *, committed: bool) -> None:
-        if self._opened:
-            self._opened = False
-            await self._wire.call(
-                lambda: self._cluster.finish(self._id, self._epoch, committed=committed)
+    def _add_partitions(self, sent: Any) -> Any:
+        answer = _answer(lambda: self._begin(sent.transactional_id, sent.producer_epoch))
+        errors = [
+            (t, [(p, answer.error_code) for p in partitions]) for t, partitions in sent.topics
+        ]
+        return SimpleNamespace(errors=errors)
+
+    def _produce(self, sent: Any) -> Any:
+        return SimpleNamespace(
+            topics=[
+                (
+                    topic,
+                    [
+                        (partition, *self._append(sent, TopicPartition(topic, partition), records))
+                        for partition, records, *_tags in partitions
+                    ],
+                )
+                for topic, partitions, *_tags in sent.topics
+            ]
+        )
+
+    def _append(self, sent: Any, place: TopicPartition, records: bytes) -> tuple[int, int]:
+        batch = DefaultRecordBatch(records)
+        epoch, number = batch.producer_epoch, batch.base_sequence
+        decoded = [Sent(r.key, r.value, tuple(r.headers)) for r in batch]
+        id_ = sent.transactional_id
+
+        def append() -> int:
+            if self._cluster.kip_890:
+                self._begin(id_, epoch)
+            return int(self._cluster.add_numbered(id_, epoch, number, place, decoded))
+
+        answer = _answer(append)
+        return answer.error_code, answer.producer_epoch
+
+    def _end(self, sent: Any) -> Any:
+        return _answer(
+            lambda: self._cluster.finish(
+                sent.transactional_id, sent.producer_epoch, committed=sent.transaction_result
             )
+        )
+
+
+def _answer(serve: Callable[[], int | None]) -> Any:
+    """Serve a request; answer with its number (an epoch or an offset), or with an error code."""
+    code, number = 0, None
+    try:
+        number = serve()
+    except Busy:
+        code = ConcurrentTransactions.errno
+    except ProducerFenced:
+        code = InvalidProducerEpoch.errno
+    except OutOfOrder:
+        code = OutOfOrderSequenceNumber.errno
+    return SimpleNamespace(error_code=code, producer_id=1, producer_epoch=number)
 
 
 class Consumer:

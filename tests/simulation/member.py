@@ -7,13 +7,14 @@ are written anew, in the order of events that aiokafka has.
 
 import asyncio
 import collections
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import CommitFailedError
 
 from tests.simulation.broker import Entry
 from tests.simulation.clients import hand_out
@@ -190,6 +191,18 @@ class GroupConsumer(AIOKafkaConsumer):  # type: ignore[misc]
         assigned(places)
         self._subscription.assign_from_subscribed(places)
         self._fetcher.wake()
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit the group's offsets, as a member of this generation."""
+        generation = self._coordinator.generation
+
+        def commit() -> None:
+            if self._group.heartbeat(self._member, generation) == "unknown":
+                raise CommitFailedError
+            for place, offset in offsets.items():
+                self._wire.cluster.group_offsets[self._name, place] = offset
+
+        await self._wire.call(commit)
 
     async def _find_positions(self) -> None:
         """Go on where the group committed, unless somebody sought before that was heard."""

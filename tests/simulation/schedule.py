@@ -155,6 +155,11 @@ class Schedule:
     items: tuple[Item, ...]
 
     @property
+    def kip_890(self) -> bool:
+        """Whether the cluster has transactions of two requests; one in three has not."""
+        return self.seed % 3 != 0
+
+    @property
     def disturbs(self) -> bool:
         """Whether a worker may be fenced, and so may stop itself."""
         return any(isinstance(item, Freeze | Slow) for item in self.items)
@@ -177,7 +182,8 @@ def run(schedule: Schedule) -> World:
 
 
 async def _run(loop: VirtualLoop, schedule: Schedule) -> World:
-    world = World(loop, Choices(schedule.seed, schedule.wild), schedule.partitions)
+    choices = Choices(schedule.seed, schedule.wild)
+    world = World(loop, choices, schedule.partitions, kip_890=schedule.kip_890)
     world.define()
     world.start("a")
     tasks = [asyncio.create_task(world.supervise()), asyncio.create_task(world.group.watch())]

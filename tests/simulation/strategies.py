@@ -55,7 +55,13 @@ RETURNS = (RETURN,)
 """One worker whose partitions go and come back, with records waiting."""
 DELIVERY = (BURST, LOGS, REBALANCE)
 """One worker whose chunks wait for definitions as partitions are revoked."""
-RESTARTS = (LOGS, kill(st.just("a")), start(st.just("a")))
+CAUGHT = st.tuples(
+    _SOON_LOGS,
+    st.builds(s.Kill, st.integers(0, 60), st.just("a")),
+    st.builds(s.Start, _SOON, st.just("a")),
+)
+"""A worker that is killed while it folds or writes; a transaction of two requests is soon over."""
+RESTARTS = (LOGS, kill(st.just("a")), start(st.just("a")), CAUGHT)
 """One worker that is killed and started."""
 CRASHES = (*NARROW, kill(_TWO), start(_TWO), start(_TWO))
 """Two workers that are killed and started."""

@@ -22,7 +22,7 @@ from schemas.topics import (
     partition_for,
 )
 from tests.simulation.broker import BEGINNING_MILLIS, Cluster, Entry, Sent
-from tests.simulation.clients import Batch, Consumer, Producer
+from tests.simulation.clients import Client, Consumer
 from tests.simulation.clock import Choices, VirtualLoop
 from tests.simulation.group import Group
 from tests.simulation.memory_store import MemoryJournal
@@ -42,11 +42,13 @@ class World:
         loop: VirtualLoop,
         choices: Choices,
         partitions: int,
+        *,
+        kip_890: bool = True,
     ) -> None:
         self.loop = loop
         self.choices = choices
         self.settings = Settings.of({"topic_prefix": "sim-", "partitions": partitions})
-        self.cluster = Cluster(loop, choices)
+        self.cluster = Cluster(loop, choices, kip_890=kip_890)
         self.group = Group(loop, choices, partitions)
         self.known: set[tuple[str, int, int]] = set()
         """Topic, partition and offset of records whose member and challenge were acknowledged
@@ -244,9 +246,9 @@ def in_memory(loop: VirtualLoop) -> Iterator[None]:
         stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable(logging.CRITICAL)
         for target, replacement in (
-            ("processor.transactions.AIOKafkaProducer", Producer),
+            ("processor.transactions.brokers.AIOKafkaClient", Client),
             ("schemas.kafka.consumers.AIOKafkaConsumer", Consumer),
-            ("processor.transactions.BatchBuilder", Batch),
+            ("processor.transactions.writer.LARGE_BYTES", 1 << 40),  # there are no threads
             ("processor.folding.Journal", MemoryJournal),
             ("processor.folding.time", clock),
             ("processor.recovery.time", clock),

@@ -1,8 +1,8 @@
 """The peers: whoever folds the same input, each in a process of its own.
 
 A peer is a module with a `PEER`; the list below is the order in which they run. A process tells
-how many inputs it is done with, either by what it commits (`commits`) or by printing the number as
-a line on stdout, several times a second. Each does the same work:
+how many inputs it is done with, by what it commits (`chunk_log`, `commits`) or by printing the
+number as a line on stdout, several times a second. Each does the same work:
 
 - reads `challenge-logs` from its beginning, 4 partitions;
 - keeps each member's sums, and every log's identity, in RocksDB with a changelog on Kafka;
@@ -55,6 +55,7 @@ class Peer:
         guarantee: what happens to a record when the process is killed.
         command: what to run; arguments of `python`.
         share: of the input that is enough to time it.
+        chunk_log: the chunk log says how far it is.
         commits: the committed offsets of its group say how far it is; else it prints that itself.
         group: the group's name without the settings' prefix, where it is not the application's.
         prepare: fetches what the process needs, if anything, before its time runs. May raise
@@ -66,6 +67,7 @@ class Peer:
     guarantee: str
     command: Sequence[str]
     share: float = 1.0
+    chunk_log: bool = False
     commits: bool = False
     group: str = ""
     prepare: Callable[[], object] | None = None

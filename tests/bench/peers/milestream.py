@@ -1,7 +1,7 @@
 """Milestream: one `milestream worker`, with everything it does for its users.
 
-Members, definitions, exact decimals, rewards, CloudEvents, the changelog and the input's offsets,
-in one transaction a chunk. Its committed offsets say how far it is.
+Members, definitions, exact decimals, rewards, CloudEvents, the changelog with the input's offsets,
+in one transaction a chunk. Its chunk log says how far it is.
 """
 
 from tests.bench.peers import Peer
@@ -10,7 +10,7 @@ PEER = Peer(
     name="Milestream, one worker",
     guarantee="exactly once",
     command=("-m", "tests.bench.peers.milestream"),
-    commits=True,
+    chunk_log=True,
 )
 
 if __name__ == "__main__":

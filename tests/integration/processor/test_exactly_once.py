@@ -1,13 +1,19 @@
 """Exactly once, whatever happens to the workers: kills, wiped state, joins, freezes."""
 
+import asyncio
 import random
 
+from aiokafka import TopicPartition
+
+from deploy.clients import admin_client
 from schemas.settings import Settings
+from schemas.topics import CHALLENGE_LOGS
 from tests.integration.processor.driving import (
     History,
     Worker,
     definitions,
     fold_under_kills,
+    log_ends,
     produce,
     wait_folded,
     wait_until,
@@ -73,6 +79,41 @@ def test_a_worker_that_leaves_cleanly_costs_seconds_not_data(settings: Settings)
         produce(settings, history.records(2_000, settings))
         wait_folded(settings, history.sent, 180, staying)
     history.check(settings)
+
+
+def test_the_group_s_offsets_follow_for_lag_tools(settings: Settings) -> None:
+    history = History(members=50, seed=14)
+    produce(settings, definitions())
+    with Worker(settings, "w") as worker:
+        for _ in range(2):
+            produce(settings, history.records(200, settings))
+            wait_folded(settings, history.sent, 180, worker)
+            wait_until(lambda: lag(settings) == 0, 60, lambda: worker.text()[-3000:])
+        worker.freeze()
+        produce(settings, history.records(200, settings))
+        assert lag(settings) == 200
+        worker.thaw()
+        wait_folded(settings, history.sent, 180, worker)
+        worker.process.terminate()
+        assert worker.process.wait(60) == 0, worker.text()[-3000:]
+        assert lag(settings) == 0, "it says where it stopped"
+    assert "offsets are not committed" not in worker.text()
+
+
+def lag(settings: Settings) -> int:
+    """Return how many challenge logs the group has not committed."""
+
+    async def ask() -> int:
+        group = settings.topic(settings.application_id)
+        places = [
+            TopicPartition(settings.topic(CHALLENGE_LOGS), p) for p in range(settings.partitions)
+        ]
+        async with admin_client(settings) as admin:
+            told = await admin.list_consumer_group_offsets(group, partitions=places)
+        ends = await log_ends(settings, places)
+        return sum(end - max(told[place].offset, 0) for place, end in ends.items())
+
+    return asyncio.run(ask())
 
 
 def test_two_workers_with_one_environment_share_the_work(settings: Settings) -> None:

@@ -12,14 +12,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import REGISTRY
 
-from processor import destinations, transactions
+from processor import destinations
 from processor.destinations import LIMIT, Destinations
 from processor.domain.effects import Answer, Effects, Output
-from processor.transactions import Overdue, PartitionProducer, RecordTooLarge
+from processor.transactions import Overdue, PartitionProducer, RecordTooLarge, producer
 from schemas.kafka import sequences
 from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
-from schemas.topics import PROGRESS_EVENTS, STREAK_EVENTS, changelog_topic
+from schemas.topics import PROGRESS_EVENTS, STREAK_EVENTS
 from tests.integration.processor.driving import drain
 
 PARTITION = 1
@@ -44,12 +44,12 @@ async def owning(settings: Settings) -> AsyncIterator[PartitionProducer]:
     async with Describer(settings) as describer:
         taken = Destinations(settings, describer)
         await taken.learn_limits()
-        producer = PartitionProducer(settings, PARTITION, taken)
+        owner = PartitionProducer(settings, PARTITION, taken)
         try:
-            await producer.fence()
-            yield producer
+            await owner.fence()
+            yield owner
         finally:
-            await producer.close()
+            await owner.close()
 
 
 @asynccontextmanager
@@ -109,10 +109,10 @@ def test_replies_are_held_to_what_their_topic_takes(replying: Settings) -> None:
     before = refused()
 
     async def work() -> None:
-        async with owning(replying) as producer:
+        async with owning(replying) as owner:
             answers = [answer(400_000, n % 2, topic) for n in range(8)]
             answers.insert(3, answer(1_048_500, 1, topic))
-            await producer.write(Effects(writes={b"t1": b""}, answers=answers))
+            await owner.write(Effects(writes={b"t1": b""}, answers=answers))
 
     run(work)
     unprefixed = topic.removeprefix(replying.topic_prefix)
@@ -129,15 +129,15 @@ def test_a_reply_that_has_nowhere_to_go_holds_nothing_up(
     before = refused()
 
     async def work() -> None:
-        async with owning(replying) as producer:
+        async with owning(replying) as owner:
             effects = Effects(writes={b"t1": b""})
             effects.answers = [answer(5, 0, topic), answer(5, 7, topic), answer(5, 0, "never")]
-            first = await producer.write(effects)
+            first = await owner.write(effects)
             assert refused() - before == 2
             async with administrating(replying) as admin, Describer(replying) as describer:
                 await admin.delete_topics([topic])
                 await until(lambda: _is_there(describer, topic), is_so=False)
-            assert await producer.write(effects) > first
+            assert await owner.write(effects) > first
             assert refused() - before == 5
 
     run(work)
@@ -152,14 +152,14 @@ def test_batches_are_held_to_what_an_operator_lets_a_topic_take(settings: Settin
                 [ConfigResource(ConfigResourceType.TOPIC, topic, {LIMIT: "200000"})]
             )
             await until(lambda: _takes(describer, topic, 200_000))
-        async with owning(settings) as producer:
+        async with owning(settings) as owner:
             effects = Effects(writes={b"t1": b""})
             for size in [90_000] * 6:
                 effects.put(PROGRESS_EVENTS, b"k", noise(size))
-            await producer.write(effects)
+            await owner.write(effects)
             effects.outputs[PROGRESS_EVENTS].append(Output(b"k", noise(300_000)))
             with pytest.raises(RecordTooLarge, match=topic):
-                await producer.write(effects)
+                await owner.write(effects)
         async with owning(settings):  # aborts what is open
             pass
 
@@ -170,20 +170,20 @@ def test_batches_are_held_to_what_an_operator_lets_a_topic_take(settings: Settin
 def test_a_transaction_that_is_not_over_in_time_is_given_up(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transactions, "WRITE_SECONDS", 1)
+    monkeypatch.setattr(producer, "WRITE_SECONDS", 1)
 
     async def work() -> None:
         topic = settings.topic(STREAK_EVENTS)
         async with administrating(settings) as admin, Describer(settings) as describer:
             await admin.delete_topics([topic])
             await until(lambda: _is_there(describer, topic), is_so=False)
-        producer = PartitionProducer(settings, PARTITION)
-        await producer.fence()
+        owner = PartitionProducer(settings, PARTITION)
+        await owner.fence()
         effects = Effects(writes={b"t1": b""})
         effects.put(STREAK_EVENTS, b"k", b"v")
         with pytest.raises(Overdue, match="partition 1"):
-            await producer.write(effects)
-        await producer.close()
+            await owner.write(effects)
+        await owner.close()
 
     run(work)
 
@@ -191,7 +191,7 @@ def test_a_transaction_that_is_not_over_in_time_is_given_up(
 def test_a_coordinator_that_does_not_answer_is_given_up(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transactions, "FENCE_SECONDS", 1)
+    monkeypatch.setattr(producer, "FENCE_SECONDS", 1)
 
     async def work() -> None:
         ending = asyncio.Event()
@@ -203,29 +203,12 @@ def test_a_coordinator_that_does_not_answer_is_given_up(
         silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
         port = silent.sockets[0].getsockname()[1]
         deaf = settings.model_copy(update={"kafka": f"127.0.0.1:{port}"})
-        producer = PartitionProducer(deaf, PARTITION)
+        owner = PartitionProducer(deaf, PARTITION)
         with pytest.raises(Overdue):
-            await producer.fence()
-        await producer.close()
+            await owner.fence()
+        await owner.close()
         ending.set()
         silent.close()
-
-    run(work)
-
-
-def test_numbers_of_records_begin_again_after_the_last_one(settings: Settings) -> None:
-    """A broker refuses a record whose number does not follow the one before it."""
-    changelog = TopicPartition(
-        settings.topic(changelog_topic(settings.application_id).name), PARTITION
-    )
-
-    async def work() -> None:
-        async with owning(settings) as producer:
-            numbers = producer._producer._txn_manager._sequence_numbers
-            numbers[changelog] = 2**31 - 5
-            ends = [await producer.write(_three(n)) for n in range(3)]
-            assert numbers[changelog] == 4
-            assert ends == sorted(ends)
 
     run(work)
 
@@ -237,11 +220,11 @@ def test_the_api_s_producers_number_so_as_well(settings: Settings) -> None:
     async def work() -> None:
         async with AIOKafkaProducer(
             **settings.kafka_options(), enable_idempotence=True
-        ) as producer:
-            producer._txn_manager._sequence_numbers[TopicPartition(topic, 0)] = 2**31 - 2
+        ) as idempotent:
+            idempotent._txn_manager._sequence_numbers[TopicPartition(topic, 0)] = 2**31 - 2
             for _ in range(4):
-                await producer.send_and_wait(topic, b"x", partition=0)
-            assert producer._txn_manager._sequence_numbers[TopicPartition(topic, 0)] == 2
+                await idempotent.send_and_wait(topic, b"x", partition=0)
+            assert idempotent._txn_manager._sequence_numbers[TopicPartition(topic, 0)] == 2
 
     run(work)
 
