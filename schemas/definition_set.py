@@ -106,9 +106,16 @@ class DefinitionSet:
                 raise models.DefinitionError([("eventIds", message)])
 
     def timezone(self, project: str) -> str:
-        """Return a project's time zone, UTC where it has set none."""
+        """Return a project's time zone, UTC where it has set none or goes by each member's."""
         settings = self._projects.get(project)
-        return "UTC" if settings is None else settings.timezone
+        if settings is None or settings.timezone == models.MEMBER_ZONE:
+            return "UTC"
+        return settings.timezone
+
+    def goes_by_member(self, project: str) -> bool:
+        """Tell whether what has no time zone of its own goes by each member's."""
+        settings = self._projects.get(project)
+        return settings is not None and settings.timezone == models.MEMBER_ZONE
 
     def limits(self, project: str) -> models.Limits:
         """Return what a project's callers may take."""

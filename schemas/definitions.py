@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -77,8 +78,8 @@ def _instant(value: object) -> datetime:
 
 
 def _zone(value: str) -> str:
-    if not is_zone(value):
-        raise ValueError("must be a time zone of the IANA database")
+    if value != MEMBER_ZONE and not is_zone(value):
+        raise ValueError(f"must be a time zone of the IANA database, or {MEMBER_ZONE}")
     return value
 
 
@@ -137,7 +138,14 @@ def _clean_throughout(value: Any) -> Any:
 Number = Annotated[Decimal, BeforeValidator(_number)]
 Positive = Annotated[Number, Field(gt=0)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-Zone = Annotated[str, AfterValidator(_zone)]
+MEMBER_ZONE = "member"
+"""Stands for the time zone of each member."""
+Zone = Annotated[
+    str,
+    AfterValidator(_zone),
+    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", MEMBER_ZONE]}),
+]
+"""A name of the IANA database, or ``MEMBER_ZONE``."""
 DurationText = Annotated[str, AfterValidator(_duration)]
 MonthDay = Annotated[str, AfterValidator(_month_day)]
 Uuid = Annotated[str, AfterValidator(_uuid)]

@@ -81,7 +81,7 @@ def challenges(draw: st.DrawFn, among: Sequence[str] = CHALLENGES) -> Defined:
         ),
         "completionTargetValue": draw(targets),
         "status": draw(statuses),
-        "timezone": draw(st.sampled_from([None, *ZONES])),
+        "timezone": draw(st.sampled_from([None, "member", *ZONES])),
         "activityIds": draw(seldom(None, ["purchase"], ["purchase", "visit"])),
         "startsAt": draw(seldom(None, "2026-11-20T23:30:00Z")),
         "endsAt": draw(seldom(None, "2026-12-31T23:59:59.999999Z")),
@@ -101,7 +101,9 @@ def milestones(draw: st.DrawFn, among: Sequence[str] = MILESTONES) -> Defined:
     return made.deleted() if draw(seldom(False, True)) else made
 
 
-settings_of_projects = st.sampled_from(ZONES).map(lambda zone: project_settings(timezone=zone))
+settings_of_projects = st.sampled_from([*ZONES, "member"]).map(
+    lambda zone: project_settings(timezone=zone)
+)
 changes = st.one_of(challenges(), milestones(), milestones(), settings_of_projects)
 
 profiles = st.fixed_dictionaries(
@@ -109,6 +111,7 @@ profiles = st.fixed_dictionaries(
     optional={
         "firstName": st.sampled_from(["Ann", "Anna", None]),
         "city": st.sampled_from(["Bonn", "Köln", None]),
+        "timezone": st.sampled_from([*ZONES[1:], None]),
         "groups": st.sampled_from([["gold"], ["gold", "early", "gold"], [], None]),
         "attributes": st.sampled_from(
             [{"plan": "plus"}, {"plan": None, "a.b": True}, {"a.b": ["x"], "n": 1.5}, {}, None]

@@ -133,7 +133,7 @@ def fed_challenges(draw: st.DrawFn, number: int, beginning: datetime) -> Defined
             st.sampled_from(["daily", "weekly", "monthly", "yearly", "all_time"])
         ),
         "completionTargetValue": draw(st.sampled_from([1, 2, 3, 10, 25])),
-        "timezone": draw(st.sampled_from([None, *ZONES])),
+        "timezone": draw(st.sampled_from([None, "member", *ZONES])),
         "eventIds": draw(st.lists(st.sampled_from(EVENTS), min_size=1, max_size=3, unique=True)),
         "valueField": draw(st.sampled_from([None, "amount"])),
         "activityIds": draw(seldom(None, ["visit"])),
@@ -152,7 +152,7 @@ def streak_definitions(draw: st.DrawFn, id_: str, period: str) -> Defined:
         eventIds=draw(st.sampled_from([["visit"], ["visit", "buy"], ["quiz"], [*EVENTS]])),
         period=period,
         targetLength=draw(st.integers(1, 4)),
-        timezone=draw(st.sampled_from([None, *ZONES])),
+        timezone=draw(st.sampled_from([None, "member", *ZONES])),
         freezes=draw(st.sampled_from([0, 0, 1, 2])),
     )
 
@@ -243,8 +243,10 @@ def streak_histories(draw: st.DrawFn, length: int = 25) -> list[Segment]:
         if draw(st.integers(0, 5)):
             late = draw(st.sampled_from([0, 0, 1, 2, 3, 4, 5, 6, 8, 11]))
             made.append(event("visit", format_instant(now - late * unit)).arriving(at))
-        else:
+        elif draw(st.integers(0, 3)):
             made.append(tick(at))
+        else:
+            made.append(upsert("ann", timezone=draw(st.sampled_from(ZONES))).arriving(at))
     cut = draw(st.integers(0, len(made)))
     return [Segment([*given[:2], *linked[:2]], made[:cut]), Segment(linked[2:], made[cut:])]
 
@@ -255,7 +257,7 @@ def event_histories(draw: st.DrawFn, length: int = 40) -> list[Segment]:
     beginning = parse_instant(draw(st.sampled_from(BEGINNINGS)))
     unit = draw(st.sampled_from(UNITS))
     limit = {id_: draw(limits) for id_ in EVENTS}
-    definitions = [project_settings(timezone=draw(st.sampled_from(ZONES)))]
+    definitions = [project_settings(timezone=draw(st.sampled_from([*ZONES, "member"])))]
     definitions += [draw(event_definitions(id_, limit[id_])).but(status="ACTIVE") for id_ in EVENTS]
     definitions += [draw(fed_challenges(number, beginning)) for number in range(2)]
     definitions += [

@@ -4,8 +4,9 @@ without U+0000, ids that are UUIDs, names of time zones, bounds of amounts."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from api.http.component_refs import NULL, UUID, ZONES, Schema, text
+from api.http.component_refs import NULL, UUID, ZONES, ZONES_OR_MEMBER, Schema, text
 from schemas import activity_types
+from schemas.definitions import MEMBER_ZONE
 from schemas.instants import zones
 
 WITHOUT_SLASH_AND_NUL = "^[^/\\u0000]+$"
@@ -95,8 +96,8 @@ def _is_text(schema: Schema) -> bool:
     return schema.get("type") == "string"
 
 
-def _zone(_: Schema) -> Schema:
-    return ZONES
+def _zone(schema: Schema) -> Schema:
+    return ZONES_OR_MEMBER if MEMBER_ZONE in schema.get("examples", ()) else ZONES
 
 
 def _uuid(_: Schema) -> Schema:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from schemas.definitions import MEMBER_ZONE
+
 Schema = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
@@ -12,6 +14,8 @@ UUID: Schema = {"type": "string", "format": "uuid"}
 ZONE = "TimeZone"
 """The component that lists the names of time zones."""
 ZONES: Schema = {"$ref": REF.format(name=ZONE)}
+ZONES_OR_MEMBER: Schema = {"anyOf": [ZONES, {"const": MEMBER_ZONE}]}
+"""What definitions go by: a zone, or that of each member."""
 NULL: Schema = {"type": "null"}
 
 

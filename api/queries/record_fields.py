@@ -92,8 +92,8 @@ def _word(name: str, column: str, values: object) -> Field:
     return Field(name, column, Kind.TEXT, values=get_args(values))
 
 
-def _zone(name: str, column: str, *, nullable: bool = False) -> Field:
-    return Field(name, column, Kind.TEXT, nullable, tuple(sorted(zones())))
+def _zone(name: str, column: str, *besides: str, nullable: bool = False) -> Field:
+    return Field(name, column, Kind.TEXT, nullable, (*sorted(zones()), *besides))
 
 
 def _number(name: str, column: str, *, nullable: bool = False) -> Field:
@@ -120,7 +120,7 @@ CHALLENGE = Records(
         _word("aggregationMethod", "aggregation_method", definitions.AggregationMethod),
         _word("aggregationPeriod", "aggregation_period", definitions.Period),
         _number("completionTargetValue", "completion_target_value"),
-        _zone("timezone", "timezone", nullable=True),
+        _zone("timezone", "timezone", definitions.MEMBER_ZONE, nullable=True),
         _time("startsAt", "starts_at", nullable=True),
         _time("endsAt", "ends_at", nullable=True),
         Field("activityIds", "activity_ids", Kind.TEXTS, nullable=True),

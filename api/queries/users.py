@@ -4,11 +4,24 @@ Whether a streak is alive depends on the clock: the table says until when it is,
 records a break at the next tick only.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row, scalar_row
+
+from schemas.definitions import MEMBER_ZONE
+
+
+class Zones(NamedTuple):
+    """The time zones of what has none of its own.
+
+    `project` is for challenges without one, `member` where they go by that of each member;
+    `fallback` is for members without one.
+    """
+
+    project: str
+    fallback: str
 
 
 async def exists(connection: AsyncConnection, project: str, member_id: UUID) -> bool:
@@ -47,12 +60,11 @@ async def balances(
 
 
 async def running_challenges(
-    connection: AsyncConnection, project: str, member_id: UUID, timezone: str
+    connection: AsyncConnection, project: str, member_id: UUID, zones: Zones
 ) -> list[dict[str, Any]]:
     """Return the running challenges, with a member's progress in their current period.
 
-    `timezone` is the project's, for challenges without their own. A period's key follows the
-    calendar, so that the database can compute it.
+    A period's key follows the calendar, so that the database can compute it.
     """
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
@@ -62,14 +74,19 @@ async def running_challenges(
                    c.period_key, p.current_progress_value, p.status AS progress_status,
                    p.challenge_completed_at
             FROM (
-                SELECT *, CASE aggregation_period WHEN 'all_time' THEN 'all' ELSE to_char(
-                    now() AT TIME ZONE coalesce(timezone, %(timezone)s),
+                SELECT c.*, CASE aggregation_period WHEN 'all_time' THEN 'all' ELSE to_char(
+                    now() AT TIME ZONE CASE coalesce(c.timezone, %(project_zone)s)
+                        WHEN %(by_member)s THEN coalesce(m.timezone, %(fallback)s)
+                        ELSE coalesce(c.timezone, %(project_zone)s)
+                    END,
                     CASE aggregation_period
                         WHEN 'daily' THEN 'YYYY-MM-DD' WHEN 'weekly' THEN 'IYYY-"W"IW'
                         WHEN 'monthly' THEN 'YYYY-MM' ELSE 'YYYY'
                     END) END AS period_key
-                FROM milestream.challenges
-                WHERE project = %(project)s AND status = 'live'
+                FROM milestream.challenges c
+                LEFT JOIN milestream.members m
+                    ON m.project = %(project)s AND m.member_id = %(member)s
+                WHERE c.project = %(project)s AND c.status = 'live'
                     AND coalesce(starts_at <= now(), true) AND coalesce(ends_at > now(), true)
             ) c
             LEFT JOIN milestream.challenge_progress p ON p.project = %(project)s
@@ -77,7 +94,13 @@ async def running_challenges(
                 AND p.period_key = c.period_key
             ORDER BY c.created_at, c.id
             """,
-            {"project": project, "member": member_id, "timezone": timezone},
+            {
+                "project": project,
+                "member": member_id,
+                "project_zone": zones.project,
+                "fallback": zones.fallback,
+                "by_member": MEMBER_ZONE,
+            },
         )
         return await cursor.fetchall()
 

@@ -11,6 +11,7 @@ from processor.domain.rules import (
     Pathway,
     Streak,
     Subscriptions,
+    Zone,
     compile_challenge,
     compile_event,
     compile_milestone,
@@ -20,7 +21,7 @@ from processor.domain.rules import (
 from schemas import definitions as models
 from schemas.definition_set import DefinitionKey, DefinitionSet, Stored, link_of
 
-_COMPILE: Mapping[str, Callable[[Stored, str], Any]] = {
+_COMPILE: Mapping[str, Callable[[Stored, Zone], Any]] = {
     "challenge": compile_challenge,
     "event": compile_event,
     "streak": compile_streak,
@@ -103,7 +104,8 @@ class Definitions(DefinitionSet):
         if stored is None:
             self._rules.pop((project, kind, id_), None)
             return
-        self._rules[project, kind, id_] = _COMPILE[kind](stored, self.timezone(project))
+        zone = Zone(self.timezone(project), self.goes_by_member(project))
+        self._rules[project, kind, id_] = _COMPILE[kind](stored, zone)
         self._attach_milestones((project, kind, id_))
 
     def _attach_milestones(self, linked: DefinitionKey) -> None:

@@ -19,6 +19,22 @@ DEFAULT_GROUP = "_default"
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
+class Zone(NamedTuple):
+    """Where days begin: in a time zone, or ``by_member`` in the member's own, where it has one."""
+
+    name: str
+    by_member: bool
+
+
+def zone_of(own: str | None, project: Zone) -> Zone:
+    """Return the zone of a definition with ``timezone: own``, of a project with that zone."""
+    if own is None:
+        return project
+    if own == models.MEMBER_ZONE:
+        return Zone(project.name, by_member=True)
+    return Zone(own, by_member=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Milestone:
     """A threshold in nanos; ``json`` is its record, ready to be embedded."""
@@ -36,6 +52,7 @@ class Challenge:
     """A challenge as the fold needs it: amounts in nanos, its milestones by rising target.
 
     ``activity_ids`` has the events that feed it as well: what they log bears their name.
+    ``timezone`` is that of members without one where it goes ``by_member``.
     """
 
     id: str
@@ -53,13 +70,15 @@ class Challenge:
     value_field: str | None = None
     points: int = 0
     group: str = DEFAULT_GROUP
+    by_member: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """An event as the fold needs it: ``rewards`` by user group and ``maximum`` in nanos.
 
-    ``maximum_json`` is the maximum as it is shown, null where there is none.
+    ``maximum_json`` is the maximum as it is shown, null where there is none. The periods of its
+    limit go by the project's ``timezone``, or ``by_member``.
     """
 
     id: str
@@ -79,11 +98,16 @@ class Event:
     requires_api_key: bool
     group: str
     version: int
+    timezone: str
+    by_member: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """A streak as the fold needs it, its milestones by rising target."""
+    """A streak as the fold needs it, its milestones by rising target.
+
+    ``timezone`` is that of members without one where it goes ``by_member``.
+    """
 
     id: str
     period: str
@@ -92,6 +116,7 @@ class Streak:
     freezes: int
     version: int
     milestones: tuple[Milestone, ...] = ()
+    by_member: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +151,19 @@ class Subscriptions(NamedTuple):
     streaks: tuple[Streak, ...]
 
 
-def compile_challenge(stored: Stored, timezone: str) -> Challenge:
+def compile_challenge(stored: Stored, project: Zone) -> Challenge:
     """Compile a challenge; the time zone is its project's."""
     definition = stored.definition
     assert isinstance(definition, models.Challenge)
     ids = definition.activity_ids
+    zone = zone_of(definition.timezone, project)
     return Challenge(
         id=definition.id,
         live=definition.status == "live",
         method=definition.aggregation_method,
         period=definition.aggregation_period,
         target=nanos_of(definition.completion_target_value),
-        timezone=definition.timezone or timezone,
+        timezone=zone.name,
         starts_at=definition.starts_at,
         ends_at=definition.ends_at,
         activity_ids=None if ids is None else frozenset(ids).union(definition.event_ids or ()),
@@ -146,10 +172,11 @@ def compile_challenge(stored: Stored, timezone: str) -> Challenge:
         value_field=definition.value_field,
         points=definition.points_on_completion or 0,
         group=definition.challenge_group,
+        by_member=zone.by_member,
     )
 
 
-def compile_event(stored: Stored, _timezone: str) -> Event:
+def compile_event(stored: Stored, project: Zone) -> Event:
     """Compile an event; the time zone is its project's."""
     definition = stored.definition
     assert isinstance(definition, models.Event)
@@ -173,24 +200,28 @@ def compile_event(stored: Stored, _timezone: str) -> Event:
         requires_api_key=definition.requires_api_key,
         group=definition.challenge_group,
         version=stored.version,
+        timezone=project.name,
+        by_member=project.by_member,
     )
 
 
-def compile_streak(stored: Stored, timezone: str) -> Streak:
+def compile_streak(stored: Stored, project: Zone) -> Streak:
     """Compile a streak; the time zone is its project's."""
     definition = stored.definition
     assert isinstance(definition, models.Streak)
+    zone = zone_of(definition.timezone, project)
     return Streak(
         id=definition.id,
         period=definition.period,
         target=definition.target_length,
-        timezone=definition.timezone or timezone,
+        timezone=zone.name,
         freezes=definition.freezes,
         version=stored.version,
+        by_member=zone.by_member,
     )
 
 
-def compile_pathway(stored: Stored, _timezone: str) -> Pathway:
+def compile_pathway(stored: Stored, _project: Zone) -> Pathway:
     """Compile a pathway; the time zone is its project's."""
     definition = stored.definition
     assert isinstance(definition, models.Pathway)

@@ -56,7 +56,11 @@ class EventReference(Reference):
             return 200, self.keyed[key]
 
         live = self.members[member]["status"] == "live"
-        slot = (member, event["eventId"], self._limit_period(definition, at))
+        slot = (
+            member,
+            event["eventId"],
+            self._limit_period(definition, at, self.members[member].get("timezone")),
+        )
         met = holds(definition.get("conditions"), metadata, self.members[member])
         full = definition.get("limit") is not None and self.slots[slot] >= definition["limit"]
         group = self._group(event, definition, member)
@@ -98,11 +102,11 @@ class EventReference(Reference):
             raise Refusal("invalid", 403)
         return definition
 
-    def _limit_period(self, definition: dict[str, Any], at: datetime) -> str:
+    def _limit_period(self, definition: dict[str, Any], at: datetime, own: str | None) -> str:
         period = definition.get("limitPeriod", "unlimited")
         if period == "unlimited":
             return "for life"
-        return name_of(period, number_of(period, self._zone_of({}), at))
+        return name_of(period, number_of(period, self._zone_of({}, own), at))
 
     def _group(self, event: dict[str, Any], definition: dict[str, Any], member: str) -> str:
         named = (event.get("metadata") or {}).get("usergroup")
@@ -115,7 +119,7 @@ class EventReference(Reference):
         return "default"
 
     def _log_event(self, data: dict[str, Any], member: str, at: datetime) -> None:
-        local = at.astimezone(ZoneInfo(self._zone_of({})))
+        local = at.astimezone(ZoneInfo(self._zone_of({}, None)))
         fact = data | {"localDate": local.date().isoformat(), "localHour": local.hour}
         self.logged.append(fact)
         self._tell("event.logged", ownedById=member, **fact)
@@ -198,9 +202,9 @@ class EventReference(Reference):
     # Streaks.
 
     def _advance(self, id_: str, definition: dict[str, Any], member: str, at: datetime) -> None:
-        streak = self.streaks.setdefault(
-            (id_, member), Streak(definition, self._zone_of(definition))
-        )
+        zone = self._zone_of(definition, self.members[member].get("timezone"))
+        moving = self._goes_by_member(definition)
+        streak = self.streaks.setdefault((id_, member), Streak(definition, zone, moving))
         milestones = [
             fields
             for (kind_, _), fields in self.definitions.items()
@@ -209,7 +213,7 @@ class EventReference(Reference):
             and fields["linkedSchemaRecordId"] == id_
             and fields.get("status", "live") == "live"
         ]
-        happened = streak.hit(at, milestones)
+        happened = streak.hit(at, milestones, zone)
         if happened is None:
             return
         for gap in happened.broken:
@@ -255,7 +259,8 @@ class EventReference(Reference):
                 progress["status"] = "failed"
                 self._tell("challenge.failed", challengeId=challenge_id, ownedById=member, at=end)
         for (id_, member), streak in self.streaks.items():
-            gap = streak.tick(now) if ("streak", id_) in self.definitions else None
+            zone = self._zone_of(streak.definition, self.members[member].get("timezone"))
+            gap = streak.tick(now, zone) if ("streak", id_) in self.definitions else None
             if gap is not None:
                 self._tell_streak("broken", id_, member, streak, gap)
         self.taken += 1
@@ -265,10 +270,10 @@ class EventReference(Reference):
         ends = [datetime.fromisoformat(challenge["endsAt"])] if challenge.get("endsAt") else []
         period = progress["challenge"].get("aggregationPeriod", "daily")
         if period in PERIODS:
-            number = number_of(period, progress["zone"], progress["started"])
+            number = number_of(period, progress["zone"], progress["first"])
             ends.append(begins(period, number + 1, progress["zone"]))
         elif period == "yearly":
-            month = number_of("monthly", progress["zone"], progress["started"])
+            month = number_of("monthly", progress["zone"], progress["first"])
             ends.append(begins("monthly", (month // 12 + 1) * 12, progress["zone"]))
         return min(ends, default=None)
 

@@ -105,7 +105,7 @@ class Reference:
         id_ = member_id(fields["externalId"])
         if not self._alive(id_):
             self.members[id_] = {"status": "live"}
-        for name in ("firstName", "city", "groups"):
+        for name in ("firstName", "city", "groups", "timezone"):
             if name in fields:
                 self.members[id_][name] = fields[name]
         own = {**self.members[id_].get("attributes", {}), **(fields.get("attributes") or {})}
@@ -128,7 +128,11 @@ class Reference:
             self.duplicates += 1
             return 409, self.first_answers[identity]
 
-        period = self._period_of(challenge, at)
+        own = self.members.get(member, {}).get("timezone")
+        if inline and "timezone" in inline:
+            own = inline["timezone"]
+        zone = self._zone_of(challenge, own)
+        period = self._period_of(challenge, at, zone)
         key = (challenge["id"], member, period)
         progress = self.progress.get(key)
         method = (progress or challenge).get("aggregationMethod", "sum")
@@ -143,7 +147,7 @@ class Reference:
         if self._counts(challenge, log, member, at):
             if progress is None:
                 progress = self.progress[key] = _begun(challenge, method)
-                progress["zone"] = self._zone_of(challenge)
+                progress["zone"], progress["first"] = zone, at
             achieved = self._count(progress, challenge, key, log, at)
         answer = {
             "challengeProgress": None if progress is None else _shown(progress, period),
@@ -161,15 +165,21 @@ class Reference:
         )
         return 201, answer
 
-    def _period_of(self, challenge: dict[str, Any], at: datetime) -> str:
-        local = at.astimezone(ZoneInfo(self._zone_of(challenge)))
+    def _period_of(self, challenge: dict[str, Any], at: datetime, zone: str) -> str:
+        local = at.astimezone(ZoneInfo(zone))
         names = {"daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}
         return local.strftime(names.get(challenge.get("aggregationPeriod", "daily"), "all"))
 
-    def _zone_of(self, definition: dict[str, Any]) -> str:
-        """Its own, else the project's, else UTC."""
-        project = self.definitions.get(("project", "default"), {})
-        return str(definition.get("timezone") or project.get("timezone") or "UTC")
+    def _zone_of(self, definition: dict[str, Any], own: str | None) -> str:
+        """Its own, else the project's, else UTC; where that says member, the member's ``own``."""
+        project = self.definitions.get(("project", "default"), {}).get("timezone") or "UTC"
+        if not self._goes_by_member(definition):
+            return str(definition.get("timezone") or project)
+        return str(own or ("UTC" if project == "member" else project))
+
+    def _goes_by_member(self, definition: dict[str, Any]) -> bool:
+        project = self.definitions.get(("project", "default"), {}).get("timezone")
+        return (definition.get("timezone") or project) == "member"
 
     def _counts(
         self, challenge: dict[str, Any], log: dict[str, Any], member: str, at: datetime

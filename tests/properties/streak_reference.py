@@ -94,6 +94,8 @@ class Streak:
 
     definition: dict[str, Any]
     zone: str
+    by_member: bool = False
+    """Whether the zone is the member's, and moves with it."""
     hits: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
     """Every missed period of the gaps that were told; of the one after the latest run, its first:
@@ -106,6 +108,8 @@ class Streak:
     """
     longest: int = 0
     fell_apart: bool = False
+    waits: datetime | None = None
+    """When the next tick may break the latest run, by the zone that held at its last hit."""
 
     @property
     def period(self) -> str:
@@ -133,10 +137,18 @@ class Streak:
         whole = self.runs[-1].length >= self.definition["targetLength"]
         return "completed" if whole else "active"
 
-    def hit(self, at: datetime, milestones: list[dict[str, Any]]) -> Hit | None:
+    def _moves(self, zone: str) -> None:
+        """Go by another zone from now on, where it goes by its member's."""
+        if self.by_member:
+            self.zone = zone
+
+    def hit(self, at: datetime, milestones: list[dict[str, Any]], zone: str) -> Hit | None:
         """Take a qualifying event; None where its period was hit before."""
+        before_it_moves = self.zone
+        self._moves(zone)
         number = number_of(self.period, self.zone, at)
         if number in self.hits:
+            self.zone = before_it_moves
             return None
         before = self.runs
         was_broken = bool(before) and self.is_broken()
@@ -150,6 +162,7 @@ class Streak:
                 self._give(run, milestones, happened)
         self.longest = max(self.longest, *(run.length for run in self.runs))
         happened.healed = self._heals(was_broken, number)
+        self.waits = self.active_until()
         return happened
 
     def _break(self) -> list[int]:
@@ -187,10 +200,14 @@ class Streak:
             return False
         return later[0] in mine.hits if later else was_broken
 
-    def tick(self, now: datetime) -> int | None:
+    def tick(self, now: datetime, zone: str) -> int | None:
         """Return the first missed period of the gap that broke the latest run by now, once."""
         gap = self.runs[-1].hits[-1] + 1
-        if gap in self.told or now < self.active_until():
+        if gap in self.told or (self.waits and now < self.waits):
+            return None
+        self._moves(zone)
+        self.waits = self.active_until()
+        if now < self.waits:
             return None
         self.told.add(gap)
         return gap

@@ -18,6 +18,7 @@ from api.http.problems import Problem, clipped
 from api.http.responses import json_response
 from api.queries import users as queries
 from schemas import ids
+from schemas.definitions import MEMBER_ZONE
 
 
 @asynccontextmanager
@@ -56,10 +57,12 @@ async def challenges(request: Request, caller: Caller, user_id: str) -> Response
     """Answer the challenges that run now, with the user's progress."""
     completed = flag(request, "completed", None)
     definitions = await resources.of(request).definitions.current()
-    zone = definitions.timezone(caller.project)
+    fallback = definitions.timezone(caller.project)
+    by_member = definitions.goes_by_member(caller.project)
+    zones = queries.Zones(MEMBER_ZONE if by_member else fallback, fallback)
     models = ("challenges", "challenge_progress")
     async with found_in(request, caller, user_id, *models) as (connection, member_id):
-        rows = await queries.running_challenges(connection, caller.project, member_id, zone)
+        rows = await queries.running_challenges(connection, caller.project, member_id, zones)
     shown = [_challenge(row) for row in rows]
     return json_response(
         ChallengesAnswer(challenges=[c for c in shown if completed in (None, c.completed)])

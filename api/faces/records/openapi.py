@@ -10,7 +10,7 @@ from api.faces.records.bodies import (
     OwnedByBody,
     RewardLogPatch,
 )
-from api.http.component_refs import UUID, ZONES, text
+from api.http.component_refs import UUID, ZONES, ZONES_OR_MEMBER, text
 from api.http.face import Chapter
 from api.queries.record_fields import RECORDS, Field, Kind, Records
 from api.queries.record_filters import (
@@ -163,7 +163,9 @@ def _comparisons(kind: Kind, fields: Sequence[Field]) -> list[Operation]:
 def _value_of(field: Field) -> Operation:
     if not field.values:
         return _VALUES[field.kind]
-    return ZONES if field.allowed == zones() else {"enum": list(field.values)}
+    if field.allowed == zones():
+        return ZONES
+    return ZONES_OR_MEMBER if field.allowed > zones() else {"enum": list(field.values)}
 
 
 def _group(records: Records, joiner: str, **more: int) -> Operation:

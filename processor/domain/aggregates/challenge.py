@@ -99,14 +99,14 @@ def counts(challenge: Challenge, activity_id: str, at: datetime) -> bool:
     )
 
 
-def initial(challenge: Challenge, log: Log) -> Progress:
+def initial(challenge: Challenge, log: Log, timezone: str) -> Progress:
     """Return the progress that a first counted log begins; the log itself is not yet in it."""
     return Progress(
         total=0,
         status=IN_PROGRESS,
         method=challenge.method,
         period=challenge.period,
-        timezone=challenge.timezone,
+        timezone=timezone,
         started_at=log.at,
         completed_at=None,
         failed_at=None,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -101,6 +101,20 @@ def erased(before: Member, at: datetime) -> Member:
     return Member(
         before.project, before.external_id, before.created_at, at, before.version + 1, DELETED
     )
+
+
+class GoesByZone(Protocol):
+    """A rule whose periods begin in a time zone."""
+
+    @property
+    def timezone(self) -> str: ...
+    @property
+    def by_member(self) -> bool: ...
+
+
+def zone(rule: GoesByZone, timezone: str | None) -> str:
+    """Return the time zone of a rule for a member that has ``timezone``, or none."""
+    return timezone or rule.timezone if rule.by_member else rule.timezone
 
 
 def is_there(member: Member | None, project: str) -> TypeGuard[Member]:

@@ -35,7 +35,8 @@ Stretch = tuple[int, int]
 
 
 class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A member's streak. Period and time zone are those it began with.
+    """A member's streak. Period and time zone are those it began with; one that goes by its
+    member's own zone moves with it, and what was hit keeps its day.
 
     ``broken`` has one period of each gap that was announced, rising; ``given`` says which milestone
     (or the target) was given at which period, so that runs that merge inherit it. ``due`` is when
@@ -97,13 +98,18 @@ def ordinal(period: str, timezone: str, moment: datetime) -> int:
 def key_of(period: str, timezone: str, at: int) -> str:
     """Return the period's key as ``period.period_key`` names it."""
     if period == "daily":
-        for skipped in skipped_days(timezone):
-            at += at >= skipped
-        return date.fromordinal(at).isoformat()
+        return date.fromordinal(_calendar_day(timezone, at)).isoformat()
     if period == "weekly":
         year, week, _ = date.fromordinal(at * 7 + 1).isocalendar()
         return f"{year:04d}-W{week:02d}"
     return f"{at // 12:04d}-{at % 12 + 1:02d}"
+
+
+def _calendar_day(timezone: str, at: int) -> int:
+    """Return the calendar day of a number among the days that the zone had."""
+    for skipped in skipped_days(timezone):
+        at += at >= skipped
+    return at
 
 
 def _day_number(timezone: str, day: int) -> int:
@@ -133,9 +139,37 @@ def numbered(state: State) -> State:
     )
 
 
-def initial(streak: Streak, recorded_at: datetime) -> State:
+def initial(streak: Streak, timezone: str, recorded_at: datetime) -> State:
     """Return the streak of a member who has done nothing yet."""
-    return State(streak.period, streak.timezone, recorded_at, recorded_at)
+    return State(streak.period, timezone, recorded_at, recorded_at)
+
+
+def moved(state: State, timezone: str) -> State:
+    """Return a streak whose periods begin in another zone from now on; every hit keeps its day."""
+    if timezone == state.timezone:
+        return state
+    before, after = skipped_days(state.timezone), skipped_days(timezone)
+    if state.period != "daily" or before == after:
+        return msgspec.structs.replace(state, timezone=timezone)
+
+    def number(at: int) -> int:
+        return _day_number(timezone, _calendar_day(state.timezone, at))
+
+    hits: list[Stretch] = []
+    for stretch in state.hits:
+        first, last = map(number, stretch)
+        if hits and first <= hits[-1][1] + 1:  # a day between them is none in the other zone
+            first = hits.pop()[0]
+        hits.append((first, last))
+    return msgspec.structs.replace(
+        state,
+        timezone=timezone,
+        freezes=_UNKNOWN,
+        hits=tuple(hits),
+        broken=tuple(number(at) for at in state.broken),
+        given=tuple((number(at), name) for at, name in state.given),
+        starts=(),
+    )
 
 
 def runs(hits: tuple[Stretch, ...], freezes: int) -> list[Run]:

@@ -19,7 +19,7 @@ from schemas.records import ChallengeLog
 KNOWN: Mapping[type, str] = {
     Challenge: (
         "id live method period target timezone starts_at ends_at activity_ids json version "
-        "milestones value_field points group"
+        "milestones value_field points group by_member"
     ),
     Milestone: "id target live json version points",
     ChallengeLog: (

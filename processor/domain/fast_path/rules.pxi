@@ -106,6 +106,7 @@ cdef bint may_count(challenge):
     return (
         challenge.live
         and challenge.ends_at is None  # each log would look at when that is
+        and not challenge.by_member  # whose zone is not known before the store is read
         and challenge.target < SAFE
         and all(milestone.target < SAFE for milestone in challenge.milestones)
         and challenge.timezone.isascii()

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from processor.domain.aggregates import challenge as challenge_of
 from processor.domain.aggregates import member as member_of
@@ -54,6 +54,7 @@ class PreparedLog(msgspec.Struct, frozen=True, gc=False):
     challenge_id: str
     log_id: str
     log_key: bytes
+    timezone: str
     period_key: str
     progress_key: bytes
 
@@ -103,13 +104,14 @@ class ChallengeLogs:
         challenge_id = record.challenge_id.lower()
         challenge = self._definitions.challenge(item.project, challenge_id)
         if challenge is None:
-            return PreparedLog(None, challenge_id, "", b"", "", b"")
+            return PreparedLog(None, challenge_id, "", b"", "", "", b"")
         log_id = ids.challenge_log_id(
             item.project, challenge.id, item.member_id, record.unique_identifier
         )
-        period = period_key(challenge.period, challenge.timezone, record.activity_at)
+        zone = challenge.timezone
+        period = period_key(challenge.period, zone, record.activity_at)
         key = progress_key(item.member_id, challenge.id, period)
-        return PreparedLog(challenge, challenge.id, log_id, log_key(log_id), period, key)
+        return PreparedLog(challenge, challenge.id, log_id, log_key(log_id), zone, period, key)
 
     def keys(self, item: Read, record: ChallengeLog, prepared: PreparedLog) -> tuple[bytes, ...]:  # noqa: ARG002
         """Name the entries to prefetch, besides the member's."""
@@ -127,6 +129,8 @@ class ChallengeLogs:
         at = context.recorded_at
         if record.activity_at > at:
             not_ahead(at, "activityAt", record.activity_at)
+        if challenge.by_member:
+            prepared = self._in_own_zone(context, record, prepared, challenge)
         before = self._entries.get(PROGRESS, prepared.progress_key)
         amount = _amount_of(record, (before or challenge).method)
         seen = self._entries.get(LOG, prepared.log_key)
@@ -166,7 +170,7 @@ class ChallengeLogs:
         challenge: Challenge,
     ) -> tuple[Progress, Decided, Sequence[Given]]:
         """Bring the progress up to a log that counts; say what there is to announce."""
-        begun = before or challenge_of.initial(challenge, counted)
+        begun = before or challenge_of.initial(challenge, counted, prepared.timezone)
         after = challenge_of.evolve(begun, counted, challenge)
         decided = challenge_of.decide(begun, after, challenge)
         given = _NO_MILESTONES
@@ -185,6 +189,30 @@ class ChallengeLogs:
             end = challenge_of.ends(begun, challenge, prepared.period_key)
             if end is not None:
                 self._entries.add_due(end, prepared.progress_key)
+
+    def _in_own_zone(
+        self,
+        context: RecordContext,
+        record: ChallengeLog,
+        prepared: PreparedLog,
+        challenge: Challenge,
+    ) -> PreparedLog:
+        """Return what a log leads to in its member's zone, which was not known when it was read.
+
+        What the log itself says of its member holds for it already.
+        """
+        owner = record.owned_by
+        if owner is not None and owner.timezone is not UNSET:
+            own = owner.timezone
+        else:
+            member = self._entries.get(MEMBER, member_key(context.member_id))
+            own = None if member is None else member.timezone
+        zone = member_of.zone(challenge, own)
+        if zone == prepared.timezone:
+            return prepared
+        period = period_key(challenge.period, zone, record.activity_at)
+        key = progress_key(context.member_id, challenge.id, period)
+        return msgspec.structs.replace(prepared, timezone=zone, period_key=period, progress_key=key)
 
     def _unknown(self, prepared: PreparedLog) -> Challenge:
         try:

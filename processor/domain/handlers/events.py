@@ -121,7 +121,7 @@ class Events:
             answer_key(log_id),
             at,
             zone,
-            used_key(item.member_id, event.id, period_key(event.limit_period, zone, at)),
+            _used_key(item.member_id, event, zone, at),
             metadata,
             wrong,
             subscriptions,
@@ -165,7 +165,7 @@ class Events:
                 self._effects.count("duplicates")
                 return lambda: replies.Reply(200, answered.body)
 
-        decided = self._decide(record, prepared, event, member)
+        decided = self._decide(context, record, prepared, event, member)
         logged = self._logged(context, record, prepared, event, member=member, decided=decided)
         if record.idempotency_key is not None:
             self._entries.set(ANSWER, prepared.answer_key, Answered(_answer(logged)))
@@ -177,17 +177,26 @@ class Events:
         return lambda: replies.Reply(200, _answer(logged))
 
     def _decide(
-        self, record: EventRecord, prepared: PreparedEvent, event: Event, member: Member
+        self,
+        context: RecordContext,
+        record: EventRecord,
+        prepared: PreparedEvent,
+        event: Event,
+        member: Member,
     ) -> Decided:
         """Judge the event, and take a slot of its limit where it earns one."""
-        used = None if event.limit is None else self._entries.get(LIMIT, prepared.used_key)
+        used_key_ = prepared.used_key
+        if event.by_member and event.limit is not None:
+            zone = member_of.zone(event, member.timezone)
+            used_key_ = _used_key(context.member_id, event, zone, prepared.at)
+        used = None if event.limit is None else self._entries.get(LIMIT, used_key_)
         used = used or LimitUsage()
         groups = member.groups if record.by_end_user else None
         live = member.status == member_of.LIVE
         facts = MemberFacts(member, _NO_TIERS) if event.asks_member else None
         decided = event_of.decide(event, prepared.metadata, used, groups, earns=live, member=facts)
         if event.limit is not None and decided.takes_slot and live:
-            self._entries.set(LIMIT, prepared.used_key, LimitUsage(used.slots + 1))
+            self._entries.set(LIMIT, used_key_, LimitUsage(used.slots + 1))
         return decided
 
     def _logged(
@@ -260,7 +269,7 @@ class Events:
         for log in prepared.logs:
             self._feed(context, log)
         for streak in subscriptions.streaks:
-            self._streaks.hit(context, member.external_id, streak, prepared.at)
+            self._streaks.hit(context, member, streak, prepared.at)
 
     def _feed(self, context: RecordContext, log: FedLog) -> None:
         prepared = log.prepared
@@ -287,6 +296,10 @@ def _usable(event: Event | None, record: EventRecord) -> Event:
     if event.requires_api_key and not record.with_api_key:
         raise Refused(Reason.INVALID, "this event needs an API key", "eventId", _NO_RIGHT)
     return event
+
+
+def _used_key(member_id: str, event: Event, zone: str, at: datetime) -> bytes:
+    return used_key(member_id, event.id, period_key(event.limit_period, zone, at))
 
 
 def _log_id(item: Read, record: EventRecord) -> str:

@@ -5,7 +5,9 @@ from datetime import datetime
 import msgspec
 from msgspec import Raw
 
+from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates import streak as streak_of
+from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.streak import Run, State
 from processor.domain.context import RecordContext
 from processor.domain.handlers.milestones import Milestones, Reached
@@ -32,10 +34,12 @@ class Streaks:
         self._entries = entries
         self._milestones = Milestones(entries)
 
-    def hit(self, context: RecordContext, user_id: str, streak: Streak, moment: datetime) -> None:
+    def hit(self, context: RecordContext, member: Member, streak: Streak, moment: datetime) -> None:
         """Count an event that happened at ``moment``; several in a period count once."""
-        key = streak_key(context.member_id, streak.id)
-        before = self._streak(key) or streak_of.initial(streak, context.recorded_at)
+        key, user_id = streak_key(context.member_id, streak.id), member.external_id
+        zone = member_of.zone(streak, member.timezone)
+        before = self._streak(key, streak, zone)
+        before = before or streak_of.initial(streak, zone, context.recorded_at)
         at = streak_of.ordinal(before.period, before.timezone, moment)
         if streak_of.is_known(before, at):
             return
@@ -61,9 +65,9 @@ class Streaks:
         for run in decided.completed:
             self._emit(context, STREAK_COMPLETED, now, run, key=run.last, at=moment)
 
-    def break_off(self, context: RecordContext, user_id: str, streak: Streak, key: bytes) -> None:
-        """Break what is due by now, or wait on where the definition has changed since."""
-        before = self._streak(key)
+    def break_off(self, context: RecordContext, member: Member, streak: Streak, key: bytes) -> None:
+        """Break what is due by now, or wait on where definition or zone have changed since."""
+        before = self._streak(key, streak, member_of.zone(streak, member.timezone))
         if before is None or streak_of.is_broken(before):
             return
         latest = streak_of.latest_run(before, streak.freezes)
@@ -73,12 +77,16 @@ class Streaks:
             return
         after = streak_of.broken_off(before, latest, context.recorded_at)
         self._set(key, before, after)
-        now = Now(user_id, streak, after, latest)
+        now = Now(member.external_id, streak, after, latest)
         self._broken(context, now, latest, context.recorded_at)
 
-    def _streak(self, key: bytes) -> State | None:
+    def _streak(self, key: bytes, streak: Streak, zone: str) -> State | None:
+        """Return a streak that began; in the zone of its member where it goes by that."""
         state = self._entries.get(STREAK, key)
-        return None if state is None else streak_of.numbered(state)
+        if state is None:
+            return None
+        state = streak_of.numbered(state)
+        return streak_of.moved(state, zone) if streak.by_member else state
 
     def _set(self, key: bytes, before: State, after: State) -> None:
         self._entries.set(STREAK, key, after)

@@ -130,8 +130,9 @@ class Ticks:
         at = record.challenge_failed_at or record.updated_at
         context.emit(CHALLENGE_FAILED, progressed(record, challenge.version), at=at)
 
-    def _break(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:
+    def _break(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
         """Break a streak whose next period was missed."""
         streak = self._definitions.streak(context.project, rest.decode())
-        if streak is not None:
-            self._streaks.break_off(context, user_id, streak, key)
+        member = self._entries.get(MEMBER, member_key(context.member_id))
+        if streak is not None and member is not None:
+            self._streaks.break_off(context, member, streak, key)

@@ -342,7 +342,7 @@ def test_what_lies_before_all_that_is_remembered_changes_nothing() -> None:
 def looked_at(hits: int, freezes: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return how many runs are looked at for one hit more after so many that lie apart."""
     rules = Streak("s", "daily", 5, "UTC", freezes, 0)
-    state = streak_rules.initial(rules, _AT)
+    state = streak_rules.initial(rules, rules.timezone, _AT)
     for number in range(hits):
         fact = streak_rules.hit(state, 700_000 + number * (freezes + 2), rules)
         state = streak_rules.evolve(state, fact, rules, _AT)
