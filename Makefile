@@ -13,6 +13,8 @@ STAMP := .venv/.installed
 UV := uv==0.13.9
 # How many processes share a run of the tests: they wait more than they work.
 JOBS ?= 3
+# What is started imports much: it is compiled once, not at every start, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +61,7 @@ $(STAMP): pyproject.toml requirements.lock $(wildcard processor/domain/fast_path
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@echo "Installing packages into .venv ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check "$(UV)" 2>/dev/null \
-	&& $(BIN)/uv pip install -q --python $(BIN)/python -c requirements.lock -e '.[dev]' 2>/dev/null \
+	&& $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c requirements.lock \
+	-e '.[dev]' 2>/dev/null \
 	|| $(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[dev]'
 	@touch $@
