@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,13 @@ def pytest_configure(config: pytest.Config) -> None:
     environment = open_servers.enter_context(pytest.MonkeyPatch.context())
     environment.setenv(KAFKA_VARIABLE, found.kafka)
     environment.setenv(DATABASE_URL_VARIABLE, found.database_url)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave whole files out of `make test-fast`: each process of a run would import them."""
+    if config.option.markexpr != "not slow" or not collection_path.match("test_*.py"):
+        return None
+    return is_slow(collection_path.relative_to(config.rootpath).as_posix()) or None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -11,8 +11,9 @@ and http <- documents <- app
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -186,13 +187,18 @@ def impurities(module: Module) -> list[str]:
     return [f"{module.path.relative_to(ROOT)}:{line} uses {name}" for line, name in found]
 
 
-MODULES = [read(path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+@cache
+def all_modules() -> Sequence[Module]:
+    """Parse all of ours; not at import, for each process of a run imports this."""
+    return [read(path) for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
 STANDARD_LIBRARY = sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_what_its_layer_allows(package: str) -> None:
-    modules = [module for module in MODULES if module.package == package]
+    modules = [module for module in all_modules() if module.package == package]
     assert modules, f"{package} has no modules: the test looks in the wrong place"
     assert [line for module in modules for line in broken_imports(module)] == []
 
@@ -201,7 +207,7 @@ def test_schemas_use_no_framework() -> None:
     allowed = {*STANDARD_LIBRARY, *SCHEMAS_MAY_USE, "schemas"}
     used = [
         f"{module.name}:{line} imports {name}"
-        for module in MODULES
+        for module in all_modules()
         if module.package == "schemas"
         for name, line in module.imports()
         if name.split(".", 1)[0] not in allowed
@@ -213,7 +219,7 @@ def test_schemas_use_no_framework() -> None:
 def test_contracts_and_the_domain_do_not_know_how_consumers_are_made() -> None:
     below = [
         module
-        for module in MODULES
+        for module in all_modules()
         if (module.package == "schemas" or is_under(module.name, "processor.domain"))
         and not is_under(module.name, CONSUMERS)
     ]
@@ -236,7 +242,7 @@ def made_consumers(module: Module) -> list[int]:
 
 
 def test_every_consumer_is_made_in_one_place_and_so_reads_what_anybody_wrote() -> None:
-    places = {module.name for module in MODULES if made_consumers(module)}
+    places = {module.name for module in all_modules() if made_consumers(module)}
     assert places == {"schemas.kafka.consumers"}
 
 
@@ -246,7 +252,7 @@ def test_a_consumer_that_is_made_elsewhere_is_found(source: str) -> None:
 
 
 def test_the_domain_uses_no_framework_clock_chance_or_output() -> None:
-    domain = [module for module in MODULES if is_under(module.name, "processor.domain")]
+    domain = [module for module in all_modules() if is_under(module.name, "processor.domain")]
     assert domain, "processor.domain has no modules: the test looks in the wrong place"
     allowed = {*STANDARD_LIBRARY, "msgspec", "schemas", "processor"}
     frameworks = [
