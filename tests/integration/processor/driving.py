@@ -130,13 +130,19 @@ def wait_until(
     complain: Callable[[], str],
     watch: subprocess.Popen[bytes] | None = None,
 ) -> None:
-    """Poll until ``condition`` holds; fail where it does not in time or ``watch`` ends."""
+    """Poll until ``condition`` holds; fail where it does not in time or ``watch`` ends.
+
+    The pause is four times as long as a look, up to a second: one that reads a whole topic must not
+    take the processors from those that it waits for.
+    """
     deadline = time.monotonic() + seconds
+    looked = time.monotonic()
     while not condition():
         ended = watch is not None and watch.poll() is not None
         if time.monotonic() > deadline or ended:
             raise AssertionError(complain())
-        time.sleep(0.05)
+        time.sleep(min(1.0, max(0.05, 4 * (time.monotonic() - looked))))
+        looked = time.monotonic()
 
 
 def produce(settings: Settings, records: Iterable[Record], **options: Any) -> None:
