@@ -33,15 +33,20 @@ async def limited(api: Served, **limits: int) -> str:
 
 
 async def refused(client: httpx.AsyncClient, method: str, path: str, **request: Any) -> Any:
-    """Return the first answer that says no, of many requests at once."""
+    """Return the first answer that says no, of many requests at once; do not wait for the others,
+    for what passes may wait for a worker that is not there."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        answers = await asyncio.gather(
-            *(client.request(method, path, **request) for _ in range(10))
-        )
-        for answer in answers:
-            if "retry-after" in answer.headers:
-                return answer
+        asked = [asyncio.create_task(client.request(method, path, **request)) for _ in range(10)]
+        try:
+            for answered in asyncio.as_completed(asked):
+                answer = await answered
+                if "retry-after" in answer.headers:
+                    return answer
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
     raise AssertionError("nothing was refused")
 
 
