@@ -148,6 +148,7 @@ Zone = Annotated[
 """A name of the IANA database, or ``MEMBER_ZONE``."""
 DurationText = Annotated[str, AfterValidator(_duration)]
 MonthDay = Annotated[str, AfterValidator(_month_day)]
+Multiplier = Annotated[Number, Field(gt=0, le=1000)]
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Clean = Annotated[str, AfterValidator(_clean)]
 Name = Annotated[Clean, Field(min_length=1, max_length=256)]
@@ -432,6 +433,30 @@ class Wallet(Definition):
         return self
 
 
+class Boost(Definition):
+    """Multiplies the points of events that happen while it runs."""
+
+    kind = "boost"
+    name: Name
+    multiplier: Multiplier
+    starts_at: Instant
+    ends_at: Instant | None = None
+    event_ids: Annotated[list[Identifier], Field(max_length=1000)] | None = None
+    wallets: Annotated[list[Identifier], Field(max_length=1000)] | None = None
+    conditions: Condition | None = None
+    stacking: Literal["multiply", "add", "highest"] = "multiply"
+    max_bonus: Annotated[Number, Field(ge=0)] | None = None
+    status: Status = "live"
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.ends_at is not None and self.starts_at >= self.ends_at:
+            raise ValueError("endsAt: must be after startsAt")
+        if self.conditions is not None and self.conditions.depth() > CONDITION_DEPTH:
+            raise ValueError(f"conditions: must not nest deeper than {CONDITION_DEPTH}")
+        return self
+
+
 class Leaderboard(Definition):
     """Members ranked by points."""
 
@@ -491,7 +516,10 @@ class Pathway(Definition):
 
 KINDS: Mapping[str, type[Definition]] = {
     model.kind: model
-    for model in (Project, Challenge, Milestone, Event, Streak, Leaderboard, Pathway, Wallet)
+    for model in (
+        *(Project, Challenge, Milestone, Event, Streak, Leaderboard, Pathway),
+        *(Wallet, Boost),
+    )
 }
 
 

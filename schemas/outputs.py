@@ -242,8 +242,10 @@ class PointsChanged(_Record, kw_only=True, omit_defaults=True):
 
     ``points`` is signed; ``balance`` is its group's afterwards, ``total_balance`` that of all.
     The fields with a default are left out where they have it. ``held`` and ``pending`` are the
-    group's afterwards; ``cut`` is how many points of the grant ``cut_by`` (``earnCap`` or
-    ``maxBalance``) took away; ``lots`` are those that changed.
+    group's afterwards; ``cut`` is how many points of the grant ``cut_by`` (``limit``, ``earnCap``
+    or ``maxBalance``) took away; ``lots`` are those that changed. Where tiers or boosts acted,
+    ``base`` are the points without them, ``bonus`` what they made more of, ``boosts`` their ids as
+    they acted, and ``tier`` the member's tiers by their sets.
     """
 
     id: str
@@ -267,6 +269,10 @@ class PointsChanged(_Record, kw_only=True, omit_defaults=True):
     cut: int = 0
     cut_by: str | None = None
     lots: list[Lot] = []
+    base: int | UnsetType = UNSET
+    bonus: int | UnsetType = UNSET
+    boosts: list[str] | UnsetType = UNSET
+    tier: Raw | UnsetType = UNSET
 
 
 class PointsMoved(_Record, kw_only=True, omit_defaults=True):

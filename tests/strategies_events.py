@@ -124,6 +124,27 @@ def event_definitions(draw: st.DrawFn, id_: str, limit: dict[str, Any]) -> Defin
 
 
 @st.composite
+def boosts(draw: st.DrawFn, number: int, beginning: datetime) -> Defined:
+    """A boost, with all that can be said of it."""
+    starts = beginning - timedelta(days=draw(st.sampled_from([1, 30, 400])))
+    fields: dict[str, Any] = {
+        "name": "More",
+        "multiplier": draw(st.sampled_from([2, 3, Decimal("1.5"), Decimal("0.5"), Decimal("0.1")])),
+        "startsAt": format_instant(starts),
+        "endsAt": draw(
+            st.sampled_from([None, None, format_instant(beginning + timedelta(days=3))])
+        ),
+        "eventIds": draw(st.sampled_from([None, None, ["buy"], ["visit", "quiz"]])),
+        "wallets": draw(st.sampled_from([None, None, ["spring"], ["_default", "spring"]])),
+        "conditions": draw(st.one_of(st.none(), st.none(), easy_conditions)),
+        "stacking": draw(st.sampled_from(["multiply", "add", "highest"])),
+        "maxBonus": draw(st.sampled_from([None, None, 0, 3, Decimal("0.5")])),
+        "status": draw(seldom("live", "paused", "draft")),
+    }
+    return Defined("boost", f"boost-{number}", {"id": f"boost-{number}", **fields})
+
+
+@st.composite
 def fed_challenges(draw: st.DrawFn, number: int, beginning: datetime) -> Defined:
     """A challenge that events feed."""
     ends = beginning + timedelta(days=draw(st.sampled_from([2, 9, 40])))
@@ -265,6 +286,7 @@ def event_histories(draw: st.DrawFn, length: int = 40) -> list[Segment]:
         for id_, period in zip(STREAKS, ("daily", "weekly", "monthly"), strict=True)
     ]
     definitions += [draw(linked_milestones(number)) for number in range(4)]
+    definitions += [draw(boosts(n, beginning)) for n in range(draw(st.integers(0, 4)))]
     at = format_instant(beginning)
     known = [upsert(name, groups=["gold"]).arriving(at) for name in MEMBERS]
     all_records = draw(records(beginning, unit, length))

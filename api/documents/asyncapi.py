@@ -32,7 +32,7 @@ _INPUTS: Mapping[str, tuple[str, ...]] = {
         "Unenrol",
         "ReviewActivity",
     ),
-    topics.DEFINITIONS: tuple(kind.capitalize() for kind in models.KINDS),
+    topics.DEFINITIONS: tuple(model.__name__ for model in models.KINDS.values()),
 }
 
 

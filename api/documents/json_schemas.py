@@ -49,6 +49,7 @@ _RAW: dict[str, Schema] = {
     "maximumReward": _nullable(NUMBER),
     "metadata": {"type": "object"},
     "attributes": _nullable(ATTRIBUTES),
+    "tier": _nullable({"type": "object", "additionalProperties": {"type": "string"}}),
     "challenge": _nullable(ref("ChallengeRecord")),
     "milestone": _nullable(ref("MilestoneRecord")),
     "achievedMilestone": _nullable(ref("MilestoneRecord")),
@@ -164,7 +165,7 @@ def of_definitions() -> dict[str, Schema]:
     """Return the components of all kinds of definitions: as they are written, and as records."""
     components: dict[str, Schema] = {ZONE: zone_names()}
     for kind, model in models.KINDS.items():
-        name = kind.capitalize()
+        name = model.__name__
         schema = model.model_json_schema(by_alias=True, ref_template=REF.replace("name", "model"))
         for inner_name, inner in schema.pop("$defs", {}).items():
             components[inner_name] = sent(_exact(inner))
@@ -172,7 +173,7 @@ def of_definitions() -> dict[str, Schema]:
         if kind in _NAMED_BY_UUID:
             components[name]["properties"]["id"] = UUID
     components["Event"]["properties"]["reward"]["required"] = ["default"]
-    for name in (kind.capitalize() for kind in _NAMED_BY_UUID):
+    for name in (models.KINDS[kind].__name__ for kind in _NAMED_BY_UUID):
         written = {"type": "string", "format": "date-time"}
         times = {"createdAt": written, "updatedAt": written}
         components[f"{name}Record"] = {
@@ -188,7 +189,7 @@ def of_writing(definitions: dict[str, Schema]) -> dict[str, Schema]:
     """Return the components of what definitions are written as, given those that they are."""
     components: dict[str, Schema] = {}
     for kind, model in models.KINDS.items():
-        name = kind.capitalize()
+        name = model.__name__
         aliases = () if model.id_alias is None else (model.id_alias,)
         components[new(name)] = without_required_id(definitions[name], kind, *aliases)
         if kind in _NAMED_BY_UUID:

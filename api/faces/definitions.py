@@ -34,7 +34,7 @@ _DOCUMENT = {
 }
 _WRITTEN = {
     "description": "Of the kind in the path, as an id in it is.",
-    "anyOf": [ref(new(kind.capitalize())) for kind in models.KINDS],
+    "anyOf": [ref(new(model.__name__)) for model in models.KINDS.values()],
 }
 _PAGE = {
     "type": "object",

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, cast
 
 from processor.domain.rules import (
+    Boost,
     Challenge,
     Event,
     Milestone,
@@ -12,6 +14,7 @@ from processor.domain.rules import (
     Streak,
     Subscriptions,
     Zone,
+    compile_boost,
     compile_challenge,
     compile_event,
     compile_milestone,
@@ -26,6 +29,7 @@ _COMPILE: Mapping[str, Callable[[Stored, Zone], Any]] = {
     "event": compile_event,
     "streak": compile_streak,
     "pathway": compile_pathway,
+    "boost": compile_boost,
 }
 
 
@@ -71,8 +75,19 @@ class Definitions(DefinitionSet):
             found = self._subscriptions[project, event_id] = Subscriptions(
                 self._naming(project, "challenge", event_id),
                 self._naming(project, "streak", event_id),
+                self._boosts(project, event_id),
             )
         return found
+
+    def _boosts(self, project: str, event_id: str) -> tuple[Boost, ...]:
+        """Return the boosts that may act on points of an event, in the order of their ids."""
+        event = self.event(project, event_id)
+        if event is None:
+            return ()
+        boosts = (self._rules[project, "boost", each.id] for each in self.of(project, "boost"))
+        return tuple(
+            sorted((boost for boost in boosts if boost.is_for(event)), key=attrgetter("id"))
+        )
 
     def _naming(self, project: str, kind: str, event_id: str) -> tuple[Any, ...]:
         """Return the rules of a kind that name an event, as they were first written."""

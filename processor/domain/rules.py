@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import NamedTuple
 
 import msgspec
@@ -144,11 +145,38 @@ class Pathway:
     milestones: tuple[Milestone, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """A boost as the fold needs it, exact; ``asks_member`` tells whether its conditions do."""
+
+    id: str
+    multiplier: Fraction
+    starts_at: datetime
+    ends_at: datetime | None
+    event_ids: frozenset[str] | None
+    wallets: frozenset[str] | None
+    conditions: models.Condition | None
+    asks_member: bool
+    stacking: str
+    max_bonus: Fraction | None
+    live: bool
+
+    def is_for(self, event: Event) -> bool:
+        """Tell whether it may act on points of an event."""
+        return (
+            self.live
+            and (self.event_ids is None or event.id in self.event_ids)
+            and (self.wallets is None or event.group in self.wallets)
+        )
+
+
 class Subscriptions(NamedTuple):
-    """What an event moves: the challenges and streaks that name it."""
+    """What an event moves: the challenges and streaks that name it; and the boosts that may act on
+    its points, in the order of their ids."""
 
     challenges: tuple[Challenge, ...]
     streaks: tuple[Streak, ...]
+    boosts: tuple[Boost, ...] = ()
 
 
 def compile_challenge(stored: Stored, project: Zone) -> Challenge:
@@ -244,6 +272,27 @@ def _activity(activity: models.PathwayActivity) -> Activity:
         category="" if data is None else data.category,
         formula=None if data is None else data.formula,
         target=0 if data is None else nanos_of(data.target),
+    )
+
+
+def compile_boost(stored: Stored, _project: Zone) -> Boost:
+    """Compile a boost."""
+    definition = stored.definition
+    assert isinstance(definition, models.Boost)
+    events, wallets, bonus = definition.event_ids, definition.wallets, definition.max_bonus
+    conditions = definition.conditions
+    return Boost(
+        id=definition.id,
+        multiplier=Fraction(definition.multiplier),
+        starts_at=definition.starts_at,
+        ends_at=definition.ends_at,
+        event_ids=None if events is None else frozenset(events),
+        wallets=None if wallets is None else frozenset(wallets),
+        conditions=conditions,
+        asks_member=conditions is not None and conditions.asks_member(),
+        stacking=definition.stacking,
+        max_bonus=None if bonus is None else Fraction(bonus),
+        live=definition.status == "live",
     )
 
 

@@ -11,7 +11,7 @@ from schemas.outputs import Envelope
 
 _ENTRIES = (POINTS_GRANTED, POINTS_REDEEMED)
 
-_AFTER = ("held", "pending", "cut", "cut_by", "lots")
+_AFTER = ("held", "pending", "cut", "cut_by", "lots", "base", "bonus", "boosts", "tier")
 """Fields that have no column yet."""
 
 POINTS_LEDGER = event_table("points_ledger", _ENTRIES, ("project", "id"), without=_AFTER)

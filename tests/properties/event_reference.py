@@ -68,6 +68,8 @@ class EventReference(Reference):
         if live and met and not full:
             self.slots[slot] += 1
             points = points_of(definition, group, metadata)
+            base = points, exact_points_of(definition, group, metadata)
+            points = self._boosted(definition, metadata, base, member, at)
         data = {
             "userId": event["userId"],
             "eventId": event["eventId"],
@@ -91,6 +93,44 @@ class EventReference(Reference):
             self._enter(member, event["eventId"], challenge_group, points, group)
             self._follow(event, member, at, arrived)
         return 200, answer
+
+    def _boosted(
+        self,
+        definition: dict[str, Any],
+        metadata: dict[str, Any],
+        base: tuple[int, Fraction],
+        member: str,
+        at: datetime,
+    ) -> int:
+        """Multiply points by the boosts that act; given them, and what they are unrounded."""
+        acting = sorted(
+            (
+                boost
+                for (kind_, _), boost in self.definitions.items()
+                if kind_ == "boost"
+                and boost.get("status", "live") == "live"
+                and datetime.fromisoformat(boost["startsAt"]) <= at
+                and (boost.get("endsAt") is None or at < datetime.fromisoformat(boost["endsAt"]))
+                and (boost.get("eventIds") is None or definition["id"] in boost["eventIds"])
+                and definition.get("challengeGroup", "_default")
+                in (boost.get("wallets") or [definition.get("challengeGroup", "_default")])
+                and holds(boost.get("conditions"), metadata, self.members[member])
+            ),
+            key=lambda boost: str(boost["id"]),
+        )
+        if not acting:
+            return base[0]
+        value = base[1]
+        by: dict[str, list[dict[str, Any]]] = {"multiply": [], "add": [], "highest": []}
+        for boost in acting:
+            by[boost.get("stacking", "multiply")].append(boost)
+        for boost in by["multiply"]:
+            value = value + more(boost, value)
+        value = value + sum(more(boost, value) for boost in by["add"])
+        greatest = sorted(by["highest"], key=lambda boost: -Fraction(boost["multiplier"]))[:1]
+        for boost in greatest:
+            value = value + more(boost, value)
+        return max(0, rounded(value))
 
     def _definition_for(self, event: dict[str, Any]) -> dict[str, Any]:
         definition = self.definitions.get(("event", event["eventId"]))
@@ -289,6 +329,23 @@ def points_of(definition: dict[str, Any], group: str, metadata: dict[str, Any]) 
     points = max(0, rounded(Fraction(value) * reward))
     most = definition.get("maximumReward")
     return points if most is None else min(points, math.floor(most))
+
+
+def exact_points_of(definition: dict[str, Any], group: str, metadata: dict[str, Any]) -> Fraction:
+    """Return the points before they are rounded."""
+    value = Fraction(definition["reward"][group])
+    if definition.get("type", "FIXED") == "TRANSACTION":
+        amount: Any = metadata.get(definition["rewardValueField"])
+        value *= Fraction(amount) if kind(amount) == "number" else 0
+        if definition.get("maximumReward") is not None:
+            value = min(value, Fraction(math.floor(definition["maximumReward"])))
+    return max(Fraction(0), value)
+
+
+def more(boost: dict[str, Any], value: Fraction) -> Fraction:
+    """Return what a boost adds to a value."""
+    bonus = (Fraction(boost["multiplier"]) - 1) * value
+    return bonus if boost.get("maxBonus") is None else min(bonus, Fraction(boost["maxBonus"]))
 
 
 def rounded(value: Fraction) -> int:

@@ -6,6 +6,7 @@ to an idempotency key. The rules are those of ``schemas/README.md#events``.
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -133,6 +134,16 @@ def _user_group(event: Event, metadata: Mapping[str, Any], groups: Collection[st
         if allowed and isinstance(group, str) and group in event.rewards:
             return group
     return DEFAULT_USER_GROUP
+
+
+def exact_points(event: Event, metadata: Mapping[str, Any], group: str) -> Fraction:
+    """Return what an event gives before it is rounded, never below 0 nor above its maximum."""
+    exact = Fraction(event.rewards[group], SCALE)
+    if event.type == "TRANSACTION":
+        exact *= Fraction(number_field(metadata, event.value_field) or 0, SCALE)
+        if event.maximum is not None:
+            exact = min(exact, Fraction(event.maximum // SCALE))
+    return max(exact, Fraction(0))
 
 
 def _points(event: Event, metadata: Mapping[str, Any], group: str) -> int:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 
+from processor.domain.aggregates.boost import Multiplied
 from processor.domain.aggregates.event import DEFAULT_USER_GROUP
 from processor.domain.rules import DEFAULT_GROUP
 
@@ -70,6 +71,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_group: str = DEFAULT_USER_GROUP
     ip: str | None = None
     version: int = -1
+    multiplied: Multiplied | None = None
+    """What tiers and boosts made of the points of an event, where some acted."""
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):

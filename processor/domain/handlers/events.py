@@ -11,6 +11,7 @@ from msgspec import Raw
 
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates.boost import Multiplied
 from processor.domain.aggregates.conditions import MemberFacts
 from processor.domain.aggregates.event import Answered, Decided, LimitUsage
 from processor.domain.aggregates.member import Member
@@ -20,6 +21,7 @@ from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.fast_path import FastLog, FastPath
+from processor.domain.handlers import multipliers
 from processor.domain.handlers.challenge_logs import ChallengeLogs, PreparedLog
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger
@@ -165,13 +167,13 @@ class Events:
                 self._effects.count("duplicates")
                 return lambda: replies.Reply(200, answered.body)
 
-        decided = self._decide(context, record, prepared, event, member)
+        decided, multiplied = self._decide(context, record, prepared, event, member)
         logged = self._logged(context, record, prepared, event, member=member, decided=decided)
         if record.idempotency_key is not None:
             self._entries.set(ANSWER, prepared.answer_key, Answered(_answer(logged)))
         context.emit(EVENT_LOGGED, logged, at=logged.occurred_at)
         if decided.points:
-            self._ledger.add(context, _entry(logged))
+            self._ledger.add(context, _entry(logged, multiplied))
         if decided.condition_reached and member.status == member_of.LIVE:
             self._fan_out(context, prepared, member)
         return lambda: replies.Reply(200, _answer(logged))
@@ -183,8 +185,9 @@ class Events:
         prepared: PreparedEvent,
         event: Event,
         member: Member,
-    ) -> Decided:
-        """Judge the event, and take a slot of its limit where it earns one."""
+    ) -> tuple[Decided, Multiplied | None]:
+        """Judge the event, and take a slot of its limit where it earns one; return what multiplied
+        its points as well."""
         used_key_ = prepared.used_key
         if event.by_member and event.limit is not None:
             zone = member_of.zone(event, member.timezone)
@@ -197,7 +200,20 @@ class Events:
         decided = event_of.decide(event, prepared.metadata, used, groups, earns=live, member=facts)
         if event.limit is not None and decided.takes_slot and live:
             self._entries.set(LIMIT, used_key_, LimitUsage(used.slots + 1))
-        return decided
+        subscriptions = prepared.subscriptions
+        if not (subscriptions.boosts and live and decided.takes_slot):
+            return decided, None
+        multiplied = multipliers.multiplied(
+            event,
+            decided,
+            subscriptions,
+            prepared.metadata,
+            at=prepared.at,
+            member=facts or MemberFacts(member, _NO_TIERS),
+        )
+        if multiplied is not None:
+            decided = msgspec.structs.replace(decided, points=multiplied.points)
+        return decided, multiplied
 
     def _logged(
         self,
@@ -340,7 +356,7 @@ def _answer(logged: outputs.EventLogged) -> Raw:
 _shown = attrgetter(*outputs.EventAnswer.__struct_fields__)
 
 
-def _entry(logged: outputs.EventLogged) -> Entry:
+def _entry(logged: outputs.EventLogged, multiplied: Multiplied | None) -> Entry:
     return Entry(
         source="event",
         source_id=logged.id,
@@ -352,4 +368,5 @@ def _entry(logged: outputs.EventLogged) -> Entry:
         user_group=logged.user_group_id,
         ip=logged.ip,
         version=logged.definition_version,
+        multiplied=multiplied,
     )

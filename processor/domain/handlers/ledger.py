@@ -3,6 +3,7 @@
 import msgspec
 
 from processor.domain.aggregates import points as points_of
+from processor.domain.aggregates.boost import LIMIT
 from processor.domain.aggregates.points import Balances, Entry, Purse
 from processor.domain.context import RecordContext
 from processor.domain.state_kinds import BALANCES, MEMBER, balances_key, member_key
@@ -93,7 +94,7 @@ def _record(
 ) -> outputs.PointsChanged:
     purse = after.groups.get(entry.group, 0)
     balance, held = (purse.balance, purse.held) if isinstance(purse, Purse) else (purse, 0)
-    return outputs.PointsChanged(
+    data = outputs.PointsChanged(
         id=ids.points_entry_id(context.project, entry.source, entry.source_id),
         user_id=user_id,
         owned_by_id=context.member_id,
@@ -112,3 +113,10 @@ def _record(
         definition_version=entry.version,
         held=held,
     )
+    multiplied = entry.multiplied
+    if multiplied is not None:
+        data.base, data.bonus = multiplied.base, entry.points - multiplied.base
+        data.boosts, data.tier = list(multiplied.boosts), multiplied.tiers_json()
+        if multiplied.cut:
+            data.cut, data.cut_by = multiplied.cut, LIMIT
+    return data

@@ -26,6 +26,9 @@ GOOD: dict[str, dict[str, Any]] = {
         "activities": [{"id": "a", "name": "A", "type": "video", "fulfilmentType": "view"}],
     },
     "wallet": {"id": "_default", "name": "Points"},
+    "boost": {
+        "id": "double", "name": "Double", "multiplier": 2, "startsAt": "2026-11-01T00:00:00Z",
+    },
 }  # fmt: skip
 
 
@@ -94,6 +97,22 @@ def test_the_kinds_are_the_contract_s() -> None:
         ("streak", {"targetLength": 0}, "targetLength"),
         ("pathway", {"activities": [{"id": "a"}]}, "activities.0.name"),
         ("pathway", {"activities": GOOD["pathway"]["activities"] * 2}, "activities"),
+        ("boost", {"multiplier": 0}, "multiplier"),
+        ("boost", {"multiplier": Decimal("1000.000000001")}, "multiplier"),
+        ("boost", {"multiplier": Decimal("1.0000000001")}, "multiplier"),
+        ("boost", {"multiplier": "2"}, "multiplier"),
+        ("boost", {"startsAt": None}, "startsAt"),
+        ("boost", {"startsAt": "2026-11-01T00:00:00"}, "startsAt"),
+        ("boost", {"endsAt": "2026-11-01T00:00:00Z"}, "endsAt"),
+        ("boost", {"endsAt": "2026-10-31T23:59:59Z"}, "endsAt"),
+        ("boost", {"stacking": "most"}, "stacking"),
+        ("boost", {"maxBonus": -1}, "maxBonus"),
+        ("boost", {"eventIds": ["a/b"]}, "eventIds.0"),
+        (
+            "boost",
+            {"conditions": {"field": "member.email", "operator": "exists"}},
+            "conditions.field",
+        ),
         ("wallet", {"id": "a/b"}, "id"),
         ("wallet", {"expiry": {}}, "expiry.type"),
         ("wallet", {"expiry": {"type": "never"}}, "expiry.type"),
