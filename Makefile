@@ -52,7 +52,8 @@ format: setup ## Put the code into the format that `make check` wants
 	@$(BIN)/ruff format .
 
 # uv installs in seconds; where it cannot (it does not read pip's settings), pip does the same.
-$(STAMP): pyproject.toml requirements.lock $(wildcard processor/domain/fast_path/*.p[xy]*)
+$(STAMP): pyproject.toml requirements.lock $(wildcard processor/domain/fast_path/*.p[xy]*) \
+$(wildcard processor/transactions/*.pyx)
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
 	"Milestream needs Python 3.11 or newer: name one with make PYTHON=/path/to/python setup." >&2; \
 	exit 1; }

@@ -5,7 +5,7 @@ The transactional id is application + partition, so a new owner of the partition
 changelog's end is read.
 
 ``producer``   a chunk's effects as records, and the partitions that this worker has
-``batches``    records as Kafka's record batches
+``batches``    records as Kafka's record batches, which ``packing`` fills
 ``writer``     a transaction's requests, what their answers mean, and what may be sent again
 ``brokers``    who leads a partition and who coordinates a producer
 ``requests``   the layouts of requests that aiokafka does not have

@@ -10,9 +10,17 @@ from aiokafka import TopicPartition
 from processor import metrics
 from processor.destinations import Destinations, room
 from processor.domain.effects import Answer, Effects
-from processor.transactions.batches import Batch, Headers, Record, batches_of, size_alone
+from processor.transactions.batches import (
+    Batch,
+    Pair,
+    Record,
+    batches_of,
+    size_alone,
+    uniform_batches,
+)
 from processor.transactions.brokers import Brokers
 from processor.transactions.errors import Fenced, Overdue, Superseded
+from processor.transactions.packing import encode_headers
 from processor.transactions.writer import TransactionWriter, side_by_side
 from schemas import outputs
 from schemas.replies import CORRELATION_ID
@@ -32,8 +40,8 @@ FENCE_SECONDS = 60
 CLOSE_SECONDS = 5
 
 _PLAIN = frozenset({CHUNK_LOG, DEAD_LETTERS})
-_CLOUD_EVENT: Headers = [outputs.CONTENT_TYPE]
-_NONE: Headers = []
+_CLOUD_EVENT = encode_headers([outputs.CONTENT_TYPE])
+_NONE = encode_headers([])
 
 
 def always() -> bool:
@@ -121,20 +129,21 @@ class PartitionProducer:
         self, effects: Effects, answers: Iterable[Answer]
     ) -> Mapping[TopicPartition, list[Batch]]:
         """Make record batches of all that a chunk leads to."""
-        batches = {self._changelog: self._batches_for(self._changelog, _entries(effects))}
+        room = self._room
+        # A change without value deletes its entry (a tombstone).
+        changes = uniform_batches(effects.writes.items(), _NONE, room(self._changelog.topic))
+        batches = {self._changelog: changes}
         for name, records in effects.outputs.items():
-            headers = _NONE if name in _PLAIN else _CLOUD_EVENT
             place = TopicPartition(self._topic(name), self.partition)
-            batches[place] = self._batches_for(place, ((r.key, r.value, headers) for r in records))
+            headers = _NONE if name in _PLAIN else _CLOUD_EVENT
+            pairs: list[Pair] = [(record.key, record.value) for record in records]
+            batches[place] = uniform_batches(pairs, headers, room(place.topic))
         for partition, forwards in _by_partition(effects).items():
             place = TopicPartition(self._topic(FORWARDED), partition)
-            batches[place] = self._batches_for(place, forwards)
+            batches[place] = batches_of(forwards, room(place.topic))
         for place, replies in _by_place(answers).items():
-            batches[place] = self._batches_for(place, replies)
+            batches[place] = batches_of(replies, room(place.topic))
         return batches
-
-    def _batches_for(self, place: TopicPartition, records: Iterable[Record]) -> list[Batch]:
-        return batches_of(records, self._room(place.topic))
 
     async def _arriving(self, answers: list[Answer]) -> list[Answer]:
         """Leave out the replies that cannot arrive: there is no such partition (any more), none
@@ -225,11 +234,6 @@ class Producers:
         """Give up all partitions."""
         producers, self._open = list(self._open.values()), {}
         await asyncio.gather(*(producer.close() for producer in producers))
-
-
-def _entries(effects: Effects) -> Iterable[Record]:
-    """Return the changelog's records; one without value deletes its entry (a tombstone)."""
-    return ((key, value, _NONE) for key, value in effects.writes.items())
 
 
 def _by_partition(effects: Effects) -> Mapping[int, list[Record]]:
