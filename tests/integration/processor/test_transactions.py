@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import REGISTRY
 
+from api.kafka import clients
 from processor import destinations
 from processor.destinations import LIMIT, Destinations
 from processor.domain.effects import Answer, Effects, Output
 from processor.transactions import Overdue, PartitionProducer, RecordTooLarge, producer
-from schemas.kafka import sequences
 from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
 from schemas.topics import PROGRESS_EVENTS, STREAK_EVENTS
@@ -214,13 +214,10 @@ def test_a_coordinator_that_does_not_answer_is_given_up(
 
 
 def test_the_api_s_producers_number_so_as_well(settings: Settings) -> None:
-    sequences.install()
     topic = settings.topic(PROGRESS_EVENTS)
 
     async def work() -> None:
-        async with AIOKafkaProducer(
-            **settings.kafka_options(), enable_idempotence=True
-        ) as idempotent:
+        async with clients.producer(settings) as idempotent:
             idempotent._txn_manager._sequence_numbers[TopicPartition(topic, 0)] = 2**31 - 2
             for _ in range(4):
                 await idempotent.send_and_wait(topic, b"x", partition=0)

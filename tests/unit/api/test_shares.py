@@ -128,6 +128,7 @@ async def test_what_is_done_for_a_client_that_is_gone_is_cancelled(
     messages.put_nowait({"type": "http.request"})
     async with AsyncExitStack() as stack:
         stack.enter_context(pytest.raises(ClientDisconnect))
+        await stack.enter_async_context(asyncio.timeout(60))
         await stack.enter_async_context(_while_there(messages.get))
         asyncio.get_running_loop().call_later(
             0.01, messages.put_nowait, {"type": "http.disconnect"}

@@ -254,6 +254,19 @@ def test_a_record_that_makes_an_entry_too_large_changes_nothing(kind: str) -> No
     )
 
 
+@pytest.mark.parametrize("module", ["effects", "fold"], ids=["event", "answer"])
+def test_a_record_or_answer_that_its_topic_does_not_take_changes_nothing(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Definitions are bounded so that hardly anything leads to one; whatever does is refused."""
+    partition = Partition(fast_path=in_python, compared=False)  # compiled code knows no other bound
+    world = given(challenge(), ann, partition=partition)
+    monkeypatch.setattr(f"processor.domain.{module}.MAX_VALUE_BYTES", 1_000)
+    happened = world.when(log("a", 5))
+    happened.then(refused("too_large")).answering((413, {"code": "too_large"}))
+    assert set(happened.effects.writes) == {b"o"}
+
+
 def test_compiled_code_leaves_a_large_progress_to_python() -> None:
     key, fill, definitions, record = BRIMMING["progress"]
     found = []

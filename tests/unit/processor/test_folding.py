@@ -259,6 +259,30 @@ async def test_a_partition_that_moves_while_its_turn_is_waited_for_is_not_folded
     assert worker.written == []
 
 
+async def test_what_is_being_written_counts_as_open(worker: Worker) -> None:
+    under_way: list[int] = []
+
+    class Counted(OpenTransactions):
+        @asynccontextmanager
+        async def writing(self, size: int) -> AsyncIterator[None]:
+            under_way.append(size)
+            async with super().writing(size):
+                yield
+            under_way.remove(size)
+
+    written = worker.write
+
+    async def write(effects: Effects) -> int:
+        assert under_way == [effects.size]
+        return await written(effects)
+
+    worker.write = write  # type: ignore[method-assign]
+    worker.folding._open = Counted()
+    assert await worker.fold([record(0)])
+    assert len(worker.written) == 1
+    assert under_way == []
+
+
 async def test_a_revocation_between_pieces_ends_the_chunk(worker: Worker) -> None:
     worker.largest = 5_000
     written = worker.write

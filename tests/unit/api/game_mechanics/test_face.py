@@ -107,6 +107,19 @@ async def test_bad_input_has_its_code(
         assert answer.json()["errorCode"] == code
 
 
+@pytest.mark.parametrize(("length", "code"), [(10, 400006), (5_000, 403005)])
+async def test_a_long_context_is_looked_at_only_for_those_who_may_call(
+    client: httpx.AsyncClient, length: int, code: int
+) -> None:
+    context = json.dumps(["\x00", "x" * length])  # which no context may hold
+    answer = await client.post(
+        LOG,
+        content=urlencode({"context": context}),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.json()["errorCode"] == code
+
+
 async def test_query_and_form_at_once_are_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post(LOG, params={"UID": "a", "httpStatusCodes": "true"}, data={"x": "1"})
     assert answer.status_code == 400
