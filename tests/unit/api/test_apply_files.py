@@ -40,6 +40,10 @@ def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> 
     file = tmp_path / "definitions.yaml"
     file.write_bytes("{kind: event, eventId: ä, title: T, reward: {default: 1}}".encode(encoding))
     assert [document.key for document in read([file])] == ["default/event/ä"]
+    file = tmp_path / "definitions.json"  # JSON has no such mark, YAML knows one
+    text = '{"kind": "event", "eventId": "ä", "title": "T", "reward": {"default": 1}}'
+    file.write_bytes(text.encode(encoding))
+    assert [document.key for document in read([file])] == ["default/event/ä"]
 
 
 def test_one_file_may_hold_many_documents_and_lists(tmp_path: Path) -> None:
