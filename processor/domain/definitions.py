@@ -13,6 +13,7 @@ from processor.domain.rules import (
     Pathway,
     Streak,
     Subscriptions,
+    Wallet,
     Zone,
     compile_boost,
     compile_challenge,
@@ -20,6 +21,7 @@ from processor.domain.rules import (
     compile_milestone,
     compile_pathway,
     compile_streak,
+    compile_wallet,
 )
 from schemas import definitions as models
 from schemas.definition_set import DefinitionKey, DefinitionSet, Stored, link_of
@@ -30,6 +32,7 @@ _COMPILE: Mapping[str, Callable[[Stored, Zone], Any]] = {
     "streak": compile_streak,
     "pathway": compile_pathway,
     "boost": compile_boost,
+    "wallet": compile_wallet,
 }
 
 
@@ -67,6 +70,10 @@ class Definitions(DefinitionSet):
     def pathway(self, project: str, pathway_id: str) -> Pathway | None:
         """Return a project's pathway with its milestones, None where it has no such one."""
         return cast("Pathway | None", self._rules.get((project, "pathway", pathway_id)))
+
+    def wallet(self, project: str, group: str) -> Wallet | None:
+        """Return the wallet of a challenge group, None where it has none."""
+        return cast("Wallet | None", self._rules.get((project, "wallet", group)))
 
     def subscribers_of(self, project: str, event_id: str) -> Subscriptions:
         """Return what an event moves: the challenges and streaks that name it."""

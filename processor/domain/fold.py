@@ -179,7 +179,7 @@ class _ChunkFold:
         self._fast_path = fast_path(place, definitions, entries, self.effects)
         logs = ChallengeLogs(definitions, entries, self.effects)
         pathways = Pathways(definitions, entries)
-        spending = Spending(entries, self.effects)
+        spending = Spending(definitions, entries, self.effects)
         commands = MemberCommands(definitions, entries, self.effects, pathways, spending)
         self._handlers: Mapping[type, Handler[Any, Any]] = {
             ChallengeLog: logs,

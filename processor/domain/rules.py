@@ -12,6 +12,7 @@ from msgspec import Raw
 from schemas import definitions as models
 from schemas.amounts import format_amount, nanos_of
 from schemas.definition_set import Stored
+from schemas.durations import Duration, parse_duration
 from schemas.outputs import NULL
 
 DEFAULT_GROUP = "_default"
@@ -170,6 +171,28 @@ class Boost:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A wallet as the fold needs it: ``cap`` a period and ``maximum`` in points, ``dates`` as
+    (month, day), rising.
+
+    ``timezone`` is that of members without one where it goes ``by_member``.
+    """
+
+    group: str
+    expiry: str
+    after: Duration | None
+    dates: tuple[tuple[int, int], ...]
+    pending: Duration | None
+    maximum: int | None
+    cap: int | None
+    cap_period: str
+    notices: tuple[int, ...]
+    timezone: str
+    version: int
+    by_member: bool = False
+
+
 class Subscriptions(NamedTuple):
     """What an event moves: the challenges and streaks that name it; and the boosts that may act on
     its points, in the order of their ids."""
@@ -293,6 +316,28 @@ def compile_boost(stored: Stored, _project: Zone) -> Boost:
         stacking=definition.stacking,
         max_bonus=None if bonus is None else Fraction(bonus),
         live=definition.status == "live",
+    )
+
+
+def compile_wallet(stored: Stored, project: Zone) -> Wallet:
+    """Compile a wallet; the time zone is its project's."""
+    definition = stored.definition
+    assert isinstance(definition, models.Wallet)
+    expiry, cap = definition.expiry, definition.earn_cap
+    zone = zone_of(definition.timezone, project)
+    return Wallet(
+        group=definition.id,
+        expiry=expiry.type,
+        after=None if expiry.after is None else parse_duration(expiry.after),
+        dates=tuple(sorted((int(day[:2]), int(day[3:])) for day in expiry.dates or ())),
+        pending=None if definition.pending_for is None else parse_duration(definition.pending_for),
+        maximum=definition.max_balance,
+        cap=None if cap is None else cap.points,
+        cap_period="all_time" if cap is None else cap.period,
+        notices=tuple(definition.notice_days),
+        timezone=zone.name,
+        version=stored.version,
+        by_member=zone.by_member,
     )
 
 

@@ -18,9 +18,10 @@ from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.parked import Held, Parked
 from processor.domain.aggregates.pathway import ActivityState, Enrolment, SeenMarker
-from processor.domain.aggregates.points import Balances, Moved
+from processor.domain.aggregates.points import Balances, Granted, Moved, Redeemed
 from processor.domain.aggregates.reward import Reward
 from processor.domain.aggregates.streak import State as Streak
+from processor.domain.aggregates.wallet import Earned, Lot, Place
 from schemas.ids import uuid_bytes, uuid_text
 from schemas.instants import from_millis, millis_of
 
@@ -63,10 +64,15 @@ ANSWER = StateKind(
     b"e", Answered, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
 )
 REDEMPTION = StateKind(
-    b"q", Answered, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
+    b"q", Redeemed, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
 )
+GRANTED = StateKind(b"g", Granted, once=True)
 LIMIT = StateKind(b"n", LimitUsage)
 BALANCES = StateKind(b"b", Balances, items=lambda balances: len(balances.groups))
+LOT = StateKind(b"c", Lot)
+EARNED = StateKind(b"u", Earned)
+NOTICE = StateKind(b"i", DueMarker)
+"""No entry is of this kind: under its prefix the notices of a lot are due."""
 MOVED = StateKind(b"x", Moved, once=True)
 HOLD = StateKind(b"d", Hold)
 STREAK = StateKind(b"s", Streak)
@@ -101,8 +107,12 @@ STATE_KINDS = by_prefix(
     REWARD,
     ANSWER,
     REDEMPTION,
+    GRANTED,
     LIMIT,
     BALANCES,
+    LOT,
+    EARNED,
+    NOTICE,
     MOVED,
     HOLD,
     STREAK,
@@ -159,6 +169,11 @@ def redemption_key(points_entry_id: str) -> bytes:
     return REDEMPTION.prefix + uuid_bytes(points_entry_id)
 
 
+def granted_key(points_entry_id: str) -> bytes:
+    """Return the key of what an entry of earned points gave to a wallet."""
+    return GRANTED.prefix + uuid_bytes(points_entry_id)
+
+
 def activity_log_key(activity_log_id: str) -> bytes:
     """Return the key of an activity log that was seen."""
     return ACTIVITY_LOG.prefix + uuid_bytes(activity_log_id)
@@ -193,6 +208,57 @@ def used_key(member_id: str, event_id: str, period_key: str) -> bytes:
 def balances_key(member_id: str) -> bytes:
     """Return the key of a member's points."""
     return BALANCES.prefix + member_key(member_id)[1:]
+
+
+def lots_family(member_id: str, group: str) -> bytes:
+    """Return what the keys of a member's lots in a group begin with. No group has U+0000."""
+    return LOT.prefix + member_key(member_id)[1:] + group.encode() + b"\0"
+
+
+_NO_DAY = 0xFFFFFFFF
+_ACTIVE, _PENDING = b"a", b"p"
+
+
+def lot_key(family: bytes, place: Place) -> bytes:
+    """Return the key of a lot: those that count come first, the one that lapses first foremost."""
+    expires = (_NO_DAY if place.expires is None else place.expires).to_bytes(4, "big")
+    if place.activates is None:
+        return family + _ACTIVE + expires
+    return family + _PENDING + place.activates.to_bytes(4, "big") + expires
+
+
+def active_lots(family: bytes) -> tuple[bytes, bytes]:
+    """Return the range, first inclusive and last exclusive, of the lots that count."""
+    return family + _ACTIVE, family + _PENDING
+
+
+def all_lots(family: bytes) -> tuple[bytes, bytes]:
+    """Return the range, first inclusive and last exclusive, of all lots."""
+    return family + _ACTIVE, family + _PENDING + b"\xff" * 9
+
+
+def lot_place(rest: bytes) -> tuple[str, Place]:
+    """Return the group and the days in what follows the member's id in a lot's key."""
+    group, _, days = rest.partition(b"\0")
+    expires: int | None = int.from_bytes(days[-4:], "big")
+    expires = None if expires == _NO_DAY else expires
+    activates = int.from_bytes(days[1:5], "big") if days.startswith(_PENDING) else None
+    return group.decode(), Place(activates, expires)
+
+
+def earned_key(member_id: str, group: str, period_key: str) -> bytes:
+    """Return the key of what a period gave a member in a group."""
+    return EARNED.prefix + member_key(member_id)[1:] + f"{period_key}/{group}".encode()
+
+
+def notice_due(lot: bytes) -> bytes:
+    """Return what is due where a lot's next notice is, by the lot's key."""
+    return NOTICE.prefix + lot[1:]
+
+
+def lot_of_notice(due: bytes) -> bytes:
+    """Return the key of the lot whose notice is due."""
+    return LOT.prefix + due[1:]
 
 
 def moved_key(points_entry_id: str) -> bytes:

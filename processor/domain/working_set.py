@@ -1,6 +1,6 @@
 """The entries that a chunk works on: decoded once, changed in memory, encoded once."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -53,6 +53,10 @@ PREFETCHED_BYTES = 8 * 1024 * 1024
 """Bytes of entries after which no more are read before they are asked for."""
 
 
+FIRST_PAGE, LAST_PAGE = 4, 256
+"""Keys that are read at once where they are read in order."""
+
+
 class WorkingSet:
     """A view of the store in which a chunk's own changes are seen at once."""
 
@@ -65,6 +69,8 @@ class WorkingSet:
         """What is to be written; JSON where it was made as such."""
         self._before: list[tuple[bytes, Entry | bytes | None, Entry | bytes | None]] = []
         """Each entry that was set since ``begin``: what it was before, and what its change was."""
+        self._families: dict[bytes, set[bytes]] = {}
+        """The keys that were changed, by what comes before their own part; for ``ordered``."""
         self.made_known: list[str] = []
         """The members that were not known before ``begin``, and are now."""
 
@@ -165,6 +171,30 @@ class WorkingSet:
             elif first <= key < last:
                 found.add(key)
         return sorted(found)[:limit]
+
+    def set_in(self, family: bytes, key: bytes, entry: Entry | None) -> None:
+        """Change, or delete, a small entry that ``ordered`` is to find under its family."""
+        self._families.setdefault(family, set()).add(key)
+        self.change(key, entry)
+
+    def ordered(self, family: bytes, first: bytes, last: bytes) -> Iterator[bytes]:
+        """Iterate over the keys of a family in [first, last), in order.
+
+        Few are read at once, more and more as they are asked for. What has been passed may be
+        changed meanwhile.
+        """
+        changed = sorted(key for key in self._families.get(family, ()) if first <= key < last)
+        page = FIRST_PAGE
+        while True:
+            found = self._scan(first, last, page)
+            bound = last if len(found) < page else found[-1] + b"\0"
+            new = [key for key in changed if first <= key < bound and self.changed.get(key)]
+            for key in sorted({*found, *new}):
+                if self.changed.get(key, _UNREAD) is not None:
+                    yield key
+            if bound == last:
+                return
+            first, page = bound, min(4 * page, LAST_PAGE)
 
     def changes(self) -> dict[bytes, bytes | None]:
         """Return every entry that was set, as its last value's JSON; None where it was deleted."""

@@ -4,10 +4,11 @@ A balance never goes below 0, nor below what is held of it, while a redemption i
 the sum of the entries can be less than the balance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec import Raw
 
 from processor.domain.aggregates.boost import Multiplied
 from processor.domain.aggregates.event import DEFAULT_USER_GROUP
@@ -18,20 +19,44 @@ REDEEM = "redeem"
 SPEND = "spend"
 CAPTURE = "capture"
 ADJUST = "adjust"
+EXPIRE = "expire"
+
+Took = Sequence[tuple[str, int]]
+"""How many points were taken from which lots, by their names."""
 
 
 class Purse(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a member has in one challenge group: of ``balance`` points ``held`` are reserved, by
-    ``holds`` holds that are open."""
+    """What a member has in one challenge group.
+
+    ``held`` of the ``balance`` are reserved, by ``holds`` holds that are open. ``pending`` points
+    are in no balance yet. Of the balance ``expiring`` are in lots that lapse; the rest lives for
+    ever. ``overdue`` of them would have lapsed and are kept, as never more than are held.
+    ``lots`` is the number of lots that are entries; ``turns`` counts what time did.
+    ``slides_on`` (an ordinal) and ``slides_at`` are when lots lapse that lapse together. ``told``
+    tells whether its lots were published.
+    """
 
     balance: int = 0
     held: int = 0
     holds: int = 0
+    pending: int = 0
+    expiring: int = 0
+    overdue: int = 0
+    lots: int = 0
+    turns: int = 0
+    slides_on: int = 0
+    slides_at: datetime | None = None
+    told: bool = False
 
     @property
     def available(self) -> int:
         """The points that can be spent or held."""
         return self.balance - self.held
+
+    @property
+    def endless(self) -> int:
+        """The points that live for ever."""
+        return self.balance - self.expiring
 
 
 class Balances(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -76,12 +101,30 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a command did: its first answer. ``points`` are as its answer has them."""
+    """What a command did: its first answer, and what it took. ``points`` are as its answer has
+    them."""
 
     group: str
     points: int
     balance: int
     held: int
+    took: Took = ()
+
+
+class Granted(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an entry of earned points gave, and the name of the lot that it lies in."""
+
+    group: str
+    points: int
+    lot: str
+
+
+class Redeemed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a redemption did: its first answer, and what it took; None where a version wrote it
+    that did not say."""
+
+    body: Raw
+    took: Took | None = None
 
 
 def initial() -> Balances:
@@ -90,30 +133,13 @@ def initial() -> Balances:
 
 
 def evolve(before: Balances, group: str, points: int) -> Balances:
-    """Return the balances after points came or went; a redemption stops at what is held."""
+    """Return the balances after points were given to a group that has no lots."""
     purse = before.groups.get(group, 0)
-    if purse.__class__ is not int:
-        return replaced(before, group, moved(before.purse(group), points))
-    groups = {**before.groups, group: max(purse + points, 0)}
-    if not groups[group]:  # any name may be redeemed from: what is empty is not kept
-        del groups[group]
-    return Balances(groups)
-
-
-def moved(purse: Purse, points: int) -> Purse:
-    """Return a purse after points came, or went as far as they are not held."""
-    balance = max(purse.balance + points, purse.held)
-    return msgspec.structs.replace(purse, balance=balance)
-
-
-def reserved(purse: Purse, points: int) -> Purse:
-    """Return a purse with one more open hold."""
-    return msgspec.structs.replace(purse, held=purse.held + points, holds=purse.holds + 1)
-
-
-def unreserved(purse: Purse, points: int) -> Purse:
-    """Return a purse with one open hold less."""
-    return msgspec.structs.replace(purse, held=purse.held - points, holds=purse.holds - 1)
+    if isinstance(purse, Purse):
+        return replaced(
+            before, group, msgspec.structs.replace(purse, balance=purse.balance + points)
+        )
+    return Balances({**before.groups, group: purse + points})
 
 
 def replaced(before: Balances, group: str, purse: Purse) -> Balances:
@@ -121,6 +147,6 @@ def replaced(before: Balances, group: str, purse: Purse) -> Balances:
     groups = {**before.groups, group: purse}
     if purse == Purse(purse.balance):
         groups[group] = purse.balance
-        if not purse.balance:
+        if not purse.balance:  # any name may be redeemed from: what is empty is not kept
             del groups[group]
     return Balances(groups)

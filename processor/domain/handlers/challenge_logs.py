@@ -96,8 +96,8 @@ class ChallengeLogs:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
-        self._ledger = Ledger(entries)
-        self._milestones = Milestones(entries)
+        self._ledger = Ledger(definitions, entries)
+        self._milestones = Milestones(definitions, entries)
 
     def prepare(self, item: Read, record: ChallengeLog) -> PreparedLog:
         """Look the challenge up and name the entries that the log needs."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import member as member_of
@@ -98,8 +99,8 @@ class Events:
         self._effects = effects
         self._logs = logs
         self._fast_path = fast_path
-        self._ledger = Ledger(entries)
-        self._streaks = Streaks(entries)
+        self._ledger = Ledger(definitions, entries)
+        self._streaks = Streaks(definitions, entries)
 
     def prepare(self, item: Read, record: EventRecord) -> PreparedEvent:
         """Look the event up and name the entries that it needs."""
@@ -168,12 +169,17 @@ class Events:
                 return lambda: replies.Reply(200, answered.body)
 
         decided, multiplied = self._decide(context, record, prepared, event, member)
+        earned, offer = decided.points, None
+        if earned:
+            offer = self._ledger.offer(context, event.group, earned, prepared.at)
+            if offer is not None:
+                decided = replace(decided, points=offer.points)
         logged = self._logged(context, record, prepared, event, member=member, decided=decided)
         if record.idempotency_key is not None:
             self._entries.set(ANSWER, prepared.answer_key, Answered(_answer(logged)))
         context.emit(EVENT_LOGGED, logged, at=logged.occurred_at)
-        if decided.points:
-            self._ledger.add(context, _entry(logged, multiplied))
+        if earned:
+            self._ledger.add(context, _entry(logged, multiplied), offer)
         if decided.condition_reached and member.status == member_of.LIVE:
             self._fan_out(context, prepared, member)
         return lambda: replies.Reply(200, _answer(logged))

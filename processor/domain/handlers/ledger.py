@@ -1,53 +1,120 @@
 """Writing entries into the members' points ledgers within a chunk."""
 
+import dataclasses
+from datetime import datetime
+
 import msgspec
 
+from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates import points as points_of
+from processor.domain.aggregates import wallet as wallet_of
 from processor.domain.aggregates.boost import LIMIT
-from processor.domain.aggregates.points import Balances, Entry, Purse
+from processor.domain.aggregates.period import period_key
+from processor.domain.aggregates.points import Balances, Entry, Granted, Purse, Took
+from processor.domain.aggregates.wallet import Earned, Offer
 from processor.domain.context import RecordContext
-from processor.domain.state_kinds import BALANCES, MEMBER, balances_key, member_key
+from processor.domain.definitions import Definitions
+from processor.domain.handlers.lots import Lots
+from processor.domain.rules import Wallet
+from processor.domain.state_kinds import (
+    BALANCES,
+    EARNED,
+    GRANTED,
+    MEMBER,
+    balances_key,
+    earned_key,
+    granted_key,
+    member_key,
+)
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
-from schemas.event_types import POINTS_GRANTED, POINTS_REDEEMED, EventType
+from schemas.event_types import POINTS_EXPIRED, POINTS_GRANTED, POINTS_REDEEMED, EventType
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
-    """What a command that moves points says besides how many."""
+    """What is said of an entry besides its points; most of it by the command that made it."""
 
     user_id: str
-    unique_identifier: str
+    unique_identifier: str | None = None
     reason: str | None = None
     actor: str | None = None
     hold: outputs.Hold | None = None
 
 
 class Ledger:
-    """The points of one chunk's members."""
+    """The points of one chunk's members.
 
-    def __init__(self, entries: WorkingSet) -> None:
+    A group that has no wallet, and never had one, is a balance; what comes and goes elsewhere goes
+    through its lots.
+    """
+
+    def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
+        self._definitions = definitions
         self._entries = entries
 
     def balances(self, member_id: str) -> Balances:
         """Return what a member has."""
         return self._entries.get(BALANCES, balances_key(member_id)) or points_of.initial()
 
-    def keep(self, member_id: str, group: str, purse: Purse) -> Balances:
-        """Set what a member has in one group; return all that it has."""
-        after = points_of.replaced(self.balances(member_id), group, purse)
+    def lots(self, context: RecordContext, group: str) -> Lots:
+        """Return a member's points in a group, to be moved; ``keep`` keeps what became of them."""
+        purse = self.balances(context.member_id).purse(group)
+        wallet = self._wallet(context, group)
+        return Lots(self._entries, context, group, purse, wallet)
+
+    def keep(self, member_id: str, lots: Lots) -> Balances:
+        """Keep what a member has in one group; return all that it has."""
+        after = points_of.replaced(self.balances(member_id), lots.group, lots.purse)
         self._entries.set(BALANCES, balances_key(member_id), after)
         return after
+
+    def offer(self, context: RecordContext, group: str, points: int, at: datetime) -> Offer | None:
+        """Return what the group's wallet leaves of points that are earned at a moment; None where
+        it has none and so leaves all."""
+        wallet = self._wallet(context, group)
+        if wallet is None:
+            return None
+        purse = self.balances(context.member_id).purse(group)
+        return wallet_of.decide(wallet, purse, self._earned(context, wallet, at), points)
+
+    def add(
+        self, context: RecordContext, entry: Entry, offer: Offer | None = None
+    ) -> outputs.PointsChanged:
+        """Write an entry of points that are earned, and publish it; return it.
+
+        ``offer`` is what the wallet leaves of them, where that was asked for before.
+        """
+        before = self.balances(context.member_id)
+        purse = before.groups.get(entry.group, 0)
+        wallet = self._definitions.wallet(context.project, entry.group)
+        if wallet is None and (purse.__class__ is int or not purse.told):  # type: ignore[union-attr]
+            return self._add(context, entry, before)
+        if wallet is not None and offer is None:
+            offer = self.offer(context, entry.group, entry.points, entry.at)
+        return self._grant(context, entry, offer or Offer(entry.points))
+
+    def redeem(self, context: RecordContext, entry: Entry) -> tuple[outputs.PointsChanged, Took]:
+        """Take points as far as they are there and not held, and publish the entry in full; return
+        it, and what was taken."""
+        lots = self.lots(context, entry.group)
+        took = lots.take(min(-entry.points, lots.purse.available))
+        changed = lots.changed()
+        data = _record(context, self._user_id(context), entry, self.keep(context.member_id, lots))
+        data.lots = changed
+        context.emit(POINTS_REDEEMED, data, at=entry.at)
+        return data, took
 
     def move(
         self,
         context: RecordContext,
         event_type: EventType,
         entry: Entry,
-        after: Balances,
+        lots: Lots,
         said: Said,
     ) -> None:
-        """Publish an entry that a command made; ``after`` is what the member has with it."""
-        purse = after.purse(entry.group)
+        """Keep what a command, or time, made of a member's points, and publish its entry."""
+        changed = lots.changed()
+        after, purse = self.keep(context.member_id, lots), lots.purse
         data = outputs.PointsMoved(
             id=ids.points_entry_id(context.project, entry.source, entry.source_id),
             user_id=said.user_id,
@@ -67,6 +134,8 @@ class Ledger:
             definition_version=entry.version,
             held=purse.held,
             available=purse.available,
+            pending=purse.pending,
+            lots=changed,
             unique_identifier=said.unique_identifier,
             hold_identifier=None if said.hold is None else said.hold.hold_identifier,
             reason=said.reason,
@@ -75,25 +144,95 @@ class Ledger:
         )
         context.emit(event_type, data, at=entry.at)
 
-    def add(self, context: RecordContext, entry: Entry) -> outputs.PointsChanged:
-        """Write an entry and publish it; return it."""
-        key = balances_key(context.member_id)
-        before = self.balances(context.member_id)
+    def expire(
+        self,
+        context: RecordContext,
+        user_id: str,
+        lots: Lots,
+        points: int,
+        at: datetime | None,
+    ) -> None:
+        """Publish that points have lapsed, where some have."""
+        if not points or at is None:
+            return
+        source_id = f"{context.member_id}:{lots.turn()}:{lots.group}"
+        entry = Entry(
+            source=ids.EXPIRE,
+            source_id=source_id,
+            action_id=points_of.EXPIRE,
+            points=-points,
+            at=at,
+            group=lots.group,
+        )
+        self.move(context, POINTS_EXPIRED, entry, lots, Said(user_id))
+
+    def _add(self, context: RecordContext, entry: Entry, before: Balances) -> outputs.PointsChanged:
+        """Add points to a balance."""
         after = points_of.evolve(before, entry.group, entry.points)
-        self._entries.set(BALANCES, key, after)
-        member = self._entries.get(MEMBER, member_key(context.member_id))
-        user_id = "" if member is None else member.external_id
-        data = _record(context, user_id, entry, after)
-        redeemed = data.operation == points_of.REDEEM
-        context.emit(POINTS_REDEEMED if redeemed else POINTS_GRANTED, data, at=entry.at)
+        self._entries.set(BALANCES, balances_key(context.member_id), after)
+        data = _record(context, self._user_id(context), entry, after)
+        context.emit(POINTS_GRANTED, data, at=entry.at)
         return data
+
+    def _grant(self, context: RecordContext, entry: Entry, offer: Offer) -> outputs.PointsChanged:
+        """Add points to their lot, as far as the wallet takes them."""
+        entry = msgspec.structs.replace(entry, points=offer.points)
+        lots = self.lots(context, entry.group)
+        lot = None
+        if offer.points:
+            lot = lots.grant(offer.points, entry.at)
+            if lots.wallet is not None and lots.wallet.cap is not None:
+                self._earn(context, lots.wallet, entry)
+        changed, user_id = lots.changed(), self._user_id(context)
+        data = _record(context, user_id, entry, self.keep(context.member_id, lots))
+        data.lots = changed
+        if offer.cut:
+            data.cut, data.cut_by = data.cut + offer.cut, offer.cut_by
+        context.emit(POINTS_GRANTED, data, at=entry.at)
+        if lot is not None:
+            key = granted_key(data.id)
+            self._entries.set(GRANTED, key, Granted(entry.group, entry.points, lot))
+        self.expire(context, user_id, lots, *lots.lapse_late())
+        return data
+
+    def _wallet(self, context: RecordContext, group: str) -> Wallet | None:
+        """Return a group's wallet, whose days are the member's where it goes by them."""
+        wallet = self._definitions.wallet(context.project, group)
+        if wallet is None or not wallet.by_member:
+            return wallet
+        member = self._entries.get(MEMBER, member_key(context.member_id))
+        zone = member_of.zone(wallet, None if member is None else member.timezone)
+        return dataclasses.replace(wallet, timezone=zone)
+
+    def _earned(self, context: RecordContext, wallet: Wallet, at: datetime) -> int:
+        """Return how many points the period of a moment gave, where the wallet caps them."""
+        if wallet.cap is None:
+            return 0
+        earned = self._entries.get(EARNED, _earned_key(context, wallet, at))
+        return 0 if earned is None else earned.points
+
+    def _earn(self, context: RecordContext, wallet: Wallet, entry: Entry) -> None:
+        earned = self._earned(context, wallet, entry.at) + entry.points
+        self._entries.set(EARNED, _earned_key(context, wallet, entry.at), Earned(earned))
+
+    def _user_id(self, context: RecordContext) -> str:
+        member = self._entries.get(MEMBER, member_key(context.member_id))
+        return "" if member is None else member.external_id
+
+
+def _earned_key(context: RecordContext, wallet: Wallet, at: datetime) -> bytes:
+    period = period_key(wallet.cap_period, wallet.timezone, at)
+    return earned_key(context.member_id, wallet.group, period)
 
 
 def _record(
     context: RecordContext, user_id: str, entry: Entry, after: Balances
 ) -> outputs.PointsChanged:
     purse = after.groups.get(entry.group, 0)
-    balance, held = (purse.balance, purse.held) if isinstance(purse, Purse) else (purse, 0)
+    balance, held, pending = purse, 0, 0
+    if isinstance(purse, Purse):
+        balance, held, pending = purse.balance, purse.held, purse.pending
+    assert isinstance(balance, int)
     data = outputs.PointsChanged(
         id=ids.points_entry_id(context.project, entry.source, entry.source_id),
         user_id=user_id,
@@ -112,6 +251,7 @@ def _record(
         created_at=context.recorded_at,
         definition_version=entry.version,
         held=held,
+        pending=pending,
     )
     multiplied = entry.multiplied
     if multiplied is not None:

@@ -9,9 +9,8 @@ from msgspec import UNSET, Raw
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates import points as points_of
 from processor.domain.aggregates import reward as reward_of
-from processor.domain.aggregates.event import Answered
 from processor.domain.aggregates.member import Member
-from processor.domain.aggregates.points import Entry
+from processor.domain.aggregates.points import Entry, Redeemed
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
@@ -77,7 +76,7 @@ class MemberCommands:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
-        self._ledger = Ledger(entries)
+        self._ledger = Ledger(definitions, entries)
         self._pathways = pathways
         self._spending = spending
 
@@ -191,8 +190,9 @@ class MemberCommands:
             group=command.challenge_group or DEFAULT_GROUP,
             ip=command.ip,
         )
-        body = Raw(outputs.encode(self._ledger.add(context, entry)))
-        self._entries.set(REDEMPTION, key, Answered(body))
+        data, took = self._ledger.redeem(context, entry)
+        body = Raw(outputs.encode(data))
+        self._entries.set(REDEMPTION, key, Redeemed(body, took))
         return lambda: replies.Reply(200, body)
 
 

@@ -8,6 +8,7 @@ from msgspec import Raw
 from processor.domain.aggregates import reward as reward_of
 from processor.domain.aggregates.points import Entry
 from processor.domain.context import RecordContext
+from processor.domain.definitions import Definitions
 from processor.domain.handlers.ledger import Ledger
 from processor.domain.rules import DEFAULT_GROUP, Milestone
 from processor.domain.state_kinds import REWARD, reward_key
@@ -31,9 +32,9 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Milestones:
     """The milestones of one chunk's members."""
 
-    def __init__(self, entries: WorkingSet) -> None:
+    def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
         self._entries = entries
-        self._ledger = Ledger(entries)
+        self._ledger = Ledger(definitions, entries)
 
     def give(self, context: RecordContext, reached: Reached) -> None:
         """Grant a milestone's reward and announce it; once a period."""

@@ -68,7 +68,7 @@ class Pathways:
     def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
         self._definitions = definitions
         self._entries = entries
-        self._milestones = Milestones(entries)
+        self._milestones = Milestones(definitions, entries)
 
     def pathway(self, project: str, pathway_id: str) -> Pathway:
         """Return a pathway's rules.

@@ -8,14 +8,15 @@ from msgspec import Raw
 
 from processor.domain.aggregates import hold as hold_of
 from processor.domain.aggregates import member as member_of
-from processor.domain.aggregates import points as points_of
 from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
-from processor.domain.aggregates.points import Balances, Entry, Moved, Purse
+from processor.domain.aggregates.points import Entry, Moved, Purse, Took
 from processor.domain.context import RecordContext
+from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger, Said
+from processor.domain.handlers.lots import Lots
 from processor.domain.handlers.members import differs, precondition_failed, require_member
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.rules import DEFAULT_GROUP
@@ -53,10 +54,11 @@ _SOURCES = {
 class Spending:
     """Steps through the commands of one chunk that move points."""
 
-    def __init__(self, entries: WorkingSet, effects: Effects) -> None:
+    def __init__(self, definitions: Definitions, entries: WorkingSet, effects: Effects) -> None:
+        self._definitions = definitions
         self._entries = entries
         self._effects = effects
-        self._ledger = Ledger(entries)
+        self._ledger = Ledger(definitions, entries)
 
     def keys(self, item: Read, command: PointsCommand) -> tuple[bytes, ...]:
         """Name the entries to prefetch, besides the member's."""
@@ -105,28 +107,38 @@ class Spending:
         Raises:
             Refused: it cannot be done however many there are.
         """
+        group = _group(command)
         if isinstance(command, SpendPoints):
             _check_live(member)
-        elif command.expires_at is not None:
+        elif command.expires_at is not None and not self._has_wallet(context, group):
             raise Refused(Reason.INVALID, "is for a group that has a wallet", "expiresAt")
-        purse = self._ledger.balances(context.member_id).purse(_group(command))
+        purse = self._ledger.balances(context.member_id).purse(group)
         if purse.available + _signed(command) < 0:
             return self._short(context, member, command, purse)
         return None
+
+    def _has_wallet(self, context: RecordContext, group: str) -> bool:
+        return self._definitions.wallet(context.project, group) is not None
 
     def _move(
         self, context: RecordContext, member: Member, command: SpendPoints | AdjustPoints
     ) -> Moved:
         """Take, or give, all points of a command."""
-        group, points, at = _group(command), _signed(command), context.recorded_at
-        purse = self._ledger.balances(context.member_id).purse(group)
-        after = self._ledger.keep(context.member_id, group, points_of.moved(purse, points))
-        event_type = POINTS_SPENT
+        points, at, event_type = _signed(command), context.recorded_at, POINTS_SPENT
+        lots, took = self._ledger.lots(context, _group(command)), list[tuple[str, int]]()
         if isinstance(command, AdjustPoints):
             event_type, at = POINTS_ADJUSTED, command.occurred_at or at
-        entry = _entry(context, command, group, points, at=at)
-        self._ledger.move(context, event_type, entry, after, _said(member, command))
-        return _moved(after, group, command.points)
+        if points < 0:
+            took = lots.take(-points)
+        elif isinstance(command, AdjustPoints) and command.expires_at is not None:
+            lots.give(points, command.expires_at)
+        else:
+            lots.grant(points, at, at_once=True)
+        entry = _entry(context, command, lots.group, points, at=at)
+        self._ledger.move(context, event_type, entry, lots, _said(member, command))
+        done = _moved(lots, command.points, took)
+        self._ledger.expire(context, member.external_id, lots, *lots.lapse_late())
+        return done
 
     def _hold(self, context: RecordContext, command: HoldPoints) -> Answer:
         key = _key_of_hold(context, command.unique_identifier)
@@ -147,8 +159,10 @@ class Spending:
         purse = balances.purse(group)
         if purse.available < command.points:
             return self._short(context, member, command, purse)
-        after = points_of.reserved(purse, command.points)
-        self._ledger.keep(context.member_id, group, after)
+        lots = self._ledger.lots(context, group)
+        lots.reserve(command.points)
+        self._ledger.keep(context.member_id, lots)
+        after = lots.purse
         hold = hold_of.initial(command, until, at, after.balance, after.held)
         self._entries.set(HOLD, key, hold)
         self._entries.add_due(until, key)
@@ -164,38 +178,43 @@ class Spending:
         spent = hold_of.decide(before, command)
         assert before is not None
         self._entries.drop_due(before.until, key)
-        capture = isinstance(command, CaptureHold)
+        capture, user_id = isinstance(command, CaptureHold), member.external_id
         status = hold_of.CAPTURED if capture else hold_of.RELEASED
-        hold, after = self._closed(context, key, before, status, spent)
+        hold, lots = self._closed(context, key, before, status, spent)
+        took = lots.take(spent)
         if capture:
             entry = _entry(context, command, hold.group, -spent, at=context.recorded_at)
             said = _said(member, command, hold_of.record(hold))
-            self._ledger.move(context, POINTS_CAPTURED, entry, after, said)
+            self._ledger.move(context, POINTS_CAPTURED, entry, lots, said)
+        else:
+            self._ledger.keep(context.member_id, lots)
         if spent < hold.points:
-            purse = after.purse(hold.group)
-            self._reserved(
-                context, POINTS_RELEASED, member.external_id, hold, purse, command=command
-            )
-        return _moved(after, hold.group, spent if capture else hold.points)
+            self._reserved(context, POINTS_RELEASED, user_id, hold, lots.purse, command=command)
+        done = _moved(lots, spent if capture else hold.points, took)
+        lapsed = lots.lapse_released()
+        self._ledger.expire(context, user_id, lots, lapsed, context.recorded_at)
+        return done
 
     def lapse(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
         """Release a hold whose time is over."""
         before = self._entries.get(HOLD, key)
         if before is None or before.status != hold_of.OPEN:
             return
-        hold, after = self._closed(context, key, before, hold_of.LAPSED, 0)
-        self._reserved(context, POINTS_RELEASED, user_id, hold, after.purse(hold.group))
+        hold, lots = self._closed(context, key, before, hold_of.LAPSED, 0)
+        self._ledger.keep(context.member_id, lots)
+        self._reserved(context, POINTS_RELEASED, user_id, hold, lots.purse)
+        self._ledger.expire(context, user_id, lots, lots.lapse_released(), before.until)
 
     def _closed(
         self, context: RecordContext, key: bytes, before: Hold, status: str, spent: int
-    ) -> tuple[Hold, Balances]:
-        """Close a hold and spend some of it; return it, and what the member has afterwards."""
+    ) -> tuple[Hold, Lots]:
+        """Close a hold; return it, and the points of its group, of which it holds none more."""
         at = before.until if status == hold_of.LAPSED else context.recorded_at
         hold = hold_of.evolve(before, status, spent, at)
         self._entries.set(HOLD, key, hold)
-        purse = self._ledger.balances(context.member_id).purse(hold.group)
-        purse = points_of.moved(points_of.unreserved(purse, hold.points), -spent)
-        return hold, self._ledger.keep(context.member_id, hold.group, purse)
+        lots = self._ledger.lots(context, hold.group)
+        lots.unreserve(hold.points)
+        return hold, lots
 
     def _reserved(
         self,
@@ -308,9 +327,9 @@ def _said(member: Member, command: PointsCommand, hold: outputs.Hold | None = No
     return Said(member.external_id, command.unique_identifier, command.reason, actor, hold)
 
 
-def _moved(after: Balances, group: str, points: int) -> Moved:
-    purse = after.purse(group)
-    return Moved(group, points, purse.balance, purse.held)
+def _moved(lots: Lots, points: int, took: Took) -> Moved:
+    purse = lots.purse
+    return Moved(lots.group, points, purse.balance, purse.held, took)
 
 
 def _answer(member: Member, command: PointsCommand, done: Moved) -> replies.Reply:

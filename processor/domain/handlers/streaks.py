@@ -10,6 +10,7 @@ from processor.domain.aggregates import streak as streak_of
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.streak import Run, State
 from processor.domain.context import RecordContext
+from processor.domain.definitions import Definitions
 from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.rules import Streak
 from processor.domain.state_kinds import STREAK, streak_key
@@ -30,9 +31,9 @@ class Now(msgspec.Struct, frozen=True, gc=False):
 class Streaks:
     """Steps through the streaks of one chunk's members."""
 
-    def __init__(self, entries: WorkingSet) -> None:
+    def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
         self._entries = entries
-        self._milestones = Milestones(entries)
+        self._milestones = Milestones(definitions, entries)
 
     def hit(self, context: RecordContext, member: Member, streak: Streak, moment: datetime) -> None:
         """Count an event that happened at ``moment``; several in a period count once."""

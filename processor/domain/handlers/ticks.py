@@ -14,9 +14,12 @@ from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
 from processor.domain.handlers.challenge_logs import progress_record, progressed
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.streaks import Streaks
+from processor.domain.handlers.wallets import Wallets
 from processor.domain.state_kinds import (
     HOLD,
+    LOT,
     MEMBER,
+    NOTICE,
     PARKED,
     PROGRESS,
     STREAK,
@@ -58,12 +61,15 @@ class Ticks:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
-        self._streaks = Streaks(entries)
+        self._streaks = Streaks(definitions, entries)
         self._left = MAX_DUES
+        wallets = Wallets(definitions, entries)
         self._dues: Mapping[bytes, Due] = {
             PROGRESS.prefix: self._fail,
             STREAK.prefix: self._break,
             HOLD.prefix: spending.lapse,
+            LOT.prefix: wallets.turn,
+            NOTICE.prefix: wallets.tell,
         }
 
     def step(self, now: datetime, sequence: int) -> None:

@@ -42,6 +42,18 @@ def test_what_is_written_into_a_range_that_was_empty_is_found(store: PartitionSt
     assert store.scan(b"t", b"t9", 10) == [b"t1", b"t3", b"t7"]
 
 
+def test_a_scan_elsewhere_does_not_forget_that_the_front_of_the_due_index_is_empty(
+    store: PartitionStore,
+) -> None:
+    store.apply({b"t5": b"", b"c1": b"", b"c2": b""}, 1)
+    assert store.scan(b"t", b"t9", 1) == [b"t5"]
+    empty = store._empty
+    assert store.scan(b"c", b"d", 1) == [b"c1"]
+    store.apply({b"c1": None, b"c0": b""}, 2)
+    assert store.scan(b"c", b"d", 9) == [b"c0", b"c2"]
+    assert store._empty == empty == (b"t", b"t5")
+
+
 def test_scans_say_what_a_plain_set_says(store: PartitionStore) -> None:
     rng = random.Random(3)
     keys: set[bytes] = set()

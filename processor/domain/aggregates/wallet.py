@@ -1,0 +1,252 @@
+"""A wallet: when the points of a group begin to count, when they lapse, and how many there may be.
+
+A lot is what begins to count and lapses on the same local days. The one of points that live for
+ever (``ENDLESS``) needs no entry: its points follow from the purse.
+"""
+
+from calendar import monthrange
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from processor.domain.aggregates.period import local_date, period_end
+from processor.domain.aggregates.points import Purse
+from processor.domain.rules import Wallet
+from schemas.durations import Duration
+
+EARN_CAP, MAX_BALANCE = "earnCap", "maxBalance"
+
+MAX_LOTS = 2_000
+"""Of a member and wallet; beyond that the two lots whose days lie closest become one."""
+
+ENDLESS = "endless"
+
+_EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
+"""A day before it is still one in every zone; what was granted by then has lapsed whatever."""
+
+
+class Notice(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """That a lot lapses is told at a moment, so many local days before."""
+
+    days: int
+    at: datetime
+
+
+class Lot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One lot. ``activates_at`` is set while it is pending, ``notices`` are those to come;
+    ``slides`` tells whether a pending one is of a wallet whose lots lapse together, and ``overdue``
+    whether its time came while it was held."""
+
+    points: int
+    expires_at: datetime | None = None
+    activates_at: datetime | None = None
+    notices: tuple[Notice, ...] = ()
+    slides: bool = False
+    overdue: bool = False
+
+
+class Earned(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many points a period gave in a wallet that caps them."""
+
+    points: int = 0
+
+
+class Place(NamedTuple):
+    """The local days (ordinals) on which a lot begins to count, where it is pending, and lapses,
+    where it does."""
+
+    activates: int | None
+    expires: int | None
+
+    @property
+    def name(self) -> str:
+        """The days as text: a lot's name within its member and group."""
+        days = (self.activates, self.expires)
+        return "/".join("" if day is None else date.fromordinal(day).isoformat() for day in days)
+
+
+class Expiry(NamedTuple):
+    """When points lapse: the local day (an ordinal), and the moment."""
+
+    day: int
+    at: datetime
+
+
+class Offer(NamedTuple):
+    """What is granted of the points that were earned, and what cut the rest."""
+
+    points: int
+    cut: int = 0
+    cut_by: str | None = None
+
+
+def decide(wallet: Wallet, purse: Purse, earned: int, points: int) -> Offer:
+    """Return what the caps of a wallet leave of a grant; ``earned`` is what the period gave."""
+    granted, cut_by = points, None
+    if wallet.cap is not None and granted > max(wallet.cap - earned, 0):
+        granted, cut_by = max(wallet.cap - earned, 0), EARN_CAP
+    if wallet.maximum is not None:
+        room = max(wallet.maximum - purse.balance - purse.pending, 0)
+        if granted > room:
+            granted, cut_by = room, MAX_BALANCE
+    return Offer(granted, points - granted, cut_by)
+
+
+def activates_at(wallet: Wallet, at: datetime) -> datetime | None:
+    """Return when points that were granted at a moment begin to count; None: with it."""
+    if wallet.pending is None:
+        return None
+    try:
+        return _after(wallet.pending, wallet.timezone, max(at, _EARLIEST))
+    except OverflowError:  # beyond the calendar's last year
+        return None
+
+
+def expiry(wallet: Wallet, begins: datetime) -> Expiry | None:
+    """Return when points lapse that begin to count at a moment; None: never."""
+    begins = max(begins, _EARLIEST)
+    try:
+        if wallet.expiry == "calendar":
+            return _on_a_date(wallet, begins)
+        if wallet.after is not None:
+            return _after_a_time(wallet.after, wallet.timezone, begins)
+    except OverflowError:  # beyond the calendar's last year
+        pass
+    return None
+
+
+def day_of(wallet: Wallet, moment: datetime) -> int:
+    """Return the local day of a moment, as an ordinal."""
+    return local_date(wallet.timezone, moment).toordinal()
+
+
+def notices(wallet: Wallet, expires_at: datetime | None, now: datetime) -> tuple[Notice, ...]:
+    """Return the notices that are to be given of a lot that comes now, the first one first."""
+    if expires_at is None or not wallet.notices:
+        return ()
+    zone = ZoneInfo(wallet.timezone)
+    try:
+        local = expires_at.astimezone(zone)
+        given = [
+            Notice(days, (local - timedelta(days=days)).astimezone(UTC)) for days in wallet.notices
+        ]
+    except OverflowError:
+        return ()
+    return tuple(sorted((n for n in given if n.at > now), key=lambda n: (n.at, -n.days)))
+
+
+def joined(before: Lot | None, more: Lot) -> Lot:
+    """Return one lot of two: it counts and lapses when the later one does, and its notices are
+    those of the one that was there."""
+    if before is None:
+        return more
+    ends = before.expires_at, more.expires_at
+    starts = [at for at in (before.activates_at, more.activates_at) if at is not None]
+    return Lot(
+        before.points + more.points,
+        None if None in ends else max(filter(None, ends)),
+        max(starts, default=None),
+        before.notices,
+        before.slides or more.slides,
+        before.overdue and more.overdue,
+    )
+
+
+def closest(places: Sequence[Place]) -> tuple[Place, Place]:
+    """Return the two of sorted places whose days lie closest.
+
+    Of pairs that lie equally close it is one that has another lot close before it, so that no lot
+    is put off again and again.
+    """
+    best: tuple[int, int, int] | None = None
+    before = _FAR
+    for number, (one, other) in enumerate(pairwise(places)):
+        gap = _gap(one, other)
+        if best is None or (gap, before) < best[:2]:
+            best = gap, before, number
+        before = gap
+    assert best is not None
+    return places[best[2]], places[best[2] + 1]
+
+
+_FAR = 10**9
+
+
+def _gap(one: Place, other: Place) -> int:
+    if (one.activates is None) != (other.activates is None):
+        return _FAR
+    return _days(one.activates, other.activates) + _days(one.expires, other.expires)
+
+
+def _days(one: int | None, other: int | None) -> int:
+    if one is None or other is None:
+        return 0 if one is other else _FAR // 4
+    return abs(one - other)
+
+
+def _after_a_time(after: Duration, timezone: str, begins: datetime) -> Expiry | None:
+    if after.exact:
+        at = _after(after, timezone, begins)
+        return Expiry(local_date(timezone, at).toordinal(), at)
+    return _end_of(_added(local_date(timezone, begins), after), timezone)
+
+
+def _on_a_date(wallet: Wallet, begins: datetime) -> Expiry | None:
+    after, timezone = wallet.after, wallet.timezone
+    if after is None:
+        day = local_date(timezone, begins)
+    elif after.exact:
+        day = local_date(timezone, _after(after, timezone, begins))
+    else:
+        day = _added(local_date(timezone, begins), after)
+    found = _first_date(wallet.dates, day)
+    return None if found is None else _end_of(found, timezone)
+
+
+@lru_cache(maxsize=4096)
+def _first_date(dates: tuple[tuple[int, int], ...], day: date) -> date | None:
+    """Return the first of the days of the year that is not before a day."""
+    for year in range(day.year, min(day.year + _LEAP_YEARS_APART, date.max.year) + 1):
+        for month, number in dates:
+            if (month, number) == _LEAP_DAY and not _is_leap(year):
+                continue
+            found = date(year, month, number)
+            if found >= day:
+                return found
+    return None
+
+
+_LEAP_DAY = (2, 29)
+_LEAP_YEARS_APART = 8
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def _end_of(day: date, timezone: str) -> Expiry | None:
+    end = period_end("daily", timezone, day.isoformat())
+    return None if end is None else Expiry(day.toordinal(), end)
+
+
+def _added(day: date, duration: Duration) -> date:
+    """Return a day some months and days later; a month without such a day has its last one."""
+    months = day.year * 12 + day.month - 1 + duration.months
+    year, month = divmod(months, 12)
+    if year > date.max.year:
+        raise OverflowError
+    last = monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last)) + timedelta(days=duration.days)
+
+
+def _after(duration: Duration, timezone: str, moment: datetime) -> datetime:
+    """Return the moment some time later: months and days on the wall, the rest by the clock."""
+    local = moment.astimezone(ZoneInfo(timezone))
+    day = _added(local.date(), duration)
+    wall = datetime.combine(day, local.timetz())
+    return wall.astimezone(UTC) + timedelta(seconds=duration.seconds)

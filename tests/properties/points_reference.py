@@ -1,0 +1,575 @@
+"""Points once more, from the rules in `schemas/README.md#spending` and `#wallets` alone.
+
+It shares nothing with the fold and keeps everything in plain lists: every lot, every hold, every
+grant of a period. What is due is found by looking at all there is.
+"""
+
+from calendar import isleap, monthrange
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Days = tuple[date | None, date | None]
+"""The local days on which a lot begins to count, where it waits, and lapses, where it does."""
+
+
+class Refusal(Exception):
+    """A command is refused, with this code."""
+
+
+@dataclass
+class Lot:
+    """Points that begin to count and lapse together."""
+
+    points: int
+    activates_at: datetime | None
+    expires_at: datetime | None
+    slides: bool = False
+    overdue: bool = False
+    notices: list[tuple[datetime, int]] = field(default_factory=list)
+
+    @property
+    def due(self) -> datetime | None:
+        return None if self.overdue else self.activates_at or self.expires_at
+
+
+@dataclass
+class Hold:
+    """Points that are reserved."""
+
+    group: str
+    points: int
+    until: datetime
+    answer: dict[str, Any]
+    status: str = "open"
+
+
+@dataclass
+class Purse:
+    """What a member has in one group."""
+
+    endless: int = 0
+    lots: dict[Days, Lot] = field(default_factory=dict)
+    slides: tuple[date, datetime] | None = None
+    held: int = 0
+
+    @property
+    def counting(self) -> list[tuple[Days, Lot]]:
+        """The lots that count, the one that lapses first foremost."""
+        lots = [(days, lot) for days, lot in self.lots.items() if days[0] is None]
+        return sorted(lots, key=lambda each: each[0][1] or date.max)
+
+    @property
+    def balance(self) -> int:
+        return self.endless + sum(lot.points for _, lot in self.counting)
+
+    @property
+    def overdue(self) -> int:
+        return sum(lot.points for lot in self.lots.values() if lot.overdue)
+
+    @property
+    def pending(self) -> int:
+        return sum(lot.points for days, lot in self.lots.items() if days[0] is not None)
+
+
+Fact = dict[str, Any]
+
+
+class PointsReference:
+    """The points of all members of one project."""
+
+    def __init__(self, most_lots: int = 2000) -> None:
+        self.most_lots = most_lots
+        self.wallets: dict[str, dict[str, Any]] = {}
+        self.purses: dict[tuple[str, str], Purse] = {}
+        self.holds: dict[tuple[str, str], Hold] = {}
+        self.answers: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.earned: Counter[tuple[str, str, str]] = Counter()
+        self.paused: set[str] = set()
+        self.facts: list[Fact] = []
+
+    # What is asked of it.
+
+    def grant(self, member: str, group: str, points: int, at: datetime, now: datetime) -> int:
+        """Give points that were earned; return how many were."""
+        wallet = self.wallets.get(group)
+        purse = self.purse(member, group)
+        given, cut_by, late = points, None, None
+        period = (member, group, period_of(wallet, at))
+        if wallet and wallet.get("earnCap"):
+            room = max(wallet["earnCap"]["points"] - self.earned[period], 0)
+            given, cut_by = (room, "earnCap") if given > room else (given, cut_by)
+        if wallet and wallet.get("maxBalance"):
+            room = max(wallet["maxBalance"] - purse.balance - purse.pending, 0)
+            given, cut_by = (room, "maxBalance") if given > room else (given, cut_by)
+        if wallet and wallet.get("earnCap"):
+            self.earned[period] += given
+        if given:
+            late = self._put_away(purse, group, given, at, now)
+        self._tell_with(
+            late, "granted", (member, group), given, at, cut=points - given, cutBy=cut_by
+        )
+        return given
+
+    def command(self, command: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Do what a command says; return its answer.
+
+        Raises:
+            Refusal: with its code, the points available behind it where they do not suffice.
+        """
+        type_, member = command["type"], command["userId"]
+        key = (type_, member, command["uniqueIdentifier"])
+        if key in self.answers:
+            return self.answers[key]
+        if type_ in ("spend-points", "hold-points") and member in self.paused:
+            raise Refusal("member_paused")
+        act = getattr(self, "_" + type_.replace("-", "_"))
+        answer: dict[str, Any] = act(command, member, now)
+        self.answers[key] = answer
+        return answer
+
+    def tick(self, now: datetime) -> None:
+        """Do what is due, in the order of the moments; what that makes due waits for the next."""
+        due: list[tuple[int, int, str, str, Any]] = []
+        for (member, group), purse in self.purses.items():
+            for days, lot in purse.lots.items():
+                if lot.due is not None:
+                    due.append((millis(lot.due), 1, member, group, days))
+                if lot.notices:
+                    due.append((millis(lot.notices[0][0]), 3, member, group, days))
+        for (member, identifier), hold in self.holds.items():
+            if hold.status == "open":
+                due.append((millis(hold.until), 2, member, hold.group, identifier))
+        # Members and groups are told apart by hashes in the fold; nothing follows from their order.
+        for at, what, member, group, name in sorted(
+            (each for each in due if each[0] <= millis(now)), key=_order
+        ):
+            self._do(at, what, (member, group), name, now)
+
+    def purse(self, member: str, group: str) -> Purse:
+        """Return what a member has in a group."""
+        return self.purses.setdefault((member, group), Purse())
+
+    # Commands.
+
+    def _spend_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
+        group = command.get("challengeGroup", "_default")
+        self._suffices(member, group, command["points"])
+        self._take(self.purse(member, group), command["points"])
+        self._tell("spent", member, group, -command["points"], now)
+        return self._answer(command, member, group, command["points"])
+
+    def _adjust_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
+        group, points = command.get("challengeGroup", "_default"), command["points"]
+        purse, late = self.purse(member, group), None
+        at = datetime.fromisoformat(command.get("occurredAt") or now.isoformat())
+        expires = command.get("expiresAt")
+        if expires and group not in self.wallets:
+            raise Refusal("invalid")
+        if points < 0:
+            self._suffices(member, group, -points)
+            self._take(purse, -points)
+        elif expires:
+            moment = datetime.fromisoformat(expires)
+            day = moment.astimezone(zone_of(self.wallets[group])).date()
+            late = self._count(purse, self.wallets[group], points, (day, moment), now)
+        else:
+            late = self._put_away(purse, group, points, at, now, waits=False)
+        answer = self._tell_with(late, "adjusted", (member, group), points, at, command=command)
+        assert answer is not None
+        return answer
+
+    def _hold_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
+        group = command.get("challengeGroup", "_default")
+        self._suffices(member, group, command["points"])
+        until = now + timedelta(days=7)
+        if command.get("until"):
+            until = datetime.fromisoformat(command["until"])
+        purse = self.purse(member, group)
+        purse.held += command["points"]
+        answer = self._answer(command, member, group, command["points"]) | {"until": until}
+        hold = Hold(group, command["points"], until, answer)
+        self.holds[member, command["uniqueIdentifier"]] = hold
+        self._tell("held", member, group, command["points"], now)
+        return answer
+
+    def _capture_hold(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
+        hold = self._open_hold(command, member)
+        points = command.get("points", hold.points)
+        if points > hold.points:
+            raise Refusal("invalid")
+        purse = self.purse(member, hold.group)
+        hold.status = "captured"
+        purse.held -= hold.points
+        self._take(purse, points)
+        self._tell("captured", member, hold.group, -points, now)
+        if points < hold.points:
+            self._tell("released", member, hold.group, hold.points - points, now, why="captured")
+        answer = self._answer(command, member, hold.group, points)
+        self._lapse_beyond_held(member, hold.group, now)
+        return answer
+
+    def _release_hold(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
+        hold = self._open_hold(command, member)
+        hold.status = "released"
+        self.purse(member, hold.group).held -= hold.points
+        self._tell("released", member, hold.group, hold.points, now, why="released")
+        answer = self._answer(command, member, hold.group, hold.points)
+        self._lapse_beyond_held(member, hold.group, now)
+        return answer
+
+    def _redeem_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
+        group = command.get("challengeGroup", "_default")
+        purse = self.purse(member, group)
+        self._take(purse, min(command["points"], purse.balance - purse.held))
+        self._tell("redeemed", member, group, -command["points"], now)
+        return {"balance": purse.balance}
+
+    def _open_hold(self, command: dict[str, Any], member: str) -> Hold:
+        hold = self.holds.get((member, command["holdIdentifier"]))
+        if hold is None:
+            raise Refusal("unknown_hold")
+        if hold.status != "open":
+            raise Refusal("hold_closed")
+        return hold
+
+    def _suffices(self, member: str, group: str, points: int) -> None:
+        purse = self.purse(member, group)
+        if points > purse.balance - purse.held:
+            raise Refusal("insufficient_points", points, purse.balance - purse.held)
+
+    def _answer(
+        self, command: dict[str, Any], member: str, group: str, points: int
+    ) -> dict[str, Any]:
+        purse = self.purse(member, group)
+        return {
+            "userId": member,
+            "uniqueIdentifier": command["uniqueIdentifier"],
+            "challengeGroup": group,
+            "points": points,
+            "balance": purse.balance,
+            "held": purse.held,
+            "available": purse.balance - purse.held,
+        }
+
+    # Lots.
+
+    def _put_away(
+        self,
+        purse: Purse,
+        group: str,
+        points: int,
+        at: datetime,
+        now: datetime,
+        *,
+        waits: bool = True,
+    ) -> tuple[int, datetime] | None:
+        """Put points that were granted at a moment where they belong; return how many of them
+        lapse at once, and when they did."""
+        wallet = self.wallets.get(group)
+        if wallet is None:
+            purse.endless += points
+            return None
+        starts = None
+        if waits and wallet.get("pendingFor"):
+            starts = later(at, wallet["pendingFor"], zone_of(wallet))
+        if starts is None or starts <= now:
+            return self._count(purse, wallet, points, end_of(wallet, starts or at), now)
+        end, sliding = end_of(wallet, starts), wallet["expiry"]["type"] == "sliding"
+        if sliding:
+            self._slide(purse, wallet, end_of(wallet, at), 0, now)
+        days = (starts.astimezone(zone_of(wallet)).date(), end and end[0])
+        lot = Lot(points, starts, end and end[1], sliding)
+        self._join(purse, wallet, days, lot, now)
+        return None
+
+    def _count(
+        self,
+        purse: Purse,
+        wallet: dict[str, Any],
+        points: int,
+        end: tuple[date, datetime] | None,
+        now: datetime,
+    ) -> tuple[int, datetime] | None:
+        if end is None:
+            purse.endless += points
+            return None
+        sliding = wallet["expiry"]["type"] == "sliding"
+        if sliding and purse.slides:
+            end = max(end, purse.slides)
+        if end[1] <= now:
+            # Held points are those that lapse first, so that what is not held of all that is over
+            # lapses, but no more than came.
+            lapsing = min(points, max(0, purse.overdue + points - purse.held))
+            if lapsing < points:
+                kept = Lot(points - lapsing, None, end[1], overdue=True)
+                self._join(purse, wallet, (None, end[0]), kept, now)
+            return lapsing, end[1]
+        if sliding:
+            self._slide(purse, wallet, end, points, now)
+        else:
+            self._join(purse, wallet, (None, end[0]), Lot(points, None, end[1]), now)
+        return None
+
+    def _slide(
+        self,
+        purse: Purse,
+        wallet: dict[str, Any] | None,
+        end: tuple[date, datetime] | None,
+        points: int,
+        now: datetime,
+    ) -> None:
+        """Move the lots that lapse together to a later end, and add points to them."""
+        if end is None:
+            return
+        if purse.slides:
+            end = max(end, purse.slides)
+            if purse.slides[0] != end[0]:
+                moved = purse.lots.get((None, purse.slides[0]))
+                if moved and not moved.overdue:
+                    points += moved.points
+                    del purse.lots[None, purse.slides[0]]
+        purse.slides = end
+        if points:
+            self._join(purse, wallet, (None, end[0]), Lot(points, None, end[1]), now)
+
+    def _join(
+        self, purse: Purse, wallet: dict[str, Any] | None, days: Days, lot: Lot, now: datetime
+    ) -> None:
+        """Add a lot to that of the same days."""
+        there = purse.lots.get(days)
+        if there is not None:
+            there.points += lot.points
+            for name in ("activates_at", "expires_at"):
+                ours, theirs = getattr(there, name), getattr(lot, name)
+                setattr(there, name, None if None in (ours, theirs) else max(ours, theirs))
+            there.slides = there.slides or lot.slides
+            there.overdue = there.overdue and lot.overdue
+            return
+        purse.lots[days] = lot
+        if days[0] is None and wallet is not None and lot.expires_at is not None:
+            local = lot.expires_at.astimezone(zone_of(wallet))
+            told = [
+                ((local - timedelta(days=number)).astimezone(UTC), number)
+                for number in wallet.get("noticeDays", [])
+            ]
+            lot.notices = sorted(each for each in told if each[0] > now)
+        if len(purse.lots) > self.most_lots:
+            self._merge(purse, now)
+
+    def _merge(self, purse: Purse, now: datetime) -> None:
+        """Make one lot of the two whose days lie closest."""
+        active = sorted((d for d in purse.lots if d[0] is None), key=lambda d: d[1] or date.max)
+        waiting = sorted(
+            (d for d in purse.lots if d[0] is not None), key=lambda d: (d[0], d[1] or date.max)
+        )
+        pairs = []
+        places = active + waiting
+        before = 10**9
+        for number in range(len(places) - 1):
+            gap = distance(places[number], places[number + 1])
+            pairs.append((gap, before, number))
+            before = gap
+        _, _, number = min(pairs)
+        one, other = places[number], places[number + 1]
+        first, second = purse.lots.pop(one), purse.lots[other]
+        days = other
+        if one[0] is not None:
+            ends = (one[1], other[1])
+            days = (other[0], None if None in ends else max(ends))  # type: ignore[type-var]
+            if days != other:
+                del purse.lots[other]
+                first.points += second.points
+                first.activates_at = max(first.activates_at, second.activates_at)  # type: ignore[type-var]
+                moments = (first.expires_at, second.expires_at)
+                first.expires_at = None if None in moments else max(moments)  # type: ignore[type-var]
+                first.slides = first.slides or second.slides
+        elif purse.slides and purse.slides[0] == one[1]:
+            purse.slides = (other[1], second.expires_at)  # type: ignore[assignment]
+        self._join(purse, None, days, first, now)
+
+    def _take(self, purse: Purse, points: int) -> None:
+        """Take points from what lapses first."""
+        for days, lot in purse.counting:
+            some = min(points, lot.points)
+            lot.points -= some
+            points -= some
+            if not lot.points:
+                del purse.lots[days]
+        purse.endless -= points
+
+    def _lapse_beyond_held(self, member: str, group: str, at: datetime) -> None:
+        """Let lapse what is over and not held, the latest first."""
+        purse = self.purse(member, group)
+        points = left = purse.overdue - purse.held
+        for days, lot in reversed(purse.counting):
+            if lot.overdue and left > 0:
+                some = min(left, lot.points)
+                left -= some
+                lot.points -= some
+                if not lot.points:
+                    del purse.lots[days]
+        if points > 0:
+            self._tell("expired", member, group, -points, at)
+
+    # Time.
+
+    def _do(self, at: int, what: int, whose: tuple[str, str], name: Any, now: datetime) -> None:
+        member, group = whose
+        purse = self.purse(member, group)
+        if what == 2:
+            hold = self.holds[member, name]
+            hold.status = "lapsed"
+            purse.held -= hold.points
+            self._tell("released", member, group, hold.points, hold.until, why="lapsed")
+            self._lapse_beyond_held(member, group, hold.until)
+            return
+        lot = purse.lots.get(name)
+        if lot is None:
+            return
+        if what == 3:
+            if lot.notices and millis(lot.notices[0][0]) == at:
+                moment, days = lot.notices.pop(0)
+                self._tell("expiring", member, group, lot.points, moment, noticeDays=days)
+            return
+        if lot.due is None or millis(lot.due) != at:
+            return
+        wallet = self.wallets.get(group)
+        if lot.activates_at is None:
+            assert lot.expires_at is not None
+            lapsing = min(lot.points, max(0, purse.overdue + lot.points - purse.held))
+            lot.points -= lapsing
+            lot.overdue, lot.notices = True, []
+            if not lot.points:
+                del purse.lots[name]
+            if lapsing:
+                self._tell("expired", member, group, -lapsing, lot.expires_at)
+            return
+        del purse.lots[name]
+        if lot.expires_at is None:
+            purse.endless += lot.points
+        elif lot.slides:
+            self._slide(purse, wallet, (name[1], lot.expires_at), lot.points, now)
+        else:
+            ends = Lot(lot.points, None, lot.expires_at)
+            self._join(purse, wallet, (None, name[1]), ends, now)
+        self._tell("activated", member, group, lot.points, lot.activates_at)
+
+    def _tell_with(
+        self,
+        late: tuple[int, datetime] | None,
+        type_: str,
+        whose: tuple[str, str],
+        points: int,
+        at: datetime,
+        *,
+        command: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> dict[str, Any] | None:
+        """Tell of points that came, and then of those of them that lapse at once; return the answer
+        to the command that brought them."""
+        member, group = whose
+        purse, (lapsing, then) = self.purse(member, group), late or (0, at)
+        purse.endless += lapsing
+        self._tell(type_, member, group, points, at, **more)
+        answer = command and self._answer(command, member, group, points)
+        purse.endless -= lapsing
+        if lapsing:
+            self._tell("expired", member, group, -lapsing, then)
+        return answer
+
+    def _tell(
+        self, type_: str, member: str, group: str, points: int, at: datetime | None, **more: Any
+    ) -> None:
+        purse = self.purse(member, group)
+        fact = {"type": type_, "userId": member, "challengeGroup": group, "points": points}
+        if type_ != "expiring":
+            fact |= {"balance": purse.balance, "held": purse.held}
+        if type_ in ("granted", "redeemed", "spent", "captured", "adjusted", "expired"):
+            fact["pending"] = purse.pending
+        self.facts.append(fact | {"at": at} | {k: v for k, v in more.items() if v})
+
+
+def _order(due: tuple[int, int, str, str, Any]) -> Any:
+    at, what, member, group, name = due
+    if what == 2:
+        return at, what, member, group, name
+    starts, ends = name
+    return at, what, member, group, (starts or date.min, ends or date.max)
+
+
+def millis(moment: datetime) -> int:
+    """Return whole milliseconds since 1970."""
+    return max((moment - EPOCH) // timedelta(milliseconds=1), 0)
+
+
+def zone_of(wallet: dict[str, Any]) -> ZoneInfo:
+    return ZoneInfo(wallet.get("timezone", "UTC"))
+
+
+def period_of(wallet: dict[str, Any] | None, at: datetime) -> str:
+    if not wallet or not wallet.get("earnCap"):
+        return ""
+    day = at.astimezone(zone_of(wallet)).date()
+    week = day.isocalendar()
+    return {
+        "daily": day.isoformat(),
+        "weekly": f"{week.year}W{week.week}",
+        "monthly": f"{day.year}-{day.month}",
+        "yearly": str(day.year),
+    }[str(wallet["earnCap"]["period"])]
+
+
+def end_of(wallet: dict[str, Any], begins: datetime) -> tuple[date, datetime] | None:
+    """Return the day and the moment on which points lapse that count from a moment on."""
+    expiry, zone = wallet["expiry"], zone_of(wallet)
+    if expiry["type"] == "none":
+        return None
+    over = later(begins, expiry["after"], zone) if expiry.get("after") else begins
+    if expiry["type"] != "calendar" and "T" in expiry["after"]:
+        return over.astimezone(zone).date(), over
+    day = over.astimezone(zone).date()
+    while expiry["type"] == "calendar" and day.isoformat()[5:] not in expiry["dates"]:
+        day += timedelta(days=1)
+    after = day + timedelta(days=1)
+    return day, datetime(after.year, after.month, after.day, tzinfo=zone).astimezone(UTC)
+
+
+def later(moment: datetime, duration: str, zone: ZoneInfo) -> datetime:
+    """Return the moment some time later: days and months on the wall, the rest by the clock."""
+    amounts: Counter[str] = Counter()
+    number, part = "", "date"
+    for character in duration[1:]:
+        if character.isdigit():
+            number += character
+        elif character == "T":
+            part = "time"
+        else:
+            amounts[part + character] += int(number)
+            number = ""
+    local = moment.astimezone(zone)
+    year, month, day = local.year, local.month, local.day
+    for _ in range(amounts["dateM"] + 12 * amounts["dateY"]):
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    assert isleap(year) == (monthrange(year, 2)[1] == 29)
+    whole = date(year, month, min(day, monthrange(year, month)[1]))
+    whole += timedelta(days=amounts["dateD"] + 7 * amounts["dateW"])
+    wall = local.replace(year=whole.year, month=whole.month, day=whole.day)
+    by_clock = timedelta(hours=amounts["timeH"], minutes=amounts["timeM"], seconds=amounts["timeS"])
+    return wall.astimezone(UTC) + by_clock
+
+
+def distance(one: Days, other: Days) -> int:
+    """Return how many days two lots lie apart; very many where one waits and the other does not."""
+    if (one[0] is None) != (other[0] is None):
+        return 10**9
+    apart = 0
+    for ours, theirs in zip(one, other, strict=True):
+        if ours is not None and theirs is not None:
+            apart += abs((ours - theirs).days)
+        elif ours is not theirs:
+            apart += 10**9 // 4
+    return apart
