@@ -15,7 +15,9 @@ from projections.read_models.definitions import (
     LEADERBOARDS,
     MILESTONES,
     PATHWAYS,
+    PROJECTS,
     STREAKS,
+    WALLETS,
 )
 from projections.read_models.event_stats import (
     EVENT_STATS_DAILY,
@@ -32,7 +34,9 @@ from projections.read_models.pathways import PATHWAY_ENROLMENTS, PATHWAY_LOGS, P
 from projections.read_models.points import (
     LEADERBOARD_POINTS,
     POINTS_BALANCES,
+    POINTS_HOLDS,
     POINTS_LEDGER,
+    POINTS_LOTS,
     POINTS_TOTALS,
 )
 from projections.read_models.streaks import STREAK_PROGRESS
@@ -47,6 +51,8 @@ PROJECTIONS: Mapping[str, Projection] = {
         STREAKS,
         LEADERBOARDS,
         PATHWAYS,
+        PROJECTS,
+        WALLETS,
         CHALLENGE_LOGS,
         CHALLENGE_PROGRESS,
         MILESTONES_REACHED,
@@ -55,6 +61,8 @@ PROJECTIONS: Mapping[str, Projection] = {
         POINTS_LEDGER,
         POINTS_BALANCES,
         POINTS_TOTALS,
+        POINTS_HOLDS,
+        POINTS_LOTS,
         LEADERBOARD_POINTS,
         STREAK_PROGRESS,
         PATHWAY_PROFILES,

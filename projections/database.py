@@ -87,8 +87,8 @@ class TableWriter:
     async def write(self, connection: Connection, changes: TableChanges) -> None:
         """Write the changes, in the caller's transaction, of which it may be the only one."""
         async with connection.cursor() as cursor:
-            for key in changes.gone:
-                await cursor.execute(self._delete, key)
+            if changes.gone:
+                await cursor.executemany(self._delete, list(changes.gone))
             if changes and not (self._facts and await self._add(connection, changes)):
                 await _copy(cursor, self._copy, changes)
                 if self._derive is not None:

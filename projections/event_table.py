@@ -27,10 +27,11 @@ def event_table(
     without: tuple[str, ...] = (),
     renamed: Mapping[str, str] | None = None,
 ) -> Projection:
-    """Return the read model of what events of these types say; their data has one struct.
+    """Return the read model of what events of these types say.
 
     Its columns are ``project``, the data's fields, and the event's ``sequence``. What an event may
-    leave out is null where it does.
+    leave out is null or its default where it does; where the data has several structs, so is what
+    one of them does not have.
 
     Args:
         table: its name.
@@ -43,7 +44,7 @@ def event_table(
             ``owned_by_id`` is always ``member_id``.
     """
     types = tuple(types)
-    described = {field.name: field for field in msgspec.structs.fields(types[0].data)}
+    described = _fields(types)
     names = described.keys() if only is None else only
     fields = [described[name] for name in names if name not in without]
     column_of = {"owned_by_id": "member_id", **(renamed or {})}
@@ -56,6 +57,17 @@ def event_table(
         key=key,
         newest_by=newest_by,
     )
+
+
+def _fields(types: tuple[EventType, ...]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Return the fields of all these types' data, in order; of those with one name, the first that
+    may be left out."""
+    found: dict[str, msgspec.structs.FieldInfo] = {}
+    for data in dict.fromkeys(each.data for each in types):
+        for field in msgspec.structs.fields(data):
+            if field.name not in found or (found[field.name].required and not field.required):
+                found[field.name] = field
+    return found
 
 
 def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Iterable[Row]]:

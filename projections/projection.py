@@ -118,7 +118,7 @@ class SharedData(Generic[Data]):
         return self._last[1]
 
 
-Reader = Callable[[Envelope], Iterable[Row]]
+Reader = Callable[[Envelope], Iterable[Change]]
 
 
 def of_events(
@@ -142,7 +142,7 @@ def of_events(
         if event_type.topic not in READ_MODELS[table]:
             raise ValueError(f"{table} is not made from {event_type.topic}: {event_type.name}")
 
-    def rows(event: Envelope) -> Iterable[Row]:
+    def rows(event: Envelope) -> Iterable[Change]:
         reader = readers.get(event.type)
         return () if reader is None else reader(event)
 

@@ -329,6 +329,7 @@ class PointsReserved(_Record, kw_only=True, omit_defaults=True):
     hold: Hold
     occurred_at: datetime
     created_at: datetime
+    pending: int = 0
     why: str | None = None
     unique_identifier: str | None = None
     reason: str | None = None

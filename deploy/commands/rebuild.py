@@ -19,7 +19,11 @@ from projections.source_binding import OtherSource
 from projections.sources import UndecodableOutput
 from schemas.settings import Settings
 
-_VIEWS = {"pathway_activities": "pathways"}
+_VIEWS = {
+    "pathway_activities": "pathways",
+    "points_expiry_forecast": "points_lots",
+    "points_liability": "points_balances",
+}
 """Read models that are views, and the table that they are views of."""
 
 FAILURES = (

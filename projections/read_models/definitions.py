@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from projections.json_text import storable
 from projections.projection import Change, Deleted, Projection, Value
 from schemas import definitions as models
@@ -71,6 +73,16 @@ def _may_be_a_key(definition_id: str, is_uuid: bool) -> bool:
     return ids.is_uuid(definition_id) if is_uuid else "\x00" not in definition_id
 
 
+def _json_of(field: str) -> Callable[[models.Definition], Value]:
+    """Return what gives a field's JSON, null where it has none."""
+
+    def value_of(definition: models.Definition) -> Value:
+        value = models.wire_fields(definition)[field]
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    return value_of
+
+
 def _as_written(definition: models.Definition) -> str:
     return storable(models.encode(definition).decode())
 
@@ -126,3 +138,15 @@ STREAKS = _in_force(
 LEADERBOARDS = _in_force("leaderboards", models.Leaderboard, ("event_ids", "groups"))
 PATHWAYS = _in_force("pathways", models.Pathway, ("name",), computed={"definition": _as_written})
 """``pathway_activities`` is a view of their definitions."""
+PROJECTS = _in_force("projects", models.Project, ("name", "timezone", "member_spend"))
+"""What the other tables' local days and times follow from."""
+WALLETS = _in_force(
+    "wallets",
+    models.Wallet,
+    ("name", "pending_for", "max_balance", "timezone"),
+    computed={
+        "expiry": _json_of("expiry"),
+        "earn_cap": _json_of("earnCap"),
+        "notice_days": lambda wallet: [str(days) for days in wallet.notice_days],
+    },
+)

@@ -1,35 +1,64 @@
-"""Points: every entry of the ledger, the balances after the newest one, what each day granted."""
+"""Points: every entry of the ledger, the balances after the newest one, holds, lots, and what each
+day granted."""
 
 from collections.abc import Iterable
 
 import msgspec
 
 from projections.event_table import event_table
-from projections.projection import Row, of_events
-from schemas.event_types import POINTS_GRANTED, POINTS_REDEEMED
+from projections.projection import Change, Deleted, Row, of_events
+from schemas.event_types import (
+    POINTS_ACTIVATED,
+    POINTS_ADJUSTED,
+    POINTS_CAPTURED,
+    POINTS_EXPIRED,
+    POINTS_GRANTED,
+    POINTS_HELD,
+    POINTS_REDEEMED,
+    POINTS_RELEASED,
+    POINTS_SPENT,
+)
 from schemas.outputs import Envelope
 
-_ENTRIES = (POINTS_GRANTED, POINTS_REDEEMED)
+_ENTRIES = (
+    POINTS_GRANTED,
+    POINTS_REDEEMED,
+    POINTS_SPENT,
+    POINTS_CAPTURED,
+    POINTS_ADJUSTED,
+    POINTS_EXPIRED,
+)
+_OF_BALANCES = (*_ENTRIES, POINTS_ACTIVATED)
+"""What moves a balance; an activation is no entry, for its grant is one."""
 
-_AFTER = ("held", "pending", "cut", "cut_by", "lots", "base", "bonus", "boosts", "tier")
-"""Fields that have no column yet."""
+_AFTER = ("held", "available", "pending", "lots", "hold", "base", "bonus", "boosts", "tier")
+"""Fields that have no column of the ledger, or none yet."""
 
 POINTS_LEDGER = event_table("points_ledger", _ENTRIES, ("project", "id"), without=_AFTER)
-"""Every grant and redemption. Facts: they never change."""
+"""Every grant, and everything that took points. Facts: they never change."""
 
 POINTS_BALANCES = event_table(
     "points_balances",
-    _ENTRIES,
+    (*_OF_BALANCES, POINTS_HELD, POINTS_RELEASED),
     ("project", "member_id", "challenge_group"),
     newest_by="sequence",
-    only=("owned_by_id", "challenge_group", "user_id", "balance", "created_at"),
+    only=(
+        "owned_by_id",
+        "challenge_group",
+        "user_id",
+        "balance",
+        "held",
+        "pending",
+        "created_at",
+    ),
     renamed={"created_at": "updated_at"},
 )
-"""Each member's balance in each challenge group."""
+"""Each member's balance in each challenge group, and how much of it is held. The column
+``available`` follows from them, and the database makes it."""
 
 POINTS_TOTALS = event_table(
     "points_totals",
-    _ENTRIES,
+    _OF_BALANCES,
     ("project", "member_id"),
     newest_by="sequence",
     only=("owned_by_id", "user_id", "total_balance", "created_at"),
@@ -37,6 +66,128 @@ POINTS_TOTALS = event_table(
 )
 """Each member's balance in total. A table of its own, because one input can move several groups:
 which of the groups' rows had the total last could not be told from their sequence."""
+
+
+class _Hold(msgspec.Struct, rename="camel", gc=False):
+    """``outputs.Hold``, its times as text."""
+
+    hold_identifier: str
+    challenge_group: str
+    points: int
+    captured: int
+    status: str
+    until: str
+    opened_at: str
+    closed_at: str | None
+
+
+class _OfHold(msgspec.Struct, rename="camel", gc=False):
+    """What the table takes of an event about a hold."""
+
+    owned_by_id: str
+    user_id: str
+    hold: _Hold
+
+
+_OF_HOLD = msgspec.json.Decoder(_OfHold)
+
+
+def _hold(event: Envelope) -> Iterable[Row]:
+    """The hold as it is afterwards."""
+    data = _OF_HOLD.decode(event.data)
+    hold = data.hold
+    yield (
+        event.project,
+        data.owned_by_id,
+        hold.hold_identifier,
+        data.user_id,
+        hold.challenge_group,
+        hold.points,
+        hold.captured,
+        hold.status,
+        hold.until,
+        hold.opened_at,
+        hold.closed_at,
+        int(event.sequence),
+    )
+
+
+POINTS_HOLDS = of_events(
+    "points_holds",
+    columns=(
+        "project",
+        "member_id",
+        "hold_identifier",
+        "user_id",
+        "challenge_group",
+        "points",
+        "captured",
+        "status",
+        "until",
+        "opened_at",
+        "closed_at",
+        "sequence",
+    ),
+    key=("project", "member_id", "hold_identifier"),
+    newest_by="sequence",
+    events=dict.fromkeys((POINTS_HELD, POINTS_CAPTURED, POINTS_RELEASED), _hold),
+)
+"""Every hold, open or closed."""
+
+
+class _Lot(msgspec.Struct, rename="camel", gc=False):
+    """``outputs.Lot``, its times as text."""
+
+    id: str
+    points: int
+    activates_at: str | None
+    expires_at: str | None
+
+
+class _OfLots(msgspec.Struct, rename="camel", gc=False):
+    """What the table takes of an event that changed lots."""
+
+    owned_by_id: str
+    user_id: str
+    challenge_group: str
+    lots: list[_Lot] = []
+
+
+_OF_LOTS = msgspec.json.Decoder(_OfLots)
+_LOTS = b'"lots":'
+"""In no event of a group without a wallet: within a text its quotes would be escaped."""
+
+
+def _lots(event: Envelope) -> Iterable[Change]:
+    """The lots that changed, as they are afterwards; an empty one is no more."""
+    if _LOTS not in bytes(event.data):
+        return
+    data = _OF_LOTS.decode(event.data)
+    for lot in data.lots:
+        key = (event.project, data.owned_by_id, data.challenge_group, lot.id)
+        if not lot.points:
+            yield Deleted(key)
+            continue
+        yield (
+            *key,
+            data.user_id,
+            lot.points,
+            lot.activates_at,
+            lot.expires_at,
+            int(event.sequence),
+        )
+
+
+_LOT = ("project", "member_id", "challenge_group", "id")
+
+POINTS_LOTS = of_events(
+    "points_lots",
+    columns=(*_LOT, "user_id", "points", "activates_at", "expires_at", "sequence"),
+    key=_LOT,
+    newest_by="sequence",
+    events=dict.fromkeys(_OF_BALANCES, _lots),
+)
+"""The points of wallets by when they begin to count and when they lapse."""
 
 _DAY = ("project", "day", "member_id", "user_group_id", "event_id")
 _NO_EVENT = ""
@@ -77,4 +228,4 @@ LEADERBOARD_POINTS = of_events(
     combined={"points": "sum"},
     events={POINTS_GRANTED: _granted},
 )
-"""What was granted on each day; redemptions take nothing away."""
+"""What was granted on each day; nothing that takes points takes anything away."""

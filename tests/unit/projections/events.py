@@ -12,8 +12,13 @@ from schemas.event_types import (
     EVENT_LOGGED,
     MEMBER_UPSERTED,
     MILESTONE_REACHED,
+    POINTS_ACTIVATED,
+    POINTS_ADJUSTED,
+    POINTS_CAPTURED,
+    POINTS_EXPIRED,
     POINTS_GRANTED,
     POINTS_REDEEMED,
+    POINTS_SPENT,
     EventType,
 )
 from schemas.outputs import CloudEvent
@@ -241,6 +246,115 @@ def points_changed(
     data = outputs.PointsChanged(**fields | changed)
     event_type = POINTS_GRANTED if granted else POINTS_REDEEMED
     return event(event_type, data, member, number, project)
+
+
+def points_moved(
+    event_type: EventType,
+    member: str,
+    number: int,
+    points: int,
+    **changed: Any,
+) -> CloudEvent:
+    """Return ``points.spent``, ``captured``, ``adjusted`` or ``expired``."""
+    what = {
+        POINTS_SPENT: "spend",
+        POINTS_CAPTURED: "capture",
+        POINTS_ADJUSTED: "adjust",
+        POINTS_EXPIRED: "expire",
+    }[event_type]
+    fields: dict[str, Any] = {
+        "id": ids.derive(f"{PROJECT}:points:{what}:{member}:{number}"),
+        "user_id": f"user of {member}",
+        "owned_by_id": member,
+        "action_id": what,
+        "challenge_group": "_default",
+        "points": points,
+        "balance": 100,
+        "total_balance": 100,
+        "operation": what,
+        "event_id": None,
+        "user_group_id": "default",
+        "source_id": f"{member}:{number}",
+        "ip": None,
+        "occurred_at": AT,
+        "created_at": AT,
+        "definition_version": -1,
+        "held": 0,
+        "available": 100,
+        "unique_identifier": f"{what}-{number}",
+    }
+    data = outputs.PointsMoved(**fields | changed)
+    return event(event_type, data, member, number)
+
+
+def hold_of(**changed: Any) -> outputs.Hold:
+    """Return a hold of 30 points, open."""
+    fields: dict[str, Any] = {
+        "hold_identifier": "hold-1",
+        "challenge_group": "_default",
+        "points": 30,
+        "captured": 0,
+        "status": "open",
+        "until": AT + timedelta(days=7),
+        "opened_at": AT,
+        "closed_at": None,
+    }
+    return outputs.Hold(**fields | changed)
+
+
+def points_reserved(
+    event_type: EventType,
+    member: str,
+    number: int,
+    hold: outputs.Hold,
+    **changed: Any,
+) -> CloudEvent:
+    """Return ``points.held`` or ``points.released``."""
+    fields: dict[str, Any] = {
+        "id": ids.hold_id(PROJECT, member, hold.hold_identifier),
+        "user_id": f"user of {member}",
+        "owned_by_id": member,
+        "challenge_group": hold.challenge_group,
+        "points": hold.points - hold.captured,
+        "balance": 100,
+        "held": 30,
+        "available": 70,
+        "hold_identifier": hold.hold_identifier,
+        "hold": hold,
+        "occurred_at": AT,
+        "created_at": AT,
+    }
+    return event(event_type, outputs.PointsReserved(**fields | changed), member, number)
+
+
+def lot_of(name: str, points: int, *, waits: bool = False, lapses: bool = True) -> outputs.Lot:
+    """Return a lot of the member's; ``name`` tells it from others."""
+    return outputs.Lot(
+        id=ids.lot_id(PROJECT, "a member", "_default", name),
+        points=points,
+        activates_at=AT if waits else None,
+        expires_at=AT if lapses else None,
+    )
+
+
+def points_activated(member: str, number: int, points: int, **changed: Any) -> CloudEvent:
+    """Return ``points.activated``."""
+    fields: dict[str, Any] = {
+        "id": ids.derive(f"{PROJECT}:activate:{member}:{number}"),
+        "user_id": f"user of {member}",
+        "owned_by_id": member,
+        "challenge_group": "_default",
+        "points": points,
+        "balance": points,
+        "total_balance": points,
+        "held": 0,
+        "available": points,
+        "pending": 0,
+        "lots": [],
+        "occurred_at": AT,
+        "created_at": AT,
+    }
+    return event(POINTS_ACTIVATED, outputs.PointsActivated(**fields | changed), member, number)
 
 
 def streak_changed(event_type: EventType, member: str, number: int, **changed: Any) -> CloudEvent:

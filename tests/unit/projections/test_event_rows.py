@@ -172,6 +172,12 @@ def test_an_entry_of_the_ledger_has_the_balances_after_it() -> None:
         "occurred_at": ISO,
         "created_at": ISO,
         "definition_version": 3,
+        "cut": 0,
+        "cut_by": None,
+        "unique_identifier": None,
+        "hold_identifier": None,
+        "reason": None,
+        "actor": None,
         "sequence": 3,
     }
 

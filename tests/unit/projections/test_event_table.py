@@ -58,3 +58,24 @@ def test_json_that_an_event_may_leave_out_is_null_or_as_it_was() -> None:
     data = b'{"id":"i","ownedById":"m","saidAt":null,"amount":2,"extra":{"a.b":1.50}}'
     (row,) = TABLE.rows(event(data))
     assert row == ("acme", "i", "m", None, "2", "plain", '{"a.b":1.50}', 7)
+
+
+class Shouted(msgspec.Struct, rename="camel", kw_only=True):
+    id: str
+    owned_by_id: str
+    tone: str
+    echoes: int | None = None
+
+
+def test_a_field_that_not_all_of_its_events_have_has_its_default_there() -> None:
+    shouted = EventType("milestream.member.shouted.v1", MEMBER_EVENTS, Shouted, id_seed=None)
+    only = ("id", "tone", "echoes")
+    table = event_table("members", (shouted, TYPE), ("project", "id"), only=only)
+    rows = [*table.rows(event(b'{"id":"i","ownedById":"m","saidAt":null,"amount":2}'))]
+    loud = msgspec.structs.replace(
+        event(b'{"id":"j","ownedById":"m","tone":"loud","echoes":3}'), type=shouted.name
+    )
+    assert [*rows, *table.rows(loud)] == [
+        ("acme", "i", "plain", None, 7),
+        ("acme", "j", "loud", 3, 7),
+    ]

@@ -24,6 +24,12 @@ from schemas.event_types import (
     CHALLENGE_COMPLETED,
     CHALLENGE_FAILED,
     EVENT_TYPES,
+    POINTS_ADJUSTED,
+    POINTS_CAPTURED,
+    POINTS_EXPIRED,
+    POINTS_HELD,
+    POINTS_RELEASED,
+    POINTS_SPENT,
     REWARD_GRANTED,
     REWARD_UPDATED,
     STREAK_ADVANCED,
@@ -38,11 +44,16 @@ from tests.unit.projections.events import (
     PERIOD,
     PROJECT,
     event_logged,
+    hold_of,
     log_recorded,
+    lot_of,
     member_of,
     member_upserted,
     milestone_reached,
+    points_activated,
     points_changed,
+    points_moved,
+    points_reserved,
     progressed,
     raw_named,
     reward,
@@ -315,8 +326,15 @@ EVENTS = [
     reward_changed(REWARD_UPDATED, MEMBER, 1),
     member_upserted(1, 1),
     event_logged(MEMBER, 1),
-    points_changed(MEMBER, 1, 5),
-    points_changed(MEMBER, 1, -5),
+    points_changed(MEMBER, 1, 5, lots=[lot_of("a", 5)]),
+    points_changed(MEMBER, 1, -5, lots=[lot_of("a", 3)]),
+    points_moved(POINTS_SPENT, MEMBER, 1, -5, lots=[lot_of("a", 0)]),
+    points_moved(POINTS_CAPTURED, MEMBER, 1, -5, hold=hold_of(), lots=[lot_of("a", 3)]),
+    points_moved(POINTS_ADJUSTED, MEMBER, 1, 5, lots=[lot_of("a", 3)]),
+    points_moved(POINTS_EXPIRED, MEMBER, 1, -5, lots=[lot_of("a", 3)]),
+    points_reserved(POINTS_HELD, MEMBER, 1, hold_of()),
+    points_reserved(POINTS_RELEASED, MEMBER, 1, hold_of()),
+    points_activated(MEMBER, 1, 5, lots=[lot_of("a", 5)]),
     streak_changed(STREAK_ADVANCED, MEMBER, 1),
     streak_changed(STREAK_BROKEN, MEMBER, 1),
     streak_changed(STREAK_COMPLETED, MEMBER, 1),
@@ -332,8 +350,8 @@ def test_an_event_applied_twice_gives_the_same_rows_with_the_same_keys(event: Cl
         assert once == list(projection.rows(_read(event)))
         assert once
         if projection.newest_by is not None:
-            _, rows = _after(projection, [_read(event), _read(event)])
-            assert rows == once
+            gone, rows = _after(projection, [_read(event), _read(event)])
+            assert [*rows, *gone] == [c.key if isinstance(c, Deleted) else c for c in once]
 
 
 def test_amounts_are_the_text_that_they_were() -> None:
