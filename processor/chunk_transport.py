@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 IDLE_SECONDS = 0.02
-FETCH_WAIT_MS = 50
+FETCH_WAIT_MS = 250
+"""How long the broker may hold an empty fetch of all inputs; a record ends it at once."""
 HEARTBEAT_SECONDS = 10
 TELL_SECONDS = 2
 """How long a commit of the group's offsets may hold up a hand-over."""

@@ -18,7 +18,7 @@ from projections.batch import Batch, CheckpointKey
 from projections.checkpoints import Connection
 from projections.projection import Projection
 from projections.source_binding import TopicMadeAnew, topic_ids
-from schemas.kafka import asking, consumers
+from schemas.kafka import asking, consumers, fetch_sessions
 from schemas.kafka.health import check
 from schemas.kafka.removal import Removals, watch
 from schemas.settings import Settings
@@ -27,9 +27,9 @@ POLL_MS = 50
 """How long to wait for records before the position is looked at again, for it also moves past
 transaction markers."""
 
-FETCH_WAIT_MS = 20
-"""How long the broker may hold an empty fetch. aiokafka has one fetch under way per broker, and a
-partition that was just drained waits for the end of it: this is most of the latency."""
+FETCH_WAIT_MS = 250
+"""How long the broker may hold an empty fetch of all partitions; it ends as soon as there is
+something to read."""
 
 PARTITION_BYTES = 2 * 1024 * 1024
 FETCH_BYTES = 8 * 1024 * 1024
@@ -149,8 +149,6 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         """The next offset that each read model wants, of partitions that were placed."""
         self._records_to_take = FIRST_RECORDS
         self._heard = time.monotonic()
-        self._stamp = 0
-        """When the broker last answered, by its own word; it tells only that it did so again."""
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -322,11 +320,10 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def silence(self) -> float:
         """Return the seconds since the broker was last heard of; 0 where nothing is asked."""
-        polls = [self._consumer.last_poll_timestamp(tp) or 0 for tp in self._offsets]
-        if not polls or max(polls) != self._stamp:
-            self._stamp = max(polls, default=0)
-            self._heard = time.monotonic()
-        return time.monotonic() - self._heard
+        now = time.monotonic()
+        if not self._offsets:
+            self._heard = now
+        return now - max(self._heard, fetch_sessions.heard(self._consumer))
 
     def _name(self, tp: TopicPartition) -> tuple[str, int]:
         return self._topics[tp.topic], tp.partition

@@ -4,13 +4,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from schemas.kafka import leadership, lenient_records
+from schemas.kafka import fetch_sessions, lenient_records
 from schemas.settings import Settings
 
 
 def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
-    """Return a consumer, not started yet, that commits nothing, reads leniently and follows the
-    leaders of its partitions.
+    """Return a consumer, not started yet, that commits nothing, reads leniently, fetches with
+    sessions and follows the leaders of its partitions.
 
     ``options`` are aiokafka's; where the brokers are and the login come from the settings.
 
@@ -18,5 +18,5 @@ def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
         SettingsError: a certificate or key file cannot be read.
     """
     lenient_records.install()
-    leadership.install()
+    fetch_sessions.install()
     return AIOKafkaConsumer(**settings.kafka_options(), enable_auto_commit=False, **options)

@@ -38,7 +38,7 @@ class DefinitionSetReader(Generic[D]):
             group_id=None,
             isolation_level="read_committed",
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=250,
         )
         self._log_ends = EndOffsets(settings, "read_uncommitted")
         self._committed_ends = EndOffsets(settings)

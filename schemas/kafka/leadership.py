@@ -20,12 +20,8 @@ _OUT_OF_RANGE = 1
 _send = AIOKafkaClient.send
 
 
-def install() -> None:
-    """Have every client of this process do so."""
-    AIOKafkaClient.send = _send_and_mind
-
-
-async def _send_and_mind(client: Any, node_id: Any, request: Any, **options: Any) -> Any:
+async def send_and_mind(client: Any, node_id: Any, request: Any, **options: Any) -> Any:
+    """Send a client's request; instead of ``AIOKafkaClient.send``, whose errors it raises."""
     response = await _send(client, node_id, request, **options)
     if isinstance(request, FetchRequest | OffsetRequest) and is_refused(response):
         client.force_metadata_update()  # goes on by itself

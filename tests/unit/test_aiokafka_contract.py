@@ -14,6 +14,7 @@ from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator, NoGroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.sender import Sender
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
@@ -33,6 +34,10 @@ RELIED_UPON: list[tuple[Any, str]] = [
     (Fetcher.__init__, "bf21ecb7e0f210b7"),
     (Fetcher._update_fetch_positions, "d7774d8241dc6a7e"),
     (Fetcher._fetch_requests_routine, "2a8ec5932644c9b0"),
+    (Fetcher._proc_fetch_request, "59bf948fff47eed5"),
+    (Fetcher._get_actions_per_node, "1dab2cf937d165d0"),
+    (FetchRequest.__init__, "f31b6b74cc94dae4"),
+    (FetchRequest.build, "952ef0f41192efc3"),
     (SubscriptionState.fetch_context, "ff2a654dca239cfe"),
     (SubscriptionState.fetcher_idle_time.fget, "45289bef04d7a4e3"),
     (Sender.start, "ef0a0cbbf1f69e7d"),
