@@ -1,9 +1,9 @@
 """Middleware around every request: request id, response headers, metrics, unexpected errors."""
 
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
@@ -180,7 +180,7 @@ def _is_text(raw_path: bytes) -> bool:
 
 def _request_id(request: Request) -> str:
     given = request.headers.get("x-request-id", "")
-    return given if _SANE_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _SANE_REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def _route_of(scope: Scope) -> str:

@@ -23,7 +23,7 @@ from api.kafka import clients
 from api.kafka.single_flight import SingleFlight
 from api.metrics import Metrics
 from api.queries import operations as queries
-from schemas.kafka.health import consumer_fault
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.read_models import READ_MODELS
 from schemas.settings import Settings
 
@@ -51,7 +51,7 @@ class Barrier:
     ) -> None:
         self._pool = pool
         self._metrics = metrics
-        self._consumer = clients.consumer(settings, "read_uncommitted")
+        self._log_ends = EndOffsets(settings, "read_uncommitted")
         self._keys: dict[TopicPartition, list[CheckpointKey]] = defaultdict(list)
         for model, topics in READ_MODELS.items():
             for topic in topics:
@@ -68,15 +68,15 @@ class Barrier:
 
     async def start(self) -> None:
         """Connect to the broker."""
-        await self._consumer.start()
+        await self._log_ends.__aenter__()
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._consumer.stop()
+        await self._log_ends.__aexit__(None, None, None)
 
     def fault(self) -> str | None:
-        """Return why the consumer has failed; None where it works."""
-        return consumer_fault(self._consumer)
+        """Return why the client has failed; None where it works."""
+        return self._log_ends.fault()
 
     async def wait(self, models: Collection[str]) -> None:
         """Return when these read models hold all that is published now, or after a second.
@@ -125,8 +125,8 @@ class Barrier:
     async def _ask_ends(
         self, wanted: Mapping[TopicPartition, Sequence[CheckpointKey]]
     ) -> dict[CheckpointKey, int]:
-        ends = await self._consumer.end_offsets(list(wanted))
-        return {key: int(end) for partition, end in ends.items() for key in wanted[partition]}
+        ends = await self._log_ends.of(wanted)
+        return {key: end for partition, end in ends.items() for key in wanted[partition]}
 
     async def _ask_checkpoints(self) -> dict[CheckpointKey, int]:
         async with self._pool.connection() as connection:

@@ -12,6 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.http.problems import Problem, invalid, not_found
 from api.kafka.processor_client import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
+from api.kafka.single_flight import SingleFlight
 from api.queries import operations as queries
 from schemas import definitions as models
 from schemas.definition_set import DefinitionSet, Stored
@@ -63,6 +64,7 @@ class DefinitionStore:
         self._reader = reader
         self._producer = producer
         self._writing = asyncio.Semaphore(MAX_WRITES)
+        self._committed_end = SingleFlight(reader.committed_end)
 
     async def current(self) -> DefinitionSet:
         """Return the committed definitions, which include every write that returned.
@@ -73,7 +75,7 @@ class DefinitionStore:
             Problem: 503, the broker does not answer.
         """
         async with _broker_at_hand():
-            await self._reader.catch_up(await self._reader.committed_end())
+            await self._reader.catch_up(await self._committed_end())
         return self._reader.definitions
 
     async def _latest(self) -> DefinitionSet:
