@@ -56,9 +56,12 @@ def _own_seconds(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def running(fresh: FreshSettings, *commands: str, log: Path) -> Iterator[Stack]:
-    """Run an API and these other commands on topics and a database of their own."""
-    settings = fresh(api_port=free_port())
+def running(
+    fresh: FreshSettings, *commands: str, log: Path, api_processes: int = 1
+) -> Iterator[Stack]:
+    """Run an API of so many processes and these other commands on topics and a database of their
+    own."""
+    settings = fresh(api_port=free_port(), api_processes=api_processes)
     create_topics(settings)
     migrate(settings.database_url)
     asyncio.run(publish_definitions(settings))

@@ -28,6 +28,8 @@ from tests.stack import FreshSettings
 
 AT_LEAST = 0.3
 CONNECTIONS = 8
+PROCESSES = (1, 2)
+"""How many the API has."""
 _WARM_UP_SECONDS = 3
 _DIFFERENT = 5000
 """How many logs are asked for by their ids."""
@@ -42,12 +44,14 @@ def measure(fresh: FreshSettings, directory: Path, say: Say) -> Sequence[Finding
     logs = int(os.environ.get("MILESTREAM_BENCH_QUERIES_LOGS", "200000"))
     members = int(os.environ.get("MILESTREAM_BENCH_QUERIES_MEMBERS", "20000"))
     seconds = float(os.environ.get("MILESTREAM_BENCH_QUERIES_SECONDS", "10"))
-    with running(fresh, "worker", "projector", log=directory) as stack:
-        fill(stack.settings.database_url, logs, members)
-        found = []
-        for what, asked in _questions(stack, logs).items():
-            found.append(_compare(stack, what, asked, seconds, say))
-        return found
+    found = []
+    for processes in PROCESSES:
+        with running(fresh, "worker", "projector", log=directory, api_processes=processes) as stack:
+            fill(stack.settings.database_url, logs, members)
+            for what, asked in _questions(stack, logs).items():
+                of = f"{what}, {processes} API process{'es' if processes > 1 else ''}"
+                found.append(_compare(stack, of, asked, seconds, say))
+    return found
 
 
 class _Asked(NamedTuple):
