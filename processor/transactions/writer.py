@@ -36,10 +36,11 @@ REQUEST_BYTES = 16 * 1024 * 1024
 """What one Produce carries; one batch alone may be larger. Brokers take 100 MB."""
 
 MARKERS_SECONDS = 0.0015
-"""When to ask again where the markers of the transaction before are still to be written; each time
-twice as long, up to ``SOON_SECONDS``."""
+"""When to ask again where the markers of the transaction before are still to be written."""
 SOON_SECONDS = 0.05
 """When to ask again where a broker or a coordinator went away, or is about to come."""
+PATIENCE = 8
+"""Either is twice as long each time that it did not help, up to so many times as long."""
 
 _NUMBERS = 2**31
 """After 2^31 - 1 records of one producer and partition comes number 0."""
@@ -127,8 +128,8 @@ class TransactionWriter:
         """Whether each transaction has its own epoch (KIP-890)."""
         self._numbers: dict[TopicPartition, int] = defaultdict(int)
         """By partition, the number of the next record."""
-        self._waited = 0.0
-        """How long was last waited for markers, in seconds."""
+        self._pauses: dict[float, float] = {}
+        """How long was last waited since the transaction began, by how long the first time."""
         self._clean = False
         """Whether nothing is open, so that a transaction may begin."""
 
@@ -153,7 +154,7 @@ class TransactionWriter:
             except KafkaError as error:
                 if not error.retriable:
                     raise
-                await asyncio.sleep(SOON_SECONDS)
+                await self._rest(SOON_SECONDS)
 
     async def write(
         self, batches: Mapping[TopicPartition, Sequence[Batch]]
@@ -168,7 +169,7 @@ class TransactionWriter:
         if not self._clean:
             raise RuntimeError(f"{self._id} has a transaction open that failed")
         self._clean = False
-        self._waited = 0.0
+        self._pauses.clear()
         if not self._renews:
             await self.add_partitions(batches)
         ends = await self.produce(batches)
@@ -210,7 +211,7 @@ class TransactionWriter:
                 pauses.append(SOON_SECONDS)
             left = {place: lane for place, lane in left.items() if not lane.is_done}
             if left and any(pauses):
-                await asyncio.sleep(max(pauses))
+                await self._rest(max(pauses))
         self._numbers.update((lane.place, lane.number) for lane in lanes)
         return {lane.place: lane.end for lane in lanes}
 
@@ -243,12 +244,12 @@ class TransactionWriter:
                 if not error.retriable:
                     raise
                 self._brokers.forget_coordinator()
-                await asyncio.sleep(SOON_SECONDS)
+                await self._rest(SOON_SECONDS)
                 continue
             refused = {code for code in codes(answer) if code}
             if not refused:
                 return answer
-            await asyncio.sleep(max(self._pause(code) for code in refused))
+            await self._rest(max(self._pause(code) for code in refused))
 
     async def _send(self, leader: int, lanes: Sequence[_Lane]) -> float:
         """Send the first batch of each lane to their leader; return for how many seconds to wait
@@ -283,15 +284,20 @@ class TransactionWriter:
         topics = [(topic, list(some.items())) for topic, some in batches.items()]
         return ProduceRequest(self._id, -1, TRANSACTION_TIMEOUT_MS, topics)
 
+    async def _rest(self, seconds: float) -> None:
+        """Wait for so long, and twice as long as the last time."""
+        pause = min(2 * self._pauses.get(seconds, seconds / 2), PATIENCE * seconds)
+        self._pauses[seconds] = pause
+        await asyncio.sleep(pause)
+
     def _pause(self, code: int, topic: str = "") -> float:
         """Return after how many seconds what was refused may be sent again.
 
         Raises:
-            Fenced, RecordTooLarge, KafkaError: never.
+            Fenced, RecordTooLarge, KafkaError: it may not.
         """
         if code == _CONCURRENT_TRANSACTIONS:
-            self._waited = min(2 * self._waited or MARKERS_SECONDS, SOON_SECONDS)
-            return self._waited
+            return MARKERS_SECONDS
         if code in _AGAIN or code in _LEADER_MOVED:
             return SOON_SECONDS
         if code in _COORDINATOR_MOVED:

@@ -228,13 +228,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--brokers", type=int, default=3)
+    parser.add_argument("--transaction-version", type=int, default=2, help="1: without KIP-890")
     parser.add_argument("--report", type=Path, default=REPORT)
     given = parser.parse_args(arguments)
     first, count = (given.first, given.schedules) if given.seed is None else (given.seed, 1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave nothing running
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers die is meant
     outcomes: list[Outcome] = []
-    with running_servers(given.brokers) as servers:
+    features = {"transaction.version": given.transaction_version}
+    with running_servers(given.brokers, features) as servers:
         for seed in range(first, first + count):
             schedule = Schedule.of(seed, list(ACTIONS))
             steps = ", ".join(f"{step.at:.1f} {step.action}" for step in schedule.steps)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -45,9 +45,11 @@ PATIENCE_SECONDS = 120
 class Servers:
     """Brokers and a database for a whole run: schedules come one after the other."""
 
-    def __init__(self, directory: Path, brokers: int) -> None:
+    def __init__(
+        self, directory: Path, brokers: int, features: Mapping[str, int] | None = None
+    ) -> None:
         self.directory = directory
-        self.brokers = Brokers(directory, brokers)
+        self.brokers = Brokers(directory, brokers, features=features)
         self.database = Database(directory)
 
     def __enter__(self) -> Self:
@@ -85,11 +87,12 @@ class Servers:
 
 
 @contextmanager
-def running_servers(brokers: int) -> Iterator[Servers]:
-    """Run brokers and a database in a directory that goes away afterwards."""
+def running_servers(brokers: int, features: Mapping[str, int] | None = None) -> Iterator[Servers]:
+    """Run brokers and a database in a directory that goes away afterwards; ``features`` are those
+    of Kafka whose version is not what its release begins with."""
     with (
         tempfile.TemporaryDirectory(prefix="milestream-faults-") as directory,
-        Servers(Path(directory), brokers) as servers,
+        Servers(Path(directory), brokers, features) as servers,
     ):
         yield servers
 
