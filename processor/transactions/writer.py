@@ -204,8 +204,7 @@ class TransactionWriter:
                 for leader, places in led.items()
                 for part in _parts([left[place] for place in places])
             ]
-            ahead = _make(lane for lane in left.values() if lane.lacks(2))
-            pauses, _ = await side_by_side([side_by_side(sends), ahead])
+            pauses = await _meanwhile(sends, [lane for lane in left.values() if lane.lacks(2)])
             if sum(map(len, led.values())) < len(left):  # some have no leader for the moment
                 await self._brokers.look_for_leaders()
                 pauses.append(SOON_SECONDS)
@@ -326,6 +325,14 @@ def _of_partitions(answer: Any) -> Iterable[int]:
     return codes - {_NOT_ATTEMPTED} or codes
 
 
+async def _meanwhile(sends: Sequence[Any], lanes: Sequence[_Lane]) -> list[float]:
+    """Await what is sent, and make the next batch of these lanes meanwhile."""
+    if not lanes:
+        return await side_by_side(sends)
+    pauses, _ = await side_by_side([side_by_side(sends), _make(lanes)])
+    return list(pauses)
+
+
 async def _make(lanes: Iterable[_Lane]) -> None:
     """Make a batch of each lane ready: large ones side by side on threads, where compression leaves
     the event loop to other partitions' folds."""
@@ -335,7 +342,8 @@ async def _make(lanes: Iterable[_Lane]) -> None:
             large.append(asyncio.to_thread(lane.make))
         else:
             lane.make()
-    await side_by_side(large)
+    if large:
+        await side_by_side(large)
 
 
 def _parts(lanes: Iterable[_Lane]) -> list[list[_Lane]]:

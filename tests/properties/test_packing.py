@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from processor import compression
 from processor.transactions import batches
 from processor.transactions.batches import Pair, Record, batches_of, uniform_batches
-from processor.transactions.packing import Pack, encode_headers, pack, pack_in_python
+from processor.transactions.packing import HEADER_BYTES, Pack, encode_headers, pack, pack_in_python
 
 TEXT = st.one_of(st.none(), st.binary(max_size=300), st.integers(0, 20_000).map(bytes))
 HEADERS = st.lists(st.tuples(st.text(max_size=9), TEXT), max_size=3)
@@ -28,15 +28,20 @@ def by_aiokafka(records: list[Record], room: int) -> list[bytes]:
         codec = DefaultRecordBatch.CODEC_ZSTD
         return _DefaultRecordBatchBuilderPy(2, codec, 1, 7, 3, 5, room)
 
+    def built() -> bytes:
+        if builder.size() < HEADER_BYTES + batches.SMALL_BYTES:
+            builder._compression_type = DefaultRecordBatch.CODEC_NONE
+        return bytes(builder.build())
+
     made: list[bytes] = []
     builder, count = new(), 0
     for key, value, headers in records:
         if builder.append(count, 1_000, key, value, list(headers)) is None:
-            made.append(bytes(builder.build()))
+            made.append(built())
             builder, count = new(), 0
             builder.append(count, 1_000, key, value, list(headers))
         count += 1
-    return [*made, bytes(builder.build())] if count else []
+    return [*made, built()] if count else []
 
 
 by_all = pytest.mark.parametrize("packer", PACKERS.values(), ids=PACKERS)
