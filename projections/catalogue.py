@@ -10,6 +10,7 @@ from projections.projection import Projection
 from projections.read_models.challenges import CHALLENGE_LOGS, CHALLENGE_PROGRESS
 from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import (
+    BOOSTS,
     CHALLENGES,
     EVENT_DEFINITIONS,
     LEADERBOARDS,
@@ -17,6 +18,7 @@ from projections.read_models.definitions import (
     PATHWAYS,
     PROJECTS,
     STREAKS,
+    TIER_SETS,
     WALLETS,
 )
 from projections.read_models.event_stats import (
@@ -40,6 +42,7 @@ from projections.read_models.points import (
     POINTS_TOTALS,
 )
 from projections.read_models.streaks import STREAK_PROGRESS
+from projections.read_models.tiers import MEMBER_TIERS, TIER_HISTORY
 
 PROJECTIONS: Mapping[str, Projection] = {
     projection.table: projection
@@ -53,6 +56,8 @@ PROJECTIONS: Mapping[str, Projection] = {
         PATHWAYS,
         PROJECTS,
         WALLETS,
+        BOOSTS,
+        TIER_SETS,
         CHALLENGE_LOGS,
         CHALLENGE_PROGRESS,
         MILESTONES_REACHED,
@@ -65,6 +70,8 @@ PROJECTIONS: Mapping[str, Projection] = {
         POINTS_LOTS,
         LEADERBOARD_POINTS,
         STREAK_PROGRESS,
+        MEMBER_TIERS,
+        TIER_HISTORY,
         PATHWAY_PROFILES,
         PATHWAY_ENROLMENTS,
         PATHWAY_LOGS,

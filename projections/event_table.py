@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw, UnsetType
 from projections.json_text import storable
 from projections.projection import Projection, Row, of_events
 from schemas.event_types import EventType
-from schemas.outputs import Envelope
+from schemas.outputs import NULL, Envelope
 
 
 def event_table(
@@ -74,7 +74,7 @@ def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Ite
     taken = msgspec.defstruct(
         "_Taken",
         [(field.name, _as_text(field.type), _default(field)) for field in fields],
-        rename="camel",
+        rename={field.name: field.encode_name for field in fields},
         kw_only=True,
         gc=False,
     )
@@ -86,7 +86,7 @@ def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Ite
     def read(event: Envelope) -> Iterable[Row]:
         values: list[Any] = list(msgspec.structs.astuple(decode(event.data)))
         for place in may_lack:
-            if values[place] is UNSET:
+            if values[place] is UNSET or values[place] == NULL:
                 values[place] = None
         for place in json_places:
             if values[place] is not None:
@@ -110,4 +110,6 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 def _as_text(type_: Any) -> Any:
     if type_ is datetime:
         return str
+    if type_ == datetime | UnsetType:
+        return str | UnsetType
     return str | None if type_ == datetime | None else type_

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     UNKNOWN_EVENT = "unknown_event"
     UNKNOWN_PATHWAY = "unknown_pathway"
     UNKNOWN_ACTIVITY = "unknown_activity"
+    UNKNOWN_TIER_SET = "unknown_tier_set"
+    UNKNOWN_TIER = "unknown_tier"
     INACTIVE = "inactive"
     INSUFFICIENT_POINTS = "insufficient_points"
     """Only of a reply: without one asked for it is the event ``points.refused``."""

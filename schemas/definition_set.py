@@ -98,6 +98,11 @@ class DefinitionSet:
             if len(others) >= models.MAX_MILESTONES:
                 message = f"has {models.MAX_MILESTONES} milestones already, which is the most"
                 raise models.DefinitionError([("linkedSchemaRecordId", message)])
+        if isinstance(definition, models.TierSet):
+            stored = self._stored.get((project, definition.kind), {})
+            if len(stored.keys() - {definition.id}) >= models.MAX_TIER_SETS:
+                message = f"the project has {models.MAX_TIER_SETS} tier sets, which is the most"
+                raise models.DefinitionError([("id", message)])
         most = _MOST_FED.get(definition.kind, 0)
         for event_id in dict.fromkeys(_events_of(definition)):
             others = self._named_by.get((project, definition.kind, event_id), set())

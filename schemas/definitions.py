@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
@@ -40,6 +41,12 @@ MAX_CHALLENGES_FED = 200
 """By one event: each is a challenge log, with the challenge's record in it."""
 MAX_STREAKS_FED = 50
 """By one event."""
+MAX_TIERS = 50
+"""Of one set."""
+MAX_TIER_SETS = 20
+"""Of one project: each of a member's grants is held against all of them."""
+MIN_WINDOW_DAYS, MAX_WINDOW_DAYS = 28, 120 * 31
+"""Of a rolling window: a month has 28 to 31 days."""
 MAX_FAULTS = 20
 """That a refusal names: a short document can have very many."""
 MAX_FAULT_FIELD = 160
@@ -457,6 +464,89 @@ class Boost(Definition):
         return self
 
 
+class TierBasis(BaseModel):
+    """What a member's tier is judged by."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+    type: Literal["earned", "balance", "progress"]
+    wallet: Identifier | None = None
+    challenge_id: Uuid | None = None
+
+
+class TierWindow(BaseModel):
+    """The time whose points a tier is judged by."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    type: Literal["lifetime", "calendar_year", "rolling"] = "lifetime"
+    length: DurationText | None = None
+
+
+class Tier(BaseModel):
+    """One tier of a set."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    id: Identifier
+    name: Name
+    threshold: Annotated[Number, Field(ge=0)]
+    multiplier: Multiplier | None = None
+
+
+class TierSet(Definition):
+    """Tiers that members rise to, and may fall from."""
+
+    kind = "tier-set"
+    name: Name
+    basis: TierBasis
+    window: TierWindow | None = None
+    tiers: Annotated[list[Tier], Field(min_length=1, max_length=MAX_TIERS)]
+    downgrade: Literal["none", "one_down", "to_basis"] | None = None
+    """None: ``none`` for all that was ever earned or is had now, else ``to_basis``."""
+    grace: DurationText | None = None
+    wallets: Annotated[list[Identifier], Field(max_length=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _goes_by_its_basis(self) -> Self:
+        basis, window = self.basis, self.window
+        if basis.type == "progress":
+            if basis.challenge_id is None:
+                raise ValueError("basis.challengeId: is required for type progress")
+            if basis.wallet is not None:
+                raise ValueError("basis.wallet: is not for type progress")
+            if window is not None:
+                raise ValueError("window: is not for basis progress, which has its period")
+        elif basis.challenge_id is not None:
+            raise ValueError("basis.challengeId: is for type progress")
+        if basis.type == "balance" and window not in (None, TierWindow()):
+            raise ValueError("window: is not for basis balance, which is as it is now")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_window_of_its_length(self) -> Self:
+        window = self.window
+        if window is None or window.type != "rolling":
+            if window is not None and window.length is not None:
+                raise ValueError("window.length: is for type rolling")
+            return self
+        if window.length is None:
+            raise ValueError("window.length: is required for type rolling")
+        length = parse_duration(window.length)
+        days = length.months * 31 + length.days
+        if length.exact or not MIN_WINDOW_DAYS <= days <= MAX_WINDOW_DAYS:
+            raise ValueError("window.length: must be whole days, P1M to P10Y")
+        return self
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        thresholds = [tier.threshold for tier in self.tiers]
+        for place, (one, following) in enumerate(pairwise(thresholds), 1):
+            if following <= one:
+                raise ValueError(f"tiers.{place}.threshold: must be above the one before")
+        names = [tier.id for tier in self.tiers]
+        if len(set(names)) != len(names):
+            raise ValueError("tiers: ids must differ")
+        return self
+
+
 class Leaderboard(Definition):
     """Members ranked by points."""
 
@@ -518,7 +608,7 @@ KINDS: Mapping[str, type[Definition]] = {
     model.kind: model
     for model in (
         *(Project, Challenge, Milestone, Event, Streak, Leaderboard, Pathway),
-        *(Wallet, Boost),
+        *(Wallet, Boost, TierSet),
     )
 }
 
@@ -550,7 +640,7 @@ def parse(kind: str, fields: Mapping[str, Any]) -> Definition:
     if model is None:
         raise DefinitionError([("kind", f"must be one of {', '.join(KINDS)}")])
     given = {name: value for name, value in fields.items() if value is not None}
-    for name in ("activities", "metadataFields"):
+    for name in ("activities", "metadataFields", "tiers"):
         if isinstance(given.get(name), list):
             given[name] = [_without_nulls(each) for each in given[name]]
     if kind == Wallet.kind:

@@ -138,6 +138,9 @@ POINTS_EXPIRING = EventType(
     outputs.PointsExpiring,
     id_seed="points.expiring",
 )
+TIER_CHANGED = EventType(
+    "milestream.tier.changed.v1", topics.TIER_EVENTS, outputs.TierChanged, id_seed="tier.changed"
+)
 STREAK_ADVANCED = EventType(
     "milestream.streak.advanced.v1",
     topics.STREAK_EVENTS,
@@ -210,6 +213,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
         ACTIVITY_PROGRESSED,
         ACTIVITY_COMPLETED,
         MEMBER_UPSERTED,
+        TIER_CHANGED,
     )
 }
 """Every type by its name."""

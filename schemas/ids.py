@@ -89,6 +89,16 @@ def _joins_two_ways(pathway_id: str, activity_id: str) -> bool:
     return ":" in pathway_id or ":" in activity_id
 
 
+def tier_id(project: str, member: str, tier_set_id: str) -> str:
+    """Return the id of a member's tier in a set."""
+    return derive(f"{project}:tier:{member}:{tier_set_id}")
+
+
+def assignment_id(project: str, member: str, unique_identifier: str) -> str:
+    """Return the id of a command that assigns a tier."""
+    return derive(f"{project}:tier_assignment:{member}:{unique_identifier}")
+
+
 @lru_cache(maxsize=65536)
 def enrolment_id(project: str, pathway_id: str, member: str) -> str:
     """Return the id of a member's enrolment in a pathway."""

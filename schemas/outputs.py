@@ -466,6 +466,45 @@ class ActivityChanged(_Record, kw_only=True):
     definition_version: int
 
 
+class TierChanged(_Record, kw_only=True):
+    """``data`` of ``tier.changed``: a member's tier in a set, and what it was.
+
+    ``since`` is when it came to that tier; ``until`` is the assignment's, left out where none is or
+    it has no end. ``reason`` is earned (a record moved the basis), window (time did), assigned or
+    definition; ``assigned_because`` is what the command said. ``value`` is the basis then, and
+    ``version`` counts the changes.
+    """
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    tier_set_id: str
+    from_: str | None = msgspec.field(name="from")
+    to: str | None
+    reason: str
+    since: datetime
+    until: datetime | UnsetType = UNSET
+    assigned: bool
+    assigned_because: str | UnsetType = UNSET
+    value: Raw
+    version: int
+    occurred_at: datetime
+    created_at: datetime
+    definition_version: int
+
+
+class TierAnswer(_Record, kw_only=True):
+    """The answer to ``assign-tier``: the member's tier in the set afterwards."""
+
+    user_id: str
+    unique_identifier: str
+    tier_set_id: str
+    tier_id: str | None
+    since: datetime | None
+    until: datetime | None
+    assigned: bool
+
+
 Data = (
     ChallengeLogRecorded
     | ChallengeProgressed
@@ -482,6 +521,7 @@ Data = (
     | StreakChanged
     | Enrolled
     | ActivityChanged
+    | TierChanged
 )
 
 

@@ -17,6 +17,7 @@ from schemas.topics import (
     PROGRESS_EVENTS,
     REWARD_EVENTS,
     STREAK_EVENTS,
+    TIER_EVENTS,
 )
 
 READ_MODELS: Mapping[str, tuple[str, ...]] = {
@@ -29,6 +30,8 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "pathways": (DEFINITIONS,),
     "projects": (DEFINITIONS,),
     "wallets": (DEFINITIONS,),
+    "boosts": (DEFINITIONS,),
+    "tier_sets": (DEFINITIONS,),
     "challenge_logs": (PROGRESS_EVENTS,),
     "challenge_progress": (PROGRESS_EVENTS,),
     "milestones_reached": (MILESTONE_EVENTS,),
@@ -44,6 +47,8 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "pathway_profiles": (MEMBER_EVENTS,),
     "pathway_enrolments": (PATHWAY_EVENTS,),
     "pathway_logs": (PATHWAY_EVENTS,),
+    "member_tiers": (TIER_EVENTS,),
+    "tier_history": (TIER_EVENTS,),
     "dead_letters": (DEAD_LETTERS,),
     "event_user_days": (EVENT_RESULTS,),
     "event_stats_hourly": (EVENT_RESULTS,),

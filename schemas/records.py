@@ -335,6 +335,27 @@ class ReviewActivity(
     approved: bool
 
 
+class AssignTier(
+    _NamedMember,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="assign-tier",
+):
+    """Give a member a tier by hand, until a moment or until that is ended (``tierId`` null).
+
+    ``unique_identifier`` is unique within the member's commands of this type: a repeat gets the
+    first answer.
+    """
+
+    tier_set_id: Text
+    tier_id: Text | None
+    reason: Text
+    unique_identifier: Identifier
+    until: Instant | None = None
+
+
 PathwayCommand = Enrol | Unenrol | ReviewActivity
 PointsCommand = SpendPoints | HoldPoints | CaptureHold | ReleaseHold | AdjustPoints
 MemberCommand = (
@@ -345,6 +366,7 @@ MemberCommand = (
     | RedeemPoints
     | PointsCommand
     | PathwayCommand
+    | AssignTier
 )
 Record = ChallengeLog | Event | ActivityLog | Tick | MemberCommand
 """What an input topic holds."""

@@ -59,6 +59,7 @@ EVENT_RESULTS = "event-results"
 STREAK_EVENTS = "streak-events"
 PATHWAY_EVENTS = "pathway-events"
 MEMBER_EVENTS = "member-events"
+TIER_EVENTS = "tier-events"
 DEAD_LETTERS = "dead-letters"
 REPLIES = "replies"
 
@@ -87,6 +88,7 @@ TOPICS: Mapping[str, Topic] = {
         Topic(STREAK_EVENTS, "output: streaks", config=_OUTPUT),
         Topic(PATHWAY_EVENTS, "output: pathways", config=_OUTPUT),
         Topic(MEMBER_EVENTS, "output: members, with their personal fields", config=_OUTPUT),
+        Topic(TIER_EVENTS, "output: tiers", config=_OUTPUT),
         Topic(DEAD_LETTERS, "output: what was refused, and why", config=_OUTPUT),
         Topic(REPLIES, "output: answers to requests", config=_OUTPUT),
     )
@@ -106,6 +108,7 @@ OUTPUT_TOPICS = (
     STREAK_EVENTS,
     PATHWAY_EVENTS,
     MEMBER_EVENTS,
+    TIER_EVENTS,
     DEAD_LETTERS,
 )
 """What the processor writes on the partition that it folds: a function of its inputs."""

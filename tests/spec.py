@@ -431,7 +431,7 @@ class Happened:
 
 _ORDER = (
     *("challenge", "challenge_log", "milestone", "reward", "member"),
-    *("points", "event", "streak", "activity", "refused"),
+    *("points", "event", "streak", "activity", "tier", "refused"),
 )
 
 

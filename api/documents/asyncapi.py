@@ -28,6 +28,7 @@ _INPUTS: Mapping[str, tuple[str, ...]] = {
         "CaptureHold",
         "ReleaseHold",
         "AdjustPoints",
+        "AssignTier",
         "Enrol",
         "Unenrol",
         "ReviewActivity",

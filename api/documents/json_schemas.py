@@ -75,6 +75,7 @@ INPUT_STRUCTS = (
     records.CaptureHold,
     records.ReleaseHold,
     records.AdjustPoints,
+    records.AssignTier,
     records.Enrol,
     records.Unenrol,
     records.ReviewActivity,

@@ -13,6 +13,7 @@ from processor.domain.rules import (
     Pathway,
     Streak,
     Subscriptions,
+    TierSet,
     Wallet,
     Zone,
     compile_boost,
@@ -21,6 +22,7 @@ from processor.domain.rules import (
     compile_milestone,
     compile_pathway,
     compile_streak,
+    compile_tier_set,
     compile_wallet,
 )
 from schemas import definitions as models
@@ -33,6 +35,7 @@ _COMPILE: Mapping[str, Callable[[Stored, Zone], Any]] = {
     "pathway": compile_pathway,
     "boost": compile_boost,
     "wallet": compile_wallet,
+    "tier-set": compile_tier_set,
 }
 
 
@@ -47,6 +50,8 @@ class Definitions(DefinitionSet):
         """By what they are linked to."""
         self._subscriptions: dict[tuple[str, str], Subscriptions] = {}
         """By event; made when first asked for, forgotten with every change."""
+        self._tier_sets: dict[str, tuple[TierSet, ...]] = {}
+        """By project; likewise."""
 
     def challenge(self, project: str, challenge_id: str) -> Challenge | None:
         """Return a project's challenge with its milestones, None where it has no such one."""
@@ -75,6 +80,23 @@ class Definitions(DefinitionSet):
         """Return the wallet of a challenge group, None where it has none."""
         return cast("Wallet | None", self._rules.get((project, "wallet", group)))
 
+    def tier_set(self, project: str, tier_set_id: str) -> TierSet | None:
+        """Return a project's tier set, None where it has no such one."""
+        return cast("TierSet | None", self._rules.get((project, "tier-set", tier_set_id)))
+
+    def tier_sets(self, project: str) -> tuple[TierSet, ...]:
+        """Return all tier sets of a project, in the order of their ids."""
+        found = self._tier_sets.get(project)
+        if found is None:
+            ids = sorted(each.id for each in self.of(project, "tier-set"))
+            found = tuple(self._rules[project, "tier-set", id_] for id_ in ids)
+            self._tier_sets[project] = found
+        return found
+
+    def judges(self, project: str, challenge_id: str) -> bool:
+        """Tell whether a tier goes by the progress of a challenge."""
+        return any(each.challenge_id == challenge_id for each in self.tier_sets(project))
+
     def subscribers_of(self, project: str, event_id: str) -> Subscriptions:
         """Return what an event moves: the challenges and streaks that name it."""
         found = self._subscriptions.get((project, event_id))
@@ -83,6 +105,7 @@ class Definitions(DefinitionSet):
                 self._naming(project, "challenge", event_id),
                 self._naming(project, "streak", event_id),
                 self._boosts(project, event_id),
+                self._multiplying(project, event_id),
             )
         return found
 
@@ -96,6 +119,12 @@ class Definitions(DefinitionSet):
             sorted((boost for boost in boosts if boost.is_for(event)), key=attrgetter("id"))
         )
 
+    def _multiplying(self, project: str, event_id: str) -> tuple[TierSet, ...]:
+        """Return the tier sets that act on points of an event."""
+        event = self.event(project, event_id)
+        tier_sets = () if event is None else self.tier_sets(project)
+        return tuple(each for each in tier_sets if event is not None and each.acts_on(event.group))
+
     def _naming(self, project: str, kind: str, event_id: str) -> tuple[Any, ...]:
         """Return the rules of a kind that name an event, as they were first written."""
         named = self.named_by(project, kind, event_id)
@@ -106,6 +135,7 @@ class Definitions(DefinitionSet):
         project, kind, id_ = key
         for place in [place for place in self._subscriptions if place[0] == project]:
             del self._subscriptions[place]
+        self._tier_sets.pop(project, None)
         if kind in _COMPILE:
             self._compile_one(project, kind, id_)
         elif kind == "milestone":

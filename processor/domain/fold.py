@@ -27,6 +27,7 @@ from processor.domain.handlers.parking import Parking, may_wait, source_of
 from processor.domain.handlers.pathways import Pathways
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.ticks import Ticks
+from processor.domain.handlers.tiers import Tiers
 from processor.domain.inputs import (
     MAX_TIMESTAMP,
     Input,
@@ -180,15 +181,37 @@ class _ChunkFold:
         logs = ChallengeLogs(definitions, entries, self.effects)
         pathways = Pathways(definitions, entries)
         spending = Spending(definitions, entries, self.effects)
-        commands = MemberCommands(definitions, entries, self.effects, pathways, spending)
+        self._tiers = Tiers(definitions, entries, self.effects)
+        commands = MemberCommands(
+            definitions,
+            entries,
+            self.effects,
+            pathways=pathways,
+            spending=spending,
+            tiers=self._tiers,
+        )
         self._handlers: Mapping[type, Handler[Any, Any]] = {
             ChallengeLog: logs,
-            Event: Events(definitions, entries, self.effects, logs, self._fast_path),
+            Event: Events(
+                definitions,
+                entries,
+                self.effects,
+                logs=logs,
+                fast_path=self._fast_path,
+                tiers=self._tiers,
+            ),
             ActivityLog: ActivityLogs(entries, self.effects, pathways),
             **dict.fromkeys(get_args(MemberCommand), commands),
         }
         self._parking = Parking(self._entries)
-        self._ticks = Ticks(definitions, entries, self.effects, spending, self._look_at_parked)
+        self._ticks = Ticks(
+            definitions,
+            entries,
+            self.effects,
+            spending=spending,
+            tiers=self._tiers,
+            look_at_parked=self._look_at_parked,
+        )
 
     def run(self, parts: Sequence[Part], *, whole: bool) -> None:
         first = self._position.sequence
@@ -321,6 +344,7 @@ class _ChunkFold:
                     self.effects, item.project, item.member_id, at, sequence, item.input
                 )
                 answer = handler.step(context, item.record, ready.prepared)
+                self._tiers.judge(context)
                 if item.input.headers:
                     self._answer(item.input, answer)
                 for member_id in tuple(self._entries.made_known):

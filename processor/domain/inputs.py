@@ -14,6 +14,7 @@ from schemas.json_limits import BOM, MAX_DEPTH, nests_too_deep
 from schemas.records import (
     ActivityLog,
     AdjustPoints,
+    AssignTier,
     ChallengeLog,
     Event,
     HoldPoints,
@@ -252,7 +253,7 @@ def _bring_to_utc(record: ChallengeLog | Event | ActivityLog | MemberCommand) ->
             record.reward_issued_at = _utc("rewardIssuedAt", record.reward_issued_at)
         if isinstance(record.reward_expiry_at, datetime):
             record.reward_expiry_at = _utc("rewardExpiryAt", record.reward_expiry_at)
-    elif isinstance(record, HoldPoints):
+    elif isinstance(record, HoldPoints | AssignTier):
         if record.until is not None:
             record.until = _utc("until", record.until)
     elif isinstance(record, AdjustPoints):

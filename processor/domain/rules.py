@@ -193,13 +193,72 @@ class Wallet:
     by_member: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One tier of a set: its threshold in nanos, what it multiplies points by."""
+
+    id: str
+    threshold: int
+    multiplier: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierSet:
+    """A tier set as the fold needs it, its tiers by rising threshold.
+
+    ``wallet`` is the group that the basis is of, None for all; ``wallets`` those whose points the
+    multipliers act on, None for all. ``timezone`` is the project's, that of members without one
+    where it goes ``by_member``.
+    """
+
+    id: str
+    basis: str
+    wallet: str | None
+    challenge_id: str
+    window: str
+    length: Duration | None
+    tiers: tuple[Tier, ...]
+    downgrade: str
+    grace: Duration | None
+    wallets: frozenset[str] | None
+    timezone: str
+    by_member: bool
+    version: int
+
+    @property
+    def base(self) -> str | None:
+        """The tier that needs nothing, None where there is none."""
+        return self.tier_at(self.rank_of(0))
+
+    def rank(self, tier_id: str | None) -> int:
+        """Return a tier's place, from 0; -1 where the set has no such one."""
+        return next((n for n, tier in enumerate(self.tiers) if tier.id == tier_id), -1)
+
+    def rank_of(self, value: int) -> int:
+        """Return the place of the tier that a value (nanos) suffices for; -1 for none."""
+        return sum(tier.threshold <= value for tier in self.tiers) - 1
+
+    def tier_at(self, rank: int) -> str | None:
+        """Return the tier at a place, None for -1."""
+        return None if rank < 0 else self.tiers[rank].id
+
+    def multiplier_of(self, tier_id: str) -> Fraction | None:
+        """Return what a tier multiplies points by, None where it does not."""
+        return next((tier.multiplier for tier in self.tiers if tier.id == tier_id), None)
+
+    def acts_on(self, group: str) -> bool:
+        """Tell whether its multipliers act on points of a group."""
+        return self.wallets is None or group in self.wallets
+
+
 class Subscriptions(NamedTuple):
-    """What an event moves: the challenges and streaks that name it; and the boosts that may act on
-    its points, in the order of their ids."""
+    """What an event moves: the challenges and streaks that name it; and what may multiply its
+    points: boosts in the order of their ids, and tier sets."""
 
     challenges: tuple[Challenge, ...]
     streaks: tuple[Streak, ...]
     boosts: tuple[Boost, ...] = ()
+    tier_sets: tuple[TierSet, ...] = ()
 
 
 def compile_challenge(stored: Stored, project: Zone) -> Challenge:
@@ -339,6 +398,37 @@ def compile_wallet(stored: Stored, project: Zone) -> Wallet:
         version=stored.version,
         by_member=zone.by_member,
     )
+
+
+def compile_tier_set(stored: Stored, project: Zone) -> TierSet:
+    """Compile a tier set; the time zone is its project's."""
+    definition = stored.definition
+    assert isinstance(definition, models.TierSet)
+    basis, window = definition.basis, definition.window or models.TierWindow()
+    for_life = basis.type != "progress" and window.type == "lifetime"
+    wallets = definition.wallets
+    if wallets is None and basis.wallet is not None:
+        wallets = [basis.wallet]
+    return TierSet(
+        id=definition.id,
+        basis=basis.type,
+        wallet=basis.wallet,
+        challenge_id=basis.challenge_id or "",
+        window=window.type,
+        length=None if window.length is None else parse_duration(window.length),
+        tiers=tuple(_tier(tier) for tier in definition.tiers),
+        downgrade=definition.downgrade or ("none" if for_life else "to_basis"),
+        grace=None if definition.grace is None else parse_duration(definition.grace),
+        wallets=None if wallets is None else frozenset(wallets),
+        timezone=project.name,
+        by_member=project.by_member,
+        version=stored.version,
+    )
+
+
+def _tier(tier: models.Tier) -> Tier:
+    factor = tier.multiplier
+    return Tier(tier.id, nanos_of(tier.threshold), None if factor is None else Fraction(factor))
 
 
 def compile_milestone(stored: Stored) -> Milestone:

@@ -21,6 +21,7 @@ from processor.domain.aggregates.pathway import ActivityState, Enrolment, SeenMa
 from processor.domain.aggregates.points import Balances, Granted, Moved, Redeemed
 from processor.domain.aggregates.reward import Reward
 from processor.domain.aggregates.streak import State as Streak
+from processor.domain.aggregates.tier import State as Tier
 from processor.domain.aggregates.wallet import Earned, Lot, Place
 from schemas.ids import uuid_bytes, uuid_text
 from schemas.instants import from_millis, millis_of
@@ -76,6 +77,8 @@ NOTICE = StateKind(b"i", DueMarker)
 MOVED = StateKind(b"x", Moved, once=True)
 HOLD = StateKind(b"d", Hold)
 STREAK = StateKind(b"s", Streak)
+TIER = StateKind(b"y", Tier, items=lambda tier: len(tier.days))
+ASSIGNMENT = StateKind(b"z", Answered, once=True)
 ACTIVITY_LOG = StateKind(b"a", SeenMarker, once=True)
 ENROLMENT = StateKind(
     b"w", Enrolment, items=lambda enrolment: len(enrolment.completed) + len(enrolment.given)
@@ -116,6 +119,8 @@ STATE_KINDS = by_prefix(
     MOVED,
     HOLD,
     STREAK,
+    TIER,
+    ASSIGNMENT,
     ACTIVITY_LOG,
     ENROLMENT,
     ACTIVITY,
@@ -275,6 +280,16 @@ def hold_key(member_id: str, hold_id: str) -> bytes:
 def streak_key(member_id: str, streak_id: str) -> bytes:
     """Return the key of a member's streak."""
     return STREAK.prefix + member_key(member_id)[1:] + streak_id.encode()
+
+
+def tier_key(member_id: str, tier_set_id: str) -> bytes:
+    """Return the key of a member's tier in a set."""
+    return TIER.prefix + member_key(member_id)[1:] + tier_set_id.encode()
+
+
+def assignment_key(assignment_id: str) -> bytes:
+    """Return the key of the first answer to a command that assigns a tier."""
+    return ASSIGNMENT.prefix + uuid_bytes(assignment_id)
 
 
 def due_key(at: datetime, entry: bytes) -> bytes:

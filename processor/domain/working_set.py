@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from processor.domain.aggregates.tier import Earning
 from processor.domain.effects import TooMuch
 from processor.domain.state_kinds import (
     DUE,
@@ -74,6 +75,9 @@ class WorkingSet:
         self.made_known: list[str] = []
         """The members that were not known before ``begin``, and are now."""
 
+        self.earned: list[Earning] = []
+        """What the member was granted since ``begin``, for what is judged by that."""
+
         self.read = 0
         """Bytes of the entries that were read, which are all kept."""
 
@@ -93,6 +97,11 @@ class WorkingSet:
         """Remember where the next input begins."""
         self._before.clear()
         self.made_known.clear()
+        self.earned.clear()
+
+    def touched(self) -> set[bytes]:
+        """Return the keys of what was set since ``begin``."""
+        return {key for key, _, _ in self._before}
 
     def undo(self) -> None:
         """Make all entries what they were at ``begin``."""
@@ -104,6 +113,7 @@ class WorkingSet:
                     entries[key] = value
         self._before.clear()
         self.made_known.clear()
+        self.earned.clear()
 
     def prefetch(self, keys: Iterable[bytes]) -> None:
         """Read many entries in few calls; those that were read are left as they are by now.

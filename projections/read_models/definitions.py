@@ -150,3 +150,32 @@ WALLETS = _in_force(
         "notice_days": lambda wallet: [str(days) for days in wallet.notice_days],
     },
 )
+BOOSTS = _in_force(
+    "boosts",
+    models.Boost,
+    (
+        "name",
+        "multiplier",
+        "starts_at",
+        "ends_at",
+        "event_ids",
+        "wallets",
+        "stacking",
+        "max_bonus",
+        "status",
+    ),
+    id_column="boost_id",
+    computed={"definition": _as_written},
+)
+TIER_SETS = _in_force(
+    "tier_sets",
+    models.TierSet,
+    ("name", "wallets"),
+    id_column="tier_set_id",
+    computed={
+        "basis_type": lambda tier_set: tier_set.basis.type,
+        "basis_wallet": lambda tier_set: tier_set.basis.wallet,
+        "basis_challenge_id": lambda tier_set: tier_set.basis.challenge_id,
+        "definition": _as_written,
+    },
+)

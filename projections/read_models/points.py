@@ -31,8 +31,8 @@ _ENTRIES = (
 _OF_BALANCES = (*_ENTRIES, POINTS_ACTIVATED)
 """What moves a balance; an activation is no entry, for its grant is one."""
 
-_AFTER = ("held", "available", "pending", "lots", "hold", "base", "bonus", "boosts", "tier")
-"""Fields that have no column of the ledger, or none yet."""
+_AFTER = ("held", "available", "pending", "lots", "hold")
+"""Fields that have no column of the ledger."""
 
 POINTS_LEDGER = event_table("points_ledger", _ENTRIES, ("project", "id"), without=_AFTER)
 """Every grant, and everything that took points. Facts: they never change."""

@@ -24,12 +24,12 @@ class MemberFacts:
 
     Args:
         member: as it is when the record is folded.
-        tiers: its tier in each set that it has one in, by the set.
+        tier_in: returns its tier in a set, None where it has none.
     """
 
-    def __init__(self, member: Member, tiers: Mapping[str, str]) -> None:
+    def __init__(self, member: Member, tier_in: Callable[[str], str | None]) -> None:
         self._member = member
-        self._tiers = tiers
+        self._tier_in = tier_in
 
     @cached_property
     def _attributes(self) -> Mapping[str, Any]:
@@ -40,7 +40,7 @@ class MemberFacts:
         if path.startswith(OF_ATTRIBUTE):
             return self._attributes.get(path.removeprefix(OF_ATTRIBUTE))
         if path.startswith(OF_TIER):
-            return self._tiers.get(path.removeprefix(OF_TIER))
+            return self._tier_in(path.removeprefix(OF_TIER))
         return _FACTS[path.removeprefix(OF_MEMBER)](self._member)
 
 

@@ -118,6 +118,8 @@ cdef Rule rule_of(definitions, str project, str challenge_id):
     challenge = definitions.challenge(project, challenge_id)
     if challenge is None or not may_count(challenge):
         return None
+    if definitions.judges(project, challenge_id):  # a tier goes by what is counted
+        return None
     cdef Rule rule = _rules.get((project, challenge_id))
     if rule is None or rule.challenge is not challenge:
         if len(_rules) >= CACHED:

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.boost import Multiplied
-from processor.domain.aggregates.conditions import MemberFacts
 from processor.domain.aggregates.event import Answered, Decided, LimitUsage
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.period import local_date, local_hour, period_key
@@ -28,6 +27,7 @@ from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger
 from processor.domain.handlers.members import require_member
 from processor.domain.handlers.streaks import Streaks
+from processor.domain.handlers.tiers import Tiers
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.rules import Challenge, Event, Subscriptions
 from processor.domain.state_kinds import (
@@ -36,6 +36,7 @@ from processor.domain.state_kinds import (
     answer_key,
     balances_key,
     streak_key,
+    tier_key,
     used_key,
 )
 from processor.domain.working_set import WorkingSet
@@ -91,14 +92,17 @@ class Events:
         definitions: Definitions,
         entries: WorkingSet,
         effects: Effects,
+        *,
         logs: ChallengeLogs,
         fast_path: FastPath,
+        tiers: Tiers,
     ) -> None:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
         self._logs = logs
         self._fast_path = fast_path
+        self._tiers = tiers
         self._ledger = Ledger(definitions, entries)
         self._streaks = Streaks(definitions, entries)
 
@@ -143,6 +147,8 @@ class Events:
             keys.append(prepared.used_key)
         if record.idempotency_key is not None:
             keys.append(prepared.answer_key)
+        tier_sets = prepared.subscriptions.tier_sets
+        keys.extend(tier_key(item.member_id, tier_set.id) for tier_set in tier_sets)
         for log in prepared.logs:
             keys += (log.prepared.log_key, log.prepared.progress_key)
         keys.extend(
@@ -202,20 +208,26 @@ class Events:
         used = used or LimitUsage()
         groups = member.groups if record.by_end_user else None
         live = member.status == member_of.LIVE
-        facts = MemberFacts(member, _NO_TIERS) if event.asks_member else None
+        facts = self._tiers.facts(context, member) if event.asks_member else None
         decided = event_of.decide(event, prepared.metadata, used, groups, earns=live, member=facts)
         if event.limit is not None and decided.takes_slot and live:
             self._entries.set(LIMIT, used_key_, LimitUsage(used.slots + 1))
         subscriptions = prepared.subscriptions
-        if not (subscriptions.boosts and live and decided.takes_slot):
+        multiply = subscriptions.boosts or subscriptions.tier_sets
+        if not (multiply and live and decided.takes_slot):
             return decided, None
+        tiers = [
+            (tier_set, self._tiers.in_force(context, member, tier_set))
+            for tier_set in subscriptions.tier_sets
+        ]
         multiplied = multipliers.multiplied(
             event,
             decided,
-            subscriptions,
-            prepared.metadata,
+            subscriptions.boosts,
+            tiers,
+            metadata=prepared.metadata,
             at=prepared.at,
-            member=facts or MemberFacts(member, _NO_TIERS),
+            member=facts or self._tiers.facts(context, member),
         )
         if multiplied is not None:
             decided = msgspec.structs.replace(decided, points=multiplied.points)
@@ -306,7 +318,6 @@ class Events:
 
 
 _EMPTY = Raw(b"{}")
-_NO_TIERS: Mapping[str, str] = {}
 _ONE = Raw(b"1")
 
 

@@ -11,6 +11,7 @@ from processor.domain.aggregates import wallet as wallet_of
 from processor.domain.aggregates.boost import LIMIT
 from processor.domain.aggregates.period import period_key
 from processor.domain.aggregates.points import Balances, Entry, Granted, Purse, Took
+from processor.domain.aggregates.tier import Earning
 from processor.domain.aggregates.wallet import Earned, Offer
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
@@ -171,6 +172,7 @@ class Ledger:
         after = points_of.evolve(before, entry.group, entry.points)
         self._entries.set(BALANCES, balances_key(context.member_id), after)
         data = _record(context, self._user_id(context), entry, after)
+        self._entries.earned.append(Earning(entry.group, entry.points, entry.at))
         context.emit(POINTS_GRANTED, data, at=entry.at)
         return data
 
@@ -181,6 +183,7 @@ class Ledger:
         lot = None
         if offer.points:
             lot = lots.grant(offer.points, entry.at)
+            self._entries.earned.append(Earning(entry.group, offer.points, entry.at))
             if lots.wallet is not None and lots.wallet.cap is not None:
                 self._earn(context, lots.wallet, entry)
         changed, user_id = lots.changed(), self._user_id(context)

@@ -24,6 +24,7 @@ from processor.domain.handlers.members import (
 )
 from processor.domain.handlers.pathways import Pathways
 from processor.domain.handlers.spending import Spending
+from processor.domain.handlers.tiers import Tiers
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.rules import DEFAULT_GROUP
 from processor.domain.state_kinds import (
@@ -44,6 +45,7 @@ from schemas.event_types import REWARD_UPDATED
 from schemas.ids import is_uuid
 from schemas.records import (
     AdjustPoints,
+    AssignTier,
     CaptureHold,
     DeleteMember,
     Enrol,
@@ -70,8 +72,10 @@ class MemberCommands:
         definitions: Definitions,
         entries: WorkingSet,
         effects: Effects,
+        *,
         pathways: Pathways,
         spending: Spending,
+        tiers: Tiers,
     ) -> None:
         self._definitions = definitions
         self._entries = entries
@@ -79,6 +83,7 @@ class MemberCommands:
         self._ledger = Ledger(definitions, entries)
         self._pathways = pathways
         self._spending = spending
+        self._tiers = tiers
 
     def prepare(self, item: Read, record: MemberCommand) -> None:
         """Prepare nothing: a command names what it needs itself."""
@@ -91,6 +96,8 @@ class MemberCommands:
             return balances_key(item.member_id), redemption_key(_redemption_id(item, record))
         if isinstance(record, PointsCommand):
             return self._spending.keys(item, record)
+        if isinstance(record, AssignTier):
+            return self._tiers.keys(item, record)
         if isinstance(record, PathwayCommand):
             enrolment = enrolment_key(item.member_id, record.pathway_id)
             if not isinstance(record, ReviewActivity):
@@ -121,6 +128,8 @@ class MemberCommands:
                 return self._redeem(context, record)
             case SpendPoints() | HoldPoints() | CaptureHold() | ReleaseHold() | AdjustPoints():
                 return self._spending.command(context, record)
+            case AssignTier():
+                return self._tiers.assign(context, record)
             case Enrol() | Unenrol() | ReviewActivity():
                 return self._pathways.command(context, record)
 

@@ -1,5 +1,6 @@
 """What a member's tiers, and the boosts that run, make of an event's points within a chunk."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from processor.domain.aggregates import boost as boost_of
@@ -7,15 +8,16 @@ from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates.boost import Multiplied
 from processor.domain.aggregates.conditions import MemberFacts, Metadata
 from processor.domain.aggregates.event import Decided
-from processor.domain.rules import Event, Subscriptions
+from processor.domain.rules import Boost, Event, TierSet
 
 
 def multiplied(
     event: Event,
     decided: Decided,
-    subscriptions: Subscriptions,
-    metadata: Metadata,
+    boosts: Sequence[Boost],
+    tiers: Sequence[tuple[TierSet, str | None]],
     *,
+    metadata: Metadata,
     at: datetime,
     member: MemberFacts,
 ) -> Multiplied | None:
@@ -24,14 +26,21 @@ def multiplied(
     Args:
         event: its definition.
         decided: what it was judged to be without multipliers.
-        subscriptions: the boosts that may act on it.
+        boosts: those that may act on it.
+        tiers: the member's tier in each set that acts on it.
         metadata: the event's own.
         at: when it happened.
         member: what boosts may ask of its member.
     """
-    boosts = [b for b in subscriptions.boosts if boost_of.applies(b, at, metadata, member)]
-    if not boosts:
+    acting = [boost for boost in boosts if boost_of.applies(boost, at, metadata, member)]
+    named = {tier_set.id: tier for tier_set, tier in tiers if tier is not None}
+    if not acting and not named:
         return None
+    factors = [
+        factor
+        for tier_set, tier in tiers
+        if tier is not None and (factor := tier_set.multiplier_of(tier)) is not None
+    ]
     exact = event_of.exact_points(event, metadata, decided.user_group)
-    points, acted, cut = boost_of.decide(decided.points, exact, (), boosts)
-    return Multiplied(decided.points, points, acted, {}, cut)
+    points, acted, cut = boost_of.decide(decided.points, exact, factors, acting)
+    return Multiplied(decided.points, points, acted, named, cut)

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from processor.domain.aggregates import challenge as challenge_of
+from processor.domain.aggregates.tier import BY_TIME
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
 from processor.domain.handlers.challenge_logs import progress_record, progressed
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.streaks import Streaks
+from processor.domain.handlers.tiers import Tiers
 from processor.domain.handlers.wallets import Wallets
 from processor.domain.state_kinds import (
     HOLD,
@@ -23,6 +25,7 @@ from processor.domain.state_kinds import (
     PARKED,
     PROGRESS,
     STREAK,
+    TIER,
     due_entry,
     kind_of,
     member_key,
@@ -54,7 +57,9 @@ class Ticks:
         definitions: Definitions,
         entries: WorkingSet,
         effects: Effects,
+        *,
         spending: Spending,
+        tiers: Tiers,
         look_at_parked: LookAtParked,
     ) -> None:
         self._look_at_parked = look_at_parked
@@ -62,6 +67,7 @@ class Ticks:
         self._entries = entries
         self._effects = effects
         self._streaks = Streaks(definitions, entries)
+        self._tiers = tiers
         self._left = MAX_DUES
         wallets = Wallets(definitions, entries)
         self._dues: Mapping[bytes, Due] = {
@@ -70,6 +76,7 @@ class Ticks:
             HOLD.prefix: spending.lapse,
             LOT.prefix: wallets.turn,
             NOTICE.prefix: wallets.tell,
+            TIER.prefix: tiers.turn,
         }
 
     def step(self, now: datetime, sequence: int) -> None:
@@ -110,6 +117,7 @@ class Ticks:
         if member is not None:
             context = RecordContext(self._effects, member.project, member_id, now, sequence)
             self._dues[kind](context, member.external_id, entry, rest)
+            self._tiers.judge(context, BY_TIME)
 
     def _fail(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
         """Fail a challenge whose period ended short of its target, while the challenge is live."""

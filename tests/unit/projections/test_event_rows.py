@@ -178,6 +178,10 @@ def test_an_entry_of_the_ledger_has_the_balances_after_it() -> None:
         "hold_identifier": None,
         "reason": None,
         "actor": None,
+        "base": None,
+        "bonus": None,
+        "boosts": None,
+        "tier": None,
         "sequence": 3,
     }
 

@@ -26,10 +26,21 @@ GOOD: dict[str, dict[str, Any]] = {
         "activities": [{"id": "a", "name": "A", "type": "video", "fulfilmentType": "view"}],
     },
     "wallet": {"id": "_default", "name": "Points"},
+    "tier-set": {
+        "id": "status", "name": "Status", "basis": {"type": "earned"},
+        "tiers": [{"id": "gold", "name": "Gold", "threshold": 100}],
+    },
     "boost": {
         "id": "double", "name": "Double", "multiplier": 2, "startsAt": "2026-11-01T00:00:00Z",
     },
 }  # fmt: skip
+
+
+def tiers(*thresholds: int, **fields: Any) -> list[dict[str, Any]]:
+    """Tiers with these thresholds, and fields that all of them have."""
+    return [
+        {"id": f"t{n}", "name": "T", "threshold": t, **fields} for n, t in enumerate(thresholds)
+    ]
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -97,6 +108,37 @@ def test_the_kinds_are_the_contract_s() -> None:
         ("streak", {"targetLength": 0}, "targetLength"),
         ("pathway", {"activities": [{"id": "a"}]}, "activities.0.name"),
         ("pathway", {"activities": GOOD["pathway"]["activities"] * 2}, "activities"),
+        ("tier-set", {"tiers": []}, "tiers"),
+        ("tier-set", {"tiers": tiers(100, 50)}, "tiers.1.threshold"),
+        ("tier-set", {"tiers": tiers(0, 100, 100)}, "tiers.2.threshold"),
+        ("tier-set", {"tiers": tiers(-1)}, "tiers.0.threshold"),
+        ("tier-set", {"tiers": tiers(*range(51))}, "tiers"),
+        ("tier-set", {"tiers": tiers(0, 1, id="gold")}, "tiers"),
+        ("tier-set", {"tiers": tiers(0, multiplier=0)}, "tiers.0.multiplier"),
+        ("tier-set", {"tiers": tiers(0, multiplier=1001)}, "tiers.0.multiplier"),
+        ("tier-set", {"basis": {"type": "spent"}}, "basis.type"),
+        ("tier-set", {"basis": {"type": "progress"}}, "basis.challengeId"),
+        ("tier-set", {"basis": {"type": "progress", "challengeId": "spend"}}, "basis.challengeId"),
+        (
+            "tier-set",
+            {"basis": {"type": "progress", "challengeId": ID, "wallet": "a"}},
+            "basis.wallet",
+        ),
+        ("tier-set", {"basis": {"type": "earned", "challengeId": ID}}, "basis.challengeId"),
+        (
+            "tier-set",
+            {"basis": {"type": "progress", "challengeId": ID}, "window": {"type": "lifetime"}},
+            "window",
+        ),
+        ("tier-set", {"basis": {"type": "balance"}, "window": {"type": "calendar_year"}}, "window"),
+        ("tier-set", {"window": {"type": "rolling"}}, "window.length"),
+        ("tier-set", {"window": {"type": "rolling", "length": "P27D"}}, "window.length"),
+        ("tier-set", {"window": {"type": "rolling", "length": "P1MT1H"}}, "window.length"),
+        ("tier-set", {"window": {"type": "rolling", "length": "P10Y1D"}}, "window.length"),
+        ("tier-set", {"window": {"type": "lifetime", "length": "P1Y"}}, "window.length"),
+        ("tier-set", {"downgrade": "two_down"}, "downgrade"),
+        ("tier-set", {"grace": "P0D"}, "grace"),
+        ("tier-set", {"wallets": ["a/b"]}, "wallets.0"),
         ("boost", {"multiplier": 0}, "multiplier"),
         ("boost", {"multiplier": Decimal("1000.000000001")}, "multiplier"),
         ("boost", {"multiplier": Decimal("1.0000000001")}, "multiplier"),

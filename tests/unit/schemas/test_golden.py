@@ -13,8 +13,14 @@ import pytest
 
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter
-from schemas.event_types import CHALLENGE_LOG_RECORDED, EVENT_TYPES, MEMBER_UPSERTED, POINTS_GRANTED
-from schemas.topics import CHUNK_LOG, DEAD_LETTERS, POINTS_EVENTS
+from schemas.event_types import (
+    CHALLENGE_LOG_RECORDED,
+    EVENT_TYPES,
+    MEMBER_UPSERTED,
+    POINTS_GRANTED,
+    TIER_CHANGED,
+)
+from schemas.topics import CHUNK_LOG, DEAD_LETTERS, POINTS_EVENTS, TIER_EVENTS
 from tests.event_spec import condition, event, event_of, purchase_of, redeem, streak_of, tick
 from tests.pathway_spec import activity, did, enrolled, pathway, pathway_command
 from tests.points_spec import adjust, capture, hold, rolling, spend
@@ -32,6 +38,7 @@ from tests.spec import (
     numbered,
     raw_log,
 )
+from tests.tier_spec import assign, tier_set
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -136,7 +143,17 @@ def _of_a_wallet() -> dict[str, bytes]:
     )
     points = [output.value for output in happened.outputs(POINTS_EVENTS)]
     found = {outputs.decode(value).type: value for value in points}
-    return {name: value for name, value in found.items() if name != POINTS_GRANTED.name}
+    return {
+        name: value for name, value in found.items() if name != POINTS_GRANTED.name
+    } | _of_tiers()
+
+
+def _of_tiers() -> dict[str, bytes]:
+    """Fold a fifth one, with a tier that is assigned."""
+    partition = Partition()
+    partition.define(tier_set(0, 100))
+    happened = partition.fold(ann, assign("t1", until="2026-12-01T00:00:00Z"))
+    return {TIER_CHANGED.name: happened.outputs(TIER_EVENTS)[0].value}
 
 
 def file_of(name: str) -> Path:
