@@ -27,7 +27,7 @@ RATE = 100
 MEDIAN_MS, P99_MS = 15.0, 60.0
 """How soon half of all, and all but one in a hundred, are to be answered."""
 STEPS = (10, 25, 50, 75, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800, 1000, 1200, 1600, 2000)
-_WARM_UP_SECONDS = 40
+WARM_UP_SECONDS = 40
 _HOPELESS_MS = 1000.0
 _PATIENCE_SECONDS = 60
 _POST = "/schema/challenge_log/record"
@@ -40,12 +40,12 @@ def measure(fresh: FreshSettings, directory: Path, say: Say) -> Sequence[Finding
     seconds = float(os.environ.get("MILESTREAM_BENCH_HTTP_SECONDS", "60"))
     step_seconds = float(os.environ.get("MILESTREAM_BENCH_HTTP_STEP_SECONDS", "8"))
     steps = STEPS[: int(os.environ.get("MILESTREAM_BENCH_HTTP_STEPS", str(len(STEPS))))]
-    planned = RATE * (_WARM_UP_SECONDS + seconds) + sum(steps) * step_seconds
+    planned = RATE * (WARM_UP_SECONDS + seconds) + sum(steps) * step_seconds
     path = directory / "challenge-logs.ndjson"
     write_logs(Workload(int(planned), duplicates=0), path)
     with running(fresh, "worker", "projector", log=directory) as stack, path.open() as logs:
         poster = _Poster(stack, logs)
-        poster.post(RATE, _WARM_UP_SECONDS)
+        poster.post(RATE, WARM_UP_SECONDS)
         found = [_at_rate(poster, seconds, say)]
         if steps:
             found.append(_highest(poster, steps, step_seconds, say))

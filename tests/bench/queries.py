@@ -30,7 +30,7 @@ AT_LEAST = 0.3
 CONNECTIONS = 8
 PROCESSES = (1, 2)
 """How many the API has."""
-_WARM_UP_SECONDS = 3
+WARM_UP_SECONDS = 3
 _DIFFERENT = 5000
 """How many logs are asked for by their ids."""
 _PATH = "/schema/challenge_log/record"
@@ -90,7 +90,7 @@ def _script(statement: str) -> str:
 
 def _compare(stack: Stack, what: str, asked: _Asked, seconds: float, say: Say) -> Finding:
     port = stack.settings.api_port
-    uvloop.run(closed_loop(port, asked.requests, CONNECTIONS, _WARM_UP_SECONDS))
+    uvloop.run(closed_loop(port, asked.requests, CONNECTIONS, WARM_UP_SECONDS))
     before = stack.cpu_seconds()
     load = uvloop.run(closed_loop(port, asked.requests, CONNECTIONS, seconds))
     after = stack.cpu_seconds()

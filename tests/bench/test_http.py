@@ -70,6 +70,7 @@ def test_posts_are_answered_and_read_back(
 ) -> None:
     monkeypatch.setenv("MILESTREAM_BENCH_HTTP_SECONDS", "1")
     monkeypatch.setenv("MILESTREAM_BENCH_HTTP_STEPS", "0")
+    monkeypatch.setattr(http, "WARM_UP_SECONDS", 1)
     (found,) = http.measure(fresh_settings, tmp_path, lambda _: None)
     assert found.values["planned"] == 100
     assert found.values["missing"] == 0
@@ -81,6 +82,7 @@ def test_reads_are_compared_with_the_statement_alone(
     monkeypatch.setenv("MILESTREAM_BENCH_QUERIES_LOGS", "500")
     monkeypatch.setenv("MILESTREAM_BENCH_QUERIES_MEMBERS", "50")
     monkeypatch.setenv("MILESTREAM_BENCH_QUERIES_SECONDS", "1")
+    monkeypatch.setattr(queries, "WARM_UP_SECONDS", 0.3)
     found = queries.measure(fresh_settings, tmp_path, lambda _: None)
     assert [finding.ratio is not None and finding.ratio > 0 for finding in found] == [True] * 4
     assert not any(finding.note for finding in found), "not all were answered 200"
