@@ -289,14 +289,18 @@ class Stack:
         otherwise: Callable[[], str],
         seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Wait for a condition while everything is kept running."""
+        """Wait for a condition while everything is kept running; one that reads all topics is asked
+        seldom, for it takes the processors from those that it waits for."""
         deadline = time.monotonic() + seconds
+        asked = time.monotonic()
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(f"{otherwise()}\n{self.last_words()}")
-            for _ in range(5):
+            rest = time.monotonic() + min(2.0, max(0.5, 4 * (time.monotonic() - asked)))
+            while time.monotonic() < rest:
                 self.look()
                 time.sleep(0.1)
+            asked = time.monotonic()
 
     def take(self, token: str) -> bool:
         """Take what only one fault may have at a time; tell whether it was free."""
