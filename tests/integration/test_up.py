@@ -25,6 +25,7 @@ from deploy.stack.supervision import MARKER
 from schemas.settings import PREFIX, Settings
 from tests.documents import ROOT, Document
 from tests.integration import curl
+from tests.stack import stack_directory
 
 READY_SECONDS = 180
 STOP_SECONDS = 60
@@ -63,9 +64,9 @@ class Up:
 Start = Callable[..., Up]
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start stacks by their data dirs, and end what a test leaves running."""
+@contextlib.contextmanager
+def starting() -> Iterator[Start]:
+    """Start stacks by their data dirs, and end what is left running."""
     started: list[subprocess.Popen[str]] = []
 
     def up(data_dir: Path, **variables: str) -> Up:
@@ -78,10 +79,30 @@ def start() -> Iterator[Start]:
         assert set(addresses) == {"kafka", "database_url", "api"}
         return Up(process, data_dir, **addresses)
 
-    yield up
-    for process in started:
-        process.kill()
-        process.wait()
+    try:
+        yield up
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start stacks of a test's own by their data dirs."""
+    with starting() as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Up]:
+    """A stack for all tests that leave one as they find it: the last ones, so that it does not run
+    beside others."""
+    with stack_directory() as directory, starting() as up:
+        made = up(directory / "stack")
+        yield made
+        made.process.send_signal(signal.SIGTERM)
+        made.process.wait(STOP_SECONDS)
 
 
 @pytest.fixture
@@ -186,24 +207,6 @@ def test_two_stacks_run_side_by_side_and_end_without_a_trace(start: Start, stack
     assert one.parts() + two.parts() == []
 
 
-def test_what_dies_is_started_again(start: Start, stack_dir: Path) -> None:
-    up = start(stack_dir / "stack")
-    for name in ("worker", "projector", "api", "broker"):
-        before = up.part(name)
-        before.kill()
-        before.wait(60)
-
-        def is_back(name: str = name, before: psutil.Process = before) -> bool:
-            found = [process for process in up.parts() if process.pid != before.pid]
-            word = "kafka.Kafka" if name == "broker" else name
-            return any(word in _words(process) for process in found)
-
-        eventually(is_back)
-    eventually(lambda: answers(up))
-    said = (up.data_dir / "up.log").read_text()
-    assert "worker-1 died and was started again: it did not say why; see " in said
-
-
 def test_what_was_killed_whole_recovers_with_its_ports_and_keys(
     start: Start, stack_dir: Path
 ) -> None:
@@ -278,21 +281,6 @@ def test_no_part_outlives_a_killed_up(start: Start, stack_dir: Path) -> None:
     eventually(lambda: up.parts() == [])
 
 
-def test_a_data_dir_has_one_stack_at_a_time(start: Start, stack_dir: Path) -> None:
-    up = start(stack_dir / "stack")
-    refused = subprocess.run(
-        [Path(sys.executable).with_name("milestream"), "up", "--json"],
-        env={**os.environ, f"{PREFIX}DATA_DIR": str(up.data_dir)},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert f"another stack (process {up.process.pid})" in refused.stderr
-    assert up.is_ready()
-
-
 def test_a_part_that_keeps_dying_ends_the_start_with_its_log(stack_dir: Path) -> None:
     data_dir = stack_dir / "stack"
     data_dir.mkdir()
@@ -308,12 +296,11 @@ def test_a_part_that_keeps_dying_ends_the_start_with_its_log(stack_dir: Path) ->
     assert str(data_dir / "log" / "worker-1.log") in said
 
 
-def test_what_the_readme_says_to_type_gives_what_it_shows(start: Start, stack_dir: Path) -> None:
-    up = start(stack_dir / "stack")
-    shell = _shell(up, stack_dir)
+def test_what_the_readme_says_to_type_gives_what_it_shows(lasting: Up, tmp_path: Path) -> None:
+    shell = _shell(lasting, tmp_path)
     readme = Document(ROOT / "README.md")
     key = json.loads(shell("milestream keys create --project default --role admin"))
-    given = f"API={up.api} KEY={key['keyId']} SECRET={key['secret']}\n"
+    given = f"API={lasting.api} KEY={key['keyId']} SECRET={key['secret']}\n"
     shown = [json.loads(code) for language, code in readme.blocks if language == "json"]
     scripts = [code for language, code in readme.blocks if language == "sh"]
     rules, log, event, pathway = [given + code for code in scripts if "make " not in code][1:]
@@ -324,6 +311,37 @@ def test_what_the_readme_says_to_type_gives_what_it_shows(start: Start, stack_di
     assert _parts_of(again["record"], shown[0]) == shown[0]
     assert json.loads(shell(event).splitlines()[-1]) == shown[1]
     assert json.loads(shell(pathway).splitlines()[-1])["status"] == "success"
+
+
+def test_a_data_dir_has_one_stack_at_a_time(lasting: Up) -> None:
+    refused = subprocess.run(
+        [Path(sys.executable).with_name("milestream"), "up", "--json"],
+        env={**os.environ, f"{PREFIX}DATA_DIR": str(lasting.data_dir)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"another stack (process {lasting.process.pid})" in refused.stderr
+    assert lasting.is_ready()
+
+
+def test_what_dies_is_started_again(lasting: Up) -> None:
+    for name in ("worker", "projector", "api", "broker"):
+        before = lasting.part(name)
+        before.kill()
+        before.wait(60)
+
+        def is_back(name: str = name, before: psutil.Process = before) -> bool:
+            found = [process for process in lasting.parts() if process.pid != before.pid]
+            word = "kafka.Kafka" if name == "broker" else name
+            return any(word in _words(process) for process in found)
+
+        eventually(is_back)
+    eventually(lambda: answers(lasting))
+    said = (lasting.data_dir / "up.log").read_text()
+    assert "worker-1 died and was started again: it did not say why; see " in said
 
 
 def _shell(up: Up, directory: Path) -> Callable[[str], str]:
