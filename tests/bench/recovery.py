@@ -22,6 +22,7 @@ from tests.bench.folded import fold_logs
 from tests.bench.measure import PeerFailed, Timing
 from tests.bench.workload import Workload
 from tests.integration.api.serving import process
+from tests.plain_http import NO_TLS
 from tests.ports import free_port
 from tests.stack import FreshSettings
 
@@ -110,7 +111,9 @@ def _fencing(log: Path) -> float:
 def _metrics(settings: Settings) -> dict[str, float]:
     """Return the worker's metrics without labels; none where it does not answer yet."""
     try:
-        text = httpx.get(f"http://127.0.0.1:{settings.metrics_port}/metrics", timeout=5).text
+        text = httpx.get(
+            f"http://127.0.0.1:{settings.metrics_port}/metrics", timeout=5, verify=NO_TLS
+        ).text
     except httpx.TransportError:
         return {}
     return {name: float(value) for name, value in re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE)}

@@ -131,7 +131,7 @@ async def call_until(
 def api_answers(stack: Stack) -> bool:
     """Whether the API is there."""
     try:
-        return httpx.get(f"{stack.api_url}/healthz", timeout=5).status_code == 200
+        return httpx.get(f"{stack.api_url}/healthz", timeout=5, verify=NO_TLS).status_code == 200
     except httpx.TransportError:
         return False
 

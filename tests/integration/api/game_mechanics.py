@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from api.auth import credentials
 from api.auth.credentials import NewKey, Role
 from tests.integration.api.serving import PATIENCE_SECONDS, PROJECT, Served
+from tests.plain_http import NO_TLS
 
 PUBLISHED: dict[str, Any] = json.loads("""
 {
@@ -77,7 +78,7 @@ class Caller:
 
 async def caller(api: Served, role: Role = Role.ADMIN, project: str = PROJECT) -> Caller:
     """Return a caller with a key of its own; its client is to be closed."""
-    client = httpx.AsyncClient(base_url=api.url, timeout=PATIENCE_SECONDS)
+    client = httpx.AsyncClient(base_url=api.url, timeout=PATIENCE_SECONDS, verify=NO_TLS)
     return Caller(client, await api.key(role, project))
 
 

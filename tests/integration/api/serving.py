@@ -20,6 +20,7 @@ from api.auth.credentials import NewKey, Role
 from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from schemas.settings import PREFIX, Settings
+from tests.plain_http import NO_TLS
 from tests.ports import free_port
 from tests.stack import FreshSettings
 
@@ -52,7 +53,9 @@ class Served:
         """Return a client with a key of its own."""
         key = await self.key(role, project)
         headers = {"x-api-key": key.key_id, "x-api-secret": key.secret}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS)
+        return httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS, verify=NO_TLS
+        )
 
     async def token(self, user: str, project: str = PROJECT, **claims: Any) -> str:
         """Return an end user's token; claims that are None are left out."""
@@ -66,11 +69,13 @@ class Served:
     async def end_user(self, user: str, project: str = PROJECT, **claims: Any) -> httpx.AsyncClient:
         """Return a client that speaks for an end user."""
         headers = {"authorization": f"Bearer {await self.token(user, project, **claims)}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS)
+        return httpx.AsyncClient(
+            base_url=self.url, headers=headers, timeout=PATIENCE_SECONDS, verify=NO_TLS
+        )
 
     def guest(self) -> httpx.AsyncClient:
         """Return a client without credentials."""
-        return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS)
+        return httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS, verify=NO_TLS)
 
 
 @contextlib.contextmanager
@@ -143,7 +148,7 @@ def wait_until_ready(api: Served, log: Path, *, with_worker: bool = True) -> Non
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):
-            answer = httpx.get(f"{api.url}/readyz", timeout=20)
+            answer = httpx.get(f"{api.url}/readyz", timeout=20, verify=NO_TLS)
             parts = [part for name, part in answer.json().items() if name != "status"]
             missing = [part.get("reason") for part in parts if not part["ok"]]
             if not missing or (not with_worker and missing == ["no_worker"]):

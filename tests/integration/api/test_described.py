@@ -24,6 +24,7 @@ from api.auth.credentials import Role
 from api.documents import openapi
 from schemas.settings import Settings
 from tests.integration.api.serving import PATIENCE_SECONDS, Served
+from tests.plain_http import NO_TLS
 
 EXAMPLES = 5
 """Of each operation, with good data and with bad."""
@@ -225,6 +226,7 @@ def test_a_method_refuses_strangers(
                 verb,
                 full_stack.url + method,
                 timeout=PATIENCE_SECONDS,
+                verify=NO_TLS,
                 **where,  # type: ignore[arg-type]
             )
             assert (response.status_code, response.json()["errorCode"]) == (status, 403005)

@@ -21,6 +21,7 @@ from schemas.topics import ACTIVITY_LOGS, DEFINITIONS, MEMBER_COMMANDS
 from tests.integration.api import published_pathway_logs as published
 from tests.integration.api.serving import PATIENCE_SECONDS, Served
 from tests.integration.projections.driving import caught_up
+from tests.plain_http import NO_TLS
 
 URL = "/v1/logs/pathway-logs"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -84,7 +85,9 @@ async def basic(served: Served, project: str, role: Role = Role.ANALYST) -> http
     """Return a client with Basic credentials."""
     key = await served.key(role, project)
     login = httpx.BasicAuth(key.key_id, key.secret)
-    return httpx.AsyncClient(base_url=served.url, auth=login, timeout=PATIENCE_SECONDS)
+    return httpx.AsyncClient(
+        base_url=served.url, auth=login, timeout=PATIENCE_SECONDS, verify=NO_TLS
+    )
 
 
 Logs = dict[str, Any]

@@ -12,13 +12,16 @@ from api.faces.events.face import refused, stripped
 from api.http.body_stream import MAX_BODY_BYTES
 from api.http.problems import Problem, invalid
 from schemas.settings import Settings
+from tests.plain_http import NO_TLS
 
 
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that has opened nothing: enough for what needs nothing."""
     transport = httpx.ASGITransport(app=create_app(Settings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", verify=NO_TLS
+    ) as opened:
         yield opened
 
 

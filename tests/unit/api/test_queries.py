@@ -13,6 +13,7 @@ from api.http.middleware import Envelope
 from api.http.routing import StrictRoute
 from api.metrics import Metrics
 from schemas.settings import Settings
+from tests.plain_http import NO_TLS
 
 PARAMETERS = [{"name": name, "in": "query"} for name in ("limit", "text")]
 
@@ -40,7 +41,9 @@ async def named(request: Request, id: str) -> Response:  # noqa: A002
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of it."""
     transport = httpx.ASGITransport(app=application())
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", verify=NO_TLS
+    ) as opened:
         yield opened
 
 
@@ -87,7 +90,9 @@ async def test_nobody_keeps_an_answer(client: httpx.AsyncClient) -> None:
 
 async def test_a_guest_does_not_learn_what_is_not_there() -> None:
     transport = httpx.ASGITransport(app=create_app(Settings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as guest:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", verify=NO_TLS
+    ) as guest:
         for path in (
             "/schema/member/record/%00",
             "/user/%00/points",

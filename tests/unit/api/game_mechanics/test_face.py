@@ -16,6 +16,7 @@ from api.faces.game_mechanics.routes import METHODS, Method
 from api.http.body_stream import MAX_BODY_BYTES
 from api.http.problems import Problem
 from schemas.settings import Settings
+from tests.plain_http import NO_TLS
 
 NAMES = [method.name for method in METHODS]
 LOG = "/gm.getActionsLog"
@@ -27,7 +28,9 @@ SERVER = ("408", "413", "415", "431")
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that has opened nothing: enough for what needs nothing."""
     transport = httpx.ASGITransport(app=create_app(Settings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as opened:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", verify=NO_TLS
+    ) as opened:
         yield opened
 
 

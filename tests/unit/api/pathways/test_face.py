@@ -14,6 +14,7 @@ from api.faces.pathways import logs
 from api.faces.pathways.face import path_of, refused
 from api.http.problems import Problem, invalid
 from schemas.settings import Settings
+from tests.plain_http import NO_TLS
 
 PATH = "/v1/logs/pathway-logs"
 
@@ -51,7 +52,9 @@ def test_an_error_has_a_status_and_a_message_and_no_more() -> None:
 
 async def test_what_the_framework_refuses_looks_the_same() -> None:
     transport = httpx.ASGITransport(app=create_app(Settings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", verify=NO_TLS
+    ) as client:
         answer = await client.put(PATH, content="{}")
         assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
         assert list(answer.json()) == ["status", "message"]
