@@ -237,6 +237,7 @@ class Spending:
             balance=after.balance,
             held=after.held,
             available=after.available,
+            pending=after.pending,
             hold_identifier=hold.identifier,
             hold=hold_of.record(hold),
             occurred_at=at,

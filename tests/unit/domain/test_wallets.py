@@ -373,6 +373,12 @@ def test_pending_points_are_in_no_balance_until_they_count() -> None:
     world.when(tick("2026-12-05")).then(expired(-5))
 
 
+def test_a_hold_says_what_waits_besides() -> None:
+    world = with_wallet(rolling(pendingFor="P3D"), adjust(9), grant(5, TODAY))
+    world.when(hold(4).arriving(NOON)).then(held(4, balance=9, held=4, pending=5))
+    world.when(release().arriving(NOON)).then(released(4, balance=9, held=0, pending=5))
+
+
 def test_points_that_waited_long_enough_count_at_once() -> None:
     happened = with_wallet(rolling(pendingFor="P3D")).when(
         grant(5, "2026-11-18T12:00:00Z", arriving=NOON)
