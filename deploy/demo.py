@@ -118,6 +118,9 @@ def _placed(settings: Settings, record: Record) -> tuple[str, int, bytes, bytes]
         topic, name = CHALLENGE_LOGS, record.owned_by.external_id
     elif isinstance(record, records.Event):
         topic, name = EVENTS, record.user_id
+    elif isinstance(record, records.SpendPoints):
+        assert record.user_id is not None
+        topic, name = MEMBER_COMMANDS, record.user_id
     else:
         topic, name = MEMBER_COMMANDS, record.external_id
     member = ids.member_id(record.project, name)

@@ -10,15 +10,17 @@ import orjson
 
 from deploy import demo_events, demo_people
 from schemas import records
-from schemas.records import ChallengeLog, Event, OwnedBy, UpsertMember
+from schemas.records import ChallengeLog, Event, OwnedBy, SpendPoints, UpsertMember
 from schemas.topics import CHALLENGE_LOGS, EVENTS
 
-Record = ChallengeLog | Event | UpsertMember
+Record = ChallengeLog | Event | UpsertMember | SpendPoints
 
 _RECENT = 200
 _NEWCOMER_SHARE = 0.1
 _AGAIN_SHARE = 0.02
 _LATE_SHARE = 0.05
+_SPEND_SHARE = 0.04
+_GOODS = (("a coffee", 20), ("a tote bag", 60), ("a mug", 90), ("a voucher", 250))
 
 
 def upsert(owner: OwnedBy) -> UpsertMember:
@@ -51,9 +53,22 @@ class Crowd:
             self._people.append(self._next)
             return upsert(demo_people.person(self._next))
         owner = demo_people.person(self._people[chance.randrange(len(self._people))])
+        if chance.random() < _SPEND_SHARE:
+            return self._spend(owner)
         made = self._event(owner) if chance.random() < 0.5 else self._log(owner)
         self._recent.append(made)
         return made
+
+    def _spend(self, owner: OwnedBy) -> SpendPoints:
+        """Spend points of the shop; some ask for more than they have, and get nothing."""
+        what, price = self._chance.choice(_GOODS)
+        return SpendPoints(
+            user_id=owner.external_id,
+            points=price,
+            challenge_group=demo_events.GROUP,
+            unique_identifier=f"spend-{self._next}",
+            reason=what,
+        )
 
     def _log(self, owner: OwnedBy) -> ChallengeLog:
         at, name = datetime.now(UTC).replace(microsecond=0), str(self._next)

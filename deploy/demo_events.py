@@ -13,6 +13,9 @@ from schemas.records import Event, OwnedBy
 
 PURCHASE, LOGIN, REVIEW = "purchase_completed", "login", "review_written"
 
+GROUP = "shop"
+"""The challenge group of what purchases and reviews give."""
+
 _SOURCES = ("web", "web", "app", "app", "app", "store")
 
 

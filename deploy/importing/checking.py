@@ -14,7 +14,7 @@ from deploy.placement import Home, Homes
 from processor.domain.aggregates.event import decode_metadata
 from processor.domain.inputs import Input, Read, Refused, not_ahead, read
 from schemas.instants import from_millis
-from schemas.records import ActivityLog, ChallengeLog, Event
+from schemas.records import ActivityLog, AdjustPoints, ChallengeLog, Event
 
 
 class BadRecord(ValueError):
@@ -78,6 +78,7 @@ _MOMENT: Mapping[type, tuple[str, Callable[..., datetime | None]]] = {
     ChallengeLog: ("activityAt", lambda log: log.activity_at),
     Event: ("occurredAt", lambda event: event.occurred_at),
     ActivityLog: ("occurredAt", lambda log: log.occurred_at),
+    AdjustPoints: ("occurredAt", lambda command: command.occurred_at),
 }
 
 

@@ -34,6 +34,13 @@ COMMAND: dict[str, object] = {
     "points": 5,
     "uniqueIdentifier": "u",
 }
+ADJUSTMENT: dict[str, object] = {
+    "type": "adjust-points",
+    "points": 5,
+    "reason": "opening balance",
+    "occurredAt": "2024-03-01T00:00:00Z",
+    "expiresAt": "2027-03-01T00:00:00Z",
+}
 GOOD: dict[str, dict[str, object]] = {
     "challenge-logs": LOG,
     "events": EVENT,
@@ -72,6 +79,15 @@ def test_a_record_goes_to_its_members_partition(topic: str) -> None:
         ("activity-logs", {"occurredAt": "yesterday"}, "occurredAt: "),
         ("member-commands", {"points": 0}, "points: "),
         ("member-commands", {"type": "fly"}, "type"),
+        ("member-commands", ADJUSTMENT | {"points": 0}, "points: must not be 0"),
+        ("member-commands", ADJUSTMENT | {"points": -5}, "expiresAt: is for points that are given"),
+        ("member-commands", ADJUSTMENT | {"reason": ""}, "reason: "),
+        ("member-commands", ADJUSTMENT | {"occurredAt": "2024-03-01"}, "occurredAt: "),
+        (
+            "member-commands",
+            ADJUSTMENT | {"occurredAt": "2027-11-17T10:00:00Z"},
+            "occurredAt: .*24 hours",
+        ),
     ],
 )
 def test_what_the_processor_would_refuse_is_refused(
@@ -99,3 +115,7 @@ def test_what_is_no_record_is_refused(value: bytes) -> None:
 )
 def test_a_project_is_written_into_objects_that_name_none(value: bytes, result: bytes) -> None:
     assert with_project(value, "acme") == result
+
+
+def test_an_opening_balance_is_a_command_like_any_other() -> None:
+    assert home_of("member-commands", COMMAND | ADJUSTMENT) == home_of("member-commands", COMMAND)

@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,3 +136,17 @@ def test_a_column_that_is_no_field_is_left_to_the_record() -> None:
 def test_the_fields_of_a_topic_are_those_of_its_records() -> None:
     assert {"ownedBy.externalId", "activityValue", "status"} <= field_names("challenge-logs")
     assert {"type", "externalId", "rewardLogId", "points"} <= field_names("member-commands")
+
+
+def test_opening_balances_come_as_a_table() -> None:
+    header = ["type", "userId", "points", "uniqueIdentifier", "reason", "occurredAt", "expiresAt"]
+    row = ["adjust-points", "00127", "-5", "opening-00127", "moved", "2024-03-01T00:00:00Z", ""]
+    value = FileColumns("member-commands").of(header).encode(row)
+    assert msgspec.json.decode(value) == {
+        "type": "adjust-points",
+        "userId": "00127",
+        "points": -5,
+        "uniqueIdentifier": "opening-00127",
+        "reason": "moved",
+        "occurredAt": "2024-03-01T00:00:00Z",
+    }

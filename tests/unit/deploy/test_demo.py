@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from deploy import demo_events, demo_people
-from deploy.demo import demo_documents
+from deploy.demo import HISTORY_DAYS, demo_documents
 from deploy.demo_crowd import Crowd, bad_record, upsert
 from deploy.demo_events import LOGIN, PURCHASE, REVIEW
 from deploy.demo_examples import FIRST_ORDER
@@ -22,8 +22,10 @@ from schemas.definitions import (
     Leaderboard,
     Milestone,
     Streak,
+    Wallet,
     encode,
 )
+from schemas.durations import parse_duration
 from tests import spec
 from tests.spec import Defined, Partition
 
@@ -69,6 +71,18 @@ def test_there_is_one_of_everything_that_events_have() -> None:
     named = {e for d in found if isinstance(d, Streak | Challenge) for e in d.event_ids or ()}
     assert named == set(events)
     assert len([d for d in found if isinstance(d, Leaderboard)]) == 2
+
+
+def wallet() -> Wallet:
+    [found] = [d for d in parsed() if isinstance(d, Wallet)]
+    return found
+
+
+def test_the_wallet_lapses_within_the_history_and_is_what_purchases_fill() -> None:
+    after = parse_duration(wallet().expiry.after or "")
+    assert after.days < HISTORY_DAYS
+    filled = {d.challenge_group for d in parsed() if isinstance(d, Event) and d.id == PURCHASE}
+    assert filled == {wallet().id}
 
 
 def test_a_day_is_the_same_whenever_it_is_told() -> None:
@@ -125,6 +139,10 @@ def test_the_crowd_signs_up_logs_and_sends_events_some_late_some_again() -> None
     acts = [crowd.act() for _ in range(2000)]
     kinds = Counter(type(act) for act in acts)
     assert kinds[records.UpsertMember] > 100
+    assert 20 < kinds[records.SpendPoints] < 200
+    spends = [act for act in acts if isinstance(act, records.SpendPoints)]
+    assert len({spend.unique_identifier for spend in spends}) == len(spends)
+    assert {spend.challenge_group for spend in spends} == {wallet().id}
     assert min(kinds[records.Event], kinds[records.ChallengeLog]) > 700
     events = [act for act in acts if isinstance(act, records.Event)]
     keys = [event.idempotency_key for event in events]
