@@ -122,6 +122,11 @@ class DefinitionSet:
         settings = self._projects.get(project)
         return settings is not None and settings.timezone == models.MEMBER_ZONE
 
+    def member_spend(self, project: str) -> bool:
+        """Tell whether a project's end users may spend and hold their points themselves."""
+        settings = self._projects.get(project)
+        return settings is not None and settings.member_spend
+
     def limits(self, project: str) -> models.Limits:
         """Return what a project's callers may take."""
         settings = self._projects.get(project)

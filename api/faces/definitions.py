@@ -15,6 +15,7 @@ from api.http.problems import Problem, clipped, not_found
 from api.http.responses import json_response
 from api.http.routing import StrictRoute
 from api.kafka.definition_store import parsed, without
+from api.queries import users as queries
 from schemas import definitions as models
 from schemas.definition_set import Stored
 
@@ -67,7 +68,7 @@ _PUT = _described(
     parameters=[_IF_MATCH],
     requestBody={"required": True, "content": _json(_WRITTEN)},
 )
-_DELETE = _described({}, 401, 403, 404, 412, 503, parameters=[_IF_MATCH])
+_DELETE = _described({}, 401, 403, 404, 409, 412, 503, parameters=[_IF_MATCH])
 
 
 @router.get("/definitions/{kind}", summary="List the definitions of a kind", openapi_extra=_LIST)
@@ -129,16 +130,36 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
     openapi_extra=_DELETE,
 )
 async def delete(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
-    """Delete a definition; what was given under it stays."""
+    """Delete a definition; what was given under it stays. A wallet goes when nobody has points in
+    it."""
     _known(kind)
+    store = resources.of(request).definitions
+    name = spelled(kind, id)
 
     def judge(before: Stored | None) -> None:
         if before is None:
             raise not_found(kind, id)
         expected_version(request, before.version)
 
-    await resources.of(request).definitions.write(caller.project, kind, spelled(kind, id), judge)
+    if kind == models.Wallet.kind:
+        judge((await store.current()).get(caller.project, kind, name))
+        await _require_empty(request, caller.project, name)
+    await store.write(caller.project, kind, name, judge)
     return Response(status_code=204)
+
+
+async def _require_empty(request: Request, project: str, wallet: str) -> None:
+    """Refuse to delete a wallet in which somebody has points: they would live for ever.
+
+    Raises:
+        Problem: 409.
+    """
+    held = resources.of(request)
+    await held.barrier.wait(("points_balances",))
+    async with held.reads.connection() as connection:
+        if await queries.has_points(connection, project, wallet):
+            detail = f"Members have points in the wallet {clipped(wallet)!r}."
+            raise Problem(409, detail, code="wallet_in_use")
 
 
 def document(stored: Stored) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Problem(Exception):
         code: a stable word for programs.
         errors: (field, message) of each field at fault, by its name on the wire.
         record: for a duplicate, the JSON of the first answer.
+        more: what a program may want beside the code, on faces that show it.
         headers: further headers of the answer.
     """
 
@@ -66,6 +67,7 @@ class Problem(Exception):
         code: str | None = None,
         errors: Sequence[tuple[str, str]] = (),
         record: Raw | None = None,
+        more: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -74,6 +76,7 @@ class Problem(Exception):
         self.code = code or CODES.get(status, "error")
         self.errors = errors
         self.record = record
+        self.more = dict(more or {})
         self.headers = dict(headers or {})
 
     def headers_asking(self, login: str) -> dict[str, str]:

@@ -159,10 +159,12 @@ def refusal(reply: Reply) -> Problem:
     """Return the problem of a refusing reply."""
     refused = _REFUSAL.decode(reply.body)
     named = "".join(f"{error.field}: " for error in refused.errors[:1])
+    asked = {"asked": refused.asked, "available": refused.available}
     return Problem(
         reply.status,
         named + refused.message,
         code=refused.code,
         errors=[(error.field, error.message) for error in refused.errors],
         record=refused.record if bytes(refused.record) else None,
+        more={} if refused.asked is None else asked,
     )

@@ -1,14 +1,17 @@
-"""SQL of one user: existence, balances, challenges, streaks.
+"""SQL of one user: existence, balances and wallets, challenges, streaks.
 
 Whether a streak is alive depends on the clock: the table says until when it is, and the fold
 records a break at the next tick only.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row, scalar_row
+from psycopg.rows import class_row, dict_row, scalar_row
 
 from schemas.definitions import MEMBER_ZONE
 
@@ -57,6 +60,83 @@ async def balances(
     rows = await cursor.fetchall()
     total = int(rows[0][0]) if rows else 0
     return total, {group: int(balance) for _, group, balance in rows if group is not None}
+
+
+@dataclass(frozen=True)
+class Purse:
+    """A member's points of one challenge group."""
+
+    challenge_group: str
+    balance: Decimal
+    held: Decimal
+    available: Decimal
+    pending: Decimal
+
+
+@dataclass(frozen=True)
+class Lapse:
+    """Points of one challenge group that lapse at one moment."""
+
+    challenge_group: str
+    at: datetime
+    points: Decimal
+
+
+async def purses(connection: AsyncConnection, project: str, member_id: UUID) -> list[Purse]:
+    """Return a member's points of every challenge group, in order of the groups."""
+    async with connection.cursor(row_factory=class_row(Purse)) as cursor:
+        await cursor.execute(
+            """
+            SELECT challenge_group, balance, held, available, pending
+            FROM milestream.points_balances
+            WHERE project = %s AND member_id = %s
+            ORDER BY challenge_group
+            """,
+            (project, member_id),
+        )
+        return await cursor.fetchall()
+
+
+async def lapses(
+    connection: AsyncConnection, project: str, member_id: UUID, most: int
+) -> list[Lapse]:
+    """Return when points that a member can spend lapse: of each challenge group the next `most`
+    moments, soonest first."""
+    async with connection.cursor(row_factory=class_row(Lapse)) as cursor:
+        await cursor.execute(
+            """
+            SELECT challenge_group, at, points
+            FROM (
+                SELECT challenge_group, expires_at AS at, sum(points) AS points,
+                       row_number() OVER (
+                           PARTITION BY challenge_group ORDER BY expires_at
+                       ) AS place
+                FROM milestream.points_lots
+                WHERE project = %s AND member_id = %s
+                    AND activates_at IS NULL AND expires_at IS NOT NULL
+                GROUP BY challenge_group, expires_at
+            ) AS moments
+            WHERE place <= %s
+            ORDER BY challenge_group, at
+            """,
+            (project, member_id, most),
+        )
+        return await cursor.fetchall()
+
+
+async def has_points(connection: AsyncConnection, project: str, group: str) -> bool:
+    """Tell whether any member of a project has a balance or pending points in a challenge group."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT EXISTS (
+                SELECT FROM milestream.points_balances
+                WHERE project = %s AND challenge_group = %s AND (balance > 0 OR pending > 0)
+            )
+            """,
+            (project, group),
+        )
+        return bool(await cursor.fetchone())
 
 
 async def running_challenges(

@@ -8,14 +8,14 @@ from api.auth.access import Caller, require
 from api.auth.credentials import Role
 from api.http.problems import Problem
 
-_WANTED = "A valid JWT Bearer token is required, or an API key."
+WANTED = "A valid JWT Bearer token is required, or an API key."
 
 Sender = Annotated[
-    Caller, Depends(require(Role.ADMIN, Role.PRODUCER, end_users=True, wanted=_WANTED))
+    Caller, Depends(require(Role.ADMIN, Role.PRODUCER, end_users=True, wanted=WANTED))
 ]
 """Who may log events."""
 
-reader = require(Role.ADMIN, Role.ANALYST, end_users=True, wanted=_WANTED)
+reader = require(Role.ADMIN, Role.ANALYST, end_users=True, wanted=WANTED)
 
 Reader = Annotated[Caller, Depends(reader)]
 """Who may read: definitions, and what is about nobody in particular."""

@@ -12,6 +12,9 @@ from api.http.responses import json_response
 PATHS = ("/event", "/analytics", "/stats", "/leaderboard", "/user")
 """What the paths of this face begin with, once the version is off."""
 
+MOVES = frozenset({"spend", "hold", "capture", "release", "adjust"})
+"""What the paths of calls that move points end with."""
+
 LOGIN = 'Bearer realm="milestream"'
 """What a 401 asks for. Not Basic: a browser would ask an end user for a name and a password."""
 
@@ -29,12 +32,20 @@ def body_of(status: int, message: str, **more: Any) -> dict[str, Any]:
     return {"statusCode": status, "message": message, **more}
 
 
-def renderer(_scope: Scope) -> Renderer:
-    """Return how problems are answered to any request."""
-    return refused
+def renderer(scope: Scope) -> Renderer:
+    """Return how problems are answered to a request."""
+    path: str = scope["path"]
+    moves = path.rpartition("/")[2] in MOVES and "/user/" in path
+    return refused_with_code if moves else refused
 
 
 def refused(problem: Problem) -> Response:
     """Return a problem as this face answers it."""
     body = body_of(problem.status, problem.detail)
+    return json_response(body, problem.status, problem.headers_asking(LOGIN))
+
+
+def refused_with_code(problem: Problem) -> Response:
+    """Return a problem of a call that moves points: with a word for programs, and what is short."""
+    body = body_of(problem.status, problem.detail, code=problem.code, **problem.more)
     return json_response(body, problem.status, problem.headers_asking(LOGIN))

@@ -5,6 +5,7 @@ from typing import Any
 from api.faces.events.bodies import KEY_HEADER, EventBody
 from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
+from api.faces.events.point_bodies import BODIES
 from api.faces.events.shapes import STRUCTS
 from api.http.component_refs import text
 from api.http.face import API_KEY, Chapter, ErrorSchema
@@ -27,7 +28,20 @@ _ERROR: Operation = {
     "type": "object",
     "description": "What went wrong.",
     "required": ["statusCode", "message"],
-    "properties": {"statusCode": {"type": "integer"}, "message": {"type": "string"}},
+    "properties": {
+        "statusCode": {"type": "integer"},
+        "message": {"type": "string"},
+        "code": {
+            "type": "string",
+            "description": "Of calls that move points: a word for programs.",
+            "examples": ["insufficient_points", "unknown_hold", "hold_closed"],
+        },
+        "asked": {
+            "type": "integer",
+            "description": "Where points do not suffice: those asked for.",
+        },
+        "available": {"type": "integer", "description": "And those that there are."},
+    },
 }
 
 CHAPTER = Chapter(
@@ -35,9 +49,12 @@ CHAPTER = Chapter(
     _DESCRIPTION,
     security=({"bearer": []}, {"endUserToken": []}, *API_KEY),
     security_schemes=_SECURITY_SCHEMES,
-    structs=(EventBody, *STRUCTS),
-    bodies=(EventBody,),
+    structs=(EventBody, *BODIES, *STRUCTS),
+    bodies=(EventBody, *BODIES),
     errors=ErrorSchema("EventError", _ERROR, "event-"),
+    path_parameter=lambda name: text(
+        minLength=1, maxLength=512 if name == "holdIdentifier" else MAX_LENGTH
+    ),
 )
 
 _LOG_ID: Operation = {"type": "string", "description": "The event log's id."}
@@ -108,6 +125,43 @@ POST_EVENT: Operation = {
         **_bad(400, 401, 403, 404, 413, 503),
     },
 }
+
+
+def _moves(body: str) -> Operation:
+    """Return what is said of a call that moves points."""
+    pending = {
+        "type": "object",
+        "required": ["statusCode", "message", "id", "uniqueIdentifier"],
+        "properties": {
+            "statusCode": {"const": 202},
+            "message": {"type": "string"},
+            "id": {"type": "string", "description": "Of the ledger's entry, or of the hold."},
+            "uniqueIdentifier": {"type": "string"},
+        },
+    }
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref(body)}},
+        },
+        "responses": {
+            "200": _json("What it did, now or the first time.", _ref("PointsMovedAnswer")),
+            "202": _json("Taken; its result did not come in time.", pending),
+            **_bad(400, 401, 403, 404, 409, 413, 503),
+        },
+    }
+
+
+def _path(name: str) -> Operation:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+_OF_HOLD = {"parameters": [_path("id"), _path("holdIdentifier")]}
+SPEND = _moves("SpendBody")
+HOLD = _moves("HoldBody")
+CAPTURE = _moves("CaptureBody") | _OF_HOLD
+RELEASE = _moves("ReleaseBody") | _OF_HOLD
+ADJUST = _moves("AdjustBody")
 LIST_EVENTS: Operation = {
     "parameters": [
         _query("showAll", "false: active events only.", enum=["true", "false"], default="true")

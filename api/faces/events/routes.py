@@ -6,9 +6,10 @@ A user's id may hold slashes, so it is matched as a path; an event's may not.
 from fastapi import APIRouter, Request, Response
 
 from api.auth.access import Caller
-from api.faces.events import boards, definitions, posting, stats, streaks, users
+from api.faces.events import boards, definitions, posting, spending, stats, streaks, users
 from api.faces.events import openapi as described
 from api.faces.events.access import Reader, Sender, require_own
+from api.faces.events.spending import Adjuster, Mover
 from api.http.routing import StrictRoute
 
 router = APIRouter(tags=[described.TAG], route_class=StrictRoute)
@@ -83,6 +84,48 @@ async def user_challenges(request: Request, caller: Reader, id: str) -> Response
 async def user_streaks(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
     """Answer the streaks that a user takes or took part in."""
     return await streaks.of_user(request, _own(caller, id), id)
+
+
+@router.post("/user/{id:path}/spend", summary="Spend points", openapi_extra=described.SPEND)
+async def spend_points(request: Request, caller: Mover, id: str) -> Response:  # noqa: A002
+    """Take points from what is available, all of them or none.
+
+    A repetition with the same `uniqueIdentifier` takes none and is answered as the first time; so
+    it is with the other calls that move points.
+    """
+    return await spending.spend(request, caller, id)
+
+
+@router.post("/user/{id:path}/hold", summary="Hold points", openapi_extra=described.HOLD)
+async def hold_points(request: Request, caller: Mover, id: str) -> Response:  # noqa: A002
+    """Reserve points, all of them or none, until they are captured, released, or lapse."""
+    return await spending.hold(request, caller, id)
+
+
+@router.post(
+    "/user/{id:path}/hold/{holdIdentifier:path}/capture",
+    summary="Capture a hold",
+    openapi_extra=described.CAPTURE,
+)
+async def capture_hold(request: Request, caller: Mover) -> Response:
+    """Spend what a hold reserves, or a part of it; the rest is released."""
+    return await spending.capture(request, caller)
+
+
+@router.post(
+    "/user/{id:path}/hold/{holdIdentifier:path}/release",
+    summary="Release a hold",
+    openapi_extra=described.RELEASE,
+)
+async def release_hold(request: Request, caller: Mover) -> Response:
+    """Give back what a hold reserves."""
+    return await spending.release(request, caller)
+
+
+@router.post("/user/{id:path}/adjust", summary="Adjust points", openapi_extra=described.ADJUST)
+async def adjust_points(request: Request, caller: Adjuster, id: str) -> Response:  # noqa: A002
+    """Give points by hand, or take them where they are below 0, all of them or none."""
+    return await spending.adjust(request, caller, id)
 
 
 def _own(caller: Caller, user_id: str) -> Caller:

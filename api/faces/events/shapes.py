@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from schemas.outputs import EventAnswer
 
@@ -170,12 +170,51 @@ class RankAnswer(_Shape):
     users_after: list[Ranked]
 
 
+class Expiring(_Shape):
+    """Points that lapse at one moment."""
+
+    at: datetime
+    points: int
+
+
+class Wallet(_Shape):
+    """A user's points of one challenge group.
+
+    Of `balance`, `held` are reserved and `available` can be spent; `pending` do not count yet.
+    `expiring` is what lapses of the balance, soonest first, at most a hundred moments.
+    """
+
+    balance: int
+    held: int
+    available: int
+    pending: int
+    expiring: list[Expiring]
+
+
 class PointsAnswer(_Shape):
-    """A user's balance in all, and of each challenge group."""
+    """A user's balance in all, and of each challenge group; `wallets` has the groups in which there
+    are points, in more detail."""
 
     user_id: str
     points: int
+    held: int
+    available: int
     groups: dict[str, int]
+    wallets: dict[str, Wallet]
+
+
+class PointsMovedAnswer(_Shape):
+    """What a command that moves points did; `points` are as in the command (those taken, where a
+    capture names none), and the balance is the group's afterwards. `until` is a hold's."""
+
+    user_id: str
+    unique_identifier: str
+    challenge_group: str
+    points: int
+    balance: int
+    held: int
+    available: int
+    until: datetime | UnsetType = UNSET
 
 
 class UserStreak(_Shape):
@@ -228,6 +267,7 @@ STRUCTS = (
     LeaderboardAnswer,
     RankAnswer,
     PointsAnswer,
+    PointsMovedAnswer,
     StreaksAnswer,
     ChallengesAnswer,
 )

@@ -1,6 +1,6 @@
 """`/user/{id}/points` and `/user/{id}/challenge`; and the look-up of a user."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -12,13 +12,24 @@ from psycopg import AsyncConnection
 from api import resources
 from api.auth.access import Caller
 from api.faces.events.parameters import MAX_LENGTH, flag
-from api.faces.events.shapes import ChallengesAnswer, PointsAnswer, UserChallenge
+from api.faces.events.shapes import (
+    ChallengesAnswer,
+    Expiring,
+    PointsAnswer,
+    UserChallenge,
+    Wallet,
+)
 from api.http.numbers import number_text
 from api.http.problems import Problem, clipped
 from api.http.responses import json_response
 from api.queries import users as queries
+from api.queries.operations import snapshot
+from api.queries.users import Lapse, Purse
 from schemas import ids
 from schemas.definitions import MEMBER_ZONE
+
+MOST_EXPIRING = 100
+"""How many moments at which points lapse are shown of each group."""
 
 
 @asynccontextmanager
@@ -46,11 +57,45 @@ def _unknown(user_id: str) -> Problem:
 
 
 async def points(request: Request, caller: Caller, user_id: str) -> Response:
-    """Answer a user's balances."""
-    models = ("points_totals", "points_balances")
-    async with found_in(request, caller, user_id, *models) as (connection, member_id):
-        total, groups = await queries.balances(connection, caller.project, member_id)
-    return json_response(PointsAnswer(user_id=user_id, points=total, groups=groups))
+    """Answer a user's balances, and what of them is held, pending and about to lapse."""
+    models = ("points_totals", "points_balances", "points_lots")
+    async with (
+        found_in(request, caller, user_id, *models) as (connection, member_id),
+        snapshot(connection),
+    ):
+        total, _ = await queries.balances(connection, caller.project, member_id)
+        purses = await queries.purses(connection, caller.project, member_id)
+        lapses = await queries.lapses(connection, caller.project, member_id, MOST_EXPIRING)
+    return json_response(balances(user_id, total, purses, lapses))
+
+
+def balances(
+    user_id: str, total: int, purses: Sequence[Purse], lapses: Sequence[Lapse]
+) -> PointsAnswer:
+    """Return a user's balances as they are shown."""
+    expiring: dict[str, list[Expiring]] = {}
+    for lapse in lapses:
+        shown = Expiring(at=lapse.at, points=int(lapse.points))
+        expiring.setdefault(lapse.challenge_group, []).append(shown)
+    held = int(sum(purse.held for purse in purses))
+    return PointsAnswer(
+        user_id=user_id,
+        points=total,
+        held=held,
+        available=total - held,
+        groups={purse.challenge_group: int(purse.balance) for purse in purses},
+        wallets={
+            purse.challenge_group: Wallet(
+                balance=int(purse.balance),
+                held=int(purse.held),
+                available=int(purse.available),
+                pending=int(purse.pending),
+                expiring=expiring.get(purse.challenge_group, []),
+            )
+            for purse in purses
+            if purse.balance or purse.pending
+        },
+    )
 
 
 async def challenges(request: Request, caller: Caller, user_id: str) -> Response:

@@ -17,6 +17,8 @@ from api.queries import ledger as queries
 from api.queries.ledger import Action, Position
 from schemas.instants import EPOCH
 
+GRANT, REDEEM = "grant", "redeem"
+
 MAX_LIMIT = 1000
 BATCH = 5000
 """How many entries are in memory when all are requested."""
@@ -147,7 +149,15 @@ def shown(actions: Sequence[Action]) -> list[LoggedAction]:
             points=int(action.points),
             ip=action.ip or None,
             challenge_id=action.challenge_group,
-            operation=action.operation,
+            operation=operation_of(action),
         )
         for action in actions
     ]
+
+
+def operation_of(action: Action) -> str:
+    """Return what an entry is on this face, which knows no more than grants and redemptions: the
+    other kinds are one or the other by what they did."""
+    if action.operation in (GRANT, REDEEM):
+        return action.operation
+    return REDEEM if action.points < 0 else GRANT

@@ -110,6 +110,7 @@ def challenges(definitions: DefinitionSet, project: str, own: Sequence[str]) -> 
         for stored in definitions.of(project, kind):
             assert isinstance(stored.definition, models.Event | models.Challenge)
             found.add(stored.definition.challenge_group)
+    found.update(stored.id for stored in definitions.of(project, models.Wallet.kind))
     return [DEFAULT_CHALLENGE, *sorted(found - {DEFAULT_CHALLENGE})]
 
 

@@ -194,12 +194,27 @@ async def test_a_rank_has_its_neighbours(api_without_worker: Served) -> None:
 
 async def test_points_are_whole_whatever_their_size(api_without_worker: Served) -> None:
     points = await got(api_without_worker, "/user/ann/points")
-    assert points == {"userId": "ann", "points": 10**30, "groups": {"_default": 7, "shop": 0}}
+    assert points == {
+        "userId": "ann",
+        "points": 10**30,
+        "held": 0,
+        "available": 10**30,
+        "groups": {"_default": 7, "shop": 0},
+        "wallets": {"_default": wallet(7)},
+    }
     assert await got(api_without_worker, "/user/bob/points") == {
         "userId": "bob",
         "points": 0,
+        "held": 0,
+        "available": 0,
         "groups": {},
+        "wallets": {},
     }
+
+
+def wallet(balance: int) -> dict[str, Any]:
+    """Return a wallet in which nothing is held, waits or lapses."""
+    return {"balance": balance, "held": 0, "available": balance, "pending": 0, "expiring": []}
 
 
 async def test_a_deleted_user_is_not_found(api_without_worker: Served) -> None:

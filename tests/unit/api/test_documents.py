@@ -71,6 +71,11 @@ def test_the_events_face_is_described_once_and_without_versions(api: dict[str, A
         "/stats/event": {"get"},
         "/leaderboard": {"get"},
         **{f"/user/{{id}}/{what}": {"get"} for what in ("rank", "points", "challenge", "streak")},
+        **{f"/user/{{id}}/{what}": {"post"} for what in ("spend", "hold", "adjust")},
+        **{
+            f"/user/{{id}}/hold/{{holdIdentifier}}/{what}": {"post"}
+            for what in ("capture", "release")
+        },
     }
     for path in paths:
         for operation in api["paths"][path].values():
@@ -80,6 +85,9 @@ def test_the_events_face_is_described_once_and_without_versions(api: dict[str, A
     assert set(schemas["EventBody"]["required"]) == {"eventId", "userId"}
     assert schemas["EventBody"]["additionalProperties"] is False
     assert schemas["EventAnswer"]["properties"]["metadata"] == {"type": "object"}
+    assert set(schemas["AdjustBody"]["required"]) == {"points", "uniqueIdentifier", "reason"}
+    assert set(schemas["CaptureBody"]["required"]) == {"uniqueIdentifier"}
+    assert "until" not in schemas["PointsMovedAnswer"]["required"]
     assert "_metadata" in schemas["GlobalStats"]["properties"]
 
 
@@ -119,7 +127,7 @@ def test_definitions_and_deletions_say_how_they_can_end(api: dict[str, Any]) -> 
     assert {"200", "401", "403", "404"} <= statuses("get", single)
     assert {"200", "401", "403", "404"} <= statuses("get", "/definitions/{kind}")
     deleted = {"204", "400", "401", "403", "404", "408", "412", "429", "431", "503"}
-    assert statuses("delete", single) == deleted
+    assert statuses("delete", single) == {*deleted, "409"}
     for slug in ("challenge", "milestone"):
         assert statuses("delete", f"/schema/{slug}/record/{{id}}") == deleted
     assert statuses("delete", "/schema/member/record/{id}") == {"202", *deleted}

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from urllib.parse import unquote
 
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import Request
 
 from api.app import create_app
-from api.faces.events.face import refused, stripped
+from api.faces.events.face import refused, renderer, stripped
+from api.faces.events.spending import named_hold
 from api.http.body_stream import MAX_BODY_BYTES
 from api.http.problems import Problem, invalid
 from schemas.settings import Settings
@@ -61,6 +65,59 @@ def test_an_error_has_a_status_and_a_message_and_no_more() -> None:
     assert refused(Problem(503, "Away.", headers={"retry-after": "5"})).headers["retry-after"]
 
 
+@pytest.mark.parametrize(
+    ("path", "with_code"),
+    [
+        ("/v1/user/ann/spend", True),
+        ("/user/a/b/hold/x/capture", True),
+        ("/user/ann/hold", True),
+        ("/user/ann/points", False),
+        ("/user/spend/points", False),
+        ("/event/spend", False),
+    ],
+)
+def test_calls_that_move_points_say_a_code(path: str, with_code: bool) -> None:
+    more = {"asked": 5, "available": 3}
+    problem = Problem(409, "Too few.", code="insufficient_points", more=more)
+    answer = renderer({"path": path})(problem)
+    said = {"statusCode": 409, "message": "Too few."}
+    coded = {**said, "code": "insufficient_points", **more}
+    assert json.loads(bytes(answer.body)) == (coded if with_code else said)
+
+
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        ("/user/ann/hold/h-1/capture", ("ann", "h-1")),
+        ("/v3/user/ann/hold/h-1/capture", ("ann", "h-1")),
+        ("/user/a%2Fb/hold/c%2Fd%20%C3%A4/capture", ("a/b", "c/d ä")),
+        ("/user/a/b/hold/h/capture", ("a/b", "h")),
+        ("/user/a%2Fhold%2Fb/hold/h/capture", ("a/hold/b", "h")),
+        ("/user/user/hold/hold/capture", ("user", "hold")),
+        ("/user/ann/%68old/h/capture", ("ann", "h")),
+        ("/user/ann/hold/h/i/capture", None),
+        ("/user/ann/hold/h%2Fcapture", None),
+        ("/user/ann/hold//capture", None),
+        ("/user//hold/h/capture", None),
+        ("/user/ann/hold/h/release", None),
+        ("/user%2Fann/hold/h/capture", None),
+    ],
+)
+async def test_the_identifier_of_a_hold_is_one_segment_of_the_path(
+    sent: str, named: tuple[str, str] | None
+) -> None:
+    app = SimpleNamespace(state=SimpleNamespace(guards={}))
+    path = unquote(sent)
+    scope = {"type": "http", "path": path, "raw_path": sent.encode(), "headers": [], "app": app}
+    request = Request(scope | {"method": "POST", "query_string": b""})
+    if named is not None:
+        assert await named_hold(request, "capture") == named
+        return
+    with pytest.raises(Problem) as refused_:
+        await named_hold(request, "capture")
+    assert refused_.value.status == 404
+
+
 def test_an_end_user_is_not_asked_for_a_password() -> None:
     assert refused(Problem(401, "Who?")).headers["www-authenticate"] == 'Bearer realm="milestream"'
 
@@ -73,6 +130,8 @@ def test_an_end_user_is_not_asked_for_a_password() -> None:
         ("PUT", "/event/x", "GET, HEAD, OPTIONS"),
         ("POST", "/stats/event", "GET, HEAD, OPTIONS"),
         ("PATCH", "/user/u/points", "GET, HEAD, OPTIONS"),
+        ("GET", "/user/u/spend", "OPTIONS, POST"),
+        ("DELETE", "/user/u/hold/h/capture", "OPTIONS, POST"),
     ],
 )
 async def test_a_method_that_is_not_there(
@@ -80,7 +139,7 @@ async def test_a_method_that_is_not_there(
 ) -> None:
     answer = await client.request(method, prefix + path)
     assert answer.status_code == 405
-    assert set(answer.json()) == {"statusCode", "message"}
+    assert set(answer.json()) - {"code"} == {"statusCode", "message"}
     assert answer.json()["statusCode"] == 405
     assert answer.headers["allow"] == allowed
     assert answer.headers["x-request-id"]

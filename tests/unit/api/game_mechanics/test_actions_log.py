@@ -96,3 +96,21 @@ def test_a_window_that_is_none(values: dict[str, str]) -> None:
     with pytest.raises(CallError) as caught:
         window_of(Parameters(values))
     assert caught.value.code == BAD_VALUE
+
+
+@pytest.mark.parametrize(
+    ("operation", "points", "shown_as"),
+    [
+        ("grant", 5, "grant"),
+        ("grant", 0, "grant"),
+        ("redeem", -5, "redeem"),
+        ("spend", -5, "redeem"),
+        ("capture", -5, "redeem"),
+        ("expire", -5, "redeem"),
+        ("adjust", -5, "redeem"),
+        ("adjust", 5, "grant"),
+    ],
+)
+def test_an_entry_is_a_grant_or_a_redemption(operation: str, points: int, shown_as: str) -> None:
+    [action] = shown([replace(ACTION, operation=operation, points=Decimal(points))])
+    assert action.operation == shown_as

@@ -1,6 +1,7 @@
 """Which challenges there are, and what is shown of a user in them."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -14,34 +15,34 @@ NOW = 1_763_700_000_000
 
 def defined() -> Definitions:
     definitions = Definitions()
-    for offset, (project, kind, fields) in enumerate(
-        [
-            ("acme", "event", {"eventId": "e", "title": "E", "reward": {"default": 1}}),
-            (
-                "acme",
-                "event",
-                {"eventId": "r", "title": "R", "reward": {"default": 1}, "challengeGroup": "books"},
-            ),
-            (
-                "other",
-                "event",
-                {
-                    "eventId": "o",
-                    "title": "O",
-                    "reward": {"default": 1},
-                    "challengeGroup": "theirs",
-                },
-            ),
-        ]
-    ):
+    given: list[tuple[str, str, dict[str, Any]]] = [
+        ("acme", "event", {"eventId": "e", "title": "E", "reward": {"default": 1}}),
+        (
+            "acme",
+            "event",
+            {"eventId": "r", "title": "R", "reward": {"default": 1}, "challengeGroup": "books"},
+        ),
+        ("acme", "wallet", {"id": "vip", "name": "VIP"}),
+        (
+            "other",
+            "event",
+            {
+                "eventId": "o",
+                "title": "O",
+                "reward": {"default": 1},
+                "challengeGroup": "theirs",
+            },
+        ),
+    ]
+    for offset, (project, kind, fields) in enumerate(given):
         value = models.encode(models.parse(kind, fields))
-        key = models.definition_key(project, kind, str(fields["eventId"]))
+        key = models.definition_key(project, kind, str(fields.get("eventId", "vip")))
         definitions.apply(key.encode(), value, offset, NOW)
     return definitions
 
 
 def test_challenges_are_those_of_definitions_and_of_balances() -> None:
-    assert challenges(defined(), "acme", ["old"]) == ["_default", "books", "old"]
+    assert challenges(defined(), "acme", ["old"]) == ["_default", "books", "old", "vip"]
     assert challenges(defined(), "nobody", []) == ["_default"]
 
 
