@@ -145,6 +145,7 @@ def hold_id(project: str, member: str, hold_identifier: str) -> str:
     return derive(f"{project}:hold:{member}:{hold_identifier}")
 
 
+@lru_cache(maxsize=65536)
 def lot_id(project: str, member: str, group: str, lot: str) -> str:
     """Return the id of one lot of a member's wallet; ``lot`` has its days and no colon."""
     return derive(f"{project}:lot:{member}:{lot}:{group}")

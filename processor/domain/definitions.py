@@ -46,6 +46,8 @@ class Definitions(DefinitionSet):
         super().__init__()
         self._rules: dict[DefinitionKey, Any] = {}
         """The compiled definitions of the kinds in ``_COMPILE``."""
+        self.with_wallets: set[str] = set()
+        """The projects that have wallets."""
         self._milestones: dict[DefinitionKey, dict[str, Milestone]] = {}
         """By what they are linked to."""
         self._subscriptions: dict[tuple[str, str], Subscriptions] = {}
@@ -153,6 +155,9 @@ class Definitions(DefinitionSet):
 
     def _compile_one(self, project: str, kind: str, id_: str) -> None:
         stored = self.get(project, kind, id_)
+        if kind == "wallet":
+            have = self.with_wallets.add if self.count(project, kind) else self.with_wallets.discard
+            have(project)
         if stored is None:
             self._rules.pop((project, kind, id_), None)
             return

@@ -192,6 +192,11 @@ class Wallet:
     version: int
     by_member: bool = False
 
+    @property
+    def caps(self) -> bool:
+        """Whether it may cut a grant."""
+        return self.cap is not None or self.maximum is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:

@@ -11,8 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.domain.aggregates import wallet as wallet_of
-from processor.domain.state_kinds import DUE, HOLD, LOT, NOTICE, due_entry
+from processor.domain.aggregates.points import Purse
+from processor.domain.aggregates.wallet import Place
+from processor.domain.state_kinds import (
+    BALANCES,
+    DUE,
+    HOLD,
+    LOT,
+    NOTICE,
+    active_lots,
+    due_entry,
+    lot_key,
+    lots_family,
+)
 from schemas import ids
+from schemas.ids import uuid_text
 from schemas.instants import from_millis
 from schemas.topics import EVENTS, TICKS
 from tests.properties.points_reference import PointsReference, Refusal
@@ -146,8 +159,22 @@ def by_purse(facts: list[Fact]) -> dict[tuple[str, str], list[Fact]]:
     return found
 
 
+def check_first_lots(partition: Partition) -> None:
+    """The lot that a purse takes for the first is the first."""
+    for key, value in partition.entries.items():
+        if not key.startswith(BALANCES.prefix):
+            continue
+        for group, purse in BALANCES.decode(value).groups.items():
+            if isinstance(purse, Purse) and purse.first:
+                family = lots_family(uuid_text(key[1:17]), group)
+                first, last = active_lots(family)
+                lots = sorted(k for k in partition.entries if first <= k < last)
+                assert lots[0] == lot_key(family, Place(None, purse.first))
+
+
 def check_state(partition: Partition, reference: PointsReference, table: Table) -> None:
     """Balances and lots are those of the reference, add up, and are due once each."""
+    check_first_lots(partition)
     assert sum(key.startswith(LOT.prefix) for key in partition.entries) == sum(
         len(purse.lots) for purse in reference.purses.values()
     )

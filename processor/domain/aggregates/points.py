@@ -25,14 +25,15 @@ Took = Sequence[tuple[str, int]]
 """How many points were taken from which lots, by their names."""
 
 
-class Purse(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a member has in one challenge group.
+class Purse(msgspec.Struct, array_like=True, gc=False):
+    """What a member has in one challenge group. Only a copy is ever changed (``handlers.lots``).
 
     ``held`` of the ``balance`` are reserved, by ``holds`` holds that are open. ``pending`` points
     are in no balance yet. Of the balance ``expiring`` are in lots that lapse; the rest lives for
     ever. ``overdue`` of them would have lapsed and are kept, as never more than are held.
     ``lots`` is the number of lots that are entries; ``turns`` counts what time did.
-    ``slides_on`` (an ordinal) and ``slides_at`` are when lots lapse that lapse together. ``told``
+    ``slides_on`` (an ordinal) and ``slides_at`` are when lots lapse that lapse together, and
+    ``first`` the day on which the first lot lapses, 0 where that has to be looked for. ``told``
     tells whether its lots were published.
     """
 
@@ -47,6 +48,7 @@ class Purse(msgspec.Struct, frozen=True, array_like=True, gc=False):
     slides_on: int = 0
     slides_at: datetime | None = None
     told: bool = False
+    first: int = 0
 
     @property
     def available(self) -> int:
@@ -67,7 +69,10 @@ class Balances(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def total(self) -> int:
         """The sum of the balances of all groups."""
-        return sum([p if p.__class__ is int else p.balance for p in self.groups.values()])  # type: ignore[union-attr,misc]
+        try:
+            return sum(self.groups.values())  # type: ignore[arg-type]  # hardly any is a purse
+        except TypeError:
+            return sum(p if isinstance(p, int) else p.balance for p in self.groups.values())
 
     @property
     def holds(self) -> int:
@@ -135,11 +140,9 @@ def initial() -> Balances:
 def evolve(before: Balances, group: str, points: int) -> Balances:
     """Return the balances after points were given to a group that has no lots."""
     purse = before.groups.get(group, 0)
-    if isinstance(purse, Purse):
-        return replaced(
-            before, group, msgspec.structs.replace(purse, balance=purse.balance + points)
-        )
-    return Balances({**before.groups, group: purse + points})
+    if isinstance(purse, int):
+        return Balances({**before.groups, group: purse + points})
+    return replaced(before, group, msgspec.structs.replace(purse, balance=purse.balance + points))
 
 
 def replaced(before: Balances, group: str, purse: Purse) -> Balances:

@@ -66,8 +66,12 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         """The days as text: a lot's name within its member and group."""
-        days = (self.activates, self.expires)
-        return "/".join("" if day is None else date.fromordinal(day).isoformat() for day in days)
+        return _name(self.activates, self.expires)
+
+
+@lru_cache(maxsize=4096)
+def _name(*days: int | None) -> str:
+    return "/".join("" if day is None else date.fromordinal(day).isoformat() for day in days)
 
 
 class Expiry(NamedTuple):
@@ -145,6 +149,8 @@ def joined(before: Lot | None, more: Lot) -> Lot:
     those of the one that was there."""
     if before is None:
         return more
+    if before.expires_at == more.expires_at and more.activates_at is None and not before.overdue:
+        return Lot(before.points + more.points, before.expires_at, None, before.notices)
     ends = before.expires_at, more.expires_at
     starts = [at for at in (before.activates_at, more.activates_at) if at is not None]
     return Lot(
@@ -193,7 +199,12 @@ def _after_a_time(after: Duration, timezone: str, begins: datetime) -> Expiry | 
     if after.exact:
         at = _after(after, timezone, begins)
         return Expiry(local_date(timezone, at).toordinal(), at)
-    return _end_of(_added(local_date(timezone, begins), after), timezone)
+    return _at_the_end(local_date(timezone, begins), after, timezone)
+
+
+@lru_cache(maxsize=4096)
+def _at_the_end(day: date, after: Duration, timezone: str) -> Expiry | None:
+    return _end_of(_added(day, after), timezone)
 
 
 def _on_a_date(wallet: Wallet, begins: datetime) -> Expiry | None:

@@ -1,6 +1,7 @@
 """Writing entries into the members' points ledgers within a chunk."""
 
 import dataclasses
+from copy import copy
 from datetime import datetime
 
 import msgspec
@@ -51,6 +52,7 @@ class Ledger:
 
     def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
         self._definitions = definitions
+        self._with_wallets = definitions.with_wallets
         self._entries = entries
 
     def balances(self, member_id: str) -> Balances:
@@ -65,15 +67,17 @@ class Ledger:
 
     def keep(self, member_id: str, lots: Lots) -> Balances:
         """Keep what a member has in one group; return all that it has."""
-        after = points_of.replaced(self.balances(member_id), lots.group, lots.purse)
+        after = points_of.replaced(self.balances(member_id), lots.group, copy(lots.purse))
         self._entries.set(BALANCES, balances_key(member_id), after)
         return after
 
     def offer(self, context: RecordContext, group: str, points: int, at: datetime) -> Offer | None:
         """Return what the group's wallet leaves of points that are earned at a moment; None where
-        it has none and so leaves all."""
+        nothing caps them."""
+        if context.project not in self._with_wallets:
+            return None
         wallet = self._wallet(context, group)
-        if wallet is None:
+        if wallet is None or not wallet.caps:
             return None
         purse = self.balances(context.member_id).purse(group)
         return wallet_of.decide(wallet, purse, self._earned(context, wallet, at), points)
@@ -87,12 +91,14 @@ class Ledger:
         """
         before = self.balances(context.member_id)
         purse = before.groups.get(entry.group, 0)
-        wallet = self._definitions.wallet(context.project, entry.group)
-        if wallet is None and (purse.__class__ is int or not purse.told):  # type: ignore[union-attr]
+        if purse.__class__ is int and context.project not in self._with_wallets:
             return self._add(context, entry, before)
-        if wallet is not None and offer is None:
+        wallet = self._definitions.wallet(context.project, entry.group)
+        if wallet is None and not (isinstance(purse, Purse) and purse.told):
+            return self._add(context, entry, before)
+        if wallet is not None and offer is None and wallet.caps:
             offer = self.offer(context, entry.group, entry.points, entry.at)
-        return self._grant(context, entry, offer or Offer(entry.points))
+        return self._grant(context, entry, offer)
 
     def redeem(self, context: RecordContext, entry: Entry) -> tuple[outputs.PointsChanged, Took]:
         """Take points as far as they are there and not held, and publish the entry in full; return
@@ -176,20 +182,23 @@ class Ledger:
         context.emit(POINTS_GRANTED, data, at=entry.at)
         return data
 
-    def _grant(self, context: RecordContext, entry: Entry, offer: Offer) -> outputs.PointsChanged:
+    def _grant(
+        self, context: RecordContext, entry: Entry, offer: Offer | None
+    ) -> outputs.PointsChanged:
         """Add points to their lot, as far as the wallet takes them."""
-        entry = msgspec.structs.replace(entry, points=offer.points)
+        if offer is not None:
+            entry = msgspec.structs.replace(entry, points=offer.points)
         lots = self.lots(context, entry.group)
         lot = None
-        if offer.points:
-            lot = lots.grant(offer.points, entry.at)
-            self._entries.earned.append(Earning(entry.group, offer.points, entry.at))
+        if entry.points:
+            lot = lots.grant(entry.points, entry.at)
+            self._entries.earned.append(Earning(entry.group, entry.points, entry.at))
             if lots.wallet is not None and lots.wallet.cap is not None:
                 self._earn(context, lots.wallet, entry)
         changed, user_id = lots.changed(), self._user_id(context)
         data = _record(context, user_id, entry, self.keep(context.member_id, lots))
         data.lots = changed
-        if offer.cut:
+        if offer is not None and offer.cut:
             data.cut, data.cut_by = data.cut + offer.cut, offer.cut_by
         context.emit(POINTS_GRANTED, data, at=entry.at)
         if lot is not None:
@@ -232,10 +241,10 @@ def _record(
     context: RecordContext, user_id: str, entry: Entry, after: Balances
 ) -> outputs.PointsChanged:
     purse = after.groups.get(entry.group, 0)
-    balance, held, pending = purse, 0, 0
-    if isinstance(purse, Purse):
+    if isinstance(purse, int):
+        balance, held, pending = purse, 0, 0
+    else:
         balance, held, pending = purse.balance, purse.held, purse.pending
-    assert isinstance(balance, int)
     data = outputs.PointsChanged(
         id=ids.points_entry_id(context.project, entry.source, entry.source_id),
         user_id=user_id,

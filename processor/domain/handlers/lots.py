@@ -1,6 +1,7 @@
 """The lots of one member's wallet, as one record moves them."""
 
 from collections.abc import Iterator
+from copy import copy
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -26,7 +27,8 @@ from schemas import ids, outputs
 class Lots:
     """A member's points in one group, and the lots that they lie in.
 
-    ``purse`` is what the member has after each change; whoever makes one of these keeps it.
+    ``purse`` is what the member has after each change, to be changed by this class alone; whoever
+    makes one of these keeps it.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Lots:
         self._changed: dict[str, outputs.Lot] = {}
         self.group = group
         self.wallet = wallet
-        self.purse = purse
+        self.purse: Purse = copy(purse)
 
     def changed(self) -> list[outputs.Lot]:
         """Return the lots that changed since they were last asked for, as they are now; the purse
@@ -61,17 +63,19 @@ class Lots:
             self._show(ENDLESS, Lot(endless))
             self._endless = endless
         if not told:
-            self.purse = replace(self.purse, told=True)
+            self.purse.told = True
         changed, self._changed = list(self._changed.values()), {}
         return changed
 
     def reserve(self, points: int) -> None:
         """Have one more hold reserve points."""
-        self._add(held=points, holds=1)
+        self.purse.held += points
+        self.purse.holds += 1
 
     def unreserve(self, points: int) -> None:
         """Have one hold less reserve points."""
-        self._add(held=-points, holds=-1)
+        self.purse.held -= points
+        self.purse.holds -= 1
 
     def grant(self, points: int, at: datetime, *, at_once: bool = False) -> str:
         """Add points that were granted at a moment; return the name of their lot.
@@ -88,7 +92,7 @@ class Lots:
         slides = wallet.expiry == "sliding"
         if slides:
             self._slide(wallet_of.expiry(wallet, at), 0)
-        self._add(pending=points)
+        self.purse.pending += points
         place = Place(wallet_of.day_of(wallet, activates), None if expiry is None else expiry.day)
         ends = None if expiry is None else expiry.at
         self._put(place, Lot(points, ends, activates, slides=slides))
@@ -102,14 +106,17 @@ class Lots:
     def take(self, points: int) -> list[tuple[str, int]]:
         """Take points from what lapses first; return from which lots, by their names."""
         took: list[tuple[str, int]] = []
-        self._add(balance=-points)
-        for key, lot in self._dated():
-            if not points:
-                break
+        self.purse.balance -= points
+        for key, lot in self._dated() if points else ():
             some = min(points, lot.points)
             self._withdraw(key, lot, some)
-            took.append((lot_place(key[17:])[1].name, some))
+            place = lot_place(key[17:])[1]
+            took.append((place.name, some))
             points -= some
+            if some < lot.points:
+                self.purse.first = place.expires or 0
+            if not points:  # the next lot is not looked for in vain
+                break
         return [*took, (ENDLESS, points)] if points else took
 
     def lapse(self, key: bytes, lot: Lot) -> int:
@@ -117,7 +124,9 @@ class Lots:
         that takes. What is held counts as the points that lapse first."""
         points = self._beyond_held(lot.points)
         kept = lot.points - points
-        self._add(balance=-points, expiring=-points, overdue=kept)
+        self.purse.balance -= points
+        self.purse.expiring -= points
+        self.purse.overdue += kept
         self._set(key, replace(lot, points=kept, notices=(), overdue=True))
         return points
 
@@ -128,7 +137,8 @@ class Lots:
             return 0, None
         place, points, at = self._late
         self._late = None
-        self._add(balance=-points, expiring=-points)
+        self.purse.balance -= points
+        self.purse.expiring -= points
         there = self._entries.get(LOT, lot_key(self._family, place))
         self._show(place.name, there or Lot(0, at))
         return points, at
@@ -138,7 +148,7 @@ class Lots:
         points = left = self._beyond_held(0)
         if not points:
             return 0
-        self._add(balance=-points)
+        self.purse.balance -= points
         overdue = [(key, lot) for key, lot in self._dated(self.purse.overdue) if lot.overdue]
         for key, lot in reversed(overdue):
             some = min(left, lot.points)
@@ -151,13 +161,14 @@ class Lots:
     def activate(self, key: bytes, lot: Lot) -> None:
         """Let the points of a pending lot count."""
         self._set(key, replace(lot, points=0))
-        self._add(pending=-lot.points)
+        self.purse.pending -= lot.points
         expires = lot_place(key[17:])[1].expires
         if expires is None or lot.expires_at is None:
-            self._add(balance=lot.points)
+            self.purse.balance += lot.points
             return
         expiry = Expiry(expires, lot.expires_at)
-        self._add(balance=lot.points, expiring=lot.points)
+        self.purse.balance += lot.points
+        self.purse.expiring += lot.points
         if lot.slides:
             expiry, more = self._moved_on(expiry)
             lot = replace(lot, points=lot.points + more, expires_at=expiry.at)
@@ -172,18 +183,18 @@ class Lots:
 
     def turn(self) -> int:
         """Count something that time did; return how much it had done before."""
-        self._add(turns=1)
+        self.purse.turns += 1
         return self.purse.turns - 1
 
     def _count(self, expiry: Expiry | None, points: int) -> str:
         """Add points that count at once."""
-        self._add(balance=points)
+        self.purse.balance += points
         if self.wallet is None or expiry is None:
             return ENDLESS
         slides = self.wallet.expiry == "sliding"
         if slides and self.purse.slides_at is not None:
             expiry = max(expiry, Expiry(self.purse.slides_on, self.purse.slides_at))
-        self._add(expiring=points)
+        self.purse.expiring += points
         if expiry.at <= self._context.recorded_at:
             return self._come_late(expiry, points)
         if slides:
@@ -211,7 +222,9 @@ class Lots:
 
     def _withdraw(self, key: bytes, lot: Lot, points: int) -> None:
         """Take points out of a lot that counts."""
-        self._add(expiring=-points, overdue=-points if lot.overdue else 0)
+        self.purse.expiring -= points
+        if lot.overdue:
+            self.purse.overdue -= points
         self._set(key, replace(lot, points=lot.points - points))
 
     def _slide(self, expiry: Expiry | None, points: int) -> None:
@@ -224,13 +237,13 @@ class Lots:
 
     def _moved_on(self, expiry: Expiry) -> tuple[Expiry, int]:
         """Return when lots lapse together, and the points that leave an earlier lot for that."""
-        purse = self.purse
-        if purse.slides_at is not None and Expiry(purse.slides_on, purse.slides_at) > expiry:
-            return Expiry(purse.slides_on, purse.slides_at), 0
-        self.purse = replace(purse, slides_on=expiry.day, slides_at=expiry.at)
-        if not purse.slides_on or purse.slides_on == expiry.day:
+        purse, day = self.purse, self.purse.slides_on
+        if purse.slides_at is not None and Expiry(day, purse.slides_at) > expiry:
+            return Expiry(day, purse.slides_at), 0
+        purse.slides_on, purse.slides_at = expiry
+        if not day or day == expiry.day:
             return expiry, 0
-        key = lot_key(self._family, Place(None, purse.slides_on))
+        key = lot_key(self._family, Place(None, day))
         lot = self._entries.get(LOT, key)
         if lot is None or lot.overdue:
             return expiry, 0
@@ -243,11 +256,13 @@ class Lots:
         before = self._entries.get(LOT, key)
         lot = wallet_of.joined(before, more)
         if more.overdue and lot.overdue:
-            self._add(overdue=more.points)
+            self.purse.overdue += more.points
         elif before is not None and before.overdue:
-            self._add(overdue=-before.points)
+            self.purse.overdue -= before.points
         if before is None:
-            self._add(lots=1)
+            self.purse.lots += 1
+            if place.activates is None and place.expires is not None:
+                self.purse.first = min(self.purse.first, place.expires)
             if self.wallet is not None and place.activates is None:
                 now = self._context.recorded_at
                 lot = replace(lot, notices=wallet_of.notices(self.wallet, lot.expires_at, now))
@@ -265,7 +280,7 @@ class Lots:
         assert later is not None
         self._set(lot_key(self._family, one), replace(earlier, points=0))
         if earlier.overdue:
-            self._add(overdue=-earlier.points)
+            self.purse.overdue -= earlier.points
         place = other
         if one.activates is not None:
             place = Place(other.activates, _later(one.expires, other.expires))
@@ -274,9 +289,8 @@ class Lots:
                 earlier = wallet_of.joined(earlier, later)
         if self.purse.slides_on == one.expires and one.activates is None:
             assert later.expires_at is not None
-            self.purse = replace(
-                self.purse, slides_on=other.expires or 0, slides_at=later.expires_at
-            )
+            self.purse.slides_on = other.expires or 0
+            self.purse.slides_at = later.expires_at
         self._put(place, earlier)
 
     def _dated(self, points: int | None = None) -> Iterator[tuple[bytes, Lot]]:
@@ -284,7 +298,7 @@ class Lots:
         with the first so many overdue points."""
         if not self.purse.expiring:
             return
-        for key in self._entries.ordered(self._family, *active_lots(self._family)):
+        for key in self._dated_keys():
             lot = self._entries.get(LOT, key)
             assert lot is not None
             yield key, lot
@@ -293,26 +307,39 @@ class Lots:
                 if points <= 0:
                     return
 
+    def _dated_keys(self) -> Iterator[bytes]:
+        """Iterate over their keys; the store is not searched for the first one where it is known,
+        and most spends take from no other."""
+        first, last = active_lots(self._family)
+        if self.purse.first:
+            key = lot_key(self._family, Place(None, self.purse.first))
+            yield key
+            first = key + b"\0"
+        yield from self._entries.ordered(self._family, first, last)
+
     def _set(self, key: bytes, lot: Lot, before: Lot | None = None) -> None:
         """Keep a lot, or delete it where it is empty, and what is due of it."""
         if before is None:
             before = self._entries.get(LOT, key)
-        for due, ahead in ((key, _due), (notice_due(key), _next_notice)):
-            was = None if before is None else ahead(before)
-            becomes = ahead(lot) if lot.points else None
-            if was != becomes:
-                if was is not None:
-                    self._entries.drop_due(was, due)
-                if becomes is not None:
-                    self._entries.add_due(becomes, due)
-        self._entries.set_in(self._family, key, lot if lot.points else None)
-        if not lot.points:
-            self._add(lots=-1)
-        self._show(lot_place(key[17:])[1].name, lot)
+        there = lot if lot.points else None
+        self._await(key, _due(before), _due(there))
+        self._await(notice_due(key), _next_notice(before), _next_notice(there))
+        self._entries.set_in(self._family, key, there)
+        place = lot_place(key[17:])[1]
+        if there is None:
+            self.purse.lots -= 1
+            if place == (None, self.purse.first):
+                self.purse.first = 0
+        self._show(place.name, lot)
 
-    def _add(self, **amounts: int) -> None:
-        added = {name: getattr(self.purse, name) + amount for name, amount in amounts.items()}
-        self.purse = replace(self.purse, **added)
+    def _await(self, due: bytes, was: datetime | None, becomes: datetime | None) -> None:
+        """Have a tick look at something at another moment than before."""
+        if was == becomes:
+            return
+        if was is not None:
+            self._entries.drop_due(was, due)
+        if becomes is not None:
+            self._entries.add_due(becomes, due)
 
     def _show(self, name: str, lot: Lot) -> None:
         lot_id = ids.lot_id(self._context.project, self._context.member_id, self.group, name)
@@ -324,13 +351,13 @@ class Lots:
         )
 
 
-def _due(lot: Lot) -> datetime | None:
+def _due(lot: Lot | None) -> datetime | None:
     """Return when time does something to a lot."""
-    return None if lot.overdue else lot.activates_at or lot.expires_at
+    return None if lot is None or lot.overdue else lot.activates_at or lot.expires_at
 
 
-def _next_notice(lot: Lot) -> datetime | None:
-    return lot.notices[0].at if lot.notices else None
+def _next_notice(lot: Lot | None) -> datetime | None:
+    return lot.notices[0].at if lot is not None and lot.notices else None
 
 
 def _later(one: int | None, other: int | None) -> int | None:
