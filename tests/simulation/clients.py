@@ -195,8 +195,11 @@ class Consumer:
         self._stable = isolation_level == "read_committed"
         self._positions: dict[TopicPartition, int] = {}
         # What is looked at for a fault: nothing here runs in the background.
-        self._coordinator = self._fetcher = None
-        self._client = SimpleNamespace(_sync_task=None)
+        self._coordinator, self._fetcher = None, SimpleNamespace(_isolation_level=0)
+        # No leader is known, so that ends are asked for by ``end_offsets``.
+        self._client = SimpleNamespace(
+            _sync_task=None, cluster=SimpleNamespace(leader_for_partition=lambda _: None)
+        )
 
     async def start(self) -> None:
         """Connect."""
