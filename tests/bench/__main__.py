@@ -43,6 +43,7 @@ _FINDERS: tuple[str, ...] = (
     "workers",
     "state",
     "big_member",
+    "lots",
     "http",
     "queries",
     "leaderboards",

@@ -492,6 +492,15 @@ def test_of_two_caps_the_last_that_cut_is_named() -> None:
     )
 
 
+def test_caps_hold_for_what_boosts_made_of_points() -> None:
+    double = {"id": "double", "name": "Double", "multiplier": 2, "startsAt": "2026-01-01T00:00:00Z"}
+    early = ann.arriving("2026-01-01T00:00:00Z")
+    world = given(Defined("boost", "double", double), giving, wallet_of(maxBalance=15), early)
+    (granted,) = world.when(grant(10, TODAY)).of("points.granted")
+    shown = {name: granted[name] for name in ("points", "base", "bonus", "cut", "cutBy")}
+    assert shown == {"points": 15, "base": 10, "bonus": 5, "cut": 5, "cutBy": "maxBalance"}
+
+
 def test_caps_hold_for_completions_and_milestones() -> None:
     world = given(
         wallet_of(maxBalance=7), ann, challenge(pointsOnCompletion=5), milestone(100, points=5)
