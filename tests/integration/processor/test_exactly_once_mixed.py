@@ -1,9 +1,9 @@
-"""Exactly once with every kind of input in the mix: logs, events, activities, redemptions."""
+"""Exactly once with every kind of input in the mix: logs, events, activities, points."""
 
 import json
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,10 @@ from tests.integration.processor.test_verify import verify
 PATHWAY = "EV67-ZCNS-56AD"
 SUMMED, READ = "EVPA-0001", "EVPA-0002"
 TARGET = 50
+SHOP = "shop"
+"""A group of points that has a wallet: what a purchase gives there waits for a second."""
+OPENING = 25
+"""So few that commands come to be refused."""
 
 
 def rules() -> list[Record]:
@@ -38,8 +42,98 @@ def rules() -> list[Record]:
     return [
         *definitions(),
         definition("event", "visit", title="Visit", reward={"default": 5}),
+        definition("event", "buy", title="Buy", reward={"default": 5}, challengeGroup=SHOP),
+        definition(
+            "wallet",
+            SHOP,
+            name="Shop",
+            expiry={"type": "rolling", "after": "P1D"},
+            pendingFor="PT1S",
+        ),
         definition("pathway", PATHWAY, name="A way", activities=activities),
     ]
+
+
+@dataclass
+class Shop:
+    """What members buy, and the commands that move the points that it gives."""
+
+    bought: Counter[str] = field(default_factory=Counter)
+    sent: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """The identifiers of the commands, by what they are answered with where they are good."""
+    holds: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """The holds that each member asked for."""
+
+    def command(self, rng: random.Random, member: str, identifier: str) -> dict[str, Any]:
+        """Return a command: half of them close a hold, open or not."""
+        named = {"userId": member, "uniqueIdentifier": identifier, "challengeGroup": SHOP}
+        if self.holds[member] and rng.random() < 0.5:
+            closing = rng.choice(("capture-hold", "release-hold"))
+            return {"type": closing, "holdIdentifier": rng.choice(self.holds[member]), **named}
+        type_, answer = rng.choice((("spend-points", "spent"), ("hold-points", "held")))
+        self.sent[answer].append(identifier)
+        if answer == "held":
+            self.holds[member].append(identifier)
+        return {"type": type_, "points": rng.randrange(1, 9), **named}
+
+    def check(self, events: list[dict[str, Any]]) -> None:
+        """Go through the events of the group, in plain arithmetic."""
+        purses: dict[str, Purse] = defaultdict(Purse)
+        seen: dict[str, Counter[str]] = defaultdict(Counter)
+        closed: Counter[tuple[str, str]] = Counter()
+        for event in events:
+            data, what = event["data"], event["type"].split(".")[-2]
+            purse, member = purses[data["userId"]], data["userId"]
+            purse.move(what, data)
+            shown = [data.get(name, 0) for name in ("balance", "held", "pending")]
+            if what == "refused":  # it says nothing of what waits
+                shown[2] = purse.pending
+                assert data["asked"] > data["available"] == purse.balance - purse.held
+            assert shown == [purse.balance, purse.held, purse.pending], event
+            assert 0 <= purse.held <= purse.balance
+            seen[what][data.get("uniqueIdentifier", "")] += 1
+            if what in ("captured", "released"):
+                closed[member, data["holdIdentifier"]] += 1
+        granted = Counter({member: purse.granted // 5 for member, purse in purses.items()})
+        assert +granted == self.bought
+        assert set(closed.values()) == {1}
+        for answer, identifiers in self.sent.items():
+            assert set(seen[answer].values()) == {1}
+            assert seen[answer].keys() | seen["refused"].keys() >= set(identifiers)
+
+
+@dataclass
+class Purse:
+    """A member's points of the group."""
+
+    balance: int = 0
+    held: int = 0
+    pending: int = 0
+    granted: int = 0
+
+    def move(self, what: str, data: dict[str, Any]) -> None:
+        """Do what an event says."""
+        points = data.get("points", 0)
+        match what:
+            case "granted":
+                waits = any(lot["activatesAt"] for lot in data["lots"])
+                self.pending += points if waits else 0
+                self.balance += 0 if waits else points
+                self.granted += points
+            case "activated":
+                self.pending -= points
+                self.balance += points
+            case "spent" | "adjusted":
+                self.balance += points
+            case "held":
+                self.held += points
+            case "captured":
+                self.balance += points
+                self.held += points
+            case "released":
+                self.held -= points
+            case _:
+                assert what == "refused"
 
 
 @dataclass
@@ -53,6 +147,7 @@ class Mixed:
     read: set[str] = field(default_factory=set)
     visits: Counter[str] = field(default_factory=Counter)
     redeemed: Counter[str] = field(default_factory=Counter)
+    shop: Shop = field(default_factory=Shop)
     sent: int = 0
 
     def placed(self, topic: str, member: str, value: dict[str, Any]) -> Record:
@@ -62,13 +157,16 @@ class Mixed:
         return (topic, partition, id_.encode(), json.dumps(value).encode(), ())
 
     def people(self) -> list[Record]:
-        """Make all members, each enrolled."""
+        """Make all members, each enrolled and with points to spend."""
         records = []
         for number in range(self.members):
             member = f"user-{number}"
             upsert = {"type": "upsert-member", "externalId": member}
             enrol = {"type": "enrol", "pathwayId": PATHWAY, "userId": member}
-            records += [self.placed("member-commands", member, each) for each in (upsert, enrol)]
+            opening = {"type": "adjust-points", "userId": member, "points": OPENING}
+            opening |= {"uniqueIdentifier": "o", "reason": "moved here", "challengeGroup": SHOP}
+            commands = (upsert, enrol, opening)
+            records += [self.placed("member-commands", member, each) for each in commands]
         self.sent += len(records)
         return records
 
@@ -85,7 +183,7 @@ class Mixed:
         return records
 
     def _one(self, rng: random.Random, member: str, identifier: str) -> Record:
-        kind = rng.choice(("log", "visit", "steps", "read", "redeem"))
+        kind = rng.choice(("log", "visit", "steps", "read", "redeem", "buy", "shop", "shop"))
         if kind == "log":
             value = f"{rng.randrange(1, 3000) / 100:.2f}"
             self.logs.take(member, identifier, value)
@@ -94,6 +192,13 @@ class Mixed:
             self.visits[member] += 1
             event = {"eventId": "visit", "userId": member, "idempotencyKey": identifier}
             return self.placed("events", member, event)
+        if kind == "buy":
+            self.shop.bought[member] += 1
+            event = {"eventId": "buy", "userId": member, "idempotencyKey": identifier}
+            return self.placed("events", member, event)
+        if kind == "shop":
+            command = self.shop.command(rng, member, identifier)
+            return self.placed("member-commands", member, command)
         if kind == "redeem":
             self.redeemed[member] += 1
             command = {"type": "redeem-points", "userId": member, "points": 1}
@@ -118,7 +223,9 @@ class Mixed:
     def check(self) -> None:
         """Compare every output with a recomputation."""
         self.logs.check(self.settings)
-        points = values(self.settings, "points-events")
+        moved = values(self.settings, "points-events")
+        self.shop.check([e for e in moved if e["data"]["challengeGroup"] == SHOP])
+        points = [e for e in moved if e["data"]["challengeGroup"] != SHOP]
         granted = Counter(e["data"]["userId"] for e in points if e["data"]["points"] > 0)
         taken = Counter(e["data"]["userId"] for e in points if e["data"]["points"] < 0)
         assert (granted, taken) == (self.visits, self.redeemed)
