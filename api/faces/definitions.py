@@ -15,6 +15,7 @@ from api.http.problems import Problem, clipped, not_found
 from api.http.responses import json_response
 from api.http.routing import StrictRoute
 from api.kafka.definition_store import parsed, without
+from api.kafka.processor_client import unavailable
 from api.queries import users as queries
 from schemas import definitions as models
 from schemas.definition_set import Stored
@@ -143,19 +144,20 @@ async def delete(request: Request, caller: Writer, kind: str, id: str) -> Respon
 
     if kind == models.Wallet.kind:
         judge((await store.current()).get(caller.project, kind, name))
-        await _require_empty(request, caller.project, name)
+        await require_empty(request, caller.project, name)
     await store.write(caller.project, kind, name, judge)
     return Response(status_code=204)
 
 
-async def _require_empty(request: Request, project: str, wallet: str) -> None:
+async def require_empty(request: Request, project: str, wallet: str) -> None:
     """Refuse to delete a wallet in which somebody has points: they would live for ever.
 
     Raises:
-        Problem: 409.
+        Problem: 409; or 503, the balances are not up to date.
     """
     held = resources.of(request)
-    await held.barrier.wait(("points_balances",))
+    if not await held.barrier.wait(("points_balances",)):
+        raise unavailable("The balances are not up to date; try again.")
     async with held.reads.connection() as connection:
         if await queries.has_points(connection, project, wallet):
             detail = f"Members have points in the wallet {clipped(wallet)!r}."

@@ -78,13 +78,15 @@ class Barrier:
         """Return why the client has failed; None where it works."""
         return self._log_ends.fault()
 
-    async def wait(self, models: Collection[str]) -> None:
-        """Return when these read models hold all that is published now, or after a second.
+    async def wait(self, models: Collection[str]) -> bool:
+        """Return when these read models hold all that is published now, or after a second; tell
+        whether they do.
 
         Raises:
             KeyError: there is no such read model.
         """
         began = time.perf_counter()
+        current = False
         try:
             async with asyncio.timeout(MAX_WAIT_SECONDS):
                 await self._wait_for(await self._ends(frozenset(models))())
@@ -94,7 +96,10 @@ class Barrier:
             # Stale data is still useful; /readyz reports the broker.
             self._metrics.barrier_timeouts.inc()
             logger.warning("cannot ask how far the topics go: %s", error)
+        else:
+            current = True
         self._metrics.barrier_seconds.observe(time.perf_counter() - began)
+        return current
 
     async def _wait_for(self, wanted: Mapping[CheckpointKey, int]) -> None:
         if time.monotonic() - self._asked_at > TRUSTED_SECONDS:
