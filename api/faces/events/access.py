@@ -15,6 +15,9 @@ Sender = Annotated[
 ]
 """Who may log events."""
 
+Admin = Annotated[Caller, Depends(require(Role.ADMIN, end_users=True, wanted=WANTED))]
+"""Who may do what only an admin may; of end users those whose token says so."""
+
 reader = require(Role.ADMIN, Role.ANALYST, end_users=True, wanted=WANTED)
 
 Reader = Annotated[Caller, Depends(reader)]

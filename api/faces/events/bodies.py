@@ -33,6 +33,18 @@ class EventBody(
     idempotency_key: Identifier | None = None
 
 
+class AssignTierBody(
+    msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
+    """A tier to be assigned; null as `tierId` ends an assignment."""
+
+    tier_set_id: Text
+    tier_id: Text | None
+    reason: Text
+    unique_identifier: Identifier
+    until: Instant | None = None
+
+
 async def read(request: Request, project: str) -> EventBody:
     """Return the request's event, with the key that makes a repetition known.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.faces.events.bodies import KEY_HEADER, EventBody
+from api.faces.events.bodies import KEY_HEADER, AssignTierBody, EventBody
 from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
 from api.faces.events.point_bodies import BODIES
@@ -49,8 +49,8 @@ CHAPTER = Chapter(
     _DESCRIPTION,
     security=({"bearer": []}, {"endUserToken": []}, *API_KEY),
     security_schemes=_SECURITY_SCHEMES,
-    structs=(EventBody, *BODIES, *STRUCTS),
-    bodies=(EventBody, *BODIES),
+    structs=(EventBody, AssignTierBody, *BODIES, *STRUCTS),
+    bodies=(EventBody, AssignTierBody, *BODIES),
     errors=ErrorSchema("EventError", _ERROR, "event-"),
     path_parameter=lambda name: text(
         minLength=1, maxLength=512 if name == "holdIdentifier" else MAX_LENGTH
@@ -127,8 +127,8 @@ POST_EVENT: Operation = {
 }
 
 
-def _moves(body: str) -> Operation:
-    """Return what is said of a call that moves points."""
+def _commands(body: str, answer: str) -> Operation:
+    """Return what is said of a call that has its command's answer."""
     pending = {
         "type": "object",
         "required": ["statusCode", "message", "id", "uniqueIdentifier"],
@@ -145,7 +145,7 @@ def _moves(body: str) -> Operation:
             "content": {"application/json": {"schema": _ref(body)}},
         },
         "responses": {
-            "200": _json("What it did, now or the first time.", _ref("PointsMovedAnswer")),
+            "200": _json("What it did, now or the first time.", _ref(answer)),
             "202": _json("Taken; its result did not come in time.", pending),
             **_bad(400, 401, 403, 404, 409, 413, 503),
         },
@@ -156,12 +156,13 @@ def _path(name: str) -> Operation:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
+_MOVED = "PointsMovedAnswer"
 _OF_HOLD = {"parameters": [_path("id"), _path("holdIdentifier")]}
-SPEND = _moves("SpendBody")
-HOLD = _moves("HoldBody")
-CAPTURE = _moves("CaptureBody") | _OF_HOLD
-RELEASE = _moves("ReleaseBody") | _OF_HOLD
-ADJUST = _moves("AdjustBody")
+SPEND = _commands("SpendBody", _MOVED)
+HOLD = _commands("HoldBody", _MOVED)
+CAPTURE = _commands("CaptureBody", _MOVED) | _OF_HOLD
+RELEASE = _commands("ReleaseBody", _MOVED) | _OF_HOLD
+ADJUST = _commands("AdjustBody", _MOVED)
 LIST_EVENTS: Operation = {
     "parameters": [
         _query("showAll", "false: active events only.", enum=["true", "false"], default="true")
@@ -208,4 +209,6 @@ CHALLENGE = _read(
     good=_json("The challenges.", _ref("ChallengesAnswer")),
     bad=(400, 404),
 )
+TIERS = _read(good=_json("The tiers.", _ref("TiersAnswer")), bad=(404,))
+ASSIGN_TIER = _commands("AssignTierBody", "TierAnswer")
 STREAKS = _read(good=_json("The streaks.", _ref("StreaksAnswer")), bad=(404,))

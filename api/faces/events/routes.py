@@ -6,10 +6,10 @@ A user's id may hold slashes, so it is matched as a path; an event's may not.
 from fastapi import APIRouter, Request, Response
 
 from api.auth.access import Caller
-from api.faces.events import boards, definitions, posting, spending, stats, streaks, users
+from api.faces.events import boards, definitions, posting, spending, stats, streaks, tiers, users
 from api.faces.events import openapi as described
-from api.faces.events.access import Reader, Sender, require_own
-from api.faces.events.spending import Adjuster, Mover
+from api.faces.events.access import Admin, Reader, Sender, require_own
+from api.faces.events.spending import Mover
 from api.http.routing import StrictRoute
 
 router = APIRouter(tags=[described.TAG], route_class=StrictRoute)
@@ -123,9 +123,24 @@ async def release_hold(request: Request, caller: Mover) -> Response:
 
 
 @router.post("/user/{id:path}/adjust", summary="Adjust points", openapi_extra=described.ADJUST)
-async def adjust_points(request: Request, caller: Adjuster, id: str) -> Response:  # noqa: A002
+async def adjust_points(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
     """Give points by hand, or take them where they are below 0, all of them or none."""
     return await spending.adjust(request, caller, id)
+
+
+@router.get("/user/{id:path}/tier", summary="A user's tiers", openapi_extra=described.TIERS)
+async def user_tiers(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer a user's tier in each set, what it is judged by, and what the next one takes."""
+    return await tiers.of_user(request, _own(caller, id), id)
+
+
+@router.post("/user/{id:path}/tier", summary="Assign a tier", openapi_extra=described.ASSIGN_TIER)
+async def assign_tier(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
+    """Assign a user a tier until a moment, or until that is ended (`tierId` null).
+
+    A repetition with the same `uniqueIdentifier` is answered as the first time, and acts once.
+    """
+    return await tiers.assign(request, caller, id)
 
 
 def _own(caller: Caller, user_id: str) -> Caller:

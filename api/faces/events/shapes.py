@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from schemas.outputs import EventAnswer
+from schemas.outputs import EventAnswer, TierAnswer
 
 
 class _Shape(msgspec.Struct, kw_only=True, rename="camel"):
@@ -233,6 +233,34 @@ class StreaksAnswer(_Shape):
     streaks: list[UserStreak]
 
 
+class NextTier(_Shape):
+    """The tier above a user's, and what is missing to reach it."""
+
+    tier_id: str
+    threshold: Raw
+    missing: Raw
+
+
+class UserTier(_Shape):
+    """A user's tier in a set. `value` is what it is judged by, as of now; `to_keep` is what is
+    missing for the present tier to be deserved, null where there is none."""
+
+    tier_set_id: str
+    tier_id: str | None
+    name: str | None
+    since: datetime | None
+    until: datetime | None
+    value: Raw
+    to_keep: Raw
+    next: NextTier | None
+
+
+class TiersAnswer(_Shape):
+    """A user's tier in each set of the project."""
+
+    tiers: list[UserTier]
+
+
 class UserChallenge(_Shape):
     """A challenge that runs, and how far the user is in its period of now."""
 
@@ -269,6 +297,8 @@ STRUCTS = (
     PointsAnswer,
     PointsMovedAnswer,
     StreaksAnswer,
+    TiersAnswer,
+    TierAnswer,
     ChallengesAnswer,
 )
 """Every answer, for `/openapi.json`."""

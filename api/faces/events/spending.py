@@ -28,9 +28,6 @@ Mover = Annotated[
 ]
 """Who may spend, hold, capture and release: backends, and some of it a project's end users."""
 
-Adjuster = Annotated[Caller, Depends(require(Role.ADMIN, end_users=True, wanted=WANTED))]
-"""Who may adjust: administrators, among them those whose token says so."""
-
 _PENDING = (
     "The command was taken, but its result did not come in time; "
     "repeating it with the same uniqueIdentifier is safe"

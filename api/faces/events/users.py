@@ -26,6 +26,7 @@ from api.queries import users as queries
 from api.queries.operations import snapshot
 from api.queries.users import Lapse, Purse
 from schemas import ids
+from schemas.definition_set import DefinitionSet
 from schemas.definitions import MEMBER_ZONE
 
 MOST_EXPIRING = 100
@@ -42,17 +43,18 @@ async def found_in(
         Problem: 404, the project has no such user.
     """
     if len(user_id) > MAX_LENGTH:
-        raise _unknown(user_id)
+        raise unknown(user_id)
     member_id = UUID(ids.member_id(caller.project, user_id))
     held = resources.of(request)
     await held.barrier.wait(("members", *models))
     async with held.reads.connection() as connection:
         if not await queries.exists(connection, caller.project, member_id):
-            raise _unknown(user_id)
+            raise unknown(user_id)
         yield connection, member_id
 
 
-def _unknown(user_id: str) -> Problem:
+def unknown(user_id: str) -> Problem:
+    """Return that a project has no such user."""
     return Problem(404, f"The user {clipped(user_id)!r} could not be found in the project.")
 
 
@@ -102,9 +104,7 @@ async def challenges(request: Request, caller: Caller, user_id: str) -> Response
     """Answer the challenges that run now, with the user's progress."""
     completed = flag(request, "completed", None)
     definitions = await resources.of(request).definitions.current()
-    fallback = definitions.timezone(caller.project)
-    by_member = definitions.goes_by_member(caller.project)
-    zones = queries.Zones(MEMBER_ZONE if by_member else fallback, fallback)
+    zones = zones_of(definitions, caller.project)
     models = ("challenges", "challenge_progress")
     async with found_in(request, caller, user_id, *models) as (connection, member_id):
         rows = await queries.running_challenges(connection, caller.project, member_id, zones)
@@ -112,6 +112,12 @@ async def challenges(request: Request, caller: Caller, user_id: str) -> Response
     return json_response(
         ChallengesAnswer(challenges=[c for c in shown if completed in (None, c.completed)])
     )
+
+
+def zones_of(definitions: DefinitionSet, project: str) -> queries.Zones:
+    """Return the time zones of what has none of its own in a project."""
+    fallback = definitions.timezone(project)
+    return queries.Zones(MEMBER_ZONE if definitions.goes_by_member(project) else fallback, fallback)
 
 
 def _challenge(row: dict[str, Any]) -> UserChallenge:

@@ -360,3 +360,97 @@ async def test_producers_only_send_and_analysts_only_read(full_stack: Served) ->
         assert set(refused.json()) == {"statusCode", "message"}
         for path in ("/event", "/stats/event", "/leaderboard", "/user/maker/points"):
             assert (await analyst.get(path)).status_code == 200
+
+
+TIERS = [
+    {"id": "basic", "name": "Basic", "threshold": 0},
+    {"id": "gold", "name": "Gold", "threshold": 100, "multiplier": 2},
+]
+
+
+async def tier(client: httpx.AsyncClient, user: str, tier_set: str) -> dict[str, Any]:
+    """Return a user's tier in a set."""
+    answer = await client.get(f"/v2/user/{user}/tier")
+    assert answer.status_code == 200, answer.text
+    (found,) = [each for each in answer.json()["tiers"] if each["tierSetId"] == tier_set]
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [None, {"type": "calendar_year"}, {"type": "rolling", "length": "P1M"}],
+    ids=["lifetime", "calendar_year", "rolling"],
+)
+async def test_a_tier_follows_what_is_earned(
+    full_stack: Served, window: dict[str, str] | None
+) -> None:
+    project = f"tiers-{(window or {'type': 'lifetime'})['type'].replace('_', '-')}"
+    async with await full_stack.client(project=project) as admin:
+        await define(admin, "event", "buy", title="Buy", reward={"default": 60})
+        fields = {"name": "Status", "basis": {"type": "earned"}, "tiers": TIERS, "window": window}
+        await define(admin, "tier-set", "status", **fields)
+        user = await member(admin, "climber")
+        untouched = {
+            "tierSetId": "status", "tierId": "basic", "name": "Basic", "since": None,
+            "until": None, "value": 0, "toKeep": 0,
+            "next": {"tierId": "gold", "threshold": 100, "missing": 100},
+        }  # fmt: skip
+        assert await tier(admin, user, "status") == untouched
+        points = [(await send(admin, "buy", user)).json()["data"]["points"] for _ in range(3)]
+        assert points == [60, 60, 120]
+        async with await full_stack.end_user(user, project) as own:
+            found = await tier(own, user, "status")
+        assert (found["tierId"], found["name"], found["value"]) == ("gold", "Gold", 240)
+        assert (found["toKeep"], found["next"], found["until"]) == (0, None, None)
+        assert found["since"] is not None
+
+
+async def test_a_tier_by_balance_or_progress_says_what_that_is_now(
+    full_stack: Served, admin: httpx.AsyncClient
+) -> None:
+    challenge = "7f9c4a52-3d0e-4b51-9d57-0a6f5a0c1eaa"
+    async with await full_stack.client(project="tiers-by") as other:
+        fed = {"name": "C", "completionTargetValue": 10, "eventIds": ["buy"]}
+        await define(other, "challenge", challenge, timezone="member", **fed)
+        await define(other, "event", "buy", title="Buy", reward={"default": 60})
+        for name, basis in (
+            ("balance", {"type": "balance"}),
+            ("progress", {"type": "progress", "challengeId": challenge}),
+        ):
+            await define(other, "tier-set", name, name="S", basis=basis, tiers=TIERS)
+        user = await member(other, "climber", timezone="Pacific/Auckland")
+        assert (await send(other, "buy", user)).status_code == 200
+        values = [(await tier(other, user, name))["value"] for name in ("balance", "progress")]
+        assert values == [60, 1]
+    assert (await admin.get("/user/climber-nobody-knows/tier")).status_code == 404
+
+
+async def test_a_tier_is_assigned_by_an_admin_once(full_stack: Served) -> None:
+    async with await full_stack.client(project="tiers-by-hand") as admin:
+        basis = {"type": "earned"}
+        await define(admin, "tier-set", "status", name="Status", basis=basis, tiers=TIERS)
+        user = await member(admin, "favourite")
+        path, until = f"/user/{user}/tier", "2099-01-01T00:00:00Z"
+        body = {
+            "tierSetId": "status", "tierId": "gold", "until": until, "reason": "a friend",
+            "uniqueIdentifier": "1",
+        }  # fmt: skip
+        first, again = [await admin.post(path, json=body) for _ in range(2)]
+        assert (first.status_code, first.content) == (200, again.content)
+        assert (first.json()["tierId"], first.json()["assigned"]) == ("gold", True)
+        found = await tier(admin, user, "status")
+        assert (found["tierId"], found["until"], found["toKeep"]) == ("gold", until, 100)
+        ended = {**body, "tierId": None, "uniqueIdentifier": "2"}
+        del ended["until"]
+        assert (await admin.post(path, json=ended)).json()["tierId"] == "basic"
+        for change, status in (
+            ({"tierSetId": "none"}, 404), ({"tierId": "none"}, 404), ({"reason": None}, 400),
+            ({"until": "2020-01-01T00:00:00Z"}, 400), ({"extra": 1}, 400),
+        ):  # fmt: skip
+            bad = {**body, "uniqueIdentifier": "3", **change}
+            assert (await admin.post(path, json=bad)).status_code == status, change
+        assert (await admin.post("/user/nobody/tier", json=body)).status_code == 404
+        async with await full_stack.end_user(user, "tiers-by-hand") as own:
+            assert (await own.post(path, json=body)).status_code == 403
+        async with await full_stack.client(Role.PRODUCER, project="tiers-by-hand") as producer:
+            assert (await producer.post(path, json=body)).status_code == 403

@@ -70,6 +70,7 @@ def test_the_events_face_is_described_once_and_without_versions(api: dict[str, A
         "/analytics/streak": {"get"},
         "/stats/event": {"get"},
         "/leaderboard": {"get"},
+        "/user/{id}/tier": {"get", "post"},
         **{f"/user/{{id}}/{what}": {"get"} for what in ("rank", "points", "challenge", "streak")},
         **{f"/user/{{id}}/{what}": {"post"} for what in ("spend", "hold", "adjust")},
         **{

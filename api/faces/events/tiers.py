@@ -1,0 +1,141 @@
+"""`/user/{id}/tier`: a user's tiers as they stand now; and a tier that is assigned by hand."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, cast
+from uuid import UUID
+
+from fastapi import Request, Response
+from msgspec import Raw
+from psycopg import AsyncConnection
+
+from api import resources
+from api.auth.access import Caller
+from api.faces.events.access import is_end_user
+from api.faces.events.bodies import AssignTierBody
+from api.faces.events.face import body_of
+from api.faces.events.parameters import MAX_LENGTH
+from api.faces.events.shapes import NextTier, TiersAnswer, UserTier
+from api.faces.events.users import found_in, unknown, zones_of
+from api.http import bodies
+from api.http.numbers import number_text
+from api.http.problems import Problem, invalid
+from api.http.responses import json_response
+from api.kafka.processor_client import refusal
+from api.queries import tiers as queries
+from api.queries import users
+from schemas import definitions as models
+from schemas import ids, records
+from schemas.instants import InstantError, utc
+from schemas.outputs import NULL
+from schemas.topics import MEMBER_COMMANDS
+
+_PENDING = "The command was taken, but its result did not come in time; repeating it is safe"
+
+
+async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
+    """Answer a user's tier in each set of the project."""
+    definitions = await resources.of(request).definitions.current()
+    sets = [
+        cast("models.TierSet", stored.definition)
+        for stored in definitions.of(caller.project, models.TierSet.kind)
+    ]
+    zones = zones_of(definitions, caller.project)
+    read_models = (
+        *("member_tiers", "tier_sets", "points_ledger", "points_balances"),
+        *("challenges", "challenge_progress"),
+    )
+    async with found_in(request, caller, user_id, *read_models) as (connection, member_id):
+        rows = await queries.of_member(connection, caller.project, member_id)
+        shown = [
+            _shown(
+                each, rows.get(each.id), await _value(connection, caller, each, member_id, zones)
+            )
+            for each in sets
+        ]
+    return json_response(TiersAnswer(tiers=shown))
+
+
+async def _value(
+    connection: AsyncConnection,
+    caller: Caller,
+    tier_set: models.TierSet,
+    member_id: UUID,
+    zones: users.Zones,
+) -> Decimal:
+    """Return what a user's tier is judged by, as of now."""
+    basis, window = tier_set.basis, tier_set.window or models.TierWindow()
+    if basis.type == "earned":
+        counted = queries.Window(tier_set.id, basis.wallet, window.type, window.length, zones)
+        return await queries.earned(connection, caller.project, member_id, counted)
+    if basis.type == "balance":
+        total, groups = await users.balances(connection, caller.project, member_id)
+        return Decimal(total if basis.wallet is None else groups.get(basis.wallet, 0))
+    running = await users.running_challenges(connection, caller.project, member_id, zones)
+    found = (row for row in running if str(row["id"]) == basis.challenge_id)
+    row = next(found, None)
+    return Decimal(0) if row is None else row["current_progress_value"] or Decimal(0)
+
+
+def _shown(tier_set: models.TierSet, row: Mapping[str, Any] | None, value: Decimal) -> UserTier:
+    """Return a user's tier; without having been judged it is the one that needs nothing."""
+    first = tier_set.tiers[0]
+    untouched = None if first.threshold else first.id
+    tier_id = untouched if row is None else row["tier_id"]
+    tier = next((each for each in tier_set.tiers if each.id == tier_id), None)
+    floor = Decimal(-1) if tier is None else tier.threshold
+    following = next((each for each in tier_set.tiers if each.threshold > floor), None)
+    return UserTier(
+        tier_set_id=tier_set.id,
+        tier_id=tier_id,
+        name=None if tier is None else tier.name,
+        since=None if row is None else row["since"],
+        until=None if row is None else row["until"],
+        value=_number(value),
+        to_keep=NULL if tier is None else _number(max(tier.threshold - value, Decimal(0))),
+        next=None if following is None else _next(following, value),
+    )
+
+
+def _next(tier: models.Tier, value: Decimal) -> NextTier:
+    return NextTier(
+        tier_id=tier.id,
+        threshold=_number(tier.threshold),
+        missing=_number(max(tier.threshold - value, Decimal(0))),
+    )
+
+
+def _number(value: Decimal) -> Raw:
+    return Raw(number_text(value).encode())
+
+
+async def assign(request: Request, caller: Caller, user_id: str) -> Response:
+    """Have the processor assign a tier; respond with the user's tier in the set afterwards."""
+    if is_end_user(caller):
+        raise Problem(403, "Only an admin may assign a tier.")
+    body = await bodies.read(request, AssignTierBody, caller.project)
+    command = records.AssignTier(
+        project=caller.project,
+        user_id=user_id,
+        tier_set_id=body.tier_set_id,
+        tier_id=body.tier_id,
+        reason=body.reason,
+        unique_identifier=body.unique_identifier,
+    )
+    if body.until is not None:
+        try:
+            command.until = utc(body.until)
+        except InstantError as error:
+            raise invalid("until", str(error)) from error
+    if len(user_id) > MAX_LENGTH:
+        raise unknown(user_id)
+    member_id = ids.member_id(caller.project, user_id)
+    value = records.encode(command)
+    reply = await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value)
+    if reply is None:
+        tier_id = ids.tier_id(caller.project, member_id, command.tier_set_id)
+        named = {"id": tier_id, "uniqueIdentifier": command.unique_identifier}
+        return json_response(body_of(202, _PENDING, **named), 202)
+    if reply.status >= 400:
+        raise refusal(reply)
+    return json_response(bytes(reply.body), reply.status)
