@@ -54,6 +54,8 @@ class Definitions(DefinitionSet):
         """By event; made when first asked for, forgotten with every change."""
         self._tier_sets: dict[str, tuple[TierSet, ...]] = {}
         """By project; likewise."""
+        self._tiered: set[str] = set()
+        """The projects that have tier sets."""
 
     def challenge(self, project: str, challenge_id: str) -> Challenge | None:
         """Return a project's challenge with its milestones, None where it has no such one."""
@@ -94,6 +96,10 @@ class Definitions(DefinitionSet):
             found = tuple(self._rules[project, "tier-set", id_] for id_ in ids)
             self._tier_sets[project] = found
         return found
+
+    def has_tiers(self) -> bool:
+        """Tell whether any project has a tier set: where none has, nobody keeps what tiers need."""
+        return bool(self._tiered)
 
     def judges(self, project: str, challenge_id: str) -> bool:
         """Tell whether a tier goes by the progress of a challenge."""
@@ -138,6 +144,10 @@ class Definitions(DefinitionSet):
         for place in [place for place in self._subscriptions if place[0] == project]:
             del self._subscriptions[place]
         self._tier_sets.pop(project, None)
+        if kind == "tier-set":
+            self._tiered.discard(project)
+            if self.count(project, kind):
+                self._tiered.add(project)
         if kind in _COMPILE:
             self._compile_one(project, kind, id_)
         elif kind == "milestone":

@@ -182,6 +182,7 @@ class _ChunkFold:
         pathways = Pathways(definitions, entries)
         spending = Spending(definitions, entries, self.effects)
         self._tiers = Tiers(definitions, entries, self.effects)
+        self._has_tiers = definitions.has_tiers()
         commands = MemberCommands(
             definitions,
             entries,
@@ -344,7 +345,8 @@ class _ChunkFold:
                     self.effects, item.project, item.member_id, at, sequence, item.input
                 )
                 answer = handler.step(context, item.record, ready.prepared)
-                self._tiers.judge(context)
+                if self._has_tiers:
+                    self._tiers.judge(context)
                 if item.input.headers:
                     self._answer(item.input, answer)
                 for member_id in tuple(self._entries.made_known):

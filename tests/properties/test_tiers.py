@@ -38,14 +38,15 @@ def sets(draw: st.DrawFn, id_: str) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "basis": {"type": basis},
         "tiers": tiers_of(*draw(st.sampled_from([(0, 5, 9), (3, 8), (0, 2, 4, 6, 8)]))),
-        "downgrade": draw(st.sampled_from(["none", "to_basis", "to_basis", "one_down"])),
-        "grace": draw(st.sampled_from([None, None, "P1M"])),
+        "downgrade": draw(st.sampled_from(["none", "to_basis", "one_down", "one_down"])),
+        "grace": draw(st.sampled_from([None, None, None, "P1M"])),
     }
     if basis == "earned":
         fields["window"] = draw(
             st.sampled_from(
                 [
                     {"type": "lifetime"},
+                    {"type": "calendar_year"},
                     {"type": "calendar_year"},
                     {"type": "rolling", "length": "P1M"},
                     {"type": "rolling", "length": "P3M"},
@@ -62,7 +63,7 @@ def histories(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]], list[Step]]:
     zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
     now = parse_instant("2026-10-20T10:00:00Z")
     steps: list[Step] = []
-    for number in range(draw(st.integers(3, 25))):
+    for number in range(draw(st.integers(8, 30))):
         now += timedelta(hours=draw(st.sampled_from([0, 1, 13, 24, 24 * 9, 24 * 31, 24 * 100])))
         what = draw(st.sampled_from(["buy"] * 5 + ["again", "spend", "tick", "tick", "assign"]))
         late = timedelta(days=draw(st.sampled_from([0, 0, 0, 1, 20, 45, 200])))

@@ -135,7 +135,7 @@ def _commands(body: str, answer: str) -> Operation:
         "properties": {
             "statusCode": {"const": 202},
             "message": {"type": "string"},
-            "id": {"type": "string", "description": "Of the ledger's entry, or of the hold."},
+            "id": {"type": "string", "description": "Of what it makes or changes."},
             "uniqueIdentifier": {"type": "string"},
         },
     }

@@ -147,8 +147,9 @@ class Events:
             keys.append(prepared.used_key)
         if record.idempotency_key is not None:
             keys.append(prepared.answer_key)
-        tier_sets = prepared.subscriptions.tier_sets
-        keys.extend(tier_key(item.member_id, tier_set.id) for tier_set in tier_sets)
+        if prepared.subscriptions.tier_sets:
+            tier_sets = prepared.subscriptions.tier_sets
+            keys.extend(tier_key(item.member_id, tier_set.id) for tier_set in tier_sets)
         for log in prepared.logs:
             keys += (log.prepared.log_key, log.prepared.progress_key)
         keys.extend(

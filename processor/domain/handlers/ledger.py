@@ -178,9 +178,14 @@ class Ledger:
         after = points_of.evolve(before, entry.group, entry.points)
         self._entries.set(BALANCES, balances_key(context.member_id), after)
         data = _record(context, self._user_id(context), entry, after)
-        self._entries.earned.append(Earning(entry.group, entry.points, entry.at))
+        self._tell_tiers(entry)
         context.emit(POINTS_GRANTED, data, at=entry.at)
         return data
+
+    def _tell_tiers(self, entry: Entry) -> None:
+        """Have tiers judged by what an entry gives, once the record is folded."""
+        if self._definitions.has_tiers():
+            self._entries.earned.append(Earning(entry.group, entry.points, entry.at))
 
     def _grant(
         self, context: RecordContext, entry: Entry, offer: Offer | None
@@ -192,7 +197,7 @@ class Ledger:
         lot = None
         if entry.points:
             lot = lots.grant(entry.points, entry.at)
-            self._entries.earned.append(Earning(entry.group, entry.points, entry.at))
+            self._tell_tiers(entry)
             if lots.wallet is not None and lots.wallet.cap is not None:
                 self._earn(context, lots.wallet, entry)
         changed, user_id = lots.changed(), self._user_id(context)
