@@ -88,20 +88,18 @@ class Tiers:
         if member is None:
             return
         for tier_set in tier_sets:
-            if earned or self._is_moved(context, tier_set):
+            if self._is_moved(context, tier_set):
                 self._judge(context, member, tier_set, why)
+            elif earned:
+                self._look_again(context, member, tier_set)
 
     def turn(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
         """Look at a tier that time may have changed."""
         tier_set = self._definitions.tier_set(context.project, rest.decode())
         member = self._entries.get(MEMBER, member_key(context.member_id))
         before = self._entries.get(TIER, key)
-        if tier_set is None or member is None or before is None:
-            return
-        zone = member_of.zone(tier_set, member.timezone)
-        after = self._pass_time(context, member, tier_set, before, zone)
-        after = self._under_new_rules(context, member, tier_set, after, zone)
-        self._keep(context, tier_set, key, before, after, zone=zone)
+        if tier_set is not None and member is not None and before is not None:
+            self._look(context, member, tier_set, before)
 
     def assign(self, context: RecordContext, command: AssignTier) -> Answer:
         """Assign a tier, or end that; return what answers the command.
@@ -153,6 +151,22 @@ class Tiers:
             why=tier_of.BY_HAND, at=now, value=basis.value, reason=command.reason,
         )  # fmt: skip
         return self._keep(context, tier_set, key, stored, after, zone=zone)
+
+    def _look_again(self, context: RecordContext, member: Member, tier_set: TierSet) -> None:
+        """Look at a tier whose set has changed since, though its basis has not moved."""
+        before = self._entries.get(TIER, tier_key(context.member_id, tier_set.id))
+        if before is not None and before.version != tier_set.version:
+            self._look(context, member, tier_set, before)
+
+    def _look(
+        self, context: RecordContext, member: Member, tier_set: TierSet, before: State
+    ) -> None:
+        """Judge by time, and by what the set says now."""
+        zone = member_of.zone(tier_set, member.timezone)
+        after = self._pass_time(context, member, tier_set, before, zone)
+        after = self._under_new_rules(context, member, tier_set, after, zone)
+        key = tier_key(context.member_id, tier_set.id)
+        self._keep(context, tier_set, key, before, after, zone=zone)
 
     def _judge(self, context: RecordContext, member: Member, tier_set: TierSet, why: str) -> None:
         key = tier_key(context.member_id, tier_set.id)
@@ -235,11 +249,11 @@ class Tiers:
         return Basis(progress.shown, f"{period} {progress.shown}", end)
 
     def _is_moved(self, context: RecordContext, tier_set: TierSet) -> bool:
-        """Tell whether what is being folded changed a set's basis; what is earned apart."""
+        """Tell whether what is being folded moved what a set judges by."""
+        if tier_set.basis == tier_of.EARNED:
+            return any(tier_of.counts(tier_set, earning) for earning in self._entries.earned)
         if tier_set.basis == tier_of.BALANCE:
             return balances_key(context.member_id) in self._entries.touched()
-        if tier_set.basis != tier_of.PROGRESS:
-            return False
         begins = progress_key(context.member_id, tier_set.challenge_id, "")
         return any(key.startswith(begins) for key in self._entries.touched())
 

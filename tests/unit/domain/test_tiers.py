@@ -88,9 +88,14 @@ def test_what_was_ever_earned_is_not_lost_by_spending() -> None:
     assert moves(start.when(spend(100, "s"))) == []
 
 
-def test_points_of_another_wallet_do_not_count() -> None:
-    start = world(tier_set(0, 100, basis={"type": "earned", "wallet": "spring"}))
-    assert moves(start.when(earn(100, "2026-11-20"))) == [(None, "t0", "earned")]
+def test_points_of_another_wallet_judge_nobody_but_show_a_changed_set() -> None:
+    spring = {"type": "earned", "wallet": "spring"}
+    bonus = event_of("bonus", challengeGroup="spring", reward={"default": 100})
+    start = world(bonus, tier_set(0, 100, basis=spring, downgrade="to_basis"))
+    assert moves(start.when(earn(100, "2026-11-20"))) == []
+    assert moves(start.when(event("bonus"))) == [(None, "t1", "earned")]
+    start.partition.define(tier_set(0, 101, basis=spring, downgrade="to_basis"))
+    assert moves(start.when(earn(100, "2026-11-22"))) == [("t1", "t0", "definition")]
 
 
 # By the balance.
