@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from schemas.amounts import SCALE
 from schemas.records import ChallengeLog, Event, activity_nanos
@@ -76,7 +77,7 @@ def test_the_rate_of_events_is_told_beside_that_of_challenge_logs(tmp_path: Path
     assert found["events"]["rate"] == 500
     assert found["stats"]["asked"][0]["p50"] == 4.25
     text = (tmp_path / "bench.md").read_text()
-    assert "| a: events | exactly once | 1,000 | 2.0 | 500 | 60 | 2.0x |" in text
+    assert "| a: events | exactly once | 1,000 | 2.0 | 500 | 60 | 16,667 | 2.0x |" in text
     assert "fold at 0.50 of the rate of challenge logs" in text
     assert "all events: 4.2 ms" in text
 
@@ -97,5 +98,7 @@ def test_a_report_is_written_for_people_and_for_programs(tmp_path: Path) -> None
     Report({"records": 1000, "members": 10, "duplicates": 0.02}, 90_000, 800, rows).write(tmp_path)
     found = json.loads((tmp_path / "bench.json").read_text())
     assert found["rows"][1]["ratio"] == 2
+    assert found["rows"][0]["aCoreSecond"] == pytest.approx(33_333, abs=1)
     assert found["machine"]["cores"]
-    assert "| b | none | 1,000 | 2.0 | 500 | 60 | 2.0x |" in (tmp_path / "bench.md").read_text()
+    text = (tmp_path / "bench.md").read_text()
+    assert "| b | none | 1,000 | 2.0 | 500 | 60 | 16,667 | 2.0x |" in text
