@@ -19,6 +19,7 @@ from deploy.importing.transfer import Import, Watcher, run_import
 from deploy.topics_create import ensure_topics
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
+from tests.bench.event_peers import time_event_peers
 from tests.bench.events import publish_event_definitions, write_events, write_members
 from tests.bench.measure import Timing, last_committed_input, output_bytes, time_peer
 from tests.bench.peers import (
@@ -80,9 +81,7 @@ def main(  # noqa: PLR0917  (Typer reads the arguments' order)
         if "fold" in parts:
             report = asyncio.run(_run(fresh(), workload, names, Path(directory)))
         if "events" in parts:
-            report = replace(
-                report, events=_time_events(fresh(), workload, report, Path(directory))
-            )
+            report = _time_events(fresh(), workload, report, Path(directory))
         if "stats" in parts:
             _say(f"asking for statistics of {stats_events:,} events …")
             report = replace(report, stats=ask_stats(fresh, stats_events, Path(directory)))
@@ -155,15 +154,19 @@ async def _time(
     return replace(timing, records=timing.records * workload.records // last)
 
 
-def _time_events(settings: Settings, workload: Workload, report: Report, directory: Path) -> Row:
-    """Measure Milestream with events, on topics of their own."""
+def _time_events(settings: Settings, workload: Workload, report: Report, directory: Path) -> Report:
+    """Measure Milestream with events, on topics of their own, and then its peers with the same."""
     measured = peer(_OWN)
     logs = next((row.rate for row in report.rows if row.peer == measured.name), None)
     own = directory / "events"
     own.mkdir()
     timing = asyncio.run(_events(settings, workload, measured, own))
     _say(f"  {timing.rate:,.0f} events/s, started in {timing.start_seconds:.1f} s")
-    return _row(measured, timing, logs, name=f"{measured.name}: events")
+    row = _row(measured, timing, logs, name=f"{measured.name}: events")
+    _say("measuring peers with the same events …")
+    environment = _environment(settings, own)
+    found = asyncio.run(time_event_peers(settings, workload.records, environment, timing))
+    return replace(report, events=row, findings=[*report.findings, *found])
 
 
 async def _events(

@@ -1,12 +1,14 @@
 """The input of the event benchmark: purchases with conditions and a limit, feeding a challenge."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from schemas.settings import Settings
 from tests.bench.workload import (
     CHALLENGES,
+    TARGET,
     Definition,
     Workload,
     defined,
@@ -21,6 +23,40 @@ LIMIT = 100
 """A month; the members stay below it, so that every event but the failing ones is counted."""
 LEAST = 9
 """What an amount must exceed: about one event in ten fails its conditions."""
+
+EVENT_FIELDS: Mapping[str, Any] = {
+    "id": EVENT,
+    "title": "Purchase completed",
+    "type": "TRANSACTION",
+    "reward": {"default": 1, "gold": 2},
+    "rewardValueField": "amount",
+    "limit": LIMIT,
+    "limitPeriod": "monthly",
+    "maximumReward": 1000,
+    "conditions": {
+        "type": "AND",
+        "conditions": [
+            {"field": "amount", "operator": "greater_than", "value": LEAST},
+            {
+                "type": "OR",
+                "conditions": [
+                    {"field": "currency", "operator": "in", "value": ["EUR", "CHF"]},
+                    {"field": "voucher", "operator": "exists"},
+                ],
+            },
+        ],
+    },
+    "metadataFields": [{"key": "amount", "type": "number", "required": True}],
+}
+CHALLENGE_FIELDS: Mapping[str, Any] = {
+    "id": CHALLENGES[0],
+    "name": "Spend",
+    "aggregationPeriod": "monthly",
+    "completionTargetValue": TARGET,
+    "eventIds": [EVENT],
+    "valueField": "amount",
+    "pointsOnCompletion": 100,
+}
 
 
 async def publish_event_definitions(settings: Settings) -> None:
@@ -57,41 +93,7 @@ def _line(number: int, members: int, first: datetime) -> bytes:
 
 
 def _definitions() -> Iterator[Definition]:
-    challenge = CHALLENGES[0]
-    yield defined(
-        "event",
-        id=EVENT,
-        title="Purchase completed",
-        type="TRANSACTION",
-        reward={"default": 1, "gold": 2},
-        rewardValueField="amount",
-        limit=LIMIT,
-        limitPeriod="monthly",
-        maximumReward=1000,
-        conditions={
-            "type": "AND",
-            "conditions": [
-                {"field": "amount", "operator": "greater_than", "value": LEAST},
-                {
-                    "type": "OR",
-                    "conditions": [
-                        {"field": "currency", "operator": "in", "value": ["EUR", "CHF"]},
-                        {"field": "voucher", "operator": "exists"},
-                    ],
-                },
-            ],
-        },
-        metadataFields=[{"key": "amount", "type": "number", "required": True}],
-    )
-    yield defined(
-        "challenge",
-        id=challenge,
-        name="Spend",
-        aggregationPeriod="monthly",
-        completionTargetValue=500,
-        eventIds=[EVENT],
-        valueField="amount",
-        pointsOnCompletion=100,
-    )
-    for fields in milestone_fields(challenge):
+    yield defined("event", **EVENT_FIELDS)
+    yield defined("challenge", **CHALLENGE_FIELDS)
+    for fields in milestone_fields(CHALLENGES[0]):
         yield defined("milestone", **fields)

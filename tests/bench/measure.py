@@ -213,9 +213,9 @@ async def _after_last_record(
     return after
 
 
-async def output_bytes(settings: Settings) -> int:
-    """Return the mean size of the first outputs on `progress-events`."""
-    partitions = await partitions_of_topic(settings, settings.topic(PROGRESS_EVENTS))
+async def output_bytes(settings: Settings, topic: str = PROGRESS_EVENTS) -> int:
+    """Return the mean size of the first outputs on a topic; 0 where there are none."""
+    partitions = await partitions_of_topic(settings, settings.topic(topic))
     async with reader(settings, "read_committed") as consumer:
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)

@@ -11,7 +11,7 @@ import pytest
 from schemas.amounts import SCALE
 from schemas.records import ChallengeLog, Event, activity_nanos
 from tests.bench.events import EVENT, LEAST, write_events, write_members
-from tests.bench.peers import MODULES, peer
+from tests.bench.peers import EVENT_MODULES, MODULES, peer
 from tests.bench.report import Report, Row
 from tests.bench.stats import Asked as Timed
 from tests.bench.stats import StatsTiming, ask_stats
@@ -44,7 +44,7 @@ def test_the_logs_are_the_same_every_time(tmp_path: Path) -> None:
 
 
 def test_every_peer_can_be_started() -> None:
-    for module in MODULES:
+    for module in (*MODULES, *EVENT_MODULES):
         found = peer(module)
         assert found.command[:2] == ("-m", f"tests.bench.peers.{module}")
         assert 0 < found.share <= 1

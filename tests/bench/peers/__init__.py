@@ -10,6 +10,7 @@ number as a line on stdout, several times a second. Each does the same work:
 - writes one output a log, as large as Milestream's (`BENCH_OUTPUT_BYTES`), to `OUTPUTS`.
 """
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,26 @@ MODULES = (
     "kafka_streams.exactly_once_cached",
     "plain_loop",
 )
+
+EVENT_MODULES = ("kafka_streams.events_exactly_once",)
+"""Peers that fold events, with all that Milestream does for one; see `tests.bench.event_peers`."""
+
+EVENT_OUTPUT_BYTES: Mapping[str, int] = {
+    "event-results": 800,
+    "points-events": 700,
+    "progress-events": 2000,
+    "milestone-events": 900,
+    "reward-events": 1000,
+}
+"""The topics that an event's outputs go to, and how large each is about where nobody measured."""
+_OWN_BYTES: Mapping[str, int] = {
+    "event-results": 480,
+    "points-events": 290,
+    "progress-events": 230,
+    "milestone-events": 190,
+    "reward-events": 190,
+}
+"""What a peer's output has without its padding, about."""
 
 MILESTONES: Mapping[int, int] = {1: 200, 2: 400, 3: 800}
 """Targets of each challenge's milestones, the same for all three. A member has some five logs of 45
@@ -83,3 +104,18 @@ def peer(module: str) -> Peer:
 def output_padding() -> str:
     """Return what makes an output as large as Milestream's, some 150 bytes of its own apart."""
     return "x" * max(0, int(os.environ.get("BENCH_OUTPUT_BYTES", "900")) - 150)
+
+
+def event_output_topic(topic: str) -> str:
+    """Return the topic of a peer that stands for one of Milestream's; without the prefix."""
+    return f"bench-{topic}"
+
+
+def event_padding() -> Mapping[str, int]:
+    """Return how much makes each output of an event as large as Milestream's, by its topic.
+
+    `BENCH_EVENT_OUTPUT_BYTES` is a JSON object with the sizes that were measured.
+    """
+    given = json.loads(os.environ.get("BENCH_EVENT_OUTPUT_BYTES", "{}"))
+    sizes = {**EVENT_OUTPUT_BYTES, **given}
+    return {topic: max(0, sizes[topic] - own) for topic, own in _OWN_BYTES.items()}

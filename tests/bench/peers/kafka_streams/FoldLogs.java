@@ -1,48 +1,30 @@
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectReader;
-import com.fasterxml.jackson.databind.ObjectWriter;
 import java.io.IOException;
-import java.io.Reader;
 import java.math.BigDecimal;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.stream.Stream;
-import org.apache.kafka.common.errors.SerializationException;
-import org.apache.kafka.common.serialization.Deserializer;
-import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
-import org.apache.kafka.common.serialization.Serializer;
-import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.Topology;
-import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.StoreBuilder;
-import org.apache.kafka.streams.state.Stores;
 
 /**
  * The fold in Kafka Streams: a source, one processor with two stores, a sink.
  *
  * <p>As the developer guide's page on the Processor API shows it. It sums each member's values of a
  * challenge exactly, drops logs that were there before, and writes one output a log with the
- * milestones that the log crossed. Every 100 ms it prints how many logs it is done with.
+ * milestones that the log crossed.
  *
  * <p>Its argument is a properties file: the settings of Kafka Streams, and our own under "fold.".
  */
 public final class FoldLogs {
-
-    private static final Duration REPORT_EVERY = Duration.ofMillis(100);
-    private static final Duration CLOSE_WITHIN = Duration.ofSeconds(5);
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     @JsonIgnoreProperties(ignoreUnknown = true)
     record Log(String challengeId, String uniqueIdentifier, BigDecimal activityValue) {}
@@ -99,13 +81,9 @@ public final class FoldLogs {
 
         @Override
         public Set<StoreBuilder<?>> stores() {
-            return Set.of(store("sums", Serdes.String()), store("seen", Serdes.ByteArray()));
-        }
-
-        private <V> StoreBuilder<KeyValueStore<String, V>> store(String name, Serde<V> values) {
-            var builder = Stores.keyValueStoreBuilder(
-                    Stores.persistentKeyValueStore(name), Serdes.String(), values);
-            return options.cached() ? builder.withCachingEnabled() : builder.withCachingDisabled();
+            return Set.of(
+                    Peer.store("sums", Serdes.String(), options.cached()),
+                    Peer.store("seen", Serdes.ByteArray(), options.cached()));
         }
     }
 
@@ -159,58 +137,16 @@ public final class FoldLogs {
     static Topology topology(Options options, LongAdder done) {
         var keys = Serdes.String();
         return new Topology()
-                .addSource("logs", keys.deserializer(), reading(), options.input())
+                .addSource("logs", keys.deserializer(), Peer.reading(Log.class), options.input())
                 .addProcessor("fold", new Fold(options, done), "logs")
-                .addSink("outputs", options.output(), keys.serializer(), writing(), "fold");
-    }
-
-    private static Deserializer<Log> reading() {
-        ObjectReader reader = JSON.readerFor(Log.class);
-        return (topic, bytes) -> {
-            try {
-                return reader.readValue(bytes);
-            } catch (IOException error) {
-                throw new SerializationException(error);
-            }
-        };
-    }
-
-    private static Serializer<Output> writing() {
-        ObjectWriter writer = JSON.writerFor(Output.class);
-        return (topic, output) -> {
-            try {
-                return writer.writeValueAsBytes(output);
-            } catch (IOException error) {
-                throw new SerializationException(error);
-            }
-        };
-    }
-
-    private static void report(LongAdder done) {
-        try {
-            while (true) {
-                Thread.sleep(REPORT_EVERY);
-                System.out.println(done.sum());
-            }
-        } catch (InterruptedException ended) {
-            Thread.currentThread().interrupt();
-        }
+                .addSink(
+                        "outputs", options.output(), keys.serializer(),
+                        Peer.writing(Output.class), "fold");
     }
 
     public static void main(String[] arguments) throws IOException {
-        var settings = new Properties();
-        try (Reader reader = Files.newBufferedReader(Path.of(arguments[0]))) {
-            settings.load(reader);
-        }
+        var settings = Peer.settings(arguments);
         var done = new LongAdder();
-        var streams = new KafkaStreams(topology(Options.of(settings), done), settings);
-        streams.setUncaughtExceptionHandler(error -> {
-            error.printStackTrace();
-            Runtime.getRuntime().halt(1);
-            return StreamThreadExceptionResponse.SHUTDOWN_CLIENT;
-        });
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> streams.close(CLOSE_WITHIN)));
-        Thread.ofPlatform().daemon().start(() -> report(done));
-        streams.start();
+        Peer.run(topology(Options.of(settings), done), settings, done);
     }
 }
