@@ -1,7 +1,7 @@
 """Points once more, from the rules in `schemas/README.md#spending` and `#wallets` alone.
 
-It shares nothing with the fold and keeps everything in plain lists: every lot, every hold, every
-grant of a period. What is due is found by looking at all there is.
+It shares nothing with the fold but ids, and keeps everything in plain lists: every lot, every hold,
+every grant of a period. What is due is found by looking at all there is.
 """
 
 from calendar import isleap, monthrange
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from schemas import ids
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Days = tuple[date | None, date | None]
@@ -496,7 +498,9 @@ class PointsReference:
 def _order(due: tuple[int, int, str, str, Any]) -> Any:
     at, what, member, group, name = due
     if what == 2:
-        return at, what, member, group, name
+        # Holds that lapse at one moment do so in the order of their ids.
+        hold = ids.hold_id(ids.DEFAULT_PROJECT, ids.member_id(ids.DEFAULT_PROJECT, member), name)
+        return at, what, member, hold
     starts, ends = name
     return at, what, member, group, (starts or date.min, ends or date.max)
 
