@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -19,6 +20,8 @@ from tests.integration.processor.driving import drain
 PARTITIONS = 4
 BETWEEN = 40
 """Transactions of each partition between two kills."""
+PACE_SECONDS = 0.02
+"""Between two transactions of a partition: brokers that start have to get on as well."""
 
 
 class Load:
@@ -43,6 +46,7 @@ class Load:
                 while not is_over():
                     await owner.write(self._chunk())
                     self.written += 1
+                    await asyncio.sleep(PACE_SECONDS)
             except (Fenced, Overdue, KafkaError):
                 await asyncio.sleep(0.1)
             finally:
@@ -70,34 +74,25 @@ def test_every_broker_is_killed_and_each_chunk_is_there_once(servers: Servers) -
     )
     create_topics(settings)
     loads = [Load(settings, partition) for partition in range(PARTITIONS)]
-    over = False
+    over = threading.Event()
 
-    async def more() -> None:
-        """Wait until each partition got on."""
-        wanted = [load.written + BETWEEN for load in loads]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while any(load.written < want for load, want in zip(loads, wanted, strict=True)):
-            assert time.monotonic() < deadline, [load.written for load in loads]
-            await asyncio.sleep(0.05)
+    async def write() -> None:
+        await asyncio.gather(*(load.run(over.is_set) for load in loads))
 
-    async def run() -> None:
-        nonlocal over
-        writing = [asyncio.create_task(load.run(lambda: over)) for load in loads]
-        try:
-            for process in servers.brokers.processes:
-                await more()
-                assert process.kill()
-                await more()  # what it led and coordinated is others' now
-                await asyncio.to_thread(servers.heal)
-                await asyncio.to_thread(_in_sync, settings)
-            await more()
-        finally:
-            over = True
-            await asyncio.gather(*writing)
-
+    # Brokers are started by this thread: they end with the thread that started them.
+    writing = threading.Thread(target=lambda: asyncio.run(write()))
+    writing.start()
     try:
-        asyncio.run(run())
+        for process in servers.brokers.processes:
+            _await_more(loads)
+            assert process.kill()
+            _await_more(loads)  # what it led and coordinated is others' now
+            servers.heal()
+            _await_replicas(settings)
+        _await_more(loads)
     finally:
+        over.set()
+        writing.join()
         servers.heal()
     found = drain(settings, PROGRESS_EVENTS)
     for load in loads:
@@ -106,7 +101,16 @@ def test_every_broker_is_killed_and_each_chunk_is_there_once(servers: Servers) -
         assert load.written >= 7 * BETWEEN
 
 
-def _in_sync(settings: Settings) -> None:
+def _await_more(loads: Sequence[Load]) -> None:
+    """Wait until each partition got on."""
+    wanted = [load.written + BETWEEN for load in loads]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while any(load.written < want for load, want in zip(loads, wanted, strict=True)):
+        assert time.monotonic() < deadline, [load.written for load in loads]
+        time.sleep(0.05)
+
+
+def _await_replicas(settings: Settings) -> None:
     """Wait until all replicas follow again, so that the next broker may be killed."""
 
     async def ask() -> None:
