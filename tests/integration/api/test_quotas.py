@@ -80,8 +80,9 @@ async def test_a_key_that_calls_too_often_is_refused_on_every_face(
         answer = await refused(admin, "POST", "/v1/logs/pathway-logs", json={"pathway": "x"})
         assert (answer.status_code, answer.json()["status"]) == (429, "error")
         assert is_described(answer)
-        for _ in range(50):  # another project has no limit
-            assert (await other.get(LOGS)).status_code == 200
+        for _ in range(5):  # another project has no limit; each waits a second for the projection
+            answers = await asyncio.gather(*(other.get(LOGS) for _ in range(10)))
+            assert {answer.status_code for answer in answers} == {200}
     key = await api_without_worker.key(project=project)
     called = {"apiKey": key.key_id, "secret": key.secret, "UID": "ann"}
     async with api_without_worker.guest() as guest:
