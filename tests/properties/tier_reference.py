@@ -91,9 +91,12 @@ class Standing:
         assert self.looked is not None
         today = self.day(self.looked)
         before = self.counted(today)
+        window = self.definition.get("window", {"type": "lifetime"})["type"]
+        fell_by_year = window == "calendar_year" and self.fell is not None
         while today < self.day(now):
             today += timedelta(days=1)
-            if self.counted(today) != before:
+            new_year = fell_by_year and (today.month, today.day) == (1, 1)
+            if new_year or self.counted(today) != before:
                 return datetime(
                     today.year, today.month, today.day, tzinfo=ZoneInfo(self.zone)
                 ).astimezone(UTC)

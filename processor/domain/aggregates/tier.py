@@ -131,7 +131,9 @@ def earned(state: State, tier_set: TierSet, zone: str, now: datetime) -> Basis:
     today = local_date(zone, now)
     days = _kept(tier_set, list(state.days), today)
     if tier_set.window == CALENDAR_YEAR:
-        named, moves_on = str(today.year), date(today.year + 1, 1, 1).toordinal() if days else None
+        # Who fell one down may fall further though a year counts nothing.
+        waits = bool(days) or state.fell_in is not None
+        named, moves_on = str(today.year), date(today.year + 1, 1, 1).toordinal() if waits else None
         days = [(day, n) for day, n in days if date.fromordinal(day).year == today.year]
     else:
         named = today.isoformat()

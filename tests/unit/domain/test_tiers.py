@@ -230,6 +230,16 @@ def test_one_down_is_one_tier_a_window() -> None:
     assert moves(start.when(tick("2028-01-01"))) == [("t1", "t0", "window")]
 
 
+def test_one_down_goes_on_with_each_year_in_which_nothing_is_earned() -> None:
+    start = world(tier_set(0, 100, 200, window=YEAR, downgrade="one_down"))
+    start.when(earn(250, "2026-06-01"))
+    assert moves(start.when(tick("2027-01-01"))) == [("t2", "t1", "window")]
+    assert moves(start.when(tick("2027-12-31"))) == []
+    assert moves(start.when(tick("2028-01-01"))) == [("t1", "t0", "window")]
+    assert moves(start.when(tick("2029-01-01"))) == []
+    assert not start.when(tick("2030-01-01")).counts["dues"]
+
+
 def test_one_down_by_the_balance_waits_until_that_moves_again() -> None:
     basis = {"type": "balance"}
     start = world(tier_set(0, 100, 200, basis=basis, downgrade="one_down"))
