@@ -6,7 +6,9 @@ have passed are gone through in their order before anything else is judged, so t
 same how late somebody looks. Values are nanos, days are ordinals in the set's time zone.
 """
 
+from bisect import bisect_right
 from calendar import monthrange
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
@@ -104,9 +106,11 @@ def earn(state: State, tier_set: TierSet, earning: Earning, zone: str, now: date
     return msgspec.structs.replace(state, total=total, days=_merged(kept))
 
 
-def _kept(tier_set: TierSet, days: list[tuple[int, int]], today: date) -> list[tuple[int, int]]:
-    """Return the days whose points the window may still count."""
-    return [(day, n) for day, n in days if n and _leaves(tier_set, day) > today.toordinal()]
+def _kept(tier_set: TierSet, days: Sequence[tuple[int, int]], today: date) -> list[tuple[int, int]]:
+    """Return of rising days those whose points the window may still count; an earlier one never
+    leaves later, so few are looked at."""
+    gone = bisect_right(days, today.toordinal(), key=lambda each: _leaves(tier_set, each[0]))
+    return [each for each in days[gone:] if each[1]]
 
 
 def _merged(days: list[tuple[int, int]]) -> Days:
@@ -129,7 +133,7 @@ def earned(state: State, tier_set: TierSet, zone: str, now: datetime) -> Basis:
     if tier_set.window == LIFETIME:
         return Basis(max(state.total, 0) * SCALE, str(state.total), None)
     today = local_date(zone, now)
-    days = _kept(tier_set, list(state.days), today)
+    days = _kept(tier_set, state.days, today)
     if tier_set.window == CALENDAR_YEAR:
         # Who fell one down may fall further though a year counts nothing.
         waits = bool(days) or state.fell_in is not None
@@ -137,7 +141,7 @@ def earned(state: State, tier_set: TierSet, zone: str, now: datetime) -> Basis:
         days = [(day, n) for day, n in days if date.fromordinal(day).year == today.year]
     else:
         named = today.isoformat()
-        moves_on = min((_leaves(tier_set, day) for day, _ in days), default=None)
+        moves_on = _leaves(tier_set, days[0][0]) if days else None
     value = max(sum(points for _, points in days), 0) * SCALE
     return Basis(value, named, _begins(moves_on, zone))
 

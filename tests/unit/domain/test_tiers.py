@@ -1,5 +1,6 @@
 """Tiers: by what members earn, have and come to, in windows of time, and by hand (section 13)."""
 
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -228,6 +229,23 @@ def test_one_down_is_one_tier_a_window() -> None:
     assert moves(start.when(tick("2027-01-01"))) == [("t2", "t1", "window")]
     assert moves(start.when(earn(10, "2027-05-01"))) == []
     assert moves(start.when(tick("2028-01-01"))) == [("t1", "t0", "window")]
+
+
+def test_of_many_days_few_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    leaves = tier_rules._leaves
+
+    def counted(tier_set: Any, day: int) -> int:
+        looked.append(day)
+        return leaves(tier_set, day)
+
+    monkeypatch.setattr(tier_rules, "_leaves", counted)
+    start = world(tier_set(0, 10_000, window=rolling("P3Y")))
+    days = [(date(2024, 1, 1) + timedelta(days=n)).isoformat() for n in range(300)]
+    start.when(*(earn(1, day, "2026-11-20") for day in days))
+    looked.clear()
+    start.when(earn(1, "2026-11-21"))
+    assert len(looked) < 200
 
 
 def test_one_down_goes_on_with_each_year_in_which_nothing_is_earned() -> None:
