@@ -4,6 +4,7 @@ over Kafka."""
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from api.auth.credentials import Role
 from schemas import ids, replies
 from schemas.settings import Settings
 from schemas.topics import MEMBER_COMMANDS, POINTS_EVENTS, REPLIES, partition_for
-from tests.integration.api.serving import PROJECT, Served
+from tests.integration.api.serving import PROJECT, Served, run
 from tests.integration.projections.driving import caught_up, query
 
 MOVES = ("spend", "hold", "hold/h/capture", "hold/h/release", "adjust")
@@ -222,7 +223,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 
 async def test_a_bad_body_is_400_with_its_field_also_for_nobody(admin: httpx.AsyncClient) -> None:
     for what, fields, field in BAD:
-        body = {"uniqueIdentifier": "u", **({} if "hold/h" in what else {"points": 1}), **fields}
+        body = body_of(what, uniqueIdentifier="u") | fields
         said = await refused(admin, "nobody-yet", what, 400, "invalid", **body)
         assert said["message"].startswith(f"{field}: "), (what, fields, said)
     answer = await admin.post("/user/nobody-yet/spend", content=b"{")
@@ -235,8 +236,7 @@ async def test_a_member_is_looked_at_before_its_points(admin: httpx.AsyncClient)
     spend = {"points": 5, "uniqueIdentifier": "u"}
     for user in ("unknown", "x" * 257, "un/known"):
         for what in MOVES:
-            body = {"uniqueIdentifier": "u", "reason": "r"}
-            body |= {} if "hold/h" in what else {"points": 1}  # type: ignore[dict-item]
+            body = body_of(what, uniqueIdentifier="u", reason="r")
             await refused(admin, user, what, 404, "unknown_member", **body)
     user = await made(admin, "paused", 10)
     await good(admin, user, "hold", points=1, uniqueIdentifier="h")
@@ -527,3 +527,78 @@ async def test_points_lapse_by_a_tick_and_then_their_wallet_can_go(full_stack: S
         found = (await admin.get(f"/user/{user}/points")).json()
         assert (found["groups"], found["wallets"]) == ({"quick": 0}, {})
         assert (await admin.delete("/definitions/wallet/quick")).status_code == 204
+
+
+async def test_what_is_not_answered_in_time_is_taken_and_has_its_id(
+    api_without_worker: Served,
+) -> None:
+    member_id = ids.member_id(PROJECT, "nobody")
+    source_id = ids.command_source(member_id, "u")
+    expected = {
+        "spend": ids.points_entry_id(PROJECT, ids.SPEND, source_id),
+        "hold": ids.hold_id(PROJECT, member_id, "u"),
+        "hold/h/capture": ids.points_entry_id(PROJECT, ids.CAPTURE, source_id),
+        "hold/h/release": ids.hold_id(PROJECT, member_id, "h"),
+        "adjust": ids.points_entry_id(PROJECT, ids.ADJUST, source_id),
+    }
+    async with await api_without_worker.client() as admin:
+        answers = await asyncio.gather(
+            *(
+                move(admin, "nobody", what, **body_of(what, reason="r", uniqueIdentifier="u"))
+                for what in expected
+            )
+        )
+    for answer, id_ in zip(answers, expected.values(), strict=True):
+        said = answer.json()
+        assert (answer.status_code, said["statusCode"], said["id"]) == (202, 202, id_)
+        assert said.keys() == {"statusCode", "message", "id", "uniqueIdentifier"}
+
+
+def body_of(what: str, **fields: Any) -> dict[str, Any]:
+    """Return a body of any of the calls: all but those of a hold name points."""
+    return fields if "hold/" in what else {"points": 1, **fields}
+
+
+OPENING_BALANCES = """\
+type,userId,points,uniqueIdentifier,reason,occurredAt,expiresAt
+adjust-points,joe,1200,joe-2025,moved here,2025-12-31T22:59:59Z,2099-01-01T00:00:00+01:00
+adjust-points,joe,80,joe-2026,moved here,2026-06-30T12:00:00Z,
+"""
+
+
+async def test_opening_balances_are_imported_with_their_ends(
+    full_stack: Served, tmp_path: Path
+) -> None:
+    project = "imported"
+    path = tmp_path / "balances.csv"
+    path.write_text(OPENING_BALANCES)
+    async with await full_stack.client(project=project) as admin:
+        await defined(
+            admin, "wallet", "_default", name="Points",
+            expiry={"type": "calendar", "dates": ["12-31"], "after": "P50Y"}, earnCap={
+                "points": 1, "period": "daily"
+            }, pendingFor="P14D",
+        )  # fmt: skip
+        user = await made(admin, "joe")
+        command = ("import", "member-commands", str(path), "--project", project)
+        done = await asyncio.to_thread(run, full_stack.settings, *command)
+        assert done.returncode == 0, done.stderr
+        async with asyncio.timeout(120):
+            while (await purse(admin, user))[0] < 1280:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        found = (await admin.get(f"/user/{user}/points")).json()
+        assert found["wallets"]["_default"] == {
+            "balance": 1280,
+            "held": 0,
+            "available": 1280,
+            "pending": 0,
+            "expiring": [
+                {"at": "2077-01-01T00:00:00Z", "points": 80},
+                {"at": "2098-12-31T23:00:00Z", "points": 1200},
+            ],
+        }
+    times = "SELECT occurred_at FROM milestream.points_ledger WHERE project = %s ORDER BY 1"
+    assert query(full_stack.settings, times, project) == [
+        (datetime(2025, 12, 31, 22, 59, 59, tzinfo=UTC),),
+        (datetime(2026, 6, 30, 12, tzinfo=UTC),),
+    ]

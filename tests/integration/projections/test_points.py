@@ -39,6 +39,7 @@ from tests.unit.projections.events import (
     hold_of,
     lot_of,
     member_of,
+    member_upserted,
     points_activated,
     points_changed,
     points_moved,
@@ -149,10 +150,15 @@ async def test_wallets_are_in_the_tables_and_views_also_after_a_rebuild(
         ]  # fmt: skip
         await writer.commit(*later)
         await caught_up(settings)
+        assert query(settings, FORECAST) == [("_default", date(2026, 12, 31), 35, 2)]
+        await writer.commit(member_upserted(1, 12, timezone="Asia/Tokyo"), member_upserted(2, 13))
+        await define(writer, "wallet", {"id": "_default", "name": "Points", "timezone": "member"})
+        await caught_up(settings)
     assert query(
         settings, "SELECT points FROM milestream.points_lots WHERE user_id = %s", USER
     ) == [(30,)]
-    assert query(settings, FORECAST) == [("_default", date(2026, 12, 31), 35, 2)]
+    # Each member's own day now; who has no zone has the project's, which is Tokyo's too.
+    assert query(settings, FORECAST) == [("_default", date(2027, 1, 1), 35, 2)]
     assert query(settings, LIABILITY) == [("_default", 35, 30, 0, 2), ("vip", 7, 0, 0, 1)]
 
 
