@@ -54,11 +54,23 @@ class TableChanges:
         return len(self.rows())
 
 
+class _Changes(dict[str, TableChanges]):
+    """Changes by table, made when a table is first asked for: most batches touch few."""
+
+    def __init__(self, projections: Mapping[str, Projection]) -> None:
+        super().__init__()
+        self._projections = projections
+
+    def __missing__(self, table: str) -> TableChanges:
+        made = self[table] = TableChanges(self._projections[table])
+        return made
+
+
 class Batch:
     """Changes and moves that belong into one transaction."""
 
     def __init__(self, projections: Mapping[str, Projection]) -> None:
-        self.changes = {table: TableChanges(p) for table, p in projections.items()}
+        self.changes = _Changes(projections)
         self.moves: dict[CheckpointKey, tuple[int, int]] = {}
         """Where each checkpoint is to stand before, and after."""
         self.records = 0

@@ -44,45 +44,58 @@ class TableWriter:
     def __init__(
         self, projection: Projection, place: Callable[[str], sql.Identifier] = live
     ) -> None:
+        # Statements are bytes: psycopg would put one together anew each time.
         target = place(projection.table)
+        self._has_staging = False
         self._staging = sql.Identifier("pg_temp", f"staging_{projection.table}")
         names = sql.SQL(", ").join(map(sql.Identifier, projection.columns))
         key = sql.SQL(", ").join(map(sql.Identifier, projection.key))
         self._create = sql.SQL(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
         ).format(self._staging, target)
-        self._copy = sql.SQL("COPY {} ({}) FROM STDIN").format(self._staging, names)
-        self._copy_facts = sql.SQL("COPY {} ({}) FROM STDIN").format(target, names)
+        self._copy = sql.SQL("COPY {} ({}) FROM STDIN").format(self._staging, names).as_bytes(None)
+        copy_facts = sql.SQL("COPY {} ({}) FROM STDIN").format(target, names)
+        self._copy_facts = copy_facts.as_bytes(None)
         self._facts = projection.newest_by is None and not projection.combined
-        self._upsert = sql.SQL(
+        # Projectors that add to the same rows lock them in the same order; and neighbours in the
+        # index come one after the other, which saves a fifth. Facts stay in their order, for the
+        # first one counts.
+        order = sql.SQL("") if self._facts else sql.SQL("ORDER BY {}").format(key)
+        upsert = sql.SQL(
             "INSERT INTO {} AS target ({names}) SELECT {names} FROM {} {} ON CONFLICT ({key}) DO {}"
         ).format(
             target,
             self._staging,
-            # Projectors that add to the same rows lock them in the same order; and neighbours in
-            # the index come one after the other, which saves a fifth. Facts stay in their order,
-            # for the first one counts.
-            sql.SQL("") if self._facts else sql.SQL("ORDER BY {}").format(key),
+            order,
             merging.on_conflict(projection),
             names=names,
             key=key,
         )
+        self._upsert = upsert.as_bytes(None)
         self._derive = (
             None
             if projection.derived is None
-            else sql.SQL(projection.derived.statement).format(
+            else sql.SQL(projection.derived.statement)
+            .format(
                 rows=self._staging,
                 model=target,
                 **{table: place(table) for table in projection.derived.tables},
             )
+            .as_bytes(None)
         )
         self._delete = sql.SQL("DELETE FROM {} WHERE ({}) = ({})").format(
             target, key, sql.SQL(", ").join([sql.Placeholder()] * len(projection.key))
         )
 
     async def prepare(self, connection: Connection) -> None:
-        """Make the staging table, once per connection."""
-        await connection.execute(self._create)
+        """Make the staging table, where this connection has none."""
+        if not self._has_staging:
+            await connection.execute(self._create)
+            self._has_staging = True
+
+    def rolled_back(self) -> None:
+        """Note that a transaction was rolled back, which may have made the staging table."""
+        self._has_staging = False
 
     async def write(self, connection: Connection, changes: TableChanges) -> None:
         """Write the changes, in the caller's transaction, of which it may be the only one."""
@@ -90,6 +103,7 @@ class TableWriter:
             if changes.gone:
                 await cursor.executemany(self._delete, list(changes.gone))
             if changes and not (self._facts and await self._add(connection, changes)):
+                await self.prepare(connection)
                 await _copy(cursor, self._copy, changes)
                 if self._derive is not None:
                     await cursor.execute(self._derive)
@@ -108,14 +122,18 @@ class TableWriter:
         return True
 
 
-async def _copy(cursor: Cursor, statement: sql.Composed, changes: TableChanges) -> None:
+async def _copy(cursor: Cursor, statement: bytes, changes: TableChanges) -> None:
     async with cursor.copy(statement) as copy:
         for chunk in chunks(changes.rows()):
             await copy.write(chunk)
 
 
 class Database:
-    """One connection of a projector, with its staging tables."""
+    """One connection of a projector, with the staging tables that were needed so far.
+
+    A commit empties all of them, which costs more than the rest of a small batch: so there is none
+    that is not used.
+    """
 
     def __init__(self, connection: Connection, projections: Mapping[str, Projection]) -> None:
         self.connection = connection
@@ -135,14 +153,7 @@ class Database:
         # Rows and checkpoints commit together, and in order: what a crash of the server takes back
         # is read from the topics again. So the next batch need not wait for the disk.
         await connection.execute("SET synchronous_commit = off")
-        database = cls(connection, projections)
-        try:
-            for writer in database._writers.values():
-                await writer.prepare(connection)
-        except BaseException:
-            await connection.close()
-            raise
-        return database
+        return cls(connection, projections)
 
     async def close(self) -> None:
         """Hang up; what was not committed is rolled back."""
@@ -156,9 +167,16 @@ class Database:
         Raises:
             CheckpointConflict: another projector wrote these records; nothing was written.
         """
-        async with self.connection.transaction():
-            # First, for it is what two projectors wait for each other at.
-            await checkpoints.advance(self.connection, batch.moves)
-            for table, changes in batch.changes.items():
-                if changes or changes.gone:
-                    await self._writers[table].write(self.connection, changes)
+        try:
+            async with self.connection.transaction():
+                # First, for it is what two projectors wait for each other at.
+                await checkpoints.advance(self.connection, batch.moves)
+                # In one order, for projectors of several partitions add to the same rows.
+                for table, writer in self._writers.items():
+                    changes = batch.changes.get(table)
+                    if changes is not None and (changes or changes.gone):
+                        await writer.write(self.connection, changes)
+        except BaseException:
+            for writer in self._writers.values():
+                writer.rolled_back()
+            raise

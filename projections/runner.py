@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Collection, Mapping
 
@@ -35,6 +36,9 @@ CONFLICT_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 2.0
 HEALTHY_S = 60.0
 """A try that went well for so long has nothing to do with the failures before it."""
+
+TELL_S = 1.0
+"""How often metrics of the lag are set."""
 
 DATABASE_FAILURES = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -99,6 +103,7 @@ class Runner:
         self._projections = projections
         self._partitions = partitions
         self._patience_s = patience_s
+        self._told = -math.inf
         self._stopping = asyncio.Event()
         self._patience = Patience(patience_s, self._stopping, self._metrics)
         self._writing: asyncio.Task[None] | None = None
@@ -212,6 +217,9 @@ class Runner:
                 self._metrics.rows.labels(table).inc(len(changes))
 
     def _watch(self, feed: Feed) -> None:
+        if time.monotonic() - self._told < TELL_S:
+            return
+        self._told = time.monotonic()
         for (topic, partition), lag in feed.lags().items():
             self._metrics.lag.labels(topic, partition).set(lag)
         silence = feed.silence()
