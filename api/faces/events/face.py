@@ -12,8 +12,8 @@ from api.http.responses import json_response
 PATHS = ("/event", "/analytics", "/stats", "/leaderboard", "/user")
 """What the paths of this face begin with, once the version is off."""
 
-MOVES = frozenset({"spend", "hold", "capture", "release", "adjust"})
-"""What the paths of calls that move points end with."""
+COMMANDS = frozenset({"spend", "hold", "capture", "release", "adjust", "tier"})
+"""What the paths of calls end with that move points or a tier."""
 
 LOGIN = 'Bearer realm="milestream"'
 """What a 401 asks for. Not Basic: a browser would ask an end user for a name and a password."""
@@ -35,8 +35,8 @@ def body_of(status: int, message: str, **more: Any) -> dict[str, Any]:
 def renderer(scope: Scope) -> Renderer:
     """Return how problems are answered to a request."""
     path: str = scope["path"]
-    moves = path.rpartition("/")[2] in MOVES and "/user/" in path
-    return refused_with_code if moves else refused
+    is_command = path.rpartition("/")[2] in COMMANDS and "/user/" in path
+    return refused_with_code if is_command and scope["method"] == "POST" else refused
 
 
 def refused(problem: Problem) -> Response:
@@ -46,6 +46,6 @@ def refused(problem: Problem) -> Response:
 
 
 def refused_with_code(problem: Problem) -> Response:
-    """Return a problem of a call that moves points: with a word for programs, and what is short."""
+    """Return a problem of a command: with a word for programs, and what is short."""
     body = body_of(problem.status, problem.detail, code=problem.code, **problem.more)
     return json_response(body, problem.status, problem.headers_asking(LOGIN))
