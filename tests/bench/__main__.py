@@ -48,6 +48,7 @@ _FINDERS: tuple[str, ...] = (
     "http",
     "queries",
     "leaderboards",
+    "latency",
 )
 """Modules of `tests.bench` with a `measure`; see `tests.bench.findings`."""
 _OWN = MODULES[0]
