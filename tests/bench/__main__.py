@@ -82,7 +82,7 @@ def main(  # noqa: PLR0917  (Typer reads the arguments' order)
         if "fold" in parts:
             report = asyncio.run(_run(fresh(), workload, names, Path(directory)))
         if "events" in parts:
-            report = _time_events(fresh(), workload, report, Path(directory))
+            report = time_events(fresh(), workload, report, Path(directory))
         if "stats" in parts:
             _say(f"asking for statistics of {stats_events:,} events …")
             report = replace(report, stats=ask_stats(fresh, stats_events, Path(directory)))
@@ -145,9 +145,9 @@ async def _time(
     environment: dict[str, str],
     topic: str = CHALLENGE_LOGS,
 ) -> Timing:
-    if not measured.commits:
+    if not (measured.commits or measured.chunk_log):
         goal = int(workload.records * measured.share)
-        return await time_peer(settings, measured, goal, environment)
+        return await time_peer(settings, measured, goal, environment, topic)
     # Offsets count the markers of the import's transactions too; only records are work.
     last = await last_committed_input(settings, topic)
     goal = int(last * measured.share)
@@ -155,7 +155,7 @@ async def _time(
     return replace(timing, records=timing.records * workload.records // last)
 
 
-def _time_events(settings: Settings, workload: Workload, report: Report, directory: Path) -> Report:
+def time_events(settings: Settings, workload: Workload, report: Report, directory: Path) -> Report:
     """Measure Milestream with events, on topics of their own, and then its peers with the same."""
     measured = peer(_OWN)
     logs = next((row.rate for row in report.rows if row.peer == measured.name), None)

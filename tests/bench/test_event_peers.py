@@ -1,6 +1,6 @@
 """Kafka Streams is held against Milestream with events only if it does all that is to be done."""
 
-import os
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,15 +10,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from deploy.clients import partitions_of_topic, reader
-from deploy.importing.transfer import Import, Watcher, run_import
-from deploy.topics_create import ensure_topics
 from schemas import ids
 from schemas.settings import Settings
-from schemas.topics import EVENTS
-from tests.bench.event_peers import time_event_peers
-from tests.bench.events import LEAST, write_events
-from tests.bench.measure import Timing
+from tests.bench.__main__ import time_events
+from tests.bench.events import LEAST
 from tests.bench.peers import EVENT_OUTPUT_BYTES, MILESTONES, event_output_topic
+from tests.bench.report import Report
 from tests.bench.workload import PROJECT, TARGET, Workload
 from tests.stack import FreshSettings
 
@@ -71,20 +68,18 @@ async def written(settings: Settings) -> Sequence[Output]:
     return found
 
 
-async def test_kafka_streams_gives_what_the_events_come_to(
+def test_kafka_streams_gives_what_the_events_come_to(
     fresh_settings: FreshSettings, tmp_path: Path
 ) -> None:
     settings = fresh_settings()
-    await ensure_topics(settings)
-    path = tmp_path / "events"
-    write_events(SMALL, path)
-    await run_import(settings, Import(EVENTS, str(path), "ndjson"), Watcher())
-    environment = {**os.environ, **settings.to_env(), "BENCH_DIR": str(tmp_path)}
-    own = Timing(SMALL.records, 1.0, 1.0, 1.0)
-    (found,) = await time_event_peers(settings, SMALL.records, environment, own)
-    assert found.values["peerEventsPerSecond"] > 0
+    report = time_events(settings, SMALL, Report({}), tmp_path)
+    assert report.events is not None
+    assert report.events.rate > 0
+    (found,) = report.findings
+    assert found.ratio is not None
 
-    outputs, wanted = await written(settings), recomputed(path)
+    outputs = asyncio.run(written(settings))
+    wanted = recomputed(tmp_path / "events" / "events.ndjson")
     assert Counter(output["kind"] for output in outputs) == wanted.kinds
     assert wanted.kinds["challenge.completed"] > 0
     assert wanted.kinds["event.logged"] > wanted.kinds["challenge_log.recorded"] > 0
