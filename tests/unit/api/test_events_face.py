@@ -66,20 +66,22 @@ def test_an_error_has_a_status_and_a_message_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "with_code"),
+    ("method", "path", "with_code"),
     [
-        ("/v1/user/ann/spend", True),
-        ("/user/a/b/hold/x/capture", True),
-        ("/user/ann/hold", True),
-        ("/user/ann/points", False),
-        ("/user/spend/points", False),
-        ("/event/spend", False),
+        ("POST", "/v1/user/ann/spend", True),
+        ("POST", "/user/a/b/hold/x/capture", True),
+        ("POST", "/user/ann/hold", True),
+        ("POST", "/user/ann/tier", True),
+        ("GET", "/user/ann/tier", False),
+        ("GET", "/user/ann/points", False),
+        ("GET", "/user/spend/points", False),
+        ("POST", "/event/spend", False),
     ],
 )
-def test_calls_that_move_points_say_a_code(path: str, with_code: bool) -> None:
+def test_commands_say_a_code(method: str, path: str, with_code: bool) -> None:
     more = {"asked": 5, "available": 3}
     problem = Problem(409, "Too few.", code="insufficient_points", more=more)
-    answer = renderer({"path": path})(problem)
+    answer = renderer({"method": method, "path": path})(problem)
     said = {"statusCode": 409, "message": "Too few."}
     coded = {**said, "code": "insufficient_points", **more}
     assert json.loads(bytes(answer.body)) == (coded if with_code else said)
