@@ -93,12 +93,15 @@ class Watch:
         )
 
     async def follow(self, goal: int) -> AsyncIterator[Sample]:
-        """Yield a sample whenever the workers got on, up to the one with ``goal`` offsets done.
+        """Yield a sample whenever the workers got on, up to the one with ``goal`` offsets done: it
+        alone where they are through already.
 
         Raises:
             PeerFailed: a worker ended, or none got on for a long time.
         """
         last = await self.sample()
+        if last.done >= goal:
+            yield last
         while last.done < goal:
             await asyncio.sleep(SAMPLE_SECONDS)
             now = await self.sample()
