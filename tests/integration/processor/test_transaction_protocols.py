@@ -69,6 +69,10 @@ class Cluster:
         return proxy
 
 
+only_older = pytest.mark.parametrize("cluster", [OLDER], ids=["older"], indirect=True)
+"""Where ``test_exactly_once.py`` has the same of the newer protocol."""
+
+
 @pytest.fixture(scope="module", params=[KIP_890, OLDER], ids=["KIP-890", "older"])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A cluster of one protocol."""
@@ -240,9 +244,8 @@ def test_numbers_of_records_begin_again_after_the_last_one(cluster: Cluster) -> 
     written(settings, *range(4))
 
 
+@only_older
 def test_a_worker_that_is_killed_folds_everything_once(cluster: Cluster, tmp_path: Path) -> None:
-    if cluster.version == KIP_890:
-        pytest.skip("test_exactly_once.py does so")
     settings = cluster.settings(
         cluster.brokers.bootstrap, data_dir=tmp_path / "data", metrics_port=0
     )
@@ -257,9 +260,8 @@ def test_a_worker_that_is_killed_folds_everything_once(cluster: Cluster, tmp_pat
     assert f"{folded(settings)} inputs give" in checked.stdout
 
 
+@only_older
 def test_a_frozen_worker_is_fenced_and_comes_back(cluster: Cluster, tmp_path: Path) -> None:
-    if cluster.version == KIP_890:
-        pytest.skip("test_exactly_once.py does so")
     settings = cluster.settings(
         cluster.brokers.bootstrap, data_dir=tmp_path / "data", metrics_port=0
     )
