@@ -1,6 +1,7 @@
 -- Points that are spent, held and adjusted, and wallets, whose points wait, lapse and have caps.
 
--- What is said of an adjustment may name people: the planner keeps no statistics of it.
+-- What is said of an adjustment, or of an assigned tier, may name people, and a member's attributes are
+-- personal: the planner keeps no statistics of them, whose estimates tell about other projects' values.
 CREATE OR REPLACE FUNCTION milestream_private.hide_statistics(target regclass) RETURNS void
     LANGUAGE plpgsql SET search_path = ''
 AS $$
@@ -13,7 +14,7 @@ BEGIN
         WHERE attrelid = target AND attnum > 0 AND NOT attisdropped
             AND attname IN ('external_id', 'user_id', 'first_name', 'last_name', 'email',
                 'phone_number', 'telephone', 'city', 'coupon_code', 'ip', 'metadata', 'reason',
-                'actor')
+                'actor', 'attributes', 'assigned_because')
     LOOP
         EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', target, hidden.attname);
         IF to_regprocedure('pg_catalog.pg_clear_attribute_stats(text, text, text, boolean)')
@@ -25,6 +26,7 @@ BEGIN
     END LOOP;
 END
 $$;
+SELECT milestream_private.hide_statistics('milestream.members');
 
 ALTER TABLE milestream.points_ledger
     ADD COLUMN cut numeric NOT NULL DEFAULT 0,
