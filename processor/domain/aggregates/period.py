@@ -4,10 +4,12 @@ Weeks are ISO weeks. A period key is the calendar's own name for the period, so 
 a daylight-saving day are one day.
 """
 
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from schemas.durations import Duration
 from schemas.instants import EPOCH
 
 ALL_TIME = "all"
@@ -55,6 +57,30 @@ def period_end(period: str, timezone: str, key: str) -> datetime | None:
         return None
     midnight = datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(timezone))
     return midnight.astimezone(UTC)
+
+
+def day_after(day: date, duration: Duration) -> date:
+    """Return the day some months and days later; a month without such a day has its last one.
+
+    Raises:
+        OverflowError: it lies beyond the calendar's last year.
+    """
+    year, month = divmod(day.year * 12 + day.month - 1 + duration.months, 12)
+    if year > date.max.year:
+        raise OverflowError
+    last = monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last)) + timedelta(days=duration.days)
+
+
+def moment_after(timezone: str, moment: datetime, duration: Duration) -> datetime:
+    """Return the moment some time later: months and days on the wall, the rest by the clock.
+
+    Raises:
+        OverflowError: it lies beyond the calendar's last year.
+    """
+    local = moment.astimezone(ZoneInfo(timezone))
+    wall = datetime.combine(day_after(local.date(), duration), local.timetz())
+    return wall.astimezone(UTC) + timedelta(seconds=duration.seconds)
 
 
 _A_DAY_OFF = timedelta(hours=20)

@@ -7,16 +7,14 @@ same how late somebody looks. Values are nanos, days are ordinals in the set's t
 """
 
 from bisect import bisect_right
-from calendar import monthrange
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from processor.domain.aggregates.period import local_date, period_end
+from processor.domain.aggregates.period import day_after, local_date, moment_after, period_end
 from processor.domain.rules import TierSet
 from schemas.amounts import SCALE
 from schemas.durations import Duration
@@ -26,6 +24,8 @@ LIFETIME, CALENDAR_YEAR, ROLLING = "lifetime", "calendar_year", "rolling"
 
 BY_RECORD, BY_TIME, BY_HAND, BY_DEFINITION = "earned", "window", "assigned", "definition"
 """Why a tier changed: a record moved its basis, time did, it was assigned, its set changed."""
+
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 KEPT = 1_000
 """Of days with points, so many are kept: an entry must stay small. Beyond them the two that lie
@@ -198,10 +198,17 @@ def _fallen(
     if one_down and state.fell_in == basis.window:
         return before, None
     if tier_set.grace is not None:
-        until = state.grace_until or _later(tier_set.grace, zone, now)
+        until = state.grace_until or _grace_end(tier_set.grace, zone, now)
         if now < until:
             return before, until
     return before - 1 if one_down else tier_set.rank_of(basis.value), None
+
+
+def _grace_end(grace: Duration, zone: str, now: datetime) -> datetime:
+    try:
+        return moment_after(zone, now, grace)
+    except OverflowError:  # beyond the calendar's last year
+        return _LAST
 
 
 def ended(state: State, tier_set: TierSet, basis: Basis, zone: str, now: datetime) -> State:
@@ -234,16 +241,9 @@ def waiting(state: State, due: datetime | None) -> State:
 
 
 def _later_day(day: date, duration: Duration) -> date:
-    """Return a day some months and days later; a month without such a day has its last one."""
-    year, month = divmod(day.year * 12 + day.month - 1 + duration.months, 12)
-    if year >= date.max.year:
+    """Return the day some time later; the calendar's last day where that is in its last year."""
+    try:
+        later = day_after(day, duration)
+    except OverflowError:
         return date.max
-    last = monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, last)) + timedelta(days=duration.days)
-
-
-def _later(duration: Duration, zone: str, moment: datetime) -> datetime:
-    """Return the moment some time later: months and days on the wall, the rest by the clock."""
-    local = moment.astimezone(ZoneInfo(zone))
-    wall = datetime.combine(_later_day(local.date(), duration), local.timetz())
-    return wall.astimezone(UTC) + timedelta(seconds=duration.seconds)
+    return later if later.year < date.max.year else date.max

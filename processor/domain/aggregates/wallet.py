@@ -4,7 +4,6 @@ A lot is what begins to count and lapses on the same local days. The one of poin
 ever (``ENDLESS``) needs no entry: its points follow from the purse.
 """
 
-from calendar import monthrange
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from processor.domain.aggregates.period import local_date, period_end
+from processor.domain.aggregates.period import day_after, local_date, moment_after, period_end
 from processor.domain.aggregates.points import Purse
 from processor.domain.rules import Wallet
 from schemas.durations import Duration
@@ -106,7 +105,7 @@ def activates_at(wallet: Wallet, at: datetime) -> datetime | None:
     if wallet.pending is None:
         return None
     try:
-        return _after(wallet.pending, wallet.timezone, max(at, _EARLIEST))
+        return moment_after(wallet.timezone, max(at, _EARLIEST), wallet.pending)
     except OverflowError:  # beyond the calendar's last year
         return None
 
@@ -197,14 +196,14 @@ def _days(one: int | None, other: int | None) -> int:
 
 def _after_a_time(after: Duration, timezone: str, begins: datetime) -> Expiry | None:
     if after.exact:
-        at = _after(after, timezone, begins)
+        at = moment_after(timezone, begins, after)
         return Expiry(local_date(timezone, at).toordinal(), at)
     return _at_the_end(local_date(timezone, begins), after, timezone)
 
 
 @lru_cache(maxsize=4096)
 def _at_the_end(day: date, after: Duration, timezone: str) -> Expiry | None:
-    return _end_of(_added(day, after), timezone)
+    return _end_of(day_after(day, after), timezone)
 
 
 def _on_a_date(wallet: Wallet, begins: datetime) -> Expiry | None:
@@ -212,9 +211,9 @@ def _on_a_date(wallet: Wallet, begins: datetime) -> Expiry | None:
     if after is None:
         day = local_date(timezone, begins)
     elif after.exact:
-        day = local_date(timezone, _after(after, timezone, begins))
+        day = local_date(timezone, moment_after(timezone, begins, after))
     else:
-        day = _added(local_date(timezone, begins), after)
+        day = day_after(local_date(timezone, begins), after)
     found = _first_date(wallet.dates, day)
     return None if found is None else _end_of(found, timezone)
 
@@ -243,21 +242,3 @@ def _is_leap(year: int) -> bool:
 def _end_of(day: date, timezone: str) -> Expiry | None:
     end = period_end("daily", timezone, day.isoformat())
     return None if end is None else Expiry(day.toordinal(), end)
-
-
-def _added(day: date, duration: Duration) -> date:
-    """Return a day some months and days later; a month without such a day has its last one."""
-    months = day.year * 12 + day.month - 1 + duration.months
-    year, month = divmod(months, 12)
-    if year > date.max.year:
-        raise OverflowError
-    last = monthrange(year, month + 1)[1]
-    return date(year, month + 1, min(day.day, last)) + timedelta(days=duration.days)
-
-
-def _after(duration: Duration, timezone: str, moment: datetime) -> datetime:
-    """Return the moment some time later: months and days on the wall, the rest by the clock."""
-    local = moment.astimezone(ZoneInfo(timezone))
-    day = _added(local.date(), duration)
-    wall = datetime.combine(day, local.timetz())
-    return wall.astimezone(UTC) + timedelta(seconds=duration.seconds)
