@@ -237,16 +237,8 @@ class PointsAnswer(_Record, kw_only=True, omit_defaults=True):
     until: datetime | None = None
 
 
-class PointsChanged(_Record, kw_only=True, omit_defaults=True):
-    """``data`` of ``points.granted`` and ``points.redeemed``: one entry of the ledger.
-
-    ``points`` is signed; ``balance`` is its group's afterwards, ``total_balance`` that of all.
-    The fields with a default are left out where they have it. ``held`` and ``pending`` are the
-    group's afterwards; ``cut`` is how many points of the grant ``cut_by`` (``limit``, ``earnCap``
-    or ``maxBalance``) took away; ``lots`` are those that changed. Where tiers or boosts acted,
-    ``base`` are the points without them, ``bonus`` what they made more of, ``boosts`` their ids as
-    they acted, and ``tier`` the member's tiers by their sets.
-    """
+class _LedgerEntry(_Record, kw_only=True, omit_defaults=True):
+    """What every entry of the ledger says."""
 
     id: str
     user_id: str
@@ -264,6 +256,19 @@ class PointsChanged(_Record, kw_only=True, omit_defaults=True):
     occurred_at: datetime
     created_at: datetime
     definition_version: int
+
+
+class PointsChanged(_LedgerEntry, kw_only=True, omit_defaults=True):
+    """``data`` of ``points.granted`` and ``points.redeemed``: one entry of the ledger.
+
+    ``points`` is signed; ``balance`` is its group's afterwards, ``total_balance`` that of all.
+    The fields with a default are left out where they have it. ``held`` and ``pending`` are the
+    group's afterwards; ``cut`` is how many points of the grant ``cut_by`` (``limit``, ``earnCap``
+    or ``maxBalance``) took away; ``lots`` are those that changed. Where tiers or boosts acted,
+    ``base`` are the points without them, ``bonus`` what they made more of, ``boosts`` their ids as
+    they acted, and ``tier`` the member's tiers by their sets.
+    """
+
     held: int = 0
     pending: int = 0
     cut: int = 0
@@ -275,7 +280,7 @@ class PointsChanged(_Record, kw_only=True, omit_defaults=True):
     tier: Raw | UnsetType = UNSET
 
 
-class PointsMoved(_Record, kw_only=True, omit_defaults=True):
+class PointsMoved(_LedgerEntry, kw_only=True, omit_defaults=True):
     """``data`` of ``points.spent``, ``points.captured``, ``points.adjusted`` and
     ``points.expired``: one entry of the ledger, with ``points`` signed.
 
@@ -283,22 +288,6 @@ class PointsMoved(_Record, kw_only=True, omit_defaults=True):
     ``unique_identifier`` is the command's; ``hold`` is the hold that was captured.
     """
 
-    id: str
-    user_id: str
-    owned_by_id: str
-    action_id: str
-    challenge_group: str
-    points: int
-    balance: int
-    total_balance: int
-    operation: str
-    event_id: str | None
-    user_group_id: str
-    source_id: str
-    ip: str | None
-    occurred_at: datetime
-    created_at: datetime
-    definition_version: int
     held: int
     available: int
     pending: int = 0
