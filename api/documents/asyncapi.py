@@ -1,13 +1,14 @@
 """`/asyncapi`: an AsyncAPI 3.0 document of the topics, from the catalogue and the structs."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from api.documents import json_schemas
 from api.http.component_refs import ref
 from schemas import definitions as models
 from schemas import outputs, replies, topics
 from schemas.event_types import EVENT_TYPES, EventType
+from schemas.records import MemberCommand
 from schemas.settings import Settings
 
 Document = dict[str, Any]
@@ -17,22 +18,7 @@ _INPUTS: Mapping[str, tuple[str, ...]] = {
     topics.EVENTS: ("EventRecord",),
     topics.ACTIVITY_LOGS: ("ActivityLog",),
     topics.TICKS: ("Tick",),
-    topics.MEMBER_COMMANDS: (
-        "UpsertMember",
-        "UpdateMemberStatus",
-        "DeleteMember",
-        "UpdateRewardLog",
-        "RedeemPoints",
-        "SpendPoints",
-        "HoldPoints",
-        "CaptureHold",
-        "ReleaseHold",
-        "AdjustPoints",
-        "AssignTier",
-        "Enrol",
-        "Unenrol",
-        "ReviewActivity",
-    ),
+    topics.MEMBER_COMMANDS: tuple(command.__name__ for command in get_args(MemberCommand)),
     topics.DEFINITIONS: tuple(model.__name__ for model in models.KINDS.values()),
 }
 

@@ -2,7 +2,7 @@
 validate, so that they cannot differ."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Raw
@@ -68,20 +68,7 @@ INPUT_STRUCTS = (
     records.Event,
     records.ActivityLog,
     records.Tick,
-    records.UpsertMember,
-    records.UpdateMemberStatus,
-    records.DeleteMember,
-    records.UpdateRewardLog,
-    records.RedeemPoints,
-    records.SpendPoints,
-    records.HoldPoints,
-    records.CaptureHold,
-    records.ReleaseHold,
-    records.AdjustPoints,
-    records.AssignTier,
-    records.Enrol,
-    records.Unenrol,
-    records.ReviewActivity,
+    *get_args(records.MemberCommand),
     replies.Reply,
     dead_letter.DeadLetter,
 )
