@@ -36,6 +36,10 @@ class Reason(StrEnum):
     HOLD_CLOSED = "hold_closed"
     TOO_MANY_HOLDS = "too_many_holds"
     MEMBER_PAUSED = "member_paused"
+    UNKNOWN_LOG = "unknown_log"
+    BELONGS_TO_EVENT = "belongs_to_event"
+    NOT_VOIDABLE = "not_voidable"
+    OVER_VOIDED = "over_voided"
     TOO_LARGE = "too_large"
     POISON = "poison"
 

@@ -184,6 +184,49 @@ ACTIVITY_COMPLETED = EventType(
     id_seed="milestream.activity.completed.v1",
 )
 
+CHALLENGE_LOG_VOIDED = EventType(
+    "milestream.challenge_log.voided.v1",
+    topics.PROGRESS_EVENTS,
+    outputs.ChallengeLogVoided,
+    id_seed="challenge_log.voided",
+)
+CHALLENGE_REOPENED = EventType(
+    "milestream.challenge.reopened.v1",
+    topics.PROGRESS_EVENTS,
+    outputs.ChallengeProgressed,
+    id_seed="challenge.reopened",
+)
+REWARD_REVOKED = EventType(
+    "milestream.reward.revoked.v1",
+    topics.REWARD_EVENTS,
+    outputs.RewardRevoked,
+    id_seed="reward.revoked",
+)
+EVENT_VOIDED = EventType(
+    "milestream.event.voided.v1",
+    topics.EVENT_RESULTS,
+    outputs.EventVoided,
+    id_seed="event.voided",
+)
+POINTS_REVERSED = EventType(
+    "milestream.points.reversed.v1",
+    topics.POINTS_EVENTS,
+    outputs.PointsReversed,
+    id_seed="points",
+)
+STREAK_REVERTED = EventType(
+    "milestream.streak.reverted.v1",
+    topics.STREAK_EVENTS,
+    outputs.StreakReverted,
+    id_seed="streak.reverted",
+)
+ACTIVITY_REVERTED = EventType(
+    "milestream.activity.reverted.v1",
+    topics.PATHWAY_EVENTS,
+    outputs.ActivityReverted,
+    id_seed="activity.reverted",
+)
+
 EVENT_TYPES: Mapping[str, EventType] = {
     each.name: each
     for each in (

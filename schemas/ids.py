@@ -161,6 +161,11 @@ def placed_refusal_id(project: str, topic: str, partition: int, offset: int) -> 
     return derive(f"{project}:points_refused:{topic}:{partition}:{offset}")
 
 
+def void_id(project: str, member: str, unique_identifier: str) -> str:
+    """Return the id of a command that voids."""
+    return derive(f"{project}:void:{member}:{unique_identifier}")
+
+
 @lru_cache(maxsize=65536)
 def streak_progress_id(project: str, streak_id: str, member: str) -> str:
     """Return the id of a member's streak."""

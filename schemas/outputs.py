@@ -494,6 +494,155 @@ class TierAnswer(_Record, kw_only=True):
     assigned: bool
 
 
+class _Voided(_Record, kw_only=True, omit_defaults=True):
+    """What every event of a void says: the command's ``unique_identifier``, ``reason`` and
+    ``actor``; its ``portion``, and all portions of the thing together; when it was voided."""
+
+    void_id: str
+    unique_identifier: str
+    reason: str
+    actor: str | None = None
+    portion: Raw
+    voided_portion: Raw
+    voided_at: datetime
+
+
+class ChallengeLogVoided(_Voided, kw_only=True, omit_defaults=True):
+    """``data`` of ``challenge_log.voided``: the log that is voided, and the progress after it.
+
+    ``change`` is what the exact sum, or count, moved by: 0 where the log never counted. ``counted``
+    says whether it did. ``event_log_id`` is the event's that fed it, with which it is voided.
+    """
+
+    id: str
+    challenge_id: str
+    owned_by_id: str
+    activity_at: datetime
+    activity_id: str
+    activity_value: Raw
+    period_key: str
+    counted: bool
+    change: Raw
+    challenge_progress: ProgressRecord | None
+    event_log_id: str | None = None
+    definition_version: int
+
+
+class EventVoided(_Voided, kw_only=True, omit_defaults=True):
+    """``data`` of ``event.voided``. ``points`` are those that the event gave, ``points_voided``
+    those of them that all its voids together took back, recovered or not."""
+
+    id: str
+    user_id: str
+    owned_by_id: str
+    event_id: str
+    challenge_group: str
+    user_group_id: str
+    points: int
+    points_voided: int
+    occurred_at: datetime
+    definition_version: int
+
+
+class PointsReversed(_LedgerEntry, kw_only=True, omit_defaults=True):
+    """``data`` of ``points.reversed``: one entry of the ledger, which takes back what an event,
+    a completion or a milestone gave, or gives back what was spent; ``points`` is signed.
+
+    ``not_recovered`` are the points that were to be taken and were not there. ``reversed_entry_id``
+    is the entry of the ledger whose points these were. ``what`` and ``voided_id`` say what was
+    voided. The other fields are those of ``PointsMoved``.
+    """
+
+    held: int
+    available: int
+    pending: int = 0
+    lots: list[Lot] = []
+    not_recovered: int = 0
+    reversed_entry_id: str
+    what: str
+    voided_id: str
+    void_id: str
+    unique_identifier: str
+    reason: str
+    actor: str | None = None
+    portion: Raw
+    voided_portion: Raw
+    voided_at: datetime
+
+
+class RewardRevoked(RewardChanged, kw_only=True):
+    """``data`` of ``reward.revoked``: a reward that was taken back because what it was for was
+    voided. ``void_id`` is the command's."""
+
+    status: str = "revoked"
+    revoked_at: datetime
+    void_id: str
+    reason: str
+
+
+class StreakReverted(StreakChanged, kw_only=True):
+    """``data`` of ``streak.reverted``: the streak after a hit was taken back, that of
+    ``period_key``."""
+
+    void_id: str
+    reason: str
+
+
+class ActivityReverted(ActivityChanged, kw_only=True):
+    """``data`` of ``activity.reverted``: the activity after the log ``activity_log_id`` was
+    voided."""
+
+    activity_log_id: str
+    void_id: str
+    unique_identifier: str
+    reason: str
+    actor: str | None = None
+    voided_at: datetime
+
+
+class VoidedThing(_Record, kw_only=True):
+    """What a void was of, in its answer."""
+
+    what: str
+    id: str
+    user_id: str
+    owned_by_id: str
+    portion: Raw
+    voided_portion: Raw
+    unique_identifier: str
+    reason: str
+    actor: str | None
+    voided_at: datetime
+
+
+class ReversedPoints(_Record, kw_only=True):
+    """The points that a void moved back, all entries together. ``reversed`` are those that were
+    taken (or given back, where a spend was voided), ``not_recovered`` those that were not there."""
+
+    reversed: int = 0
+    not_recovered: int = 0
+
+
+class RewardReference(_Record, kw_only=True):
+    """Which reward: its milestone, member and period."""
+
+    reward_log_id: str
+    milestone_id: str
+    member_id: str
+    period_key: str
+
+
+class VoidAnswer(_Record, kw_only=True):
+    """The answer to ``void``: what it moved. ``progress`` has one entry for each challenge;
+    ``not_revoked`` are rewards that stay because they were issued."""
+
+    voided: VoidedThing
+    progress: list[ProgressRecord]
+    points: ReversedPoints
+    revoked: list[RewardReference]
+    not_revoked: list[RewardReference]
+
+
 Data = (
     ChallengeLogRecorded
     | ChallengeProgressed
@@ -511,6 +660,12 @@ Data = (
     | Enrolled
     | ActivityChanged
     | TierChanged
+    | ChallengeLogVoided
+    | EventVoided
+    | PointsReversed
+    | RewardRevoked
+    | StreakReverted
+    | ActivityReverted
 )
 
 

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from schemas import attributes, ids
-from schemas.amounts import MAX_POINTS, AmountError, parse_amount
+from schemas.amounts import MAX_POINTS, SCALE, AmountError, parse_amount
 from schemas.instants import is_zone
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -356,6 +356,58 @@ class AssignTier(
     until: Instant | None = None
 
 
+Voidable = Literal["challenge_log", "event", "redemption", "spend", "capture", "activity_log"]
+"""What can be voided."""
+
+
+class NaturalKey(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """What its producer named a thing by, where its id is not known: the fields of
+    ``NATURAL_KEYS``."""
+
+    challenge_id: Text | None = None
+    pathway_id: Text | None = None
+    activity_id: Text | None = None
+    unique_identifier: Identifier | None = None
+    idempotency_key: Identifier | None = None
+
+
+NATURAL_KEYS: Mapping[Voidable, tuple[str, ...]] = {
+    "challenge_log": ("challengeId", "uniqueIdentifier"),
+    "event": ("idempotencyKey",),
+    "redemption": ("uniqueIdentifier",),
+    "spend": ("uniqueIdentifier",),
+    "capture": ("uniqueIdentifier",),
+    "activity_log": ("pathwayId", "activityId", "uniqueIdentifier"),
+}
+"""The fields of a natural key, by what is named; its member is the command's."""
+
+
+class Void(
+    _NamedMember,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="void",
+):
+    """Take back what something did, or a ``portion`` of it (above 0, at most 1, by default 1).
+
+    ``id`` is that of a challenge log or an event log; anything may be named by its natural key
+    ``of`` instead. ``rewards`` says whether rewards that are not issued yet are taken back where
+    their target is not reached any more. ``unique_identifier`` is unique within the member's
+    commands of this type: a repeat gets the first answer.
+    """
+
+    what: Voidable
+    reason: Text
+    unique_identifier: Identifier
+    id: Text | None = None
+    of: NaturalKey | None = None
+    portion: Raw = ABSENT
+    actor: Name | None = None
+    rewards: Literal["keep", "revoke"] = "keep"
+
+
 PathwayCommand = Enrol | Unenrol | ReviewActivity
 PointsCommand = SpendPoints | HoldPoints | CaptureHold | ReleaseHold | AdjustPoints
 MemberCommand = (
@@ -367,6 +419,7 @@ MemberCommand = (
     | PointsCommand
     | PathwayCommand
     | AssignTier
+    | Void
 )
 Record = ChallengeLog | Event | ActivityLog | Tick | MemberCommand
 """What an input topic holds."""
@@ -458,6 +511,53 @@ def check_adjustment(command: AdjustPoints) -> None:
         raise RecordError("points", "must not be 0")
     if command.expires_at is not None and command.points < 0:
         raise RecordError("expiresAt", "is for points that are given")
+
+
+def portion_nanos(value: Raw) -> int:
+    """Return the nanos of a void's ``portion``: a billion where it is absent.
+
+    Raises:
+        RecordError: no JSON number, not above 0, above 1, or with more than 9 decimals.
+    """
+    nanos = activity_nanos(value, "portion")
+    if nanos is None:
+        return SCALE
+    if not 0 < nanos <= SCALE:
+        raise RecordError("portion", "must be above 0 and at most 1")
+    return nanos
+
+
+def check_void(command: Void) -> None:
+    """Check what the types of a void cannot say, and bring its ids to lower case.
+
+    Raises:
+        RecordError: with the field at fault.
+    """
+    if command.id is not None:
+        _check_named_by_id(command)
+    elif command.of is None:
+        raise RecordError("id", "is required, or of")
+    else:
+        _check_natural_key(command.what, command.of)
+    if portion_nanos(command.portion) != SCALE and command.what == "activity_log":
+        raise RecordError("portion", "must be 1: an activity log is voided whole")
+
+
+def _check_named_by_id(command: Void) -> None:
+    if command.of is not None:
+        raise RecordError("of", "must not be given together with id")
+    if command.what not in ("challenge_log", "event"):
+        raise RecordError("id", "is for a challenge_log or an event; name anything else by of")
+    command.id = check_uuid("id", command.id or "")
+
+
+def _check_natural_key(what: Voidable, key: NaturalKey) -> None:
+    given: Mapping[str, str] = msgspec.to_builtins(key)
+    for field in NATURAL_KEYS[what]:
+        if field not in given:
+            raise RecordError(f"of.{field}", "is required")
+    if what == "challenge_log":
+        key.challenge_id = check_uuid("of.challengeId", key.challenge_id or "")
 
 
 def contains_nul(raw: bytes) -> bool:

@@ -49,6 +49,9 @@ _RAW: dict[str, Schema] = {
     "missing": NUMBER,
     "toKeep": _nullable(NUMBER),
     "progress": NUMBER,
+    "portion": _nullable(NUMBER),
+    "voidedPortion": NUMBER,
+    "change": NUMBER,
     "maximumReward": _nullable(NUMBER),
     "metadata": {"type": "object"},
     "attributes": _nullable(ATTRIBUTES),
@@ -91,7 +94,7 @@ def of_structs(structs: Sequence[type], bodies: Collection[type] = ()) -> dict[s
             # The project is that of the credentials.
             component["properties"].pop("project", None)
         for name, schema in component.get("properties", {}).items():
-            if name in _RAW and (_is_any(schema) or "items" in schema):
+            if name in _RAW and (_is_any(schema) or schema.get("items") == {}):
                 component["properties"][name] = _RAW[name]
             elif schema.get("type") == "string" and name.endswith("At"):
                 schema["format"] = "date-time"

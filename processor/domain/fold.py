@@ -28,6 +28,7 @@ from processor.domain.handlers.pathways import Pathways
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.ticks import Ticks
 from processor.domain.handlers.tiers import Tiers
+from processor.domain.handlers.voids import Voids
 from processor.domain.inputs import (
     MAX_TIMESTAMP,
     Input,
@@ -127,6 +128,9 @@ _STATUS = {
     Reason.HOLD_CLOSED: 409,
     Reason.TOO_MANY_HOLDS: 409,
     Reason.MEMBER_PAUSED: 409,
+    Reason.BELONGS_TO_EVENT: 409,
+    Reason.NOT_VOIDABLE: 409,
+    Reason.OVER_VOIDED: 409,
 }
 _POSITION = msgspec.json.Decoder(Position)
 _NO_POISON: Poison = {}
@@ -190,6 +194,7 @@ class _ChunkFold:
             pathways=pathways,
             spending=spending,
             tiers=self._tiers,
+            voids=Voids(entries, self.effects, kinds={}),
         )
         self._handlers: Mapping[type, Handler[Any, Any]] = {
             ChallengeLog: logs,

@@ -23,10 +23,12 @@ from schemas.records import (
     Tick,
     UpdateRewardLog,
     UpsertMember,
+    Void,
     check_adjustment,
     check_profile,
     check_project,
     check_uuid,
+    check_void,
     contains_nul,
 )
 from schemas.topics import (
@@ -280,6 +282,8 @@ def _member_of(project: str, record: ChallengeLog | Event | ActivityLog | Member
         return ids.member_id(project, record.external_id)
     if isinstance(record, AdjustPoints):
         check_adjustment(record)
+    elif isinstance(record, Void):
+        check_void(record)
     if record.member_id is not None and record.user_id is not None:
         raise RecordError("memberId", "must not be given together with userId")
     if record.member_id is not None:

@@ -22,6 +22,7 @@ from processor.domain.aggregates.points import Balances, Granted, Moved, Redeeme
 from processor.domain.aggregates.reward import Reward
 from processor.domain.aggregates.streak import State as Streak
 from processor.domain.aggregates.tier import State as Tier
+from processor.domain.aggregates.void import Voided
 from processor.domain.aggregates.wallet import Earned, Lot, Place
 from schemas.ids import uuid_bytes, uuid_text
 from schemas.instants import from_millis, millis_of
@@ -79,6 +80,10 @@ HOLD = StateKind(b"d", Hold)
 STREAK = StateKind(b"s", Streak)
 TIER = StateKind(b"y", Tier, items=lambda tier: len(tier.days))
 ASSIGNMENT = StateKind(b"z", Answered, once=True)
+VOIDED = StateKind(b"f", Voided, once=True)
+VOID = StateKind(
+    b"j", Answered, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
+)
 ACTIVITY_LOG = StateKind(b"a", SeenMarker, once=True)
 ENROLMENT = StateKind(
     b"w", Enrolment, items=lambda enrolment: len(enrolment.completed) + len(enrolment.given)
@@ -121,6 +126,8 @@ STATE_KINDS = by_prefix(
     STREAK,
     TIER,
     ASSIGNMENT,
+    VOIDED,
+    VOID,
     ACTIVITY_LOG,
     ENROLMENT,
     ACTIVITY,
@@ -290,6 +297,16 @@ def tier_key(member_id: str, tier_set_id: str) -> bytes:
 def assignment_key(assignment_id: str) -> bytes:
     """Return the key of the first answer to a command that assigns a tier."""
     return ASSIGNMENT.prefix + uuid_bytes(assignment_id)
+
+
+def voided_key(id_: str) -> bytes:
+    """Return the key of how much was voided of a thing: a log, or an entry of the ledger."""
+    return VOIDED.prefix + uuid_bytes(id_)
+
+
+def void_key(void_id: str) -> bytes:
+    """Return the key of the first answer to a command that voids."""
+    return VOID.prefix + uuid_bytes(void_id)
 
 
 def due_key(at: datetime, entry: bytes) -> bytes:

@@ -25,6 +25,7 @@ from processor.domain.handlers.members import (
 from processor.domain.handlers.pathways import Pathways
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.tiers import Tiers
+from processor.domain.handlers.voids import Voids
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.rules import DEFAULT_GROUP
 from processor.domain.state_kinds import (
@@ -61,6 +62,7 @@ from schemas.records import (
     UpdateMemberStatus,
     UpdateRewardLog,
     UpsertMember,
+    Void,
 )
 
 
@@ -76,6 +78,7 @@ class MemberCommands:
         pathways: Pathways,
         spending: Spending,
         tiers: Tiers,
+        voids: Voids,
     ) -> None:
         self._definitions = definitions
         self._entries = entries
@@ -84,6 +87,7 @@ class MemberCommands:
         self._pathways = pathways
         self._spending = spending
         self._tiers = tiers
+        self._voids = voids
 
     def prepare(self, item: Read, record: MemberCommand) -> None:
         """Prepare nothing: a command names what it needs itself."""
@@ -98,6 +102,8 @@ class MemberCommands:
             return self._spending.keys(item, record)
         if isinstance(record, AssignTier):
             return self._tiers.keys(item, record)
+        if isinstance(record, Void):
+            return self._voids.keys(item, record)
         if isinstance(record, PathwayCommand):
             enrolment = enrolment_key(item.member_id, record.pathway_id)
             if not isinstance(record, ReviewActivity):
@@ -130,6 +136,8 @@ class MemberCommands:
                 return self._spending.command(context, record)
             case AssignTier():
                 return self._tiers.assign(context, record)
+            case Void():
+                return self._voids.command(context, record)
             case Enrol() | Unenrol() | ReviewActivity():
                 return self._pathways.command(context, record)
 

@@ -1,0 +1,76 @@
+"""One void while it is folded: what the command wants, and what came of it so far."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Raw
+
+from processor.domain.aggregates.void import Voided
+from processor.domain.context import RecordContext
+from processor.domain.inputs import Refused
+from schemas import outputs
+from schemas.amounts import format_amount
+from schemas.dead_letter import Reason
+from schemas.records import Void
+
+
+@dataclass(slots=True, kw_only=True)
+class Voiding:
+    """One command on its way, handed to whatever it moves back.
+
+    ``portion`` is in nanos. ``user_id`` is the member's external id. What follows ``at`` is what
+    the answer will say: whoever moves something back adds to it.
+    """
+
+    command: Void
+    void_id: str
+    user_id: str
+    portion: int
+    at: datetime
+    progress: list[outputs.ProgressRecord] = field(default_factory=list)
+    """One entry for each challenge that moved."""
+    reversed: int = 0
+    not_recovered: int = 0
+    """Points, of all entries of the ledger together."""
+    revoked: list[outputs.RewardReference] = field(default_factory=list)
+    not_revoked: list[outputs.RewardReference] = field(default_factory=list)
+
+    @property
+    def revokes(self) -> bool:
+        """Whether rewards are taken back that are not issued and not earned any more."""
+        return self.command.rewards == "revoke"
+
+
+class VoidOf(Protocol):
+    """Voids things of one kind."""
+
+    def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
+        """Void what the command names; return its id, and all that is voided of it by now.
+
+        It looks the thing up by ``voiding.command``'s ``id`` or ``of`` (which of them are given was
+        checked), moves back what it did, publishes that, and keeps ``VOIDED`` of it.
+
+        Raises:
+            Refused: unknown (``unknown_log``), ``belongs_to_event``, ``not_voidable``,
+                ``over_voided``, in this order; what was changed is taken back.
+        """
+        ...
+
+
+def not_voidable(
+    message: str = "it was recorded before voids, and does not say what it did",
+) -> Refused:
+    """Return the refusal of what does not say what it did."""
+    return Refused(Reason.NOT_VOIDABLE, message)
+
+
+def unknown(voiding: Voiding) -> Refused:
+    """Return the refusal of what the member does not have."""
+    field = "of" if voiding.command.id is None else "id"
+    return Refused(Reason.UNKNOWN_LOG, f"no such {voiding.command.what} of this member", field)
+
+
+def amount(nanos: int) -> Raw:
+    """Return an amount's, or a portion's, JSON."""
+    return Raw(format_amount(nanos).encode())
