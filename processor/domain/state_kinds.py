@@ -182,7 +182,7 @@ def redemption_key(points_entry_id: str) -> bytes:
 
 
 def granted_key(points_entry_id: str) -> bytes:
-    """Return the key of what an entry of earned points gave to a wallet."""
+    """Return the key of what a source gave, by the id of its first entry of earned points."""
     return GRANTED.prefix + uuid_bytes(points_entry_id)
 
 

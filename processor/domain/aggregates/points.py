@@ -103,6 +103,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int = -1
     multiplied: Multiplied | None = None
     """What tiers and boosts made of the points of an event, where some acted."""
+    again: int = 0
+    """How often its source gave points before, which were taken back each time."""
+
+    @property
+    def own_id(self) -> str:
+        """What tells it from all entries of its source: each time that it gives points is one."""
+        return f"{self.source_id}:{self.again}" if self.again else self.source_id
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -117,11 +124,19 @@ class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Granted(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What an entry of earned points gave, and the name of the lot that it lies in."""
+    """What an entry of earned points gave, the name of the lot that it lies in, and when it was
+    earned (None where a version wrote it that did not say).
+
+    It is the latest of its source: ``times`` is how often that gave points. ``withdrawn`` tells
+    whether they were taken back, so that the source gives them again.
+    """
 
     group: str
     points: int
     lot: str
+    at: datetime | None = None
+    times: int = 1
+    withdrawn: bool = False
 
 
 class Redeemed(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -26,7 +26,7 @@ from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.handlers.handler import Answer
-from processor.domain.handlers.ledger import Ledger
+from processor.domain.handlers.ledger import CHALLENGE, Ledger
 from processor.domain.handlers.members import require_member, store_member
 from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.inputs import Read, Refused, not_ahead
@@ -286,7 +286,7 @@ class ChallengeLogs:
         """Give the points of a completed challenge."""
         if challenge.points:
             entry = Entry(
-                source="challenge",
+                source=CHALLENGE,
                 source_id=progress.id,
                 action_id=f"challenge:{challenge.id}",
                 points=challenge.points,

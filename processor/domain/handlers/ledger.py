@@ -13,7 +13,7 @@ from processor.domain.aggregates.boost import LIMIT
 from processor.domain.aggregates.period import period_key
 from processor.domain.aggregates.points import Balances, Entry, Granted, Purse, Took
 from processor.domain.aggregates.tier import Earning
-from processor.domain.aggregates.wallet import Earned, Offer
+from processor.domain.aggregates.wallet import ENDLESS, Earned, Offer
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.lots import Lots
@@ -31,6 +31,11 @@ from processor.domain.state_kinds import (
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
 from schemas.event_types import POINTS_EXPIRED, POINTS_GRANTED, POINTS_REDEEMED, EventType
+
+CHALLENGE, MILESTONE = "challenge", "milestone"
+"""Sources of entries: a challenge that was completed, a milestone that was reached."""
+REMEMBERED = (CHALLENGE, MILESTONE)
+"""Sources whose points are remembered in every group: nothing else says how many they were."""
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +128,7 @@ class Ledger:
         changed = lots.changed()
         after, purse = self.keep(context.member_id, lots), lots.purse
         data = outputs.PointsMoved(
-            id=ids.points_entry_id(context.project, entry.source, entry.source_id),
+            id=ids.points_entry_id(context.project, entry.source, entry.own_id),
             user_id=said.user_id,
             owned_by_id=context.member_id,
             action_id=entry.action_id,
@@ -180,6 +185,8 @@ class Ledger:
         data = _record(context, self._user_id(context), entry, after)
         self._tell_tiers(entry)
         context.emit(POINTS_GRANTED, data, at=entry.at)
+        if entry.source in REMEMBERED:
+            self._remember(context, entry, ENDLESS)
         return data
 
     def _tell_tiers(self, entry: Entry) -> None:
@@ -206,11 +213,31 @@ class Ledger:
         if offer is not None and offer.cut:
             data.cut, data.cut_by = data.cut + offer.cut, offer.cut_by
         context.emit(POINTS_GRANTED, data, at=entry.at)
-        if lot is not None:
-            key = granted_key(data.id)
-            self._entries.set(GRANTED, key, Granted(entry.group, entry.points, lot))
+        if lot is not None or entry.source in REMEMBERED:
+            self._remember(context, entry, lot or ENDLESS)
         self.expire(context, user_id, lots, *lots.lapse_late())
         return data
+
+    def granted(self, context: RecordContext, source: str, source_id: str) -> Granted | None:
+        """Return what a source gave last; None where it gave nothing, or nobody remembers."""
+        key = granted_key(ids.points_entry_id(context.project, source, source_id))
+        return self._entries.get(GRANTED, key)
+
+    def withdraw(self, context: RecordContext, source: str, source_id: str) -> Granted | None:
+        """Note that what a source gave is taken back, which is the caller's to do; return it, None
+        where there is nothing to take back."""
+        granted = self.granted(context, source, source_id)
+        if granted is None or granted.withdrawn:
+            return None
+        key = granted_key(ids.points_entry_id(context.project, source, source_id))
+        self._entries.set(GRANTED, key, msgspec.structs.replace(granted, withdrawn=True))
+        return granted
+
+    def _remember(self, context: RecordContext, entry: Entry, lot: str) -> None:
+        """Keep what a source gave: its definition may be another when that is taken back."""
+        key = granted_key(ids.points_entry_id(context.project, entry.source, entry.source_id))
+        granted = Granted(entry.group, entry.points, lot, entry.at, entry.again + 1)
+        self._entries.set(GRANTED, key, granted)
 
     def _wallet(self, context: RecordContext, group: str) -> Wallet | None:
         """Return a group's wallet, whose days are the member's where it goes by them."""
@@ -251,7 +278,7 @@ def _record(
     else:
         balance, held, pending = purse.balance, purse.held, purse.pending
     data = outputs.PointsChanged(
-        id=ids.points_entry_id(context.project, entry.source, entry.source_id),
+        id=ids.points_entry_id(context.project, entry.source, entry.own_id),
         user_id=user_id,
         owned_by_id=context.member_id,
         action_id=entry.action_id,

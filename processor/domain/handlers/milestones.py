@@ -9,7 +9,7 @@ from processor.domain.aggregates import reward as reward_of
 from processor.domain.aggregates.points import Entry
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
-from processor.domain.handlers.ledger import Ledger
+from processor.domain.handlers.ledger import MILESTONE, Ledger
 from processor.domain.rules import DEFAULT_GROUP, Milestone
 from processor.domain.state_kinds import REWARD, reward_key
 from processor.domain.working_set import WorkingSet
@@ -72,7 +72,7 @@ class Milestones:
         if not milestone.points:
             return
         entry = Entry(
-            source="milestone",
+            source=MILESTONE,
             source_id=reward.id,
             action_id=f"milestone:{milestone.id}",
             points=milestone.points,
