@@ -530,7 +530,8 @@ class ChallengeLogVoided(_Voided, kw_only=True, omit_defaults=True):
 
 class EventVoided(_Voided, kw_only=True, omit_defaults=True):
     """``data`` of ``event.voided``. ``points`` are those that the event gave, ``points_voided``
-    those of them that all its voids together took back, recovered or not."""
+    those of them that all its voids together took back, recovered or not, and
+    ``points_voided_now`` those that this one did. The others are as in ``EventLogged``."""
 
     id: str
     user_id: str
@@ -540,7 +541,12 @@ class EventVoided(_Voided, kw_only=True, omit_defaults=True):
     user_group_id: str
     points: int
     points_voided: int
+    points_voided_now: int
+    condition_reached: bool
+    limit_reached: bool
     occurred_at: datetime
+    local_date: str
+    local_hour: int
     definition_version: int
 
 
@@ -549,8 +555,9 @@ class PointsReversed(_LedgerEntry, kw_only=True, omit_defaults=True):
     a completion or a milestone gave, or gives back what was spent; ``points`` is signed.
 
     ``not_recovered`` are the points that were to be taken and were not there. ``reversed_entry_id``
-    is the entry of the ledger whose points these were. ``what`` and ``voided_id`` say what was
-    voided. The other fields are those of ``PointsMoved``.
+    is the entry of the ledger whose points these were; where it was a grant, ``granted_at`` is its
+    own time, and ``event_id`` and ``user_group_id`` are its. ``what`` and ``voided_id`` say what
+    was voided. The other fields are those of ``PointsMoved``.
     """
 
     held: int
@@ -558,6 +565,7 @@ class PointsReversed(_LedgerEntry, kw_only=True, omit_defaults=True):
     pending: int = 0
     lots: list[Lot] = []
     not_recovered: int = 0
+    granted_at: datetime | None = None
     reversed_entry_id: str
     what: str
     voided_id: str
