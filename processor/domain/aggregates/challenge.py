@@ -4,7 +4,9 @@ Amounts are nanos (``schemas.amounts``). The rules are those of
 ``schemas/README.md#challenge-logs``.
 """
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -12,6 +14,7 @@ from processor.domain.aggregates import milestone as milestone_of
 from processor.domain.aggregates.period import period_end
 from processor.domain.rules import Challenge, Milestone
 from schemas.amounts import SCALE
+from schemas.ids import uuid_bytes, uuid_text
 
 IN_PROGRESS = "in_progress"
 COMPLETED = "completed"
@@ -23,6 +26,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``total`` is the exact sum, negative corrections included; what is shown is never below 0.
     Method, period and time zone are those it began with, whatever the challenge says now.
+    ``reopened`` is how often it fell short again, by voids, after it was completed.
     """
 
     total: int
@@ -36,6 +40,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
     created_at: datetime
     updated_at: datetime
     reached: tuple[str, ...] = ()
+    reopened: int = 0
 
     @property
     def shown(self) -> int:
@@ -54,10 +59,16 @@ class ProgressSnapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     updated_at: datetime
 
 
-class RecordedLog(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A challenge log as it was recorded: enough to give its first answer again.
+COUNTED, UNCOUNTED, FED = 1, 2, 4
+"""What a log did: it was aggregated, or not; and whether an event fed it."""
 
-    ``value`` is the text of its amount.
+
+class RecordedLog(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A challenge log as it was recorded: enough to give its first answer again, and to void it.
+
+    ``value`` is the text of its amount. ``did`` is ``COUNTED`` or ``UNCOUNTED``, with ``FED`` where
+    it is; 0 where a version wrote it that did not say. ``of`` is the ``mark`` of its challenge and
+    member, which are in no other way to be found by its id.
     """
 
     created_at: datetime
@@ -69,6 +80,46 @@ class RecordedLog(msgspec.Struct, frozen=True, array_like=True, gc=False):
     snapshot: ProgressSnapshot | None
     reached: tuple[str, ...]
     next: str | None
+    did: int = 0
+    of: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether it was aggregated."""
+        return bool(self.did & COUNTED)
+
+    @property
+    def fed(self) -> bool:
+        """Whether an event fed it."""
+        return bool(self.did & FED)
+
+
+def mark(challenge_id: str, member_id: str) -> str:
+    """Return the mark of a log of a challenge and member: the challenge's 16 bytes, then eight of
+    the member's, each in base64 without padding."""
+    return mark_of_challenge(challenge_id) + _short_of_member(member_id)
+
+
+def marked(of: str, member_id: str) -> str | None:
+    """Return the id of the challenge in a mark; None where it is another member's."""
+    if of[_OF_CHALLENGE:] != _short_of_member(member_id):
+        return None
+    return uuid_text(urlsafe_b64decode(f"{of[:_OF_CHALLENGE]}=="))
+
+
+_OF_CHALLENGE = 22
+"""Characters of a challenge in a mark."""
+
+
+@lru_cache(maxsize=4096)
+def mark_of_challenge(challenge_id: str) -> str:
+    """Return what the mark of a log has of its challenge."""
+    return urlsafe_b64encode(uuid_bytes(challenge_id)).decode().rstrip("=")
+
+
+@lru_cache(maxsize=65536)
+def _short_of_member(member_id: str) -> str:
+    return urlsafe_b64encode(uuid_bytes(member_id)[:8]).decode().rstrip("=")
 
 
 class Log(msgspec.Struct, frozen=True, gc=False):
@@ -140,6 +191,7 @@ def evolve(before: Progress, log: Log, challenge: Challenge) -> Progress:
         before.created_at,
         log.recorded_at,
         reached,
+        before.reopened,
     )
 
 

@@ -12,7 +12,8 @@ from schemas.records import UpdateRewardLog
 
 
 class Reward(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One reward; only coupon, issue and expiry ever change, each change is a version."""
+    """One reward; only coupon, issue and expiry ever change, and that it is revoked, or granted
+    again; each change is a version."""
 
     member_id: str
     slug: str
@@ -25,6 +26,7 @@ class Reward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     coupon_code: str | None = None
     issued_at: datetime | None = None
     expiry_at: datetime | None = None
+    revoked_at: datetime | None = None
 
 
 def initial(

@@ -265,7 +265,7 @@ cdef bytes reward_entry(Buffer b, FastLog log, Step milestone):
     b.moment(&log.recorded_at)
     b.put(b",")
     b.moment(&log.recorded_at)
-    b.put(b",1,null,null,null]")
+    b.put(b",1,null,null,null,null]")
     return b.done()
 
 
@@ -304,7 +304,7 @@ cdef bytes progress_entry(Buffer b, FastLog log, Progress *p):
     b.put(b",[")
     b.text(&p.reached)
     put_reached(b, log, p.reached.size == 0)
-    b.put(b"]]")
+    b.put(b"],0]")
     return b.done()
 
 
@@ -339,9 +339,13 @@ cdef bytes log_entry(Buffer b, FastLog log, Progress *p):
     put_reached(b, log, True)
     b.put(b"],")
     if log.upcoming is None:
-        b.put(b"null]")
+        b.put(b"null")
     else:
         b.put(b'"')
         b.put(log.upcoming.id)
-        b.put(b'"]')
+        b.put(b'"')
+    b.put(b',5,"' if log.fed else b',1,"')  # FED and COUNTED, or COUNTED alone
+    b.put(log.rule.mark)
+    b.base64_of_8(PyBytes_AS_STRING(log.member_key) + 1)
+    b.put(b'"]')
     return b.done()

@@ -19,13 +19,14 @@ from cpython.datetime cimport (
     datetime_second, datetime_year,
 )
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from msgspec.json import encode as json_of
 
 from processor.domain.effects import Output
 from processor.domain.state_kinds import due_key, member_key
+from processor.domain.aggregates.challenge import mark_of_challenge
 from processor.domain.aggregates.period import period_end, period_key
 from schemas import event_types, ids, outputs
 from schemas.instants import EPOCH, parse_instant

@@ -32,13 +32,15 @@ KNOWN: Mapping[type, str] = {
     ),
     Progress: (
         "total status method period timezone started_at completed_at failed_at created_at "
-        "updated_at reached"
+        "updated_at reached reopened"
     ),
     ProgressSnapshot: "total status started_at completed_at failed_at updated_at",
-    RecordedLog: "created_at activity_at activity_id status value period_key snapshot reached next",
+    RecordedLog: (
+        "created_at activity_at activity_id status value period_key snapshot reached next did of"
+    ),
     Reward: (
         "member_id slug linked_id milestone_id period_key created_at updated_at version "
-        "coupon_code issued_at expiry_at"
+        "coupon_code issued_at expiry_at revoked_at"
     ),
     outputs.CloudEvent: "specversion id source type subject time datacontenttype sequence data",
     outputs.ChallengeLogRecorded: (

@@ -1,5 +1,8 @@
 """Writing JSON: bytes that grow, and what goes into them."""
 
+cdef const char *DIGITS_OF_64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
 cdef class Buffer:
     """Bytes that grow."""
 
@@ -71,6 +74,18 @@ cdef class Buffer:
             self.add(b".", 1)
             self.add(digits, size)
         return 0
+
+    cdef int base64_of_8(self, const char *raw) except -1:
+        """Eight bytes in URL-safe base64 without padding."""
+        cdef char digits[11]
+        cdef uint64_t bits = 0
+        cdef int place
+        for place in range(8):
+            bits = (bits << 8) | <unsigned char>raw[place]
+        for place in range(10):
+            digits[place] = DIGITS_OF_64[(bits >> (58 - 6 * place)) & 63]
+        digits[10] = DIGITS_OF_64[(bits << 2) & 63]
+        return self.add(digits, 11)
 
     cdef bytes done(self):
         cdef bytes made = PyBytes_FromStringAndSize(self.data, self.size)

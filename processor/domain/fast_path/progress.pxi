@@ -29,7 +29,7 @@ cdef bint take_moment_or_null(Cursor *c, Text *out) noexcept nogil:
 cdef bint read_progress(bytes entry, Progress *p):
     """Read a ``challenge.Progress`` whose texts are plain; they point into the entry.
 
-    A large one is Python's, which measures what it is to become.
+    A large one is Python's, which measures what it is to become; so is one that voids reopened.
     """
     cdef Cursor c
     cdef Text updated
@@ -56,7 +56,9 @@ cdef bint read_progress(bytes entry, Progress *p):
     if end is NULL:
         return False
     p.reached.at, p.reached.size = c.at, end - c.at
-    return True
+    if c.end - end == 4:
+        return memcmp(end, b"],0]", 4) == 0
+    return c.end - end == 2 and end[1] == b"]"  # from before there were voids
 
 
 cdef void begin_progress(bytes began, Moment *at, Moment *recorded_at, Progress *p) noexcept:

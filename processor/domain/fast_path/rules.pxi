@@ -40,6 +40,7 @@ cdef class Rule:
     cdef bytes source
     cdef bytes id
     cdef bytes raw
+    cdef bytes mark  # what it has of a log's mark
     cdef bytes json
     cdef bytes version
     cdef bytes began  # the texts of a progress that begins
@@ -58,6 +59,7 @@ cdef class Rule:
         self.source = outputs.source_of(project.decode()).encode()
         self.id = challenge.id.encode()
         self.raw = ids.uuid_bytes(challenge.id)
+        self.mark = mark_of_challenge(challenge.id).encode()
         self.json = bytes(challenge.json)
         self.version = b"%d" % challenge.version
         self.began = b'"in_progress","%b","%b","%b"' % (

@@ -11,11 +11,15 @@ from processor.domain.aggregates import challenge as challenge_of
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates import reward as reward_of
 from processor.domain.aggregates.challenge import (
+    COUNTED,
+    FED,
     NOTHING,
+    UNCOUNTED,
     Decided,
     Log,
     Progress,
     RecordedLog,
+    mark,
     restore,
     snapshot,
 )
@@ -119,8 +123,15 @@ class ChallengeLogs:
             return ()
         return prepared.log_key, prepared.progress_key
 
-    def step(self, context: RecordContext, record: ChallengeLog, prepared: PreparedLog) -> Answer:
-        """Fold one log; return what answers it.
+    def step(
+        self,
+        context: RecordContext,
+        record: ChallengeLog,
+        prepared: PreparedLog,
+        *,
+        fed: bool = False,
+    ) -> Answer:
+        """Fold one log, which an event may have ``fed``; return what answers it.
 
         Raises:
             Refused: nothing was changed.
@@ -142,11 +153,12 @@ class ChallengeLogs:
 
         member = self._member(context, record)
         after, decided, given = before, NOTHING, _NO_MILESTONES
-        if (
+        counts = (
             record.status == "live"
             and member.status == "live"
             and challenge_of.counts(challenge, record.activity_id, record.activity_at)
-        ):
+        )
+        if counts:
             counted = Log(record.activity_at, amount.nanos or 0, at)
             after, decided, given = self._count(context, prepared, before, counted, challenge)
         elif before is not None and challenge.ends_at is not None:  # set or moved since
@@ -154,7 +166,9 @@ class ChallengeLogs:
         upcoming = challenge_of.next_milestone(after, challenge)
         rewards = [g.reward for g in given]
         outcome = Outcome(challenge, at, amount.json, after, decided, upcoming, rewards)
-        self._entries.set(LOG, prepared.log_key, _kept(record, prepared, outcome, amount.text))
+        did = (COUNTED if counts else UNCOUNTED) | (FED if fed else 0)
+        kept = _kept(context, record, prepared, outcome, value=amount.text, did=did)
+        self._entries.set(LOG, prepared.log_key, kept)
         recorded = _recorded(context, record, prepared, outcome)
         context.emit(CHALLENGE_LOG_RECORDED, recorded, at=recorded.activity_at)
         if decided is not NOTHING:
@@ -435,7 +449,13 @@ def _amount(value: bytes) -> Amount:
 
 
 def _kept(
-    log: ChallengeLog, prepared: PreparedLog, outcome: Outcome, value: str | None
+    context: RecordContext,
+    log: ChallengeLog,
+    prepared: PreparedLog,
+    outcome: Outcome,
+    *,
+    value: str | None,
+    did: int,
 ) -> RecordedLog:
     """Return what is remembered of a log."""
     progress, reached, upcoming = outcome.progress, outcome.decided.reached, outcome.upcoming
@@ -449,6 +469,8 @@ def _kept(
         None if progress is None else snapshot(progress),
         tuple(m.id for m in reached) if reached else (),
         None if upcoming is None else upcoming.id,
+        did,
+        mark(prepared.challenge_id, context.member_id),
     )
 
 

@@ -313,7 +313,7 @@ class Events:
                 return
             prepared = self._logs.prepare(log.item, log.record)
         try:
-            self._logs.step(context, log.record, prepared)
+            self._logs.step(context, log.record, prepared, fed=True)
         except Refused:  # a progress that began as a sum, and no value; nothing was changed
             self._effects.count("not_fed")
 
