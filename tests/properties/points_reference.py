@@ -179,10 +179,14 @@ class PointsReference:
             day = moment.astimezone(zone_of(self.wallets[group])).date()
             late = self._count(purse, self.wallets[group], points, (day, moment), now)
         else:
-            late = self._put_away(purse, group, points, at, now, waits=False)
-        answer = self._tell_with(late, "adjusted", (member, group), points, at, command=command)
-        assert answer is not None
-        return answer
+            wallet = self.wallets.get(group)
+            slides = bool(wallet) and wallet["expiry"]["type"] == "sliding"
+            if slides and not command.get("occurredAt") and purse.slides and purse.slides[1] > now:
+                late = self._count(purse, wallet, points, purse.slides, now)
+            else:
+                late = self._put_away(purse, group, points, at, now, waits=False)
+        self._tell_with(late, "adjusted", (member, group), points, at)
+        return self._answer(command, member, group, points)
 
     def _hold_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
         group = command.get("challengeGroup", "_default")
@@ -210,18 +214,16 @@ class PointsReference:
         self._tell("captured", member, hold.group, -points, now)
         if points < hold.points:
             self._tell("released", member, hold.group, hold.points - points, now, why="captured")
-        answer = self._answer(command, member, hold.group, points)
         self._lapse_beyond_held(member, hold.group, now)
-        return answer
+        return self._answer(command, member, hold.group, points)
 
     def _release_hold(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
         hold = self._open_hold(command, member)
         hold.status = "released"
         self.purse(member, hold.group).held -= hold.points
         self._tell("released", member, hold.group, hold.points, now, why="released")
-        answer = self._answer(command, member, hold.group, hold.points)
         self._lapse_beyond_held(member, hold.group, now)
-        return answer
+        return self._answer(command, member, hold.group, hold.points)
 
     def _redeem_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
         group = command.get("challengeGroup", "_default")
@@ -467,21 +469,16 @@ class PointsReference:
         whose: tuple[str, str],
         points: int,
         at: datetime,
-        *,
-        command: dict[str, Any] | None = None,
         **more: Any,
-    ) -> dict[str, Any] | None:
-        """Tell of points that came, and then of those of them that lapse at once; return the answer
-        to the command that brought them."""
+    ) -> None:
+        """Tell of points that came, and then of those of them that lapse at once."""
         member, group = whose
         purse, (lapsing, then) = self.purse(member, group), late or (0, at)
         purse.endless += lapsing
         self._tell(type_, member, group, points, at, **more)
-        answer = command and self._answer(command, member, group, points)
         purse.endless -= lapsing
         if lapsing:
             self._tell("expired", member, group, -lapsing, then)
-        return answer
 
     def _tell(
         self, type_: str, member: str, group: str, points: int, at: datetime | None, **more: Any

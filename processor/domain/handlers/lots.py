@@ -98,6 +98,18 @@ class Lots:
         self._put(place, Lot(points, ends, activates, slides=slides))
         return place.name
 
+    def add(self, points: int) -> str:
+        """Add points that were given by hand; return the name of their lot.
+
+        They count at once and lapse as a grant of now would. Where lots lapse together they go in
+        with them: that they count from is the latest grant, and this is none.
+        """
+        now, purse = self._context.recorded_at, self.purse
+        slides = self.wallet is not None and self.wallet.expiry == "sliding"
+        if slides and purse.slides_at is not None and purse.slides_at > now:
+            return self._count(Expiry(purse.slides_on, purse.slides_at), points)
+        return self.grant(points, now, at_once=True)
+
     def give(self, points: int, expires_at: datetime) -> str:
         """Add points that count at once and lapse at a given moment; return their lot's name."""
         assert self.wallet is not None

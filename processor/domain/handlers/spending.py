@@ -132,13 +132,14 @@ class Spending:
             took = lots.take(-points)
         elif isinstance(command, AdjustPoints) and command.expires_at is not None:
             lots.give(points, command.expires_at)
+        elif isinstance(command, AdjustPoints) and command.occurred_at is None:
+            lots.add(points)
         else:
             lots.grant(points, at, at_once=True)
         entry = _entry(context, command, lots.group, points, at=at)
         self._ledger.move(context, event_type, entry, lots, _said(member, command))
-        done = _moved(lots, command.points, took)
         self._ledger.expire(context, member.external_id, lots, *lots.lapse_late())
-        return done
+        return _moved(lots, command.points, took)
 
     def _hold(self, context: RecordContext, command: HoldPoints) -> Answer:
         key = _key_of_hold(context, command.unique_identifier)
@@ -190,10 +191,9 @@ class Spending:
             self._ledger.keep(context.member_id, lots)
         if spent < hold.points:
             self._reserved(context, POINTS_RELEASED, user_id, hold, lots.purse, command=command)
-        done = _moved(lots, spent if capture else hold.points, took)
         lapsed = lots.lapse_released()
         self._ledger.expire(context, user_id, lots, lapsed, context.recorded_at)
-        return done
+        return _moved(lots, spent if capture else hold.points, took)
 
     def lapse(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
         """Release a hold whose time is over."""

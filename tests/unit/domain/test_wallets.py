@@ -298,7 +298,7 @@ def test_what_is_held_does_not_lapse_while_it_is() -> None:
     happened.then(
         released(30, balance=30, held=0, available=30),
         expired(-30, balance=0, occurredAt="2026-12-10T00:00:00Z"),
-    ).answering((200, {"points": 30, "balance": 30, "held": 0}))
+    ).answering((200, {"points": 30, "balance": 0, "held": 0, "available": 0}))
 
 
 def test_a_release_lets_lapse_only_what_is_over() -> None:
@@ -340,7 +340,7 @@ def test_what_a_capture_leaves_lapses_where_it_is_over() -> None:
     happened = world.when(capture(points=4).arriving("2026-12-03T00:00:00Z"))
     happened.then(
         captured(-4, balance=6, held=0), released(6, "captured", balance=6), expired(-6, balance=0)
-    ).answering((200, {"points": 4, "balance": 6, "held": 0}))
+    ).answering((200, {"points": 4, "balance": 0, "held": 0, "available": 0}))
 
 
 def test_points_granted_for_long_ago_stay_as_far_as_they_are_held() -> None:
@@ -433,6 +433,25 @@ def test_a_grant_that_waits_lengthens_lives_at_once() -> None:
     world.when(tick("2026-11-26")).then(expired(-12))
 
 
+def test_points_given_by_hand_put_no_end_off_for_they_are_no_grant() -> None:
+    world = with_wallet(wallet_of(**expiry("sliding", after="P10D")), grant(5, "2026-11-01"))
+    happened = world.when(adjust(7).arriving("2026-11-05T12:00:00Z"))
+    assert lots_of(happened.of("points.adjusted")[0]) == [(12, "2026-11-12T00:00:00Z")]
+    world.when(tick("2026-11-12")).then(expired(-12))
+    anew = world.when(adjust(3, "again").arriving("2026-11-13T12:00:00Z"))
+    assert lots_of(anew.of("points.adjusted")[0]) == [(3, "2026-11-24T00:00:00Z")]
+
+
+def test_opening_balances_of_a_sliding_wallet_lapse_with_the_latest() -> None:
+    early, late = "2026-10-28T12:00:00Z", "2026-11-03T12:00:00Z"
+    for first, second in ((early, late), (late, early)):
+        world = with_wallet(wallet_of(**expiry("sliding", after="P10D")))
+        given_by_hand = adjust(5, "a", occurredAt=first), adjust(7, "b", occurredAt=second)
+        world.when(*(each.arriving("2026-11-04T12:00:00Z") for each in given_by_hand))
+        silent(world.when(tick("2026-11-13T23:59:59Z")))
+        world.when(tick("2026-11-14")).then(expired(-12))
+
+
 # By hand.
 
 
@@ -448,7 +467,7 @@ def test_an_opening_balance_lapses_when_it_says() -> None:
 def test_an_opening_balance_that_has_lapsed_is_given_and_lapses() -> None:
     happened = with_wallet(rolling()).when(adjust(500, expiresAt="2026-11-20T00:00:00Z"))
     happened.then(adjusted(500, balance=500), expired(-500, balance=0)).answering(
-        (200, {"points": 500, "balance": 500})
+        (200, {"points": 500, "balance": 0, "available": 0})
     )
 
 
