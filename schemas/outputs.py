@@ -458,6 +458,7 @@ class ActivityChanged(_Record, kw_only=True):
 class TierChanged(_Record, kw_only=True):
     """``data`` of ``tier.changed``: a member's tier in a set, and what it was.
 
+    ``from`` and ``to`` are alike where an assignment begins, changes or ends and the tier stays.
     ``since`` is when it came to that tier; ``until`` is the assignment's, left out where none is or
     it has no end. ``reason`` is earned (a record moved the basis), window (time did), assigned or
     definition; ``assigned_because`` is what the command said. ``value`` is the basis then, and

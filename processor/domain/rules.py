@@ -231,6 +231,11 @@ class TierSet:
     version: int
 
     @property
+    def for_life(self) -> bool:
+        """Whether it goes by all that was ever earned."""
+        return self.basis == "earned" and self.window == "lifetime"
+
+    @property
     def base(self) -> str | None:
         """The tier that needs nothing, None where there is none."""
         return self.tier_at(self.rank_of(0))
@@ -410,7 +415,7 @@ def compile_tier_set(stored: Stored, project: Zone) -> TierSet:
     definition = stored.definition
     assert isinstance(definition, models.TierSet)
     basis, window = definition.basis, definition.window or models.TierWindow()
-    for_life = basis.type != "progress" and window.type == "lifetime"
+    without_end = basis.type != "progress" and window.type == "lifetime"
     wallets = definition.wallets
     if wallets is None and basis.wallet is not None:
         wallets = [basis.wallet]
@@ -422,7 +427,7 @@ def compile_tier_set(stored: Stored, project: Zone) -> TierSet:
         window=window.type,
         length=None if window.length is None else parse_duration(window.length),
         tiers=tuple(_tier(tier) for tier in definition.tiers),
-        downgrade=definition.downgrade or ("none" if for_life else "to_basis"),
+        downgrade=definition.downgrade or ("none" if without_end else "to_basis"),
         grace=None if definition.grace is None else parse_duration(definition.grace),
         wallets=None if wallets is None else frozenset(wallets),
         timezone=project.name,

@@ -18,7 +18,7 @@ from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.parked import Held, Parked
 from processor.domain.aggregates.pathway import ActivityState, Enrolment, SeenMarker
-from processor.domain.aggregates.points import Balances, Granted, Moved, Redeemed
+from processor.domain.aggregates.points import Balances, Granted, Moved, Redeemed, Unearned
 from processor.domain.aggregates.reward import Reward
 from processor.domain.aggregates.streak import State as Streak
 from processor.domain.aggregates.tier import State as Tier
@@ -71,6 +71,7 @@ REDEMPTION = StateKind(
 GRANTED = StateKind(b"g", Granted, once=True)
 LIMIT = StateKind(b"n", LimitUsage)
 BALANCES = StateKind(b"b", Balances, items=lambda balances: len(balances.groups))
+UNEARNED = StateKind(b"U", Unearned, items=lambda unearned: len(unearned.groups))
 LOT = StateKind(b"c", Lot)
 EARNED = StateKind(b"u", Earned)
 NOTICE = StateKind(b"i", DueMarker)
@@ -118,6 +119,7 @@ STATE_KINDS = by_prefix(
     GRANTED,
     LIMIT,
     BALANCES,
+    UNEARNED,
     LOT,
     EARNED,
     NOTICE,
@@ -220,6 +222,11 @@ def used_key(member_id: str, event_id: str, period_key: str) -> bytes:
 def balances_key(member_id: str) -> bytes:
     """Return the key of a member's points."""
     return BALANCES.prefix + member_key(member_id)[1:]
+
+
+def unearned_key(member_id: str) -> bytes:
+    """Return the key of how far a member's points are not what it earned."""
+    return UNEARNED.prefix + member_key(member_id)[1:]
 
 
 def lots_family(member_id: str, group: str) -> bytes:

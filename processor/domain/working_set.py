@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import cast
 
 import msgspec
 
@@ -102,6 +103,14 @@ class WorkingSet:
     def touched(self) -> set[bytes]:
         """Return the keys of what was set since ``begin``."""
         return {key for key, _, _ in self._before}
+
+    def at_begin(self, kind: StateKind[E], key: bytes) -> E | None:
+        """Return the entry of a kind as it was at ``begin``."""
+        for changed, before, _ in self._before:
+            if changed == key:
+                entry = self.load([key])[0] if before is _UNREAD else before
+                return kind.decode(entry) if isinstance(entry, bytes) else cast("E | None", entry)
+        return self.get(kind, key)
 
     def undo(self) -> None:
         """Make all entries what they were at ``begin``."""

@@ -179,8 +179,8 @@ class PointsReference:
             day = moment.astimezone(zone_of(self.wallets[group])).date()
             late = self._count(purse, self.wallets[group], points, (day, moment), now)
         else:
-            wallet = self.wallets.get(group)
-            slides = bool(wallet) and wallet["expiry"]["type"] == "sliding"
+            wallet = self.wallets.get(group, {})
+            slides = wallet and wallet["expiry"]["type"] == "sliding"
             if slides and not command.get("occurredAt") and purse.slides and purse.slides[1] > now:
                 late = self._count(purse, wallet, points, purse.slides, now)
             else:

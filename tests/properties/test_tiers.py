@@ -12,7 +12,7 @@ from tests.event_spec import event, event_of, tick
 from tests.points_spec import spend
 from tests.properties.tier_reference import Move, Standing
 from tests.spec import Defined, Happened, Partition, Sent, ann, project_settings
-from tests.tier_spec import assign, tier_set, tiers_of
+from tests.tier_spec import assign, tiers_of
 
 BUY = event_of("buy", type="TRANSACTION", reward={"default": 1}, rewardValueField="amount")
 SETS = ("a", "b")
@@ -29,6 +29,20 @@ class Step:
     of: str = ""
     tier: str | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """A zone, two sets, what happens, and before which step the second set is defined."""
+
+    zone: str
+    definitions: list[dict[str, Any]]
+    steps: list[Step]
+    second: int
+
+    def defined(self, number: int) -> int:
+        """Return how many of the sets are defined at a step."""
+        return 1 if number < self.second else 2
 
 
 @st.composite
@@ -58,8 +72,8 @@ def sets(draw: st.DrawFn, id_: str) -> dict[str, Any]:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]], list[Step]]:
-    """A zone, two sets, and what happens: late, repeated, and with long silences."""
+def histories(draw: st.DrawFn) -> History:
+    """What happens comes late, repeated, and with long silences."""
     zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
     now = parse_instant("2026-10-20T10:00:00Z")
     steps: list[Step] = []
@@ -79,7 +93,8 @@ def histories(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]], list[Step]]:
                 until,
             )
         )
-    return zone, [draw(sets(id_)) for id_ in SETS], steps
+    second = draw(st.sampled_from([0, 0, len(steps) // 2]))
+    return History(zone, [draw(sets(id_)) for id_ in SETS], steps, second)
 
 
 def sent(step: Step, number: int) -> Sent:
@@ -98,13 +113,13 @@ def sent(step: Step, number: int) -> Sent:
     return made.arriving(arrives)
 
 
-def expected(zone: str, definitions: list[dict[str, Any]], steps: list[Step]) -> list[list[Move]]:
+def expected(history: History) -> list[list[Move]]:
     """Return the moves of each step, by the naive reading."""
-    standings = [Standing(definition, zone) for definition in definitions]
+    standings = [Standing(definition, history.zone) for definition in history.definitions]
     keys: set[str] = set()
     balance = 0
     found: list[list[Move]] = []
-    for number, step in enumerate(steps):
+    for number, step in enumerate(history.steps):
         key = f"k{number}" if step.what == "buy" else "k0"
         repeated = step.what in ("buy", "again") and key in keys
         earns = step.what in ("buy", "again") and not repeated and step.number > 0
@@ -113,7 +128,11 @@ def expected(zone: str, definitions: list[dict[str, Any]], steps: list[Step]) ->
             keys.add(key)
         balance += step.number if earns else -step.number if spends else 0
         told: list[Move] = []
-        for standing in standings:
+        for standing in standings[history.defined(number) :]:
+            standing.balance = balance
+            if earns and standing.definition.get("window") == {"type": "lifetime"}:
+                standing.grants.append((step.number, standing.day(step.at)))
+        for standing in standings[: history.defined(number)]:
             standing.moves = told
             by_balance = standing.definition["basis"]["type"] == "balance"
             looks = earns or (spends and by_balance)
@@ -148,45 +167,53 @@ def moved(happened: Happened) -> list[Move]:
     ]
 
 
-def defined(zone: str, definitions: list[dict[str, Any]]) -> Partition:
-    """Return a partition with these definitions, and Ann."""
+def defined(history: History) -> Partition:
+    """Return a partition with what is defined at first, and Ann."""
     partition = Partition()
-    made = [tier_set(id_=each["id"], **{k: v for k, v in each.items() if k != "id"})
-            for each in definitions]  # fmt: skip
-    without_nulls = [
-        Defined(d.kind, d.id, {k: v for k, v in (d.fields or {}).items() if v is not None})
-        for d in made
-    ]
-    partition.define(project_settings(timezone=zone), BUY, *without_nulls)
+    partition.define(project_settings(timezone=history.zone), BUY, *made(history, 0))
     partition.fold(ann)
     return partition
 
 
+def made(history: History, number: int) -> list[Defined]:
+    """Return the sets that are defined at a step."""
+    found = history.definitions[: history.defined(number)]
+    return [
+        Defined("tier-set", each["id"], {k: v for k, v in each.items() if v is not None})
+        for each in found
+    ]
+
+
+def in_chunks(history: History) -> list[list[Sent]]:
+    """Return the records before the second set is defined, and after that."""
+    records = [sent(step, number) for number, step in enumerate(history.steps)]
+    return [records[: history.second], records[history.second :]]
+
+
 @given(histories())
-def test_tiers_are_as_a_naive_reading_has_them(
-    history: tuple[str, list[dict[str, Any]], list[Step]],
-) -> None:
-    zone, definitions, steps = history
-    partition = defined(zone, definitions)
-    naive = expected(zone, definitions, steps)
-    for number, (step, wanted) in enumerate(zip(steps, naive, strict=True)):
+def test_tiers_are_as_a_naive_reading_has_them(history: History) -> None:
+    partition = defined(history)
+    for number, (step, wanted) in enumerate(zip(history.steps, expected(history), strict=True)):
+        if number == history.second:
+            partition.define(*made(history, number)[1:])
         happened = moved(partition.fold(sent(step, number)))
         assert sorted(happened, key=str) == sorted(wanted, key=str), (number, step)
 
 
 @given(histories(), st.data())
-def test_any_cut_into_chunks_folds_alike(
-    history: tuple[str, list[dict[str, Any]], list[Step]], data: st.DataObject
-) -> None:
-    zone, definitions, steps = history
-    alone, together = defined(zone, definitions), defined(zone, definitions)
-    records = [sent(step, number) for number, step in enumerate(steps)]
-    # Ticks are folded last of a chunk, so a chunk ends with each of them.
-    one_by_one = [move for record in records for move in moved(alone.fold(record))]
+def test_any_cut_into_chunks_folds_alike(history: History, data: st.DataObject) -> None:
+    alone, together = defined(history), defined(history)
+    one_by_one: list[Move] = []
     cut: list[Move] = []
-    while records:
-        size = data.draw(st.integers(1, len(records)))
-        cut += moved(together.fold(*records[:size]))
-        records = records[size:]
+    for number, records in zip((0, history.second), in_chunks(history), strict=True):
+        for partition in (alone, together):
+            partition.define(*made(history, number)[1:])
+        # Ticks are folded last of a chunk, so a chunk ends with each of them.
+        one_by_one += [move for record in records for move in moved(alone.fold(record))]
+        done = 0
+        while done < len(records):
+            size = data.draw(st.integers(1, len(records) - done))
+            cut += moved(together.fold(*records[done : done + size]))
+            done += size
     assert cut == one_by_one
     assert alone.entries == together.entries

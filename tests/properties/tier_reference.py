@@ -87,16 +87,18 @@ class Standing:
             self.look(moment, "assigned" if was_assigned and self.until == moment else "window")
 
     def _next_day(self, now: datetime) -> datetime | None:
-        """Return the first midnight up to now at which the window counts something else."""
+        """Return the first midnight up to now at which the window counts something else, or at
+        which one that fell one tier down may fall further."""
         assert self.looked is not None
         today = self.day(self.looked)
         before = self.counted(today)
         window = self.definition.get("window", {"type": "lifetime"})["type"]
         fell_by_year = window == "calendar_year" and self.fell is not None
+        fell_by_day = window == "rolling" and self.fell is not None
         while today < self.day(now):
             today += timedelta(days=1)
             new_year = fell_by_year and (today.month, today.day) == (1, 1)
-            if new_year or self.counted(today) != before:
+            if new_year or fell_by_day or self.counted(today) != before:
                 return datetime(
                     today.year, today.month, today.day, tzinfo=ZoneInfo(self.zone)
                 ).astimezone(UTC)

@@ -85,6 +85,14 @@ class Balances(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return purse if isinstance(purse, Purse) else Purse(purse)
 
 
+class Unearned(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By how much a member has more in each challenge group, pending points included, than it ever
+    earned there; below 0 where it has less. A grant changes nothing of it: whoever only earns has
+    none."""
+
+    groups: Mapping[str, int] = {}
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One entry of the ledger: what gave or took how many points, and when.
 
@@ -150,6 +158,18 @@ class Redeemed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def initial() -> Balances:
     """Return what a member without points has."""
     return Balances()
+
+
+def ever_earned(balances: Balances, unearned: Unearned, group: str | None) -> int:
+    """Return how many points a member ever earned in a group, None: in all."""
+    groups = {*balances.groups, *unearned.groups} if group is None else (group,)
+    purses = ((balances.purse(each), unearned.groups.get(each, 0)) for each in groups)
+    return sum(purse.balance + purse.pending - more for purse, more in purses)
+
+
+def otherwise(before: Unearned, group: str, points: int) -> Unearned:
+    """Return what is not earned after points of a group came, or went, otherwise than by grants."""
+    return Unearned({**before.groups, group: before.groups.get(group, 0) + points})
 
 
 def evolve(before: Balances, group: str, points: int) -> Balances:

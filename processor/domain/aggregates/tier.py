@@ -39,10 +39,11 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member's tier in a set.
 
     ``changes`` counts what was announced; ``judged_at`` is as far as time was gone through, and
-    ``version`` the definition's then. ``total`` is all that was ever earned, ``days`` what the
-    window may still count. ``assigned`` holds until ``until``, None: until it is ended.
-    ``grace_until`` is when the tier falls unless the basis recovers. ``fell_in`` names the window
-    in which it fell one down. ``due`` is the next moment at which time may change it.
+    ``version`` the definition's then. ``total`` is all that was ever earned, for a set that counts
+    that, and ``days`` what another's window may still count. ``assigned`` holds until ``until``,
+    None: until it is ended. ``grace_until`` is when the tier falls unless the basis recovers.
+    ``fell_in`` names the window in which it fell one down. ``due`` is the next moment at which
+    time may change it.
     """
 
     tier: str | None = None
@@ -76,9 +77,9 @@ class Earning(NamedTuple):
     at: datetime
 
 
-def initial() -> State:
-    """Return the state of a member that was never judged."""
-    return State()
+def initial(total: int = 0) -> State:
+    """Return the state of a member that was never judged, and has earned so much before."""
+    return State(total=total)
 
 
 def in_force(state: State | None, tier_set: TierSet) -> str | None:
@@ -95,15 +96,14 @@ def counts(tier_set: TierSet, earning: Earning) -> bool:
 
 def earn(state: State, tier_set: TierSet, earning: Earning, zone: str, now: datetime) -> State:
     """Return the state with points counted in the day on which they were earned."""
-    total = state.total + earning.points
-    if tier_set.window == LIFETIME:
-        return msgspec.structs.replace(state, total=total)
+    if tier_set.for_life:
+        return msgspec.structs.replace(state, total=state.total + earning.points)
     day = local_date(zone, earning.at)
     place = (date(day.year, 1, 1) if tier_set.window == CALENDAR_YEAR else day).toordinal()
     days = dict(state.days)
     days[place] = days.get(place, 0) + earning.points
     kept = _kept(tier_set, sorted(days.items()), local_date(zone, now))
-    return msgspec.structs.replace(state, total=total, days=_merged(kept))
+    return msgspec.structs.replace(state, days=_merged(kept))
 
 
 def _kept(tier_set: TierSet, days: Sequence[tuple[int, int]], today: date) -> list[tuple[int, int]]:
@@ -130,20 +130,30 @@ def _leaves(tier_set: TierSet, day: int) -> int:
 
 def earned(state: State, tier_set: TierSet, zone: str, now: datetime) -> Basis:
     """Return what a member has earned in the window of a moment."""
-    if tier_set.window == LIFETIME:
+    if tier_set.for_life:
         return Basis(max(state.total, 0) * SCALE, str(state.total), None)
     today = local_date(zone, now)
     days = _kept(tier_set, state.days, today)
+    moves_on = None
     if tier_set.window == CALENDAR_YEAR:
-        # Who fell one down may fall further though a year counts nothing.
-        waits = bool(days) or state.fell_in is not None
-        named, moves_on = str(today.year), date(today.year + 1, 1, 1).toordinal() if waits else None
+        named = str(today.year)
+        if days or falls_on(state):
+            moves_on = date(today.year + 1, 1, 1).toordinal()
         days = [(day, n) for day, n in days if date.fromordinal(day).year == today.year]
     else:
         named = today.isoformat()
-        moves_on = _leaves(tier_set, days[0][0]) if days else None
+        if falls_on(state):
+            moves_on = today.toordinal() + 1
+        elif days:
+            moves_on = _leaves(tier_set, days[0][0])
     value = max(sum(points for _, points in days), 0) * SCALE
     return Basis(value, named, _begins(moves_on, zone))
+
+
+def falls_on(state: State) -> bool:
+    """Tell whether a tier fell one down and falls further with the next window, whatever that
+    counts. An assignment holds it, and a grace ends by itself."""
+    return state.fell_in is not None and state.assigned is None and state.grace_until is None
 
 
 def _begins(day: int | None, zone: str) -> datetime | None:
@@ -171,7 +181,9 @@ def judged(state: State, tier_set: TierSet, basis: Basis, zone: str, now: dateti
         rank, fell_in = target, None
     else:
         rank, grace = _fallen(state, tier_set, basis, zone, now)
-        if rank < before:
+        if tier_set.downgrade != "one_down":
+            fell_in = None
+        elif rank < before:
             fell_in = basis.window
     tier = tier_set.tier_at(rank)
     return msgspec.structs.replace(

@@ -11,7 +11,14 @@ from processor.domain.aggregates import points as points_of
 from processor.domain.aggregates import wallet as wallet_of
 from processor.domain.aggregates.boost import LIMIT
 from processor.domain.aggregates.period import period_key
-from processor.domain.aggregates.points import Balances, Entry, Granted, Purse, Took
+from processor.domain.aggregates.points import (
+    Balances,
+    Entry,
+    Granted,
+    Purse,
+    Took,
+    Unearned,
+)
 from processor.domain.aggregates.tier import Earning
 from processor.domain.aggregates.wallet import ENDLESS, Earned, Offer
 from processor.domain.context import RecordContext
@@ -23,10 +30,12 @@ from processor.domain.state_kinds import (
     EARNED,
     GRANTED,
     MEMBER,
+    UNEARNED,
     balances_key,
     earned_key,
     granted_key,
     member_key,
+    unearned_key,
 )
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
@@ -70,9 +79,20 @@ class Ledger:
         wallet = self._wallet(context, group)
         return Lots(self._entries, context, group, purse, wallet)
 
-    def keep(self, member_id: str, lots: Lots) -> Balances:
-        """Keep what a member has in one group; return all that it has."""
-        after = points_of.replaced(self.balances(member_id), lots.group, copy(lots.purse))
+    def keep(self, member_id: str, lots: Lots, *, earned: int = 0) -> Balances:
+        """Keep what a member has in one group; return all that it has.
+
+        ``earned`` is how many points more it has earned by now; below 0 where a grant is taken
+        back.
+        """
+        before, group = self.balances(member_id), lots.group
+        was, purse = before.purse(group), lots.purse
+        more = purse.balance + purse.pending - was.balance - was.pending - earned
+        if more:
+            key = unearned_key(member_id)
+            unearned = self._entries.get(UNEARNED, key) or Unearned()
+            self._entries.set(UNEARNED, key, points_of.otherwise(unearned, group, more))
+        after = points_of.replaced(before, group, copy(purse))
         self._entries.set(BALANCES, balances_key(member_id), after)
         return after
 
@@ -191,7 +211,7 @@ class Ledger:
 
     def _tell_tiers(self, entry: Entry) -> None:
         """Have tiers judged by what an entry gives, once the record is folded."""
-        if self._definitions.has_tiers():
+        if entry.points and self._definitions.has_tiers():
             self._entries.earned.append(Earning(entry.group, entry.points, entry.at))
 
     def _grant(
@@ -208,7 +228,8 @@ class Ledger:
             if lots.wallet is not None and lots.wallet.cap is not None:
                 self._earn(context, lots.wallet, entry)
         changed, user_id = lots.changed(), self._user_id(context)
-        data = _record(context, user_id, entry, self.keep(context.member_id, lots))
+        after = self.keep(context.member_id, lots, earned=entry.points)
+        data = _record(context, user_id, entry, after)
         data.lots = changed
         if offer is not None and offer.cut:
             data.cut, data.cut_by = data.cut + offer.cut, offer.cut_by

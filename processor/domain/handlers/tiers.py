@@ -3,39 +3,33 @@
 from datetime import datetime
 from functools import partial
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, structs
 
 from processor.domain.aggregates import member as member_of
-from processor.domain.aggregates import points as points_of
 from processor.domain.aggregates import tier as tier_of
 from processor.domain.aggregates.conditions import MemberFacts
 from processor.domain.aggregates.event import Answered
 from processor.domain.aggregates.member import Member
-from processor.domain.aggregates.period import period_end, period_key
-from processor.domain.aggregates.tier import Basis, State
+from processor.domain.aggregates.tier import State
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.members import differs, precondition_failed, require_member
+from processor.domain.handlers.tier_bases import Bases
 from processor.domain.inputs import Read, Refused
 from processor.domain.rules import TierSet
 from processor.domain.state_kinds import (
     ASSIGNMENT,
-    BALANCES,
     MEMBER,
-    PROGRESS,
     TIER,
     assignment_key,
-    balances_key,
-    kind_of,
     member_key,
-    progress_key,
     tier_key,
 )
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
-from schemas.amounts import SCALE, format_amount
+from schemas.amounts import format_amount
 from schemas.dead_letter import Reason
 from schemas.event_types import TIER_CHANGED
 from schemas.records import AssignTier
@@ -48,6 +42,7 @@ class Tiers:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
+        self._bases = Bases(definitions, entries)
 
     def keys(self, item: Read, command: AssignTier) -> tuple[bytes, ...]:
         """Name the entries to prefetch for a command, besides the member's."""
@@ -81,14 +76,13 @@ class Tiers:
         if not tier_sets:
             return
         earned = self._entries.earned
-        touched = {kind_of(key): key for key in self._entries.touched()}
-        if not earned and BALANCES.prefix not in touched and PROGRESS.prefix not in touched:
+        if not earned and not self._bases.are_touched():
             return
         member = self._entries.get(MEMBER, member_key(context.member_id))
         if member is None:
             return
         for tier_set in tier_sets:
-            if self._is_moved(context, tier_set):
+            if self._bases.are_moved(context, member, tier_set):
                 self._judge(context, member, tier_set, why)
             elif earned:
                 self._look_again(context, member, tier_set)
@@ -135,10 +129,11 @@ class Tiers:
         key = tier_key(context.member_id, tier_set.id)
         stored = self._entries.get(TIER, key)
         zone = member_of.zone(tier_set, member.timezone)
-        before = self._pass_time(context, member, tier_set, stored or tier_of.initial(), zone)
+        before = stored or self._first(context, tier_set)
+        before = self._pass_time(context, member, tier_set, before, zone)
         before = self._under_new_rules(context, member, tier_set, before, zone)
         now = _now(context, before)
-        basis = self._basis(context, tier_set, before, zone, now)
+        basis = self._bases.current(context, tier_set, before, zone, now)
         if command.tier_id is None:
             after = before
             if before.assigned is not None:
@@ -172,13 +167,14 @@ class Tiers:
         key = tier_key(context.member_id, tier_set.id)
         stored = self._entries.get(TIER, key)
         zone = member_of.zone(tier_set, member.timezone)
-        state = self._pass_time(context, member, tier_set, stored or tier_of.initial(), zone)
+        state = stored or self._first(context, tier_set)
+        state = self._pass_time(context, member, tier_set, state, zone)
         state = self._under_new_rules(context, member, tier_set, state, zone)
         now = _now(context, state)
         for earning in self._entries.earned:
             if tier_of.counts(tier_set, earning):
                 state = tier_of.earn(state, tier_set, earning, zone, now)
-        basis = self._basis(context, tier_set, state, zone, now)
+        basis = self._bases.current(context, tier_set, state, zone, now)
         after = tier_of.judged(state, tier_set, basis, zone, now)
         after = self._told(
             context, member, tier_set, state, after, why=why, at=now, value=basis.value
@@ -196,8 +192,10 @@ class Tiers:
         """Look at a tier again where its set has changed since."""
         if before.version in (-1, tier_set.version):
             return before
+        if tier_set.for_life:
+            before = structs.replace(before, total=self._bases.ever_earned(context, tier_set))
         now = _now(context, before)
-        basis = self._basis(context, tier_set, before, zone, now)
+        basis = self._bases.at_begin(context, tier_set, before, zone, now)
         after = tier_of.judged(before, tier_set, basis, zone, now)
         why = tier_of.BY_DEFINITION
         return self._told(
@@ -209,11 +207,11 @@ class Tiers:
     ) -> State:
         """Go through the moments that have passed, in their order, and tell what they changed."""
         while state.judged_at is not None:
-            basis = self._basis(context, tier_set, state, zone, state.judged_at)
+            basis = self._bases.at_begin(context, tier_set, state, zone, state.judged_at)
             at = tier_of.next_moment(state, basis)
             if at is None or not state.judged_at < at <= context.recorded_at:
                 break
-            basis = self._basis(context, tier_set, state, zone, at)
+            basis = self._bases.at_begin(context, tier_set, state, zone, at)
             after = tier_of.judged(state, tier_set, basis, zone, at)
             is_over = state.assigned is not None and after.assigned is None
             why = tier_of.BY_HAND if is_over else tier_of.BY_TIME
@@ -222,40 +220,10 @@ class Tiers:
             )
         return state
 
-    def _basis(
-        self, context: RecordContext, tier_set: TierSet, state: State, zone: str, now: datetime
-    ) -> Basis:
-        """Return what a tier is judged by at a moment."""
-        if tier_set.basis == tier_of.EARNED:
-            return tier_of.earned(state, tier_set, zone, now)
-        if tier_set.basis == tier_of.PROGRESS:
-            return self._progress(context, tier_set, now)
-        held = self._entries.get(BALANCES, balances_key(context.member_id)) or points_of.initial()
-        points = held.total if tier_set.wallet is None else held.purse(tier_set.wallet).balance
-        return Basis(points * SCALE, str(points), None)
-
-    def _progress(self, context: RecordContext, tier_set: TierSet, now: datetime) -> Basis:
-        challenge = self._definitions.challenge(context.project, tier_set.challenge_id)
-        member = self._entries.get(MEMBER, member_key(context.member_id))
-        if challenge is None or member is None:
-            return Basis(0, "", None)
-        zone = member_of.zone(challenge, member.timezone)
-        period = period_key(challenge.period, zone, now)
-        key = progress_key(context.member_id, challenge.id, period)
-        progress = self._entries.get(PROGRESS, key)
-        if progress is None:
-            return Basis(0, f"{period} 0", None)
-        end = period_end(challenge.period, zone, period)
-        return Basis(progress.shown, f"{period} {progress.shown}", end)
-
-    def _is_moved(self, context: RecordContext, tier_set: TierSet) -> bool:
-        """Tell whether what is being folded moved what a set judges by."""
-        if tier_set.basis == tier_of.EARNED:
-            return any(tier_of.counts(tier_set, earning) for earning in self._entries.earned)
-        if tier_set.basis == tier_of.BALANCE:
-            return balances_key(context.member_id) in self._entries.touched()
-        begins = progress_key(context.member_id, tier_set.challenge_id, "")
-        return any(key.startswith(begins) for key in self._entries.touched())
+    def _first(self, context: RecordContext, tier_set: TierSet) -> State:
+        """Return the state of a member that was never judged."""
+        earned = self._bases.ever_earned(context, tier_set) if tier_set.for_life else 0
+        return tier_of.initial(earned)
 
     def _told(
         self,
@@ -306,7 +274,7 @@ class Tiers:
         zone: str,
     ) -> State:
         """Keep a state, and have a tick look at it when time may change it next."""
-        basis = self._basis(context, tier_set, after, zone, _now(context, after))
+        basis = self._bases.current(context, tier_set, after, zone, _now(context, after))
         after = tier_of.waiting(after, tier_of.next_moment(after, basis))
         self._entries.set(TIER, key, after)
         if before is not None and before.due is not None and before.due != after.due:

@@ -8,10 +8,11 @@ import pytest
 
 from processor.domain.aggregates import tier as tier_rules
 from processor.domain.aggregates.tier import KEPT, Earning
+from processor.domain.state_kinds import UNEARNED, due_entry
 from schemas.definition_set import Stored
 from schemas.instants import parse_instant
 from tests.event_spec import condition, event, event_of, purchase_of, redeem, tick
-from tests.points_spec import adjust, spend
+from tests.points_spec import adjust, capture, hold, release, spend, wallet_of
 from tests.spec import (
     CHALLENGE,
     Given,
@@ -99,6 +100,41 @@ def test_points_of_another_wallet_judge_nobody_but_show_a_changed_set() -> None:
     assert moves(start.when(earn(100, "2026-11-22"))) == [("t1", "t0", "definition")]
 
 
+def test_a_set_for_life_counts_what_was_earned_before_it_was_defined() -> None:
+    wallet = wallet_of("spring", expiry={"type": "rolling", "after": "P10D"}, pendingFor="P2D")
+    bonus = event_of("bonus", challengeGroup="spring", reward={"default": 30})
+    start = world(wallet, bonus)
+    start.when(earn(50, "2026-10-01"), redeem(20, "r"), event("bonus", "2026-10-01T12:00:00Z"))
+    start.when(tick("2026-10-20"))  # it counted from the third on, and lapsed
+    start.when(adjust(1000, "a"), adjust(-5, "b"), spend(1, "s"), hold(4), capture(points=3))
+    start.when(event("bonus", "2026-11-20T12:00:00Z"))  # which waits
+    spring = {"type": "earned", "wallet": "spring"}
+    start.partition.define(tier_set(0, 111), tier_set(0, 60, id_="spring", basis=spring))
+    happened = start.when(earn(1, "2026-11-21"))
+    assert moves(happened) == [(None, "t1", "earned")]
+    assert happened.of("tier.changed")[0]["value"] == 111
+    assert moves(start.when(event("bonus", "2026-11-21T12:00:00Z"))) == [(None, "t1", "earned")]
+
+
+def test_a_set_for_life_that_changes_counts_what_it_names_now() -> None:
+    bonus = event_of("bonus", challengeGroup="spring", reward={"default": 40})
+    start = world(bonus, tier_set(0, 100, basis={"type": "earned", "wallet": "spring"}))
+    start.when(event("bonus"), earn(60, "2026-11-20"), spend(60, "s"))
+    start.partition.define(tier_set(0, 100))
+    assert moves(start.when(earn(1, "2026-11-21"))) == [("t0", "t1", "definition")]
+
+
+def test_a_window_counts_from_the_definition_of_its_set_on() -> None:
+    start = world().and_given(earn(100, "2026-11-01"))
+    start.partition.define(tier_set(0, 100, window=YEAR))
+    assert moves(start.when(earn(1, "2026-11-21"))) == [(None, "t0", "earned")]
+
+
+def test_whoever_only_earns_has_no_entry_for_what_is_not_earned() -> None:
+    start = world().and_given(earn(100, "2026-11-20"), redeem(5, "none", challengeGroup="other"))
+    assert not [key for key in start.partition.entries if key[:1] == UNEARNED.prefix]
+
+
 # By the balance.
 
 
@@ -122,6 +158,25 @@ def test_a_balance_never_falls_by_default() -> None:
     start = world(tier_set(0, 100, basis={"type": "balance"}))
     start.when(earn(100, "2026-11-20"))
     assert moves(start.when(spend(100, "s"))) == []
+
+
+def test_what_leaves_the_balance_as_it_is_judges_nobody() -> None:
+    basis = {"type": "balance", "wallet": "spring"}
+    start = world(tier_set(0, 100, basis=basis), tier_set(0, id_="all", basis={"type": "balance"}))
+    start.when(earn(50, "2026-11-20"))
+    happened = start.when(earn(100, "2026-11-20"), hold(7), release(), redeem(1, "r"))
+    assert [each["tierSetId"] for each in happened.of("tier.changed")] == []
+    other = world(tier_set(0, id_="all", basis={"type": "balance"}))
+    assert moves(other.when(hold(1), redeem(1, "r"))) == []
+
+
+def test_a_grace_that_ended_is_told_by_the_balance_of_then() -> None:
+    basis = {"type": "balance"}
+    start = world(tier_set(0, 100, basis=basis, downgrade="to_basis", grace="P1D"))
+    start.when(earn(100, "2026-11-01"), spend(100, "s").arriving("2026-11-02T12:00:00Z"))
+    late = start.when(adjust(100, "a").arriving("2026-11-05T12:00:00Z"))
+    assert moves(late) == [("t1", "t0", "window"), ("t0", "t1", "earned")]
+    assert late.of("tier.changed")[0]["since"] == "2026-11-03T12:00:00Z"
 
 
 # By a challenge's progress.
@@ -256,6 +311,39 @@ def test_one_down_goes_on_with_each_year_in_which_nothing_is_earned() -> None:
     assert moves(start.when(tick("2028-01-01"))) == [("t1", "t0", "window")]
     assert moves(start.when(tick("2029-01-01"))) == []
     assert not start.when(tick("2030-01-01")).counts["dues"]
+
+
+def test_one_down_goes_on_with_each_day_of_a_rolling_window_that_is_empty() -> None:
+    start = world(tier_set(0, 100, 200, 300, window=rolling("P1M"), downgrade="one_down"))
+    start.when(earn(300, "2026-10-20"), earn(5, "2026-11-15"))
+    assert moves(start.when(tick("2026-11-20"))) == [("t3", "t2", "window")]
+    assert moves(start.when(tick("2026-11-20T23:59:59Z"))) == []
+    assert moves(start.when(tick("2026-11-21"))) == [("t2", "t1", "window")]
+    assert moves(start.when(tick("2026-11-22"))) == [("t1", "t0", "window")]
+    start.when(tick("2026-11-23"), tick("2026-12-15"), tick("2026-12-16"))
+    assert not [key for key in start.partition.entries if key.startswith(b"t")]
+
+
+def test_no_tick_comes_each_day_while_a_grace_or_an_assignment_holds() -> None:
+    start = world(tier_set(0, 100, 200, window=rolling("P1M"), downgrade="one_down", grace="P3M"))
+    start.when(earn(200, "2026-10-20"))
+    start.when(tick("2026-11-20"))
+    assert moves(start.when(tick("2027-02-20"))) == [("t2", "t1", "window")]
+    start.when(tick("2027-02-21"))
+    dues = [key for key in start.partition.entries if key.startswith(b"t")]
+    assert [due_entry(key)[0] for key in dues] == [parse_instant("2027-05-21T00:00:00Z")]
+    start.when(assign("t1", at="2027-02-22"))
+    assert not [key for key in start.partition.entries if key.startswith(b"t")]
+
+
+def test_one_down_goes_on_with_each_period_without_progress() -> None:
+    basis = {"type": "progress", "challengeId": CHALLENGE}
+    start = world(challenge(), tier_set(0, 10, 20, 30, basis=basis, downgrade="one_down"))
+    start.when(log("a", 30, activityAt="2026-11-21T10:00:00Z"))
+    assert moves(start.when(tick("2026-11-22T00:00:00Z"))) == [("t3", "t2", "window")]
+    assert moves(start.when(tick("2026-11-22T23:59:59Z"))) == []
+    assert moves(start.when(tick("2026-11-23T00:00:00Z"))) == [("t2", "t1", "window")]
+    assert moves(start.when(tick("2026-11-24T00:00:00Z"))) == [("t1", "t0", "window")]
 
 
 def test_one_down_by_the_balance_waits_until_that_moves_again() -> None:
