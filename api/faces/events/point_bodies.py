@@ -37,14 +37,20 @@ class HoldBody(_Body):
     until: Instant | None = None
 
 
-class CaptureBody(_Body):
-    """Which points of a hold to spend: all of them where it names none. The rest is released."""
+class _HoldBody(_Body):
+    hold_identifier: Identifier | None = None
+
+
+class CaptureBody(_HoldBody):
+    """Which points of a hold to spend: all of them where it names none. The rest is released.
+    `holdIdentifier` is in the path; in the body it may be once more."""
 
     points: Points | None = None
 
 
-class ReleaseBody(_Body):
-    """What identifies the release of a hold."""
+class ReleaseBody(_HoldBody):
+    """What identifies the release of a hold. `holdIdentifier` is in the path; in the body it may be
+    once more."""
 
 
 class AdjustBody(_Body):
@@ -77,6 +83,8 @@ async def read(request: Request, body: type[_Body], project: str, **named: str) 
         Problem: 400 naming the field, or 413.
     """
     given: dict[str, Any] = msgspec.structs.asdict(await bodies.read(request, body, project))
+    if given.get("hold_identifier") not in (None, named.get("hold_identifier")):
+        raise invalid("holdIdentifier", "is not the path's")
     given.update(named)
     for field, shown in _MOMENTS.items():
         if given.get(field) is not None:
