@@ -6,7 +6,8 @@ from operator import attrgetter
 from typing import Any, cast
 
 from processor.domain.rules import (
-    Boost,
+    NO_BOOSTS,
+    Boosts,
     Challenge,
     Event,
     Milestone,
@@ -117,15 +118,13 @@ class Definitions(DefinitionSet):
             )
         return found
 
-    def _boosts(self, project: str, event_id: str) -> tuple[Boost, ...]:
-        """Return the boosts that may act on points of an event, in the order of their ids."""
+    def _boosts(self, project: str, event_id: str) -> Boosts:
+        """Return the boosts that may act on points of an event."""
         event = self.event(project, event_id)
         if event is None:
-            return ()
+            return NO_BOOSTS
         boosts = (self._rules[project, "boost", each.id] for each in self.of(project, "boost"))
-        return tuple(
-            sorted((boost for boost in boosts if boost.is_for(event)), key=attrgetter("id"))
-        )
+        return Boosts(sorted((each for each in boosts if each.is_for(event)), key=attrgetter("id")))
 
     def _multiplying(self, project: str, event_id: str) -> tuple[TierSet, ...]:
         """Return the tier sets that act on points of an event."""

@@ -1,6 +1,7 @@
 """The rules that definitions compile to: what the fold needs of each, made once when it is read."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -162,6 +163,10 @@ class Boost:
     max_bonus: Fraction | None
     live: bool
 
+    def runs(self, at: datetime) -> bool:
+        """Tell whether it holds for events of a moment."""
+        return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
+
     def is_for(self, event: Event) -> bool:
         """Tell whether it may act on points of an event."""
         return (
@@ -169,6 +174,35 @@ class Boost:
             and (self.event_ids is None or event.id in self.event_ids)
             and (self.wallets is None or event.group in self.wallets)
         )
+
+
+class Boosts:
+    """The boosts that may act on an event's points, in the order of their ids, and which of them
+    run at a moment: that is looked up, however many there are that are over or to come."""
+
+    _MOST_KEPT = 16
+    """Stretches of time whose boosts are kept: events lie close together but for late ones."""
+
+    def __init__(self, boosts: Iterable[Boost] = ()) -> None:
+        self._boosts = tuple(boosts)
+        moments = {moment for each in self._boosts for moment in (each.starts_at, each.ends_at)}
+        self._turns = sorted(moment for moment in moments if moment is not None)
+        """Between two of these the same ones run."""
+        self._running: dict[int, tuple[Boost, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._boosts)
+
+    def running(self, at: datetime) -> tuple[Boost, ...]:
+        """Return those that run at a moment."""
+        stretch = bisect_right(self._turns, at)
+        found = self._running.get(stretch)
+        if found is None:
+            if len(self._running) == self._MOST_KEPT:
+                self._running.clear()
+            found = tuple(each for each in self._boosts if each.runs(at))
+            self._running[stretch] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +295,16 @@ class TierSet:
         return self.wallets is None or group in self.wallets
 
 
+NO_BOOSTS = Boosts()
+
+
 class Subscriptions(NamedTuple):
     """What an event moves: the challenges and streaks that name it; and what may multiply its
-    points: boosts in the order of their ids, and tier sets."""
+    points: boosts and tier sets."""
 
     challenges: tuple[Challenge, ...]
     streaks: tuple[Streak, ...]
-    boosts: tuple[Boost, ...] = ()
+    boosts: Boosts = NO_BOOSTS
     tier_sets: tuple[TierSet, ...] = ()
 
 

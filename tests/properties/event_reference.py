@@ -64,11 +64,11 @@ class EventReference(Reference):
         met = holds(definition.get("conditions"), metadata, self.members[member])
         full = definition.get("limit") is not None and self.slots[slot] >= definition["limit"]
         group = self._group(event, definition, member)
-        points = 0
+        points = unmultiplied = 0
         if live and met and not full:
             self.slots[slot] += 1
-            points = points_of(definition, group, metadata)
-            base = points, exact_points_of(definition, group, metadata)
+            unmultiplied = points_of(definition, group, metadata)
+            base = unmultiplied, exact_points_of(definition, group, metadata)
             points = self._boosted(definition, metadata, base, member, at)
         data = {
             "userId": event["userId"],
@@ -90,7 +90,8 @@ class EventReference(Reference):
         self._log_event(data, member, at)
         if live and met:
             challenge_group = definition.get("challengeGroup", "_default")
-            self._enter(member, event["eventId"], challenge_group, points, group)
+            if points or unmultiplied:
+                self._enter(member, event["eventId"], challenge_group, points, group)
             self._follow(event, member, at, arrived)
         return 200, answer
 
@@ -209,15 +210,14 @@ class EventReference(Reference):
         challenge: dict[str, Any] | None,
     ) -> None:
         group = (challenge or {}).get("challengeGroup", "_default")
-        self._enter(member, f"{kind}:{what['id']}", group, what.get(field) or 0, "default")
+        if what.get(field):
+            self._enter(member, f"{kind}:{what['id']}", group, what[field], "default")
 
     def _enter(self, member: str, action: str, group: str, points: int, usergroup: str) -> None:
         """Write an entry of the ledger; balances never go below 0."""
-        if not points:
-            return
         self.balances[member, group] = max(0, self.balances[member, group] + points)
         self._tell(
-            "points.granted" if points > 0 else "points.redeemed",
+            "points.granted" if points >= 0 else "points.redeemed",
             ownedById=member,
             actionId=action,
             challengeGroup=group,

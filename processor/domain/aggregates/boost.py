@@ -5,9 +5,8 @@ There is no state: the event's own time decides which boosts run. The rules are 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -35,15 +34,9 @@ class Multiplied(msgspec.Struct, frozen=True, gc=False):
         return Raw(msgspec.json.encode(dict(self.tiers) or None))
 
 
-def applies(
-    boost: Boost, at: datetime, metadata: Mapping[str, Any], member: MemberFacts | None
-) -> bool:
-    """Tell whether a boost acts on an event of that time; ``member`` is there where it asks."""
-    return (
-        boost.starts_at <= at
-        and (boost.ends_at is None or at < boost.ends_at)
-        and (boost.conditions is None or holds(boost.conditions, metadata, member))
-    )
+def applies(boost: Boost, metadata: Mapping[str, Any], member: MemberFacts | None) -> bool:
+    """Tell whether a boost that runs acts on an event; ``member`` is there where it asks."""
+    return boost.conditions is None or holds(boost.conditions, metadata, member)
 
 
 def decide(
@@ -59,31 +52,75 @@ def decide(
     """
     if not factors and not boosts:
         return base, (), 0
-    value = exact
+    value = _Exact(exact.numerator, exact.denominator)
     for factor in factors:
-        value *= factor
-    acted: list[str] = []
-    for boost in boosts:
-        if boost.stacking == "multiply":
-            value += _bonus(boost, value)
-            acted.append(boost.id)
+        value = value.times(factor)
+    multiplying = [boost for boost in boosts if boost.stacking == "multiply"]
+    for boost in multiplying:
+        value = _acted(value, boost)
     added = [boost for boost in boosts if boost.stacking == "add"]
-    value += sum((_bonus(boost, value) for boost in added), Fraction(0))
-    acted += [boost.id for boost in added]
-    highest = [boost for boost in boosts if boost.stacking == "highest"]
-    if highest:
-        greatest = max(highest, key=lambda boost: (boost.multiplier, _bonus(boost, value)))
-        value += _bonus(greatest, value)
-        acted.append(greatest.id)
-    points = max(_half_up(value), 0)
-    return min(points, MAX_POINTS), tuple(acted), max(points - MAX_POINTS, 0)
+    value = _added(value, added)
+    greatest = _greatest([boost for boost in boosts if boost.stacking == "highest"], value)
+    for boost in greatest:
+        value = _acted(value, boost)
+    points = max(value.half_up(), 0)
+    acted = tuple(boost.id for boost in (*multiplying, *added, *greatest))
+    return min(points, MAX_POINTS), acted, max(points - MAX_POINTS, 0)
 
 
-def _bonus(boost: Boost, stood: Fraction) -> Fraction:
-    """Return what a boost adds to what stood before it."""
-    bonus = (boost.multiplier - 1) * stood
-    return bonus if boost.max_bonus is None else min(bonus, boost.max_bonus)
+class _Exact(NamedTuple):
+    """An exact number that is never brought to lowest terms: with many boosts most of the time
+    would go into that. The denominator is above 0."""
+
+    numerator: int
+    denominator: int
+
+    def times(self, factor: Fraction) -> "_Exact":
+        return _Exact(self.numerator * factor.numerator, self.denominator * factor.denominator)
+
+    def plus(self, more: Fraction) -> "_Exact":
+        if not more:
+            return self
+        sum_ = self.numerator * more.denominator + more.numerator * self.denominator
+        return _Exact(sum_, self.denominator * more.denominator)
+
+    def exceeds(self, bound: Fraction) -> bool:
+        return self.numerator * bound.denominator > bound.numerator * self.denominator
+
+    def half_up(self) -> int:
+        return (2 * self.numerator + self.denominator) // (2 * self.denominator)
 
 
-def _half_up(value: Fraction) -> int:
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+def _acted(stood: _Exact, boost: Boost) -> _Exact:
+    """Return what stood before a boost with what that adds."""
+    bonus = _bound(boost, stood)
+    return stood.times(boost.multiplier) if bonus is None else stood.plus(bonus)
+
+
+def _added(stood: _Exact, boosts: Sequence[Boost]) -> _Exact:
+    """Return what stood before boosts with what each of them adds to that."""
+    factor, more = Fraction(1), Fraction(0)
+    for boost in boosts:
+        bonus = _bound(boost, stood)
+        if bonus is None:
+            factor += boost.multiplier - 1
+        else:
+            more += bonus
+    return stood.times(factor).plus(more)
+
+
+def _bound(boost: Boost, stood: _Exact) -> Fraction | None:
+    """Return what a boost adds that would add more than it may, None for any other."""
+    most = boost.max_bonus
+    return most if most is not None and stood.times(boost.multiplier - 1).exceeds(most) else None
+
+
+def _greatest(boosts: Sequence[Boost], stood: _Exact) -> list[Boost]:
+    """Return the boost with the greatest multiplier, of several the one that adds most; none where
+    there are none."""
+    if not boosts:
+        return []
+    multiplier = max(boost.multiplier for boost in boosts)
+    equal = [boost for boost in boosts if boost.multiplier == multiplier]
+    whole = [boost for boost in equal if _bound(boost, stood) is None]
+    return whole[:1] or [max(equal, key=lambda boost: boost.max_bonus or 0)]

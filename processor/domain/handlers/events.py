@@ -185,7 +185,7 @@ class Events:
         if record.idempotency_key is not None:
             self._entries.set(ANSWER, prepared.answer_key, Answered(_answer(logged)))
         context.emit(EVENT_LOGGED, logged, at=logged.occurred_at)
-        if earned:
+        if earned or (multiplied is not None and multiplied.base):
             self._ledger.add(context, _entry(logged, multiplied), offer)
         if decided.condition_reached and member.status == member_of.LIVE:
             self._fan_out(context, prepared, member)

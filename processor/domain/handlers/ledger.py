@@ -200,8 +200,10 @@ class Ledger:
 
     def _add(self, context: RecordContext, entry: Entry, before: Balances) -> outputs.PointsChanged:
         """Add points to a balance."""
-        after = points_of.evolve(before, entry.group, entry.points)
-        self._entries.set(BALANCES, balances_key(context.member_id), after)
+        after = before
+        if entry.points:
+            after = points_of.evolve(before, entry.group, entry.points)
+            self._entries.set(BALANCES, balances_key(context.member_id), after)
         data = _record(context, self._user_id(context), entry, after)
         self._tell_tiers(entry)
         context.emit(POINTS_GRANTED, data, at=entry.at)

@@ -8,13 +8,13 @@ from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates.boost import Multiplied
 from processor.domain.aggregates.conditions import MemberFacts, Metadata
 from processor.domain.aggregates.event import Decided
-from processor.domain.rules import Boost, Event, TierSet
+from processor.domain.rules import Boosts, Event, TierSet
 
 
 def multiplied(
     event: Event,
     decided: Decided,
-    boosts: Sequence[Boost],
+    boosts: Boosts,
     tiers: Sequence[tuple[TierSet, str | None]],
     *,
     metadata: Metadata,
@@ -32,7 +32,7 @@ def multiplied(
         at: when it happened.
         member: what boosts may ask of its member.
     """
-    acting = [boost for boost in boosts if boost_of.applies(boost, at, metadata, member)]
+    acting = [each for each in boosts.running(at) if boost_of.applies(each, metadata, member)]
     named = {tier_set.id: tier for tier_set, tier in tiers if tier is not None}
     if not acting and not named:
         return None

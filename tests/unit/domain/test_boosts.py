@@ -1,10 +1,14 @@
 """Boosts: what multiplies the points of events (contract-2, section 13)."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from processor.domain.aggregates import boost as boost_rules
+from processor.domain.rules import Boost
+from processor.domain.state_kinds import BALANCES
 from schemas.amounts import MAX_POINTS
 from tests.event_spec import condition, event, event_of, purchase_of, visit
 from tests.spec import (
@@ -18,6 +22,7 @@ from tests.spec import (
     milestone,
     upsert,
 )
+from tests.tier_spec import tier_set
 
 D = Decimal
 DAY = "2026-11-21T10:00:00Z"
@@ -122,20 +127,47 @@ def test_points_are_rounded_once_at_the_end() -> None:
     assert bought(10, *thirds)["points"] == 13  # 13.31
 
 
-def test_what_comes_to_nothing_is_no_entry() -> None:
+def test_what_comes_to_nothing_is_said_to_be_0_where_it_would_have_been_more() -> None:
+    nearly_none = boost_of(multiplier=D("0.000000001"))
+    assert bought(5, nearly_none) == {
+        "points": 0, "base": 5, "bonus": -5, "boosts": ["double"], "tier": None,
+    }  # fmt: skip
     purchase = purchase_of(reward={"default": 1})
-    half = boost_of(multiplier=D("0.000000001"))
-    happened = given(ann, purchase, half).when(event("purchase", metadata={"amount": 5}))
-    assert not happened.of("points.granted")
-    assert happened.of("event.logged")[0]["points"] == 0
+    world = given(ann, purchase, nearly_none, tier_set(0))
+    nothing = world.when(event("purchase", metadata={"amount": D("0.4")}))
+    assert not nothing.of("points.granted")
+    happened = world.when(event("purchase", metadata={"amount": 5}))
+    assert happened.of("points.granted")[0]["balance"] == 0
+    assert not happened.of("tier.changed")
+    assert not [key for key in world.partition.entries if key[:1] == BALANCES.prefix]
 
 
 def test_a_multiplier_below_one_takes_away_and_never_below_zero() -> None:
     assert bought(10, boost_of(multiplier=D("0.5")))["bonus"] == -5
     fewer = [boost_of(f"b{n}", D("0.1"), stacking="add") for n in range(2)]
-    purchase = purchase_of(reward={"default": 1})
-    happened = given(ann, purchase, *fewer).when(event("purchase", metadata={"amount": 10}))
-    assert not happened.of("points.granted")
+    assert bought(10, *fewer) == {
+        "points": 0, "base": 10, "bonus": -10, "boosts": ["b0", "b1"], "tier": None,
+    }  # fmt: skip
+
+
+def test_only_boosts_that_run_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    applies, runs = boost_rules.applies, Boost.runs
+
+    def counted(boost: Boost, *asked: Any) -> bool:
+        looked.append(boost.id)
+        return applies(boost, *asked)
+
+    def counted_running(boost: Boost, at: datetime) -> bool:
+        looked.append(boost.id)
+        return runs(boost, at)
+
+    over = [boost_of(f"over-{n}", endsAt=f"2026-{1 + n % 9:02}-01T00:00:00Z") for n in range(50)]
+    world = given(ann, event_of(), boost_of(), *over, visit("2026-11-21"))
+    monkeypatch.setattr(boost_rules, "applies", counted)
+    monkeypatch.setattr(Boost, "runs", counted_running)
+    assert entry(world.when(visit("2026-11-22")))["boosts"] == ["double"]
+    assert set(looked) == {"double"}
 
 
 @pytest.mark.parametrize(("maximum", "base", "points"), [(8, 8, 16), (D("8.5"), 8, 16)])
