@@ -45,8 +45,9 @@ MAX_TIERS = 50
 """Of one set."""
 MAX_TIER_SETS = 20
 """Of one project: each of a member's grants is held against all of them."""
-MIN_WINDOW_DAYS, MAX_WINDOW_DAYS = 28, 120 * 31
-"""Of a rolling window: a month has 28 to 31 days."""
+MIN_WINDOW_DAYS, MAX_WINDOW_MONTHS = 28, 120
+"""Of a rolling window, P1M to P10Y: the shortest month has 28 days, the longest ten years 3,653."""
+_DAYS_OF_4800_MONTHS = 146_097
 MAX_FAULTS = 20
 """That a refusal names: a short document can have very many."""
 MAX_FAULT_FIELD = 160
@@ -530,8 +531,9 @@ class TierSet(Definition):
         if window.length is None:
             raise ValueError("window.length: is required for type rolling")
         length = parse_duration(window.length)
-        days = length.months * 31 + length.days
-        if length.exact or not MIN_WINDOW_DAYS <= days <= MAX_WINDOW_DAYS:
+        left = MAX_WINDOW_MONTHS - length.months
+        too_short = not length.months and length.days < MIN_WINDOW_DAYS
+        if length.exact or too_short or length.days > -(-left * _DAYS_OF_4800_MONTHS // 4800):
             raise ValueError("window.length: must be whole days, P1M to P10Y")
         return self
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas import definitions
-from schemas.definitions import DefinitionError, decode_numbers, encode, parse
+from schemas.definitions import DefinitionError, TierSet, decode_numbers, encode, parse
 from tests.spec import numbered
 
 ID = numbered(1)
@@ -135,6 +135,10 @@ def test_the_kinds_are_the_contract_s() -> None:
         ("tier-set", {"window": {"type": "rolling", "length": "P27D"}}, "window.length"),
         ("tier-set", {"window": {"type": "rolling", "length": "P1MT1H"}}, "window.length"),
         ("tier-set", {"window": {"type": "rolling", "length": "P10Y1D"}}, "window.length"),
+        ("tier-set", {"window": {"type": "rolling", "length": "P121M"}}, "window.length"),
+        ("tier-set", {"window": {"type": "rolling", "length": "P3654D"}}, "window.length"),
+        ("tier-set", {"window": {"type": "rolling", "length": "P522W"}}, "window.length"),
+        ("tier-set", {"window": {"type": "rolling", "length": "P119M32D"}}, "window.length"),
         ("tier-set", {"window": {"type": "lifetime", "length": "P1Y"}}, "window.length"),
         ("tier-set", {"downgrade": "two_down"}, "downgrade"),
         ("tier-set", {"grace": "P0D"}, "grace"),
@@ -198,6 +202,13 @@ def test_a_bad_field_is_named(kind: str, fields: dict[str, Any], field: str) -> 
         parse(kind, GOOD.get(kind, {}) | fields)
     assert field in [name for name, _ in refusal.value.errors]
     assert all(message for _, message in refusal.value.errors)
+
+
+@pytest.mark.parametrize("length", ["P1M", "P28D", "P10Y", "P120M", "P119M31D", "P3653D", "P521W"])
+def test_a_rolling_window_has_one_month_to_ten_years(length: str) -> None:
+    window = {"type": "rolling", "length": length}
+    parsed = parse("tier-set", GOOD["tier-set"] | {"window": window})
+    assert isinstance(parsed, TierSet)
 
 
 @pytest.mark.parametrize("kind", GOOD)
