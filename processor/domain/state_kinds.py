@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from processor.domain.aggregates.challenge import Progress, RecordedLog
-from processor.domain.aggregates.event import Answered, LimitUsage
+from processor.domain.aggregates.event import Answered, LimitUsage, LoggedEvent
 from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.parked import Held, Parked
@@ -63,7 +63,7 @@ PROGRESS = StateKind(b"p", Progress, items=lambda progress: len(progress.reached
 LOG = StateKind(b"l", RecordedLog, once=True)
 REWARD = StateKind(b"r", Reward)
 ANSWER = StateKind(
-    b"e", Answered, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
+    b"e", LoggedEvent, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
 )
 REDEMPTION = StateKind(
     b"q", Redeemed, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
@@ -162,7 +162,10 @@ def member_key(member_id: str) -> bytes:
 def progress_key(member_id: str, challenge_id: str, period_key: str) -> bytes:
     """Return the key of a member's progress in one period of a challenge."""
     return (
-        PROGRESS.prefix + member_key(member_id)[1:] + _challenge(challenge_id) + period_key.encode()
+        PROGRESS.prefix
+        + member_key(member_id)[1:]
+        + challenge_bytes(challenge_id)
+        + period_key.encode()
     )
 
 
@@ -174,7 +177,7 @@ def log_key(challenge_log_id: str) -> bytes:
 
 
 def answer_key(event_log_id: str) -> bytes:
-    """Return the key of the first answer to an event with an idempotency key."""
+    """Return the key of an event with an idempotency key."""
     return ANSWER.prefix + uuid_bytes(event_log_id)
 
 
@@ -216,6 +219,16 @@ def held_key(member_id: str, sequence: int) -> bytes:
 def used_key(member_id: str, event_id: str, period_key: str) -> bytes:
     """Return the key of how much of an event's limit a member used in a period."""
     return LIMIT.prefix + member_key(member_id)[1:] + f"{period_key}/{event_id}".encode()
+
+
+def slot_of(key: bytes) -> str:
+    """Return what names a slot of an event's limit, in the key of how much of it was used."""
+    return key[17:].decode()
+
+
+def slot_key(member_id: str, slot: str) -> bytes:
+    """Return the key of how much was used of the limit that a slot is of."""
+    return LIMIT.prefix + member_key(member_id)[1:] + slot.encode()
 
 
 @lru_cache(maxsize=65536)
@@ -341,4 +354,4 @@ def reward_key(reward_log_id: str) -> bytes:
     return REWARD.prefix + uuid_bytes(reward_log_id)
 
 
-_challenge = lru_cache(maxsize=4096)(uuid_bytes)
+challenge_bytes = lru_cache(maxsize=4096)(uuid_bytes)

@@ -1,10 +1,11 @@
 """An event: what its definition makes of it. Metadata, conditions, limit, points.
 
 There is no state but two small entries: how many slots of the limit are used, and the first answer
-to an idempotency key. The rules are those of ``schemas/README.md#events``.
+to an idempotency key with what the event did. The rules are those of ``schemas/README.md#events``.
 """
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -30,6 +31,41 @@ class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     body: Raw
 
 
+class Did(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an event did besides what its answer says, to be taken back where it is voided.
+
+    ``slot`` names the slot of its limit that it took, ``challenges`` are the ids (16 bytes) of
+    those that it gave a log to, and ``hits`` the streaks that it counted for, with the period.
+    """
+
+    group: str
+    at: datetime
+    slot: str | None = None
+    challenges: tuple[bytes, ...] = ()
+    hits: tuple[tuple[str, str], ...] = ()
+
+
+class LoggedEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event with an idempotency key: the body of its first answer, and what it did; None where a
+    version wrote it that did not say."""
+
+    body: Raw
+    did: Did | None = None
+
+
+class Said(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """What the answer to an event says of it, as far as it matters later."""
+
+    user_id: str
+    event_id: str
+    points: int
+    user_group_id: str
+
+
+class _Body(msgspec.Struct, frozen=True, gc=False):
+    data: Said
+
+
 class LimitUsage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many slots of an event's limit a member used in one period."""
 
@@ -51,6 +87,14 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
 
 
 _METADATA = msgspec.json.Decoder(dict[str, Any], float_hook=exact_number)
+
+
+_BODY = msgspec.json.Decoder(_Body)
+
+
+def said(logged: LoggedEvent) -> Said:
+    """Return what the first answer to an event says of it."""
+    return _BODY.decode(logged.body).data
 
 
 def check_size(record: EventRecord, limits: Limits) -> None:

@@ -4,7 +4,7 @@ A balance never goes below 0, nor below what is held of it, while a redemption i
 the sum of the entries can be less than the balance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -21,8 +21,19 @@ CAPTURE = "capture"
 ADJUST = "adjust"
 EXPIRE = "expire"
 
-Took = Sequence[tuple[str, int]]
-"""How many points were taken from which lots, by their names."""
+
+class Taken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Points that were taken from a lot, by its name. ``expires_at`` is when they would have
+    lapsed, and ``slides`` whether with all others that lapse together."""
+
+    lot: str
+    points: int
+    expires_at: datetime | None = None
+    slides: bool = False
+
+
+Took = Sequence[Taken]
+"""What was taken, from the lot that lapses first foremost."""
 
 
 class Purse(msgspec.Struct, array_like=True, gc=False):
@@ -33,8 +44,9 @@ class Purse(msgspec.Struct, array_like=True, gc=False):
     ever. ``overdue`` of them would have lapsed and are kept, as never more than are held.
     ``lots`` is the number of lots that are entries; ``turns`` counts what time did.
     ``slides_on`` (an ordinal) and ``slides_at`` are when lots lapse that lapse together, and
-    ``first`` the day on which the first lot lapses, 0 where that has to be looked for. ``told``
-    tells whether its lots were published.
+    ``slid_until`` when those lapsed that no later grant kept. ``first`` is the day on which the
+    first lot lapses, 0 where that has to be looked for. ``told`` tells whether its lots were
+    published.
     """
 
     balance: int = 0
@@ -49,6 +61,7 @@ class Purse(msgspec.Struct, array_like=True, gc=False):
     slides_at: datetime | None = None
     told: bool = False
     first: int = 0
+    slid_until: datetime | None = None
 
     @property
     def available(self) -> int:
@@ -153,6 +166,17 @@ class Redeemed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     body: Raw
     took: Took | None = None
+
+
+def given_back(took: Took, done: int, until: int) -> Iterator[Taken]:
+    """Iterate over what goes back where the first ``done`` points that were taken are back, and
+    so many ``until`` are to be: to the lot that was taken from last foremost."""
+    place = 0
+    for taken in reversed(took):
+        points = min(place + taken.points, until) - max(place, done)
+        if points > 0:
+            yield msgspec.structs.replace(taken, points=points)
+        place += taken.points
 
 
 def initial() -> Balances:

@@ -67,10 +67,20 @@ class Place(NamedTuple):
         """The days as text: a lot's name within its member and group."""
         return _name(self.activates, self.expires)
 
+    @staticmethod
+    def named(name: str) -> "Place":
+        """Return the days of a lot that is not ``ENDLESS``, by its name."""
+        activates, _, expires = name.partition("/")
+        return Place(_day(activates), _day(expires))
+
 
 @lru_cache(maxsize=4096)
 def _name(*days: int | None) -> str:
     return "/".join("" if day is None else date.fromordinal(day).isoformat() for day in days)
+
+
+def _day(text: str) -> int | None:
+    return date.fromisoformat(text).toordinal() if text else None
 
 
 class Expiry(NamedTuple):

@@ -1,6 +1,6 @@
 """Events in a chunk: which one, by whom, its points; then what it moves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.boost import Multiplied
-from processor.domain.aggregates.event import Answered, Decided, LimitUsage
+from processor.domain.aggregates.event import Decided, Did, LimitUsage, LoggedEvent
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.period import local_date, local_hour, period_key
 from processor.domain.aggregates.points import Entry
@@ -35,6 +35,8 @@ from processor.domain.state_kinds import (
     LIMIT,
     answer_key,
     balances_key,
+    challenge_bytes,
+    slot_of,
     streak_key,
     tier_key,
     used_key,
@@ -175,21 +177,36 @@ class Events:
                 self._effects.count("duplicates")
                 return lambda: replies.Reply(200, answered.body)
 
-        decided, multiplied = self._decide(context, record, prepared, event, member)
+        slot = None
+        if event.limit is not None:
+            slot = self._slot(context, prepared, event, member)
+        decided, multiplied = self._decide(context, record, prepared, event, member, slot=slot)
         earned, offer = decided.points, None
         if earned:
             offer = self._ledger.offer(context, event.group, earned, prepared.at)
             if offer is not None:
                 decided = replace(decided, points=offer.points)
         logged = self._logged(context, record, prepared, event, member=member, decided=decided)
-        if record.idempotency_key is not None:
-            self._entries.set(ANSWER, prepared.answer_key, Answered(_answer(logged)))
         context.emit(EVENT_LOGGED, logged, at=logged.occurred_at)
         if earned or (multiplied is not None and multiplied.base):
             self._ledger.add(context, _entry(logged, multiplied), offer)
-        if decided.condition_reached and member.status == member_of.LIVE:
-            self._fan_out(context, prepared, member)
+        live, periods = member.status == member_of.LIVE, _NO_PERIODS
+        if decided.condition_reached and live:
+            periods = self._fan_out(context, prepared, member)
+        if record.idempotency_key is not None:
+            taken = slot if live and decided.takes_slot else None
+            did = _did(event, prepared, taken, periods, fed=decided.condition_reached and live)
+            self._entries.set(ANSWER, prepared.answer_key, LoggedEvent(_answer(logged), did))
         return lambda: replies.Reply(200, _answer(logged))
+
+    def _slot(
+        self, context: RecordContext, prepared: PreparedEvent, event: Event, member: Member
+    ) -> bytes:
+        """Return the key of how much is used of the event's limit."""
+        if not event.by_member:
+            return prepared.used_key
+        zone = member_of.zone(event, member.timezone)
+        return _used_key(context.member_id, event, zone, prepared.at)
 
     def _decide(
         self,
@@ -198,21 +215,19 @@ class Events:
         prepared: PreparedEvent,
         event: Event,
         member: Member,
+        *,
+        slot: bytes | None,
     ) -> tuple[Decided, Multiplied | None]:
         """Judge the event, and take a slot of its limit where it earns one; return what multiplied
         its points as well."""
-        used_key_ = prepared.used_key
-        if event.by_member and event.limit is not None:
-            zone = member_of.zone(event, member.timezone)
-            used_key_ = _used_key(context.member_id, event, zone, prepared.at)
-        used = None if event.limit is None else self._entries.get(LIMIT, used_key_)
+        used = None if slot is None else self._entries.get(LIMIT, slot)
         used = used or LimitUsage()
         groups = member.groups if record.by_end_user else None
         live = member.status == member_of.LIVE
         facts = self._tiers.facts(context, member) if event.asks_member else None
         decided = event_of.decide(event, prepared.metadata, used, groups, earns=live, member=facts)
-        if event.limit is not None and decided.takes_slot and live:
-            self._entries.set(LIMIT, used_key_, LimitUsage(used.slots + 1))
+        if slot is not None and decided.takes_slot and live:
+            self._entries.set(LIMIT, slot, LimitUsage(used.slots + 1))
         subscriptions = prepared.subscriptions
         multiply = subscriptions.boosts or subscriptions.tier_sets
         if not (multiply and live and decided.takes_slot):
@@ -297,14 +312,18 @@ class Events:
             logs.append(FedLog(item, log, fast or self._logs.prepare(item, log)))
         return logs
 
-    def _fan_out(self, context: RecordContext, prepared: PreparedEvent, member: Member) -> None:
-        """Move the challenges and streaks that name the event."""
+    def _fan_out(
+        self, context: RecordContext, prepared: PreparedEvent, member: Member
+    ) -> Sequence[str]:
+        """Move the challenges and streaks that name the event; return the streaks' periods."""
         subscriptions = prepared.subscriptions
         self._effects.count("not_fed", len(subscriptions.challenges) - len(prepared.logs))
         for log in prepared.logs:
             self._feed(context, log)
-        for streak in subscriptions.streaks:
-            self._streaks.hit(context, member, streak, prepared.at)
+        if not subscriptions.streaks:
+            return _NO_PERIODS
+        hit, at = self._streaks.hit, prepared.at
+        return [hit(context, member, streak, at) for streak in subscriptions.streaks]
 
     def _feed(self, context: RecordContext, log: FedLog) -> None:
         prepared = log.prepared
@@ -318,6 +337,7 @@ class Events:
             self._effects.count("not_fed")
 
 
+_NO_PERIODS: Sequence[str] = ()
 _EMPTY = Raw(b"{}")
 _ONE = Raw(b"1")
 
@@ -372,6 +392,22 @@ def _answer(logged: outputs.EventLogged) -> Raw:
 
 
 _shown = attrgetter(*outputs.EventAnswer.__struct_fields__)
+
+
+def _did(
+    event: Event, prepared: PreparedEvent, slot: bytes | None, periods: Sequence[str], *, fed: bool
+) -> Did:
+    """Return what is remembered of an event with a key: ``fed`` tells whether it moved what names
+    it, ``periods`` are those of the streaks."""
+    challenges: tuple[bytes, ...] = ()
+    hits: tuple[tuple[str, str], ...] = ()
+    if fed and prepared.logs:
+        challenges = tuple([challenge_bytes(log.record.challenge_id) for log in prepared.logs])
+    if periods:
+        streaks = prepared.subscriptions.streaks
+        hits = tuple([(s.id, at) for s, at in zip(streaks, periods, strict=True)])
+    taken = None if slot is None else slot_of(slot)
+    return Did(event.group, prepared.at, taken, challenges, hits)
 
 
 def _entry(logged: outputs.EventLogged, multiplied: Multiplied | None) -> Entry:

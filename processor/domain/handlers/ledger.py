@@ -182,10 +182,10 @@ class Ledger:
         user_id: str,
         lots: Lots,
         points: int,
-        at: datetime | None,
+        at: datetime,
     ) -> None:
         """Publish that points have lapsed, where some have."""
-        if not points or at is None:
+        if not points:
             return
         source_id = f"{context.member_id}:{lots.turn()}:{lots.group}"
         entry = Entry(
@@ -197,6 +197,11 @@ class Ledger:
             group=lots.group,
         )
         self.move(context, POINTS_EXPIRED, entry, lots, Said(user_id))
+
+    def expire_late(self, context: RecordContext, user_id: str, lots: Lots) -> None:
+        """Let lapse what came when its time was over, and publish that."""
+        for points, at in lots.lapse_late():
+            self.expire(context, user_id, lots, points, at)
 
     def _add(self, context: RecordContext, entry: Entry, before: Balances) -> outputs.PointsChanged:
         """Add points to a balance."""
@@ -238,7 +243,7 @@ class Ledger:
         context.emit(POINTS_GRANTED, data, at=entry.at)
         if lot is not None or entry.source in REMEMBERED:
             self._remember(context, entry, lot or ENDLESS)
-        self.expire(context, user_id, lots, *lots.lapse_late())
+        self.expire_late(context, user_id, lots)
         return data
 
     def granted(self, context: RecordContext, source: str, source_id: str) -> Granted | None:

@@ -1,13 +1,14 @@
 """The lots of one member's wallet, as one record moves them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from datetime import datetime
 
 from msgspec.structs import replace
 
 from processor.domain.aggregates import wallet as wallet_of
-from processor.domain.aggregates.points import Purse
+from processor.domain.aggregates.period import local_date
+from processor.domain.aggregates.points import Purse, Taken
 from processor.domain.aggregates.wallet import ENDLESS, Expiry, Lot, Place
 from processor.domain.context import RecordContext
 from processor.domain.rules import Wallet
@@ -43,7 +44,7 @@ class Lots:
         self._context = context
         self._family = lots_family(context.member_id, group)
         self._endless = purse.endless
-        self._late: tuple[Place, int, datetime] | None = None
+        self._late: tuple[tuple[Place, int, datetime], ...] = ()
         self._changed: dict[str, outputs.Lot] = {}
         self.group = group
         self.wallet = wallet
@@ -115,21 +116,51 @@ class Lots:
         assert self.wallet is not None
         return self._count(Expiry(wallet_of.day_of(self.wallet, expires_at), expires_at), points)
 
-    def take(self, points: int) -> list[tuple[str, int]]:
-        """Take points from what lapses first; return from which lots, by their names."""
-        took: list[tuple[str, int]] = []
+    def take(self, points: int) -> list[Taken]:
+        """Take points from what lapses first; return from which lots."""
+        took: list[Taken] = []
         self.purse.balance -= points
         for key, lot in self._dated() if points else ():
             some = min(points, lot.points)
             self._withdraw(key, lot, some)
             place = lot_place(key[17:])[1]
-            took.append((place.name, some))
+            slides = place.expires == self.purse.slides_on and not lot.overdue
+            took.append(Taken(place.name, some, lot.expires_at, slides))
             points -= some
             if some < lot.points:
                 self.purse.first = place.expires or 0
             if not points:  # the next lot is not looked for in vain
                 break
-        return [*took, (ENDLESS, points)] if points else took
+        return [*took, Taken(ENDLESS, points)] if points else took
+
+    def take_back(self, points: int, lot: str) -> int:
+        """Take points back that were granted into a lot, by its name: from it while it has some,
+        then as a spend does, and never what is held. Return how many that are."""
+        left = points
+        if lot == ENDLESS:
+            left -= self._take_endless(points)
+        else:
+            for key in self._where_it_is(Place.named(lot)) if points else ():
+                left -= self._take_from(key, left)
+                if not left:
+                    break
+        rest = min(left, self.purse.available)
+        self.take(rest)
+        return points - left + rest
+
+    def give_back(self, took: Iterable[Taken]) -> None:
+        """Put points back into the lots that they were taken from, what lapses first foremost.
+        ``lapse_late`` lets lapse what would have lapsed meanwhile."""
+        for taken in took:
+            self.purse.balance += taken.points
+            expiry = self._expiry_of(taken)
+            if expiry is None:
+                continue
+            self.purse.expiring += taken.points
+            if expiry.at <= self._context.recorded_at:
+                self._come_late(expiry, taken.points)
+            else:
+                self._put(Place(None, expiry.day), Lot(taken.points, expiry.at))
 
     def lapse(self, key: bytes, lot: Lot) -> int:
         """Let a lot lapse whose time is over, as far as it is not held; return how many points
@@ -142,18 +173,16 @@ class Lots:
         self._set(key, replace(lot, points=kept, notices=(), overdue=True))
         return points
 
-    def lapse_late(self) -> tuple[int, datetime | None]:
-        """Let lapse what was granted for a moment so long ago that its time is over; return how
-        many points, and when they lapsed."""
-        if self._late is None:
-            return 0, None
-        place, points, at = self._late
-        self._late = None
-        self.purse.balance -= points
-        self.purse.expiring -= points
-        there = self._entries.get(LOT, lot_key(self._family, place))
-        self._show(place.name, there or Lot(0, at))
-        return points, at
+    def lapse_late(self) -> Iterator[tuple[int, datetime]]:
+        """Let lapse, lot by lot, what came when its time was over; iterate over how many points,
+        and when they lapsed."""
+        late, self._late = self._late, ()
+        for place, points, at in late:
+            self.purse.balance -= points
+            self.purse.expiring -= points
+            there = self._entries.get(LOT, lot_key(self._family, place))
+            self._show(place.name, there or Lot(0, at))
+            yield points, at
 
     def lapse_released(self) -> int:
         """Let lapse what is past its time and no longer held; return how many points."""
@@ -223,7 +252,7 @@ class Lots:
         if points > lapsing:
             self._put(place, Lot(points - lapsing, expiry.at, overdue=True))
         if lapsing:
-            self._late = place, lapsing, expiry.at
+            self._late = *self._late, (place, lapsing, expiry.at)
             there = self._entries.get(LOT, lot_key(self._family, place)) or Lot(0, expiry.at)
             self._show(place.name, replace(there, points=there.points + lapsing))
         return place.name
@@ -231,6 +260,61 @@ class Lots:
     def _beyond_held(self, more: int) -> int:
         """Return how many points are past their time and not held, with so many more."""
         return min(max(self.purse.overdue + more - self.purse.held, 0), more or self.purse.overdue)
+
+    def _take_endless(self, points: int) -> int:
+        """Take of the points that live for ever what is there and not held; return how many."""
+        points = min(points, self.purse.endless, self.purse.available)
+        self.purse.balance -= points
+        return points
+
+    def _take_from(self, key: bytes, points: int) -> int:
+        """Take from one lot what it has and is not held; return how many points."""
+        lot, place = self._entries.get(LOT, key), lot_place(key[17:])[1]
+        if place == (None, None):
+            return self._take_endless(points)
+        if lot is None:
+            return 0
+        if place.activates is not None:
+            points = min(points, lot.points)
+            self.purse.pending -= points
+            self._set(key, replace(lot, points=lot.points - points))
+            return points
+        points = min(points, lot.points, self.purse.available)
+        self.purse.balance -= points
+        self._withdraw(key, lot, points)
+        return points
+
+    def _where_it_is(self, place: Place) -> Iterator[bytes]:
+        """Iterate over the keys of the lots that a grant's points may lie in: its own, one that
+        this became where two were made one while it waited, or what it is since it counts."""
+        key = lot_key(self._family, place)
+        yield key
+        if place.activates is None:
+            return
+        now, zone = self._context.recorded_at, self.wallet.timezone if self.wallet else "UTC"
+        if place.activates > local_date(zone, now).toordinal():
+            yield from self._entries.ordered(self._family, key + b"\0", all_lots(self._family)[1])
+        else:
+            yield lot_key(self._family, Place(None, place.expires))
+
+    def _expiry_of(self, taken: Taken) -> Expiry | None:
+        """Return when points lapse that go back to where they were taken from; None: never.
+
+        A lot lapses when the latest of its points do. Those that lapse together have moved on,
+        unless they lapsed before.
+        """
+        at, day = taken.expires_at, Place.named(taken.lot).expires
+        if at is None or day is None:
+            return None
+        expiry = Expiry(day, at)
+        if taken.slides and self.purse.slides_at is not None:
+            ended = self.purse.slid_until
+            if ended is None or at > ended:
+                expiry = max(expiry, Expiry(self.purse.slides_on, self.purse.slides_at))
+        there = self._entries.get(LOT, lot_key(self._family, Place(None, expiry.day)))
+        if there is None or there.overdue or there.expires_at is None:
+            return expiry
+        return max(expiry, Expiry(expiry.day, there.expires_at))
 
     def _withdraw(self, key: bytes, lot: Lot, points: int) -> None:
         """Take points out of a lot that counts."""
@@ -252,12 +336,16 @@ class Lots:
         purse, day = self.purse, self.purse.slides_on
         if purse.slides_at is not None and Expiry(day, purse.slides_at) > expiry:
             return Expiry(day, purse.slides_at), 0
-        purse.slides_on, purse.slides_at = expiry
-        if not day or day == expiry.day:
+        was, (purse.slides_on, purse.slides_at) = purse.slides_at, expiry
+        if was is None or not day:
             return expiry, 0
         key = lot_key(self._family, Place(None, day))
         lot = self._entries.get(LOT, key)
         if lot is None or lot.overdue:
+            if was <= self._context.recorded_at:
+                purse.slid_until = was
+            return expiry, 0
+        if day == expiry.day:
             return expiry, 0
         self._set(key, replace(lot, points=0))
         return expiry, lot.points

@@ -10,7 +10,7 @@ from processor.domain.aggregates import hold as hold_of
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
-from processor.domain.aggregates.points import Entry, Moved, Purse, Took
+from processor.domain.aggregates.points import Entry, Moved, Purse, Taken, Took
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
@@ -125,7 +125,7 @@ class Spending:
     ) -> Moved:
         """Take, or give, all points of a command."""
         points, at, event_type = _signed(command), context.recorded_at, POINTS_SPENT
-        lots, took = self._ledger.lots(context, _group(command)), list[tuple[str, int]]()
+        lots, took = self._ledger.lots(context, _group(command)), list[Taken]()
         if isinstance(command, AdjustPoints):
             event_type, at = POINTS_ADJUSTED, command.occurred_at or at
         if points < 0:
@@ -138,7 +138,7 @@ class Spending:
             lots.grant(points, at, at_once=True)
         entry = _entry(context, command, lots.group, points, at=at)
         self._ledger.move(context, event_type, entry, lots, _said(member, command))
-        self._ledger.expire(context, member.external_id, lots, *lots.lapse_late())
+        self._ledger.expire_late(context, member.external_id, lots)
         return _moved(lots, command.points, took)
 
     def _hold(self, context: RecordContext, command: HoldPoints) -> Answer:

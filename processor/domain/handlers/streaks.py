@@ -35,15 +35,17 @@ class Streaks:
         self._entries = entries
         self._milestones = Milestones(definitions, entries)
 
-    def hit(self, context: RecordContext, member: Member, streak: Streak, moment: datetime) -> None:
-        """Count an event that happened at ``moment``; several in a period count once."""
+    def hit(self, context: RecordContext, member: Member, streak: Streak, moment: datetime) -> str:
+        """Count an event that happened at ``moment``; several in a period count once. Return the
+        key of the period."""
         key, user_id = streak_key(context.member_id, streak.id), member.external_id
         zone = member_of.zone(streak, member.timezone)
         before = self._streak(key, streak, zone)
         before = before or streak_of.initial(streak, zone, context.recorded_at)
         at = streak_of.ordinal(before.period, before.timezone, moment)
+        period_key = streak_of.key_of(before.period, before.timezone, at)
         if streak_of.is_known(before, at):
-            return
+            return period_key
         fact = streak_of.hit(before, at, streak)
         after = streak_of.evolve(before, fact, streak, context.recorded_at)
         decided = streak_of.decide(before, after, fact, streak)
@@ -65,6 +67,7 @@ class Streaks:
             self._milestones.give(context, reached)
         for run in decided.completed:
             self._emit(context, STREAK_COMPLETED, now, run, key=run.last, at=moment)
+        return period_key
 
     def break_off(self, context: RecordContext, member: Member, streak: Streak, key: bytes) -> None:
         """Break what is due by now, or wait on where definition or zone have changed since."""
