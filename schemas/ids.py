@@ -134,6 +134,9 @@ def redemption_id(project: str, member: str, unique_identifier: str) -> str:
 SPEND, CAPTURE, ADJUST, RELEASE, EXPIRE = "spend", "capture", "adjust", "release", "expire"
 """The sources of what moves points otherwise; a release makes no entry of the ledger."""
 
+REVERSE = "reverse"
+"""The source of the entries that voids make: one for each entry whose points move back."""
+
 
 def command_source(member: str, unique_identifier: str) -> str:
     """Return what a command that moves points is told from others of its type by."""
@@ -164,6 +167,11 @@ def placed_refusal_id(project: str, topic: str, partition: int, offset: int) -> 
 def void_id(project: str, member: str, unique_identifier: str) -> str:
     """Return the id of a command that voids."""
     return derive(f"{project}:void:{member}:{unique_identifier}")
+
+
+def reversal_source(void_id: str, entry_id: str) -> str:
+    """Return what the entry of a void is told from others by, given whose points move back."""
+    return f"{void_id}:{entry_id}"
 
 
 @lru_cache(maxsize=65536)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.spec import CHALLENGE, Sent, command
+from tests.spec import CHALLENGE, Fact, Sent, command
 
 
 def void(what: str = "challenge_log", identifier: str = "void-1", **fields: Any) -> Sent:
@@ -15,3 +15,28 @@ def void_log(log: str = "log-1", identifier: str = "void-1", **fields: Any) -> S
     """A void of a challenge log by its natural key."""
     of = {"challengeId": CHALLENGE, "uniqueIdentifier": log}
     return void("challenge_log", identifier, of=of, **fields)
+
+
+def void_event(key: str = "key-1", identifier: str = "void-1", **fields: Any) -> Sent:
+    """A void of an event by its idempotency key."""
+    return void("event", identifier, of={"idempotencyKey": key}, **fields)
+
+
+def void_of(
+    what: str, identifier: str = "spend-1", void_identifier: str = "void-1", **fields: Any
+) -> Sent:
+    """A void of a spend, a capture or a redemption by its command's identifier."""
+    return void(what, void_identifier, of={"uniqueIdentifier": identifier}, **fields)
+
+
+# What is expected.
+
+
+def event_voided(taken: int = 5, **fields: Any) -> Fact:
+    """``event.voided``, with the points that all voids of the event took back."""
+    return Fact("event.voided", {"pointsVoided": taken, **fields})
+
+
+def reversed_(points: int, **fields: Any) -> Fact:
+    """``points.reversed``; ``points`` as they stand in the ledger."""
+    return Fact("points.reversed", {"points": points, "operation": "reverse", **fields})

@@ -20,14 +20,17 @@ from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward,
 from processor.domain.fast_path import FastLog, MakeFastPath, fastest
 from processor.domain.handlers.activity_logs import ActivityLogs
 from processor.domain.handlers.challenge_logs import ChallengeLogs
+from processor.domain.handlers.event_voids import EventVoids
 from processor.domain.handlers.events import Events
 from processor.domain.handlers.handler import Handler
 from processor.domain.handlers.member_commands import MemberCommands
 from processor.domain.handlers.parking import Parking, may_wait, source_of
 from processor.domain.handlers.pathways import Pathways
+from processor.domain.handlers.spend_voids import SpendVoids
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.ticks import Ticks
 from processor.domain.handlers.tiers import Tiers
+from processor.domain.handlers.voiding import VoidOf
 from processor.domain.handlers.voids import Voids
 from processor.domain.inputs import (
     MAX_TIMESTAMP,
@@ -48,7 +51,7 @@ from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import EPOCH, from_millis
 from schemas.json_limits import BOM
-from schemas.records import ActivityLog, ChallengeLog, Event, MemberCommand, Tick
+from schemas.records import ActivityLog, ChallengeLog, Event, MemberCommand, Tick, Voidable
 from schemas.topics import (
     CHALLENGE_LOGS,
     CHUNK_LOG,
@@ -194,7 +197,7 @@ class _ChunkFold:
             pathways=pathways,
             spending=spending,
             tiers=self._tiers,
-            voids=Voids(entries, self.effects, kinds={}),
+            voids=Voids(entries, self.effects, _voids(definitions, entries)),
         )
         self._handlers: Mapping[type, Handler[Any, Any]] = {
             ChallengeLog: logs,
@@ -499,6 +502,17 @@ class _ChunkFold:
         self.effects.answers.append(
             Answer(wanted.topic, wanted.partition, wanted.correlation_id, value)
         )
+
+
+def _voids(definitions: Definitions, entries: WorkingSet) -> Mapping[Voidable, VoidOf]:
+    """Return who voids what."""
+    spend = SpendVoids(definitions, entries)
+    return {
+        "event": EventVoids(definitions, entries),
+        "redemption": spend,
+        "spend": spend,
+        "capture": spend,
+    }
 
 
 def _poison(source: Input, error: str) -> tuple[Input, Refused]:

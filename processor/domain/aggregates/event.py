@@ -38,6 +38,7 @@ class Did(msgspec.Struct, frozen=True, array_like=True, gc=False):
     those that it gave a log to, and ``hits`` the streaks that it counted for, with the period.
     """
 
+    project: str
     group: str
     at: datetime
     slot: str | None = None

@@ -4,7 +4,7 @@ A balance never goes below 0, nor below what is held of it, while a redemption i
 the sum of the entries can be less than the balance.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -20,6 +20,7 @@ SPEND = "spend"
 CAPTURE = "capture"
 ADJUST = "adjust"
 EXPIRE = "expire"
+REVERSE = "reverse"
 
 
 class Taken(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -168,15 +169,28 @@ class Redeemed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     took: Took | None = None
 
 
-def given_back(took: Took, done: int, until: int) -> Iterator[Taken]:
-    """Iterate over what goes back where the first ``done`` points that were taken are back, and
-    so many ``until`` are to be: to the lot that was taken from last foremost."""
-    place = 0
+def given_back(took: Took, done: int, until: int) -> Took:
+    """Return what goes back of points that were taken, where so many of them are back (``done``)
+    and are to be (``until``): what was taken last first, and so what lapses last."""
+    found, place = [], 0
     for taken in reversed(took):
         points = min(place + taken.points, until) - max(place, done)
         if points > 0:
-            yield msgspec.structs.replace(taken, points=points)
+            found.append(msgspec.structs.replace(taken, points=points))
         place += taken.points
+    return found[::-1]
+
+
+class _Body(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    challenge_group: str
+
+
+_BODY = msgspec.json.Decoder(_Body)
+
+
+def group_of(redeemed: Redeemed) -> str:
+    """Return the group that points were redeemed from."""
+    return _BODY.decode(redeemed.body).challenge_group
 
 
 def initial() -> Balances:

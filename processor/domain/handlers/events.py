@@ -195,7 +195,8 @@ class Events:
             periods = self._fan_out(context, prepared, member)
         if record.idempotency_key is not None:
             taken = slot if live and decided.takes_slot else None
-            did = _did(event, prepared, taken, periods, fed=decided.condition_reached and live)
+            fed = decided.condition_reached and live
+            did = _did(context.project, event, prepared, taken, periods, fed=fed)
             self._entries.set(ANSWER, prepared.answer_key, LoggedEvent(_answer(logged), did))
         return lambda: replies.Reply(200, _answer(logged))
 
@@ -395,7 +396,13 @@ _shown = attrgetter(*outputs.EventAnswer.__struct_fields__)
 
 
 def _did(
-    event: Event, prepared: PreparedEvent, slot: bytes | None, periods: Sequence[str], *, fed: bool
+    project: str,
+    event: Event,
+    prepared: PreparedEvent,
+    slot: bytes | None,
+    periods: Sequence[str],
+    *,
+    fed: bool,
 ) -> Did:
     """Return what is remembered of an event with a key: ``fed`` tells whether it moved what names
     it, ``periods`` are those of the streaks."""
@@ -407,7 +414,7 @@ def _did(
         streaks = prepared.subscriptions.streaks
         hits = tuple([(s.id, at) for s, at in zip(streaks, periods, strict=True)])
     taken = None if slot is None else slot_of(slot)
-    return Did(event.group, prepared.at, taken, challenges, hits)
+    return Did(project, event.group, prepared.at, taken, challenges, hits)
 
 
 def _entry(logged: outputs.EventLogged, multiplied: Multiplied | None) -> Entry:

@@ -24,6 +24,7 @@ from processor.domain.aggregates.wallet import ENDLESS, Earned, Offer
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.lots import Lots
+from processor.domain.handlers.voiding import Reversal, Voiding, amount
 from processor.domain.rules import Wallet
 from processor.domain.state_kinds import (
     BALANCES,
@@ -39,7 +40,13 @@ from processor.domain.state_kinds import (
 )
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
-from schemas.event_types import POINTS_EXPIRED, POINTS_GRANTED, POINTS_REDEEMED, EventType
+from schemas.event_types import (
+    POINTS_EXPIRED,
+    POINTS_GRANTED,
+    POINTS_REDEEMED,
+    POINTS_REVERSED,
+    EventType,
+)
 
 CHALLENGE, MILESTONE = "challenge", "milestone"
 """Sources of entries: a challenge that was completed, a milestone that was reached."""
@@ -202,6 +209,91 @@ class Ledger:
         """Let lapse what came when its time was over, and publish that."""
         for points, at in lots.lapse_late():
             self.expire(context, user_id, lots, points, at)
+
+    def reverse(
+        self,
+        context: RecordContext,
+        voiding: Voiding,
+        reversal: Reversal,
+        granted: Granted,
+        points: int,
+    ) -> None:
+        """Take points back that were granted, as far as they are there and not held, and publish
+        that. All of them count as not earned."""
+        lots = self.lots(context, granted.group)
+        taken = lots.take_back(points, granted.lot)
+        if points and self._definitions.has_tiers():
+            at = granted.at or context.recorded_at
+            self._entries.earned.append(Earning(granted.group, -points, at))
+        self._reversed(context, voiding, reversal, lots, -taken, not_recovered=points - taken)
+
+    def give_back(
+        self,
+        context: RecordContext,
+        voiding: Voiding,
+        reversal: Reversal,
+        group: str,
+        took: Took,
+    ) -> None:
+        """Put points back that were taken, and publish that; what would have lapsed meanwhile
+        lapses at once."""
+        lots = self.lots(context, group)
+        lots.give_back(took)
+        points = sum(taken.points for taken in took)
+        self._reversed(context, voiding, reversal, lots, points)
+        self.expire_late(context, voiding.user_id, lots)
+
+    def _reversed(
+        self,
+        context: RecordContext,
+        voiding: Voiding,
+        reversal: Reversal,
+        lots: Lots,
+        points: int,
+        *,
+        not_recovered: int = 0,
+    ) -> None:
+        """Keep what a void made of a member's points, publish its entry, and have its answer say
+        so."""
+        voiding.reversed += abs(points)
+        voiding.not_recovered += not_recovered
+        source_id = ids.reversal_source(voiding.void_id, reversal.entry_id)
+        changed, command = lots.changed(), voiding.command
+        after, purse = self.keep(context.member_id, lots), lots.purse
+        data = outputs.PointsReversed(
+            id=ids.points_entry_id(context.project, ids.REVERSE, source_id),
+            user_id=voiding.user_id,
+            owned_by_id=context.member_id,
+            action_id=points_of.REVERSE,
+            challenge_group=lots.group,
+            points=points,
+            balance=purse.balance,
+            total_balance=after.total,
+            operation=points_of.REVERSE,
+            event_id=reversal.event_id,
+            user_group_id=reversal.user_group,
+            source_id=source_id,
+            ip=None,
+            occurred_at=voiding.at,
+            created_at=context.recorded_at,
+            definition_version=-1,
+            held=purse.held,
+            available=purse.available,
+            pending=purse.pending,
+            lots=changed,
+            not_recovered=not_recovered,
+            reversed_entry_id=reversal.entry_id,
+            what=command.what,
+            voided_id=reversal.voided_id,
+            void_id=voiding.void_id,
+            unique_identifier=command.unique_identifier,
+            reason=command.reason,
+            actor=command.actor,
+            portion=amount(voiding.portion),
+            voided_portion=amount(reversal.voided_portion),
+            voided_at=voiding.at,
+        )
+        context.emit(POINTS_REVERSED, data, at=voiding.at)
 
     def _add(self, context: RecordContext, entry: Entry, before: Balances) -> outputs.PointsChanged:
         """Add points to a balance."""

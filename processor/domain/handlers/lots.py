@@ -303,9 +303,10 @@ class Lots:
         A lot lapses when the latest of its points do. Those that lapse together have moved on,
         unless they lapsed before.
         """
-        at, day = taken.expires_at, Place.named(taken.lot).expires
-        if at is None or day is None:
+        if taken.expires_at is None:
             return None
+        day, at = Place.named(taken.lot).expires, taken.expires_at
+        assert day is not None
         expiry = Expiry(day, at)
         if taken.slides and self.purse.slides_at is not None:
             ended = self.purse.slid_until

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
 from msgspec import Raw
 
+from processor.domain.aggregates.event import DEFAULT_USER_GROUP
 from processor.domain.aggregates.void import Voided
 from processor.domain.context import RecordContext
 from processor.domain.inputs import Refused
@@ -40,6 +42,17 @@ class Voiding:
     def revokes(self) -> bool:
         """Whether rewards are taken back that are not issued and not earned any more."""
         return self.command.rewards == "revoke"
+
+
+class Reversal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An entry of the ledger whose points a void moves back, and what was voided for that: its id,
+    and all portions of it by now, in nanos."""
+
+    entry_id: str
+    voided_id: str
+    voided_portion: int
+    event_id: str | None = None
+    user_group: str = DEFAULT_USER_GROUP
 
 
 class VoidOf(Protocol):
