@@ -34,13 +34,15 @@ class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Did(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What an event did besides what its answer says, to be taken back where it is voided.
 
-    ``slot`` names the slot of its limit that it took, ``challenges`` are the ids (16 bytes) of
-    those that it gave a log to, and ``hits`` the streaks that it counted for, with the period.
+    ``timezone`` is the one in which it has a local date. ``slot`` names the slot of its limit that
+    it took, ``challenges`` are the ids (16 bytes) of those that it gave a log to, and ``hits`` the
+    streaks that it counted for, with the period.
     """
 
     project: str
     group: str
     at: datetime
+    timezone: str
     slot: str | None = None
     challenges: tuple[bytes, ...] = ()
     hits: tuple[tuple[str, str], ...] = ()
@@ -60,6 +62,8 @@ class Said(msgspec.Struct, frozen=True, rename="camel", gc=False):
     user_id: str
     event_id: str
     points: int
+    condition_reached: bool
+    limit_reached: bool
     user_group_id: str
 
 

@@ -1,8 +1,9 @@
-"""Voids of events: their points, their slot, the logs that they fed, their hits of streaks."""
+"""Voids of events: their points, and their slot of the limit."""
 
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import void as void_of
 from processor.domain.aggregates.event import Did, LimitUsage, Said
+from processor.domain.aggregates.period import local_date, local_hour
 from processor.domain.aggregates.points import Granted
 from processor.domain.aggregates.void import Voided, share
 from processor.domain.aggregates.wallet import ENDLESS
@@ -34,7 +35,7 @@ class EventVoids:
         self._ledger = Ledger(definitions, entries)
 
     def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
-        """Take back what an event did, or a portion of it; its slot and its hits with the last one.
+        """Take back what an event did, or a portion of it; its slot with the last one.
 
         Raises:
             Refused: nothing was changed.
@@ -47,7 +48,7 @@ class EventVoids:
         points = share(said.points, before.portion + voiding.portion) - before.points
         after = void_of.evolve(before, voiding.portion, points)
         self._entries.set(VOIDED, key, after)
-        self._publish(context, voiding, log_id, after, said=said, did=did)
+        self._publish(context, voiding, log_id, after, said=said, did=did, points=points)
         self._reverse(context, voiding, log_id, after, said=said, did=did, points=points)
         if after.whole and did.slot is not None:
             self._free(context, did.slot)
@@ -68,6 +69,8 @@ class EventVoids:
             raise unknown(voiding)
         if did is None:
             raise not_voidable()
+        if did.challenges or did.hits:
+            raise not_voidable("it moved challenges or streaks, which cannot be moved back yet")
         return said, did
 
     def _publish(
@@ -79,6 +82,7 @@ class EventVoids:
         *,
         said: Said,
         did: Did,
+        points: int,
     ) -> None:
         command = voiding.command
         event = self._definitions.event(context.project, said.event_id)
@@ -91,7 +95,12 @@ class EventVoids:
             user_group_id=said.user_group_id,
             points=said.points,
             points_voided=after.points,
+            points_voided_now=points,
+            condition_reached=said.condition_reached,
+            limit_reached=said.limit_reached,
             occurred_at=did.at,
+            local_date=local_date(did.timezone, did.at).isoformat(),
+            local_hour=local_hour(did.timezone, did.at),
             definition_version=-1 if event is None else event.version,
             void_id=voiding.void_id,
             unique_identifier=command.unique_identifier,

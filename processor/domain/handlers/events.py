@@ -414,7 +414,7 @@ def _did(
         streaks = prepared.subscriptions.streaks
         hits = tuple([(s.id, at) for s, at in zip(streaks, periods, strict=True)])
     taken = None if slot is None else slot_of(slot)
-    return Did(project, event.group, prepared.at, taken, challenges, hits)
+    return Did(project, event.group, prepared.at, prepared.zone, taken, challenges, hits)
 
 
 def _entry(logged: outputs.EventLogged, multiplied: Multiplied | None) -> Entry:

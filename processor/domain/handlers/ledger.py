@@ -225,7 +225,10 @@ class Ledger:
         if points and self._definitions.has_tiers():
             at = granted.at or context.recorded_at
             self._entries.earned.append(Earning(granted.group, -points, at))
-        self._reversed(context, voiding, reversal, lots, -taken, not_recovered=points - taken)
+        left = points - taken
+        self._reversed(
+            context, voiding, reversal, lots, -taken, not_recovered=left, granted_at=granted.at
+        )
 
     def give_back(
         self,
@@ -252,6 +255,7 @@ class Ledger:
         points: int,
         *,
         not_recovered: int = 0,
+        granted_at: datetime | None = None,
     ) -> None:
         """Keep what a void made of a member's points, publish its entry, and have its answer say
         so."""
@@ -282,6 +286,7 @@ class Ledger:
             pending=purse.pending,
             lots=changed,
             not_recovered=not_recovered,
+            granted_at=granted_at,
             reversed_entry_id=reversal.entry_id,
             what=command.what,
             voided_id=reversal.voided_id,

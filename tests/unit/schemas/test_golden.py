@@ -16,8 +16,10 @@ from schemas.dead_letter import DeadLetter
 from schemas.event_types import (
     CHALLENGE_LOG_RECORDED,
     EVENT_TYPES,
+    EVENT_VOIDED,
     MEMBER_UPSERTED,
     POINTS_GRANTED,
+    POINTS_REVERSED,
     TIER_CHANGED,
 )
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS, POINTS_EVENTS, TIER_EVENTS
@@ -39,6 +41,7 @@ from tests.spec import (
     raw_log,
 )
 from tests.tier_spec import assign, tier_set
+from tests.void_spec import void_event
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -153,7 +156,24 @@ def _of_tiers() -> dict[str, bytes]:
     partition = Partition()
     partition.define(tier_set(0, 100))
     happened = partition.fold(ann, assign("t1", until="2026-12-01T00:00:00Z"))
-    return {TIER_CHANGED.name: happened.outputs(TIER_EVENTS)[0].value}
+    tier = {TIER_CHANGED.name: happened.outputs(TIER_EVENTS)[0].value}
+    return tier | _of_voids()
+
+
+def _of_voids() -> dict[str, bytes]:
+    """Fold a sixth one, in which what happened is voided."""
+    partition = Partition()
+    partition.define(event_of())
+    happened = partition.fold(
+        ann,
+        event("visit", "2026-11-21T10:00:00Z", idempotencyKey="key-1"),
+        spend(3),
+        void_event(actor="jo", portion=Decimal("0.9")),
+    )
+    voided = (EVENT_VOIDED.name, POINTS_REVERSED.name)
+    events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
+    found = {outputs.decode(value).type: value for value in events}
+    return {name: value for name, value in found.items() if name in voided}
 
 
 def file_of(name: str) -> Path:
