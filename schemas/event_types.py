@@ -259,6 +259,9 @@ EVENT_TYPES: Mapping[str, EventType] = {
         ACTIVITY_COMPLETED,
         MEMBER_UPSERTED,
         TIER_CHANGED,
+        CHALLENGE_LOG_VOIDED,
+        CHALLENGE_REOPENED,
+        REWARD_REVOKED,
     )
 }
 """Every type by its name."""

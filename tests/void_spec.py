@@ -1,8 +1,9 @@
 """The records of voids, for tests."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from tests.spec import CHALLENGE, Fact, Sent, command
+from tests.spec import CHALLENGE, MILESTONE, Fact, Sent, command
 
 
 def void(what: str = "challenge_log", identifier: str = "void-1", **fields: Any) -> Sent:
@@ -40,3 +41,21 @@ def event_voided(taken: int = 5, **fields: Any) -> Fact:
 def reversed_(points: int, **fields: Any) -> Fact:
     """``points.reversed``; ``points`` as they stand in the ledger."""
     return Fact("points.reversed", {"points": points, "operation": "reverse", **fields})
+
+
+def log_voided(*parts: Mapping[str, Any], **fields: Any) -> Fact:
+    """``challenge_log.voided``."""
+    merged: dict[str, Any] = {}
+    for part in parts:
+        merged |= part
+    return Fact("challenge_log.voided", merged | fields)
+
+
+def reopened(status: str = "in_progress", **fields: Any) -> Fact:
+    """``challenge.reopened``."""
+    return Fact("challenge.reopened", {"challengeProgressStatus": status, **fields})
+
+
+def revoked(milestone_id: str = MILESTONE, **fields: Any) -> Fact:
+    """``reward.revoked``."""
+    return Fact("reward.revoked", {"milestoneId": milestone_id, "status": "revoked", **fields})

@@ -69,6 +69,14 @@ class Definitions(DefinitionSet):
             return None
         return self._milestones.get(_linked(stored), {}).get(milestone_id)
 
+    def challenge_of_milestone(self, project: str, milestone_id: str) -> str | None:
+        """Return the id of the challenge that a milestone belongs to, None where to none."""
+        stored = self.get(project, "milestone", milestone_id)
+        if stored is None:
+            return None
+        _, kind, linked_id = _linked(stored)
+        return linked_id if kind == "challenge" else None
+
     def event(self, project: str, event_id: str) -> Event | None:
         """Return a project's event, None where it has no such one."""
         return cast("Event | None", self._rules.get((project, "event", event_id)))

@@ -23,6 +23,7 @@ from processor.domain.handlers.challenge_logs import ChallengeLogs
 from processor.domain.handlers.event_voids import EventVoids
 from processor.domain.handlers.events import Events
 from processor.domain.handlers.handler import Handler
+from processor.domain.handlers.log_voids import LogVoids
 from processor.domain.handlers.member_commands import MemberCommands
 from processor.domain.handlers.parking import Parking, may_wait, source_of
 from processor.domain.handlers.pathways import Pathways
@@ -508,6 +509,7 @@ def _voids(definitions: Definitions, entries: WorkingSet) -> Mapping[Voidable, V
     """Return who voids what."""
     spend = SpendVoids(definitions, entries)
     return {
+        "challenge_log": LogVoids(definitions, entries),
         "event": EventVoids(definitions, entries),
         "redemption": spend,
         "spend": spend,

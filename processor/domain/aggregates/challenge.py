@@ -12,8 +12,9 @@ import msgspec
 
 from processor.domain.aggregates import milestone as milestone_of
 from processor.domain.aggregates.period import period_end
+from processor.domain.aggregates.void import share
 from processor.domain.rules import Challenge, Milestone
-from schemas.amounts import SCALE
+from schemas.amounts import SCALE, parse_amount
 from schemas.ids import uuid_bytes, uuid_text
 
 IN_PROGRESS = "in_progress"
@@ -219,6 +220,35 @@ def failed(
     if before.status != IN_PROGRESS or before.total >= challenge.target:
         return before
     return msgspec.structs.replace(before, status=FAILED, failed_at=end, updated_at=recorded_at)
+
+
+def corrected(before: Progress, change: int, at: datetime) -> Progress:
+    """Return a progress whose exact sum a void moves by ``change``; nothing follows of it yet."""
+    return msgspec.structs.replace(before, total=before.total + change, updated_at=at)
+
+
+def reopened(before: Progress, challenge: Challenge, period_key: str, at: datetime) -> Progress:
+    """Return a completed progress that a void at ``at`` made fall short of the target that is in
+    force: in progress again, or failed where its time is over. Itself where it does not."""
+    if before.status != COMPLETED or before.total >= challenge.target:
+        return before
+    end = ends(before, challenge, period_key)
+    over = end is not None and end <= at
+    return msgspec.structs.replace(
+        before,
+        status=FAILED if over else IN_PROGRESS,
+        completed_at=None,
+        failed_at=end if over else None,
+        reopened=before.reopened + 1,
+    )
+
+
+def taken(log: RecordedLog, method: str, portion: int) -> int:
+    """Return what a log that counted is less when so much of it is voided: of its value, or of its
+    one where logs are counted, which goes with the whole."""
+    if method == "sum":
+        return share(parse_amount(log.value or "0"), portion)
+    return SCALE if portion == SCALE else 0
 
 
 def next_milestone(progress: Progress | None, challenge: Challenge) -> Milestone | None:

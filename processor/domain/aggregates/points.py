@@ -131,7 +131,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def own_id(self) -> str:
         """What tells it from all entries of its source: each time that it gives points is one."""
-        return f"{self.source_id}:{self.again}" if self.again else self.source_id
+        return own_id(self.source_id, self.again)
+
+
+def own_id(source_id: str, again: int) -> str:
+    """Return what tells an entry from all of its source, which gave ``again`` times before."""
+    return f"{source_id}:{again}" if again else source_id
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -53,6 +53,27 @@ def evolve(before: Reward, command: UpdateRewardLog, at: datetime) -> Reward:
     return msgspec.structs.replace(before, **changes, updated_at=at, version=before.version + 1)
 
 
+def revoked(before: Reward, at: datetime) -> Reward:
+    """Return a reward that is taken back."""
+    return msgspec.structs.replace(before, revoked_at=at, updated_at=at, version=before.version + 1)
+
+
+def granted_again(before: Reward, *, slug: str, linked_id: str, at: datetime) -> Reward:
+    """Return a reward that was taken back and is granted again: no coupon, no dates."""
+    return msgspec.structs.replace(
+        initial(
+            before.member_id,
+            slug=slug,
+            linked_id=linked_id,
+            milestone_id=before.milestone_id,
+            period_key=before.period_key,
+            at=at,
+        ),
+        created_at=before.created_at,
+        version=before.version + 1,
+    )
+
+
 def record(reward_id: str, reward: Reward, milestone: Raw) -> outputs.RewardLogRecord:
     """Return the reward log as the records face shows it."""
     return outputs.RewardLogRecord(

@@ -25,14 +25,12 @@ from processor.domain.aggregates.challenge import (
 )
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.period import period_key
-from processor.domain.aggregates.points import Entry
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
+from processor.domain.handlers.achievements import Achievements, Given, progress_record
 from processor.domain.handlers.handler import Answer
-from processor.domain.handlers.ledger import CHALLENGE, Ledger
 from processor.domain.handlers.members import require_member, store_member
-from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.rules import Challenge, Milestone
 from processor.domain.state_kinds import (
@@ -47,7 +45,7 @@ from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.amounts import format_amount
 from schemas.dead_letter import Reason
-from schemas.event_types import CHALLENGE_COMPLETED, CHALLENGE_LOG_RECORDED
+from schemas.event_types import CHALLENGE_LOG_RECORDED
 from schemas.records import ChallengeLog, RecordError, activity_nanos, check_uuid
 
 
@@ -69,13 +67,6 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
     nanos: int | None
     text: str | None
     json: Raw
-
-
-class Given(msgspec.Struct, frozen=True, gc=False):
-    """A milestone that a log reached, and its reward."""
-
-    reached: Reached
-    reward: outputs.RewardLogRecord
 
 
 _NO_MILESTONES: Sequence[Given] = ()
@@ -100,8 +91,7 @@ class ChallengeLogs:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
-        self._ledger = Ledger(definitions, entries)
-        self._milestones = Milestones(definitions, entries)
+        self._achievements = Achievements(definitions, entries)
 
     def prepare(self, item: Read, record: ChallengeLog) -> PreparedLog:
         """Look the challenge up and name the entries that the log needs."""
@@ -172,7 +162,11 @@ class ChallengeLogs:
         recorded = _recorded(context, record, prepared, outcome)
         context.emit(CHALLENGE_LOG_RECORDED, recorded, at=recorded.activity_at)
         if decided is not NOTHING:
-            self._announce(context, given, recorded, outcome)
+            assert after is not None
+            assert recorded.challenge_progress is not None
+            self._achievements.announce(
+                context, challenge, decided, given, after=after, record=recorded.challenge_progress
+            )
         return partial(_created, recorded)
 
     def _count(
@@ -189,8 +183,8 @@ class ChallengeLogs:
         decided = challenge_of.decide(begun, after, challenge)
         given = _NO_MILESTONES
         if decided.reached:
-            decided, given = self._grant(
-                context, prepared, decided, challenge, after=after, counted=counted
+            decided, given = self._achievements.grant(
+                context, challenge, prepared.period_key, decided, after=after, at=counted.at
             )
         self._entries.set(PROGRESS, prepared.progress_key, after)
         if before is None or challenge.ends_at is not None:  # it may have been moved since
@@ -248,67 +242,6 @@ class ChallengeLogs:
             raise Refused(refused.reason, refused.message, f"ownedBy.{refused.field}") from refused
         store_member(self._entries, context, before, after)
         return after
-
-    def _grant(
-        self,
-        context: RecordContext,
-        prepared: PreparedLog,
-        decided: Decided,
-        challenge: Challenge,
-        *,
-        after: Progress,
-        counted: Log,
-    ) -> tuple[Decided, Sequence[Given]]:
-        """Grant what was reached, but for what was given in this period by another challenge."""
-        given = []
-        for milestone in decided.reached:
-            reached = Reached(
-                slug="challenge",
-                linked_id=challenge.id,
-                milestone=milestone,
-                period_key=prepared.period_key,
-                value=Raw(format_amount(after.shown).encode()),
-                at=counted.at,
-                group=challenge.group,
-            )
-            reward = self._milestones.grant(context, reached)
-            if reward is not None:
-                given.append(Given(reached, reward))
-        return Decided(decided.completed, tuple(g.reached.milestone for g in given)), given
-
-    def _announce(
-        self,
-        context: RecordContext,
-        given: Sequence[Given],
-        recorded: outputs.ChallengeLogRecorded,
-        outcome: Outcome,
-    ) -> None:
-        """Publish what a counted log led to, its own record apart."""
-        progress = recorded.challenge_progress
-        assert progress is not None
-        if outcome.decided.completed:
-            at = progress.challenge_completed_at or progress.updated_at
-            data = progressed(progress, recorded.definition_version)
-            context.emit(CHALLENGE_COMPLETED, data, at=at)
-            self._give_points(context, outcome.challenge, progress)
-        for each in given:
-            self._milestones.announce(context, each.reached, each.reward)
-
-    def _give_points(
-        self, context: RecordContext, challenge: Challenge, progress: outputs.ProgressRecord
-    ) -> None:
-        """Give the points of a completed challenge."""
-        if challenge.points:
-            entry = Entry(
-                source=CHALLENGE,
-                source_id=progress.id,
-                action_id=f"challenge:{challenge.id}",
-                points=challenge.points,
-                at=progress.challenge_completed_at or context.recorded_at,
-                group=challenge.group,
-                version=challenge.version,
-            )
-            self._ledger.add(context, entry)
 
     def _duplicate(
         self,
@@ -395,34 +328,6 @@ def _recorded(
         rewards,
         outcome.challenge.version,
     )
-
-
-def progress_record(
-    context: RecordContext, challenge_id: str, period_key: str, progress: Progress
-) -> outputs.ProgressRecord:
-    """Return a progress as the records face shows it."""
-    return outputs.ProgressRecord(
-        ids.progress_id(context.project, challenge_id, context.member_id, period_key),
-        challenge_id,
-        context.member_id,
-        period_key,
-        progress.method,
-        progress.period,
-        progress.timezone,
-        Raw(format_amount(progress.shown).encode()),
-        progress.status,
-        progress.started_at,
-        progress.completed_at,
-        progress.failed_at,
-        progress.created_at,
-        progress.updated_at,
-    )
-
-
-def progressed(progress: outputs.ProgressRecord, version: int) -> outputs.ChallengeProgressed:
-    """Return a progress as it is published; ``version`` is its challenge's definition's."""
-    fields = msgspec.structs.asdict(progress)
-    return outputs.ChallengeProgressed(**fields, definition_version=version)
 
 
 def _amount_of(log: ChallengeLog, method: str) -> Amount:

@@ -358,6 +358,19 @@ class Ledger:
         self._entries.set(GRANTED, key, msgspec.structs.replace(granted, withdrawn=True))
         return granted
 
+    def revoke(self, context: RecordContext, voiding: Voiding, source: str, source_id: str) -> None:
+        """Take back the points that a source gave last, and was not made to give back yet."""
+        granted = self.withdraw(context, source, source_id)
+        if granted is not None and granted.points:
+            own_id = points_of.own_id(source_id, granted.times - 1)
+            entry_id = ids.points_entry_id(context.project, source, own_id)
+            reversal = Reversal(
+                entry_id=entry_id,
+                voided_id=voiding.voided_id,
+                voided_portion=voiding.voided.portion,
+            )
+            self.reverse(context, voiding, reversal, granted, granted.points)
+
     def _remember(self, context: RecordContext, entry: Entry, lot: str) -> None:
         """Keep what a source gave: its definition may be another when that is taken back."""
         key = granted_key(ids.points_entry_id(context.project, entry.source, entry.source_id))

@@ -12,7 +12,7 @@ from processor.domain.aggregates.tier import BY_TIME
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
-from processor.domain.handlers.challenge_logs import progress_record, progressed
+from processor.domain.handlers.achievements import progress_record, progressed
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
@@ -142,7 +142,8 @@ class Ticks:
         self._entries.set(PROGRESS, key, after)
         record = progress_record(context, challenge.id, period_key, after)
         at = record.challenge_failed_at or record.updated_at
-        context.emit(CHALLENGE_FAILED, progressed(record, challenge.version), at=at)
+        data = progressed(record, challenge.version)
+        context.emit(CHALLENGE_FAILED, data, at=at, version=after.reopened)
 
     def _break(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
         """Break a streak whose next period was missed."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Raw
 
+from processor.domain.aggregates import void as void_of
 from processor.domain.aggregates.event import DEFAULT_USER_GROUP
 from processor.domain.aggregates.void import Voided
 from processor.domain.context import RecordContext
@@ -21,8 +22,8 @@ from schemas.records import Void
 class Voiding:
     """One command on its way, handed to whatever it moves back.
 
-    ``portion`` is in nanos. ``user_id`` is the member's external id. What follows ``at`` is what
-    the answer will say: whoever moves something back adds to it.
+    ``portion`` is in nanos. ``user_id`` is the member's external id. What follows ``voided`` is
+    what the answer will say: whoever moves something back adds to it.
     """
 
     command: Void
@@ -30,6 +31,10 @@ class Voiding:
     user_id: str
     portion: int
     at: datetime
+    voided_id: str = ""
+    """That of what the command names, once it is found."""
+    voided: Voided = field(default_factory=void_of.initial)
+    """All that is voided of it, this time included, once that is decided."""
     progress: list[outputs.ProgressRecord] = field(default_factory=list)
     """One entry for each challenge that moved."""
     reversed: int = 0
@@ -62,7 +67,8 @@ class VoidOf(Protocol):
         """Void what the command names; return its id, and all that is voided of it by now.
 
         It looks the thing up by ``voiding.command``'s ``id`` or ``of`` (which of them are given was
-        checked), moves back what it did, publishes that, and keeps ``VOIDED`` of it.
+        checked), keeps ``VOIDED`` of it, sets ``voiding.voided_id`` and ``voiding.voided``, moves
+        back what it did, and publishes that.
 
         Raises:
             Refused: unknown (``unknown_log``), ``belongs_to_event``, ``not_voidable``,

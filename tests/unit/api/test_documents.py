@@ -95,11 +95,14 @@ def test_the_events_face_is_described_once_and_without_versions(api: dict[str, A
 def test_the_events_topics_are_described(topics: dict[str, Any]) -> None:
     messages = {name: set(channel["messages"]) for name, channel in topics["channels"].items()}
     assert messages["events"] == {"EventRecord"}
-    assert messages["event-results"] == {"milestream.event.logged.v1"}
+    assert messages["event-results"] == {
+        "milestream.event.logged.v1",
+        "milestream.event.voided.v1",
+    }
     assert messages["points-events"] == {
         f"milestream.points.{what}.v1"
         for what in (
-            *("granted", "redeemed", "spent", "captured", "adjusted", "expired"),
+            *("granted", "redeemed", "spent", "captured", "adjusted", "expired", "reversed"),
             *("held", "released", "refused", "activated", "expiring"),
         )
     }

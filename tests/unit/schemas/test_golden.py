@@ -15,11 +15,14 @@ from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter
 from schemas.event_types import (
     CHALLENGE_LOG_RECORDED,
+    CHALLENGE_LOG_VOIDED,
+    CHALLENGE_REOPENED,
     EVENT_TYPES,
     EVENT_VOIDED,
     MEMBER_UPSERTED,
     POINTS_GRANTED,
     POINTS_REVERSED,
+    REWARD_REVOKED,
     TIER_CHANGED,
 )
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS, POINTS_EVENTS, TIER_EVENTS
@@ -41,7 +44,7 @@ from tests.spec import (
     raw_log,
 )
 from tests.tier_spec import assign, tier_set
-from tests.void_spec import void_event
+from tests.void_spec import void_event, void_log
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -171,6 +174,21 @@ def _of_voids() -> dict[str, bytes]:
         void_event(actor="jo", portion=Decimal("0.9")),
     )
     voided = (EVENT_VOIDED.name, POINTS_REVERSED.name)
+    events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
+    found = {outputs.decode(value).type: value for value in events}
+    return {name: value for name, value in found.items() if name in voided} | _of_log_voids()
+
+
+def _of_log_voids() -> dict[str, bytes]:
+    """Fold a seventh one, in which a challenge falls short again and its reward is revoked."""
+    partition = Partition()
+    partition.define(challenge(), milestone(50))
+    happened = partition.fold(
+        ann,
+        log("order-1", Decimal("100.5"), activityAt="2026-11-21T10:00:00.250Z"),
+        void_log("order-1", actor="jo", portion=Decimal("0.9"), rewards="revoke"),
+    )
+    voided = (CHALLENGE_LOG_VOIDED.name, CHALLENGE_REOPENED.name, REWARD_REVOKED.name)
     events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
     found = {outputs.decode(value).type: value for value in events}
     return {name: value for name, value in found.items() if name in voided}

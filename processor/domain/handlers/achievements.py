@@ -1,0 +1,136 @@
+"""What a progress leads to when it rises: a challenge completed, milestones reached, what they
+give."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw
+
+from processor.domain.aggregates.challenge import Decided, Progress
+from processor.domain.aggregates.points import Entry
+from processor.domain.context import RecordContext
+from processor.domain.definitions import Definitions
+from processor.domain.handlers.ledger import CHALLENGE, Ledger
+from processor.domain.handlers.milestones import Milestones, Reached
+from processor.domain.rules import Challenge
+from processor.domain.working_set import WorkingSet
+from schemas import ids, outputs
+from schemas.amounts import format_amount
+from schemas.event_types import CHALLENGE_COMPLETED
+
+
+class Given(msgspec.Struct, frozen=True, gc=False):
+    """A milestone that was reached, and its reward."""
+
+    reached: Reached
+    reward: outputs.RewardLogRecord
+
+
+class Achievements:
+    """What the challenges of one chunk's members lead to."""
+
+    def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
+        self._ledger = Ledger(definitions, entries)
+        self._milestones = Milestones(definitions, entries)
+
+    def grant(
+        self,
+        context: RecordContext,
+        challenge: Challenge,
+        period_key: str,
+        decided: Decided,
+        *,
+        after: Progress,
+        at: datetime,
+    ) -> tuple[Decided, Sequence[Given]]:
+        """Grant what was reached, but for what was given in this period by another challenge."""
+        given = []
+        for milestone in decided.reached:
+            reached = Reached(
+                slug="challenge",
+                linked_id=challenge.id,
+                milestone=milestone,
+                period_key=period_key,
+                value=Raw(format_amount(after.shown).encode()),
+                at=at,
+                group=challenge.group,
+            )
+            reward = self._milestones.grant(context, reached)
+            if reward is not None:
+                given.append(Given(reached, reward))
+        return Decided(decided.completed, tuple(g.reached.milestone for g in given)), given
+
+    def announce(
+        self,
+        context: RecordContext,
+        challenge: Challenge,
+        decided: Decided,
+        given: Sequence[Given],
+        *,
+        after: Progress,
+        record: outputs.ProgressRecord,
+    ) -> None:
+        """Publish what was decided, and give the points; ``record`` is that of ``after``."""
+        if decided.completed:
+            at = record.challenge_completed_at or record.updated_at
+            data = progressed(record, challenge.version)
+            context.emit(CHALLENGE_COMPLETED, data, at=at, version=after.reopened)
+            if challenge.points:
+                self._give_points(context, challenge, after, record)
+        for each in given:
+            self._milestones.announce(context, each.reached, each.reward)
+
+    def _give_points(
+        self,
+        context: RecordContext,
+        challenge: Challenge,
+        after: Progress,
+        record: outputs.ProgressRecord,
+    ) -> None:
+        """Give the points of a completed challenge: again only where they were taken back."""
+        again = 0
+        if after.reopened:
+            before = self._ledger.granted(context, CHALLENGE, record.id)
+            if before is None or not before.withdrawn:
+                return
+            again = before.times
+        entry = Entry(
+            source=CHALLENGE,
+            source_id=record.id,
+            action_id=f"challenge:{challenge.id}",
+            points=challenge.points,
+            at=record.challenge_completed_at or context.recorded_at,
+            group=challenge.group,
+            version=challenge.version,
+            again=again,
+        )
+        self._ledger.add(context, entry)
+
+
+def progress_record(
+    context: RecordContext, challenge_id: str, period_key: str, progress: Progress
+) -> outputs.ProgressRecord:
+    """Return a progress as the records face shows it."""
+    return outputs.ProgressRecord(
+        ids.progress_id(context.project, challenge_id, context.member_id, period_key),
+        challenge_id,
+        context.member_id,
+        period_key,
+        progress.method,
+        progress.period,
+        progress.timezone,
+        Raw(format_amount(progress.shown).encode()),
+        progress.status,
+        progress.started_at,
+        progress.completed_at,
+        progress.failed_at,
+        progress.created_at,
+        progress.updated_at,
+    )
+
+
+def progressed(progress: outputs.ProgressRecord, version: int) -> outputs.ChallengeProgressed:
+    """Return a progress as it is published; ``version`` is its challenge's definition's."""
+    fields = msgspec.structs.asdict(progress)
+    return outputs.ChallengeProgressed(**fields, definition_version=version)
