@@ -205,12 +205,16 @@ def decide(before: Progress, after: Progress, challenge: Challenge) -> Decided:
     return Decided(completed, tuple(m for m in challenge.milestones if m.id in new))
 
 
-def ends(progress: Progress, challenge: Challenge, period_key: str) -> datetime | None:
-    """Return when a progress can no longer be completed in time; None: never."""
+def ends(progress: Progress, challenge: Challenge | None, period_key: str) -> datetime | None:
+    """Return when a progress can no longer be completed in time; None: never.
+
+    Of a challenge that is gone only the period's end is known.
+    """
     end = period_end(progress.period, progress.timezone, period_key)
-    if challenge.ends_at is None or (end is not None and end <= challenge.ends_at):
+    own = None if challenge is None else challenge.ends_at
+    if own is None or (end is not None and end <= own):
         return end
-    return challenge.ends_at
+    return own
 
 
 def failed(

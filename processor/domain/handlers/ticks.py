@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from processor.domain.aggregates import challenge as challenge_of
+from processor.domain.aggregates.challenge import Progress
 from processor.domain.aggregates.tier import BY_TIME
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
@@ -36,7 +37,7 @@ from schemas.event_types import CHALLENGE_FAILED
 from schemas.ids import uuid_text
 
 _SOON = timedelta(minutes=1)
-"""When a challenge that is paused at its end is looked at again, at the earliest."""
+"""How long after its moment a due is looked at again whose definition is paused or gone then."""
 MAX_DUES = 1_000
 """What the ticks of one chunk take together: its transaction stays short."""
 
@@ -44,9 +45,10 @@ MAX_DUES = 1_000
 LookAtParked = Callable[[str, datetime], None]
 """Looks at what waits for a member, at the time of a tick."""
 
-Due = Callable[[RecordContext, str, bytes, bytes], None]
+Due = Callable[[RecordContext, str, bytes, bytes], datetime | None]
 """Does what is due of an entry, given its member's external id, its key, and what follows the
-member's id there."""
+member's id there. Where that has to wait for a definition that is paused or gone, it returns since
+when it is due; else None."""
 
 
 class Ticks:
@@ -76,7 +78,7 @@ class Ticks:
             HOLD.prefix: spending.lapse,
             LOT.prefix: wallets.turn,
             NOTICE.prefix: wallets.tell,
-            TIER.prefix: tiers.turn,
+            TIER.prefix: tiers.fall_due,
         }
 
     def step(self, now: datetime, sequence: int) -> None:
@@ -116,38 +118,78 @@ class Ticks:
         member = self._entries.get(MEMBER, member_key(member_id))
         if member is not None:
             context = RecordContext(self._effects, member.project, member_id, now, sequence)
-            self._dues[kind](context, member.external_id, entry, rest)
+            since = self._dues[kind](context, member.external_id, entry, rest)
+            if since is not None:
+                self._entries.add_due(_next_look(since, now), entry)
             self._tiers.judge(context, BY_TIME)
 
-    def _fail(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
+    def _fail(
+        self,
+        context: RecordContext,
+        user_id: str,  # noqa: ARG002
+        key: bytes,
+        rest: bytes,
+    ) -> datetime | None:
         """Fail a challenge whose period ended short of its target, while the challenge is live."""
         challenge = self._definitions.challenge(context.project, uuid_text(rest[:16]))
         before = self._entries.get(PROGRESS, key)
-        if challenge is None or before is None:
-            return
+        if before is None:
+            return None
         now, period_key = context.recorded_at, rest[16:].decode()
         end = challenge_of.ends(before, challenge, period_key)
-        if not challenge.live:
-            # The longer ago the end, the later again: what stays paused costs less and less.
-            self._entries.add_due(now + max(now - (end or now), _SOON), key)
-            return
-        if end is None:
-            return
-        if end > now:  # the challenge's end was moved
+        if challenge is not None and end is not None and end > now:  # its end was moved
             self._entries.add_due(end, key)
-            return
+            return None
+        if challenge is None or not challenge.live:
+            return _due_since(before, end, now)
+        if end is None:
+            return None
         after = challenge_of.failed(before, challenge, end, now)
         if after is before:
-            return
+            return None
         self._entries.set(PROGRESS, key, after)
         record = progress_record(context, challenge.id, period_key, after)
         at = record.challenge_failed_at or record.updated_at
         data = progressed(record, challenge.version)
         context.emit(CHALLENGE_FAILED, data, at=at, version=after.reopened)
+        return None
 
-    def _break(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
-        """Break a streak whose next period was missed."""
+    def _break(
+        self,
+        context: RecordContext,
+        user_id: str,  # noqa: ARG002
+        key: bytes,
+        rest: bytes,
+    ) -> datetime | None:
+        """Break a streak whose run its freezes can no longer carry."""
         streak = self._definitions.streak(context.project, rest.decode())
+        if streak is None:
+            before = self._entries.get(STREAK, key)
+            return None if before is None else before.due
         member = self._entries.get(MEMBER, member_key(context.member_id))
-        if streak is not None and member is not None:
+        if member is not None:
             self._streaks.break_off(context, member, streak, key)
+        return None
+
+
+def _due_since(progress: Progress, end: datetime | None, now: datetime) -> datetime | None:
+    """Return since when a progress waits for its challenge; None where it is not to fail.
+
+    ``endsAt`` may be gone with the challenge, or removed from it: then the last change stands for
+    the end that is not known any more.
+    """
+    if progress.status != challenge_of.IN_PROGRESS:
+        return None
+    return end if end is not None and end <= now else progress.updated_at
+
+
+def _next_look(since: datetime, now: datetime) -> datetime:
+    """Return the first moment after ``now`` that lies one minute, two, four … after ``since``.
+
+    The longer it waits the less it costs. The moments depend on ``since`` alone, so an entry that
+    came to wait twice waits once.
+    """
+    wait = _SOON
+    while since + wait <= now:
+        wait *= 2
+    return since + wait

@@ -87,13 +87,23 @@ class Tiers:
             elif earned:
                 self._look_again(context, member, tier_set)
 
-    def turn(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
-        """Look at a tier that time may have changed."""
+    def fall_due(
+        self,
+        context: RecordContext,
+        user_id: str,  # noqa: ARG002
+        key: bytes,
+        rest: bytes,
+    ) -> datetime | None:
+        """Look at a tier that time may have changed; where its set is gone, return since when."""
         tier_set = self._definitions.tier_set(context.project, rest.decode())
         member = self._entries.get(MEMBER, member_key(context.member_id))
         before = self._entries.get(TIER, key)
-        if tier_set is not None and member is not None and before is not None:
-            self._look(context, member, tier_set, before)
+        if member is None or before is None:
+            return None
+        if tier_set is None:
+            return before.due
+        self._look(context, member, tier_set, before)
+        return None
 
     def assign(self, context: RecordContext, command: AssignTier) -> Answer:
         """Assign a tier, or end that; return what answers the command.

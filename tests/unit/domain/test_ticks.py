@@ -6,7 +6,7 @@ import pytest
 
 from processor.domain.context import RecordContext
 from processor.domain.handlers.ticks import MAX_DUES, Ticks
-from processor.domain.state_kinds import POSITION
+from processor.domain.state_kinds import DUE, POSITION
 from tests.event_spec import (
     advanced,
     broken,
@@ -24,6 +24,7 @@ from tests.spec import (
     CHALLENGE,
     NOW,
     Defined,
+    Given,
     Partition,
     Sent,
     ann,
@@ -35,6 +36,7 @@ from tests.spec import (
     recorded,
     upsert,
 )
+from tests.tier_spec import YEAR, changed, earn, tier_set
 
 free = event_of(reward={"default": 0})
 
@@ -133,8 +135,81 @@ def test_a_paused_challenge_does_not_fail_until_it_is_live_again() -> None:
     )
 
 
-def test_a_challenge_that_is_gone_does_not_fail() -> None:
-    given(ann, challenge(), log("a", 30), challenge().deleted()).when(tick("2026-11-22")).then()
+def test_a_challenge_that_is_gone_does_not_fail_until_it_is_made_again() -> None:
+    world = given(ann, challenge(), log("a", 30), challenge().deleted())
+    world.when(tick("2026-11-22")).then()
+    world.and_given(challenge()).when(tick("2026-11-24")).then(
+        failed(challengeFailedAt="2026-11-22T00:00:00Z")
+    )
+
+
+def test_a_challenge_of_all_time_that_is_gone_at_its_end_fails_once_it_is_made_again() -> None:
+    ends = challenge(aggregationPeriod="all_time", endsAt="2026-11-30T00:00:00Z")
+    world = given(ann, ends, log("a", 30), ends.deleted(), tick("2026-11-30"))
+    world.and_given(ends).when(tick("2026-12-30")).then(
+        failed(challengeFailedAt="2026-11-30T00:00:00Z")
+    )
+
+
+def test_a_streak_that_is_gone_does_not_break_until_it_is_made_again() -> None:
+    world = given(ann, free, streak_of(), visit("2026-11-20"), streak_of().deleted())
+    world.when(tick("2026-11-22")).then()
+    world.and_given(streak_of()).when(tick("2026-11-24")).then(
+        broken("2026-11-21", occurredAt="2026-11-22T00:00:00Z")
+    )
+    world.when(tick("2026-12-24")).then()
+
+
+def test_a_tier_whose_set_is_gone_does_not_fall_until_it_is_made_again() -> None:
+    buy = event_of("buy", type="TRANSACTION", reward={"default": 1}, rewardValueField="amount")
+    year = tier_set(0, 100, window=YEAR)
+    world = given(ann, buy, year, earn(100, "2026-11-20"), year.deleted())
+    world.when(tick("2027-01-01")).then()
+    world.and_given(year).when(tick("2027-01-02")).then(
+        changed("t1", "t0", "window", since="2027-01-01T00:00:00Z")
+    )
+
+
+GONE = [challenge().deleted(), streak_of().deleted(), tier_set(0, 100, window=YEAR).deleted()]
+
+
+def _with_one_due_of_each_kind() -> Given:
+    fed = challenge(aggregationPeriod="yearly", eventIds=["visit"])
+    yearly = tier_set(0, 100, window=YEAR)
+    return given(ann, event_of(), fed, streak_of(), yearly, visit("2026-12-30"))
+
+
+def _dues_of(world: Given) -> list[bytes]:
+    return [key for key in world.partition.entries if key.startswith(DUE.prefix)]
+
+
+def test_what_stays_gone_is_looked_at_ever_more_seldom() -> None:
+    world = _with_one_due_of_each_kind().and_given(*GONE)
+    looks = [
+        minute
+        for minute in range(9 * 60)
+        if world.when(tick(f"2027-01-01T{minute // 60:02d}:{minute % 60:02d}:00Z")).counts["dues"]
+    ]
+    assert looks == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    assert len(_dues_of(world)) == len(GONE)
+
+
+def test_what_is_gone_twice_waits_once() -> None:
+    world = _with_one_due_of_each_kind()
+    number = len(_dues_of(world))
+    for day in range(1, 6):
+        world.and_given(*GONE, tick(f"2027-01-{day:02d}"))
+        world.and_given(challenge(aggregationPeriod="yearly"), streak_of(), visit(f"2027-01-{day:02d}"))
+    world.and_given(*GONE, tick("2027-02-01"))
+    assert len(_dues_of(world)) == number
+
+
+def test_a_paused_challenge_whose_end_was_taken_away_is_looked_at_ever_more_seldom() -> None:
+    ends = challenge(aggregationPeriod="all_time", endsAt="2026-11-22T00:00:00Z")
+    endless = challenge(aggregationPeriod="all_time", status="paused")
+    world = given(ann, ends, log("a", 30), endless)
+    ticks = [world.when(tick(f"2026-11-{22 + n // 24}T{n % 24:02d}:00:00Z")) for n in range(72)]
+    assert sum(happened.counts["dues"] for happened in ticks) < 5
 
 
 def test_a_late_log_turns_failed_to_completed() -> None:
