@@ -194,7 +194,15 @@ def test_freezes_put_off_the_break() -> None:
 def test_a_late_event_on_a_bridged_day_gives_the_freeze_back() -> None:
     world = given(ann, free, streak_of(freezes=1), visit("2026-11-02"), visit("2026-11-04"))
     late = sent("visit", "2026-11-03T10:00:00Z").arriving("2026-11-04T13:00:00Z")
-    world.when(late).then(logged(0), advanced(3, freezesLeft=1))
+    world.when(late).then(logged(0), advanced(3, healed=True, freezesLeft=1))
+
+
+def test_a_late_event_in_a_gap_that_is_bridged_in_part_heals_it() -> None:
+    joins = given(ann, free, streak_of(freezes=1), visit("2026-11-02"), visit("2026-11-05"))
+    late = sent("visit", "2026-11-03T10:00:00Z").arriving("2026-11-05T13:00:00Z")
+    joins.when(late).then(logged(0), advanced(3, healed=True, freezesLeft=0))
+    bridged = given(ann, free, streak_of(freezes=2), visit("2026-11-02"), visit("2026-11-05"))
+    bridged.when(late).then(logged(0), advanced(3, healed=True, freezesLeft=1))
 
 
 def test_the_target_is_reached_once_a_run() -> None:
