@@ -46,6 +46,8 @@ TABLES = set(
         "".join(path.read_text() for path in ROOT.glob("projections/migrations/*.sql")),
     )
 )
+DEFINED = r"\b(?:def|cdef [\w ]+) {}\("
+"""Where a function is defined, in Python or Cython."""
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 ROUTES = {
     re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path): route.include_in_schema
@@ -209,7 +211,7 @@ def test_files_and_their_functions_exist(document: Document) -> None:
     ]
     assert [path for path, _ in named if not (ROOT / path).exists()] == []
     functions = [(ROOT / path, name) for path, name in named if name]
-    assert [(p, n) for p, n in functions if not re.search(rf"\bdef {n}\(", p.read_text())] == []
+    assert [(p, n) for p, n in functions if not re.search(DEFINED.format(n), p.read_text())] == []
 
 
 @every_document

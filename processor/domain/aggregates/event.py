@@ -87,7 +87,8 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def takes_slot(self) -> bool:
-        """Whether it takes a slot of the limit: met, and within it."""
+        """Whether conditions are met and the limit is not full. A slot is then taken where there is
+        a limit, by a live member."""
         return self.condition_reached and not self.limit_reached
 
 

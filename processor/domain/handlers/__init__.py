@@ -1,1 +1,1 @@
-"""The handlers: one for each input topic, and what several of them use."""
+"""The handlers: one for each input topic, and one for each thing that their records move."""

@@ -199,7 +199,9 @@ def test_what_is_gone_twice_waits_once() -> None:
     number = len(_dues_of(world))
     for day in range(1, 6):
         world.and_given(*GONE, tick(f"2027-01-{day:02d}"))
-        world.and_given(challenge(aggregationPeriod="yearly"), streak_of(), visit(f"2027-01-{day:02d}"))
+        world.and_given(
+            challenge(aggregationPeriod="yearly"), streak_of(), visit(f"2027-01-{day:02d}")
+        )
     world.and_given(*GONE, tick("2027-02-01"))
     assert len(_dues_of(world)) == number
 
