@@ -122,7 +122,7 @@ class ChunkAgent:
         return False
 
     async def _give_up(self, chunk: Chunk, fenced: Fenced) -> None:
-        """Drop a partition that has another owner, and expect the rebalance that says so."""
+        """Drop a partition whose producer is fenced; a rebalance is to say who has it."""
         logger.warning("%s; its chunk of %d records is dropped", fenced, chunk.size)
         metrics.FENCED.inc()
         self._fenced_at[chunk.partition] = chunk.epoch

@@ -107,7 +107,8 @@ class PartitionProducer:
         and counted.
 
         Raises:
-            Fenced: the partition has another owner; nothing was written.
+            Fenced: the partition has another owner, or the broker aborted the transaction, which
+                outlived its time; nothing was written.
             RecordTooLarge: a topic takes less than the catalogue says; nothing was written.
             Overdue: it took too long; whether it was committed is unknown.
             KafkaError: anything else; whether it was committed is unknown.
@@ -117,7 +118,7 @@ class PartitionProducer:
                 answers = await self._arriving(effects.answers)
                 ends = await self._writer.write(self._batches(effects, answers))
         except Fenced as error:
-            raise Fenced(f"partition {self.partition} has another owner") from error
+            raise Fenced(f"partition {self.partition}: {error}") from error
         except TimeoutError as error:
             raise Overdue(
                 f"partition {self.partition}: a transaction was not over after {WRITE_SECONDS} s; "

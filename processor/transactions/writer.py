@@ -40,10 +40,10 @@ MARKERS_SECONDS = 0.0015
 SOON_SECONDS = 0.05
 """When to ask again where a broker or a coordinator went away, or is about to come."""
 PATIENCE = 8
-"""Either is twice as long each time that it did not help, up to so many times as long."""
+"""Each further wait of a kind is twice as long as the last, up to so many times the first."""
 
 _NUMBERS = 2**31
-"""After 2^31 - 1 records of one producer and partition comes number 0."""
+"""The records of one producer and partition are numbered modulo this."""
 
 _CONCURRENT_TRANSACTIONS = 51
 _AGAIN = frozenset({7, 19, 20})
@@ -129,7 +129,7 @@ class TransactionWriter:
         self._numbers: dict[TopicPartition, int] = defaultdict(int)
         """By partition, the number of the next record."""
         self._pauses: dict[float, float] = {}
-        """How long was last waited since the transaction began, by how long the first time."""
+        """Seconds of the last wait of each kind in this transaction, by those of the first."""
         self._clean = False
         """Whether nothing is open, so that a transaction may begin."""
 
@@ -303,7 +303,7 @@ class TransactionWriter:
             self._brokers.forget_coordinator()
             return SOON_SECONDS
         if code in _FENCED:
-            raise Fenced(f"{self._id} has another owner")
+            raise Fenced(f"{self._id} is fenced, or its transaction was aborted (error {code})")
         if code in _TOO_LARGE:
             raise RecordTooLarge(
                 f"{topic} does not take a record that it should: set its max.message.bytes to what "

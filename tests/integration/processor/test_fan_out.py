@@ -114,7 +114,7 @@ def test_sixteen_partitions_fan_out_side_by_side_and_none_is_fenced(settings: Se
         wait_folded(settings, len(records), 240, worker)
         assert worker.process.poll() is None
         said = worker.text()
-    assert "has another owner" not in said, said[-3000:]
+    assert "is fenced" not in said, said[-3000:]
     assert "transactions open at once: 2" in said, "nothing was side by side"
     assert f"transactions open at once: {MAX_OPEN + 1}" not in said
     check(settings)
