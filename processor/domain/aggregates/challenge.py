@@ -217,13 +217,16 @@ def ends(progress: Progress, challenge: Challenge | None, period_key: str) -> da
     return own
 
 
-def failed(
-    before: Progress, challenge: Challenge, end: datetime, recorded_at: datetime
-) -> Progress:
-    """Return the progress as its end finds it; itself where it is not short of the target."""
-    if before.status != IN_PROGRESS or before.total >= challenge.target:
+def ended(before: Progress, challenge: Challenge, end: datetime, recorded_at: datetime) -> Progress:
+    """Return a progress in progress as its end finds it: failed, or completed where the target was
+    lowered to what it has; itself where that was settled before."""
+    if before.status != IN_PROGRESS:
         return before
-    return msgspec.structs.replace(before, status=FAILED, failed_at=end, updated_at=recorded_at)
+    if before.total < challenge.target:
+        return msgspec.structs.replace(before, status=FAILED, failed_at=end, updated_at=recorded_at)
+    return msgspec.structs.replace(
+        before, status=COMPLETED, completed_at=end, updated_at=recorded_at
+    )
 
 
 def corrected(before: Progress, change: int, at: datetime) -> Progress:

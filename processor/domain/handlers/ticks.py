@@ -13,11 +13,12 @@ from processor.domain.aggregates.tier import BY_TIME
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
-from processor.domain.handlers.achievements import progress_record, progressed
+from processor.domain.handlers.achievements import Achievements, progress_record, progressed
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
 from processor.domain.handlers.wallets import Wallets
+from processor.domain.rules import Challenge
 from processor.domain.state_kinds import (
     HOLD,
     LOT,
@@ -68,12 +69,13 @@ class Ticks:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
+        self._achievements = Achievements(definitions, entries)
         self._streaks = Streaks(definitions, entries)
         self._tiers = tiers
         self._left = MAX_DUES
         wallets = Wallets(definitions, entries)
         self._dues: Mapping[bytes, Due] = {
-            PROGRESS.prefix: self._fail,
+            PROGRESS.prefix: self._end,
             STREAK.prefix: self._break,
             HOLD.prefix: spending.lapse,
             LOT.prefix: wallets.turn,
@@ -123,14 +125,14 @@ class Ticks:
                 self._entries.add_due(_next_look(since, now), entry)
             self._tiers.judge(context, BY_TIME)
 
-    def _fail(
+    def _end(
         self,
         context: RecordContext,
         user_id: str,  # noqa: ARG002
         key: bytes,
         rest: bytes,
     ) -> datetime | None:
-        """Fail a challenge whose period ended short of its target, while the challenge is live."""
+        """Fail, or complete, what a period's end finds in progress while the challenge is live."""
         challenge = self._definitions.challenge(context.project, uuid_text(rest[:16]))
         before = self._entries.get(PROGRESS, key)
         if before is None:
@@ -144,15 +146,29 @@ class Ticks:
             return _due_since(before, end, now)
         if end is None:
             return None
-        after = challenge_of.failed(before, challenge, end, now)
-        if after is before:
-            return None
-        self._entries.set(PROGRESS, key, after)
+        after = challenge_of.ended(before, challenge, end, now)
+        if after is not before:
+            self._entries.set(PROGRESS, key, after)
+            self._announce(context, challenge, period_key, before=before, after=after)
+        return None
+
+    def _announce(
+        self,
+        context: RecordContext,
+        challenge: Challenge,
+        period_key: str,
+        *,
+        before: Progress,
+        after: Progress,
+    ) -> None:
         record = progress_record(context, challenge.id, period_key, after)
+        decided = challenge_of.decide(before, after, challenge)
+        if decided.completed:
+            self._achievements.announce(context, challenge, decided, (), after=after, record=record)
+            return
         at = record.challenge_failed_at or record.updated_at
         data = progressed(record, challenge.version)
         context.emit(CHALLENGE_FAILED, data, at=at, version=after.reopened)
-        return None
 
     def _break(
         self,

@@ -31,8 +31,11 @@ from tests.spec import (
     challenge,
     completed,
     given,
+    granted,
     log,
+    milestone,
     progress,
+    reached,
     recorded,
     upsert,
 )
@@ -232,11 +235,22 @@ def test_a_log_that_comes_after_its_period_fails_with_the_next_tick() -> None:
     world.when(tick("2026-11-25T08:01:00Z")).then(failed(challengeFailedAt="2026-11-22T00:00:00Z"))
 
 
-def test_what_is_not_short_of_a_lowered_target_does_not_fail() -> None:
-    world = given(ann, challenge(), log("a", 30), challenge(completionTargetValue=20))
-    world.when(tick("2026-11-22")).then()
-    late = log("b", 1).arriving("2026-11-22T08:00:00Z")
-    world.when(late).then(recorded(progress(31, "completed")), completed())
+def test_what_is_not_short_of_a_lowered_target_is_completed_as_of_its_end() -> None:
+    world = given(ann, challenge(), milestone(25), log("a", 20))
+    world.and_given(challenge(completionTargetValue=20, pointsOnCompletion=7), milestone(10))
+    end = "2026-11-22T00:00:00Z"
+    world.when(tick("2026-11-22T00:01:00Z")).then(
+        completed(
+            challengeProgressStatus="completed",
+            challengeCompletedAt=end,
+            challengeFailedAt=None,
+            updatedAt="2026-11-22T00:01:00Z",
+        ),
+        earned(7, occurredAt=end),
+    )
+    world.when(tick("2026-11-23")).then()
+    late = log("b", 1).arriving("2026-11-23T08:00:00Z")
+    world.when(late).then(recorded(progress(21, "completed")), reached(), granted())
 
 
 def test_an_end_that_was_moved_is_waited_for() -> None:
@@ -313,12 +327,12 @@ def test_a_due_that_cannot_be_done_holds_up_no_other(monkeypatch: pytest.MonkeyP
     world.and_given(log("b", 1, ownedById=None, ownedBy={"externalId": "ben"}))
 
     def failing(ticks: Any, context: RecordContext, *entry: Any) -> None:
-        fail(ticks, context, *entry)
+        end(ticks, context, *entry)
         if context.member_id == ANN:
             raise ZeroDivisionError("no rule")
 
-    fail = Ticks._fail
-    monkeypatch.setattr(Ticks, "_fail", failing)
+    end = Ticks._end
+    monkeypatch.setattr(Ticks, "_end", failing)
     happened = world.when(tick("2026-11-22"))
     happened.then(failed(currentProgressValue=1))
     assert happened.counts["dues_refused"] == 1
