@@ -154,9 +154,10 @@ def lot_id(project: str, member: str, group: str, lot: str) -> str:
     return derive(f"{project}:lot:{member}:{lot}:{group}")
 
 
-def turn_id(project: str, what: str, member: str, group: str, turn: int) -> str:
-    """Return the id of something that time did to a wallet, by how much it had done before."""
-    return derive(f"{project}:{what}:{member}:{turn}:{group}")
+def time_change_id(project: str, what: str, member: str, group: str, number: int) -> str:
+    """Return the id of something that time did to a member's points in a group, by the number of
+    such things before."""
+    return derive(f"{project}:{what}:{member}:{number}:{group}")
 
 
 def placed_refusal_id(project: str, topic: str, partition: int, offset: int) -> str:

@@ -19,7 +19,7 @@ from schemas.outputs import Envelope
 
 KEY = ("project", "member_id", "day")
 STANDING_DAY = "0001-01-01"
-"""Stands for a day where a row tells whether the member was deleted."""
+"""The day of the row that has no points, but the member's ``standing``."""
 
 
 class _Granted(msgspec.Struct, rename="camel", gc=False):
@@ -51,7 +51,8 @@ def granted(event: Envelope) -> Iterable[Row]:
 
 
 def upserted(event: Envelope) -> Iterable[Row]:
-    """Whether the member is deleted; the greatest number is the newest."""
+    """Whether the member is deleted. ``standing`` is twice the sequence, and one more if it is: the
+    greatest is the newest, and its lowest bit says whether the member is deleted."""
     member = _MEMBER.decode(event.data)
     standing = 2 * int(event.sequence) + (member.status == "deleted")
     yield (event.project, member.id, STANDING_DAY, member.external_id, 0, standing)
@@ -60,8 +61,8 @@ def upserted(event: Envelope) -> Iterable[Row]:
 SCORES = Derived(
     tables=("leaderboard_scores", "leaderboard_counts"),
     # This transaction holds the checkpoints of a member's partition, in both topics: nobody else
-    # changes its rows meanwhile. The counts are everybody's, and locked by their key. What is
-    # limited to 1 is looked up by its key, statistics or not.
+    # changes its rows meanwhile. The counts are everybody's, and locked by their key. `LIMIT 1`
+    # makes the planner use the key even without statistics.
     statement="""
         WITH today AS MATERIALIZED (
             SELECT (now() AT TIME ZONE 'UTC')::date AS today

@@ -27,7 +27,7 @@ MAX_LIMIT = 1000
 BESIDE = 2
 """How many neighbours a rank is shown with, on either side."""
 _MAIN_BOARD = "30d"
-"""The board whose neighbours a rank shows beside those of each."""
+"""The board whose neighbours an answer names without a suffix as well."""
 
 
 async def leaderboard(request: Request, caller: Caller) -> Response:
@@ -122,5 +122,5 @@ def username(place: Rank) -> str:
 
 
 def _today() -> date:
-    """Return the day that it is in UTC: boards add up UTC days, whatever the project's zone."""
+    """Return today in UTC: boards add up UTC days, whatever the project's zone."""
     return datetime.now(UTC).date()

@@ -1,4 +1,7 @@
-"""Spans of days that statistics and leaderboards ask for. Days are those of the project's zone."""
+"""Spans of days that statistics and leaderboards ask for.
+
+The caller says which day is today: statistics have days of the project's zone, boards UTC days.
+"""
 
 import re
 from calendar import monthrange

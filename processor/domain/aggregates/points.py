@@ -43,7 +43,8 @@ class Purse(msgspec.Struct, array_like=True, gc=False):
     ``held`` of the ``balance`` are reserved, by ``holds`` holds that are open. ``pending`` points
     are in no balance yet. Of the balance ``expiring`` are in lots that lapse; the rest lives for
     ever. ``overdue`` of them would have lapsed and are kept, as never more than are held.
-    ``lots`` is the number of lots that are entries; ``turns`` counts what time did.
+    ``lots`` is the number of lots that are entries; ``time_changes`` counts what time did:
+    notices, activations and lapses.
     ``slides_on`` (an ordinal) and ``slides_at`` are when lots lapse that lapse together, and
     ``slid_until`` when those lapsed that no later grant kept. ``first`` is the day on which the
     first lot lapses, 0 where that has to be looked for. ``told`` tells whether its lots were
@@ -57,7 +58,7 @@ class Purse(msgspec.Struct, array_like=True, gc=False):
     expiring: int = 0
     overdue: int = 0
     lots: int = 0
-    turns: int = 0
+    time_changes: int = 0
     slides_on: int = 0
     slides_at: datetime | None = None
     told: bool = False

@@ -194,7 +194,7 @@ class Ledger:
         """Publish that points have lapsed, where some have."""
         if not points:
             return
-        source_id = f"{context.member_id}:{lots.turn()}:{lots.group}"
+        source_id = f"{context.member_id}:{lots.count_time_change()}:{lots.group}"
         entry = Entry(
             source=ids.EXPIRE,
             source_id=source_id,

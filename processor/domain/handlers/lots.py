@@ -215,17 +215,19 @@ class Lots:
             lot = replace(lot, points=lot.points + more, expires_at=expiry.at)
         self._put(Place(None, expiry.day), Lot(lot.points, lot.expires_at))
 
-    def told(self, key: bytes, lot: Lot) -> None:
-        """Take a notice as given; the lot's next one is due."""
-        self.turn()
+    def give_notice(self, key: bytes, lot: Lot) -> int:
+        """Take a lot's first notice off, and wait for its next one; return as
+        ``count_time_change``."""
         self._entries.set_in(self._family, key, replace(lot, notices=lot.notices[1:]))
         if lot.notices[1:]:
             self._entries.add_due(lot.notices[1].at, notice_due(key))
+        return self.count_time_change()
 
-    def turn(self) -> int:
-        """Count something that time did; return how much it had done before."""
-        self.purse.turns += 1
-        return self.purse.turns - 1
+    def count_time_change(self) -> int:
+        """Count something that time did to these points; return how many such things there were
+        before."""
+        self.purse.time_changes += 1
+        return self.purse.time_changes - 1
 
     def _count(self, expiry: Expiry | None, points: int) -> str:
         """Add points that count at once."""

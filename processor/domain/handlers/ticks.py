@@ -14,10 +14,10 @@ from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
 from processor.domain.handlers.achievements import Achievements, progress_record, progressed
+from processor.domain.handlers.lot_dues import LotDues
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
-from processor.domain.handlers.wallets import Wallets
 from processor.domain.rules import Challenge
 from processor.domain.state_kinds import (
     HOLD,
@@ -73,13 +73,13 @@ class Ticks:
         self._streaks = Streaks(definitions, entries)
         self._tiers = tiers
         self._left = MAX_DUES
-        wallets = Wallets(definitions, entries)
+        lots = LotDues(definitions, entries)
         self._dues: Mapping[bytes, Due] = {
             PROGRESS.prefix: self._end,
             STREAK.prefix: self._break,
             HOLD.prefix: spending.lapse,
-            LOT.prefix: wallets.turn,
-            NOTICE.prefix: wallets.tell,
+            LOT.prefix: lots.fall_due,
+            NOTICE.prefix: lots.give_notice,
             TIER.prefix: tiers.fall_due,
         }
 

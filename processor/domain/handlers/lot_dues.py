@@ -1,4 +1,8 @@
-"""Wallets in a chunk: what time does to the points of their members."""
+"""Dues of lots in a chunk: time lets points begin to count and lapse, and gives notice before.
+
+``key`` is the key of what is due, ``rest`` what follows the member's id in it: the lot's group and
+place.
+"""
 
 from datetime import datetime
 
@@ -14,16 +18,16 @@ from schemas.event_types import POINTS_ACTIVATED, POINTS_EXPIRING
 from schemas.instants import millis_of
 
 
-class Wallets:
-    """What is due of the lots of one chunk's members."""
+class LotDues:
+    """Does what is due of the lots of one chunk's members."""
 
     def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
         self._entries = entries
         self._ledger = Ledger(definitions, entries)
 
-    def turn(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:
+    def fall_due(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:
         """Let a lot begin to count, or lapse."""
-        lot = self._due(context, key)
+        lot = self._due_lot(context, key)
         if lot is None:
             return
         lots = self._ledger.lots(context, lot_place(rest)[0])
@@ -37,8 +41,8 @@ class Wallets:
             else:
                 self._ledger.keep(context.member_id, lots)
 
-    def tell(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:
-        """Tell that a lot will lapse."""
+    def give_notice(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:
+        """Publish that a lot will lapse; the key is that of the notice."""
         lot_key = lot_of_notice(key)
         lot = self._entries.get(LOT, lot_key)
         if lot is None or not lot.notices or lot.expires_at is None:
@@ -46,11 +50,12 @@ class Wallets:
         group, place = lot_place(rest)
         notice = lot.notices[0]
         lots = self._ledger.lots(context, group)
-        turn = lots.purse.turns
-        lots.told(lot_key, lot)
+        number = lots.give_notice(lot_key, lot)
         self._ledger.keep(context.member_id, lots)
         data = outputs.PointsExpiring(
-            id=ids.turn_id(context.project, "points_expiring", context.member_id, group, turn),
+            id=ids.time_change_id(
+                context.project, "points_expiring", context.member_id, group, number
+            ),
             user_id=user_id,
             owned_by_id=context.member_id,
             challenge_group=group,
@@ -67,11 +72,13 @@ class Wallets:
         self, context: RecordContext, user_id: str, lots: Lots, points: int, at: datetime
     ) -> None:
         """Publish that points count from now on."""
-        turn, changed = lots.turn(), lots.changed()
+        number, changed = lots.count_time_change(), lots.changed()
         after, purse = self._ledger.keep(context.member_id, lots), lots.purse
         group = lots.group
         data = outputs.PointsActivated(
-            id=ids.turn_id(context.project, "points_activated", context.member_id, group, turn),
+            id=ids.time_change_id(
+                context.project, "points_activated", context.member_id, group, number
+            ),
             user_id=user_id,
             owned_by_id=context.member_id,
             challenge_group=group,
@@ -87,8 +94,9 @@ class Wallets:
         )
         context.emit(POINTS_ACTIVATED, data, at=at)
 
-    def _due(self, context: RecordContext, key: bytes) -> Lot | None:
-        """Return a lot that is due; None where it is gone, or was put off."""
+    def _due_lot(self, context: RecordContext, key: bytes) -> Lot | None:
+        """Return the lot if its moment has come; if that lies ahead, put the lot back among the
+        dues and return None."""
         lot = self._entries.get(LOT, key)
         at = None if lot is None else lot.activates_at or lot.expires_at
         if lot is None or at is None:
