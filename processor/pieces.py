@@ -165,16 +165,16 @@ class Pieces:
                     self.poison.pop((topic, record.offset), None)
 
     def cut(self, count: int) -> None:
-        """So many records led to as much as a transaction takes."""
+        """Make pieces of so many records: they led to as much as a transaction takes."""
         self._fits = max(1, count)
 
     def took_too_long(self, piece: Sequence[Part]) -> None:
-        """Its transaction outlived its time: that says nothing about the records."""
+        """Make smaller pieces: the transaction outlived its time, which is no record's fault."""
         self._fits = max(1, size(piece) // SHRINK)
 
     def failed(self, piece: Sequence[Part], error: BaseException) -> bool:
-        """A piece failed; False where the process is to end: nothing smaller can be tried, and the
-        record cannot be condemned, or not yet."""
+        """Make smaller pieces after a failure, or condemn a record that failed alone again; False
+        where the process is to end, for neither can be done, or not yet."""
         topic, offset, count = piece[0].topic, piece[0].records[0].offset, size(piece)
         if (topic, offset) in self.poison and count == 1:
             return False

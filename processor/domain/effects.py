@@ -119,7 +119,7 @@ class Effects:
         self.put(topic, key, value)
 
     def forward(self, forward: Forward) -> None:
-        """Add a record for another partition."""
+        """Add a record for another partition; it is not taken back."""
         self.forwards.append(forward)
         self.size += len(forward.key) + len(forward.value or b"")
 

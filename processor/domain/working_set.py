@@ -77,13 +77,13 @@ class WorkingSet:
         """The members that were not known before ``begin``, and are now."""
 
         self.earned: list[Earning] = []
-        """What the member was granted since ``begin``, for what is judged by that."""
+        """What the member was granted since ``begin``: tiers are judged by that."""
 
         self.read = 0
         """Bytes of the entries that were read, which are all kept."""
 
         self._wide = 0
-        """Bytes of what large entries have many of."""
+        """About how many bytes the items of changed entries take, beyond ``ENTRY_BYTES`` each."""
 
     @property
     def weight(self) -> int:

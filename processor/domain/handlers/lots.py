@@ -102,8 +102,8 @@ class Lots:
     def add(self, points: int) -> str:
         """Add points that were given by hand; return the name of their lot.
 
-        They count at once and lapse as a grant of now would. Where lots lapse together they go in
-        with them: that they count from is the latest grant, and this is none.
+        They count at once and lapse as a grant of now would. Where all lots lapse together, these
+        points lapse with the others and put nothing off: only grants do, and this is none.
         """
         now, purse = self._context.recorded_at, self.purse
         slides = self.wallet is not None and self.wallet.expiry == "sliding"

@@ -64,7 +64,7 @@ class Parking:
         return self._parked(member_id).waiting
 
     def take(self, member_id: str, waiting: Waiting) -> Held:
-        """Return a record, and keep it no longer; ``wait`` is to say what is left."""
+        """Return a record, and keep it no longer; the caller says by ``wait`` what is left."""
         key = held_key(member_id, waiting.sequence)
         held = self._entries.get(HELD, key)
         assert held is not None
@@ -84,7 +84,8 @@ class Parking:
             self._entries.drop(key)
 
     def expire(self, member_id: str, now: datetime) -> Sequence[Held]:
-        """Return what has waited long enough at a tick, and keep it no longer."""
+        """Return what has waited long enough at a tick, and keep it no longer; what came since the
+        last tick waits for ``WAIT`` from now on."""
         over, left = [], []
         until = millis_of(now + WAIT)
         for each in self.waiting(member_id):

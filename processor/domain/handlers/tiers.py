@@ -59,7 +59,7 @@ class Tiers:
         return MemberFacts(member, tier_in)
 
     def in_force(self, context: RecordContext, member: Member, tier_set: TierSet) -> str | None:
-        """Return a member's tier in a set, once what time did to it is told."""
+        """Publish and keep what time did to a member's tier in a set; return the tier."""
         key = tier_key(context.member_id, tier_set.id)
         before = self._entries.get(TIER, key)
         if before is None:
@@ -158,7 +158,7 @@ class Tiers:
         return self._keep(context, tier_set, key, stored, after, zone=zone)
 
     def _look_again(self, context: RecordContext, member: Member, tier_set: TierSet) -> None:
-        """Look at a tier whose set has changed since, though its basis has not moved."""
+        """Judge a tier whose set has changed since, though its basis has not moved."""
         before = self._entries.get(TIER, tier_key(context.member_id, tier_set.id))
         if before is not None and before.version != tier_set.version:
             self._look(context, member, tier_set, before)
@@ -199,7 +199,8 @@ class Tiers:
         before: State,
         zone: str,
     ) -> State:
-        """Look at a tier again where its set has changed since."""
+        """Judge a tier whose set has changed since, and publish what that changed; return the
+        state."""
         if before.version in (-1, tier_set.version):
             return before
         if tier_set.for_life:
@@ -215,7 +216,8 @@ class Tiers:
     def _pass_time(
         self, context: RecordContext, member: Member, tier_set: TierSet, state: State, zone: str
     ) -> State:
-        """Go through the moments that have passed, in their order, and tell what they changed."""
+        """Go through the moments that have passed, in their order, and publish what they changed;
+        return the state as it is after them."""
         while state.judged_at is not None:
             basis = self._bases.at_begin(context, tier_set, state, zone, state.judged_at)
             at = tier_of.next_moment(state, basis)
@@ -248,7 +250,7 @@ class Tiers:
         value: int,
         reason: str | None = None,
     ) -> State:
-        """Publish a change, where there is one."""
+        """Publish a change, where there is one; return the state with it counted."""
         if not tier_of.decide(before, after):
             return after
         after = tier_of.announced(after)
@@ -283,7 +285,8 @@ class Tiers:
         *,
         zone: str,
     ) -> State:
-        """Keep a state, and have a tick look at it when time may change it next."""
+        """Keep a state, and have a tick look at it when time may change it next; return the state
+        with that moment."""
         basis = self._bases.current(context, tier_set, after, zone, _now(context, after))
         after = tier_of.waiting(after, tier_of.next_moment(after, basis))
         self._entries.set(TIER, key, after)
