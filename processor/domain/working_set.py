@@ -40,7 +40,8 @@ _ENCODER = msgspec.json.Encoder()
 
 Entry = msgspec.Struct
 
-_UNREAD = b"unread"
+UNREAD = b"unread"
+"""Stands for an entry that nobody asked for; told from others by identity."""
 
 ENTRY_BYTES = 300
 ITEM_BYTES = 60
@@ -69,7 +70,7 @@ class WorkingSet:
         """What was read, as JSON until it is first asked for; None where the store has nothing."""
         self.changed: dict[bytes, Entry | bytes | None] = {}
         """What is to be written; JSON where it was made as such."""
-        self._before: list[tuple[bytes, Entry | bytes | None, Entry | bytes | None]] = []
+        self.before: list[tuple[bytes, Entry | bytes | None, Entry | bytes | None]] = []
         """Each entry that was set since ``begin``: what it was before, and what its change was."""
         self._families: dict[bytes, set[bytes]] = {}
         """The keys that were changed, by what comes before their own part; for ``ordered``."""
@@ -94,15 +95,19 @@ class WorkingSet:
         """Count the items of an entry that is to be written and may have many."""
         self._wide += items * ITEM_BYTES
 
+    def weigh(self, size: int) -> None:
+        """Count bytes that an entry takes beside what every entry does."""
+        self._wide += size
+
     def begin(self) -> None:
         """Remember where the next input begins."""
-        self._before.clear()
+        self.before.clear()
         self.made_known.clear()
         self.earned.clear()
 
     def touched(self) -> set[bytes]:
         """Return the keys of what was set since ``begin``."""
-        return {key for key, _, _ in self._before}
+        return {key for key, _, _ in self.before}
 
     def at_begin(self, kind: StateKind[E], key: bytes) -> E | None:
         """Return the entry of a kind as it was at ``begin``."""
@@ -114,13 +119,13 @@ class WorkingSet:
 
     def undo(self) -> None:
         """Make all entries what they were at ``begin``."""
-        for key, entry, changed in reversed(self._before):
+        for key, entry, changed in reversed(self.before):
             for entries, value in ((self.entries, entry), (self.changed, changed)):
-                if value is _UNREAD:
+                if value is UNREAD:
                     entries.pop(key, None)
                 else:
                     entries[key] = value
-        self._before.clear()
+        self.before.clear()
         self.made_known.clear()
         self.earned.clear()
 
@@ -140,9 +145,9 @@ class WorkingSet:
 
     def get(self, kind: StateKind[E], key: bytes) -> E | None:
         """Return the entry of a kind with this key; None where there is none."""
-        entry = self.entries.get(key, _UNREAD)
+        entry = self.entries.get(key, UNREAD)
         if entry.__class__ is bytes:
-            if entry is _UNREAD:
+            if entry is UNREAD:
                 (entry,) = self.load([key])
                 self.read += len(entry or b"")
             if entry is not None:
@@ -164,7 +169,7 @@ class WorkingSet:
         if items and key not in self.changed:
             self.widen(items)
         if kind.extra_bytes is not None:
-            self._wide += kind.extra_bytes(entry)
+            self.weigh(kind.extra_bytes(entry))
         self.change(key, entry)
 
     def drop(self, key: bytes) -> None:
@@ -209,7 +214,7 @@ class WorkingSet:
             bound = last if len(found) < page else found[-1] + b"\0"
             new = [key for key in changed if first <= key < bound and self.changed.get(key)]
             for key in sorted({*found, *new}):
-                if self.changed.get(key, _UNREAD) is not None:
+                if self.changed.get(key, UNREAD) is not None:
                     yield key
             if bound == last:
                 return
@@ -225,7 +230,7 @@ class WorkingSet:
 
     def change(self, key: bytes, entry: Entry | bytes | None) -> None:
         """Write an entry that is known to be small enough, or its JSON; None deletes it."""
-        before = key, self.entries.get(key, _UNREAD), self.changed.get(key, _UNREAD)
-        self._before.append(before)
+        before = key, self.entries.get(key, UNREAD), self.changed.get(key, UNREAD)
+        self.before.append(before)
         self.entries[key] = entry
         self.changed[key] = entry

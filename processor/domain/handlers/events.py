@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.boost import Multiplied
-from processor.domain.aggregates.event import Decided, Did, LimitUsage, LoggedEvent
+from processor.domain.aggregates.event import Decided, Did, LimitUsage, LoggedEvent, Said
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.period import local_date, local_hour, period_key
 from processor.domain.aggregates.points import Entry
@@ -29,7 +28,7 @@ from processor.domain.handlers.members import require_member
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
 from processor.domain.inputs import Read, Refused, not_ahead
-from processor.domain.rules import Challenge, Event, Subscriptions
+from processor.domain.rules import Event, Subscriptions
 from processor.domain.state_kinds import (
     ANSWER,
     LIMIT,
@@ -43,11 +42,10 @@ from processor.domain.state_kinds import (
 )
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
-from schemas.amounts import format_amount
 from schemas.dead_letter import Reason
 from schemas.event_types import EVENT_LOGGED
 from schemas.instants import from_millis
-from schemas.records import ABSENT, ChallengeLog
+from schemas.records import ChallengeLog
 from schemas.records import Event as EventRecord
 
 LOGGED = "Event erfolgreich geloggt"
@@ -175,7 +173,7 @@ class Events:
             answered = self._entries.get(ANSWER, prepared.answer_key)
             if answered is not None:
                 self._effects.count("duplicates")
-                return lambda: replies.Reply(200, answered.body)
+                return lambda: replies.Reply(200, _answer(event_of.said(answered)))
 
         slot = None
         if event.limit is not None:
@@ -197,8 +195,9 @@ class Events:
             taken = slot if live and decided.takes_slot else None
             fed = decided.condition_reached and live
             did = _did(context.project, event, prepared, taken, periods, fed=fed)
-            self._entries.set(ANSWER, prepared.answer_key, LoggedEvent(_answer(logged), did))
-        return lambda: replies.Reply(200, _answer(logged))
+            said = _raw(Said(*_said(logged)))
+            self._entries.set(ANSWER, prepared.answer_key, LoggedEvent(said, did))
+        return lambda: replies.Reply(200, _answer(Said(*_said(logged))))
 
     def _slot(
         self, context: RecordContext, prepared: PreparedEvent, event: Event, member: Member
@@ -297,7 +296,7 @@ class Events:
     ) -> list[FedLog]:
         logs = []
         for challenge in subscriptions.challenges:
-            value = _derived_value(challenge, metadata)
+            value = event_of.value_for(challenge, metadata)
             if value is None:
                 continue
             log = ChallengeLog(
@@ -340,7 +339,6 @@ class Events:
 
 _NO_PERIODS: Sequence[str] = ()
 _EMPTY = Raw(b"{}")
-_ONE = Raw(b"1")
 
 
 def _usable(event: Event | None, record: EventRecord) -> Event:
@@ -364,35 +362,17 @@ def _log_id(item: Read, record: EventRecord) -> str:
     return ids.placed_event_log_id(item.project, source.topic, source.partition, source.offset)
 
 
-def _derived_value(challenge: Challenge, metadata: Mapping[str, Any]) -> Raw | None:
-    """Return the value of the challenge log, None where the event has none to give.
-
-    Without ``valueField`` each event counts as 1. A number that is no amount gives nothing: the
-    event itself is good.
-    """
-    if challenge.value_field is None:
-        return _ONE
-    try:
-        nanos = event_of.number_field(metadata, challenge.value_field)
-    except Refused:
-        nanos = None
-    if nanos is not None:
-        return _number(nanos)
-    return ABSENT if challenge.method == "count" else None
+def _answer(said: Said) -> Raw:
+    message = LIMIT_REACHED if said.limit_reached else LOGGED
+    data = outputs.EventAnswer(*msgspec.structs.astuple(said))
+    return _raw(outputs.EventReply(message=message, data=data))
 
 
-@lru_cache(maxsize=65536)  # prices and counts repeat
-def _number(nanos: int) -> Raw:
-    return Raw(format_amount(nanos).encode())
+def _raw(struct: msgspec.Struct) -> Raw:
+    return Raw(outputs.encode(struct))
 
 
-def _answer(logged: outputs.EventLogged) -> Raw:
-    message = LIMIT_REACHED if logged.limit_reached else LOGGED
-    data = outputs.EventAnswer(*_shown(logged))
-    return Raw(outputs.encode(outputs.EventReply(message=message, data=data)))
-
-
-_shown = attrgetter(*outputs.EventAnswer.__struct_fields__)
+_said = attrgetter(*Said.__struct_fields__)
 
 
 def _did(

@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
+from processor.domain.state_kinds import answer_key
 from schemas import ids, topics
 from schemas.definitions import decode_numbers
 from tests.event_spec import (
@@ -266,6 +268,30 @@ def test_events_and_users_may_have_emoji_for_names() -> None:
 
 
 # Idempotency.
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_the_first_answer_is_kept_whatever_became_of_the_definition(within: bool) -> None:
+    world = given(ann, event_of(limit=2 if within else 1, title='A "visit" in Köln'), event())
+    sent = event(metadata={"b": 1, "a": [D("1.50")]}, idempotencyKey="k")
+    first = world.when(sent)
+    again = world.and_given(event_of(title="Another", type="FIXED", limit=7)).when(sent)
+    assert again.answers == first.answers
+    assert again.answers[0][1]["data"]["limitReached"] is not within
+
+
+def test_an_entry_with_a_whole_answer_is_answered_with_it() -> None:
+    """As versions before 0.5.0 wrote it."""
+    world = given(ann, event_of(maximumReward=9))
+    sent = event(metadata={"ö": D("0.10")}, idempotencyKey="k")
+    first = world.when(sent)
+    key = answer_key(ids.event_log_id(PROJECT, ANN, "k"))
+    assert key in world.partition.entries
+    body = msgspec.json.decode(first.effects.answers[0].value, type=dict[str, Raw])["body"]
+    world.partition.entries[key] = b"[%b]" % bytes(body)
+    assert [a.value for a in world.when(sent).effects.answers] == [
+        a.value for a in first.effects.answers
+    ]
 
 
 def test_a_key_again_is_answered_with_the_first_answer_and_does_nothing() -> None:
