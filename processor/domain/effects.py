@@ -73,17 +73,17 @@ class Effects:
     size: int = 0
     """Bytes of the outputs, forwards, answers (those that cannot arrive included) and writes; the
     writes are guessed until they are made."""
-    _topics: list[str] = field(default_factory=list, compare=False, repr=False)
-    """Those of the outputs since ``begin``, in their order."""
-    _size_before: int = field(default=0, compare=False, repr=False)
+    added: list[str] = field(default_factory=list, compare=False, repr=False)
+    """The topics of the outputs since ``begin``, in their order."""
+    size_before: int = field(default=0, compare=False, repr=False)
     _counted: list[tuple[str, int]] = field(default_factory=list, compare=False, repr=False)
     """What was counted since ``begin``."""
 
     def begin(self) -> None:
         """Remember where the next input begins."""
-        self._topics.clear()
+        self.added.clear()
         self._counted.clear()
-        self._size_before = self.size
+        self.size_before = self.size
 
     def count(self, name: str, number: int = 1) -> None:
         """Count what the input that began last leads to."""
@@ -93,12 +93,12 @@ class Effects:
 
     def undo(self) -> None:
         """Take back what was added and counted since ``begin``."""
-        for topic in reversed(self._topics):
+        for topic in reversed(self.added):
             self.outputs[topic].pop()
             if not self.outputs[topic]:
                 del self.outputs[topic]
-        self._topics.clear()
-        self.size = self._size_before
+        self.added.clear()
+        self.size = self.size_before
         for name, number in self._counted:
             self.counts[name] -= number
             if not self.counts[name]:
@@ -113,9 +113,9 @@ class Effects:
         """
         if len(value) > MAX_VALUE_BYTES:
             raise TooMuch(f"what it leads to is larger than {MAX_VALUE_BYTES} bytes")
-        if self.size - self._size_before + len(value) > MAX_INPUT_BYTES:
+        if self.size - self.size_before + len(value) > MAX_INPUT_BYTES:
             raise TooMuch(f"all that it leads to is larger than {MAX_INPUT_BYTES} bytes")
-        self._topics.append(topic)
+        self.added.append(topic)
         self.put(topic, key, value)
 
     def forward(self, forward: Forward) -> None:

@@ -17,7 +17,7 @@ from processor.domain.aggregates.parked import Held
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward, TooMuch
-from processor.domain.fast_path import FastLog, MakeFastPath, fastest
+from processor.domain.fast_path import Common, MakeFastPath, fastest
 from processor.domain.handlers.activity_logs import ActivityLogs
 from processor.domain.handlers.challenge_logs import ChallengeLogs
 from processor.domain.handlers.event_voids import EventVoids
@@ -57,6 +57,7 @@ from schemas.topics import (
     CHALLENGE_LOGS,
     CHUNK_LOG,
     DEAD_LETTERS,
+    EVENTS,
     FORWARDED,
     MAX_VALUE_BYTES,
     partition_for,
@@ -88,7 +89,8 @@ class _Ready(msgspec.Struct, frozen=True, gc=False):
     prepared: Any = None
 
 
-_Item = _Ready | FastLog | tuple[Input, Refused]
+_Item = _Ready | tuple[Input, Refused]
+_MaybeCommon = Common | _Item
 
 
 class Range(msgspec.Struct):
@@ -136,6 +138,7 @@ _STATUS = {
     Reason.NOT_VOIDABLE: 409,
     Reason.OVER_VOIDED: 409,
 }
+_MAY_BE_COMMON = frozenset({CHALLENGE_LOGS, EVENTS})
 _POSITION = msgspec.json.Decoder(Position)
 _NO_POISON: Poison = {}
 _OF_POISON = "the record could not be processed"
@@ -200,16 +203,17 @@ class _ChunkFold:
             tiers=self._tiers,
             voids=Voids(entries, self.effects, _voids(definitions, entries)),
         )
+        self._events = Events(
+            definitions,
+            entries,
+            self.effects,
+            logs=logs,
+            fast_path=self._fast_path,
+            tiers=self._tiers,
+        )
         self._handlers: Mapping[type, Handler[Any, Any]] = {
             ChallengeLog: logs,
-            Event: Events(
-                definitions,
-                entries,
-                self.effects,
-                logs=logs,
-                fast_path=self._fast_path,
-                tiers=self._tiers,
-            ),
+            Event: self._events,
             ActivityLog: ActivityLogs(entries, self.effects, pathways),
             **dict.fromkeys(get_args(MemberCommand), commands),
         }
@@ -225,7 +229,7 @@ class _ChunkFold:
 
     def run(self, parts: Sequence[Part], *, whole: bool) -> None:
         first = self._position.sequence
-        queue: list[tuple[str, int, _Item]] = []
+        queue: list[tuple[str, int, _MaybeCommon]] = []
         for part in parts:
             fresh = self._fresh(part)
             offsets = (record.offset for record in fresh)
@@ -238,7 +242,10 @@ class _ChunkFold:
             if not whole and ranges and self._is_full():
                 self.effects.complete = False
                 break
-            self._take(item)
+            if isinstance(item, _Ready | tuple):
+                self._take(item)
+            elif not self._fast_path.step(item, self._position.sequence, self._feed):
+                self._take(self._read(topic, item.record))
             self._position.sequence += 1
             if ranges and ranges[-1].topic == topic:
                 ranges[-1].last = offset
@@ -291,11 +298,11 @@ class _ChunkFold:
         self.effects.counts["skipped"] += len(part.records) - len(fresh)
         return fresh
 
-    def _read_all(self, topic: str, records: Iterable[Record]) -> Iterable[_Item]:
-        if topic != CHALLENGE_LOGS or self._poisoned:
+    def _read_all(self, topic: str, records: Iterable[Record]) -> Iterable[_MaybeCommon]:
+        if topic not in _MAY_BE_COMMON or self._poisoned:
             return (self._read(topic, record) for record in records)
         read_fast = self._fast_path.read
-        return (read_fast(record) or self._read(topic, record) for record in records)
+        return (read_fast(topic, record) or self._read(topic, record) for record in records)
 
     def _read(self, topic: str, record: Record) -> _Item:
         source = as_it_came(topic, self._place.partition, record)
@@ -319,13 +326,20 @@ class _ChunkFold:
         except Refused as refused:
             return source, refused
 
-    def _keys(self, queue: Iterable[_Item]) -> list[bytes]:
+    def _feed(self, record: Record, place: int) -> None:
+        """Fold one of the logs that a common event feeds, which is not common itself."""
+        ready = self._read(EVENTS, record)
+        assert isinstance(ready, _Ready)
+        context = self._context_of(ready.read)
+        self._events.feed(context, ready.prepared, place)
+
+    def _keys(self, queue: Iterable[_MaybeCommon]) -> list[bytes]:
         keys: list[bytes] = []
         for ready in queue:
             if isinstance(ready, tuple):
                 continue
             if not isinstance(ready, _Ready):
-                keys += (ready.member_key, ready.log_key, ready.progress_key)
+                keys += ready.keys
             elif ready.handler is not None:
                 keys.append(member_key(ready.read.member_id))
                 keys.extend(ready.handler.keys(ready.read, ready.read.record, ready.prepared))
@@ -335,24 +349,19 @@ class _ChunkFold:
         """Fold one record; a refusal becomes a dead letter and the flow goes on."""
         if isinstance(ready, tuple):
             self._refuse(*ready, member_id=None, project=None)
-        elif isinstance(ready, _Ready):
+        else:
             self._take_read(ready)
-        elif not self._fast_path.step(ready, self._position.sequence):
-            self._take(self._read(CHALLENGE_LOGS, ready.record))
 
     def _take_read(self, ready: _Ready) -> None:
         item, handler = ready.read, ready.handler
-        at, sequence = from_millis(item.input.timestamp), self._position.sequence
         if handler is None:
-            self._ticks.step(at, sequence)
+            self._ticks.step(from_millis(item.input.timestamp), self._position.sequence)
             return
         self._entries.begin()
         self.effects.begin()
         try:
             if self._is_at_home(item):
-                context = RecordContext(
-                    self.effects, item.project, item.member_id, at, sequence, item.input
-                )
+                context = self._context_of(item)
                 answer = handler.step(context, item.record, ready.prepared)
                 if self._has_tiers:
                     self._tiers.judge(context)
@@ -364,6 +373,10 @@ class _ChunkFold:
             self._take_back(item, refused)
         except TooMuch as error:
             self._take_back(item, Refused(Reason.TOO_LARGE, str(error)))
+
+    def _context_of(self, item: Read) -> RecordContext:
+        at, sequence = from_millis(item.input.timestamp), self._position.sequence
+        return RecordContext(self.effects, item.project, item.member_id, at, sequence, item.input)
 
     def _take_back(self, item: Read, refused: Refused) -> None:
         self._entries.undo()

@@ -111,9 +111,9 @@ class WorkingSet:
 
     def at_begin(self, kind: StateKind[E], key: bytes) -> E | None:
         """Return the entry of a kind as it was at ``begin``."""
-        for changed, before, _ in self._before:
+        for changed, before, _ in self.before:
             if changed == key:
-                entry = self.load([key])[0] if before is _UNREAD else before
+                entry = self.load([key])[0] if before is UNREAD else before
                 return kind.decode(entry) if isinstance(entry, bytes) else cast("E | None", entry)
         return self.get(kind, key)
 

@@ -14,13 +14,24 @@ from hypothesis import strategies as st
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.fast_path import COMPILED, FastLog, FastPath, fastest, in_python
+from processor.domain.fast_path import COMPILED, Common, FastPath, Feed, fastest, in_python
 from processor.domain.inputs import Place, Record
 from processor.domain.working_set import WorkingSet
 from schemas import ids
 from schemas.records import ChallengeLog
-from tests.event_spec import event, event_of
-from tests.spec import PROJECT, Partition, Sent, challenge, log, milestone, raw_log, upsert
+from tests.event_spec import any_of, condition, event, event_of, raw_event, streak_of
+from tests.spec import (
+    PROJECT,
+    Defined,
+    Partition,
+    Sent,
+    challenge,
+    log,
+    milestone,
+    project_settings,
+    raw_log,
+    upsert,
+)
 from tests.strategies import (
     ARRIVALS,
     CHALLENGES,
@@ -166,7 +177,7 @@ def test_any_text_folds_alike(
 
 
 class Counted:
-    """Counts the logs that the fast path takes."""
+    """Counts the records that the fast path takes."""
 
     def __init__(self) -> None:
         self.taken = Counter[bool]()
@@ -178,19 +189,19 @@ class Counted:
         self._made = (COMPILED or in_python)(place, definitions, entries, effects)
         return self
 
-    def read(self, record: Record) -> FastLog | None:
+    def read(self, topic: str, record: Record) -> Common | None:
         """Pass it on."""
-        return self._made.read(record)
+        return self._made.read(topic, record)
 
     def feed(
         self, record: ChallengeLog, project: str, member_id: str, timestamp: int
-    ) -> FastLog | None:
+    ) -> Common | None:
         """Pass it on."""
         return self._made.feed(record, project, member_id, timestamp)
 
-    def step(self, log: FastLog, sequence: int) -> bool:
+    def step(self, common: Common, sequence: int, feed: Feed) -> bool:
         """Pass it on, and count."""
-        taken = self._made.step(log, sequence)
+        taken = self._made.step(common, sequence, feed)
         self.taken[taken] += 1
         return taken
 
@@ -240,3 +251,142 @@ def test_any_event_feeds_alike(
         partition.fold(upsert("ann"))
     events = [event(name, at, metadata={"amount": amount}) for amount, at in happened]
     fold_alike(partitions, *(replace(each, headers=()) for each in events))
+
+
+PURCHASE: dict[str, Any] = {
+    "type": "TRANSACTION",
+    "reward": {"default": 2, "gold": Decimal("2.5")},
+    "rewardValueField": "amount",
+    "challengeGroup": "shop",
+}
+BOOST = {"id": "twice", "name": "Twice", "multiplier": 2, "startsAt": "2020-01-01T00:00:00Z"}
+event_names = usually(quoted("visit", "purchase"), *quoted("", "walk", "pürchase", "\\u0061"), "1")
+users = usually(quoted("ann", "ben"), *quoted("", "nobody", "änn", "paused", "x" * 257), "null")
+keys = usually(
+    quoted("a", "b", "order-1", "x" * 512), *quoted("", "x" * 513, "é", '\\"', "\\u0000"), "null"
+)
+metadata = usually(
+    [
+        "{}", '{"amount":5}', '{"amount":12.340,"currency":"EUR"}', '{ "amount" : -1 }',
+        '{"amount":0.5,"usergroup":["silver","gold"]}', '{"usergroup":"gold","amount":3}',
+        '{"currency":"CHF","ort":"Köln"}', '{"deep":{"er":[{"and":[[]]}]},"amount":1}',
+    ],
+    "null", "[]", "5", '{"amount":"5"}', '{"amount":1e2}', '{"amount":0.0000000001}', "{", "{]}",
+    '{"amount":99999999999999999999999}', '{"a":"\\u0041"}', '{"a":"}"}', '{"a":1,"a":2}', '{"a":"',
+    '{"amount":1e999}', '{"a":"\\u0000"}', "[" * 130 + "]" * 130, '{"amount":1234567890}', '{"a":}',
+    '{"at":12.12345678}', '{"amount":1000000000000}', '{"a":"' + "x" * 5000 + '"}', "{}{}",
+)  # fmt: skip
+more = usually(
+    [""], '"ip":"192.0.2.1",', '"ip":"",', '"ip":null,', f'"ip":"{"1" * 65}",', '"byEndUser":true,',
+    '"project":"default",', '"project":"other",', '"withApiKey":false,', '"note":{"a":[1]},', ",",
+    '"eventId":"visit",',
+)  # fmt: skip
+
+
+@st.composite
+def event_texts(draw: st.DrawFn) -> str:
+    """An event's JSON: its fields in any order, each usual or odd, with or without spaces."""
+    fields = [f'"eventId":{draw(event_names)}', f'"userId":{draw(users)}']
+    if draw(st.integers(0, 3)):
+        fields.append(f'"occurredAt":{draw(moments)}')
+    if draw(st.integers(0, 3)):
+        fields.append(f'"idempotencyKey":{draw(keys)}')
+    if draw(st.integers(0, 5)):
+        fields.append(f'"metadata":{draw(metadata)}')
+    made = "{" + draw(more) + ",".join(draw(st.permutations(fields))) + "}"
+    if draw(st.booleans()):
+        made = made.replace('":', '" : ').replace(',"', ', \n\t"') + " "
+    end = draw(st.integers(0, 60))
+    return made[: len(made) - end] if 0 < end < 4 else made
+
+
+limited: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {"limit": 1}, {"limit": 2, "limitPeriod": "daily"}, {"maximumReward": 20}]
+)
+asking: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {},
+        {"conditions": condition("amount", "greater_than", 1)},
+        {"conditions": any_of(condition("currency", "in", ["EUR", "CHF"]))},
+        {"conditions": condition("member.groups", "contains", "vip")},
+        {"metadataFields": [{"key": "amount", "type": "number", "required": True}]},
+        {"status": "INACTIVE"},
+        {"requiresApiKey": True},
+        {"title": 'Köln, "Dom"'},
+    ]
+)
+fed: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {},
+        {"eventIds": ["purchase"], "valueField": "amount"},
+        {"eventIds": ["purchase", "visit"], "pointsOnCompletion": 5},
+        {"eventIds": ["visit"], "aggregationMethod": "count", "valueField": "amount"},
+    ]
+)
+besides = st.lists(
+    st.sampled_from(
+        [
+            streak_of(eventIds=["visit"]),
+            project_settings(timezone="America/St_Johns"),
+            project_settings(timezone="member"),
+            project_settings(limits={"metadataBytes": 20}),
+            Defined("wallet", "shop", {"id": "shop", "name": "Shop"}),
+            Defined("boost", "twice", BOOST),
+        ]
+    ),
+    max_size=1,
+)
+
+
+@st.composite
+def what_events_meet(draw: st.DrawFn) -> list[Defined]:
+    """Two events, the challenges that they may feed with milestones, and what else may act."""
+    defined = [
+        event_of("visit", **draw(limited), **draw(asking)),
+        event_of("purchase", **PURCHASE, **draw(limited), **draw(asking)),
+        *(challenge(id_, **draw(fed)) for id_ in CHALLENGES),
+    ]
+    linked = draw(st.lists(st.one_of(milestones(), giving), max_size=2))
+    return [*defined, *linked, *draw(besides)]
+
+
+@given(
+    what_events_meet(),
+    st.lists(
+        st.tuples(event_texts(), unasked, st.sampled_from((*ARRIVALS, "1979-01-01T00:00:00Z"))),
+        min_size=1,
+        max_size=20,
+    ),
+    st.sampled_from([(0, 1), (0, 1), (0, 1), (0, 3), (1, 3)]),
+)
+def test_any_text_of_an_event_folds_alike(
+    defined: list[Defined], sent: list[tuple[str, Any, str]], place: tuple[int, int]
+) -> None:
+    partitions = both(*place)
+    for partition in partitions:
+        partition.define(*defined)
+        partition.fold(*(upsert(name).arriving(ARRIVALS[0]) for name in ("ann", "ben", "paused")))
+        partition.fold(upsert("paused", status="paused").arriving(ARRIVALS[0]))
+    records = [replace(raw_event(text).arriving(at), headers=headers) for text, headers, at in sent]
+    fold_alike(partitions, *records[::2])
+    fold_alike(partitions, *records[1::2])
+
+
+@given(st.integers(1, 30))
+def test_events_of_a_live_member_are_common_and_so_are_repeated_ones(number: int) -> None:
+    counted = Counted()
+    partition = Partition(fast_path=counted.make)
+    feeding: dict[str, Any] = {"eventIds": ["purchase"], "valueField": "amount"}
+    partition.define(
+        event_of("purchase", **PURCHASE, limit=10),
+        challenge(CHALLENGES[0], completionTargetValue=20, pointsOnCompletion=7, **feeding),
+    )
+    partition.fold(upsert("ann"))
+    events = [
+        replace(event("purchase", metadata={"amount": 3}, idempotencyKey=f"{n}"), headers=())
+        for n in range(number)
+    ]
+    partition.fold(*events, *events[:2])
+    if COMPILED is not None:
+        assert counted.taken[True] == number + len(events[:2])
+        assert counted.taken[False] == (number >= 7)  # the log that completes the challenge

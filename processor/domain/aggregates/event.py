@@ -1,7 +1,8 @@
 """An event: what its definition makes of it. Metadata, conditions, limit, points.
 
 There is no state but two small entries: how many slots of the limit are used, and what the first
-answer to an idempotency key said and the event did. The rules are those of ``schemas/README.md#events``.
+answer to an idempotency key said, with what the event did. The rules are those of
+``schemas/README.md#events``.
 """
 
 from collections.abc import Collection, Mapping
@@ -52,8 +53,11 @@ class Did(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An event with an idempotency key: what its first answer said, as the JSON of ``Said``, and what
-    it did; None where a version wrote it that did not say. Before 0.5.0 the first was the answer."""
+    """An event with an idempotency key: what its first answer said, and what it did.
+
+    ``body`` is the JSON of ``Said``; before 0.5.0 it was the answer itself, and ``did`` was not
+    said.
+    """
 
     body: Raw
     did: Did | None = None

@@ -1,24 +1,25 @@
-"""Fast path for common challenge logs; used when a C compiler was present at installation.
+"""Fast path for common challenge logs and events; used when a C compiler was there at installation.
 
 Common logs are of a member that lives, ask for no answer and move no points; repeated ones too.
-``challenge_logs.pyx`` folds such a log for a fifth of what it costs in Python, byte for byte the
-same. Python folds everything else, and everything where the fast path is missing: the rules are in
-``aggregates`` and ``handlers``.
+Common events are those on which nothing acts but their conditions, their limit and the challenges
+that they feed. The compiled code folds them for a fraction of what they cost in Python, byte for
+byte the same. Python folds everything else, and everything where the fast path is missing: the
+rules are in ``aggregates`` and ``handlers``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.fast_path.contract import differences
+from processor.domain.fast_path import contract
 from processor.domain.inputs import Place, Record
 from processor.domain.working_set import WorkingSet
 from schemas.records import ChallengeLog
 
 
-class FastLog(Protocol):
-    """A log that the fast path may take, and the keys of the entries that tell whether it does."""
+class Common(Protocol):
+    """A record that may be common, and the keys of the entries that tell whether it is."""
 
     @property
     def record(self) -> Record:
@@ -26,43 +27,45 @@ class FastLog(Protocol):
         ...
 
     @property
-    def member_key(self) -> bytes: ...
-    @property
-    def log_key(self) -> bytes: ...
-    @property
-    def progress_key(self) -> bytes: ...
+    def keys(self) -> Sequence[bytes]: ...
+
+
+Feed = Callable[[Record, int], None]
+"""Has Python fold a log that an event feeds: by the event's record, and the log's place among those
+that it feeds."""
 
 
 class FastPath(Protocol):
-    """Folds the common logs of one chunk."""
+    """Folds the common records of one chunk."""
 
-    def read(self, record: Record) -> FastLog | None:
-        """Return a log that may be common, as far as that shows before the store is read."""
+    def read(self, topic: str, record: Record) -> Common | None:
+        """Return a record that may be common, as far as that shows before the store is read."""
         ...
 
     def feed(
         self, record: ChallengeLog, project: str, member_id: str, timestamp: int
-    ) -> FastLog | None:
+    ) -> Common | None:
         """Return a log that an event of ``timestamp`` feeds, where it may be common. Whoever folds
         it has seen that its member lives and that it is not ahead, and can take it back."""
         ...
 
-    def step(self, log: FastLog, sequence: int) -> bool:
-        """Fold a log whose entries were read; False, with nothing changed, if it is not common."""
+    def step(self, common: Common, sequence: int, feed: Feed) -> bool:
+        """Fold a record whose entries were read; False, with nothing changed, if it is not
+        common."""
         ...
 
 
 class NoFastPath:
-    """Leaves every log to Python."""
+    """Leaves every record to Python."""
 
-    def read(self, record: Record) -> None:
-        """Take no log."""
+    def read(self, topic: str, record: Record) -> None:
+        """Take no record."""
 
     def feed(self, record: ChallengeLog, project: str, member_id: str, timestamp: int) -> None:
         """Take no log."""
 
-    def step(self, log: FastLog, sequence: int) -> bool:  # noqa: ARG002
-        """Take no log."""
+    def step(self, common: Common, sequence: int, feed: Feed) -> bool:  # noqa: ARG002
+        """Take no record."""
         return False
 
 
@@ -76,7 +79,7 @@ def in_python(
     entries: WorkingSet,  # noqa: ARG001
     effects: Effects,  # noqa: ARG001
 ) -> FastPath:
-    """Have all logs folded in Python."""
+    """Have all records folded in Python."""
     return NoFastPath()
 
 
@@ -86,24 +89,18 @@ except ImportError:
     COMPILED: MakeFastPath | None = None
     UNUSED: str | None = "no C compiler was there at installation"
 else:
+    _of_logs = contract.differences(contract.KNOWN)
+    _of_events = contract.differences(contract.KNOWN_OF_EVENTS)
 
     def _compiled(
         place: Place, definitions: Definitions, entries: WorkingSet, effects: Effects
     ) -> FastPath:
-        return challenge_logs.CompiledLogs(
-            place,
-            definitions,
-            entries.load,
-            entries.widen,
-            entries.change,
-            entries.entries,
-            entries.changed,
-            effects,
-        )
+        return challenge_logs.CompiledFold(place, definitions, entries, effects, not _of_events)
 
-    _differences = differences()
-    COMPILED = None if _differences else _compiled
+    COMPILED = None if _of_logs else _compiled
+    _differences = _of_logs + _of_events
     UNUSED = f"it does not know these fields: {', '.join(_differences)}" if _differences else None
-"""``COMPILED`` is None where the fast path is not used; ``UNUSED`` says why."""
+"""``COMPILED`` is None where the fast path is not used; ``UNUSED`` says why, also where it folds no
+events."""
 
 fastest: MakeFastPath = COMPILED or in_python

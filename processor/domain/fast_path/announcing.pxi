@@ -22,17 +22,24 @@ cdef class Granted:
 cdef int put_head(
     Buffer b, FastLog log, bytes id_, bytes type_, Moment *at, int64_t sequence
 ) except -1:
+    """Begin a log's CloudEvent, up to its data."""
+    return begin_event(b, id_, log.rule.source, type_, log.member_id, at, sequence)
+
+
+cdef int begin_event(
+    Buffer b, bytes id_, bytes source, bytes type_, bytes subject, Moment *at, int64_t sequence
+) except -1:
     """Begin a CloudEvent, up to its data."""
     cdef char digits[20]
     put_digits(digits, sequence, 20)
     b.put(b'{"specversion":"1.0","id":"')
     b.put(id_)
     b.put(b'","source":"')
-    b.put(log.rule.source)
+    b.put(source)
     b.put(b'","type":"')
     b.put(type_)
     b.put(b'","subject":"')
-    b.put(log.member_id)
+    b.put(subject)
     b.put(b'","time":')
     b.moment(at)
     b.put(b',"datacontenttype":"application/json","sequence":"')

@@ -22,18 +22,28 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
+from msgspec import Raw
 from msgspec.json import encode as json_of
 
-from processor.domain.effects import Output
-from processor.domain.state_kinds import due_key, member_key
 from processor.domain.aggregates.challenge import mark_of_challenge
-from processor.domain.aggregates.period import period_end, period_key
+from processor.domain.aggregates.event import (
+    LimitUsage, check_metadata, decide, decode_metadata, value_for,
+)
+from processor.domain.aggregates.period import local_date, local_hour, period_end, period_key
+from processor.domain.effects import Output, TooMuch
+from processor.domain.inputs import Refused
+from processor.domain.state_kinds import due_key, member_key
+from processor.domain.working_set import UNREAD
 from schemas import event_types, ids, outputs
 from schemas.instants import EPOCH, parse_instant
-from schemas.topics import MAX_VALUE_BYTES, MEMBER_EVENTS, MILESTONE_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS
+from schemas.topics import (
+    CHALLENGE_LOGS, EVENT_RESULTS, EVENTS, MAX_VALUE_BYTES, MEMBER_EVENTS, MILESTONE_EVENTS,
+    POINTS_EVENTS, PROGRESS_EVENTS, REWARD_EVENTS,
+)
 
 DEF MAX_VALUE = 4096
 DEF MAX_ENTRY = 65536
+DEF SMALL = 65536  # what every topic takes, and every input may lead to
 DEF MOMENT = 28
 DEF CACHED = 65536
 
@@ -50,6 +60,9 @@ include "ids.pxi"
 include "rules.pxi"
 include "reading.pxi"
 include "progress.pxi"
+
+cdef bytes EVENTS_TOPIC = EVENTS.encode()
+cdef dict NO_METADATA = {}
 
 cdef dict _members = {}  # what names a member -> Member
 cdef dict _progress_ids = {}  # progress key -> id
@@ -69,11 +82,13 @@ cdef class FastLog:
     """A log that may be common, as far as that shows before the store is read."""
 
     cdef readonly object record
-    cdef readonly bytes member_key
-    cdef readonly bytes log_key
-    cdef readonly bytes progress_key
+    cdef readonly tuple keys  # of the entries that tell whether it is common
+    cdef bytes member_key
+    cdef bytes log_key
+    cdef bytes progress_key
     cdef object value  # what the texts point into
     cdef bint fed  # by an event
+    cdef bint odd  # its amount is not plain
     cdef bytes member_id
     cdef Id id
     cdef Rule rule
@@ -107,22 +122,38 @@ cdef class FastLog:
         )
 
 
+cdef Member member_of(bytes project, bytes named, bint by_id):
+    """Return a member by what names it, its id or its external one; None where that is neither."""
+    key = (project, named, by_id)
+    cdef Member member = _members.get(key)
+    if member is None:
+        if by_id and not ids.is_uuid(named.decode()) or not 1 <= len(named) <= 256:
+            return None
+        if len(_members) >= CACHED:
+            _members.clear()
+        member = _members[key] = Member()
+        text = named.decode() if by_id else ids.member_id(project.decode(), named.decode())
+        member.id, member.key = text.encode(), member_key(text)
+    return member
+
+
 include "announcing.pxi"
 
 
 cdef class CompiledLogs:
     """Folds the common logs of one chunk.
 
-    ``entries`` and ``changed`` are the working set's: an entry that was written here lies in them
-    as its JSON. ``load`` reads entries that nobody asked for before, ``widen`` is told how many
-    items an entry has that may come to have many, ``change`` sets an entry that can be taken back.
+    An entry that was written here lies in the working set as its JSON. What a log of an event leads
+    to can be taken back, as in Python.
     """
 
     cdef object definitions
     cdef object effects
-    cdef object load
-    cdef object widen
-    cdef object change
+    cdef object entries_of  # the working set
+    cdef str user_group  # of the event that was judged last
+    cdef list before
+    cdef list added
+    cdef dict outputs
     cdef dict entries
     cdef dict changed
     cdef dict rules
@@ -131,23 +162,19 @@ cdef class CompiledLogs:
     cdef uint32_t partition
     cdef uint32_t partitions
 
-    def __init__(
-        self, place, definitions, load, widen, change, dict entries, dict changed, effects
-    ):
+    def __init__(self, place, definitions, entries, effects):
         self.partition = place.partition
         self.partitions = place.partitions
         self.definitions = definitions
         self.effects = effects
-        self.load = load
-        self.widen = widen
-        self.change = change
-        self.entries = entries
-        self.changed = changed
+        self.entries_of = entries
+        self.entries, self.changed, self.before = entries.entries, entries.changed, entries.before
+        self.outputs, self.added = effects.outputs, effects.added
         self.rules = {}
         self.buffer = Buffer()
         self.sent = None
 
-    def read(self, record):
+    cdef FastLog read_log(self, record):
         """Return a log that may be common, else None."""
         cdef Fields f
         cdef FastLog log
@@ -172,6 +199,7 @@ cdef class CompiledLogs:
         log.activity_id, log.unique_identifier = f.activity_id, f.unique_identifier
         log.external_id, log.nanos, log.has_amount = f.external_id, f.nanos, f.has_amount
         self._name(log)
+        log.keys = log.member_key, log.log_key, log.progress_key
         return log
 
     def feed(self, record, str project, str member_id, int64_t timestamp):
@@ -193,6 +221,7 @@ cdef class CompiledLogs:
         log.has_amount = len(amount) > 0
         log.fed = True
         self._name(log)
+        log.keys = log.log_key, log.progress_key
         return log
 
     cdef Rule _rule(self, Fields *f):
@@ -213,17 +242,9 @@ cdef class CompiledLogs:
         """Set the log's member; False where Python must say whose it is."""
         cdef bint by_id = f.external_id.at is NULL
         cdef bytes named = bytes_of(&f.owned_by_id if by_id else &f.external_id)
-        key = (log.rule.project, named, by_id)
-        cdef Member member = _members.get(key)
+        cdef Member member = member_of(log.rule.project, named, by_id)
         if member is None:
-            if by_id and not ids.is_uuid(named.decode()) or not 1 <= len(named) <= 256:
-                return False
-            if len(_members) >= CACHED:
-                _members.clear()
-            member = _members[key] = Member()
-            project = log.rule.project.decode()
-            text = named.decode() if by_id else ids.member_id(project, named.decode())
-            member.id, member.key = text.encode(), member_key(text)
+            return False
         log.member_id, log.member_key = member.id, member.key
         return True
 
@@ -248,7 +269,7 @@ cdef class CompiledLogs:
         log.progress_key = b.done()
         return 0
 
-    def step(self, FastLog log, int64_t sequence):
+    cdef bint fold(self, FastLog log, int64_t sequence) except -1:
         """Fold a log; False, with nothing changed, where it is none for here."""
         cdef Progress p
         cdef Rule rule = log.rule
@@ -256,7 +277,7 @@ cdef class CompiledLogs:
         cdef bint begins, completes, sums, is_new
         if self.entries.get(log.log_key, log) is not None:
             return self._repeats(log)
-        if not self._is_counted(log):
+        if log.odd or not self._is_counted(log):
             return False
         is_new = not log.fed and self.entries.get(log.member_key, log) is None
         if not (log.fed or (self._is_welcome(log) if is_new else self._lives(log))):
@@ -350,15 +371,36 @@ cdef class CompiledLogs:
 
     cdef bint _was_given(self, bytes key) except -1:
         if key not in self.entries:
-            self.entries[key] = self.load([key])[0]
+            self.entries[key] = self.entries_of.load([key])[0]
         return self.entries[key] is not None
 
     cdef int _set(self, FastLog log, bytes key, bytes entry) except -1:
         if log.fed:
-            self.change(key, entry)
+            self._change(key, entry)
         else:
             self.entries[key] = entry
             self.changed[key] = entry
+        return 0
+
+    cdef int _change(self, bytes key, bytes entry) except -1:
+        """Set an entry that can be taken back, as ``WorkingSet.change``."""
+        self.before.append((key, self.entries.get(key, UNREAD), self.changed.get(key, UNREAD)))
+        self.entries[key] = entry
+        self.changed[key] = entry
+        return 0
+
+    cdef int _add(self, str topic, bytes key, bytes value) except -1:
+        """Add an output that can be taken back, as ``Effects.add``."""
+        cdef int64_t size = self.effects.size, own = PyBytes_GET_SIZE(value)
+        if size - <int64_t>self.effects.size_before + own > SMALL:
+            self.effects.add(topic, key, value)
+            return 0
+        outputs = self.outputs.get(topic)
+        if outputs is None:
+            outputs = self.outputs[topic] = []
+        self.added.append(topic)
+        (<list>outputs).append(Output(key, value))
+        self.effects.size = size + own
         return 0
 
     cdef int _write(self, FastLog log, Progress *p, bint waits) except -1:
@@ -368,7 +410,7 @@ cdef class CompiledLogs:
             self._set(log, b"r" + each.reward.raw, reward_entry(self.buffer, log, each.milestone))
         cdef Py_ssize_t reached = count_of(&p.reached) + len(log.granted)
         if reached and log.progress_key not in self.changed:
-            self.widen(reached)
+            self.entries_of.widen(reached)
         self._set(log, log.progress_key, progress_entry(self.buffer, log, p))
         if waits and log.period.due is not None:
             self._set(log, log.period.due + log.progress_key, b"[]")
@@ -377,8 +419,7 @@ cdef class CompiledLogs:
     cdef int _announce(self, FastLog log, Progress *p, int64_t sequence) except -1:
         cdef bytes made = recorded(self.buffer, log, p, sequence)
         if log.fed:
-            self.effects.add(PROGRESS_EVENTS, log.member_id, made)
-            return 0
+            return self._add(PROGRESS_EVENTS, log.member_id, made)
         if self.sent is None:
             self.sent = self.effects.outputs.setdefault(PROGRESS_EVENTS, [])
         self.sent.append(Output(log.member_id, made))
@@ -397,3 +438,8 @@ cdef class CompiledLogs:
             put(MILESTONE_EVENTS, log.member_id, reached(b, log, p, each.milestone, sequence))
             put(REWARD_EVENTS, log.member_id, rewarded(b, log, each, sequence))
         return 0
+
+
+include "event_rules.pxi"
+include "event_reading.pxi"
+include "events.pxi"

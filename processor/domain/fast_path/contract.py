@@ -10,11 +10,14 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from processor.domain.aggregates.challenge import Progress, ProgressSnapshot, RecordedLog
+from processor.domain.aggregates.event import Decided, Did, LimitUsage, LoggedEvent, Said
 from processor.domain.aggregates.member import Member
+from processor.domain.aggregates.points import Balances
 from processor.domain.aggregates.reward import Reward
-from processor.domain.rules import Challenge, Milestone
+from processor.domain.rules import Challenge, Event, Milestone, Subscriptions
 from schemas import outputs
 from schemas.records import ChallengeLog
+from schemas.records import Event as EventRecord
 
 KNOWN: Mapping[type, str] = {
     Challenge: (
@@ -80,12 +83,43 @@ KNOWN: Mapping[type, str] = {
 }
 """By struct: the names of its fields, in their order, which is that of the JSON."""
 
+KNOWN_OF_EVENTS: Mapping[type, str] = {
+    EventRecord: (
+        "event_id user_id project metadata occurred_at idempotency_key ip with_api_key by_end_user"
+    ),
+    Event: (
+        "id title active type rewards value_field limit limit_period maximum maximum_json "
+        "conditions asks_member fields requires_api_key group version timezone by_member"
+    ),
+    Subscriptions: "challenges streaks boosts tier_sets",
+    Decided: "points condition_reached limit_reached user_group",
+    LimitUsage: "slots",
+    LoggedEvent: "body did",
+    Did: "project group at timezone slot challenges hits",
+    Said: (
+        "user_id event_id points type title limit maximum_reward metadata condition_reached "
+        "limit_reached user_group_id"
+    ),
+    Balances: "groups",
+    outputs.EventLogged: (
+        "user_id event_id points type title limit maximum_reward metadata condition_reached "
+        "limit_reached user_group_id id owned_by_id challenge_group idempotency_key ip occurred_at "
+        "created_at local_date local_hour definition_version"
+    ),
+    outputs.PointsChanged: (
+        "id user_id owned_by_id action_id challenge_group points balance total_balance operation "
+        "event_id user_group_id source_id ip occurred_at created_at definition_version held "
+        "pending cut cut_by lots base bonus boosts tier"
+    ),
+}
+"""The same of events: where one of these differs, only events are left to Python."""
 
-def differences() -> list[str]:
+
+def differences(known_of: Mapping[type, str]) -> list[str]:
     """Return the fields that the fast path does not know, or misses, as ``Struct.field``."""
     return [
         f"{struct.__name__}.{name}"
-        for struct, known in KNOWN.items()
+        for struct, known in known_of.items()
         for name in _differing(known.split(), _field_names(struct))
     ]
 
@@ -99,4 +133,6 @@ def _differing(known: list[str], found: list[str]) -> list[str]:
 def _field_names(struct: Any) -> list[str]:
     if is_dataclass(struct):
         return [field.name for field in fields(struct)]
+    if issubclass(struct, tuple):
+        return list(struct._fields)
     return list(struct.__struct_fields__)

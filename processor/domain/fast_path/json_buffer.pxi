@@ -36,6 +36,9 @@ cdef class Buffer:
         self.text(text)
         return self.add(b'"', 1)
 
+    cdef int quoted_or_null(self, Text *text) except -1:
+        return self.add(b"null", 4) if text.at is NULL else self.quoted(text)
+
     cdef int moment(self, Moment *moment) except -1:
         self.add(b'"', 1)
         self.add(moment.text, moment.size)

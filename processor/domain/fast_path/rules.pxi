@@ -40,6 +40,7 @@ cdef class Rule:
     cdef bytes source
     cdef bytes id
     cdef bytes raw
+    cdef bytes raw_json
     cdef bytes mark  # what it has of a log's mark
     cdef bytes json
     cdef bytes version
@@ -59,6 +60,7 @@ cdef class Rule:
         self.source = outputs.source_of(project.decode()).encode()
         self.id = challenge.id.encode()
         self.raw = ids.uuid_bytes(challenge.id)
+        self.raw_json = json_of(self.raw)
         self.mark = mark_of_challenge(challenge.id).encode()
         self.json = bytes(challenge.json)
         self.version = b"%d" % challenge.version

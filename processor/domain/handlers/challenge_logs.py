@@ -60,6 +60,11 @@ class PreparedLog(msgspec.Struct, frozen=True, gc=False):
     period_key: str
     progress_key: bytes
 
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The entries that it needs, besides the member's."""
+        return self.log_key, self.progress_key
+
 
 class Amount(msgspec.Struct, frozen=True, gc=False):
     """A log's amount: its nanos, its shortest text, and that as JSON."""
@@ -109,9 +114,7 @@ class ChallengeLogs:
 
     def keys(self, item: Read, record: ChallengeLog, prepared: PreparedLog) -> tuple[bytes, ...]:  # noqa: ARG002
         """Name the entries to prefetch, besides the member's."""
-        if prepared.challenge is None:
-            return ()
-        return prepared.log_key, prepared.progress_key
+        return () if prepared.challenge is None else prepared.keys
 
     def step(
         self,

@@ -19,7 +19,7 @@ from processor.domain.aggregates.points import Entry
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.fast_path import FastLog, FastPath
+from processor.domain.fast_path import Common, FastPath
 from processor.domain.handlers import multipliers
 from processor.domain.handlers.challenge_logs import ChallengeLogs, PreparedLog
 from processor.domain.handlers.handler import Answer
@@ -27,7 +27,7 @@ from processor.domain.handlers.ledger import Ledger
 from processor.domain.handlers.members import require_member
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
-from processor.domain.inputs import Read, Refused, not_ahead
+from processor.domain.inputs import Read, Record, Refused, not_ahead
 from processor.domain.rules import Event, Subscriptions
 from processor.domain.state_kinds import (
     ANSWER,
@@ -60,7 +60,7 @@ class FedLog(msgspec.Struct, frozen=True, gc=False):
 
     item: Read
     record: ChallengeLog
-    prepared: FastLog | PreparedLog
+    prepared: Common | PreparedLog
 
 
 class PreparedEvent(msgspec.Struct, frozen=True, gc=False):
@@ -151,7 +151,7 @@ class Events:
             tier_sets = prepared.subscriptions.tier_sets
             keys.extend(tier_key(item.member_id, tier_set.id) for tier_set in tier_sets)
         for log in prepared.logs:
-            keys += (log.prepared.log_key, log.prepared.progress_key)
+            keys += log.prepared.keys
         keys.extend(
             streak_key(item.member_id, streak.id) for streak in prepared.subscriptions.streaks
         )
@@ -325,16 +325,24 @@ class Events:
         hit, at = self._streaks.hit, prepared.at
         return [hit(context, member, streak, at) for streak in subscriptions.streaks]
 
+    def feed(self, context: RecordContext, prepared: PreparedEvent, place: int) -> None:
+        """Fold one of the logs that an event feeds."""
+        self._feed(context, prepared.logs[place])
+
     def _feed(self, context: RecordContext, log: FedLog) -> None:
         prepared = log.prepared
         if not isinstance(prepared, PreparedLog):
-            if self._fast_path.step(prepared, context.sequence):
+            if self._fast_path.step(prepared, context.sequence, _feeds_none):
                 return
             prepared = self._logs.prepare(log.item, log.record)
         try:
             self._logs.step(context, log.record, prepared, fed=True)
         except Refused:  # a progress that began as a sum, and no value; nothing was changed
             self._effects.count("not_fed")
+
+
+def _feeds_none(record: Record, place: int) -> None:
+    raise AssertionError(f"a log feeds no log {place}: {record.offset}")
 
 
 _NO_PERIODS: Sequence[str] = ()

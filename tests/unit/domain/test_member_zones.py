@@ -174,7 +174,7 @@ def test_the_fast_path_leaves_such_logs_to_python() -> None:
         (record,) = world.partition.placed(log("a", 5, activityAt=NIGHT).with_headers())
         entries = WorkingSet(world.partition.load, world.partition.scan)
         fast = COMPILED(Place(0, 1, {}), world.partition.definitions, entries, Effects())
-        assert (fast.read(record) is not None) == taken
+        assert (fast.read(record.topic, record) is not None) == taken
 
 
 # Events: limits, statistics, what they feed.

@@ -1,0 +1,123 @@
+"""Events as `rules.Event` has them, with all that is written of each made once."""
+
+
+DEF MINUTES = 4096  # of each event: what is true of a moment's minute
+
+cdef dict _event_rules = {}  # (project, event id) -> EventRule
+
+
+cdef class EventRule:
+    """An event of which common ones may come. ``feeds`` are the rules of the challenges it feeds."""
+
+    cdef object event
+    cdef object challenges
+    cdef list feeds
+    cdef bytes project
+    cdef bytes source
+    cdef str zone
+    cdef bint utc
+    cdef bint limited
+    cdef Py_ssize_t most  # bytes of its metadata
+    cdef bytes id
+    cdef bytes group
+    cdef bytes kept  # what an entry says around the points
+    cdef bytes kept_title
+    cdef bytes did  # and of what the event did, up to its moment, and after that
+    cdef bytes did_in
+    cdef bytes named  # the same of its output, up to the metadata
+    cdef bytes title
+    cdef bytes owned
+    cdef bytes action
+    cdef bytes ends
+    cdef dict user_groups
+    cdef dict periods
+    cdef dict days
+
+    def __init__(self, str project, event, challenges, list feeds, str zone, Py_ssize_t most):
+        self.event, self.challenges, self.feeds = event, challenges, feeds
+        self.project = project.encode()
+        self.source = outputs.source_of(project).encode()
+        self.zone, self.utc = zone, zone == "UTC"
+        self.limited, self.most = event.limit is not None, most
+        self.id, self.group = event.id.encode(), event.group.encode()
+        shown = (json_of(event.type), json_of(event.title), json_of(event.limit), bytes(event.maximum_json))
+        self.kept = b',"%b",' % self.id
+        self.kept_title = b",%b,%b,%b,%b," % shown
+        self.did = b',["%b","%b",' % (self.project, self.group)
+        self.did_in = b",%b," % json_of(zone)
+        self.named = b',"eventId":"%b","points":' % self.id
+        self.title = b',"type":%b,"title":%b,"limit":%b,"maximumReward":%b,"metadata":' % shown
+        self.owned = b'","challengeGroup":"%b","idempotencyKey":' % self.group
+        self.action = b'","actionId":"%b","challengeGroup":"%b","points":' % (self.id, self.group)
+        self.ends = b',"definitionVersion":%d}}' % event.version
+        self.user_groups, self.periods, self.days = {}, {}, {}
+
+    cdef bytes user_group(self, str name):
+        """Return a user group's name as JSON."""
+        found = self.user_groups.get(name)
+        if found is None:
+            found = self.user_groups[name] = json_of(name)
+        return found
+
+    cdef bytes period(self, Moment *at):
+        """Return what names a slot of the limit at a moment: the period, and the event."""
+        cdef bytes when = PyBytes_FromStringAndSize(at.text, 10 if self.utc else 16)
+        found = self.periods.get(when)
+        if found is None:
+            if len(self.periods) >= MINUTES:
+                self.periods.clear()
+            key = period_key(self.event.limit_period, self.zone, moment_in(at))
+            found = self.periods[when] = b"%b/%b" % (key.encode(), self.id)
+        return found
+
+    cdef bytes day(self, Moment *at):
+        """Return the local date and hour of a moment as they stand in the output."""
+        cdef bytes when = PyBytes_FromStringAndSize(at.text, 13 if self.utc else 16)
+        found = self.days.get(when)
+        if found is None:
+            if len(self.days) >= MINUTES:
+                self.days.clear()
+            moment = moment_in(at)
+            date = local_date(self.zone, moment).isoformat().encode()
+            found = b',"localDate":"%b","localHour":%d' % (date, local_hour(self.zone, moment))
+            self.days[when] = found
+        return found
+
+
+cdef moment_in(Moment *at):
+    return parse_instant(PyBytes_FromStringAndSize(at.text, at.size).decode())
+
+
+cdef bint is_plain_text(str text):
+    """Tell whether JSON writes a text as it is."""
+    cdef Text found
+    cdef bytes encoded = text.encode()
+    return text_of(encoded, &found)
+
+
+cdef EventRule event_rule_of(definitions, str project, str event_id):
+    """Return an event in force; None where none of its kind are common: what goes by the member, by
+    streaks, boosts, tiers or wallets is Python's."""
+    event = definitions.event(project, event_id)
+    if event is None or not event.active or event.asks_member or event.by_member:
+        return None
+    if definitions.has_tiers() or project in definitions.with_wallets:
+        return None
+    subscriptions = definitions.subscribers_of(project, event_id)
+    if subscriptions.streaks or subscriptions.boosts or subscriptions.tier_sets:
+        return None
+    if not is_plain_text(event_id) or not is_plain_text(event.group):
+        return None
+    cdef list feeds = [rule_of(definitions, project, each.id) for each in subscriptions.challenges]
+    if None in feeds:
+        return None
+    cdef EventRule rule = _event_rules.get((project, event_id))
+    if rule is None or rule.event is not event or rule.feeds != feeds:
+        if len(_event_rules) >= CACHED:
+            _event_rules.clear()
+        most = definitions.limits(project).metadata_of(by_end_user=False)
+        zone = definitions.timezone(project)
+        rule = _event_rules[project, event_id] = EventRule(
+            project, event, subscriptions.challenges, feeds, zone, most
+        )
+    return rule

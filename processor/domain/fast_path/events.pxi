@@ -1,0 +1,253 @@
+"""The fast path for common events: what is judged is judged by the rules in Python, and what comes of
+it is written here.
+
+An event is common where its member lives, it asks for no answer and is written in plain ASCII but for
+its metadata, and nothing acts on it but its conditions, its limit and the challenges that it feeds.
+"""
+
+
+@cython.no_gc
+@cython.freelist(64)
+cdef class FastEvent:
+    """An event that may be common, as far as that shows before the store is read."""
+
+    cdef readonly object record
+    cdef readonly list keys
+    cdef object value  # what the texts point into
+    cdef EventRule rule
+    cdef Member member
+    cdef Id id
+    cdef bytes answer_key  # None without an idempotency key
+    cdef bytes balances_key
+    cdef bytes used_key
+    cdef object decoded  # its metadata
+    cdef list logs
+    cdef Moment at
+    cdef Moment recorded_at
+    cdef Text user_id
+    cdef Text idempotency_key
+    cdef Text ip
+    cdef Text metadata
+
+
+include "event_announcing.pxi"
+
+
+cdef class CompiledFold(CompiledLogs):
+    """Folds the common logs and events of one chunk."""
+
+    cdef bint takes_events
+    cdef dict event_rules
+
+    def __init__(self, place, definitions, entries, effects, bint takes_events):
+        super().__init__(place, definitions, entries, effects)
+        self.takes_events = takes_events
+        self.event_rules = {}
+
+    def read(self, str topic, record):
+        """Return a log or an event that may be common, else None."""
+        if topic == EVENTS:
+            return self.read_event(record) if self.takes_events else None
+        return self.read_log(record) if topic == CHALLENGE_LOGS else None
+
+    def step(self, record, int64_t sequence, feed):
+        """Fold a log or event whose entries were read; False, with nothing changed, where it is none
+        for here. ``feed`` has Python fold a log that an event feeds: it takes the event, and the
+        log's place among those that it feeds."""
+        if isinstance(record, FastLog):
+            return self.fold(<FastLog>record, sequence)
+        self.entries_of.begin()
+        self.effects.begin()
+        try:
+            if self.fold_event(<FastEvent?>record, sequence, feed):
+                return True
+        except TooMuch:
+            pass  # Python says so
+        self.entries_of.undo()
+        self.effects.undo()
+        return False
+
+    cdef FastEvent read_event(self, record):
+        """Return an event that may be common, else None."""
+        cdef EventFields f
+        cdef FastEvent event
+        cdef EventRule rule
+        value, key, headers = record.value, record.key, record.headers
+        cdef int64_t millis = record.timestamp
+        if value.__class__ is not bytes or len(<bytes>value) > MAX_VALUE:
+            return None
+        if key is not None and len(key) > MAX_VALUE or headers and not asks_nothing(headers):
+            return None
+        if not FIRST_MILLIS <= millis < LAST_MILLIS or not read_event_fields(<bytes>value, &f):
+            return None
+        rule = self._event_rule(&f)
+        if rule is None or f.metadata.size > rule.most:
+            return None
+        event = FastEvent()
+        moment_of_millis(millis, &event.recorded_at)
+        if f.occurred_at.at is NULL:
+            event.at = event.recorded_at
+        elif not read_moment(&f.occurred_at, &event.at):
+            return None
+        if event.at.micros > event.recorded_at.micros + AHEAD_MICROS:
+            return None
+        event.record, event.value, event.rule = record, value, rule
+        event.user_id, event.idempotency_key, event.ip = f.user_id, f.idempotency_key, f.ip
+        event.member = member_of(rule.project, bytes_of(&f.user_id), False)
+        if not self._understood(event, &f):
+            return None
+        self._name_event(event)
+        return event
+
+    cdef EventRule _event_rule(self, EventFields *f):
+        cdef bytes event_id = bytes_of(&f.event_id)
+        named = event_id if f.project.at is NULL else (bytes_of(&f.project), event_id)
+        found = self.event_rules.get(named, self)
+        if found is self:
+            project = ids.DEFAULT_PROJECT if f.project.at is NULL else bytes_of(&f.project).decode()
+            found = event_rule_of(self.definitions, project, event_id.decode())
+            self.event_rules[named] = found
+        return found
+
+    cdef bint _understood(self, FastEvent event, EventFields *f) except -1:
+        """Decode the metadata; False where they are refused."""
+        event.decoded, event.metadata = NO_METADATA, f.metadata
+        try:
+            if f.metadata.at is not NULL:
+                event.decoded = decode_metadata(Raw(bytes_of(&f.metadata)))
+            if event.rule.event.fields:
+                check_metadata(event.rule.event, event.decoded)
+        except Refused:
+            return False
+        if not event.decoded:
+            event.metadata.at, event.metadata.size = b"{}", 2
+        return True
+
+    cdef int _name_event(self, FastEvent event) except -1:
+        """Give an event its id and the keys of its entries, and make the logs that it feeds."""
+        cdef EventRule rule = event.rule
+        cdef bytes owner = event.member.key[1:], amount
+        cdef FastLog log
+        cdef Py_ssize_t place
+        event.balances_key = b"b" + owner
+        event.keys = [event.member.key, event.balances_key]
+        if event.idempotency_key.at is NULL:
+            event.id = derived(
+                b"%b:event:%b:%d:%d"
+                % (rule.project, EVENTS_TOPIC, self.partition, event.record.offset)
+            )
+        else:
+            event.id = derived(
+                b"%b:event:%b:%b"
+                % (rule.project, event.member.id, bytes_of(&event.idempotency_key))
+            )
+            event.answer_key = b"e" + event.id.raw
+            event.keys.append(event.answer_key)
+        if rule.limited:
+            event.used_key = b"n" + owner + rule.period(&event.at)
+            event.keys.append(event.used_key)
+        event.logs = []
+        for place in range(len(rule.feeds)):
+            value = value_for(rule.challenges[place], event.decoded)
+            if value is not None:
+                log = self._fed(event, <Rule>rule.feeds[place], bytes(value))
+                event.logs.append(log)
+                event.keys.append(log.log_key)
+                event.keys.append(log.progress_key)
+        return 0
+
+    cdef FastLog _fed(self, FastEvent event, Rule rule, bytes amount):
+        """Return the log that an event gives a challenge; one of an amount that is not plain is none
+        for here, and no entry of its progress tells."""
+        cdef FastLog log = FastLog()
+        log.value = event.rule.id, event.id.text
+        text_of(event.rule.id, &log.activity_id)
+        text_of(event.id.text, &log.unique_identifier)
+        log.at, log.recorded_at, log.rule = event.at, event.recorded_at, rule
+        log.member_id, log.member_key = event.member.id, event.member.key
+        log.fed = log.has_amount = True
+        if not amount:
+            log.has_amount = False
+        elif not read_amount(amount, &log.nanos):
+            log.odd = True
+        self._name(log)
+        return log
+
+    cdef bint fold_event(self, FastEvent event, int64_t sequence, feed) except -1:
+        """Fold an event; False where it is none for here."""
+        cdef EventRule rule = event.rule
+        cdef bytes balances = None
+        cdef Judged judged
+        cdef Py_ssize_t place, said
+        if not self._is_of_live_member(event):
+            return False
+        if event.answer_key is not None:
+            if event.answer_key not in self.entries:
+                return False
+            if self.entries[event.answer_key] is not None:
+                self.effects.count("duplicates")
+                return True
+        if not self._judge(event, &judged):
+            return False
+        if judged.points:
+            balances = self._balances(event, &judged)
+            if balances is None:
+                return False
+        user_group = rule.user_group(self.user_group)
+        if rule.limited and judged.met and not judged.full:
+            self._change(event.used_key, b"[%d]" % (judged.slots + 1))
+        self._add(EVENT_RESULTS, event.member.id, logged(self.buffer, event, &judged, user_group, sequence))
+        if judged.points:
+            if judged.groups and event.balances_key not in self.changed:
+                self.entries_of.widen(judged.groups)
+            self._change(event.balances_key, balances)
+            self._add(
+                POINTS_EVENTS, event.member.id, granted(self.buffer, event, &judged, user_group, sequence)
+            )
+        if judged.met:
+            if len(event.logs) < len(rule.feeds):
+                self.effects.count("not_fed", len(rule.feeds) - len(event.logs))
+            for place in range(len(event.logs)):
+                if not self.fold(<FastLog>event.logs[place], sequence):
+                    feed(event.record, place)
+        if event.answer_key is not None:
+            entry = answer_entry(self.buffer, event, &judged, user_group, &said)
+            self.entries_of.weigh(said)
+            self._change(event.answer_key, entry)
+        return True
+
+    cdef bint _is_of_live_member(self, FastEvent event) except -1:
+        cdef bytes key = event.member.key
+        cdef bytes entry = self._entry(key) if key in self.entries else None
+        return (
+            entry is not None
+            and is_live_member(entry, event.rule.project)
+            and is_named(entry, &event.user_id)
+        )
+
+    cdef bint _judge(self, FastEvent event, Judged *judged) except -1:
+        """Have Python judge an event; False where it refuses it, or entries were not read."""
+        cdef EventRule rule = event.rule
+        judged.slots = 0
+        if rule.limited:
+            if event.used_key not in self.entries:
+                return False
+            entry = self._entry(event.used_key)
+            if entry is not None and not read_slots(<bytes>entry, &judged.slots):
+                return False
+        try:
+            decided = decide(rule.event, event.decoded, LimitUsage(judged.slots), None, earns=True)
+        except Refused:
+            return False
+        judged.points, judged.met = decided.points, decided.condition_reached
+        judged.full, self.user_group = decided.limit_reached, decided.user_group
+        return True
+
+    cdef bytes _balances(self, FastEvent event, Judged *judged):
+        """Return the entry of what the member has after an event; None where it is not plain, or has
+        more than balances."""
+        cdef bytes entry
+        if event.balances_key not in self.entries:
+            return None
+        entry = self._entry(event.balances_key)
+        return balances_entry(self.buffer, entry, event.rule.group, judged)
