@@ -1,5 +1,6 @@
-"""SQL of one user's tiers: which they are, and what was earned in a set's window."""
+"""SQL of one user's tiers: which they are, and what was earned in the sets' windows."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,13 +14,12 @@ from schemas.definitions import MEMBER_ZONE
 
 class Window(NamedTuple):
     """What a tier set counts: of which challenge group (None: of all), in a window of a type, of a
-    length where it rolls, and where its days begin."""
+    length where it rolls."""
 
     tier_set_id: str
     wallet: str | None
     type: str
     length: str | None
-    zones: Zones
 
 
 async def of_member(
@@ -38,42 +38,65 @@ async def of_member(
 
 
 async def earned(
-    connection: AsyncConnection, project: str, member_id: UUID, window: Window
-) -> Decimal:
-    """Return the points granted to a member since the set is defined, in its window of now."""
+    connection: AsyncConnection,
+    project: str,
+    member_id: UUID,
+    windows: Sequence[Window],
+    zones: Zones,
+) -> dict[str, Decimal]:
+    """Return the points granted to a member in the windows of now, by the tier set: for life all,
+    else those since the set is defined.
+
+    The ledger is read once, and no further back than any window goes.
+    """
+    ids, wallets, types, lengths = map(list, zip(*windows, strict=True))
+    cursor = await connection.execute(
+        """
+        WITH counted AS MATERIALIZED (
+            SELECT w.*, s.created_at AS since, z.today, CASE w.type
+                WHEN 'lifetime' THEN date '-infinity'
+                WHEN 'calendar_year' THEN date_trunc('year', z.today)::date
+                ELSE (z.today - w.length)::date END AS earliest
+            FROM unnest(%(ids)s::text[], %(wallets)s::text[], %(types)s::text[],
+                        %(lengths)s::interval[]) AS w (id, wallet, type, length)
+            JOIN milestream.tier_sets s ON s.project = %(project)s AND s.tier_set_id = w.id
+            CROSS JOIN (SELECT (now() AT TIME ZONE %(zone)s)::date) AS z (today)
+        ), granted AS MATERIALIZED (
+            SELECT points, challenge_group, created_at,
+                (occurred_at AT TIME ZONE %(zone)s)::date AS day
+            FROM milestream.points_ledger
+            WHERE project = %(project)s AND member_id = %(member)s AND operation = 'grant'
+                AND occurred_at >= (SELECT min(earliest)::timestamp - interval '2 days'
+                                    FROM counted)
+        )
+        SELECT c.id, coalesce(sum(g.points), 0)
+        FROM counted c LEFT JOIN granted g
+            ON coalesce(g.challenge_group = c.wallet, c.wallet IS NULL)
+            AND (c.type = 'lifetime' OR g.created_at >= c.since AND CASE c.type
+                WHEN 'rolling' THEN g.day + c.length > c.today
+                ELSE date_part('year', g.day) = date_part('year', c.today) END)
+        GROUP BY c.id
+        """,
+        {
+            "project": project,
+            "member": member_id,
+            "zone": await _zone(connection, project, member_id, zones),
+            "ids": ids,
+            "wallets": wallets,
+            "types": types,
+            "lengths": lengths,
+        },
+    )
+    return dict(await cursor.fetchall())
+
+
+async def _zone(connection: AsyncConnection, project: str, member_id: UUID, zones: Zones) -> str:
+    """Return the zone of a member's days in what has no zone of its own."""
+    if zones.project != MEMBER_ZONE:
+        return zones.project
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(
-            """
-            SELECT coalesce(sum(points), 0) FROM (
-                SELECT l.points, (l.occurred_at AT TIME ZONE z.name)::date AS day,
-                       (now() AT TIME ZONE z.name)::date AS today
-                FROM milestream.points_ledger l
-                JOIN milestream.tier_sets s ON s.project = %(project)s
-                    AND s.tier_set_id = %(tier_set)s AND l.created_at >= s.created_at
-                JOIN milestream.members m ON m.project = %(project)s
-                    AND m.member_id = %(member)s
-                CROSS JOIN LATERAL (SELECT CASE %(zone)s::text WHEN %(by_member)s
-                    THEN coalesce(m.timezone, %(fallback)s) ELSE %(zone)s END AS name) z
-                WHERE l.project = %(project)s AND l.member_id = %(member)s
-                    AND l.operation = 'grant'
-                    AND coalesce(l.challenge_group = %(wallet)s::text, %(wallet)s::text IS NULL)
-            ) AS granted
-            WHERE CASE %(type)s::text
-                WHEN 'lifetime' THEN true
-                WHEN 'calendar_year' THEN date_part('year', day) = date_part('year', today)
-                ELSE day + %(length)s::interval > today
-            END
-            """,
-            {
-                "project": project,
-                "member": member_id,
-                "tier_set": window.tier_set_id,
-                "wallet": window.wallet,
-                "type": window.type,
-                "length": window.length,
-                "zone": window.zones.project,
-                "fallback": window.zones.fallback,
-                "by_member": MEMBER_ZONE,
-            },
+            "SELECT timezone FROM milestream.members WHERE project = %s AND member_id = %s",
+            (project, member_id),
         )
-        return await cursor.fetchone() or Decimal(0)
+        return await cursor.fetchone() or zones.fallback

@@ -4,6 +4,7 @@ Whether a streak is alive depends on the clock: the table says until when it is,
 records a break at the next tick only.
 """
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row, scalar_row
+from psycopg.rows import dict_row, scalar_row
 
 from schemas.definitions import MEMBER_ZONE
 
@@ -42,86 +43,66 @@ async def exists(connection: AsyncConnection, project: str, member_id: UUID) -> 
         return bool(await cursor.fetchone())
 
 
-async def balances(
-    connection: AsyncConnection, project: str, member_id: UUID
-) -> tuple[int, dict[str, int]]:
-    """Return a member's total balance, and that of each challenge group."""
-    cursor = await connection.execute(
-        """
-        SELECT t.balance, b.challenge_group, b.balance
-        FROM milestream.points_totals t
-        LEFT JOIN milestream.points_balances b
-            ON b.project = t.project AND b.member_id = t.member_id
-        WHERE t.project = %s AND t.member_id = %s
-        ORDER BY b.challenge_group
-        """,
-        (project, member_id),
-    )
-    rows = await cursor.fetchall()
-    total = int(rows[0][0]) if rows else 0
-    return total, {group: int(balance) for _, group, balance in rows if group is not None}
+@dataclass(frozen=True)
+class Lapse:
+    """Points that lapse at one moment."""
+
+    at: datetime
+    points: int
 
 
 @dataclass(frozen=True)
 class Purse:
-    """A member's points of one challenge group."""
+    """A member's points of one challenge group, and what of them lapses next, soonest first."""
 
-    challenge_group: str
-    balance: Decimal
-    held: Decimal
-    available: Decimal
-    pending: Decimal
-
-
-@dataclass(frozen=True)
-class Lapse:
-    """Points of one challenge group that lapse at one moment."""
-
-    challenge_group: str
-    at: datetime
-    points: Decimal
+    balance: int
+    held: int
+    available: int
+    pending: int
+    lapses: Sequence[Lapse]
 
 
-async def purses(connection: AsyncConnection, project: str, member_id: UUID) -> list[Purse]:
-    """Return a member's points of every challenge group, in order of the groups."""
-    async with connection.cursor(row_factory=class_row(Purse)) as cursor:
-        await cursor.execute(
-            """
-            SELECT challenge_group, balance, held, available, pending
-            FROM milestream.points_balances
-            WHERE project = %s AND member_id = %s
-            ORDER BY challenge_group
-            """,
-            (project, member_id),
-        )
-        return await cursor.fetchall()
-
-
-async def lapses(
-    connection: AsyncConnection, project: str, member_id: UUID, most: int
-) -> list[Lapse]:
-    """Return when points that a member can spend lapse: of each challenge group the next `most`
-    moments, soonest first."""
-    async with connection.cursor(row_factory=class_row(Lapse)) as cursor:
-        await cursor.execute(
-            """
-            SELECT challenge_group, at, points
+async def balances(
+    connection: AsyncConnection, project: str, member_id: UUID, *, lapses: int = 0
+) -> tuple[int, dict[str, Purse]]:
+    """Return a member's total balance, and its points of every challenge group, in order of the
+    groups; of each at most so many moments at which points lapse that it can spend."""
+    cursor = await connection.execute(
+        """
+        SELECT t.balance, b.challenge_group, b.balance, b.held, b.available, b.pending,
+               l.moments, l.points
+        FROM milestream.points_totals t
+        LEFT JOIN milestream.points_balances b
+            ON b.project = t.project AND b.member_id = t.member_id
+        LEFT JOIN LATERAL (
+            SELECT array_agg(at ORDER BY at) AS moments, array_agg(points ORDER BY at) AS points
             FROM (
-                SELECT challenge_group, expires_at AS at, sum(points) AS points,
-                       row_number() OVER (
-                           PARTITION BY challenge_group ORDER BY expires_at
-                       ) AS place
+                SELECT expires_at AS at, sum(points) AS points
                 FROM milestream.points_lots
-                WHERE project = %s AND member_id = %s
+                WHERE project = b.project AND member_id = b.member_id
+                    AND challenge_group = b.challenge_group
                     AND activates_at IS NULL AND expires_at IS NOT NULL
-                GROUP BY challenge_group, expires_at
-            ) AS moments
-            WHERE place <= %s
-            ORDER BY challenge_group, at
-            """,
-            (project, member_id, most),
-        )
-        return await cursor.fetchall()
+                GROUP BY expires_at ORDER BY expires_at LIMIT %s
+            ) AS lapses
+        ) l ON %s
+        WHERE t.project = %s AND t.member_id = %s
+        ORDER BY b.challenge_group
+        """,
+        (lapses, lapses > 0, project, member_id),
+    )
+    rows = await cursor.fetchall()
+    total = int(rows[0][0]) if rows else 0
+    return total, {
+        group: _purse(amounts, zip(moments or (), points or (), strict=True))
+        for _, group, *amounts, moments, points in rows
+        if group is not None
+    }
+
+
+def _purse(amounts: Sequence[Decimal], lapses: Iterable[tuple[datetime, Decimal]]) -> Purse:
+    balance, held, available, pending = map(int, amounts)
+    found = [Lapse(at, int(points)) for at, points in lapses]
+    return Purse(balance, held, available, pending, found)
 
 
 async def has_points(connection: AsyncConnection, project: str, group: str) -> bool:
@@ -139,10 +120,15 @@ async def has_points(connection: AsyncConnection, project: str, group: str) -> b
         return bool(await cursor.fetchone())
 
 
-async def running_challenges(
-    connection: AsyncConnection, project: str, member_id: UUID, zones: Zones
+async def challenges(
+    connection: AsyncConnection,
+    project: str,
+    member_id: UUID,
+    zones: Zones,
+    ids: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the running challenges, with a member's progress in their current period.
+    """Return the running challenges, or those with these ids whether they run or not, with a
+    member's progress in their current period.
 
     A period's key follows the calendar, so that the database can compute it.
     """
@@ -166,8 +152,11 @@ async def running_challenges(
                 FROM milestream.challenges c
                 LEFT JOIN milestream.members m
                     ON m.project = %(project)s AND m.member_id = %(member)s
-                WHERE c.project = %(project)s AND c.status = 'live'
-                    AND coalesce(starts_at <= now(), true) AND coalesce(ends_at > now(), true)
+                WHERE c.project = %(project)s AND CASE
+                    WHEN %(ids)s::uuid[] IS NOT NULL THEN c.id = ANY (%(ids)s::uuid[])
+                    ELSE c.status = 'live' AND coalesce(starts_at <= now(), true)
+                        AND coalesce(ends_at > now(), true)
+                END
             ) c
             LEFT JOIN milestream.challenge_progress p ON p.project = %(project)s
                 AND p.challenge_id = c.id AND p.member_id = %(member)s
@@ -180,6 +169,7 @@ async def running_challenges(
                 "project_zone": zones.project,
                 "fallback": zones.fallback,
                 "by_member": MEMBER_ZONE,
+                "ids": None if ids is None else list(ids),
             },
         )
         return await cursor.fetchall()

@@ -1,6 +1,6 @@
 """`/user/{id}/tier`: a user's tiers as they stand now; and a tier that is assigned by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
@@ -24,6 +24,7 @@ from api.http.responses import json_response
 from api.kafka.processor_client import refusal
 from api.queries import tiers as queries
 from api.queries import users
+from api.queries.operations import snapshot
 from schemas import definitions as models
 from schemas import ids, records
 from schemas.instants import InstantError, utc
@@ -45,36 +46,50 @@ async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
         *("member_tiers", "tier_sets", "points_ledger", "points_balances"),
         *("challenges", "challenge_progress"),
     )
-    async with found_in(request, caller, user_id, *read_models) as (connection, member_id):
+    async with (
+        found_in(request, caller, user_id, *read_models) as (connection, member_id),
+        snapshot(connection),
+    ):
         rows = await queries.of_member(connection, caller.project, member_id)
-        shown = [
-            _shown(
-                each, rows.get(each.id), await _value(connection, caller, each, member_id, zones)
-            )
-            for each in sets
-        ]
+        values = await _values(connection, caller.project, member_id, sets, zones)
+    shown = [_shown(each, rows.get(each.id), values.get(each.id, Decimal(0))) for each in sets]
     return json_response(TiersAnswer(tiers=shown))
 
 
-async def _value(
+async def _values(
     connection: AsyncConnection,
-    caller: Caller,
-    tier_set: models.TierSet,
+    project: str,
     member_id: UUID,
+    sets: Sequence[models.TierSet],
     zones: users.Zones,
-) -> Decimal:
-    """Return what a user's tier is judged by, as of now."""
-    basis, window = tier_set.basis, tier_set.window or models.TierWindow()
-    if basis.type == "earned":
-        counted = queries.Window(tier_set.id, basis.wallet, window.type, window.length, zones)
-        return await queries.earned(connection, caller.project, member_id, counted)
-    if basis.type == "balance":
-        total, groups = await users.balances(connection, caller.project, member_id)
-        return Decimal(total if basis.wallet is None else groups.get(basis.wallet, 0))
-    running = await users.running_challenges(connection, caller.project, member_id, zones)
-    found = (row for row in running if str(row["id"]) == basis.challenge_id)
-    row = next(found, None)
-    return Decimal(0) if row is None else row["current_progress_value"] or Decimal(0)
+) -> dict[str, Decimal]:
+    """Return what a user's tiers are judged by, as of now, by the set; those that are 0 may be
+    missing."""
+    of: dict[str, list[models.TierSet]] = {"earned": [], "balance": [], "progress": []}
+    for each in sets:
+        of[each.basis.type].append(each)
+    found: dict[str, Decimal] = {}
+    if of["earned"]:
+        windows = [_window(each) for each in of["earned"]]
+        found |= await queries.earned(connection, project, member_id, windows, zones)
+    if of["balance"]:
+        total, purses = await users.balances(connection, project, member_id)
+        by_wallet = {None: total} | {group: purse.balance for group, purse in purses.items()}
+        found |= {each.id: Decimal(by_wallet.get(each.basis.wallet, 0)) for each in of["balance"]}
+    if of["progress"]:
+        named = {each.basis.challenge_id or "" for each in of["progress"]}
+        rows = await users.challenges(connection, project, member_id, zones, named)
+        values = {str(row["id"]): row["current_progress_value"] or Decimal(0) for row in rows}
+        found |= {
+            each.id: values.get(each.basis.challenge_id or "", Decimal(0))
+            for each in of["progress"]
+        }
+    return found
+
+
+def _window(tier_set: models.TierSet) -> queries.Window:
+    window = tier_set.window or models.TierWindow()
+    return queries.Window(tier_set.id, tier_set.basis.wallet, window.type, window.length)
 
 
 def _shown(tier_set: models.TierSet, row: Mapping[str, Any] | None, value: Decimal) -> UserTier:

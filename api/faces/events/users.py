@@ -1,6 +1,6 @@
 """`/user/{id}/points` and `/user/{id}/challenge`; and the look-up of a user."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -23,8 +23,7 @@ from api.http.numbers import number_text
 from api.http.problems import Problem, clipped
 from api.http.responses import json_response
 from api.queries import users as queries
-from api.queries.operations import snapshot
-from api.queries.users import Lapse, Purse
+from api.queries.users import Purse
 from schemas import ids
 from schemas.definition_set import DefinitionSet
 from schemas.definitions import MEMBER_ZONE
@@ -61,40 +60,31 @@ def unknown(user_id: str) -> Problem:
 async def points(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer a user's balances, and what of them is held, pending and about to lapse."""
     models = ("points_totals", "points_balances", "points_lots")
-    async with (
-        found_in(request, caller, user_id, *models) as (connection, member_id),
-        snapshot(connection),
-    ):
-        total, _ = await queries.balances(connection, caller.project, member_id)
-        purses = await queries.purses(connection, caller.project, member_id)
-        lapses = await queries.lapses(connection, caller.project, member_id, MOST_EXPIRING)
-    return json_response(balances(user_id, total, purses, lapses))
+    async with found_in(request, caller, user_id, *models) as (connection, member_id):
+        total, purses = await queries.balances(
+            connection, caller.project, member_id, lapses=MOST_EXPIRING
+        )
+    return json_response(balances(user_id, total, purses))
 
 
-def balances(
-    user_id: str, total: int, purses: Sequence[Purse], lapses: Sequence[Lapse]
-) -> PointsAnswer:
-    """Return a user's balances as they are shown."""
-    expiring: dict[str, list[Expiring]] = {}
-    for lapse in lapses:
-        shown = Expiring(at=lapse.at, points=int(lapse.points))
-        expiring.setdefault(lapse.challenge_group, []).append(shown)
-    held = int(sum(purse.held for purse in purses))
+def balances(user_id: str, total: int, purses: Mapping[str, Purse]) -> PointsAnswer:
+    """Return a user's balances as they are shown, those of each challenge group included."""
+    held = sum(purse.held for purse in purses.values())
     return PointsAnswer(
         user_id=user_id,
         points=total,
         held=held,
         available=total - held,
-        groups={purse.challenge_group: int(purse.balance) for purse in purses},
+        groups={group: purse.balance for group, purse in purses.items()},
         wallets={
-            purse.challenge_group: Wallet(
-                balance=int(purse.balance),
-                held=int(purse.held),
-                available=int(purse.available),
-                pending=int(purse.pending),
-                expiring=expiring.get(purse.challenge_group, []),
+            group: Wallet(
+                balance=purse.balance,
+                held=purse.held,
+                available=purse.available,
+                pending=purse.pending,
+                expiring=[Expiring(at=lapse.at, points=lapse.points) for lapse in purse.lapses],
             )
-            for purse in purses
+            for group, purse in purses.items()
             if purse.balance or purse.pending
         },
     )
@@ -107,7 +97,7 @@ async def challenges(request: Request, caller: Caller, user_id: str) -> Response
     zones = zones_of(definitions, caller.project)
     models = ("challenges", "challenge_progress")
     async with found_in(request, caller, user_id, *models) as (connection, member_id):
-        rows = await queries.running_challenges(connection, caller.project, member_id, zones)
+        rows = await queries.challenges(connection, caller.project, member_id, zones)
     shown = [_challenge(row) for row in rows]
     return json_response(
         ChallengesAnswer(challenges=[c for c in shown if completed in (None, c.completed)])

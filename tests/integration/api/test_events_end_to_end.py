@@ -422,7 +422,34 @@ async def test_a_tier_by_balance_or_progress_says_what_that_is_now(
         assert (await send(other, "buy", user)).status_code == 200
         values = [(await tier(other, user, name))["value"] for name in ("balance", "progress")]
         assert values == [60, 1]
+        await define(other, "challenge", challenge, timezone="member", status="paused", **fed)
+        assert (await tier(other, user, "progress"))["value"] == 1
     assert (await admin.get("/user/climber-nobody-knows/tier")).status_code == 404
+
+
+async def test_a_set_for_life_counts_what_was_earned_before_it_was_defined(
+    full_stack: Served,
+) -> None:
+    async with await full_stack.client(project="tiers-late") as admin:
+        await define(admin, "event", "buy", title="Buy", reward={"default": 60})
+        user = await member(admin, "climber")
+        assert (await send(admin, "buy", user)).status_code == 200
+        spent = {"points": 50, "uniqueIdentifier": "s"}
+        assert (await admin.post(f"/user/{user}/spend", json=spent)).status_code == 200
+        windows = {
+            "life": None,
+            "year": {"type": "calendar_year"},
+            "month": {"type": "rolling", "length": "P1M"},
+        }
+        for name, window in windows.items():
+            basis = {"type": "earned"}
+            fields = {"name": "Status", "basis": basis, "tiers": TIERS, "window": window}
+            await define(admin, "tier-set", name, **fields)
+        assert [(await tier(admin, user, name))["value"] for name in windows] == [60, 0, 0]
+        assert (await send(admin, "buy", user)).json()["data"]["points"] == 60
+        found = [await tier(admin, user, name) for name in windows]
+        assert [each["value"] for each in found] == [120, 60, 60]
+        assert [each["tierId"] for each in found] == ["gold", "basic", "basic"]
 
 
 async def test_a_tier_is_assigned_by_an_admin_once(full_stack: Served) -> None:
