@@ -6,7 +6,7 @@ have passed are gone through in their order before anything else is judged, so t
 same how late somebody looks. Values are nanos, days are ordinals in the set's time zone.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
@@ -101,9 +101,23 @@ def earn(state: State, tier_set: TierSet, earning: Earning, zone: str, now: date
     day = local_date(zone, earning.at)
     place = (date(day.year, 1, 1) if tier_set.window == CALENDAR_YEAR else day).toordinal()
     days = dict(state.days)
-    days[place] = days.get(place, 0) + earning.points
+    if earning.points < 0:
+        # What was granted before the set was defined is in no day, and cannot leave one.
+        place = _found(state.days, place)
+        days[place] = max(days.get(place, 0) + earning.points, 0)
+    else:
+        days[place] = days.get(place, 0) + earning.points
     kept = _kept(tier_set, sorted(days.items()), local_date(zone, now))
     return msgspec.structs.replace(state, days=_merged(kept))
+
+
+def _found(days: Days, place: int) -> int:
+    """Return where the points of a day lie: on that day, or on a later one that it was merged
+    with."""
+    at = bisect_left(days, (place,))
+    if len(days) < KEPT or at == len(days):
+        return place
+    return days[at][0]
 
 
 def _kept(tier_set: TierSet, days: Sequence[tuple[int, int]], today: date) -> list[tuple[int, int]]:

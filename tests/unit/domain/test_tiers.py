@@ -537,3 +537,21 @@ def test_the_days_that_are_kept_are_bounded_and_nobody_loses_early() -> None:
         state = tier_rules.earn(state, rule, Earning("_default", 1, at), "UTC", now)
     assert len(state.days) == KEPT
     assert sum(points for _, points in state.days) == KEPT + 200
+    first = parse_instant("2020-01-01T00:00:00Z")  # its day was merged with a later one
+    taken = tier_rules.earn(state, rule, Earning("_default", -1, first), "UTC", now)
+    assert sum(points for _, points in taken.days) == KEPT + 199
+
+
+def test_what_is_taken_back_leaves_the_day_that_has_it() -> None:
+    start = world(tier_set(0, window=YEAR), tier_set(0, id_="life"))
+    year, life = (start.partition.definitions.tier_set("default", i) for i in (STATUS, "life"))
+    assert year is not None
+    assert life is not None
+    at = parse_instant("2026-11-21T12:00:00Z")
+    zone, now = "UTC", at
+    for rule, in_all in ((year, 0), (life, -3)):
+        state = tier_rules.initial()
+        for points in (5, -2, -6):
+            state = tier_rules.earn(state, rule, Earning("_default", points, at), zone, now)
+        assert (sum(n for _, n in state.days), state.total) == (0, in_all)
+        assert tier_rules.earned(state, rule, zone, now).value == 0
