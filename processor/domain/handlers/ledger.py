@@ -225,9 +225,15 @@ class Ledger:
         if points and self._definitions.has_tiers():
             at = granted.at or context.recorded_at
             self._entries.earned.append(Earning(granted.group, -points, at))
-        left = points - taken
         self._reversed(
-            context, voiding, reversal, lots, -taken, not_recovered=left, granted_at=granted.at
+            context,
+            voiding,
+            reversal,
+            lots,
+            -taken,
+            earned=-points,
+            not_recovered=points - taken,
+            granted_at=granted.at,
         )
 
     def give_back(
@@ -254,6 +260,7 @@ class Ledger:
         lots: Lots,
         points: int,
         *,
+        earned: int = 0,
         not_recovered: int = 0,
         granted_at: datetime | None = None,
     ) -> None:
@@ -263,7 +270,7 @@ class Ledger:
         voiding.not_recovered += not_recovered
         source_id = ids.reversal_source(voiding.void_id, reversal.entry_id)
         changed, command = lots.changed(), voiding.command
-        after, purse = self.keep(context.member_id, lots), lots.purse
+        after, purse = self.keep(context.member_id, lots, earned=earned), lots.purse
         data = outputs.PointsReversed(
             id=ids.points_entry_id(context.project, ids.REVERSE, source_id),
             user_id=voiding.user_id,

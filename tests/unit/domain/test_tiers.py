@@ -40,6 +40,7 @@ from tests.tier_spec import (
     tier_set,
     tiers_of,
 )
+from tests.void_spec import void_event, void_of
 
 BUY = purchase_of(reward={"default": 1}).but(id="buy")
 
@@ -114,6 +115,18 @@ def test_a_set_for_life_counts_what_was_earned_before_it_was_defined() -> None:
     assert moves(happened) == [(None, "t1", "earned")]
     assert happened.of("tier.changed")[0]["value"] == 111
     assert moves(start.when(event("bonus", "2026-11-21T12:00:00Z"))) == [(None, "t1", "earned")]
+
+
+def test_what_is_voided_was_not_earned_before_a_set_either() -> None:
+    keyed = [
+        event("buy", "2026-10-01T12:00:00Z", metadata={"amount": n}, idempotencyKey=f"k{n}")
+        for n in (50, 30)
+    ]
+    start = world().and_given(*keyed, spend(70, "s"))
+    start.when(void_event("k50", "a"), void_of("spend", "s", "b", portion=Decimal("0.5")))
+    start.partition.define(tier_set(0, 31, 32))
+    assert moves(start.when(earn(1, "2026-11-21"))) == [(None, "t1", "earned")]
+    assert start.when(earn(1, "2026-11-21")).of("points.granted")[0]["balance"] == 37
 
 
 def test_a_set_for_life_that_changes_counts_what_it_names_now() -> None:
