@@ -29,7 +29,8 @@ ACTIONS: dict[str, Action] = {}
 
 SESSION_SECONDS = 8
 """A worker's; one that was stopped for longer has lost its partitions."""
-LONG_SECONDS = 12
+LONG_SECONDS = 10
+"""Longer than that: a worker that lost its partitions, and a client that gave a broker up."""
 
 
 def action(name: str) -> Callable[[Action], Action]:
