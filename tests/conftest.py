@@ -29,9 +29,6 @@ for _name in [name for name in os.environ if name.startswith(PREFIX)]:
     if not _name.startswith(f"{PREFIX}TEST_"):
         del os.environ[_name]
 
-# Brokers live for minutes here, and most of their time goes into compiling what runs once.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
-
 # No deadlines, for machines are slow, and the same examples each time, so that a run does not fail
 # where the one before it passed; whoever asks for more examples gets others each time.
 _EXAMPLES = os.environ.get("HYPOTHESIS_MAX_EXAMPLES")

@@ -137,6 +137,9 @@ def running_servers() -> Iterator[Settings]:
         with _containers() as settings:
             yield settings
     else:
+        from tests.class_archive import java_options
+
+        os.environ["JAVA_TOOL_OPTIONS"] = java_options()
         with stack_directory() as data_dir, LocalServers(data_dir) as servers:
             # Every test has a database of its own, and it belongs to an owner that is no superuser.
             with psycopg.connect(servers.superuser_url) as connection:
