@@ -20,6 +20,7 @@ from processor.domain.aggregates.parked import Held, Parked
 from processor.domain.aggregates.pathway import ActivityState, Enrolment, SeenMarker
 from processor.domain.aggregates.points import Balances, Granted, Moved, Redeemed, Unearned
 from processor.domain.aggregates.reward import Reward
+from processor.domain.aggregates.streak import Hits as StreakHits
 from processor.domain.aggregates.streak import State as Streak
 from processor.domain.aggregates.tier import State as Tier
 from processor.domain.aggregates.void import Voided
@@ -79,6 +80,7 @@ NOTICE = StateKind(b"i", DueMarker)
 MOVED = StateKind(b"x", Moved, once=True)
 HOLD = StateKind(b"d", Hold)
 STREAK = StateKind(b"s", Streak)
+STREAK_HITS = StateKind(b"S", StreakHits)
 TIER = StateKind(b"y", Tier, items=lambda tier: len(tier.days))
 ASSIGNMENT = StateKind(b"z", Answered, once=True)
 VOIDED = StateKind(b"f", Voided, once=True)
@@ -126,6 +128,7 @@ STATE_KINDS = by_prefix(
     MOVED,
     HOLD,
     STREAK,
+    STREAK_HITS,
     TIER,
     ASSIGNMENT,
     VOIDED,
@@ -307,6 +310,17 @@ def hold_key(member_id: str, hold_id: str) -> bytes:
 def streak_key(member_id: str, streak_id: str) -> bytes:
     """Return the key of a member's streak."""
     return STREAK.prefix + member_key(member_id)[1:] + streak_id.encode()
+
+
+@lru_cache(maxsize=65536)
+def streak_hits_family(member_id: str, streak_id: str) -> bytes:
+    """Return what the keys of how many events hit a streak's periods begin with."""
+    return STREAK_HITS.prefix + streak_key(member_id, streak_id)[1:] + b"\0"
+
+
+def streak_hits_key(family: bytes, period_key: str) -> bytes:
+    """Return the key of how many events hit a period; keys of a family rise with time."""
+    return family + period_key.encode()
 
 
 def tier_key(member_id: str, tier_set_id: str) -> bytes:

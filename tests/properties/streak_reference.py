@@ -85,6 +85,8 @@ class Hit:
     """The first missed period of each gap that broke a run and was not told of before."""
     completed: int = 0
     milestones: list[str] = field(default_factory=list)
+    rewards: list[tuple[str, int]] = field(default_factory=list)
+    """The milestones, with the period that the reward is of."""
     healed: bool = False
 
 
@@ -106,6 +108,10 @@ class Streak:
     Where a late event before a run uses up the freeze that held it together, the run falls apart.
     The rules do not say which part has what was given; here it is the part with that period.
     """
+    reward_of: dict[tuple[str, int], int] = field(default_factory=dict)
+    """The period that a milestone's reward is of, where what was given stands at another now."""
+    revoked: list[tuple[str, int]] = field(default_factory=list)
+    """Milestones whose rewards, of these periods, were revoked: given again, they are the same."""
     longest: int = 0
     fell_apart: bool = False
     waits: datetime | None = None
@@ -128,11 +134,11 @@ class Streak:
 
     def is_broken(self) -> bool:
         """Tell whether the latest run was told to be broken."""
-        return self.runs[-1].hits[-1] + 1 in self.told
+        return bool(self.hits) and self.runs[-1].hits[-1] + 1 in self.told
 
     def status(self) -> str:
-        """Return ``active``, ``broken`` or ``completed``."""
-        if self.is_broken():
+        """Return ``active``, ``broken`` or ``completed``; without a hit it is broken."""
+        if not self.hits or self.is_broken():
             return "broken"
         whole = self.runs[-1].length >= self.definition["targetLength"]
         return "completed" if whole else "active"
@@ -181,14 +187,22 @@ class Streak:
 
     def _give(self, run: Run, milestones: list[dict[str, Any]], happened: Hit) -> None:
         """Give a run what it has come to reach, once; runs that merged have what each was given."""
-        has = {what for what, last in self.given if last in run.hits}
+        has = {what for what, at in self.given if run.hits[0] <= at <= run.hits[-1]}
         if run.length >= self.definition["targetLength"] and "completion" not in has:
             self.given.append(("completion", run.hits[-1]))
             happened.completed += 1
         for milestone in milestones:
             if run.length >= milestone["milestoneTargetValue"] and milestone["id"] not in has:
-                self.given.append((milestone["id"], run.hits[-1]))
+                same = [
+                    (what, at)
+                    for what, at in self.revoked
+                    if what == milestone["id"] and run.hits[0] <= at <= run.hits[-1]
+                ]
+                again = (same or [(milestone["id"], run.hits[-1])])[0]
+                self.revoked = [one for one in self.revoked if one != again]
+                self.given.append(again)
                 happened.milestones.append(milestone["id"])
+                happened.rewards.append(again)
 
     def _heals(self, was_broken: bool, number: int) -> bool:
         """Tell whether the event closed a gap: what was hit before it and what was hit after it are
@@ -200,8 +214,104 @@ class Streak:
             return False
         return later[0] in mine.hits if later else was_broken
 
+    def take_back(
+        self,
+        number: int,
+        milestones: list[dict[str, Any]],
+        now: datetime,
+        zone: str,
+        *,
+        revoke: bool = False,
+    ) -> list[tuple[str, int]]:
+        """Take back a hit, as if the period had never been hit; return the milestones that were
+        revoked, with the period of the reward."""
+        self._moves(zone)
+        whole = next(run for run in self.runs if number in run.hits)
+        was_broken = self.is_broken()
+        self.hits.remove(number)
+        runs = self.runs
+        if whole.length == self.longest:
+            self.longest = 0
+        self.longest = max([self.longest, *(run.length for run in runs)])
+        revoked = self._hand_on(whole, milestones, revoke=revoke)
+        self._tell_quietly(now, was_broken=was_broken)
+        return revoked
+
+    def _hand_on(
+        self, whole: Run, milestones: list[dict[str, Any]], *, revoke: bool
+    ) -> list[tuple[str, int]]:
+        """Give what a run had to what is left of it: first whoever has it keeps it, then the latest
+        that reaches it; what none reaches is revoked, or kept by whoever may come to it."""
+        wanted = {each["id"]: each["milestoneTargetValue"] for each in milestones}
+        wanted["completion"] = self.definition["targetLength"]
+        inside = range(whole.hits[0], whole.hits[-1] + 1)
+        parts = [
+            run for run in self.runs if not (run.hits[-1] < inside[0] or run.hits[0] > inside[-1])
+        ]
+        spans = [range(part.hits[0], part.hits[-1] + 1) for part in parts]
+        mine = sorted(
+            ((what, at) for what, at in self.given if at in inside),
+            key=lambda one: (one[1], "" if one[0] == "completion" else one[0]),
+        )
+        has: list[set[str]] = [set() for _ in parts]
+        left = []
+        for what, at in mine:
+            holders = [n for n, span in enumerate(spans) if at in span]
+            if holders and parts[holders[0]].length >= wanted.get(what, 0):
+                has[holders[0]].add(what)
+            else:
+                left.append((what, at))
+        for n, part in enumerate(parts):
+            if part.length >= wanted["completion"] and "completion" not in has[n]:
+                self.given.append(("completion", part.hits[-1]))
+        revoked = []
+        for what, at in left:
+            self.given.remove((what, at))
+            if what == "completion":
+                continue
+            heirs = [
+                n
+                for n, part in enumerate(parts)
+                if part.length >= wanted.get(what, 0) and what not in has[n]
+            ]
+            reward_at = self.reward_of.pop((what, at), at)
+            if heirs:
+                has[heirs[-1]].add(what)
+                self._put(what, at, parts[heirs[-1]].hits[-1], reward_at, left)
+            elif revoke and what in wanted:
+                revoked.append((what, reward_at))
+            elif parts and not any(at in span for span in spans):
+                self._put(what, at, parts[-1].hits[-1], reward_at, left)
+            else:
+                self._put(what, at, at, reward_at, left)
+        self.revoked += revoked
+        return revoked
+
+    def _put(
+        self, what: str, at: int, to: int, reward_at: int, left: list[tuple[str, int]]
+    ) -> None:
+        place = at if (what, to) in [*self.given, *left] else to
+        self.given.append((what, place))
+        if place != reward_at:
+            self.reward_of[what, place] = reward_at
+
+    def _tell_quietly(self, now: datetime, *, was_broken: bool) -> None:
+        """Count every gap as told that a taken hit made, and what is over by now as broken."""
+        if not self.hits:
+            self.told.clear()
+            self.waits = None
+            return
+        first, last = min(self.hits), max(self.hits)
+        self.told = {at for at in self.told if first < at < last}
+        self._break()
+        self.waits = self.active_until()
+        if was_broken or self.waits <= now:
+            self.told.add(last + 1)
+
     def tick(self, now: datetime, zone: str) -> int | None:
         """Return the first missed period of the gap that broke the latest run by now, once."""
+        if not self.hits:
+            return None
         gap = self.runs[-1].hits[-1] + 1
         if gap in self.told or (self.waits and now < self.waits):
             return None

@@ -8,7 +8,7 @@ bridge is broken. ``hit`` works out once what ``evolve`` keeps and ``decide`` te
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -23,7 +23,7 @@ ACTIVE = "active"
 BROKEN = "broken"
 COMPLETED = "completed"
 
-_TARGET = ""
+TARGET = ""
 """Stands among the milestones given for the streak's own target."""
 
 KEPT = 2_000
@@ -34,6 +34,34 @@ Stretch = tuple[int, int]
 """The first and last of consecutive ordinals."""
 
 
+class Hits(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many events hit a period after the first one, each of which may be voided;
+    ``FOR_GOOD`` where one of them cannot be, so that the period stays hit.
+
+    A period that only one event hit has none, nor have those that were hit before this was kept:
+    the first event stands for all of them, and as it cannot be voided, its hit is never taken.
+    """
+
+    more: int
+
+
+FOR_GOOD = -1
+
+
+class Taken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What voids left in a streak: how many hits they took, and of what was given since, where it
+    is to be found.
+
+    ``inherited`` are milestones of ``State.given`` that stand at another period now than that of
+    their reward, which comes third; ``revoked`` are milestones whose reward, of that period, was
+    revoked: who reaches them again gets the same one.
+    """
+
+    times: int = 0
+    inherited: tuple[tuple[int, str, int], ...] = ()
+    revoked: tuple[tuple[int, str], ...] = ()
+
+
 class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member's streak. Period and time zone are those it began with; one that goes by its
     member's own zone moves with it, and what was hit keeps its day.
@@ -42,7 +70,7 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     (or the target) was given at which period, so that runs that merge inherit it. ``due`` is when
     the latest run breaks without another event, None where it is broken. ``starts`` are the first
     periods of the runs that ``freezes`` make; none are kept without freezes, where each stretch is
-    a run.
+    a run. ``taken`` is None as long as no void took a hit.
     """
 
     period: str
@@ -57,6 +85,12 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     due: datetime | None = None
     freezes: int | None = None
     starts: tuple[int, ...] = ()
+    taken: Taken | None = None
+
+    @property
+    def times_taken(self) -> int:
+        """How many hits voids took back."""
+        return 0 if self.taken is None else self.taken.times
 
 
 class Run(msgspec.Struct, frozen=True, gc=False):
@@ -72,12 +106,20 @@ class Run(msgspec.Struct, frozen=True, gc=False):
         return self.first <= ordinal <= self.last
 
 
+class Reached(msgspec.Struct, frozen=True, gc=False):
+    """A milestone that a run reached, and the period that its reward is of."""
+
+    run: Run
+    milestone: Milestone
+    at: int
+
+
 class Decided(msgspec.Struct, frozen=True, gc=False):
     """What a hit led to: the runs that are broken for a gap, in order; what each run reached."""
 
     broken: tuple[Run, ...]
     healed: bool
-    reached: tuple[tuple[Run, Milestone], ...]
+    reached: tuple[Reached, ...]
     completed: tuple[Run, ...]
     run: Run
     """The one that the period lies in afterwards."""
@@ -103,6 +145,16 @@ def key_of(period: str, timezone: str, at: int) -> str:
         year, week, _ = date.fromordinal(at * 7 + 1).isocalendar()
         return f"{year:04d}-W{week:02d}"
     return f"{at // 12:04d}-{at % 12 + 1:02d}"
+
+
+def ordinal_of(period: str, timezone: str, key: str) -> int | None:
+    """Return the ordinal of the period that a key names; None for a day that the zone skipped."""
+    if period == "daily":
+        day = date.fromisoformat(key).toordinal()
+        return None if day in skipped_days(timezone) else _day_number(timezone, day)
+    if period == "weekly":
+        return (date.fromisocalendar(int(key[:4]), int(key[6:]), 1).toordinal() - 1) // 7
+    return int(key[:4]) * 12 + int(key[5:]) - 1
 
 
 def _calendar_day(timezone: str, at: int) -> int:
@@ -169,6 +221,15 @@ def moved(state: State, timezone: str) -> State:
         broken=tuple(number(at) for at in state.broken),
         given=tuple((number(at), name) for at, name in state.given),
         starts=(),
+        taken=None if state.taken is None else _renumbered(state.taken, number),
+    )
+
+
+def _renumbered(taken: Taken, number: Callable[[int], int]) -> Taken:
+    return Taken(
+        taken.times,
+        tuple((number(at), name, number(of)) for at, name, of in taken.inherited),
+        tuple((number(at), name) for at, name in taken.revoked),
     )
 
 
@@ -217,15 +278,18 @@ def _run_at(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int,
 
 def is_known(state: State, at: int) -> bool:
     """Tell whether a period was hit before, or lies before all that is remembered."""
-    if len(state.hits) >= KEPT and at < state.hits[0][0]:
-        return True
+    return (len(state.hits) >= KEPT and at < state.hits[0][0]) or is_hit(state, at)
+
+
+def is_hit(state: State, at: int) -> bool:
+    """Tell whether a period is remembered as hit."""
     place = bisect_right(state.hits, (at, at)) - 1
     return (place >= 0 and state.hits[place][1] >= at) or (
         place + 1 < len(state.hits) and state.hits[place + 1][0] == at
     )
 
 
-class _Cut(msgspec.Struct, frozen=True, gc=False):
+class Cut(msgspec.Struct, frozen=True, gc=False):
     """The runs from that of a period on, as far as they may have changed.
 
     ``rest`` is where the next run begins, which is as it was; ``starts`` those of all runs.
@@ -236,7 +300,7 @@ class _Cut(msgspec.Struct, frozen=True, gc=False):
     starts: tuple[int, ...]
 
 
-def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ...]) -> _Cut:
+def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ...]) -> Cut:
     """Cut into runs once more what a hit may have changed.
 
     A run begins where the one before it ends, so those before the hit's own are as they were, and
@@ -245,7 +309,7 @@ def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ..
     if not freezes:  # each stretch is a run
         place = max(bisect_left(hits, (at + 1,)) - 2, 0)
         found = [_run(hits, each, 0)[0] for each in range(place, min(place + 2, len(hits)))]
-        return _Cut(found, hits[place + 2][0] if place + 2 < len(hits) else None, ())
+        return Cut(found, hits[place + 2][0] if place + 2 < len(hits) else None, ())
     own = max(bisect_right(starts, at) - 1, 0)
     begins = starts[own] if starts and starts[own] <= at else at
     place, known = bisect_left(hits, (begins,)), own
@@ -261,16 +325,16 @@ def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ..
         if rest > at and known < len(starts) and starts[known] == rest:
             break
     firsts = tuple(run.first for run in found)
-    return _Cut(found, rest, starts[:own] + firsts + starts[known:])
+    return Cut(found, rest, starts[:own] + firsts + starts[known:])
 
 
-def _all(hits: tuple[Stretch, ...], freezes: int) -> _Cut:
+def cut_all(hits: tuple[Stretch, ...], freezes: int) -> Cut:
     """Cut all periods into runs once more."""
     found = runs(hits, freezes)
-    return _Cut(found, None, tuple(run.first for run in found) if freezes else ())
+    return Cut(found, None, tuple(run.first for run in found) if freezes else ())
 
 
-def _gaps(cut: _Cut, announced: tuple[int, ...]) -> tuple[tuple[Run, int], ...]:
+def gaps(cut: Cut, announced: tuple[int, ...]) -> tuple[tuple[Run, int], ...]:
     """Return the runs that end with a gap that was not announced, with the first period missed."""
     following = [*(run.first for run in cut.runs[1:]), *(() if cut.rest is None else (cut.rest,))]
     return tuple(
@@ -302,14 +366,15 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
 
     at: int
     hits: tuple[Stretch, ...]
-    cut: _Cut
+    cut: Cut
     announced: tuple[int, ...]
     """What is left of the gaps that were announced as broken."""
     gaps: tuple[tuple[Run, int], ...]
     """The runs that end with a gap that was not announced, with the first period missed."""
-    reached: tuple[tuple[Run, Milestone], ...]
+    reached: tuple[Reached, ...]
     completed: tuple[Run, ...]
     given: tuple[tuple[int, str], ...]
+    taken: Taken | None
 
 
 def hit(before: State, at: int, streak: Streak) -> Hit:
@@ -323,10 +388,20 @@ def hit(before: State, at: int, streak: Streak) -> Hit:
     if before.freezes == freezes:
         cut = _cut(hits, at, freezes, before.starts)
     else:
-        cut = _all(hits, freezes)
+        cut = cut_all(hits, freezes)
     announced = _split(before, at)
     reached, completed, given = _reached(before, _changed(before, cut.runs, freezes), streak)
-    return Hit(at, hits, cut, announced, _gaps(cut, announced), reached, completed, given)
+    return Hit(
+        at,
+        hits,
+        cut,
+        announced,
+        gaps(cut, announced),
+        reached,
+        completed,
+        given,
+        _granted_again(before.taken, reached),
+    )
 
 
 def evolve(before: State, fact: Hit, streak: Streak, recorded_at: datetime) -> State:
@@ -349,6 +424,7 @@ def evolve(before: State, fact: Hit, streak: Streak, recorded_at: datetime) -> S
         due=None,
         freezes=freezes,
         starts=starts,
+        taken=fact.taken,
     )
     return msgspec.structs.replace(after, due=due(after, latest_run(after, freezes), freezes))
 
@@ -395,10 +471,10 @@ def is_broken(state: State) -> bool:
 
 
 def status(state: State, latest: Run) -> str:
-    """Return ``active``, ``completed`` (and going on) or ``broken``."""
-    if is_broken(state):
+    """Return ``active``, ``completed`` (and going on) or ``broken``, as one without a hit is."""
+    if is_broken(state) or not state.hits:
         return BROKEN
-    return COMPLETED if _TARGET in _given_to(state.given, latest) else ACTIVE
+    return COMPLETED if TARGET in _given_to(state.given, latest) else ACTIVE
 
 
 def _with(hits: tuple[Stretch, ...], at: int) -> tuple[Stretch, ...]:
@@ -412,6 +488,24 @@ def _with(hits: tuple[Stretch, ...], at: int) -> tuple[Stretch, ...]:
         last = hits[right][1]
         right += 1
     return (*hits[:left], (first, last), *hits[right:])
+
+
+def _revoked_in(taken: Taken, run: Run, milestone: str) -> int:
+    """Return the period of the reward of a milestone that a run reaches: of the revoked one that it
+    is given again, else the run's last."""
+    for at, name in taken.revoked:
+        if name == milestone and run.holds(at):
+            return at
+    return run.last
+
+
+def _granted_again(taken: Taken | None, reached: tuple[Reached, ...]) -> Taken | None:
+    """Return what voids left where some of it was granted again."""
+    if taken is None or not taken.revoked or not reached:
+        return taken
+    again = {(each.at, each.milestone.id) for each in reached}
+    left = tuple(each for each in taken.revoked if each not in again)
+    return Taken(taken.times, taken.inherited, left)
 
 
 def _gap(hits: tuple[Stretch, ...], at: int) -> tuple[int | None, int | None]:
@@ -465,19 +559,20 @@ def _given_to(given: Sequence[tuple[int, str]], run: Run) -> frozenset[str]:
 
 def _reached(
     before: State, changed: list[Run], streak: Streak
-) -> tuple[tuple[tuple[Run, Milestone], ...], tuple[Run, ...], tuple[tuple[int, str], ...]]:
+) -> tuple[tuple[Reached, ...], tuple[Run, ...], tuple[tuple[int, str], ...]]:
     """Return what the runs that a hit changed reached, and were not given yet, nor were those that
     they were merged from; and all that was given, rising."""
     given: Sequence[tuple[int, str]] = before.given
-    reached: list[tuple[Run, Milestone]] = []
+    reached: list[Reached] = []
     completed: list[Run] = []
     for run in changed:
         had = _given_to(given, run)
         for milestone in milestone_of.reached(streak.milestones, run.length * SCALE, had):
-            given = _and(given, (run.last, milestone.id))
-            reached.append((run, milestone))
-        if run.length >= streak.target and _TARGET not in had:
-            given = _and(given, (run.last, _TARGET))
+            at = run.last if before.taken is None else _revoked_in(before.taken, run, milestone.id)
+            given = _and(given, (at, milestone.id))
+            reached.append(Reached(run, milestone, at))
+        if run.length >= streak.target and TARGET not in had:
+            given = _and(given, (run.last, TARGET))
             completed.append(run)
     return tuple(reached), tuple(completed), tuple(given)
 

@@ -190,7 +190,7 @@ class Events:
             self._ledger.add(context, _entry(logged, multiplied), offer)
         live, periods = member.status == member_of.LIVE, _NO_PERIODS
         if decided.condition_reached and live:
-            periods = self._fan_out(context, prepared, member)
+            periods = self._fan_out(context, prepared, member, record)
         if record.idempotency_key is not None:
             taken = slot if live and decided.takes_slot else None
             fed = decided.condition_reached and live
@@ -313,7 +313,7 @@ class Events:
         return logs
 
     def _fan_out(
-        self, context: RecordContext, prepared: PreparedEvent, member: Member
+        self, context: RecordContext, prepared: PreparedEvent, member: Member, record: EventRecord
     ) -> Sequence[str]:
         """Move the challenges and streaks that name the event; return the streaks' periods."""
         subscriptions = prepared.subscriptions
@@ -322,8 +322,10 @@ class Events:
             self._feed(context, log)
         if not subscriptions.streaks:
             return _NO_PERIODS
-        hit, at = self._streaks.hit, prepared.at
-        return [hit(context, member, streak, at) for streak in subscriptions.streaks]
+        hit, at, voidable = self._streaks.hit, prepared.at, record.idempotency_key is not None
+        return [
+            hit(context, member, streak, at, voidable=voidable) for streak in subscriptions.streaks
+        ]
 
     def feed(self, context: RecordContext, prepared: PreparedEvent, place: int) -> None:
         """Fold one of the logs that an event feeds."""

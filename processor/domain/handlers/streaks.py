@@ -1,4 +1,4 @@
-"""Streaks in a chunk: what a qualifying event does to them, and what time does."""
+"""Streaks in a chunk: what a qualifying event does to them, what its void does, what time does."""
 
 from datetime import datetime
 
@@ -7,16 +7,35 @@ from msgspec import Raw
 
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates import streak as streak_of
+from processor.domain.aggregates import streak_reversal as reversal_of
 from processor.domain.aggregates.member import Member
-from processor.domain.aggregates.streak import Run, State
+from processor.domain.aggregates.streak import FOR_GOOD, Hits, Run, State
+from processor.domain.aggregates.streak_reversal import Removal
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.milestones import Milestones, Reached
+from processor.domain.handlers.voiding import Voiding
 from processor.domain.rules import Streak
-from processor.domain.state_kinds import STREAK, streak_key
+from processor.domain.state_kinds import (
+    MEMBER,
+    STREAK,
+    STREAK_HITS,
+    member_key,
+    streak_hits_family,
+    streak_hits_key,
+    streak_key,
+)
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
-from schemas.event_types import STREAK_ADVANCED, STREAK_BROKEN, STREAK_COMPLETED, EventType
+from schemas.event_types import (
+    STREAK_ADVANCED,
+    STREAK_BROKEN,
+    STREAK_COMPLETED,
+    STREAK_REVERTED,
+    EventType,
+)
+
+_NONE_MORE = Hits(0)
 
 
 class Now(msgspec.Struct, frozen=True, gc=False):
@@ -32,12 +51,24 @@ class Streaks:
     """Steps through the streaks of one chunk's members."""
 
     def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
+        self._definitions = definitions
         self._entries = entries
         self._milestones = Milestones(definitions, entries)
 
-    def hit(self, context: RecordContext, member: Member, streak: Streak, moment: datetime) -> str:
-        """Count an event that happened at ``moment``; several in a period count once. Return the
-        key of the period."""
+    def hit(
+        self,
+        context: RecordContext,
+        member: Member,
+        streak: Streak,
+        moment: datetime,
+        *,
+        voidable: bool = True,
+    ) -> str:
+        """Count an event that happened at ``moment``; several in a period count once.
+
+        ``voidable`` tells whether the event can be named to void it. Returns the key of the period,
+        by which ``revert`` takes the hit back.
+        """
         key, user_id = streak_key(context.member_id, streak.id), member.external_id
         zone = member_of.zone(streak, member.timezone)
         before = self._streak(key, streak, zone)
@@ -45,29 +76,88 @@ class Streaks:
         at = streak_of.ordinal(before.period, before.timezone, moment)
         period_key = streak_of.key_of(before.period, before.timezone, at)
         if streak_of.is_known(before, at):
+            if at >= before.hits[0][0]:
+                self._again(context.member_id, streak.id, period_key, voidable=voidable)
             return period_key
         fact = streak_of.hit(before, at, streak)
         after = streak_of.evolve(before, fact, streak, context.recorded_at)
         decided = streak_of.decide(before, after, fact, streak)
         self._set(key, before, after)
+        if fact.hits[0] != after.hits[0]:
+            self._forget(context.member_id, streak.id, after)
         now = Now(user_id, streak, after, decided.latest)
         for run in decided.broken:
             self._broken(context, now, run, moment)
         healed = decided.healed
         self._emit(context, STREAK_ADVANCED, now, decided.run, key=at, at=moment, healed=healed)
-        for run, milestone in decided.reached:
+        for each in decided.reached:
             reached = Reached(
                 slug="streak",
                 linked_id=streak.id,
-                milestone=milestone,
-                period_key=streak_of.key_of(after.period, after.timezone, run.last),
-                value=Raw(b"%d" % run.length),
+                milestone=each.milestone,
+                period_key=streak_of.key_of(after.period, after.timezone, each.at),
+                value=Raw(b"%d" % each.run.length),
                 at=moment,
             )
             self._milestones.give(context, reached)
         for run in decided.completed:
             self._emit(context, STREAK_COMPLETED, now, run, key=run.last, at=moment)
         return period_key
+
+    def revert(
+        self, context: RecordContext, voiding: Voiding, streak_id: str, period_key: str
+    ) -> None:
+        """Take back that an event hit a period, where no other event hit it.
+
+        Nothing is taken from a streak whose definition is gone, nor where the period is not
+        remembered any more.
+        """
+        streak = self._definitions.streak(context.project, streak_id)
+        member = self._entries.get(MEMBER, member_key(context.member_id))
+        if self._others_hit(context.member_id, streak_id, period_key):
+            return
+        if streak is None or member is None:
+            return
+        key = streak_key(context.member_id, streak_id)
+        before = self._streak(key, streak, member_of.zone(streak, member.timezone))
+        if before is None:
+            return
+        at = streak_of.ordinal_of(before.period, before.timezone, period_key)
+        if at is None or not streak_of.is_hit(before, at):
+            return
+        fact = reversal_of.removal(before, at, streak)
+        after = reversal_of.evolve(before, fact, streak, context.recorded_at)
+        now = Now(member.external_id, streak, after, reversal_of.latest(fact))
+        self._emit_reverted(context, voiding, now, fact)
+        self._set(key, before, after)
+
+    def _others_hit(self, member_id: str, streak_id: str, period_key: str) -> bool:
+        """Tell whether more events than one hit a period, and count one less."""
+        family = streak_hits_family(member_id, streak_id)
+        key = streak_hits_key(family, period_key)
+        hits = self._entries.get(STREAK_HITS, key)
+        if hits is None:
+            return False
+        if hits.more != FOR_GOOD:
+            left = Hits(hits.more - 1) if hits.more > 1 else None
+            self._entries.set_in(family, key, left)
+        return True
+
+    def _again(self, member_id: str, streak_id: str, period_key: str, *, voidable: bool) -> None:
+        """Keep that one event more hit a period: its hit stays when another one is voided."""
+        family = streak_hits_family(member_id, streak_id)
+        key = streak_hits_key(family, period_key)
+        hits = self._entries.get(STREAK_HITS, key) or _NONE_MORE
+        if hits.more != FOR_GOOD:
+            more = Hits(hits.more + 1 if voidable else FOR_GOOD)
+            self._entries.set_in(family, key, more)
+
+    def _forget(self, member_id: str, streak_id: str, state: State) -> None:
+        """Keep no counts of what lies before all that is remembered."""
+        family = streak_hits_family(member_id, streak_id)
+        first = streak_of.key_of(state.period, state.timezone, state.hits[0][0])
+        for key in self._entries.ordered(family, family, streak_hits_key(family, first)):
+            self._entries.set_in(family, key, None)
 
     def break_off(self, context: RecordContext, member: Member, streak: Streak, key: bytes) -> None:
         """Break what is due by now, or wait on where definition or zone have changed since."""
@@ -116,7 +206,33 @@ class Streaks:
     ) -> None:
         period_key = streak_of.key_of(now.state.period, now.state.timezone, key)
         data = _record(context, now, run, period_key=period_key, at=at, healed=healed)
-        context.emit(event_type, data, at=at, record_id=f"{data.id}:{period_key}")
+        version = now.state.times_taken  # what a void took back may happen again
+        context.emit(event_type, data, at=at, record_id=f"{data.id}:{period_key}", version=version)
+
+    def _emit_reverted(
+        self, context: RecordContext, voiding: Voiding, now: Now, fact: Removal
+    ) -> None:
+        period_key = streak_of.key_of(now.state.period, now.state.timezone, fact.at)
+        changed = _record(
+            context,
+            now,
+            reversal_of.left_at(fact),
+            period_key=period_key,
+            at=voiding.at,
+            healed=False,
+        )
+        data = outputs.StreakReverted(
+            **msgspec.structs.asdict(changed),
+            void_id=voiding.void_id,
+            reason=voiding.command.reason,
+        )
+        context.emit(
+            STREAK_REVERTED,
+            data,
+            at=voiding.at,
+            record_id=f"{data.id}:{period_key}",
+            version=now.state.times_taken,
+        )
 
 
 def _record(

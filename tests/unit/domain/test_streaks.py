@@ -381,8 +381,8 @@ def test_a_streak_that_was_kept_before_runs_were_goes_on() -> None:
     world = given(ann, free, streak_of(freezes=1), visit("2026-11-02"), visit("2026-11-04"))
     key = streak_key(ANN, STREAK)
     old = msgspec.json.decode(world.partition.entries[key])
-    assert old[-2:] == [1, [date(2026, 11, 2).toordinal()]]
-    world.partition.entries[key] = msgspec.json.encode(old[:-2])
+    assert old[-3:] == [1, [date(2026, 11, 2).toordinal()], None]
+    world.partition.entries[key] = msgspec.json.encode(old[:-3])
     world.when(visit("2026-11-05")).then(logged(0), advanced(3, periodKey="2026-11-05"))
 
 
@@ -405,7 +405,7 @@ def test_days_that_were_counted_before_keep_their_names() -> None:
     world = given(ann, free, streak_of(timezone="Pacific/Apia"))
     world.when(visit("2012-02-01T00:00:00Z"), visit("2012-02-02T00:00:00Z"))
     key = streak_key(ANN, STREAK)
-    old = msgspec.json.decode(world.partition.entries[key])[:-2]
+    old = msgspec.json.decode(world.partition.entries[key])[:-3]
     old[4] = [[first + 1, last + 1] for first, last in old[4]]  # as they were numbered then
     world.partition.entries[key] = msgspec.json.encode(old)
     world.when(visit("2012-02-03T00:00:00Z")).then(logged(0), advanced(3, periodKey="2012-02-03"))
@@ -416,7 +416,7 @@ def test_days_that_were_counted_before_are_numbered_anew_once() -> None:
     world = given(ann, free, streak_of(timezone="Pacific/Apia"))
     world.when(visit("2012-02-01T00:00:00Z"), visit("2012-02-02T00:00:00Z"))
     key = streak_key(ANN, STREAK)
-    old = msgspec.json.decode(world.partition.entries[key])[:-2]
+    old = msgspec.json.decode(world.partition.entries[key])[:-3]
     old[4] = [[first + 1, last + 1] for first, last in old[4]]  # as they were numbered then
     world.partition.entries[key] = msgspec.json.encode(old)
     world.when(tick("2012-02-04T12:00:00Z")).then(broken("2012-02-03"))
