@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tests.pathway_spec import PATHWAY
 from tests.spec import CHALLENGE, MILESTONE, Fact, Sent, command
 
 
@@ -21,6 +22,12 @@ def void_log(log: str = "log-1", identifier: str = "void-1", **fields: Any) -> S
 def void_event(key: str = "key-1", identifier: str = "void-1", **fields: Any) -> Sent:
     """A void of an event by its idempotency key."""
     return void("event", identifier, of={"idempotencyKey": key}, **fields)
+
+
+def void_activity(log: str, identifier: str | None = None, id_: str = "a", **fields: Any) -> Sent:
+    """A void of an activity log by its natural key."""
+    of = {"pathwayId": PATHWAY, "activityId": id_, "uniqueIdentifier": log}
+    return void("activity_log", identifier or f"void-{log}", of=of, **fields)
 
 
 def void_of(

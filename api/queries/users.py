@@ -178,7 +178,8 @@ async def challenges(
 async def streak_analytics(
     connection: AsyncConnection, project: str, streak_id: str
 ) -> dict[str, Any] | None:
-    """Return a streak's figures over all participants, None where there are none."""
+    """Return a streak's figures over all participants, None where there are none. Of whom voids
+    took every hit is none."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """
@@ -189,7 +190,8 @@ async def streak_analytics(
                    round(avg(completed::integer), 2) AS completed
             FROM (
                 SELECT *, status <> 'broken' AND coalesce(active_until > now(), true) AS alive
-                FROM milestream.streak_progress WHERE project = %s AND streak_id = %s
+                FROM milestream.streak_progress
+                WHERE project = %s AND streak_id = %s AND longest_length > 0
             ) p
             HAVING count(*) > 0
             """,
@@ -201,7 +203,8 @@ async def streak_analytics(
 async def streaks(
     connection: AsyncConnection, project: str, member_id: UUID
 ) -> list[dict[str, Any]]:
-    """Return every streak that a member ever took part in, as of now."""
+    """Return every streak that a member ever took part in, as of now; not one of which voids left
+    nothing."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """
@@ -210,7 +213,8 @@ async def streaks(
                    CASE WHEN alive THEN status ELSE 'broken' END AS status
             FROM (
                 SELECT *, status <> 'broken' AND coalesce(active_until > now(), true) AS alive
-                FROM milestream.streak_progress WHERE project = %s AND member_id = %s
+                FROM milestream.streak_progress
+                WHERE project = %s AND member_id = %s AND longest_length > 0
             ) p
             ORDER BY streak_id
             """,

@@ -19,6 +19,7 @@ from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward, TooMuch
 from processor.domain.fast_path import Common, MakeFastPath, fastest
 from processor.domain.handlers.activity_logs import ActivityLogs
+from processor.domain.handlers.activity_voids import ActivityVoids
 from processor.domain.handlers.challenge_logs import ChallengeLogs
 from processor.domain.handlers.event_voids import EventVoids
 from processor.domain.handlers.events import Events
@@ -201,7 +202,7 @@ class _ChunkFold:
             pathways=pathways,
             spending=spending,
             tiers=self._tiers,
-            voids=Voids(entries, self.effects, _voids(definitions, entries)),
+            voids=Voids(entries, self.effects, _voids(definitions, entries, pathways)),
         )
         self._events = Events(
             definitions,
@@ -518,7 +519,9 @@ class _ChunkFold:
         )
 
 
-def _voids(definitions: Definitions, entries: WorkingSet) -> Mapping[Voidable, VoidOf]:
+def _voids(
+    definitions: Definitions, entries: WorkingSet, pathways: Pathways
+) -> Mapping[Voidable, VoidOf]:
     """Return who voids what."""
     spend = SpendVoids(definitions, entries)
     return {
@@ -527,6 +530,7 @@ def _voids(definitions: Definitions, entries: WorkingSet) -> Mapping[Voidable, V
         "redemption": spend,
         "spend": spend,
         "capture": spend,
+        "activity_log": ActivityVoids(entries, pathways),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from processor.domain.aggregates.activity_history import History, Recent
 from processor.domain.aggregates.challenge import Progress, RecordedLog
 from processor.domain.aggregates.event import Answered, LimitUsage, LoggedEvent
 from processor.domain.aggregates.hold import Hold
@@ -92,6 +93,12 @@ ENROLMENT = StateKind(
     b"w", Enrolment, items=lambda enrolment: len(enrolment.completed) + len(enrolment.given)
 )
 ACTIVITY = StateKind(b"v", ActivityState)
+ACTIVITY_RECENT = StateKind(
+    b"R", Recent, extra_bytes=lambda recent: sum(log.size for log in recent.logs)
+)
+ACTIVITY_HISTORY = StateKind(
+    b"H", History, extra_bytes=lambda history: sum(log.size for log in history.logs)
+)
 PARKED = StateKind(b"k", Parked, items=lambda parked: len(parked.waiting))
 HELD = StateKind(b"h", Held, once=True, extra_bytes=lambda held: held.size)
 DUE = StateKind(b"t", DueMarker, once=True)
@@ -136,6 +143,8 @@ STATE_KINDS = by_prefix(
     ACTIVITY_LOG,
     ENROLMENT,
     ACTIVITY,
+    ACTIVITY_RECENT,
+    ACTIVITY_HISTORY,
     PARKED,
     HELD,
     DUE,
@@ -207,6 +216,16 @@ def enrolment_key(member_id: str, pathway_id: str) -> bytes:
 def activity_key(member_id: str, pathway_id: str, activity_id: str) -> bytes:
     """Return the key of what a member did at an activity of a pathway."""
     return ACTIVITY.prefix + member_key(member_id)[1:] + f"{pathway_id}/{activity_id}".encode()
+
+
+def activity_recent_key(activity: bytes) -> bytes:
+    """Return the key of the last logs at an activity, by the key of its state."""
+    return ACTIVITY_RECENT.prefix + activity[1:]
+
+
+def activity_history_key(activity: bytes) -> bytes:
+    """Return the key of the logs before those, by the key of the activity's state."""
+    return ACTIVITY_HISTORY.prefix + activity[1:]
 
 
 def parked_key(member_id: str) -> bytes:

@@ -1,9 +1,10 @@
 """A member in a pathway, and at each of its activities. State, initial, evolve, decide.
 
 Amounts are nanos (``schemas.amounts``), percentages too. What was completed stays completed,
-whatever comes late; what is measured goes on being measured.
+whatever comes late, but for voids (``activity_history``); what is measured goes on being measured.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -161,6 +162,31 @@ def progressed(before: Enrolment, activity: Activity, *, completes: bool) -> Enr
     """Return the enrolment after something was done at an activity."""
     completed = (*before.completed, activity.id) if completes else before.completed
     return msgspec.structs.replace(before, version=before.version + 1, completed=completed)
+
+
+def reverted(before: Enrolment, activity: Activity, *, falls: bool) -> Enrolment:
+    """Return the enrolment after a log of an activity was voided; ``falls`` tells whether that is
+    not completed any more."""
+    completed = before.completed
+    if falls:
+        completed = tuple(each for each in completed if each != activity.id)
+    return msgspec.structs.replace(before, version=before.version + 1, completed=completed)
+
+
+def lost(enrolment: Enrolment, pathway: Pathway) -> tuple[Milestone, ...]:
+    """Return the milestones that were given and are not reached any more."""
+    value, _ = required(pathway, enrolment)
+    return tuple(
+        milestone
+        for milestone in pathway.milestones
+        if milestone.id in enrolment.given and milestone.target > value * SCALE
+    )
+
+
+def revoked(before: Enrolment, milestones: Collection[str]) -> Enrolment:
+    """Return the enrolment after the rewards of these milestones were revoked."""
+    left = tuple(each for each in before.given if each not in milestones)
+    return msgspec.structs.replace(before, given=left)
 
 
 def decide(enrolment: Enrolment, pathway: Pathway) -> Decided:

@@ -2,6 +2,7 @@
 
 from msgspec import Raw
 
+from processor.domain.aggregates import activity_history as history_of
 from processor.domain.aggregates import pathway as pathway_of
 from processor.domain.aggregates.pathway import ActivityReport, CheckInPlace, SeenMarker
 from processor.domain.context import RecordContext
@@ -15,6 +16,7 @@ from processor.domain.state_kinds import (
     ACTIVITY_LOG,
     activity_key,
     activity_log_key,
+    activity_recent_key,
     enrolment_key,
 )
 from processor.domain.working_set import WorkingSet
@@ -44,9 +46,11 @@ class ActivityLogs:
 
     def keys(self, item: Read, record: ActivityLog, prepared: bytes) -> tuple[bytes, ...]:
         """Name the entries to prefetch, besides the member's."""
+        activity = activity_key(item.member_id, record.pathway_id, record.activity_id)
         return (
             enrolment_key(item.member_id, record.pathway_id),
-            activity_key(item.member_id, record.pathway_id, record.activity_id),
+            activity,
+            activity_recent_key(activity),
             prepared,
         )
 
@@ -64,8 +68,10 @@ class ActivityLogs:
         if self._entries.get(ACTIVITY_LOG, prepared) is not None:
             self._effects.count("duplicates")
             return replies.duplicate
-        before = self._entries.get(ACTIVITY, working.activity_key(activity))
+        key = working.activity_key(activity)
+        before = self._entries.get(ACTIVITY, key)
         after = pathway_of.evolve(before, report, activity)
+        self._pathways.histories.keep(key, activity, before, history_of.kept(report))
         self._entries.set(ACTIVITY_LOG, prepared, SeenMarker())
         data = self._pathways.progress(working, activity, before, after)
         return lambda: replies.Reply(201, Raw(outputs.encode(data)))

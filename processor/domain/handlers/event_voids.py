@@ -10,6 +10,7 @@ from processor.domain.aggregates.wallet import ENDLESS
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.ledger import Ledger
+from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.voiding import Reversal, Voiding, amount, not_voidable, unknown
 from processor.domain.state_kinds import (
     ANSWER,
@@ -33,9 +34,10 @@ class EventVoids:
         self._definitions = definitions
         self._entries = entries
         self._ledger = Ledger(definitions, entries)
+        self._streaks = Streaks(definitions, entries)
 
     def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
-        """Take back what an event did, or a portion of it; its slot with the last one.
+        """Take back what an event did, or a portion of it; its slot and its hits with the last one.
 
         Raises:
             Refused: nothing was changed.
@@ -50,8 +52,8 @@ class EventVoids:
         self._entries.set(VOIDED, key, after)
         self._publish(context, voiding, log_id, after, said=said, did=did, points=points)
         self._reverse(context, voiding, log_id, after, said=said, did=did, points=points)
-        if after.whole and did.slot is not None:
-            self._free(context, did.slot)
+        if after.whole:
+            self._undo(context, voiding, did)
         return log_id, after
 
     def _logged(self, context: RecordContext, voiding: Voiding, log_id: str) -> tuple[Said, Did]:
@@ -69,8 +71,8 @@ class EventVoids:
             raise unknown(voiding)
         if did is None:
             raise not_voidable()
-        if did.challenges or did.hits:
-            raise not_voidable("it moved challenges or streaks, which cannot be moved back yet")
+        if did.challenges:
+            raise not_voidable("it moved challenges, which cannot be moved back yet")
         return said, did
 
     def _publish(
@@ -136,6 +138,13 @@ class EventVoids:
         )
         given = Granted(did.group, said.points, lot, did.at)
         self._ledger.reverse(context, voiding, reversal, given, points)
+
+    def _undo(self, context: RecordContext, voiding: Voiding, did: Did) -> None:
+        """Give back what no portion has: its slot, and its hits of streaks."""
+        if did.slot is not None:
+            self._free(context, did.slot)
+        for streak_id, period_key in did.hits:
+            self._streaks.revert(context, voiding, streak_id, period_key)
 
     def _free(self, context: RecordContext, slot: str) -> None:
         """Give a slot of the limit back."""

@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Raw
 
+from processor.domain.aggregates import activity_history as history_of
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates import pathway as pathway_of
 from processor.domain.aggregates.fulfilment import fulfilment_json
@@ -13,9 +14,11 @@ from processor.domain.aggregates.pathway import ActivityState, Enrolment
 from processor.domain.aggregates.period import ALL_TIME
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
+from processor.domain.handlers.activity_histories import ActivityHistories
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.members import require_member
 from processor.domain.handlers.milestones import Milestones, Reached
+from processor.domain.handlers.voiding import Voiding
 from processor.domain.inputs import Refused
 from processor.domain.rules import Activity, Pathway
 from processor.domain.state_kinds import ACTIVITY, ENROLMENT, activity_key, enrolment_key
@@ -27,6 +30,7 @@ from schemas.dead_letter import Reason
 from schemas.event_types import (
     ACTIVITY_COMPLETED,
     ACTIVITY_PROGRESSED,
+    ACTIVITY_REVERTED,
     MEMBER_ENROLLED,
     MEMBER_UNENROLLED,
 )
@@ -69,6 +73,8 @@ class Pathways:
         self._definitions = definitions
         self._entries = entries
         self._milestones = Milestones(definitions, entries)
+        self.histories = ActivityHistories(entries)
+        """The logs that are kept of each activity."""
 
     def pathway(self, project: str, pathway_id: str) -> Pathway:
         """Return a pathway's rules.
@@ -118,6 +124,51 @@ class Pathways:
         self._give(context, enrolment, after.timestamp)
         return data
 
+    def revert(
+        self,
+        context: PathwayContext,
+        voiding: Voiding,
+        activity: Activity,
+        *,
+        log_id: str,
+        change: tuple[ActivityState, ActivityState],
+    ) -> None:
+        """Write down an activity, before and after, of which the log ``log_id`` was voided; publish
+        that, and revoke what is not reached any more where the void says so.
+
+        A negative value that is voided may complete it: then that is told and given as ever.
+        """
+        before, after = change
+        fell = before.completed_at is not None and after.completed_at is None
+        enrolment = pathway_of.reverted(self._enrolment(context), activity, falls=fell)
+        self._entries.set(ACTIVITY, context.activity_key(activity), after)
+        changed = _activity_changed(context, activity, enrolment, after)
+        data = outputs.ActivityReverted(
+            **msgspec.structs.asdict(changed),
+            activity_log_id=log_id,
+            void_id=voiding.void_id,
+            unique_identifier=voiding.command.unique_identifier,
+            reason=voiding.command.reason,
+            actor=voiding.command.actor,
+            voided_at=voiding.at,
+        )
+        context.record.emit(ACTIVITY_REVERTED, data, at=voiding.at, version=enrolment.version)
+        if voiding.revokes:
+            enrolment = self._revoke(context, voiding, enrolment)
+        self._entries.set(ENROLMENT, context.enrolment_key, enrolment)
+        if before.completed_at is None and after.completed_at is not None:
+            self.progress(context, activity, before, after)
+
+    def _revoke(self, context: PathwayContext, voiding: Voiding, enrolment: Enrolment) -> Enrolment:
+        """Revoke the milestones that the completed activities do not reach any more."""
+        lost = pathway_of.lost(enrolment, context.pathway)
+        gone = [
+            milestone.id
+            for milestone in lost
+            if self._milestones.revoke(context.record, voiding, milestone.id, ALL_TIME)
+        ]
+        return pathway_of.revoked(enrolment, gone)
+
     def _enrol(self, context: PathwayContext, *, enrolled: bool) -> Answer:
         before = self._enrolment(context)
         now = context.record.recorded_at
@@ -140,6 +191,8 @@ class Pathways:
         if after is before:
             data = _activity_changed(context, activity, self._enrolment(context), before)
         else:
+            key = context.activity_key(activity)
+            self.histories.keep(key, activity, before, history_of.approval(at))
             data = self.progress(context, activity, before, after)
         return lambda: replies.Reply(200, Raw(outputs.encode(data)))
 

@@ -10,7 +10,7 @@ from processor.domain.aggregates import streak as streak_of
 from processor.domain.aggregates import streak_reversal as reversal_of
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.streak import FOR_GOOD, Hits, Run, State
-from processor.domain.aggregates.streak_reversal import Removal
+from processor.domain.aggregates.streak_reversal import Lost, Removal
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.milestones import Milestones, Reached
@@ -129,7 +129,23 @@ class Streaks:
         after = reversal_of.evolve(before, fact, streak, context.recorded_at)
         now = Now(member.external_id, streak, after, reversal_of.latest(fact))
         self._emit_reverted(context, voiding, now, fact)
-        self._set(key, before, after)
+        lost = self._revoke(context, voiding, after, fact.lost) if voiding.revokes else ()
+        self._set(key, before, reversal_of.revoked(after, lost))
+
+    def _revoke(
+        self, context: RecordContext, voiding: Voiding, state: State, lost: tuple[Lost, ...]
+    ) -> tuple[Lost, ...]:
+        """Revoke rewards that no run reaches any more; return those that were."""
+        return tuple(
+            each
+            for each in lost
+            if self._milestones.revoke(
+                context,
+                voiding,
+                each.milestone.id,
+                streak_of.key_of(state.period, state.timezone, each.reward_at),
+            )
+        )
 
     def _others_hit(self, member_id: str, streak_id: str, period_key: str) -> bool:
         """Tell whether more events than one hit a period, and count one less."""

@@ -106,7 +106,7 @@ def test_the_events_topics_are_described(topics: dict[str, Any]) -> None:
             *("held", "released", "refused", "activated", "expiring"),
         )
     }
-    assert len(messages["streak-events"]) == 3
+    assert len(messages["streak-events"]) == 4
     record = topics["components"]["schemas"]["EventRecord"]["properties"]
     assert {"project", "eventId", "userId", "metadata", "occurredAt"} <= set(record)
 

@@ -14,6 +14,7 @@ import pytest
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter
 from schemas.event_types import (
+    ACTIVITY_REVERTED,
     CHALLENGE_LOG_RECORDED,
     CHALLENGE_LOG_VOIDED,
     CHALLENGE_REOPENED,
@@ -23,6 +24,7 @@ from schemas.event_types import (
     POINTS_GRANTED,
     POINTS_REVERSED,
     REWARD_REVOKED,
+    STREAK_REVERTED,
     TIER_CHANGED,
 )
 from schemas.topics import CHUNK_LOG, DEAD_LETTERS, POINTS_EVENTS, TIER_EVENTS
@@ -44,7 +46,7 @@ from tests.spec import (
     raw_log,
 )
 from tests.tier_spec import assign, tier_set
-from tests.void_spec import void_event, void_log
+from tests.void_spec import void_activity, void_event, void_log
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -189,6 +191,24 @@ def _of_log_voids() -> dict[str, bytes]:
         void_log("order-1", actor="jo", portion=Decimal("0.9"), rewards="revoke"),
     )
     voided = (CHALLENGE_LOG_VOIDED.name, CHALLENGE_REOPENED.name, REWARD_REVOKED.name)
+    events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
+    found = {outputs.decode(value).type: value for value in events}
+    return {name: value for name, value in found.items() if name in voided} | _of_reversals()
+
+
+def _of_reversals() -> dict[str, bytes]:
+    """Fold an eighth one, in which a streak and an activity go back."""
+    partition = Partition()
+    partition.define(event_of(), streak_of(), pathway(activity()))
+    happened = partition.fold(
+        ann,
+        event("visit", "2026-11-21T10:00:00Z", idempotencyKey="key-1"),
+        void_event(actor="jo"),
+        enrolled,
+        did("1"),
+        void_activity("1", "void-2", actor="jo"),
+    )
+    voided = (STREAK_REVERTED.name, ACTIVITY_REVERTED.name)
     events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
     found = {outputs.decode(value).type: value for value in events}
     return {name: value for name, value in found.items() if name in voided}

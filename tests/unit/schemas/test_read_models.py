@@ -12,6 +12,7 @@ from projections.catalogue import PROJECTIONS
 from projections.projection import of_events
 from schemas import outputs
 from schemas.event_types import (
+    ACTIVITY_REVERTED,
     CHALLENGE_COMPLETED,
     CHALLENGE_LOG_VOIDED,
     CHALLENGE_REOPENED,
@@ -21,6 +22,7 @@ from schemas.event_types import (
     POINTS_REFUSED,
     POINTS_REVERSED,
     REWARD_REVOKED,
+    STREAK_REVERTED,
 )
 from schemas.read_models import READ_MODELS
 from schemas.settings import Settings
@@ -39,6 +41,8 @@ NOT_YET = {
     CHALLENGE_LOG_VOIDED,
     CHALLENGE_REOPENED,
     REWARD_REVOKED,
+    STREAK_REVERTED,
+    ACTIVITY_REVERTED,
 }
 """Their read models are on the way."""
 
