@@ -40,6 +40,7 @@ class Reason(StrEnum):
     BELONGS_TO_EVENT = "belongs_to_event"
     NOT_VOIDABLE = "not_voidable"
     OVER_VOIDED = "over_voided"
+    REWARD_REVOKED = "reward_revoked"
     TOO_LARGE = "too_large"
     POISON = "poison"
 

@@ -138,6 +138,7 @@ _STATUS = {
     Reason.BELONGS_TO_EVENT: 409,
     Reason.NOT_VOIDABLE: 409,
     Reason.OVER_VOIDED: 409,
+    Reason.REWARD_REVOKED: 409,
 }
 _MAY_BE_COMMON = frozenset({CHALLENGE_LOGS, EVENTS})
 _POSITION = msgspec.json.Decoder(Position)

@@ -38,6 +38,8 @@ class Reference:
         self.definitions: dict[tuple[str, str], dict[str, Any]] = {}
         self.members: dict[str, dict[str, Any]] = {}
         self.progress: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.logs: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """What each log said, when, and the progress that it counted in, None where it did not."""
         self.first_answers: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.rewards: list[tuple[str, str, str]] = []
         self.completions: list[tuple[str, str, str]] = []
@@ -144,7 +146,9 @@ class Reference:
             raise Refusal("unknown_member")
 
         achieved: list[str] = []
-        if self._counts(challenge, log, member, at):
+        counts = self._counts(challenge, log, member, at)
+        self.logs[identity] = {"progress": key if counts else None, "at": at, **log}
+        if counts:
             if progress is None:
                 progress = self.progress[key] = _begun(challenge, method)
                 progress["zone"], progress["first"] = zone, at
@@ -208,12 +212,22 @@ class Reference:
             exact.prec = 100
             progress["total"] += value
         progress["started"] = min(progress["started"] or at, at)
+        return self._reach(progress, challenge, key, at)
+
+    def _reach(
+        self,
+        progress: dict[str, Any],
+        challenge: dict[str, Any],
+        key: tuple[str, str, str],
+        at: datetime,
+    ) -> list[str]:
+        """Complete a progress that has its target, and give the milestones that it is at."""
         target = challenge["completionTargetValue"]
         if progress["status"] != "completed" and progress["total"] >= target:
             progress["status"], progress["completed"] = "completed", at
             self.completions.append(key)
             self._tell("challenge.completed", challengeId=key[0], ownedById=key[1], at=at)
-            self._grant("challenge", challenge, "pointsOnCompletion", key[1], challenge)
+            self._complete(progress, challenge, key)
         crossed = [
             milestone
             for milestone in self._milestones(challenge)
@@ -222,14 +236,32 @@ class Reference:
         ]
         achieved = []
         for milestone in crossed:
-            progress["reached"].add(milestone["id"])
+            progress["reached"].append(milestone["id"])
             reward = (milestone["id"], key[1], key[2])
-            if reward not in self.rewards:
+            if self._may_be_given(reward):
                 self.rewards.append(reward)
                 achieved.append(milestone["id"])
                 self._tell("reward.granted", milestoneId=milestone["id"], ownedById=key[1])
-                self._grant("milestone", milestone, "points", key[1], challenge)
+                self._reward(reward, milestone, challenge)
         return achieved
+
+    def _complete(
+        self,
+        progress: dict[str, Any],  # noqa: ARG002  # what it was before may matter
+        challenge: dict[str, Any],
+        key: tuple[str, str, str],
+    ) -> None:
+        """Give what a completion gives."""
+        self._grant("challenge", challenge, "pointsOnCompletion", key[1], challenge)
+
+    def _may_be_given(self, reward: tuple[str, str, str]) -> bool:
+        return reward not in self.rewards
+
+    def _reward(
+        self, reward: tuple[str, str, str], milestone: dict[str, Any], challenge: dict[str, Any]
+    ) -> None:
+        """Give what a reward gives."""
+        self._grant("milestone", milestone, "points", reward[1], challenge)
 
     def _grant(
         self,
@@ -252,7 +284,7 @@ class Reference:
         return sorted(mine, key=lambda m: (m["milestoneTargetValue"], m["id"]))
 
     def _next(self, challenge: dict[str, Any], progress: dict[str, Any] | None) -> str | None:
-        reached = progress["reached"] if progress else set()
+        reached = progress["reached"] if progress else []
         left = [m["id"] for m in self._milestones(challenge) if m["id"] not in reached]
         return left[0] if left else None
 
@@ -270,7 +302,7 @@ def _begun(challenge: dict[str, Any], method: str) -> dict[str, Any]:
         "aggregationMethod": method,
         "started": None,
         "completed": None,
-        "reached": set(),
+        "reached": [],
     }
 
 

@@ -178,6 +178,8 @@ class MemberCommands:
             raise Refused(Reason.INVALID, "no such reward log of this member", "rewardLogId")
         if differs(command.if_version, before.version):
             return precondition_failed
+        if before.revoked_at is not None:
+            raise Refused(Reason.REWARD_REVOKED, "the reward was revoked", "rewardLogId")
         after = reward_of.evolve(before, command, context.recorded_at)
         milestone = self._definitions.milestone(context.project, after.milestone_id)
         joined = outputs.NULL if milestone is None else milestone.json

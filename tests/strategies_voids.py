@@ -1,0 +1,152 @@
+"""Hypothesis strategies for histories in which logs are voided: few logs, that meet many voids."""
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from schemas import ids
+from tests.event_spec import redeem, tick
+from tests.spec import PROJECT, Defined, Sent, challenge, command, log, milestone, upsert
+from tests.strategies import CHALLENGES, MILESTONES, Segment, seldom
+from tests.void_spec import void
+
+MEMBERS = ("ann", "ben")
+MOMENTS = ("2026-11-21T10:00:00Z", "2026-11-21T23:59:59.999999Z", "2026-11-22T09:30:00Z")
+ARRIVALS = ("2026-11-21T12:00:00Z", "2026-11-22T12:00:00Z", "2026-12-02T00:00:00Z")
+PERIODS = ("all", "2026-11", "2026-11-21", "2026-11-22")
+
+amounts: SearchStrategy[Any] = st.sampled_from(
+    [5, 10, 20, 40, 7, 12, -3, -10, 0, Decimal("0.1"), Decimal("0.000000001"), Decimal("-7.25")]
+)
+portions: SearchStrategy[Any] = st.one_of(
+    st.sampled_from([None, None, 1]),
+    st.sampled_from(["0.5", "0.5", "0.333333333", "0.000000001"]).map(Decimal),
+)
+targets: SearchStrategy[Any] = st.sampled_from(
+    [3, 5, 10, 15, 20, 30, Decimal("0.2"), Decimal("9.9")]
+)
+
+
+@st.composite
+def challenges(draw: st.DrawFn, id_: str | None = None) -> Defined:
+    """One of two challenges, which may give points."""
+    return challenge(
+        id_ or draw(st.sampled_from(CHALLENGES)),
+        aggregationMethod=draw(st.sampled_from(["sum", "sum", "sum", "count"])),
+        aggregationPeriod=draw(st.sampled_from(["daily", "monthly", "all_time"])),
+        completionTargetValue=draw(targets),
+        pointsOnCompletion=draw(st.sampled_from([None, 7, 50])),
+    )
+
+
+@st.composite
+def milestones(draw: st.DrawFn, id_: str | None = None) -> Defined:
+    """One of three milestones of either challenge, or the null that deletes it."""
+    made = milestone(
+        draw(targets),
+        id_ or draw(st.sampled_from(MILESTONES[:3])),
+        linkedSchemaRecordId=draw(st.sampled_from(CHALLENGES)),
+        points=draw(st.sampled_from([None, 3, 20])),
+        status=draw(seldom("live", "paused")),
+    )
+    return made.deleted() if id_ is None and draw(seldom(False, True)) else made
+
+
+Log = tuple[str, str, str]
+"""A log's member by name, its challenge and its identifier."""
+
+of_logs: SearchStrategy[Log] = st.tuples(
+    seldom("ann", "ben"), seldom(*CHALLENGES), st.integers(0, 9).map(lambda n: f"log-{n}")
+)
+
+
+@st.composite
+def logs(draw: st.DrawFn, of: Log) -> Sent:
+    """A log of that name."""
+    name, challenge_id, identifier = of
+    return log(
+        identifier,
+        draw(amounts) if draw(st.integers(0, 14)) else None,
+        challengeId=challenge_id,
+        activityAt=draw(seldom(*MOMENTS)),
+        status=draw(seldom(None, "draft")),
+        ownedById=ids.member_id(PROJECT, name),
+    )
+
+
+@st.composite
+def voids(draw: st.DrawFn, of: Log, number: int) -> Sent:
+    """A void of such a log, by its id or its natural key; seldom by another member, or repeated."""
+    name, challenge_id, identifier = of
+    member = ids.member_id(PROJECT, name)
+    how: dict[str, Any] = {"of": {"challengeId": challenge_id, "uniqueIdentifier": identifier}}
+    if draw(st.booleans()):
+        how = {"id": ids.challenge_log_id(PROJECT, challenge_id, member, identifier)}
+    portion = draw(portions)
+    return void(
+        identifier=f"void-{draw(seldom(number, 0, 1))}",
+        userId=draw(seldom(name, *MEMBERS)),
+        rewards=draw(st.sampled_from(["keep", "revoke", "revoke"])),
+        **how,
+        **({} if portion is None else {"portion": portion}),
+    )
+
+
+@st.composite
+def others(draw: st.DrawFn) -> Sent:
+    """A reward issued, points redeemed, a member paused or deleted."""
+    name = draw(seldom(*MEMBERS))
+    match draw(st.integers(0, 7)):
+        case 0:
+            to = draw(st.sampled_from(["live", "paused"]))
+            return command("update-member-status", userId=name, status=to)
+        case 1:
+            return draw(st.sampled_from([upsert(name), command("delete-member", userId=name)]))
+        case 2 | 3:
+            return redeem(draw(st.integers(1, 12)), f"r{draw(st.integers(0, 9))}", userId=name)
+        case _:
+            id_, period = draw(st.sampled_from(MILESTONES[:3])), draw(st.sampled_from(PERIODS))
+            reward = ids.reward_log_id(PROJECT, id_, ids.member_id(PROJECT, name), period)
+            at = draw(st.sampled_from([ARRIVALS[0], None]))
+            fields = {"rewardLogId": reward, "rewardIssuedAt": at}
+            return command("update-reward-log", userId=name, **fields)
+
+
+@st.composite
+def records(draw: st.DrawFn, logged: list[Log], least: int, most: int) -> list[Sent]:
+    """Logs, and voids of those that were ``logged``; a few others, and ticks. Each has a time of
+    arrival."""
+    made: list[Sent] = []
+    for number in range(draw(st.integers(least, most))):
+        arrival, kind = draw(seldom(*ARRIVALS)), draw(st.integers(0, 19))
+        if kind == 19:
+            made.append(tick(arrival))
+            continue
+        if kind > 16:
+            each = draw(others())
+        elif kind > 8 and logged:
+            each = draw(voids(draw(st.sampled_from(logged)), len(logged) * 100 + number))
+        else:
+            logged.append(draw(of_logs))
+            each = draw(logs(logged[-1]))
+        made.append(each.arriving(arrival))
+    return made
+
+
+changes = st.one_of(challenges(), milestones(), milestones())
+
+
+@st.composite
+def void_histories(draw: st.DrawFn) -> list[Segment]:
+    """Segments of logs and voids, each begun with changes of the definitions."""
+    first = [draw(challenges(id_)) for id_ in CHALLENGES]
+    first += [draw(milestones(id_)) for id_ in MILESTONES[:3]]
+    known = [upsert(name).arriving(ARRIVALS[0]) for name in MEMBERS]
+    logged: list[Log] = []
+    history = [Segment(first, known + draw(records(logged, 12, 24)))]
+    for _ in range(draw(st.integers(0, 2))):
+        changed = draw(st.lists(changes, max_size=3))
+        history.append(Segment(changed, draw(records(logged, 2, 12))))
+    return history
