@@ -104,6 +104,7 @@ _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
         (r"points: must be a whole number", "5.0 is one for JSON Schema; points have no point"),
         (r"points: must not be 0", "a range of whole numbers has no gaps"),
         (r"(until|occurredAt|expiresAt): ", "it knows neither the present nor other fields"),
+        (r"holdIdentifier: is not the path's", "it knows no path"),
     ),
     r"GET /stats/event$": ((r"month: must be", "it is looked at with timeframe=month only"),),
     r"GET /leaderboard$": ((r"timeframe: must not be given together", "one of two parameters"),),

@@ -205,7 +205,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("hold", {"until": "2026-11-21T10:00:00Z"}, "until"),
     ("hold", {"until": "2099-01-01T00:00:00Z"}, "until"),
     ("hold/h/capture", {"points": 0}, "points"),
-    ("hold/h/capture", {"holdIdentifier": "h"}, "holdIdentifier"),
+    ("hold/h/capture", {"holdIdentifier": "i"}, "holdIdentifier"),
     ("hold/h/release", {"points": 1}, "points"),
     ("adjust", {"points": 0, "reason": "r"}, "points"),
     ("adjust", {"points": -(10**12) - 1, "reason": "r"}, "points"),
