@@ -55,8 +55,8 @@ class ActivityVoids:
         after = history_of.without(
             before, history_of.fold(kept.base, rest, activity), context.recorded_at
         )
+        voiding.voided_id, voiding.voided = log_id, void_of.evolve(voided, SCALE)
+        self._entries.set(VOIDED, voided_key(log_id), voiding.voided)
         self._pathways.histories.replace(key, kept.base, rest)
         self._pathways.revert(working, voiding, activity, log_id=log_id, change=(before, after))
-        voided = void_of.evolve(voided, SCALE)
-        self._entries.set(VOIDED, voided_key(log_id), voided)
-        return log_id, voided
+        return log_id, voiding.voided

@@ -1,4 +1,4 @@
-"""Voids of events: their points, and their slot of the limit."""
+"""Voids of events: their points, the logs that they fed, their slot of the limit, their hits."""
 
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import void as void_of
@@ -10,6 +10,7 @@ from processor.domain.aggregates.wallet import ENDLESS
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.ledger import Ledger
+from processor.domain.handlers.log_voids import LogVoids
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.voiding import Reversal, Voiding, amount, not_voidable, unknown
 from processor.domain.state_kinds import (
@@ -25,6 +26,7 @@ from processor.domain.state_kinds import (
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
 from schemas.event_types import EVENT_VOIDED
+from schemas.ids import uuid_text
 
 
 class EventVoids:
@@ -34,6 +36,7 @@ class EventVoids:
         self._definitions = definitions
         self._entries = entries
         self._ledger = Ledger(definitions, entries)
+        self._logs = LogVoids(definitions, entries)
         self._streaks = Streaks(definitions, entries)
 
     def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
@@ -50,8 +53,11 @@ class EventVoids:
         points = share(said.points, before.portion + voiding.portion) - before.points
         after = void_of.evolve(before, voiding.portion, points)
         self._entries.set(VOIDED, key, after)
+        voiding.voided_id, voiding.voided = log_id, after
         self._publish(context, voiding, log_id, after, said=said, did=did, points=points)
         self._reverse(context, voiding, log_id, after, said=said, did=did, points=points)
+        for challenge in did.challenges:
+            self._logs.void_fed(context, voiding, uuid_text(challenge), log_id)
         if after.whole:
             self._undo(context, voiding, did)
         return log_id, after
@@ -71,8 +77,6 @@ class EventVoids:
             raise unknown(voiding)
         if did is None:
             raise not_voidable()
-        if did.challenges:
-            raise not_voidable("it moved challenges, which cannot be moved back yet")
         return said, did
 
     def _publish(

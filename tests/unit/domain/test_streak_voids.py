@@ -153,3 +153,10 @@ def test_a_reward_that_another_part_of_its_run_reaches_is_kept() -> None:
     world.when(visit("2026-11-06")).then(logged(0), advanced(3, runLength=3))
     again = world.when(void_event("2026-11-04", "void-2", rewards="revoke").arriving(NOW))
     assert not again.of("reward.revoked")
+
+
+def test_the_points_of_a_revoked_milestone_say_which_event_was_voided() -> None:
+    world = given(ann, free, streak_of(), streak_milestone(1, points=30), keyed("2026-11-02"))
+    happened = world.when(void_event("2026-11-02", rewards="revoke").arriving(NOW))
+    (voided,) = happened.of("event.voided")
+    assert {entry["voidedId"] for entry in happened.of("points.reversed")} == {voided["id"]}
