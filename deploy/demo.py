@@ -89,7 +89,7 @@ async def _send_members(settings: Settings, producer: AIOKafkaProducer) -> None:
     people = [demo_people.YOU, *(demo_people.person(number) for number in range(MEMBERS))]
     batches = Batches(producer)
     for owner in people:
-        batches.add(*_placed(settings, upsert(owner)))
+        batches.add(*placed(settings, upsert(owner)))
     async with producer.transaction():
         await batches.send()
 
@@ -100,7 +100,7 @@ async def _send_day(settings: Settings, producer: AIOKafkaProducer, on: date) ->
     batches = Batches(producer)
     happened: list[Record] = [*logs, *events]
     for record in happened:
-        batches.add(*_placed(settings, record))
+        batches.add(*placed(settings, record))
     positions = settings.topic(positions_topic(settings.application_id).name)
     batches.add(positions, 0, POSITION_KEY, on.isoformat().encode())
     async with producer.transaction():
@@ -111,14 +111,14 @@ async def _send_day(settings: Settings, producer: AIOKafkaProducer, on: date) ->
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def _placed(settings: Settings, record: Record) -> tuple[str, int, bytes, bytes]:
+def placed(settings: Settings, record: Record) -> tuple[str, int, bytes, bytes]:
     """Return the topic that a record belongs on, its partition, its key and its value."""
     if isinstance(record, records.ChallengeLog):
         assert record.owned_by is not None
         topic, name = CHALLENGE_LOGS, record.owned_by.external_id
     elif isinstance(record, records.Event):
         topic, name = EVENTS, record.user_id
-    elif isinstance(record, records.SpendPoints):
+    elif isinstance(record, records.SpendPoints | records.Void):
         assert record.user_id is not None
         topic, name = MEMBER_COMMANDS, record.user_id
     else:
@@ -139,7 +139,7 @@ async def _flow(settings: Settings, rate: float, stopping: asyncio.Event) -> Non
         while not stopping.is_set():
             pending = []
             while sent < (loop.time() - begun) * rate:
-                topic, partition, key, value = _placed(settings, crowd.act())
+                topic, partition, key, value = placed(settings, crowd.act())
                 pending.append(await producer.send(topic, value, key=key, partition=partition))
                 sent += 1
             if loop.time() - bad_at > _SECONDS_BETWEEN_BAD:

@@ -10,16 +10,27 @@ import orjson
 
 from deploy import demo_events, demo_people
 from schemas import records
-from schemas.records import ChallengeLog, Event, OwnedBy, SpendPoints, UpsertMember
+from schemas.records import (
+    ChallengeLog,
+    Event,
+    NaturalKey,
+    OwnedBy,
+    SpendPoints,
+    UpsertMember,
+    Void,
+)
 from schemas.topics import CHALLENGE_LOGS, EVENTS
 
-Record = ChallengeLog | Event | UpsertMember | SpendPoints
+Record = ChallengeLog | Event | UpsertMember | SpendPoints | Void
 
 _RECENT = 200
 _NEWCOMER_SHARE = 0.1
 _AGAIN_SHARE = 0.02
 _LATE_SHARE = 0.05
 _SPEND_SHARE = 0.04
+_REFUND_SHARE = 0.02
+_SETTLED = 100
+"""What is sent back was bought before so many others did something, for it has arrived by then."""
 _GOODS = (("a coffee", 20), ("a tote bag", 60), ("a mug", 90), ("a voucher", 250))
 
 
@@ -52,6 +63,8 @@ class Crowd:
         if chance.random() < _NEWCOMER_SHARE:
             self._people.append(self._next)
             return upsert(demo_people.person(self._next))
+        if chance.random() < _REFUND_SHARE and (refund := self._refund()) is not None:
+            return refund
         owner = demo_people.person(self._people[chance.randrange(len(self._people))])
         if chance.random() < _SPEND_SHARE:
             return self._spend(owner)
@@ -68,6 +81,26 @@ class Crowd:
             challenge_group=demo_events.GROUP,
             unique_identifier=f"spend-{self._next}",
             reason=what,
+        )
+
+    def _refund(self) -> Void | None:
+        """Void a purchase that was sent back, with what it gave; None where nobody bought anything.
+        The same one twice is one refund."""
+        bought = [
+            made
+            for made in list(self._recent)[:-_SETTLED]
+            if isinstance(made, Event) and made.event_id == demo_events.PURCHASE
+        ]
+        if not bought:
+            return None
+        purchase = self._chance.choice(bought)
+        return Void(
+            what="event",
+            user_id=purchase.user_id,
+            of=NaturalKey(idempotency_key=purchase.idempotency_key),
+            reason="sent back",
+            rewards="revoke",
+            unique_identifier=f"refund-{purchase.idempotency_key}",
         )
 
     def _log(self, owner: OwnedBy) -> ChallengeLog:

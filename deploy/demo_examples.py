@@ -27,7 +27,7 @@ def examples(settings: Settings) -> str:
     key = f"-H 'x-api-key: {key_id}' -H 'x-api-secret: {secret}'"
     user = key if bearer is None else f"-H 'authorization: Bearer {bearer}'"
     json = "-H 'content-type: application/json'"
-    url = settings.public_url
+    url, you = settings.public_url, demo_people.YOU.external_id
     return (
         "# A challenge log, with a backend's key; the answer has the reward that it gives:\n"
         f"curl -s {url}/schema/challenge_log/record \\\n  {key} \\\n  {json} \\\n  -d {_log()}\n"
@@ -37,6 +37,9 @@ def examples(settings: Settings) -> str:
         "\n# What all events came to, and who has the most points this month:\n"
         f"curl -s '{url}/v1/stats/event?period=7d' {key}\n"
         f"curl -s '{url}/v1/leaderboard?limit=3' {key}\n"
+        "\n# Your points, and the tier that they make:\n"
+        f"curl -s {url}/v1/user/{you}/points {user}\n"
+        f"curl -s {url}/v1/user/{you}/tier {user}\n"
         f"\n# The dashboard, {url}/, asks for a name and a password:\n#   {key_id}\n#   {secret}"
     )
 

@@ -79,7 +79,7 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
         f"{settings.public_url}{path}"
         for path in (
             "/schema/challenge_log/record", "/v1/event", "/v1/stats/event?period=7d",
-            "/v1/leaderboard?limit=3",
+            "/v1/leaderboard?limit=3", "/v1/user/you/points", "/v1/user/you/tier",
         )
     ]  # fmt: skip
     assert pasted(examples(settings))[2] == calls[2]

@@ -9,25 +9,28 @@ import msgspec
 import pytest
 
 from deploy import demo_events, demo_people
-from deploy.demo import HISTORY_DAYS, demo_documents
-from deploy.demo_crowd import Crowd, bad_record, upsert
+from deploy.demo import HISTORY_DAYS, demo_documents, placed
+from deploy.demo_crowd import Crowd, Record, bad_record, upsert
 from deploy.demo_events import LOGIN, PURCHASE, REVIEW
 from deploy.demo_examples import FIRST_ORDER
 from deploy.demo_people import SPEND, STEPS, VISITS, person
 from schemas import records
 from schemas.definitions import (
+    Boost,
     Challenge,
     Definition,
     Event,
     Leaderboard,
     Milestone,
     Streak,
+    TierSet,
     Wallet,
     encode,
 )
 from schemas.durations import parse_duration
+from schemas.settings import Settings
 from tests import spec
-from tests.spec import Defined, Partition
+from tests.spec import Defined, Partition, Sent
 
 TODAY = date(2026, 11, 21)
 
@@ -83,6 +86,35 @@ def test_the_wallet_lapses_within_the_history_and_is_what_purchases_fill() -> No
     assert after.days < HISTORY_DAYS
     filled = {d.challenge_group for d in parsed() if isinstance(d, Event) and d.id == PURCHASE}
     assert filled == {wallet().id}
+
+
+def test_there_are_two_tiers_of_the_wallet_and_a_boost_that_acts_on_it() -> None:
+    [tiers] = [d for d in parsed() if isinstance(d, TierSet)]
+    [boost] = [d for d in parsed() if isinstance(d, Boost)]
+    assert tiers.basis.wallet == wallet().id
+    assert [tier.multiplier is not None for tier in tiers.tiers] == [True, True]
+    assert (boost.event_ids, boost.wallets) == ([REVIEW], [wallet().id])
+
+
+def test_a_purchase_that_is_sent_back_was_made_and_takes_its_points_back() -> None:
+    crowd, partition = Crowd(5, 100), Partition(compared=False)
+    for document in demo_documents():
+        fields = json.loads(encode(document.definition))
+        partition.define(Defined(document.definition.kind, document.definition.id, fields))
+    partition.fold(*[sent(upsert(person(number))) for number in range(100)])
+    happened = [partition.fold(sent(crowd.act())) for _ in range(3000)]
+    assert len([fact for each in happened for fact in each.of("event.voided")]) > 20
+    assert [fact for each in happened for fact in each.of("points.reversed")]
+    assert [fact for each in happened for fact in each.of("tier.changed")]
+    granted = [fact for each in happened for fact in each.of("points.granted")]
+    assert any(fact.get("boosts") for fact in granted)
+    assert any(fact.get("tier") for fact in granted)
+
+
+def sent(record: Record) -> Sent:
+    """A record as the demo sends it, now."""
+    topic, _, _, value = placed(Settings(), record)
+    return Sent(topic, value, timestamp=round(datetime.now(UTC).timestamp() * 1000), headers=())
 
 
 def test_a_day_is_the_same_whenever_it_is_told() -> None:
