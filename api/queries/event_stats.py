@@ -1,5 +1,6 @@
 """Statistics of events, from what the projection added up. `event_id` is empty for all events
-together; days are those of the project's zone, and both ends of a span are included."""
+together; days are those of the project's zone, and both ends of a span are included. Days and hours
+all of whose events were voided are as if there had been none."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -47,7 +48,7 @@ async def first_day(connection: AsyncConnection, project: str, event_id: str) ->
         await cursor.execute(
             """
             SELECT min(local_date) FROM milestream.event_stats_daily
-            WHERE project = %s AND event_id = %s
+            WHERE project = %s AND event_id = %s AND events > 0
             """,
             (project, event_id),
         )
@@ -66,7 +67,7 @@ async def days(connection: AsyncConnection, query: StatsQuery) -> list[Day]:
             LEFT JOIN milestream.event_user_counts u ON u.project = d.project
                 AND u.event_id = d.event_id AND u.kind = 'day' AND u.day = d.local_date
             WHERE d.project = %(project)s AND d.event_id = %(event_id)s
-                AND d.local_date BETWEEN %(first)s AND %(last)s
+                AND d.local_date BETWEEN %(first)s AND %(last)s AND d.events > 0
             ORDER BY d.local_date
             """,
             vars(query),
@@ -80,7 +81,7 @@ async def hours(connection: AsyncConnection, query: StatsQuery) -> list[tuple[da
         """
         SELECT local_date, local_hour, events FROM milestream.event_stats_hourly
         WHERE project = %(project)s AND event_id = %(event_id)s
-            AND local_date BETWEEN %(first)s AND %(last)s
+            AND local_date BETWEEN %(first)s AND %(last)s AND events > 0
         """,
         vars(query),
     )
@@ -94,7 +95,7 @@ async def hours_of_all(
     cursor = await connection.execute(
         """
         SELECT local_date, local_hour, events FROM milestream.event_stats_hourly_all
-        WHERE project = %(project)s AND local_date BETWEEN %(first)s AND %(last)s
+        WHERE project = %(project)s AND local_date BETWEEN %(first)s AND %(last)s AND events > 0
         """,
         vars(query),
     )
@@ -109,7 +110,7 @@ async def shares(connection: AsyncConnection, query: StatsQuery) -> list[Share]:
             SELECT event_id, sum(events)::bigint AS events, sum(points) AS points
             FROM milestream.event_stats_daily
             WHERE project = %(project)s AND event_id <> ''
-                AND local_date BETWEEN %(first)s AND %(last)s
+                AND local_date BETWEEN %(first)s AND %(last)s AND events > 0
             GROUP BY event_id ORDER BY 2 DESC, event_id
             """,
             vars(query),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, LiteralString, get_args
 
 from schemas import definitions
 from schemas.instants import zones
@@ -29,6 +29,8 @@ class Field:
 
     Attributes:
         values: the only texts that the field can have; empty: any.
+        silent: SQL of the column's values that are not shown, unless the field is asked for by its
+            name: what nobody voided looks as if there were no voids. Empty: all are shown.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Field:
     kind: Kind
     nullable: bool = False
     values: tuple[str, ...] = ()
+    silent: LiteralString = ""
 
     @cached_property
     def allowed(self) -> frozenset[str]:
@@ -106,6 +109,9 @@ def _time(name: str, column: str, *, nullable: bool = False) -> Field:
 
 ProgressStatus = Literal["in_progress", "completed", "failed"]
 """The states of a progress."""
+
+RewardStatus = Literal["granted", "issued", "revoked"]
+"""The states of a reward."""
 
 _WRITTEN = (_time("createdAt", "created_at"), _time("updatedAt", "updated_at"))
 
@@ -213,6 +219,13 @@ REWARD_LOG = Records(
         _time("rewardExpiryAt", "reward_expiry_at", nullable=True),
         *_WRITTEN,
         _number("version", "version"),
+        Field(
+            "status",
+            "status",
+            Kind.TEXT,
+            values=get_args(RewardStatus),
+            silent="'granted', 'issued'",
+        ),
     ),
     joined=("milestone",),
     waits_for=("reward_logs", "milestones"),
@@ -231,6 +244,7 @@ CHALLENGE_LOG = Records(
         _number("activityValue", "activity_value", nullable=True),
         _word("status", "status", LogStatus),
         _time("createdAt", "created_at"),
+        Field("voidedPortion", "voided_portion", Kind.NUMBER, silent="0"),
     ),
     joined=(
         "challenge",

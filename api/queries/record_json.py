@@ -46,20 +46,48 @@ Named = tuple[str, sql.Composable]
 
 @lru_cache(maxsize=256)  # bounded: callers choose the fields
 def record_json(records: Records, names: tuple[str, ...]) -> sql.Composable:
-    """Return the SQL of a row's JSON with these fields of it and no others, in this order."""
+    """Return the SQL of a row's JSON with these fields of it and no others, in this order.
+
+    Where they are all, those that say nothing are left out, and the others of them come last.
+    """
     values = dict(_own(records, ROW))
+    silent = [field for field in records.fields if field.silent and names == records.names]
     if records is CHALLENGE_LOG:
         values |= _log_joins()
     if records is REWARD_LOG:
         values |= [_milestone_of_reward(ROW)]
-    made = sql.SQL("{}::text").format(_object((name, values[name]) for name in names))
+    shown = [(name, values[name]) for name in names if all(f.name != name for f in silent)]
+    made = sql.SQL("{}::text").format(_object(shown))
+    for field in silent:
+        made = _besides(made, field)
     return sql.SQL(made.as_string(None))  # composed once
+
+
+def _besides(made: sql.Composed, field: Field) -> sql.Composed:
+    """Return the SQL of an object's text, and a field at its end where that says something."""
+    return sql.SQL(
+        "(SELECT CASE WHEN {row}.{column} IN ({silent}) THEN made ELSE "
+        "left(made, -1) || ',' || ltrim({shown}::text, '{{') END FROM (SELECT {made} AS made) AS m)"
+    ).format(
+        row=ROW,
+        column=sql.Identifier(field.column),
+        silent=sql.SQL(field.silent),
+        shown=_object([(field.name, value_json(field, ROW))]),
+        made=made,
+    )
 
 
 def _own(records: Records, row: sql.Composable) -> list[Named]:
     return [
         (field.name, value_json(field, row)) for field in (*records.fields, *records.only_shown)
     ]
+
+
+def _joined(records: Records, row: sql.Composable) -> list[Named]:
+    """Return what is shown of a record that is joined to another."""
+    said = {field.name for field in records.fields if not field.silent}
+    said.update(field.name for field in records.only_shown)
+    return [named for named in _own(records, row) if named[0] in said]
 
 
 def value_json(field: Field, row: sql.Composable) -> sql.Composable:
@@ -86,7 +114,7 @@ def _one(records: Records, alias: str, id_: sql.Composable) -> sql.Composable:
     """Return the SQL of the record of this id, of the same project as the row."""
     row = sql.Identifier(alias)
     source = sql.SQL("FROM {} AS {} WHERE {}").format(_table(records), row, _is(alias, id_))
-    return _object(_own(records, row), source)
+    return _object(_joined(records, row), source)
 
 
 def _log_joins() -> list[Named]:
@@ -95,12 +123,12 @@ def _log_joins() -> list[Named]:
         (field.name, value_json(_as_in_log(field), ROW)) for field in CHALLENGE_PROGRESS.fields
     ]
     milestone, reward = sql.Identifier("m"), sql.Identifier("w")
-    milestones = _Several("achieved_milestone_ids", MILESTONE, "m", _own(MILESTONE, milestone))
+    milestones = _Several("achieved_milestone_ids", MILESTONE, "m", _joined(MILESTONE, milestone))
     rewards = _Several(
         "achieved_milestone_reward_log_ids",
         REWARD_LOG,
         "w",
-        [*_own(REWARD_LOG, reward), _milestone_of_reward(reward)],
+        [*_joined(REWARD_LOG, reward), _milestone_of_reward(reward)],
     )
     return [
         ("challenge", _one(CHALLENGE, "c", sql.SQL("r.challenge_id"))),

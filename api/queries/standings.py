@@ -1,19 +1,29 @@
 """Standings: members' points in challenge groups, and their ranks.
 
-Deleted members do not rank. Equal points share a rank.
+Deleted members do not rank. Equal points share a rank. Recent points are those granted, less those
+of them that were voided.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 Period = Literal["all", "7days"]
+
+_EARNED: LiteralString = "sum(points - not_recovered) AS points"
+_RECENT: LiteralString = """
+    (operation = 'grant' OR granted_at IS NOT NULL)
+    AND coalesce(granted_at, occurred_at) > %(since)s
+    AND occurred_at > %(since)s - interval '1 day'
+"""
+"""A grant, or what a void took of it, by the grant's own time. That lies a day ahead of the void at
+most, and the index is by the entries' time."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +67,16 @@ async def points(
     """
     async with connection.cursor(row_factory=class_row(Points)) as cursor:
         await cursor.execute(
-            """
+            f"""
             SELECT b.challenge_group, b.balance AS total, coalesce(r.points, 0) AS recent
             FROM milestream.points_balances b
             LEFT JOIN (
-                SELECT challenge_group, sum(points) AS points FROM milestream.points_ledger
-                WHERE member_id = %(member_id)s AND project = %(project)s
-                    AND occurred_at > %(since)s AND operation = 'grant'
+                SELECT challenge_group, {_EARNED} FROM milestream.points_ledger
+                WHERE member_id = %(member_id)s AND project = %(project)s AND {_RECENT}
                 GROUP BY challenge_group
             ) AS r USING (challenge_group)
             WHERE b.project = %(project)s AND b.member_id = %(member_id)s
-            """,
+            """,  # noqa: S608  (of this module's own texts)
             {"project": project, "member_id": member_id, "since": since},
             prepare=False,
         )
@@ -84,11 +93,11 @@ async def ranks(
     """Return a member's ranks in groups."""
     async with connection.cursor(row_factory=class_row(Ranks)) as cursor:
         await cursor.execute(
-            """
+            f"""
             WITH recent AS MATERIALIZED (
-                SELECT challenge_group, member_id, sum(points) AS points
+                SELECT challenge_group, member_id, {_EARNED}
                 FROM milestream.points_ledger
-                WHERE project = %(project)s AND occurred_at > %(since)s AND operation = 'grant'
+                WHERE project = %(project)s AND {_RECENT}
                     AND challenge_group = ANY(%(groups)s)
                 GROUP BY challenge_group, member_id
             ), board AS (
@@ -106,7 +115,7 @@ async def ranks(
             FROM board own JOIN board o USING (challenge_group)
             WHERE own.member_id = %(member_id)s
             GROUP BY own.challenge_group
-            """,
+            """,  # noqa: S608  (of this module's own texts)
             {"project": project, "member_id": member_id, "groups": groups, "since": since},
         )
         return await cursor.fetchall()
@@ -125,10 +134,10 @@ async def top(
     """Return the best members of a group, and one member at any rank; none without points."""
     async with connection.cursor(row_factory=class_row(Standing)) as cursor:
         await cursor.execute(
-            """
+            f"""
             WITH recent AS MATERIALIZED (
-                SELECT member_id, sum(points) AS points FROM milestream.points_ledger
-                WHERE project = %(project)s AND occurred_at > %(since)s AND operation = 'grant'
+                SELECT member_id, {_EARNED} FROM milestream.points_ledger
+                WHERE project = %(project)s AND {_RECENT}
                     AND challenge_group = %(group)s
                 GROUP BY member_id
             ), board AS (
@@ -149,7 +158,7 @@ async def top(
             SELECT member_id, external_id, first_name, last_name, total, recent, rank
             FROM ranked WHERE place <= %(limit)s OR member_id = %(member_id)s
             ORDER BY place
-            """,
+            """,  # noqa: S608  (of this module's own texts)
             {
                 "project": project,
                 "group": group,

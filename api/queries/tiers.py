@@ -45,7 +45,7 @@ async def earned(
     zones: Zones,
 ) -> dict[str, Decimal]:
     """Return the points granted to a member in the windows of now, by the tier set: for life all,
-    else those since the set is defined.
+    else those since the set is defined; less those of them that were voided.
 
     The ledger is read once, and no further back than any window goes.
     """
@@ -62,10 +62,15 @@ async def earned(
             JOIN milestream.tier_sets s ON s.project = %(project)s AND s.tier_set_id = w.id
             CROSS JOIN (SELECT (now() AT TIME ZONE %(zone)s)::date) AS z (today)
         ), granted AS MATERIALIZED (
-            SELECT points, challenge_group, created_at,
-                (occurred_at AT TIME ZONE %(zone)s)::date AS day
-            FROM milestream.points_ledger
-            WHERE project = %(project)s AND member_id = %(member)s AND operation = 'grant'
+            SELECT points - not_recovered AS points, challenge_group,
+                CASE WHEN granted_at IS NULL THEN created_at ELSE (
+                    SELECT voided.created_at FROM milestream.points_ledger AS voided
+                    WHERE voided.project = l.project AND voided.id = l.reversed_entry_id
+                ) END AS created_at,
+                (coalesce(granted_at, occurred_at) AT TIME ZONE %(zone)s)::date AS day
+            FROM milestream.points_ledger AS l
+            WHERE project = %(project)s AND member_id = %(member)s
+                AND (operation = 'grant' OR granted_at IS NOT NULL)
                 AND occurred_at >= (SELECT min(earliest)::timestamp - interval '2 days'
                                     FROM counted)
         )

@@ -5,7 +5,7 @@ schemas <- projections
 schemas <- api
 deploy may import all of them
 
-Within api: http <- queries <- auth, kafka <- resources <- each of the faces <- app
+Within api: http <- queries <- auth, kafka <- resources <- voiding <- each of the faces <- app
 and http <- documents <- app
 """
 
@@ -31,6 +31,7 @@ API_BELOW_FACES = (
     "api.pages",
     "api.siblings",
     "api.resources",
+    "api.voiding",
 )
 FACES = tuple(
     f"api.faces.{path.stem}"
@@ -68,6 +69,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.auth": ("schemas", "api.auth", "api.queries", "api.http"),
     "api.kafka": ("schemas", "api.kafka", "api.queries", "api.http", "api.metrics"),
     "api.resources": ("schemas", "api.auth", "api.kafka", "api.metrics", "api.siblings"),
+    "api.voiding": API_BELOW_FACES[:-1],
     # No face imports another.
     **{face: (*API_BELOW_FACES, face) for face in FACES},
     "api.documents": ("schemas", "api.documents", "api.http"),

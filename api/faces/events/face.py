@@ -12,8 +12,8 @@ from api.http.responses import json_response
 PATHS = ("/event", "/analytics", "/stats", "/leaderboard", "/user")
 """What the paths of this face begin with, once the version is off."""
 
-COMMANDS = frozenset({"spend", "hold", "capture", "release", "adjust", "tier"})
-"""What the paths of calls end with that move points or a tier."""
+COMMANDS = frozenset({"spend", "hold", "capture", "release", "adjust", "tier", "void"})
+"""What the paths of calls end with that move points or a tier, or take something back."""
 
 LOGIN = 'Bearer realm="milestream"'
 """What a 401 asks for. Not Basic: a browser would ask an end user for a name and a password."""
@@ -35,7 +35,8 @@ def body_of(status: int, message: str, **more: Any) -> dict[str, Any]:
 def renderer(scope: Scope) -> Renderer:
     """Return how problems are answered to a request."""
     path: str = scope["path"]
-    is_command = path.rpartition("/")[2] in COMMANDS and "/user/" in path
+    before, _, last = path.rpartition("/")
+    is_command = last in COMMANDS and ("/user/" in before or "/event/" in before)
     return refused_with_code if is_command and scope["method"] == "POST" else refused
 
 

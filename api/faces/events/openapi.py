@@ -33,8 +33,8 @@ _ERROR: Operation = {
         "message": {"type": "string"},
         "code": {
             "type": "string",
-            "description": "Of calls that move points: a word for programs.",
-            "examples": ["insufficient_points", "unknown_hold", "hold_closed"],
+            "description": "Of calls that move or take back something: a word for programs.",
+            "examples": ["insufficient_points", "unknown_hold", "over_voided"],
         },
         "asked": {
             "type": "integer",
@@ -163,6 +163,8 @@ HOLD = _commands("HoldBody", _MOVED)
 CAPTURE = _commands("CaptureBody", _MOVED) | _OF_HOLD
 RELEASE = _commands("ReleaseBody", _MOVED) | _OF_HOLD
 ADJUST = _commands("AdjustBody", _MOVED)
+VOID_EVENT = _commands("VoidBody", "VoidAnswer")
+VOID_OF_USER = _commands("UserVoidBody", "VoidAnswer")
 LIST_EVENTS: Operation = {
     "parameters": [
         _query("showAll", "false: active events only.", enum=["true", "false"], default="true")

@@ -6,7 +6,17 @@ A user's id may hold slashes, so it is matched as a path; an event's may not.
 from fastapi import APIRouter, Request, Response
 
 from api.auth.access import Caller
-from api.faces.events import boards, definitions, posting, spending, stats, streaks, tiers, users
+from api.faces.events import (
+    boards,
+    definitions,
+    posting,
+    spending,
+    stats,
+    streaks,
+    tiers,
+    users,
+    voids,
+)
 from api.faces.events import openapi as described
 from api.faces.events.access import Admin, Reader, Sender, require_own
 from api.faces.events.spending import Mover
@@ -126,6 +136,26 @@ async def release_hold(request: Request, caller: Mover) -> Response:
 async def adjust_points(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
     """Give points by hand, or take them where they are below 0, all of them or none."""
     return await spending.adjust(request, caller, id)
+
+
+@router.post("/event/{id}/void", summary="Void an event", openapi_extra=described.VOID_EVENT)
+async def void_event(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
+    """Take an event back, or a part of it, by its log's id: its points and what it fed.
+
+    A repetition with the same `uniqueIdentifier` is answered as the first time, and acts once.
+    """
+    return await voids.event(request, caller, id)
+
+
+@router.post(
+    "/user/{id:path}/void", summary="Void by natural key", openapi_extra=described.VOID_OF_USER
+)
+async def void_of_user(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
+    """Take back something of a user's, or a part of it: named by what its sender named it.
+
+    A repetition with the same `uniqueIdentifier` is answered as the first time, and acts once.
+    """
+    return await voids.of_user(request, caller, id)
 
 
 @router.get("/user/{id:path}/tier", summary="A user's tiers", openapi_extra=described.TIERS)

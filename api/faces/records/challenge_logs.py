@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 
-from api import resources
+from api import resources, voiding
 from api.auth.access import Caller
 from api.faces.records.bodies import ChallengeLogBody, check_log
 from api.http import bodies
@@ -29,3 +29,12 @@ async def create(request: Request, caller: Caller) -> Response:
     if reply.status >= 400:
         raise refusal(reply)
     return json_response(bytes(reply.body), reply.status, {"location": location})
+
+
+async def void(request: Request, caller: Caller, log_id: str) -> Response:
+    """Take a log back, or a part of it; respond with what that changed."""
+    command = await voiding.of_log(request, caller, "challenge_log", "challenge_logs", log_id)
+    void_id, reply = await voiding.send(request, command)
+    if reply is None:
+        return pending(void_id, f"/schema/challenge_log/record/{command.id}")
+    return json_response(bytes(reply.body), reply.status)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from api import voiding
 from api.faces.records.bodies import (
     ChallengeLogBody,
     MemberBody,
@@ -281,10 +282,31 @@ def delete_operation(slug: str) -> Operation:
     }
 
 
+VOID: Operation = {
+    "requestBody": {"required": True, "content": _json(_ref("VoidBody"))},
+    "responses": {
+        "200": {
+            "description": "What it took back, now or the first time.",
+            "content": _json(_ref("VoidAnswer")),
+        },
+        "202": {"description": _PENDING, "content": _json(_ID_ALONE)},
+        **{
+            str(bad): {"$ref": f"#/components/responses/{bad}"}
+            for bad in (400, 401, 403, 404, 409, 413, 503)
+        },
+    },
+}
+
+
 def _derived(components: Mapping[str, Operation]) -> dict[str, Operation]:
     """Return the components of records that lack fields, and of filters."""
-    derived = {part_of(name): {**components[name], "required": []} for name in SHOWN.values()}
-    for records in RECORDS.values():
+    derived: dict[str, Operation] = {}
+    for slug, records in RECORDS.items():
+        part = {**components[SHOWN[slug]], "required": []}
+        silent = {field.name: _value_of(field) for field in records.fields if field.silent}
+        if silent:
+            part["properties"] = {**part["properties"], **silent}
+        derived[part_of(SHOWN[slug])] = part
         derived |= filter_components(records)
     return derived
 
@@ -298,9 +320,11 @@ CHAPTER = Chapter(
         outputs.ProgressRecord,
         outputs.RewardLogRecord,
         outputs.MemberRecord,
+        outputs.VoidAnswer,
         *_BODIES,
+        *voiding.BODIES,
     ),
-    bodies=_BODIES,
+    bodies=(*_BODIES, *voiding.BODIES),
     derived=_derived,
     path_parameter=lambda _name: UUID,
 )

@@ -12,6 +12,7 @@ from api.auth.credentials import Role
 from api.faces.records import challenge_logs, definitions, members, reads, reward_logs
 from api.faces.records.openapi import (
     TAG,
+    VOID,
     create_operation,
     delete_operation,
     get_operation,
@@ -125,6 +126,15 @@ async def create_log(request: Request, caller: Producer) -> Response:
     return await challenge_logs.create(request, caller)
 
 
+async def void_log(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
+    """Take a log back, or a part of it: in its own period, as if it had been so much less.
+
+    A repeat with the same `uniqueIdentifier` is answered as the first time, and acts once. Rewards
+    that were reached stay, unless `rewards` is `revoke`.
+    """
+    return await challenge_logs.void(request, caller, id)
+
+
 async def patch_reward_log(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
     """Write down how a reward was fulfilled."""
     return await reward_logs.change(request, caller, id)
@@ -143,6 +153,14 @@ router.add_api_route(
     summary="Create a challenge_log record",
     status_code=201,
     openapi_extra=create_operation("challenge_log"),
+)
+router.add_api_route(
+    f"{_single('challenge_log')}/void",
+    void_log,
+    methods=["POST"],
+    operation_id="void_challenge_log",
+    summary="Void a challenge_log record",
+    openapi_extra=VOID,
 )
 router.add_api_route(
     _single("reward_log"),

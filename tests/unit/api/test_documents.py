@@ -54,7 +54,8 @@ def test_the_records_face_is_described_with_its_methods(api: dict[str, Any]) -> 
     assert methods[many.format("challenge_log")] == {"get", "post"}
     assert methods[single.format("reward_log")] == {"get", "patch"}
     assert methods[many.format("challenge_progress")] == {"get"}
-    assert len(methods) == 12
+    assert methods["/schema/challenge_log/record/{id}/void"] == {"post"}
+    assert len(methods) == 13
 
 
 def test_the_events_face_is_described_once_and_without_versions(api: dict[str, Any]) -> None:
@@ -67,12 +68,13 @@ def test_the_events_face_is_described_once_and_without_versions(api: dict[str, A
     assert paths == {
         "/event": {"get", "post"},
         "/event/{eventId}": {"get"},
+        "/event/{id}/void": {"post"},
         "/analytics/streak": {"get"},
         "/stats/event": {"get"},
         "/leaderboard": {"get"},
         "/user/{id}/tier": {"get", "post"},
         **{f"/user/{{id}}/{what}": {"get"} for what in ("rank", "points", "challenge", "streak")},
-        **{f"/user/{{id}}/{what}": {"post"} for what in ("spend", "hold", "adjust")},
+        **{f"/user/{{id}}/{what}": {"post"} for what in ("spend", "hold", "adjust", "void")},
         **{
             f"/user/{{id}}/hold/{{holdIdentifier}}/{what}": {"post"}
             for what in ("capture", "release")

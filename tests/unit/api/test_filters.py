@@ -125,6 +125,7 @@ def test_the_fields_of_few_texts() -> None:
         *("milestone.linkedSchemaSlug", "reward_log.linkedSchemaSlug", "member.timezone"),
         *("challenge_progress.aggregationMethod", "challenge_progress.aggregationPeriod"),
         *("challenge_progress.timezone", "challenge_progress.challengeProgressStatus"),
+        "reward_log.status",
     }
     statuses = CHALLENGE_PROGRESS.field("challengeProgressStatus")
     assert statuses is not None
