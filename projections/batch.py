@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from projections import merging
-from projections.projection import Change, Deleted, Projection, Row, Value
+from projections.projection import Amended, Change, Deleted, Projection, Row, Value
 from projections.sources import KafkaRecord, Source, UndecodableOutput, reader_of
 from schemas.event_types import EVENT_TYPES
 from schemas.outputs import Envelope
@@ -28,6 +28,8 @@ class TableChanges:
         self.projection = projection
         self.gone: set[tuple[Value, ...]] = set()
         """Keys to delete before any row is written."""
+        self.amended: list[Mapping[str, Value]] = []
+        """What to amend once all rows are written."""
         self._facts: list[Row] = []
         self._rows: dict[tuple[Value, ...], Row] = {}
         self._of_both = merging.merge_in_batch(projection)
@@ -38,6 +40,8 @@ class TableChanges:
         if isinstance(change, Deleted):
             self._rows.pop(change.key, None)
             self.gone.add(change.key)
+        elif isinstance(change, Amended):
+            self.amended.append(change.values)
         elif self._of_both is None:
             self._facts.append(change)
         else:
@@ -52,6 +56,9 @@ class TableChanges:
 
     def __len__(self) -> int:
         return len(self.rows())
+
+    def __bool__(self) -> bool:
+        return bool(self.rows() or self.gone or self.amended)
 
 
 class _Changes(dict[str, TableChanges]):

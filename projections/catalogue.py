@@ -43,6 +43,7 @@ from projections.read_models.points import (
 )
 from projections.read_models.streaks import STREAK_PROGRESS
 from projections.read_models.tiers import MEMBER_TIERS, TIER_HISTORY
+from projections.read_models.voids import VOIDS
 
 PROJECTIONS: Mapping[str, Projection] = {
     projection.table: projection
@@ -72,6 +73,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         STREAK_PROGRESS,
         MEMBER_TIERS,
         TIER_HISTORY,
+        VOIDS,
         PATHWAY_PROFILES,
         PATHWAY_ENROLMENTS,
         PATHWAY_LOGS,

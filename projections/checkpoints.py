@@ -68,8 +68,8 @@ WHERE (checkpoint.projection, checkpoint.topic, checkpoint.partition)
 """
 
 # One statement locks in a fixed order, so that projectors that fight never deadlock; compares,
-# after it had to wait; and sets. A read model of several topics is locked in all of them, for what
-# is one member's in one may be another projector's in the other.
+# after it had to wait; and sets. A read model whose rows several topics change is locked in all of
+# them, for what is one member's in one may be another projector's in the other.
 _ADVANCE = """
 WITH moves AS (
     SELECT * FROM unnest(%s::text[], %s::text[], %s::integer[], %s::bigint[], %s::bigint[])
@@ -77,7 +77,10 @@ WITH moves AS (
 ), locked AS MATERIALIZED (
     SELECT projection, topic, partition, next_offset
     FROM milestream.projection_checkpoints
-    WHERE (projection, partition) IN (SELECT projection, partition FROM moves)
+    WHERE (projection, topic, partition) IN (SELECT projection, topic, partition FROM moves)
+        OR (projection = ANY (%s) AND (projection, partition) IN (
+            SELECT projection, partition FROM moves
+        ))
     ORDER BY projection, topic, partition
     FOR UPDATE
 )
@@ -131,14 +134,19 @@ async def lock(connection: Connection, table: str) -> dict[CheckpointKey, int]:
     return await _offsets(connection, _LOCK, [table])
 
 
-async def advance(connection: Connection, moves: Mapping[CheckpointKey, tuple[int, int]]) -> None:
-    """Move checkpoints from where they are believed to be, in the caller's transaction.
+async def advance(
+    connection: Connection,
+    moves: Mapping[CheckpointKey, tuple[int, int]],
+    shared: Sequence[str] = (),
+) -> None:
+    """Move checkpoints from where they are believed to be, in the caller's transaction. ``shared``
+    are the read models whose rows several topics change.
 
     Raises:
         CheckpointConflict: one is elsewhere; the transaction must be rolled back.
     """
     offsets = [[old for old, _ in moves.values()], [new for _, new in moves.values()]]
-    cursor = await connection.execute(_ADVANCE, [*_arrays(moves), *offsets])
+    cursor = await connection.execute(_ADVANCE, [*_arrays(moves), *offsets, list(shared)])
     if cursor.rowcount != len(moves):
         raise CheckpointConflict
 

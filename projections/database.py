@@ -1,8 +1,9 @@
 """The writing side: COPY, through a staging table where rows may be there already."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, LiteralString, Self
 
+import msgspec
 from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.errors import UniqueViolation
 
@@ -16,6 +17,8 @@ SCHEMA = "milestream"
 
 Connection = AsyncConnection[tuple[Any, ...]]
 Cursor = AsyncCursor[tuple[Any, ...]]
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 async def connect(database_url: str, name: str) -> Connection:
@@ -51,7 +54,8 @@ class TableWriter:
         names = sql.SQL(", ").join(map(sql.Identifier, projection.columns))
         key = sql.SQL(", ").join(map(sql.Identifier, projection.key))
         self._create = sql.SQL(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {}) ON COMMIT DELETE ROWS"
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS) "
+            "ON COMMIT DELETE ROWS"
         ).format(self._staging, target)
         self._copy = sql.SQL("COPY {} ({}) FROM STDIN").format(self._staging, names).as_bytes(None)
         copy_facts = sql.SQL("COPY {} ({}) FROM STDIN").format(target, names)
@@ -72,16 +76,25 @@ class TableWriter:
             key=key,
         )
         self._upsert = upsert.as_bytes(None)
-        self._derive = (
-            None
-            if projection.derived is None
-            else sql.SQL(projection.derived.statement)
-            .format(
-                rows=self._staging,
-                model=target,
-                **{table: place(table) for table in projection.derived.tables},
-            )
+        derived = projection.tables[1:]
+        named = {"model": target, **{table: place(table) for table in derived}}
+
+        def statement(text: LiteralString | None) -> bytes | None:
+            if text is None:
+                return None
+            return sql.SQL(text).format(rows=self._staging, **named).as_bytes(None)
+
+        each = projection.derived
+        self._derive = statement(None if each is None else each.statement)
+        self._amend = statement(projection.amend)
+        # What everybody adds to is locked in the order of its keys, but by amendments: who has
+        # some keeps the others away before it locks anything.
+        self._keep_away = (
+            sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE")
+            .format(sql.SQL(", ").join(map(place, derived)))
             .as_bytes(None)
+            if derived and projection.amend
+            else None
         )
         self._delete = sql.SQL("DELETE FROM {} WHERE ({}) = ({})").format(
             target, key, sql.SQL(", ").join([sql.Placeholder()] * len(projection.key))
@@ -100,14 +113,18 @@ class TableWriter:
     async def write(self, connection: Connection, changes: TableChanges) -> None:
         """Write the changes, in the caller's transaction, of which it may be the only one."""
         async with connection.cursor() as cursor:
+            if changes.amended and self._keep_away is not None:
+                await cursor.execute(self._keep_away)
             if changes.gone:
                 await cursor.executemany(self._delete, list(changes.gone))
-            if changes and not (self._facts and await self._add(connection, changes)):
+            if changes.rows() and not (self._facts and await self._add(connection, changes)):
                 await self.prepare(connection)
                 await _copy(cursor, self._copy, changes)
                 if self._derive is not None:
                     await cursor.execute(self._derive)
                 await cursor.execute(self._upsert)
+            if changes.amended and self._amend is not None:
+                await cursor.execute(self._amend, [_JSON.encode(changes.amended).decode()])
 
     async def _add(self, connection: Connection, changes: TableChanges) -> bool:
         """Write facts straight to the table; False, and nothing is written, if one is there.
@@ -140,6 +157,7 @@ class Database:
         self._writers = {
             table: TableWriter(projection) for table, projection in projections.items()
         }
+        self._shared = [table for table, each in projections.items() if each.is_shared]
 
     @classmethod
     async def open(cls, database_url: str, projections: Mapping[str, Projection]) -> Self:
@@ -170,11 +188,11 @@ class Database:
         try:
             async with self.connection.transaction():
                 # First, for it is what two projectors wait for each other at.
-                await checkpoints.advance(self.connection, batch.moves)
+                await checkpoints.advance(self.connection, batch.moves, self._shared)
                 # In one order, for projectors of several partitions add to the same rows.
                 for table, writer in self._writers.items():
                     changes = batch.changes.get(table)
-                    if changes is not None and (changes or changes.gone):
+                    if changes:
                         await writer.write(self.connection, changes)
         except BaseException:
             for writer in self._writers.values():

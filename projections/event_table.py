@@ -6,13 +6,14 @@ text that they were: nothing is parsed that is only written again.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import replace
 
 from projections.json_text import storable
-from projections.projection import Projection, Row, of_events
+from projections.projection import Projection, Reader, Row, of_events
 from schemas.event_types import EventType
 from schemas.outputs import NULL, Envelope
 
@@ -26,6 +27,8 @@ def event_table(
     only: tuple[str, ...] | None = None,
     without: tuple[str, ...] = (),
     renamed: Mapping[str, str] | None = None,
+    amended_by: Mapping[EventType, Reader] | None = None,
+    amend: LiteralString | None = None,
 ) -> Projection:
     """Return the read model of what events of these types say.
 
@@ -42,6 +45,8 @@ def event_table(
         without: fields that it leaves out.
         renamed: columns that are not called as their field is, by the field; that of
             ``owned_by_id`` is always ``member_id``.
+        amended_by: events that make no rows, but change some; see ``Projection.amend``.
+        amend: how they do.
     """
     types = tuple(types)
     described = _fields(types)
@@ -52,22 +57,28 @@ def event_table(
     reader = _reader(fields)
     return of_events(
         table,
-        events=dict.fromkeys(types, reader),
+        events={**dict.fromkeys(types, reader), **(amended_by or {})},
         columns=("project", *columns, "sequence"),
         key=key,
         newest_by=newest_by,
+        amend=amend,
     )
 
 
 def _fields(types: tuple[EventType, ...]) -> Mapping[str, msgspec.structs.FieldInfo]:
     """Return the fields of all these types' data, in order; of those with one name, the first that
-    may be left out."""
+    may be left out. What only some of them have is null where it is not."""
     found: dict[str, msgspec.structs.FieldInfo] = {}
-    for data in dict.fromkeys(each.data for each in types):
-        for field in msgspec.structs.fields(data):
+    structs = [msgspec.structs.fields(data) for data in dict.fromkeys(e.data for e in types)]
+    for fields in structs:
+        for field in fields:
             if field.name not in found or (found[field.name].required and not field.required):
                 found[field.name] = field
-    return found
+    common = set.intersection(*({field.name for field in fields} for fields in structs))
+    return {
+        name: replace(field, default=None) if field.required and name not in common else field
+        for name, field in found.items()
+    }
 
 
 def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Iterable[Row]]:

@@ -32,7 +32,15 @@ class Deleted:
     key: tuple[Value, ...]
 
 
-Change = Row | Deleted
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """Something else became of a row that was written before. ``values`` name it, and are what
+    ``Projection.amend`` asks for."""
+
+    values: Mapping[str, Value]
+
+
+Change = Row | Deleted | Amended
 
 Combination = Literal["sum", "union", "greatest"]
 """How two values in one column are merged: their sum, the bits of both, or the greater one."""
@@ -77,6 +85,10 @@ class Projection:
     """Of an aggregate: how these columns take up what another row with the key adds to them. The
     others keep what they have."""
     derived: Derived | None = None
+    amend: LiteralString | None = None
+    """SQL that carries out the amendments of a batch once its rows are written. Its parameter is
+    a JSON list of their values; ``{model}`` is the read model, and derived tables go by their
+    names. It sees what the batch wrote to read models before this one."""
     key_of: Callable[[Row], tuple[Value, ...]] = field(init=False)
     """Returns the key of a row."""
 
@@ -89,6 +101,11 @@ class Projection:
     def topics(self) -> tuple[str, ...]:
         """What it is made from, names without prefix."""
         return READ_MODELS[self.table]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether events of several topics change the same rows."""
+        return len(self.topics) > 1 and (self.newest_by is not None or bool(self.combined))
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -131,6 +148,7 @@ def of_events(
     kept: tuple[str, ...] = (),
     combined: Mapping[str, Combination] | None = None,
     derived: Derived | None = None,
+    amend: LiteralString | None = None,
 ) -> Projection:
     """Return the read model that these readers make of their types of event; others make no rows.
 
@@ -156,6 +174,7 @@ def of_events(
         kept=kept,
         combined={} if combined is None else combined,
         derived=derived,
+        amend=amend,
     )
 
 

@@ -49,6 +49,7 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "pathway_logs": (PATHWAY_EVENTS,),
     "member_tiers": (TIER_EVENTS,),
     "tier_history": (TIER_EVENTS,),
+    "voids": (PROGRESS_EVENTS, EVENT_RESULTS, POINTS_EVENTS, PATHWAY_EVENTS),
     "dead_letters": (DEAD_LETTERS,),
     "event_user_days": (EVENT_RESULTS,),
     "event_stats_hourly": (EVENT_RESULTS,),

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 import msgspec
 
 from projections.projection import Row, SharedData, of_events, uuid_array
-from schemas.event_types import CHALLENGE_COMPLETED, CHALLENGE_FAILED, CHALLENGE_LOG_RECORDED
+from projections.read_models.voids import PORTIONS, portion
+from schemas.event_types import (
+    CHALLENGE_COMPLETED,
+    CHALLENGE_FAILED,
+    CHALLENGE_LOG_RECORDED,
+    CHALLENGE_LOG_VOIDED,
+    CHALLENGE_REOPENED,
+)
 from schemas.outputs import Envelope
 
 
@@ -111,7 +118,7 @@ _NO_PROGRESS = (None,) * 12
 
 
 def _log(event: Envelope) -> Iterable[Row]:
-    """A log as it was answered. A fact: it never changes."""
+    """A log as it was answered. A fact: it never changes, but for what is voided."""
     log = _RECORDED_LOG.of(event)
     value = str(log.activity_value, "ascii")
     progress = log.challenge_progress
@@ -140,7 +147,8 @@ CHALLENGE_LOGS = of_events(
     "challenge_logs",
     columns=_LOG_COLUMNS,
     key=("project", "id"),
-    events={CHALLENGE_LOG_RECORDED: _log},
+    events={CHALLENGE_LOG_RECORDED: _log, CHALLENGE_LOG_VOIDED: portion},
+    amend=PORTIONS,
 )
 
 _PROGRESS_COLUMNS = (
@@ -180,8 +188,25 @@ def _progressed(event: Envelope) -> Iterable[Row]:
         yield _row(event, log.challenge_progress, log.definition_version)
 
 
+class _VoidedLog(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.ChallengeLogVoided``."""
+
+    challenge_progress: _LoggedProgress | None
+    definition_version: int
+
+
+_VOIDED_LOG = msgspec.json.Decoder(_VoidedLog)
+
+
+def _voided(event: Envelope) -> Iterable[Row]:
+    """The progress after a void; none where the log belongs to no progress."""
+    log = _VOIDED_LOG.decode(event.data)
+    if log.challenge_progress is not None:
+        yield _row(event, log.challenge_progress, log.definition_version)
+
+
 def _changed(event: Envelope) -> Iterable[Row]:
-    """The progress as it was completed or failed."""
+    """The progress as it was completed or failed, or is open again."""
     progress = _CHANGED.decode(event.data)
     yield _row(event, progress, progress.definition_version)
 
@@ -207,5 +232,7 @@ CHALLENGE_PROGRESS = of_events(
         CHALLENGE_LOG_RECORDED: _progressed,
         CHALLENGE_COMPLETED: _changed,
         CHALLENGE_FAILED: _changed,
+        CHALLENGE_LOG_VOIDED: _voided,
+        CHALLENGE_REOPENED: _changed,
     },
 )

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 import msgspec
 
 from projections.projection import Derived, Row, of_events
-from schemas.event_types import MEMBER_UPSERTED, POINTS_GRANTED
+from projections.read_models.points import WITHDRAWN
+from schemas.event_types import MEMBER_UPSERTED, POINTS_GRANTED, POINTS_REVERSED
 from schemas.outputs import Envelope
 
 KEY = ("project", "member_id", "day")
@@ -48,6 +49,14 @@ def granted(event: Envelope) -> Iterable[Row]:
     grant = _GRANTED.decode(event.data)
     key = (event.project, grant.owned_by_id, grant.occurred_at[:10])
     yield (*key, grant.user_id, grant.points, 0)
+
+
+def withdrawn(event: Envelope) -> Iterable[Row]:
+    """What a void takes from the day of a grant."""
+    void = WITHDRAWN.decode(event.data)
+    if void.granted_at is not None:
+        key = (event.project, void.owned_by_id, void.granted_at[:10])
+        yield (*key, void.user_id, void.earned, 0)
 
 
 def upserted(event: Envelope) -> Iterable[Row]:
@@ -150,5 +159,5 @@ LEADERBOARD_DAYS = of_events(
     key=KEY,
     combined={"points": "sum", "standing": "greatest"},
     derived=SCORES,
-    events={POINTS_GRANTED: granted, MEMBER_UPSERTED: upserted},
+    events={POINTS_GRANTED: granted, POINTS_REVERSED: withdrawn, MEMBER_UPSERTED: upserted},
 )

@@ -1,8 +1,8 @@
 """``pathway_standings``: who is enrolled and who completed what; ``pathway_stats`` from it.
 
 Enrolments and completions lie in one table, so that the counts can be kept from it alone, whatever
-comes first, and be built anew with it. What is completed stays completed; enrolments come and go,
-and the member's completions with them.
+comes first, and be built anew with it. What is completed stays completed, but for voids;
+enrolments come and go, and the member's completions with them.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ from projections.projection import Derived, Row, of_events
 from schemas.event_types import (
     ACTIVITY_COMPLETED,
     ACTIVITY_PROGRESSED,
+    ACTIVITY_REVERTED,
     MEMBER_ENROLLED,
     MEMBER_UNENROLLED,
 )
@@ -58,6 +59,13 @@ def worked(event: Envelope) -> Iterable[Row]:
         yield (*place, True, int(event.sequence))
 
 
+def reverted(event: Envelope) -> Iterable[Row]:
+    """Whether the activity is completed after a log of it was voided."""
+    data = _ACTIVITY.decode(event.data)
+    place = (event.project, data.pathway_id, data.owned_by_id, data.activity_id)
+    yield (*place, data.complete, int(event.sequence))
+
+
 STATS = Derived(
     tables=("pathway_stats",),
     # A member's rows lie on one partition, and this transaction holds its checkpoint: nobody else
@@ -90,8 +98,8 @@ STATS = Derived(
             WHERE standings.activity_id = '' AND is_enrolled <> was_enrolled
                 AND known.activity_id <> '' AND known.holds
             UNION ALL
-            SELECT project, pathway_id, activity_id, 1
-            FROM standings WHERE activity_id <> '' AND holds AND NOT held AND is_enrolled
+            SELECT project, pathway_id, activity_id, holds::integer - held::integer
+            FROM standings WHERE activity_id <> '' AND holds <> held AND is_enrolled
         )
         INSERT INTO {pathway_stats} AS target (project, pathway_id, activity_id, members)
         SELECT project, pathway_id, activity_id, sum(members)
@@ -115,5 +123,6 @@ PATHWAY_STANDINGS = of_events(
         MEMBER_UNENROLLED: enrolled,
         ACTIVITY_PROGRESSED: worked,
         ACTIVITY_COMPLETED: worked,
+        ACTIVITY_REVERTED: reverted,
     },
 )

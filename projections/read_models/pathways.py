@@ -10,6 +10,7 @@ from schemas.caseless import caseless
 from schemas.event_types import (
     ACTIVITY_COMPLETED,
     ACTIVITY_PROGRESSED,
+    ACTIVITY_REVERTED,
     MEMBER_ENROLLED,
     MEMBER_UNENROLLED,
     MEMBER_UPSERTED,
@@ -17,6 +18,10 @@ from schemas.event_types import (
 from schemas.outputs import Envelope
 
 _REQUIRED = ("completed_required", "required_activities", "pathway_completed")
+_OF_A_VOID = (
+    *("activity_log_id", "void_id", "unique_identifier"),
+    *("reason", "actor", "voided_at"),
+)
 
 PATHWAY_ENROLMENTS = event_table(
     "pathway_enrolments",
@@ -29,12 +34,12 @@ PATHWAY_ENROLMENTS = event_table(
 
 PATHWAY_LOGS = event_table(
     "pathway_logs",
-    (ACTIVITY_PROGRESSED, ACTIVITY_COMPLETED),
+    (ACTIVITY_PROGRESSED, ACTIVITY_COMPLETED, ACTIVITY_REVERTED),
     ("project", "pathway_id", "activity_id", "member_id"),
     newest_by="sequence",
-    without=("enrolled", *_REQUIRED),
+    without=("enrolled", *_REQUIRED, *_OF_A_VOID),
 )
-"""What each member did at each activity, after the newest log or review."""
+"""What each member did at each activity, after the newest log, review or void."""
 
 
 class _Member(msgspec.Struct, rename="camel", gc=False):

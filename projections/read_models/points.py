@@ -16,6 +16,7 @@ from schemas.event_types import (
     POINTS_HELD,
     POINTS_REDEEMED,
     POINTS_RELEASED,
+    POINTS_REVERSED,
     POINTS_SPENT,
 )
 from schemas.outputs import Envelope
@@ -27,15 +28,19 @@ _ENTRIES = (
     POINTS_CAPTURED,
     POINTS_ADJUSTED,
     POINTS_EXPIRED,
+    POINTS_REVERSED,
 )
 _OF_BALANCES = (*_ENTRIES, POINTS_ACTIVATED)
 """What moves a balance; an activation is no entry, for its grant is one."""
 
 _AFTER = ("held", "available", "pending", "lots", "hold")
+_OF_A_VOID = ("what", "voided_id", "portion", "voided_portion", "voided_at")
 """Fields that have no column of the ledger."""
 
-POINTS_LEDGER = event_table("points_ledger", _ENTRIES, ("project", "id"), without=_AFTER)
-"""Every grant, and everything that took points. Facts: they never change."""
+POINTS_LEDGER = event_table(
+    "points_ledger", _ENTRIES, ("project", "id"), without=(*_AFTER, *_OF_A_VOID)
+)
+"""Every grant, and everything that took points or gave them back. Facts: they never change."""
 
 POINTS_BALANCES = event_table(
     "points_balances",
@@ -221,11 +226,46 @@ def _granted(event: Envelope) -> Iterable[Row]:
     )
 
 
+class Withdrawn(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.PointsReversed``."""
+
+    owned_by_id: str
+    user_id: str
+    points: int
+    event_id: str | None
+    user_group_id: str
+    not_recovered: int = 0
+    granted_at: str | None = None
+
+    @property
+    def earned(self) -> int:
+        """What a board has more by it: less, recovered or not."""
+        return self.points - self.not_recovered
+
+
+WITHDRAWN = msgspec.json.Decoder(Withdrawn)
+
+
+def _withdrawn(event: Envelope) -> Iterable[Row]:
+    """What a void takes from the day of a grant; points that are given back were no grant."""
+    void = WITHDRAWN.decode(event.data)
+    if void.granted_at is not None:
+        yield (
+            event.project,
+            void.granted_at[:10],
+            void.owned_by_id,
+            void.user_group_id,
+            void.event_id or _NO_EVENT,
+            void.user_id,
+            void.earned,
+        )
+
+
 LEADERBOARD_POINTS = of_events(
     "leaderboard_points",
     columns=(*_DAY, "user_id", "points"),
     key=_DAY,
     combined={"points": "sum"},
-    events={POINTS_GRANTED: _granted},
+    events={POINTS_GRANTED: _granted, POINTS_REVERSED: _withdrawn},
 )
-"""What was granted on each day; nothing that takes points takes anything away."""
+"""What was granted on each day; of all that takes points, voids alone take anything away."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from schemas import outputs
 from schemas.outputs import CloudEvent
 from schemas.settings import Settings
 from schemas.topics import EVENT_RESULTS, POINTS_EVENTS, PROGRESS_EVENTS
@@ -19,6 +20,12 @@ from tests.unit.projections.events import (
     log_recorded,
     member_of,
     points_changed,
+)
+from tests.unit.projections.void_events import (
+    event_voided,
+    half_up,
+    log_voided,
+    points_reversed,
 )
 
 MEMBERS = 97
@@ -40,7 +47,8 @@ class History(Protocol):
 
 
 class Logs:
-    """Challenge logs: rows that are whole, compared with plain Python."""
+    """Challenge logs: rows that are whole, compared with plain Python. Every ninth log comes with
+    the void of half of one that its member made before."""
 
     topics: Sequence[str] = (PROGRESS_EVENTS,)
 
@@ -53,7 +61,7 @@ class Logs:
         events = []
         for number in range(self.done, self.done + count):
             member = member_of(number % MEMBERS)
-            value = Decimal(number % 1000) / 1000
+            value = self._value(number)
             self.totals[member] = self.totals.get(member, Decimal(0)) + value
             events.append(
                 log_recorded(
@@ -64,8 +72,22 @@ class Logs:
                     sequence=number,
                 )
             )
+            events += self._void(number) if number % 9 == 8 else []
         self.done += count
         return events
+
+    def _value(self, number: int) -> Decimal:
+        return Decimal(number % 1000) / 1000
+
+    def _void(self, number: int) -> list[CloudEvent]:
+        """Void half of the log of one round before."""
+        log = number - MEMBERS
+        if log < 0:
+            return []
+        member = member_of(number % MEMBERS)
+        self.totals[member] -= self._value(log) / 2
+        total = str(self.totals[member])
+        return [log_voided(member, log, number, portion="0.5", voided="0.5", total=total)]
 
     def check(self, settings: Settings) -> None:
         """Compare the tables with the history."""
@@ -74,7 +96,8 @@ class Logs:
         ) == [(self.done, self.done)]
         sums = query(
             settings,
-            "SELECT member_id, sum(activity_value) FROM milestream.challenge_logs GROUP BY 1",
+            "SELECT member_id, sum(activity_value * (1 - voided_portion)) "
+            "FROM milestream.challenge_logs GROUP BY 1",
         )
         newest = query(
             settings, "SELECT member_id, current_progress_value FROM milestream.challenge_progress"
@@ -82,24 +105,60 @@ class Logs:
         expected = {UUID(member): total for member, total in self.totals.items()}
         assert dict(sums) == expected
         assert dict(newest) == expected
+        voids = sum(number % 9 == 8 for number in range(MEMBERS, self.done))
+        assert query(settings, "SELECT count(*) FROM milestream.voids") == [(voids,)]
+
+
+class _Logged:
+    """An event that was logged, and how much of it is voided."""
+
+    def __init__(self, event: CloudEvent) -> None:
+        assert isinstance(event.data, outputs.EventLogged)
+        self.event, self.log = event, event.data
+        self.voided, self.points = Decimal(0), 0
+
+    def void(self, portion: Decimal, number: int) -> list[CloudEvent]:
+        """Void a portion more; an odd void recovers all of its points but one."""
+        log, before = self.log, self.points
+        self.voided += portion
+        self.points = half_up(log.points * self.voided)
+        now, lost = self.points - before, number % 2
+        text = f"{self.voided.normalize():f}"
+        events = [event_voided(self.event, number, portion=str(portion), voided=text, now=now)]
+        if log.points and self.event.source == outputs.source_of(PROJECT):
+            lost = min(lost, now)
+            events.append(
+                points_reversed(
+                    log.owned_by_id,
+                    number,
+                    lost - now,
+                    not_recovered=lost,
+                    granted_at=log.occurred_at,
+                    event_id=log.event_id,
+                )
+            )
+        return events
 
 
 class Events:
     """Events and their points: rows that are added up, compared with SQL over the logs.
 
-    They come late and early: up to 400 days ago, and up to two days ahead.
+    They come late and early: up to 400 days ago, and up to two days ahead. Some are voided, in
+    parts or at once, soon or late.
     """
 
     topics: Sequence[str] = (EVENT_RESULTS, POINTS_EVENTS)
 
     def __init__(self) -> None:
         self._random = random.Random(4)
+        self._logged: list[_Logged] = []
         self.done = 0
 
     def next(self, count: int) -> list[CloudEvent]:
-        """Return the next events, those with points followed by their ledger entries."""
+        """Return the next events, those with points followed by their ledger entries, and voids."""
         events = []
         for number in range(self.done, self.done + count):
+            events += self._void(number)
             member = member_of(self._random.randrange(MEMBERS))
             days = self._random.choice((*range(-3, 3), -self._random.randrange(400)))
             at = AT + timedelta(days=days, hours=self._random.randrange(24))
@@ -107,22 +166,31 @@ class Events:
             points = number % 7 if met and not reached else 0
             name = f"event-{number % 5}"
             project = "acme" if number % 10 else "other"
-            events.append(
-                event_logged(
-                    member,
-                    number,
-                    event_id=name,
-                    at=at,
-                    points=points,
-                    project=project,
-                    condition_reached=met,
-                    limit_reached=reached,
-                )
+            logged = event_logged(
+                member,
+                number,
+                event_id=name,
+                at=at,
+                points=points,
+                project=project,
+                condition_reached=met,
+                limit_reached=reached,
             )
+            events.append(logged)
+            self._logged.append(_Logged(logged))
             if points and project == PROJECT:
                 events.append(points_changed(member, number, points, at=at, event_id=name))
         self.done += count
         return events
+
+    def _void(self, number: int) -> list[CloudEvent]:
+        """Void something of what is left of an event, now and then."""
+        if not self._logged or self._random.random() > 0.3:
+            return []
+        place = self._random.choice((-1, self._random.randrange(len(self._logged))))
+        portions = (Decimal("0.25"), Decimal("0.5"), Decimal(1), Decimal(1))
+        portion = min(self._random.choice(portions), 1 - self._logged[place].voided)
+        return self._logged[place].void(portion, number) if portion else []
 
     def check(self, settings: Settings) -> None:
         """Compare what was added up with a plain recomputation."""

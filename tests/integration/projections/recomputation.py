@@ -5,13 +5,17 @@ from typing import Any
 from schemas.settings import Settings
 from tests.integration.projections.driving import query
 
+_STAYS = "voided_portion < 1"
 _SUMS = (
-    "count(*), sum(points), count(*) FILTER (WHERE condition_reached), "
-    "count(*) FILTER (WHERE NOT condition_reached), count(*) FILTER (WHERE limit_reached)"
+    f"count(*) FILTER (WHERE {_STAYS}), sum(points - floor(points * voided_portion + 0.5)), "
+    f"count(*) FILTER (WHERE condition_reached AND {_STAYS}), "
+    f"count(*) FILTER (WHERE NOT condition_reached AND {_STAYS}), "
+    f"count(*) FILTER (WHERE limit_reached AND {_STAYS})"
 )
 _GRANTS = (
-    "(SELECT project, member_id, (occurred_at AT TIME ZONE 'UTC')::date AS day, points, user_id "
-    "FROM milestream.points_ledger WHERE operation = 'grant') AS grants"
+    "(SELECT project, member_id, (coalesce(granted_at, occurred_at) AT TIME ZONE 'UTC')::date "
+    "AS day, points - not_recovered AS points, user_id, user_group_id, event_id "
+    "FROM milestream.points_ledger WHERE operation = 'grant' OR granted_at IS NOT NULL) AS grants"
 )
 _TODAY = "(now() AT TIME ZONE 'UTC')::date"
 _IS_THERE = (
@@ -23,6 +27,8 @@ _ALL_TOO = (
     "CROSS JOIN LATERAL (VALUES (log.event_id), ('')) AS counted (event_of)"
 )
 """The log with each event twice: once as itself, once as one of all."""
+_ALL_LEFT = f"(SELECT * FROM {_ALL_TOO} WHERE {_STAYS}) AS log"
+"""The same without those of which nothing is left."""
 
 AGAIN = {
     "event_stats_hourly": (
@@ -30,8 +36,8 @@ AGAIN = {
         "GROUP BY 1, 2, 3, 4"
     ),
     "event_stats_hourly_all": (
-        "SELECT project, local_date, local_hour, count(*) FROM milestream.event_log "
-        "GROUP BY 1, 2, 3"
+        f"SELECT project, local_date, local_hour, count(*) FILTER (WHERE {_STAYS}) "
+        "FROM milestream.event_log GROUP BY 1, 2, 3"
     ),
     "event_stats_daily": (
         f"SELECT project, event_of, local_date, {_SUMS} FROM {_ALL_TOO} GROUP BY 1, 2, 3"
@@ -39,21 +45,20 @@ AGAIN = {
     "event_user_days": (
         "SELECT project, event_of, member_id, date_trunc('month', local_date)::date, "
         "bit_or(1 << extract(day FROM local_date)::integer - 1), max(local_date) "
-        f"FROM {_ALL_TOO} GROUP BY 1, 2, 3, 4"
+        f"FROM {_ALL_LEFT} GROUP BY 1, 2, 3, 4"
     ),
     "event_user_counts": (
         "SELECT project, event_of, 'day', local_date, count(DISTINCT member_id) "
-        f"FROM {_ALL_TOO} GROUP BY 1, 2, 4 UNION ALL "
+        f"FROM {_ALL_LEFT} GROUP BY 1, 2, 4 UNION ALL "
         "SELECT project, event_of, 'month', date_trunc('month', local_date)::date, "
-        f"count(DISTINCT member_id) FROM {_ALL_TOO} GROUP BY 1, 2, 4 UNION ALL "
+        f"count(DISTINCT member_id) FROM {_ALL_LEFT} GROUP BY 1, 2, 4 UNION ALL "
         "SELECT project, event_of, 'last', last_day, count(*) FROM "
         "(SELECT project, event_of, member_id, max(local_date) AS last_day "
-        f"FROM {_ALL_TOO} GROUP BY 1, 2, 3) AS members GROUP BY 1, 2, 4"
+        f"FROM {_ALL_LEFT} GROUP BY 1, 2, 3) AS members GROUP BY 1, 2, 4"
     ),
     "leaderboard_points": (
-        "SELECT project, (occurred_at AT TIME ZONE 'UTC')::date, member_id, user_group_id, "
-        "coalesce(event_id, ''), min(user_id), sum(points) FROM milestream.points_ledger "
-        "WHERE operation = 'grant' GROUP BY 1, 2, 3, 4, 5"
+        "SELECT project, day, member_id, user_group_id, coalesce(event_id, ''), min(user_id), "
+        f"sum(points) FROM {_GRANTS} GROUP BY 1, 2, 3, 4, 5"
     ),
     "leaderboard_days": (
         "SELECT project, member_id, day, min(user_id), sum(points), 0 "
@@ -99,7 +104,7 @@ def check(settings: Settings) -> None:
     for first, final in PERIODS:
         users = "SELECT event_id, users FROM milestream.event_users('acme', %s, %s) WHERE users > 0"
         plain = (
-            f"SELECT event_of, count(DISTINCT member_id) FROM {_ALL_TOO} "
+            f"SELECT event_of, count(DISTINCT member_id) FROM {_ALL_LEFT} "
             "WHERE project = 'acme' AND local_date BETWEEN %s AND %s GROUP BY 1"
         )
         assert set(query(settings, users, first, final)) == set(

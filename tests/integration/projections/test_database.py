@@ -65,6 +65,10 @@ def test_every_table_and_every_column_has_a_comment(migrated_url: str) -> None:
     assert silent == []
 
 
+AMENDED = ("voided_portion",)
+"""What no row begins with."""
+
+
 def test_every_projection_writes_columns_that_its_table_has(migrated_url: str) -> None:
     with psycopg.connect(migrated_url) as connection:
         for projection in PROJECTIONS.values():
@@ -75,7 +79,8 @@ def test_every_projection_writes_columns_that_its_table_has(migrated_url: str) -
                 [f"milestream.{projection.table}"],
             ).fetchall()
             # In any order: whatever is written names its columns.
-            assert sorted(projection.columns) == sorted(name for (name,) in columns)
+            written = [name for (name,) in columns if name not in AMENDED]
+            assert sorted(projection.columns) == sorted(written)
 
 
 def _tables(url: str) -> list[str]:

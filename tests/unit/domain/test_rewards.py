@@ -22,6 +22,7 @@ from tests.spec import (
     updated,
     upsert,
 )
+from tests.void_spec import void_log
 
 REWARD = ids.reward_log_id(PROJECT, MILESTONE, ANN, "2026-11-21")
 
@@ -48,6 +49,15 @@ def test_a_coupon_is_written_down() -> None:
             milestone={"id": MILESTONE},
         )
     ).answering((200, {"id": REWARD, "couponCode": "SAVE10", "version": 2}))
+
+
+def test_a_reward_that_was_revoked_is_fulfilled_only_once_it_is_granted_again() -> None:
+    world = rewarded().and_given(void_log("a", rewards="revoke"))
+    world.when(update(couponCode="SAVE10")).then(
+        refused("reward_revoked", "rewardLogId")
+    ).answering((409, {"code": "reward_revoked"}))
+    again = world.and_given(log("b", 60))
+    again.when(update(couponCode="SAVE10")).then(updated(id=REWARD, couponCode="SAVE10", version=4))
 
 
 def test_dates_are_brought_to_utc_and_may_lie_ahead() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from projections.batch import TableChanges
 from projections.catalogue import PROJECTIONS
-from projections.projection import Deleted, Projection
+from projections.projection import Amended, Deleted, Projection
 from projections.read_models.definitions import PATHWAYS
 from projections.read_models.pathway_standings import PATHWAY_STANDINGS
 from projections.read_models.pathways import PATHWAY_ENROLMENTS, PATHWAY_LOGS, PATHWAY_PROFILES
@@ -52,6 +52,7 @@ def rows(projection: Projection, sources: Iterable[Source]) -> Rows:
     changes = TableChanges(projection)
     for source in sources:
         for change in projection.rows(source):
+            assert not isinstance(change, Amended)
             assert isinstance(change, Deleted) or len(change) == len(projection.columns)
             changes.add(change)
     return [dict(zip(projection.columns, row, strict=True)) for row in changes.rows()]

@@ -9,7 +9,7 @@ import pytest
 
 from projections.batch import TableChanges
 from projections.catalogue import PROJECTIONS
-from projections.projection import Change, Deleted, Projection, Row
+from projections.projection import Amended, Change, Deleted, Projection, Row
 from projections.read_models.challenges import CHALLENGE_LOGS, CHALLENGE_PROGRESS
 from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import CHALLENGES, MILESTONES
@@ -70,7 +70,7 @@ def _read(event: CloudEvent) -> outputs.Envelope:
 
 
 def _named(projection: Projection, change: Change) -> dict[str, Any]:
-    assert not isinstance(change, Deleted)
+    assert not isinstance(change, Deleted | Amended)
     assert len(change) == len(projection.columns)
     return dict(zip(projection.columns, change, strict=True))
 

@@ -12,17 +12,10 @@ from projections.catalogue import PROJECTIONS
 from projections.projection import of_events
 from schemas import outputs
 from schemas.event_types import (
-    ACTIVITY_REVERTED,
     CHALLENGE_COMPLETED,
-    CHALLENGE_LOG_VOIDED,
-    CHALLENGE_REOPENED,
     EVENT_TYPES,
-    EVENT_VOIDED,
     POINTS_EXPIRING,
     POINTS_REFUSED,
-    POINTS_REVERSED,
-    REWARD_REVOKED,
-    STREAK_REVERTED,
 )
 from schemas.read_models import READ_MODELS
 from schemas.settings import Settings
@@ -35,21 +28,11 @@ def test_every_read_model_is_projected_and_none_besides() -> None:
 
 IN_NO_TABLE = {POINTS_REFUSED, POINTS_EXPIRING}
 """They change nothing, and are for those who listen."""
-NOT_YET = {
-    EVENT_VOIDED,
-    POINTS_REVERSED,
-    CHALLENGE_LOG_VOIDED,
-    CHALLENGE_REOPENED,
-    REWARD_REVOKED,
-    STREAK_REVERTED,
-    ACTIVITY_REVERTED,
-}
-"""Their read models are on the way."""
 
 
 def test_every_event_type_is_taken_by_a_read_model() -> None:
     taken = set[object]().union(*(projection.types for projection in PROJECTIONS.values()))
-    assert taken == set(EVENT_TYPES.values()) - IN_NO_TABLE - NOT_YET
+    assert taken == set(EVENT_TYPES.values()) - IN_NO_TABLE
 
 
 def test_every_event_type_goes_to_an_output_topic_and_has_data_of_a_known_kind() -> None:
