@@ -39,6 +39,7 @@ FOR_LIFE = "aaaaaaaa-0000-4000-8000-000000000003"
 CHALLENGES = (MONTHLY, DAILY, FOR_LIFE)
 PATHWAY, SUMMED, READ = "EV67-ZCNS-56AD", "EVPA-0001", "EVPA-0002"
 PATHWAY_TARGET = 40
+TIERS, LEVELS = "levels", {"bronze": 40, "silver": 120, "gold": 300}
 MEMBERS = 40
 NEWCOMERS = 25
 BATCH = 25
@@ -99,6 +100,10 @@ def rules() -> list[Record]:
                    freezes=1),
         milestone(3, "days", 2, points=3),
         definition("pathway", PATHWAY, name="A way", activities=activities),
+        definition("tier-set", TIERS, name="Levels", basis={"type": "earned"},
+                   window={"type": "lifetime"}, tiers=[
+                       {"id": id_, "name": id_, "threshold": threshold}
+                       for id_, threshold in LEVELS.items()]),
     ]  # fmt: skip
 
 
@@ -237,12 +242,12 @@ class Maker:
 
     def _command(self, member: str, identifier: str) -> dict[str, Any]:
         rng = self.rng
-        match rng.choice(("upsert", "redeem", "redeem", "status")):
+        match rng.choice(("upsert", "redeem", "redeem", "spend", "spend", "status")):
             case "upsert":
                 return {"type": "upsert-member", "externalId": member, "firstName": identifier}
-            case "redeem":
+            case "redeem" | "spend" as what:
                 return {
-                    "type": "redeem-points", "userId": member, "points": rng.randrange(1, 30),
+                    "type": f"{what}-points", "userId": member, "points": rng.randrange(1, 30),
                     "challengeGroup": rng.choice(("shop", "_default")),
                     "uniqueIdentifier": identifier,
                 }  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka.partitioner import murmur2
 
-from tests.faults.load import PATHWAY_TARGET, READ, SUMMED
+from tests.faults.load import LEVELS, PATHWAY_TARGET, READ, SUMMED, TIERS
 from tests.properties.event_reference import EventReference
 from tests.properties.reference import Answer, Refusal, member_id
 
@@ -73,6 +73,9 @@ class PartitionReference(EventReference):
         self.steps: dict[str, Decimal] = {}
         self.done: Counter[tuple[str, str]] = Counter()
         self.enrolled: set[str] = set()
+        self.spent: set[tuple[str, str]] = set()
+        self.earned: Counter[str] = Counter()
+        self.tiers: dict[str, str] = {}
         self.parked: dict[str, list[Parked]] = {}
         """What waits for a member that was never known, in order."""
 
@@ -132,17 +135,50 @@ class PartitionReference(EventReference):
                 del self.parked[member]
 
     def _command(self, command: dict[str, Any]) -> Answer:
-        if command["type"] != "enrol":
+        if command["type"] not in ("enrol", "spend-points"):
             return super()._command(command)
         member = member_id(command["userId"])
         if not self._alive(member):
             raise Refusal("unknown_member")
+        if command["type"] == "spend-points":
+            return self._spend(member, command)
         self.enrolled.add(member)
         return 200, None
 
+    def _spend(self, member: str, command: dict[str, Any]) -> Answer:
+        """Take points, all or none; where they do not suffice the identifier stays free."""
+        if (member, command["uniqueIdentifier"]) in self.spent:
+            self.duplicates += 1
+            return 200, None
+        if self.members[member]["status"] != "live":
+            raise Refusal("member_paused", 409)
+        group, points = command["challengeGroup"], command["points"]
+        if self.balances[member, group] < points:
+            return 409, None
+        self.spent.add((member, command["uniqueIdentifier"]))
+        self.balances[member, group] -= points
+        self._tell("points.spent", ownedById=member, challengeGroup=group, points=-points)
+        return 200, None
+
+    def _enter(self, member: str, action: str, group: str, points: int, usergroup: str) -> None:
+        super()._enter(member, action, group, points, usergroup)
+        self.earned[member] += max(0, points)
+
+    def _judge(self) -> None:
+        """Look at the tiers of those whose points a record moved; nobody falls."""
+        for member, earned in self.earned.items():
+            reached = [tier for tier, threshold in LEVELS.items() if threshold <= earned]
+            before = self.tiers.get(member)
+            if reached and reached[-1] != before:
+                self.tiers[member] = reached[-1]
+                about = {"tierSetId": TIERS, "ownedById": member, "from": before}
+                self._tell("tier.changed", **about, to=reached[-1], reason="earned")
+
     def _dispatch(self, topic: str, record: dict[str, Any], arrived: datetime) -> Answer:
         if topic != "activity-logs":
-            return super()._dispatch(topic, record, arrived)
+            answer = super()._dispatch(topic, record, arrived)
+            self._judge()
+            return answer
         member = member_id(record["userId"])
         if not self._alive(member):
             raise Refusal("unknown_member")

@@ -314,6 +314,9 @@ class Verifier:
         text = "SELECT member_id::text, challenge_group, balance::bigint"
         found = query(settings, f"{text} FROM milestream.points_balances")
         _same({row[:2]: row[2] for row in found}, balances, "points_balances")
+        tiers = {member: tier for r in references for member, tier in r.tiers.items()}
+        text = "SELECT member_id::text, tier_id FROM milestream.member_tiers"
+        _same(dict(query(settings, text)), tiers, "member_tiers")
         for table, type_ in (
             ("challenge_logs", "challenge_log.recorded"),
             ("reward_logs", "reward.granted"),

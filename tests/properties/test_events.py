@@ -31,6 +31,8 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
     "reward.granted": ("milestoneId", "ownedById"),
     "points.granted": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
     "points.redeemed": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
+    "points.spent": ("ownedById", "challengeGroup", "points"),
+    "tier.changed": ("tierSetId", "ownedById", "from", "to", "reason"),
     "event.logged": (
         *("ownedById", "userId", "eventId", "points", "type", "title", "limit", "maximumReward"),
         *("metadata", "conditionReached", "limitReached", "userGroupId", "localDate", "localHour"),
