@@ -106,4 +106,4 @@ COMMENT ON COLUMN milestream.leaderboard_points.points IS
 
 -- Further reasons why a record is refused.
 COMMENT ON COLUMN milestream.dead_letters.reason IS
-    'malformed, invalid, misplaced, unknown_challenge, unknown_member, unknown_event, unknown_pathway, unknown_activity, unknown_tier_set, unknown_tier, unknown_hold, hold_closed, too_many_holds, member_paused, unknown_log, belongs_to_event, not_voidable, over_voided, inactive, too_large or poison (it could not be folded).';
+    'malformed, invalid, misplaced, unknown_challenge, unknown_member, unknown_event, unknown_pathway, unknown_activity, unknown_tier_set, unknown_tier, unknown_hold, hold_closed, too_many_holds, member_paused, unknown_log, belongs_to_event, not_voidable, over_voided, reward_revoked, inactive, too_large or poison (it could not be folded).';
