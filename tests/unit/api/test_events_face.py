@@ -72,6 +72,8 @@ def test_an_error_has_a_status_and_a_message_and_no_more() -> None:
         ("POST", "/user/a/b/hold/x/capture", True),
         ("POST", "/user/ann/hold", True),
         ("POST", "/user/ann/tier", True),
+        ("POST", "/user/ann/void", True),
+        ("POST", "/v2/event/an-id/void", True),
         ("GET", "/user/ann/tier", False),
         ("GET", "/user/ann/points", False),
         ("GET", "/user/spend/points", False),
