@@ -1,9 +1,10 @@
-"""Hypothesis strategies for histories of points: granted, spent, held, and moved by time.
+"""Hypothesis strategies for histories of points: granted, spent, held, voided, and moved by time.
 
 A clock goes on by hours or weeks, and what comes is late by as much; wallets change on the way.
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,9 +15,12 @@ from tests.event_spec import event, event_of, redeem, tick
 from tests.points_spec import adjust, capture, hold, release, spend, wallet_of
 from tests.spec import Defined, Sent, command, upsert
 from tests.strategies import Segment
+from tests.void_spec import void_event, void_of
 
 MEMBERS = ("ann", "ben")
 GROUPS = ("_default", "spring")
+OFTEN_ANN, OFTEN_DEFAULT = ("ann", "ann", *MEMBERS), ("_default", "_default", *GROUPS)
+"""Of one purse more happens than of the others, so that more follows from it."""
 STARTS = ("2026-10-20T21:30:00.250Z", "2026-12-29T10:00:00Z", "2027-02-26T23:30:00Z")
 STEPS = (
     *(timedelta(0), timedelta(hours=1), timedelta(hours=13), timedelta(days=1)),
@@ -28,11 +32,18 @@ BACK = (
 )
 AFTER = ("P2D", "P5D", "P1M", "PT36H", "P1DT6H", "P1W")
 AMOUNTS = (1, 5, 5, 10, 20, 30, 70)
+SMALL = AMOUNTS[:5]
+LARGE = (*AMOUNTS[3:], 70)
+LIMIT = (2, "weekly")
+LIMITED = tuple(f"{group}-10" for group in GROUPS)
+"""The events of which so many count in a week, by days in UTC."""
+PORTIONS = (Decimal("0.5"), Decimal("0.333333333"), Decimal("0.2"), Decimal("0.000000001"))
 
 EXPIRIES = st.one_of(
     st.just({"type": "none"}),
     st.builds(lambda after: {"type": "rolling", "after": after}, st.sampled_from(AFTER)),
     st.builds(lambda after: {"type": "rolling", "after": after}, st.sampled_from(AFTER)),
+    st.builds(lambda after: {"type": "sliding", "after": after}, st.sampled_from(AFTER)),
     st.builds(lambda after: {"type": "sliding", "after": after}, st.sampled_from(AFTER)),
     st.builds(
         lambda dates, after: {"type": "calendar", "dates": dates} | after,
@@ -58,7 +69,11 @@ WALLETS: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 def granting(points: int, group: str) -> Defined:
     """The definition of an event that gives points in a group."""
-    return event_of(f"{group}-{points}", reward={"default": points}, challengeGroup=group)
+    id_ = f"{group}-{points}"
+    limit: dict[str, Any] = {}
+    if id_ in LIMITED:
+        limit = {"limit": LIMIT[0], "limitPeriod": LIMIT[1]}
+    return event_of(id_, reward={"default": points}, challengeGroup=group, **limit)
 
 
 @st.composite
@@ -68,6 +83,7 @@ def points_histories(draw: st.DrawFn) -> list[Segment]:
     definitions = [granting(points, group) for points in set(AMOUNTS) for group in GROUPS]
     history = [Segment(definitions, [upsert(name) for name in MEMBERS])]
     history[0].records[:] = [sent.arriving(format_instant(now)) for sent in history[0].records]
+    done: list[tuple[str, str, str]] = []
     for _ in range(draw(st.integers(1, 4))):
         changed = [wallet_of(g, **draw(WALLETS)) for g in GROUPS if draw(st.booleans())]
         if draw(st.integers(0, 9)) == 0:
@@ -75,39 +91,54 @@ def points_histories(draw: st.DrawFn) -> list[Segment]:
         records: list[Sent] = []
         for _ in range(draw(st.integers(1, 14))):
             now += draw(st.sampled_from(STEPS))
-            records.append(draw(_records(now)))
+            records.append(draw(_records(now, done)))
         history.append(Segment(changed, records))
     return history
 
 
 @st.composite
-def _records(draw: st.DrawFn, now: datetime) -> Sent:
+def _records(draw: st.DrawFn, now: datetime, done: list[tuple[str, str, str]]) -> Sent:
+    """A record; ``done`` has what was sent that a void or a capture may name: what it is, the
+    identifier, the member."""
     at = format_instant(now)
     kind = draw(st.sampled_from(KINDS))
     if kind == "tick":
         return tick(at)
-    who = {"userId": draw(st.sampled_from(MEMBERS))}
-    group = draw(st.sampled_from(GROUPS))
-    points = draw(st.sampled_from(AMOUNTS))
+    who = {"userId": draw(st.sampled_from(OFTEN_ANN))}
+    group = draw(st.sampled_from(OFTEN_DEFAULT))
+    points = draw(st.sampled_from({"grant": LARGE, "spend": SMALL}.get(kind, AMOUNTS)))
     own = format_instant(now - draw(st.sampled_from(BACK)))
     number = draw(st.integers(0, 12))
     in_group: dict[str, Any] = {} if group == "_default" else {"challengeGroup": group}
     in_group |= who
     match kind:
         case "grant":
-            return event(f"{group}-{points}", own, **who).arriving(at)
+            key = draw(st.sampled_from([None, *(f"e{n}" for n in range(20))]))
+            if key is not None:
+                done.append(("event", key, who["userId"]))
+            return event(f"{group}-{points}", own, idempotencyKey=key, **who).arriving(at)
+        case "void":
+            return draw(_voids(done)).arriving(at)
         case "spend":
+            done.append(("spend", f"s{number}", who["userId"]))
             return spend(points, f"s{number}", **in_group).arriving(at)
         case "hold":
+            done.append(("hold", f"h{number}", who["userId"]))
             until = format_instant(now + draw(st.sampled_from([s for s in STEPS if s])))
             more = draw(st.sampled_from([{}, {"until": until}]))
+            points = draw(st.sampled_from(SMALL))
             return hold(points, f"h{number}", **in_group, **more).arriving(at)
         case "capture":
             some = draw(st.sampled_from([{}, {"points": points}]))
-            return capture(f"h{number}", f"c{draw(st.integers(0, 30))}", **who, **some).arriving(at)
+            known = [(name, member) for what, name, member in done if what == "hold"]
+            held, member = draw(st.sampled_from([(f"h{number}", who["userId"]), *known]))
+            identifier = f"c{draw(st.integers(0, 30))}"
+            done.append(("capture", identifier, member))
+            return capture(held, identifier, userId=member, **some).arriving(at)
         case "release":
             return release(f"h{number}", f"r{draw(st.integers(0, 30))}", **who).arriving(at)
         case "redeem":
+            done.append(("redemption", f"q{number}", who["userId"]))
             return redeem(points, f"q{number}", **in_group).arriving(at)
         case "pause":
             status = draw(st.sampled_from(["live", "live", "paused"]))
@@ -119,7 +150,20 @@ def _records(draw: st.DrawFn, now: datetime) -> Sent:
     return adjust(sign * points, f"a{number}", **in_group, **more).arriving(at)
 
 
+@st.composite
+def _voids(draw: st.DrawFn, done: list[tuple[str, str, str]]) -> Sent:
+    """A void of something that may have been done, or of a portion of it."""
+    known = [each for each in done if each[0] != "hold"]
+    what, name, member = draw(st.sampled_from([("event", "e21", "ann"), *known]))
+    identifier = f"v{draw(st.integers(0, 60))}"
+    portion = draw(st.one_of(st.none(), st.none(), st.sampled_from(PORTIONS)))
+    more: dict[str, Any] = {"userId": member} | ({} if portion is None else {"portion": portion})
+    if what == "event":
+        return void_event(name, identifier, **more)
+    return void_of(what, name, identifier, **more)
+
+
 KINDS = (
-    *(["grant"] * 8 + ["spend"] * 3 + ["hold"] * 4 + ["capture"] * 2 + ["release"] * 2),
-    *(["redeem"] + ["adjust"] * 2 + ["pause"] + ["tick"] * 7),
+    *(["grant"] * 10 + ["spend"] * 4 + ["hold"] * 4 + ["capture"] * 2 + ["release"] * 2),
+    *(["redeem"] + ["adjust"] * 2 + ["pause"] + ["tick"] * 7 + ["void"] * 6),
 )

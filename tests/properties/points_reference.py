@@ -1,4 +1,4 @@
-"""Points once more, from the rules in `schemas/README.md#spending` and `#wallets` alone.
+"""Points once more, from the rules in `schemas/README.md`: `#spending`, `#wallets`, `#voids`.
 
 It shares nothing with the fold but ids, and keeps everything in plain lists: every lot, every hold,
 every grant of a period. What is due is found by looking at all there is.
@@ -8,6 +8,8 @@ from calendar import isleap, monthrange
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
+from math import floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -50,12 +52,37 @@ class Hold:
 
 
 @dataclass
+class Taken:
+    """Points that were taken from a lot, None: from those that live for ever."""
+
+    days: Days | None
+    points: int
+    expires_at: datetime | None = None
+    slides: bool = False
+
+
+@dataclass
+class Done:
+    """Something that can be voided: what it gave into a lot, or took from lots; the slot of a limit
+    that it used; and the portions of it that were voided."""
+
+    group: str
+    points: int
+    days: Days | None = None
+    slot: tuple[str, ...] | None = None
+    took: list[Taken] = field(default_factory=list)
+    voided: Fraction = Fraction(0)
+
+
+@dataclass
 class Purse:
-    """What a member has in one group."""
+    """What a member has in one group. ``slid_until`` is when the lots that lapse together last did
+    so, with no grant that kept them."""
 
     endless: int = 0
     lots: dict[Days, Lot] = field(default_factory=dict)
     slides: tuple[date, datetime] | None = None
+    slid_until: datetime | None = None
     held: int = 0
 
     @property
@@ -91,9 +118,36 @@ class PointsReference:
         self.answers: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.earned: Counter[tuple[str, str, str]] = Counter()
         self.paused: set[str] = set()
+        self.slots: Counter[tuple[str, ...]] = Counter()
+        self.done: dict[tuple[str, str, str], Done] = {}
+        """What members did that can be voided, by what it is and its identifier."""
+        self.placed: Days | None = None
+        """The lot that points were put into last."""
         self.facts: list[Fact] = []
 
     # What is asked of it.
+
+    def event(self, event: dict[str, Any], limit: tuple[int, str] | None, now: datetime) -> int:
+        """Take an event that gives points by its name; return how many it gave.
+
+        ``limit`` is how many count in a period, and the name of the period.
+        """
+        member, key = event["userId"], event.get("idempotencyKey", "")
+        if (member, "event", key) in self.done:
+            return self.done[member, "event", key].points
+        group, _, points = event["eventId"].rpartition("-")
+        at, slot, given = datetime.fromisoformat(event["occurredAt"]), None, 0
+        if limit is not None:
+            slot = (member, event["eventId"], period_of({"earnCap": {"period": limit[1]}}, at))
+        self.placed = None
+        if member in self.paused or (limit and slot and self.slots[slot] >= limit[0]):
+            slot = None
+        else:
+            self.slots[slot or ()] += 1
+            given = self.grant(member, group, int(points), at, now)
+        if key:
+            self.done[member, "event", key] = Done(group, given, self.placed, slot)
+        return given
 
     def grant(self, member: str, group: str, points: int, at: datetime, now: datetime) -> int:
         """Give points that were earned; return how many were."""
@@ -160,7 +214,8 @@ class PointsReference:
     def _spend_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
         group = command.get("challengeGroup", "_default")
         self._suffices(member, group, command["points"])
-        self._take(self.purse(member, group), command["points"])
+        took = self._take(self.purse(member, group), command["points"])
+        self._did(command, "spend", group, took)
         self._tell("spent", member, group, -command["points"], now)
         return self._answer(command, member, group, command["points"])
 
@@ -210,7 +265,7 @@ class PointsReference:
         purse = self.purse(member, hold.group)
         hold.status = "captured"
         purse.held -= hold.points
-        self._take(purse, points)
+        self._did(command, "capture", hold.group, self._take(purse, points))
         self._tell("captured", member, hold.group, -points, now)
         if points < hold.points:
             self._tell("released", member, hold.group, hold.points - points, now, why="captured")
@@ -228,9 +283,105 @@ class PointsReference:
     def _redeem_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
         group = command.get("challengeGroup", "_default")
         purse = self.purse(member, group)
-        self._take(purse, min(command["points"], purse.balance - purse.held))
+        took = self._take(purse, min(command["points"], purse.balance - purse.held))
+        self._did(command, "redemption", group, took)
         self._tell("redeemed", member, group, -command["points"], now)
         return {"balance": purse.balance}
+
+    # Voids.
+
+    def _did(self, command: dict[str, Any], what: str, group: str, took: list[Taken]) -> None:
+        points = sum(each.points for each in took)
+        key = (command["userId"], what, command["uniqueIdentifier"])
+        self.done[key] = Done(group, points, took=took)
+
+    def _void(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
+        (name,) = command["of"].values()
+        done = self.done.get((member, command["what"], name))
+        if done is None:
+            raise Refusal("unknown_log")
+        portion = Fraction(str(command.get("portion", 1)))
+        if done.voided + portion > 1:
+            raise Refusal("over_voided")
+        before = floor(done.points * done.voided + Fraction(1, 2))
+        done.voided += portion
+        after = floor(done.points * done.voided + Fraction(1, 2))
+        if command["what"] != "event":
+            self._give_back(done, before, after, member, now)
+            return {"points": {"reversed": after - before, "notRecovered": 0}}
+        if done.voided == 1 and done.slot is not None:
+            self.slots[done.slot] -= 1
+        taken = self._take_back(member, done, after - before, now)
+        lost = after - before - taken
+        self._tell("reversed", member, done.group, -taken, now, notRecovered=lost)
+        return {"points": {"reversed": taken, "notRecovered": lost}}
+
+    def _take_back(self, member: str, done: Done, points: int, now: datetime) -> int:
+        """Take points back from the lot that they were put into, then as a spend; return how many
+        were."""
+        purse, left = self.purse(member, done.group), points
+        for days in self._where_it_is(done, purse, now):
+            free = purse.balance - purse.held
+            if days == (None, None):
+                some = min(left, purse.endless, free)
+                purse.endless -= some
+                left -= some
+            elif days in purse.lots:
+                lot = purse.lots[days]
+                some = min(left, lot.points) if days[0] else min(left, lot.points, free)
+                left -= some
+                lot.points -= some
+                if not lot.points:
+                    del purse.lots[days]
+        rest = min(left, purse.balance - purse.held)
+        self._take(purse, rest)
+        return points - left + rest
+
+    def _where_it_is(self, done: Done, purse: Purse, now: datetime) -> list[Days]:
+        """Return where points may be: in their lot; while they wait, in a later one that this was
+        made one with; since they count, in the one that lapses on the same day."""
+        days = done.days or (None, None)
+        if days[0] is None:
+            return [days]
+        wallet = self.wallets.get(done.group, {})
+        if days[0] <= now.astimezone(zone_of(wallet)).date():
+            return [days, (None, days[1])]
+        waiting = [(each[0], each[1] or date.max) for each in purse.lots if each[0]]
+        later_ones = sorted(each for each in waiting if each >= (days[0], days[1] or date.max))
+        return [(starts, None if ends == date.max else ends) for starts, ends in later_ones]
+
+    def _give_back(self, done: Done, before: int, after: int, member: str, now: datetime) -> None:
+        """Put points back where they were taken from, those that were taken last first; what would
+        have lapsed meanwhile lapses at once."""
+        purse, wallet = self.purse(member, done.group), self.wallets.get(done.group)
+        back, late, place = [], [], 0
+        for taken in reversed(done.took):
+            points = min(place + taken.points, after) - max(place, before)
+            place += taken.points
+            if points > 0:
+                back.append((taken, points))
+        for taken, points in reversed(back):
+            end = self._end_now(purse, taken)
+            if end is None:
+                purse.endless += points
+            elif end[1] > now:
+                self._join(purse, wallet, (None, end[0]), Lot(points, None, end[1]), now)
+            else:
+                late.append(self._come_late(purse, wallet, points, end, now))
+        self._tell_all(late, "reversed", (member, done.group), after - before, now)
+
+    def _end_now(self, purse: Purse, taken: Taken) -> tuple[date, datetime] | None:
+        """Return when points lapse that go back to where they were taken from."""
+        if taken.days is None or taken.days[1] is None or taken.expires_at is None:
+            return None
+        end = (taken.days[1], taken.expires_at)
+        gone = purse.slid_until is not None and taken.expires_at <= purse.slid_until
+        if taken.slides and purse.slides and not gone:
+            end = max(end, purse.slides)
+        there = purse.lots.get((None, end[0]))
+        if there is not None and not there.overdue and there.expires_at is not None:
+            end = max(end, (end[0], there.expires_at))
+        return end
 
     def _open_hold(self, command: dict[str, Any], member: str) -> Hold:
         hold = self.holds.get((member, command["holdIdentifier"]))
@@ -274,6 +425,7 @@ class PointsReference:
         """Put points that were granted at a moment where they belong; return how many of them
         lapse at once, and when they did."""
         wallet = self.wallets.get(group)
+        self.placed = None
         if wallet is None:
             purse.endless += points
             return None
@@ -287,6 +439,7 @@ class PointsReference:
             self._slide(purse, wallet, end_of(wallet, at), 0, now)
         days = (starts.astimezone(zone_of(wallet)).date(), end and end[0])
         lot = Lot(points, starts, end and end[1], sliding)
+        self.placed = days
         self._join(purse, wallet, days, lot, now)
         return None
 
@@ -304,19 +457,33 @@ class PointsReference:
         sliding = wallet["expiry"]["type"] == "sliding"
         if sliding and purse.slides:
             end = max(end, purse.slides)
+        self.placed = (None, end[0])
         if end[1] <= now:
-            # Held points are those that lapse first, so that what is not held of all that is over
-            # lapses, but no more than came.
-            lapsing = min(points, max(0, purse.overdue + points - purse.held))
-            if lapsing < points:
-                kept = Lot(points - lapsing, None, end[1], overdue=True)
-                self._join(purse, wallet, (None, end[0]), kept, now)
-            return lapsing, end[1]
+            return self._come_late(purse, wallet, points, end, now)
         if sliding:
             self._slide(purse, wallet, end, points, now)
         else:
             self._join(purse, wallet, (None, end[0]), Lot(points, None, end[1]), now)
         return None
+
+    def _come_late(
+        self,
+        purse: Purse,
+        wallet: dict[str, Any] | None,
+        points: int,
+        end: tuple[date, datetime],
+        now: datetime,
+    ) -> tuple[int, datetime]:
+        """Add points whose time is over, as far as they are held; return how many are not.
+
+        Held points are those that lapse first, so that what is not held of all that is over
+        lapses, but no more than came.
+        """
+        lapsing = min(points, max(0, purse.overdue + points - purse.held))
+        if lapsing < points:
+            kept = Lot(points - lapsing, None, end[1], overdue=True)
+            self._join(purse, wallet, (None, end[0]), kept, now)
+        return lapsing, end[1]
 
     def _slide(
         self,
@@ -329,13 +496,15 @@ class PointsReference:
         """Move the lots that lapse together to a later end, and add points to them."""
         if end is None:
             return
-        if purse.slides:
-            end = max(end, purse.slides)
-            if purse.slides[0] != end[0]:
-                moved = purse.lots.get((None, purse.slides[0]))
-                if moved and not moved.overdue:
-                    points += moved.points
-                    del purse.lots[None, purse.slides[0]]
+        if purse.slides and purse.slides > end:
+            end = purse.slides
+        elif purse.slides:
+            moved = purse.lots.get((None, purse.slides[0]))
+            if not moved or moved.overdue:
+                purse.slid_until = purse.slides[1] if purse.slides[1] <= now else purse.slid_until
+            elif purse.slides[0] != end[0]:
+                points += moved.points
+                del purse.lots[None, purse.slides[0]]
         purse.slides = end
         if points:
             self._join(purse, wallet, (None, end[0]), Lot(points, None, end[1]), now)
@@ -395,15 +564,19 @@ class PointsReference:
             purse.slides = (other[1], second.expires_at)  # type: ignore[assignment]
         self._join(purse, None, days, first, now)
 
-    def _take(self, purse: Purse, points: int) -> None:
-        """Take points from what lapses first."""
+    def _take(self, purse: Purse, points: int) -> list[Taken]:
+        """Take points from what lapses first; return from which lots."""
+        took = []
         for days, lot in purse.counting:
             some = min(points, lot.points)
+            slides = purse.slides is not None and purse.slides[0] == days[1] and not lot.overdue
+            took.append(Taken(days, some, lot.expires_at, slides))
             lot.points -= some
             points -= some
             if not lot.points:
                 del purse.lots[days]
         purse.endless -= points
+        return [*took, Taken(None, points)]
 
     def _lapse_beyond_held(self, member: str, group: str, at: datetime) -> None:
         """Let lapse what is over and not held, the latest first."""
@@ -472,13 +645,26 @@ class PointsReference:
         **more: Any,
     ) -> None:
         """Tell of points that came, and then of those of them that lapse at once."""
+        self._tell_all([late] if late else [], type_, whose, points, at, **more)
+
+    def _tell_all(
+        self,
+        late: list[tuple[int, datetime]],
+        type_: str,
+        whose: tuple[str, str],
+        points: int,
+        at: datetime,
+        **more: Any,
+    ) -> None:
+        """Tell of points that came, and then of those of them that lapse at once, lot by lot."""
         member, group = whose
-        purse, (lapsing, then) = self.purse(member, group), late or (0, at)
-        purse.endless += lapsing
+        purse = self.purse(member, group)
+        purse.endless += sum(lapsing for lapsing, _ in late)
         self._tell(type_, member, group, points, at, **more)
-        purse.endless -= lapsing
-        if lapsing:
-            self._tell("expired", member, group, -lapsing, then)
+        for lapsing, then in late:
+            purse.endless -= lapsing
+            if lapsing:
+                self._tell("expired", member, group, -lapsing, then)
 
     def _tell(
         self, type_: str, member: str, group: str, points: int, at: datetime | None, **more: Any
@@ -487,7 +673,7 @@ class PointsReference:
         fact = {"type": type_, "userId": member, "challengeGroup": group, "points": points}
         if type_ != "expiring":
             fact |= {"balance": purse.balance, "held": purse.held}
-        if type_ in ("granted", "redeemed", "spent", "captured", "adjusted", "expired"):
+        if type_ in ("granted", "redeemed", "spent", "captured", "adjusted", "expired", "reversed"):
             fact["pending"] = purse.pending
         self.facts.append(fact | {"at": at} | {k: v for k, v in more.items() if v})
 

@@ -32,7 +32,7 @@ from tests.properties.points_reference import PointsReference, Refusal
 from tests.properties.test_folding import fold_in_parts, fold_whole, written
 from tests.spec import PROJECT, Happened, Partition, Sent
 from tests.strategies import Segment
-from tests.strategies_points import points_histories
+from tests.strategies_points import LIMIT, LIMITED, points_histories
 
 Fact = dict[str, Any]
 
@@ -63,7 +63,7 @@ def as_reference(event: dict[str, Any]) -> Fact:
         fact["held"] = data.get("held", 0)
     if event["type"] not in ("held", "released", "expiring", "activated"):
         fact["pending"] = data.get("pending", 0)
-    more = ("cut", "cutBy", "why", "noticeDays")
+    more = ("cut", "cutBy", "why", "noticeDays", "notRecovered")
     fact |= {name: data[name] for name in more if name in data}
     assert event["time"] == data["occurredAt"]
     return fact | {"at": datetime.fromisoformat(event["time"])}
@@ -95,12 +95,8 @@ def expected_of(reference: PointsReference, sent: Sent) -> tuple[int, dict[str, 
     now = from_millis(sent.timestamp)
     fields = msgspec.json.decode(sent.value or b"")
     if sent.topic == EVENTS:
-        group, _, points = fields["eventId"].rpartition("-")
-        at = datetime.fromisoformat(fields["occurredAt"])
-        given_ = 0
-        if fields["userId"] not in reference.paused:
-            given_ = reference.grant(fields["userId"], group, int(points), at, now)
-        return 200, {"points": given_}
+        limit = LIMIT if fields["eventId"] in LIMITED else None
+        return 200, {"points": reference.event(fields, limit, now)}
     if fields["type"] in ("upsert-member", "update-member-status"):
         if fields.get("status") == "paused":
             reference.paused.add(fields["userId"])
@@ -112,7 +108,8 @@ def expected_of(reference: PointsReference, sent: Sent) -> tuple[int, dict[str, 
     except Refusal as refusal:
         code, *numbers = refusal.args
         named = dict(zip(("asked", "available"), numbers, strict=False))
-        return {"invalid": 400, "unknown_hold": 404}.get(code, 409), {"code": code} | named
+        missing = {"invalid": 400, "unknown_hold": 404, "unknown_log": 404}
+        return missing.get(code, 409), {"code": code} | named
 
 
 def check_answer(record: Sent, answer: tuple[int, Any], expected: tuple[int, Any]) -> None:
