@@ -60,6 +60,7 @@ class SpendVoids:
         )
         after = void_of.evolve(before, voiding.portion, until - done)
         self._entries.set(VOIDED, key, after)
+        voiding.voided_id, voiding.voided = spent.entry_id, after
         reversal = Reversal(
             entry_id=spent.entry_id, voided_id=spent.entry_id, voided_portion=after.portion
         )

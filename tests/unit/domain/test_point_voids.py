@@ -11,7 +11,16 @@ from msgspec.structs import replace
 from processor.domain.aggregates.points import Taken, given_back
 from processor.domain.state_kinds import ANSWER, MOVED, REDEMPTION
 from schemas import ids
-from tests.event_spec import earned, event, event_of, logged, redeem, redeemed, tick
+from tests.event_spec import (
+    earned,
+    event,
+    event_of,
+    logged,
+    redeem,
+    redeemed,
+    streak_of,
+    tick,
+)
 from tests.points_spec import (
     adjust,
     capture,
@@ -24,20 +33,36 @@ from tests.points_spec import (
 )
 from tests.spec import (
     ANN,
+    CHALLENGE,
+    OTHER_CHALLENGE,
     PROJECT,
     Defined,
+    Fact,
     Given,
     Happened,
     Sent,
     ann,
     ben,
+    challenge,
+    command,
     given,
+    milestone,
+    progress,
     project_settings,
     refused,
     upsert,
 )
 from tests.tier_spec import moves, tier_set
-from tests.void_spec import event_voided, reversed_, void, void_event, void_of
+from tests.void_spec import (
+    event_voided,
+    log_voided,
+    reopened,
+    reversed_,
+    revoked,
+    void,
+    void_event,
+    void_of,
+)
 
 NOON = "2026-11-21T12:00:00Z"
 HALF, THIRD = Decimal("0.5"), Decimal("0.333333333")
@@ -229,6 +254,91 @@ def test_an_event_that_took_no_slot_gives_none_back() -> None:
     start = world(limited(), give(5), give(5, "key-2"))
     start.when(void_event("key-2")).then(event_voided(0), reversed_(0))
     start.when(give(5, "key-3")).then(logged(0, limitReached=True))
+
+
+# What the event moved besides.
+
+
+def feeding(*things: Defined | Sent, **fields: Any) -> Given:
+    """A challenge that sums what events give, up to 10 a day, and one that counts them."""
+    return world(
+        challenge(completionTargetValue=10, eventIds=["give"], valueField="n", **fields),
+        challenge(
+            OTHER_CHALLENGE, completionTargetValue=9, aggregationMethod="count", eventIds=["give"]
+        ),
+        *things,
+    )
+
+
+def test_the_logs_that_it_fed_are_voided_with_it() -> None:
+    start = feeding(give(4), give(3, "key-2"))
+    half = start.when(void_event(portion=HALF))
+    half.then(
+        event_voided(2),
+        reversed_(-2),
+        log_voided(progress(5), change=-2, voidedPortion=HALF, counted=True),
+        log_voided(progress(2), change=0, voidedPortion=HALF),
+    )
+    ((_, body),) = half.answers
+    assert [each["currentProgressValue"] for each in body["progress"]] == [5]
+    rest = start.when(void_event(identifier="rest", portion=HALF))
+    rest.then(
+        event_voided(4),
+        reversed_(-2),
+        log_voided(progress(3), change=-2, voidedPortion=1),
+        log_voided(progress(1), change=-1, voidedPortion=1),
+    )
+    ((_, body),) = rest.answers
+    assert [each["challengeId"] for each in body["progress"]] == [CHALLENGE, OTHER_CHALLENGE]
+
+
+def test_logs_that_were_folded_in_one_chunk_with_their_events_say_what_they_did() -> None:
+    partition = feeding().partition
+    silent = [give(n, f"key-{n}").with_headers() for n in (1, 2, 4)]
+    partition.fold(*silent)
+    happened = partition.fold(void_event("key-2"))
+    happened.then(
+        event_voided(2),
+        reversed_(-2, balance=5),
+        log_voided(progress(5), change=-2),
+        log_voided(progress(2), change=-1),
+    )
+
+
+def test_what_falls_short_is_reopened_and_its_points_are_said_with_the_events() -> None:
+    start = feeding(milestone(8, points=50), pointsOnCompletion=30)
+    start.and_given(give(12))
+    happened = start.when(void_event(rewards="revoke"))
+    happened.then(
+        event_voided(12),
+        log_voided(progress(0, "in_progress"), change=-12),
+        reopened(),
+        log_voided(progress(0), change=-1),
+        revoked(),
+        reversed_(-12, balance=80),
+        reversed_(-30, balance=50),
+        reversed_(-50, balance=0),
+    )
+    assert points_of(happened) == taken(92)
+    event_id = ids.event_log_id(PROJECT, ANN, "key-1")
+    assert {data["voidedId"] for data in happened.of("points.reversed")} == {event_id}
+    assert len({data["id"] for data in happened.of("points.reversed")}) == 3
+
+
+def test_an_event_that_did_not_live_fed_nothing() -> None:
+    paused = command("update-member-status", userId="ann", status="paused")
+    start = feeding(streak_of(eventIds=["give"]), paused, give(4))
+    start.when(void_event()).then(event_voided(0), reversed_(0))
+
+
+def test_a_hit_goes_with_the_last_event_that_made_it() -> None:
+    start = world(streak_of(eventIds=["give"]), give(4), give(3, "key-2"))
+    start.when(void_event(portion=HALF)).then(event_voided(2), reversed_(-2))
+    start.when(void_event(identifier="v2", portion=HALF)).then(event_voided(4), reversed_(-2))
+    happened = start.when(void_event("key-2", "v3"))
+    happened.then(
+        event_voided(3), reversed_(-3), Fact("streak.reverted", {"periodKey": "2026-11-21"})
+    )
 
 
 # The lot that points went into.
