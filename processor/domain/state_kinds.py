@@ -93,12 +93,8 @@ ENROLMENT = StateKind(
     b"w", Enrolment, items=lambda enrolment: len(enrolment.completed) + len(enrolment.given)
 )
 ACTIVITY = StateKind(b"v", ActivityState)
-ACTIVITY_RECENT = StateKind(
-    b"R", Recent, extra_bytes=lambda recent: sum(log.size for log in recent.logs)
-)
-ACTIVITY_HISTORY = StateKind(
-    b"H", History, extra_bytes=lambda history: sum(log.size for log in history.logs)
-)
+ACTIVITY_RECENT = StateKind(b"R", Recent, extra_bytes=lambda recent: recent.size)
+ACTIVITY_HISTORY = StateKind(b"H", History, extra_bytes=lambda history: history.size)
 PARKED = StateKind(b"k", Parked, items=lambda parked: len(parked.waiting))
 HELD = StateKind(b"h", Held, once=True, extra_bytes=lambda held: held.size)
 DUE = StateKind(b"t", DueMarker, once=True)

@@ -124,5 +124,6 @@ def test_what_is_not_kept_goes_on_counting(
         patch("processor.domain.handlers.activity_histories.FULL", 3),
         patch.object(history_of, "LATEST", 4),
         patch.object(history_of, "GREATEST", 4),
+        patch.object(history_of, "SLACK", 5),
     ):
         follow(activity, history, bounded=True)

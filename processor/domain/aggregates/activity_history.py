@@ -27,6 +27,8 @@ FULL = 32
 MAX_BYTES = 512 * 1024
 """What the kept logs may take, about; beyond, those that were folded first are not kept. A thousand
 logs with identifiers of 400 bytes fit; control characters take six bytes each in JSON."""
+SLACK, SLACK_BYTES = 512, 128 * 1024
+"""So much more may lie there: what is beyond the bounds is looked for once in many logs."""
 _ROW_BYTES = 80
 
 _APPROVAL = ""
@@ -66,13 +68,20 @@ class Recent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     logs: tuple[KeptLog, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """About how many bytes they take."""
+        return sum(log.size for log in self.logs)
+
 
 class History(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The logs before those of ``Recent``, and what all others before them came to; those that a
-    version folded which kept none are among these."""
+    version folded which kept none are among these. ``size`` is about what the logs take, in bytes.
+    """
 
     base: ActivityState | None = None
     logs: tuple[KeptLog, ...] = ()
+    size: int = 0
 
 
 def initial(before: ActivityState | None) -> History:
@@ -96,8 +105,15 @@ def approval(at: datetime) -> KeptLog:
 
 
 def evolve(before: History, recent: Recent, activity: Activity) -> History:
-    """Return the history with the recent logs in it, and what is beyond its bounds folded."""
-    logs = (*before.logs, *recent.logs)
+    """Return the history with the recent logs in it; cut where it has become too large."""
+    after = History(before.base, (*before.logs, *recent.logs), before.size + recent.size)
+    too_many = len(after.logs) > LATEST + GREATEST + SLACK
+    return cut(after, activity) if too_many or after.size > MAX_BYTES + SLACK_BYTES else after
+
+
+def cut(before: History, activity: Activity) -> History:
+    """Return the history with what is beyond its bounds folded."""
+    logs = before.logs
     wanted = _wanted(logs)
     size = sum(logs[place].size for place in wanted)
     for place in sorted(wanted):
@@ -106,12 +122,18 @@ def evolve(before: History, recent: Recent, activity: Activity) -> History:
         size -= logs[place].size
         wanted.remove(place)
     if len(wanted) == len(logs):
-        return History(before.base, logs)
+        return before
     folded = [log for place, log in enumerate(logs) if place not in wanted]
     return History(
         fold(before.base, folded, activity),
         tuple(log for place, log in enumerate(logs) if place in wanted),
+        size,
     )
+
+
+def of_logs(base: ActivityState | None, logs: Sequence[KeptLog]) -> History:
+    """Return the history that has these logs."""
+    return History(base, tuple(logs), sum(log.size for log in logs))
 
 
 def find(logs: Sequence[KeptLog], identifier: str) -> KeptLog | None:

@@ -45,11 +45,11 @@ class ActivityHistories:
         if recent is None:
             return history_of.initial(before)
         history = self._entries.get(ACTIVITY_HISTORY, activity_history_key(key)) or History()
-        return history_of.evolve(history, recent, activity)
+        return history_of.cut(history_of.evolve(history, recent, activity), activity)
 
     def replace(self, key: bytes, base: ActivityState | None, logs: Sequence[KeptLog]) -> None:
         """Keep these logs instead of all that were kept."""
-        history = History(base, tuple(logs))
+        history = history_of.of_logs(base, logs)
         self._entries.set(ACTIVITY_HISTORY, activity_history_key(key), history)
         self._entries.set(ACTIVITY_RECENT, activity_recent_key(key), Recent())
 

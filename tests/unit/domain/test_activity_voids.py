@@ -197,7 +197,7 @@ def test_an_unknown_member_and_a_gone_activity() -> None:
 
 
 def test_the_latest_and_the_greatest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for bound in ("LATEST", "GREATEST"):
+    for bound in ("LATEST", "GREATEST", "SLACK"):
         monkeypatch.setattr(history_of, bound, 40)
     logs = [
         did(str(number), f"2026-11-20T10:{number % 60:02d}:{number // 60:02d}Z", value=100 - number)
@@ -215,6 +215,7 @@ def test_the_latest_and_the_greatest_are_kept(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_is_kept_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_of, "MAX_BYTES", 50_000)
+    monkeypatch.setattr(history_of, "SLACK_BYTES", 5_000)
     logs = [did(f"{number}{'é' * 500}", value=1) for number in range(99)]
     world = on(measuring("sum", 1000)).and_given(*logs)
     kept = [
