@@ -29,8 +29,9 @@ _AGAIN_SHARE = 0.02
 _LATE_SHARE = 0.05
 _SPEND_SHARE = 0.04
 _REFUND_SHARE = 0.02
-_SETTLED = 100
-"""What is sent back was bought before so many others did something, for it has arrived by then."""
+_SETTLED = 3000
+"""What is sent back was bought so many acts ago, a minute at the demo's rate: by then it is folded,
+also while the history is. Commands do not wait for events that lie before them."""
 _GOODS = (("a coffee", 20), ("a tote bag", 60), ("a mug", 90), ("a voucher", 250))
 
 
@@ -50,6 +51,7 @@ class Crowd:
         self._people = deque(range(members), maxlen=members)
         self._next = seed
         self._recent: deque[ChallengeLog | Event] = deque(maxlen=_RECENT)
+        self._bought: deque[tuple[int, Event]] = deque(maxlen=_SETTLED)
 
     def act(self) -> Record:
         """Return what happens next: half of it are events; one in fifty comes a second time.
@@ -70,6 +72,8 @@ class Crowd:
             return self._spend(owner)
         made = self._event(owner) if chance.random() < 0.5 else self._log(owner)
         self._recent.append(made)
+        if isinstance(made, Event) and made.event_id == demo_events.PURCHASE:
+            self._bought.append((self._next, made))
         return made
 
     def _spend(self, owner: OwnedBy) -> SpendPoints:
@@ -84,16 +88,10 @@ class Crowd:
         )
 
     def _refund(self) -> Void | None:
-        """Void a purchase that was sent back, with what it gave; None where nobody bought anything.
-        The same one twice is one refund."""
-        bought = [
-            made
-            for made in list(self._recent)[:-_SETTLED]
-            if isinstance(made, Event) and made.event_id == demo_events.PURCHASE
-        ]
-        if not bought:
+        """Void a purchase that was sent back, with what it gave; None where none is that old."""
+        if not self._bought or self._bought[0][0] > self._next - _SETTLED:
             return None
-        purchase = self._chance.choice(bought)
+        _, purchase = self._bought.popleft()
         return Void(
             what="event",
             user_id=purchase.user_id,
