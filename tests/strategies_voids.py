@@ -107,7 +107,7 @@ def others(draw: st.DrawFn) -> Sent:
         case 2 | 3:
             return redeem(draw(st.integers(1, 12)), f"r{draw(st.integers(0, 9))}", userId=name)
         case _:
-            id_, period = draw(st.sampled_from(MILESTONES[:3])), draw(st.sampled_from(PERIODS))
+            id_, period = draw(st.sampled_from(MILESTONES[:3])), draw(seldom(*PERIODS))
             reward = ids.reward_log_id(PROJECT, id_, ids.member_id(PROJECT, name), period)
             at = draw(st.sampled_from([ARRIVALS[0], None]))
             fields = {"rewardLogId": reward, "rewardIssuedAt": at}
@@ -122,7 +122,7 @@ def records(draw: st.DrawFn, logged: list[Log], least: int, most: int) -> list[S
     for number in range(draw(st.integers(least, most))):
         arrival, kind = draw(seldom(*ARRIVALS)), draw(st.integers(0, 19))
         if kind == 19:
-            made.append(tick(arrival))
+            made.append(tick(draw(st.sampled_from(ARRIVALS))))
             continue
         if kind > 16:
             each = draw(others())

@@ -163,7 +163,7 @@ class VoidReference(EventReference):
             return
         end = self.end_of(progress, challenge)
         progress["status"] = "in_progress" if end is None or end > arrived else "failed"
-        progress["completed"], progress["reopened"], progress["over"] = None, True, False
+        progress["completed"], progress["reopened"] = None, True
         self._tell(
             "challenge.reopened",
             challengeId=key[0],
@@ -211,17 +211,20 @@ class VoidReference(EventReference):
     # Ticks.
 
     def tick(self, now: datetime) -> None:
-        """Fail what is over and short of the target in force."""
-        for (challenge_id, member, _), progress in self.progress.items():
-            challenge = self.definitions["challenge", challenge_id]
+        """Fail what is over and short of the target in force; complete what is not short of it."""
+        for key, progress in self.progress.items():
+            challenge = self.definitions["challenge", key[0]]
             end = self.end_of(progress, challenge)
-            waits = progress["status"] == "in_progress" and not progress.get("over")
-            if not waits or end is None or end > now:
+            if progress["status"] != "in_progress" or end is None or end > now:
                 continue
-            progress["over"] = True
+            about = {"challengeId": key[0], "ownedById": key[1], "at": end}
             if progress["total"] < challenge["completionTargetValue"]:
                 progress["status"] = "failed"
-                self._tell("challenge.failed", challengeId=challenge_id, ownedById=member, at=end)
+                self._tell("challenge.failed", **about)
+            else:
+                progress["status"], progress["completed"] = "completed", end
+                self._tell("challenge.completed", **about)
+                self._complete(progress, challenge, key)
         self.taken += 1
 
 

@@ -34,6 +34,7 @@ from tests.spec import (
     recorded,
     refused,
 )
+from tests.tier_spec import changed, tier_set
 from tests.void_spec import log_voided, reopened, reversed_, revoked, void, void_log
 
 DAY = "2026-11-21"
@@ -374,6 +375,12 @@ def test_the_target_in_force_decides() -> None:
 def test_a_paused_challenge_can_fall_short() -> None:
     given_ = world(log("log-1", 100)).and_given(challenge(status="paused"))
     given_.when(void_log()).then(log_voided(), reopened())
+
+
+def test_a_tier_that_goes_by_the_progress_falls_with_it() -> None:
+    basis = {"type": "progress", "challengeId": CHALLENGE}
+    given_ = world(tier_set(0, 50, basis=basis, downgrade="to_basis"), log("log-1", 60))
+    given_.when(void_log(portion=HALF)).then(log_voided(progress(30)), changed("t1", "t0"))
 
 
 # Negative values.
