@@ -80,7 +80,7 @@ async def _run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
     if fast_path.UNUSED is not None:
-        logger.warning("challenge logs fold at half the rate: %s", fast_path.UNUSED)
+        logger.warning("challenge logs or events fold at half the rate: %s", fast_path.UNUSED)
     async with contextlib.AsyncExitStack() as stack:
         try:
             instance = take_instance(settings)

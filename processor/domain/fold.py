@@ -17,7 +17,7 @@ from processor.domain.aggregates.parked import Held
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward, TooMuch
-from processor.domain.fast_path import Common, MakeFastPath, fastest
+from processor.domain.fast_path import Common, Completed, MakeFastPath, fastest
 from processor.domain.handlers.activity_logs import ActivityLogs
 from processor.domain.handlers.activity_voids import ActivityVoids
 from processor.domain.handlers.challenge_logs import ChallengeLogs
@@ -191,7 +191,7 @@ class _ChunkFold:
         self._position = Position() if position is None else _POSITION.decode(position)
         self._entries = entries
         self._fast_path = fast_path(place, definitions, entries, self.effects)
-        logs = ChallengeLogs(definitions, entries, self.effects)
+        self._logs = logs = ChallengeLogs(definitions, entries, self.effects)
         pathways = Pathways(definitions, entries)
         spending = Spending(definitions, entries, self.effects)
         self._tiers = Tiers(definitions, entries, self.effects)
@@ -246,7 +246,7 @@ class _ChunkFold:
                 break
             if isinstance(item, _Ready | tuple):
                 self._take(item)
-            elif not self._fast_path.step(item, self._position.sequence, self._feed):
+            elif not self._fast_path.step(item, self._position.sequence, self):
                 self._take(self._read(topic, item.record))
             self._position.sequence += 1
             if ranges and ranges[-1].topic == topic:
@@ -328,12 +328,20 @@ class _ChunkFold:
         except Refused as refused:
             return source, refused
 
-    def _feed(self, record: Record, place: int) -> None:
+    def feed(self, record: Record, place: int) -> None:
         """Fold one of the logs that a common event feeds, which is not common itself."""
         ready = self._read(EVENTS, record)
         assert isinstance(ready, _Ready)
         context = self._context_of(ready.read)
         self._events.feed(context, ready.prepared, place)
+
+    def give(self, completed: Completed) -> None:
+        """Give the points of a challenge that a common event completed."""
+        challenge, project, member_id, timestamp, progress_id, at = completed
+        context = RecordContext(
+            self.effects, project, member_id, from_millis(timestamp), self._position.sequence
+        )
+        self._logs.achievements.give_points(context, challenge, progress_id, at, reopened=False)
 
     def _keys(self, queue: Iterable[_MaybeCommon]) -> list[bytes]:
         keys: list[bytes] = []

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
+from processor.domain.aggregates.conditions import Check, compile_condition
 from schemas import definitions as models
 from schemas.amounts import format_amount, nanos_of
 from schemas.definition_set import Stored
@@ -94,7 +95,7 @@ class Event:
     limit_period: str
     maximum: int | None
     maximum_json: Raw
-    conditions: models.Condition | None
+    conditions: Check | None
     asks_member: bool
     """Whether its conditions name something of the member."""
     fields: tuple[models.MetadataField, ...]
@@ -157,7 +158,7 @@ class Boost:
     ends_at: datetime | None
     event_ids: frozenset[str] | None
     wallets: frozenset[str] | None
-    conditions: models.Condition | None
+    conditions: Check | None
     asks_member: bool
     stacking: str
     max_bonus: Fraction | None
@@ -351,7 +352,7 @@ def compile_event(stored: Stored, project: Zone) -> Event:
         else definition.limit_period,
         maximum=None if maximum is None else nanos_of(maximum),
         maximum_json=NULL if maximum is None else Raw(format_amount(nanos_of(maximum)).encode()),
-        conditions=definition.conditions,
+        conditions=_check(definition.conditions),
         asks_member=definition.conditions is not None and definition.conditions.asks_member(),
         fields=tuple(definition.metadata_fields or ()),
         requires_api_key=definition.requires_api_key,
@@ -360,6 +361,10 @@ def compile_event(stored: Stored, project: Zone) -> Event:
         timezone=project.name,
         by_member=project.by_member,
     )
+
+
+def _check(condition: models.Condition | None) -> Check | None:
+    return None if condition is None else compile_condition(condition)
 
 
 def compile_streak(stored: Stored, project: Zone) -> Streak:
@@ -417,7 +422,7 @@ def compile_boost(stored: Stored, _project: Zone) -> Boost:
         ends_at=definition.ends_at,
         event_ids=None if events is None else frozenset(events),
         wallets=None if wallets is None else frozenset(wallets),
-        conditions=conditions,
+        conditions=_check(conditions),
         asks_member=conditions is not None and conditions.asks_member(),
         stacking=definition.stacking,
         max_bonus=None if bonus is None else Fraction(bonus),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from processor.domain.aggregates.conditions import MemberFacts, holds
+from processor.domain.aggregates.conditions import MemberFacts
 from processor.domain.rules import Boost
 from schemas.amounts import MAX_POINTS
 
@@ -36,7 +36,7 @@ class Multiplied(msgspec.Struct, frozen=True, gc=False):
 
 def applies(boost: Boost, metadata: Mapping[str, Any], member: MemberFacts | None) -> bool:
     """Tell whether a boost that runs acts on an event; ``member`` is there where it asks."""
-    return boost.conditions is None or holds(boost.conditions, metadata, member)
+    return boost.conditions is None or boost.conditions(metadata, member)
 
 
 def decide(

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from processor.domain.aggregates.conditions import MemberFacts, holds, lookup, type_of
+from processor.domain.aggregates.conditions import MemberFacts, lookup, type_of
 from processor.domain.inputs import Refused
 from processor.domain.rules import Challenge, Event
 from schemas.amounts import MAX_POINTS, SCALE, AmountError, format_amount, nanos_of
@@ -183,7 +183,7 @@ def decide(
     Raises:
         Refused: its value leads to no number of points.
     """
-    met = event.conditions is None or holds(event.conditions, metadata, member)
+    met = event.conditions is None or event.conditions(metadata, member)
     full = event.limit is not None and used.slots >= event.limit
     group = _user_group(event, metadata, groups)
     points = _points(event, metadata, group) if met and not full and earns else 0

@@ -8,12 +8,14 @@ rules are in ``aggregates`` and ``handlers``.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.fast_path import contract
 from processor.domain.inputs import Place, Record
+from processor.domain.rules import Challenge
 from processor.domain.working_set import WorkingSet
 from schemas.records import ChallengeLog
 
@@ -30,9 +32,29 @@ class Common(Protocol):
     def keys(self) -> Sequence[bytes]: ...
 
 
-Feed = Callable[[Record, int], None]
-"""Has Python fold a log that an event feeds: by the event's record, and the log's place among those
-that it feeds."""
+class Completed(NamedTuple):
+    """A challenge that an event completed, and whose."""
+
+    challenge: Challenge
+    project: str
+    member_id: str
+    timestamp: int
+    """Of the event's record."""
+    progress_id: str
+    at: datetime
+
+
+class Python(Protocol):
+    """What Python does of an event that the fast path folds; all of it can be taken back."""
+
+    def feed(self, record: Record, place: int) -> None:
+        """Fold a log that an event feeds: by the event's record, and the log's place among those
+        that it feeds."""
+        ...
+
+    def give(self, completed: Completed) -> None:
+        """Give the points of a challenge that was completed."""
+        ...
 
 
 class FastPath(Protocol):
@@ -49,9 +71,11 @@ class FastPath(Protocol):
         it has seen that its member lives and that it is not ahead, and can take it back."""
         ...
 
-    def step(self, common: Common, sequence: int, feed: Feed) -> bool:
-        """Fold a record whose entries were read; False, with nothing changed, if it is not
-        common."""
+    def step(self, common: Common, sequence: int, python: Python | None = None) -> bool:
+        """Fold a record whose entries were read; False, with nothing changed, if it is not common.
+
+        An event needs Python. Without it, a log that gives points is not common.
+        """
         ...
 
 
@@ -64,7 +88,7 @@ class NoFastPath:
     def feed(self, record: ChallengeLog, project: str, member_id: str, timestamp: int) -> None:
         """Take no log."""
 
-    def step(self, common: Common, sequence: int, feed: Feed) -> bool:  # noqa: ARG002
+    def step(self, common: Common, sequence: int, python: Python | None = None) -> bool:  # noqa: ARG002
         """Take no record."""
         return False
 

@@ -1,6 +1,6 @@
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
-from processor.domain.fast_path import Common, Feed
+from processor.domain.fast_path import Common, Python
 from processor.domain.inputs import Place, Record
 from processor.domain.working_set import WorkingSet
 from schemas.records import ChallengeLog
@@ -18,4 +18,4 @@ class CompiledFold:
     def feed(
         self, record: ChallengeLog, project: str, member_id: str, timestamp: int
     ) -> Common | None: ...
-    def step(self, common: Common, sequence: int, feed: Feed) -> bool: ...
+    def step(self, common: Common, sequence: int, python: Python | None = None) -> bool: ...

@@ -150,6 +150,7 @@ cdef class CompiledLogs:
     cdef object definitions
     cdef object effects
     cdef object entries_of  # the working set
+    cdef object python  # for what it does of an event
     cdef str user_group  # of the event that was judged last
     cdef list before
     cdef list added
@@ -295,7 +296,7 @@ cdef class CompiledLogs:
             return False
         p.total += log.nanos if sums else SCALE
         completes = p.total >= rule.target and not is_text(&p.status, b"completed", 9)
-        if completes and rule.has_points:
+        if completes and rule.has_points and (not log.fed or self.python is None):
             return False
         if not self._reaches(log, &p):
             return False
@@ -426,6 +427,14 @@ cdef class CompiledLogs:
         self.effects.size += len(made)
         return 0
 
+    cdef int _give(self, FastLog log) except -1:
+        """Have Python give the points of a challenge that an event completed."""
+        self.python.give((
+            log.rule.challenge, log.rule.project.decode(), log.member_id.decode(),
+            log.recorded_at.micros // 1000, log.progress_id().decode(), moment_in(&log.at),
+        ))
+        return 0
+
     cdef int _announce_decided(
         self, FastLog log, Progress *p, bint completes, int64_t sequence
     ) except -1:
@@ -434,6 +443,8 @@ cdef class CompiledLogs:
         put = self.effects.add if log.fed else self.effects.put
         if completes:
             put(PROGRESS_EVENTS, log.member_id, completed(b, log, p, sequence))
+            if log.rule.has_points:
+                self._give(log)
         for each in log.granted:
             put(MILESTONE_EVENTS, log.member_id, reached(b, log, p, each.milestone, sequence))
             put(REWARD_EVENTS, log.member_id, rewarded(b, log, each, sequence))

@@ -50,16 +50,16 @@ cdef class CompiledFold(CompiledLogs):
             return self.read_event(record) if self.takes_events else None
         return self.read_log(record) if topic == CHALLENGE_LOGS else None
 
-    def step(self, record, int64_t sequence, feed):
+    def step(self, record, int64_t sequence, python=None):
         """Fold a log or event whose entries were read; False, with nothing changed, where it is none
-        for here. ``feed`` has Python fold a log that an event feeds: it takes the event, and the
-        log's place among those that it feeds."""
+        for here."""
+        self.python = python
         if isinstance(record, FastLog):
             return self.fold(<FastLog>record, sequence)
         self.entries_of.begin()
         self.effects.begin()
         try:
-            if self.fold_event(<FastEvent?>record, sequence, feed):
+            if self.fold_event(<FastEvent?>record, sequence, python):
                 return True
         except TooMuch:
             pass  # Python says so
@@ -173,7 +173,7 @@ cdef class CompiledFold(CompiledLogs):
         self._name(log)
         return log
 
-    cdef bint fold_event(self, FastEvent event, int64_t sequence, feed) except -1:
+    cdef bint fold_event(self, FastEvent event, int64_t sequence, python) except -1:
         """Fold an event; False where it is none for here."""
         cdef EventRule rule = event.rule
         cdef bytes balances = None
@@ -208,8 +208,9 @@ cdef class CompiledFold(CompiledLogs):
             if len(event.logs) < len(rule.feeds):
                 self.effects.count("not_fed", len(rule.feeds) - len(event.logs))
             for place in range(len(event.logs)):
+                self.python = python  # Python may have folded another log meanwhile
                 if not self.fold(<FastLog>event.logs[place], sequence):
-                    feed(event.record, place)
+                    python.feed(event.record, place)
         if event.answer_key is not None:
             entry = answer_entry(self.buffer, event, &judged, user_group, &said)
             self.entries_of.weigh(said)

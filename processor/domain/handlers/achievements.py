@@ -77,30 +77,34 @@ class Achievements:
             data = progressed(record, challenge.version)
             context.emit(CHALLENGE_COMPLETED, data, at=at, version=after.reopened)
             if challenge.points:
-                self._give_points(context, challenge, after, record)
+                at = record.challenge_completed_at or context.recorded_at
+                self.give_points(context, challenge, record.id, at, reopened=bool(after.reopened))
         for each in given:
             self._milestones.announce(context, each.reached, each.reward)
 
-    def _give_points(
+    def give_points(
         self,
         context: RecordContext,
         challenge: Challenge,
-        after: Progress,
-        record: outputs.ProgressRecord,
+        progress_id: str,
+        at: datetime,
+        *,
+        reopened: bool,
     ) -> None:
-        """Give the points of a completed challenge: again only where they were taken back."""
+        """Give the points of a challenge that was completed at a moment; where its progress was
+        ``reopened`` before, again only where they were taken back."""
         again = 0
-        if after.reopened:
-            before = self._ledger.granted(context, CHALLENGE, record.id)
+        if reopened:
+            before = self._ledger.granted(context, CHALLENGE, progress_id)
             if before is None or not before.withdrawn:
                 return
             again = before.times
         entry = Entry(
             source=CHALLENGE,
-            source_id=record.id,
+            source_id=progress_id,
             action_id=f"challenge:{challenge.id}",
             points=challenge.points,
-            at=record.challenge_completed_at or context.recorded_at,
+            at=at,
             group=challenge.group,
             version=challenge.version,
             again=again,

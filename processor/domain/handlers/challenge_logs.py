@@ -96,7 +96,7 @@ class ChallengeLogs:
         self._definitions = definitions
         self._entries = entries
         self._effects = effects
-        self._achievements = Achievements(definitions, entries)
+        self.achievements = Achievements(definitions, entries)
 
     def prepare(self, item: Read, record: ChallengeLog) -> PreparedLog:
         """Look the challenge up and name the entries that the log needs."""
@@ -167,7 +167,7 @@ class ChallengeLogs:
         if decided is not NOTHING:
             assert after is not None
             assert recorded.challenge_progress is not None
-            self._achievements.announce(
+            self.achievements.announce(
                 context, challenge, decided, given, after=after, record=recorded.challenge_progress
             )
         return partial(_created, recorded)
@@ -186,7 +186,7 @@ class ChallengeLogs:
         decided = challenge_of.decide(begun, after, challenge)
         given = _NO_MILESTONES
         if decided.reached:
-            decided, given = self._achievements.grant(
+            decided, given = self.achievements.grant(
                 context, challenge, prepared.period_key, decided, after=after, at=counted.at
             )
         self._entries.set(PROGRESS, prepared.progress_key, after)

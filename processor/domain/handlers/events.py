@@ -27,7 +27,7 @@ from processor.domain.handlers.ledger import Ledger
 from processor.domain.handlers.members import require_member
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
-from processor.domain.inputs import Read, Record, Refused, not_ahead
+from processor.domain.inputs import Read, Refused, not_ahead
 from processor.domain.rules import Event, Subscriptions
 from processor.domain.state_kinds import (
     ANSWER,
@@ -334,17 +334,13 @@ class Events:
     def _feed(self, context: RecordContext, log: FedLog) -> None:
         prepared = log.prepared
         if not isinstance(prepared, PreparedLog):
-            if self._fast_path.step(prepared, context.sequence, _feeds_none):
+            if self._fast_path.step(prepared, context.sequence):
                 return
             prepared = self._logs.prepare(log.item, log.record)
         try:
             self._logs.step(context, log.record, prepared, fed=True)
         except Refused:  # a progress that began as a sum, and no value; nothing was changed
             self._effects.count("not_fed")
-
-
-def _feeds_none(record: Record, place: int) -> None:
-    raise AssertionError(f"a log feeds no log {place}: {record.offset}")
 
 
 _NO_PERIODS: Sequence[str] = ()
