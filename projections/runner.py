@@ -58,7 +58,7 @@ class Patience:
         self._pause = 0.0
 
     def relieve(self) -> None:
-        """Things work again."""
+        """Forget the failures: things work again."""
         self._pause = 0.0
 
     async def wait(self, cause: str, error: Exception) -> None:

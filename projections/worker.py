@@ -12,7 +12,7 @@ import psycopg
 import uvloop
 from prometheus_client import start_http_server
 
-from projections import leaderboard_turns, long_reads
+from projections import leaderboard_renewal, long_reads
 from projections.metrics import Metrics
 from projections.migrate import MigrationError
 from projections.runner import ProjectorStopped, Runner
@@ -63,7 +63,7 @@ async def _project(settings: Settings) -> None:
     logger.info("projecting from %s", settings.kafka)
     beside = [
         asyncio.create_task(task(settings.database_url))
-        for task in (long_reads.watch, leaderboard_turns.keep)
+        for task in (long_reads.watch, leaderboard_renewal.keep)
     ]
     try:
         await runner.run()

@@ -5,7 +5,7 @@ an index. A rank is one more than the members above: ``leaderboard_counts`` has 
 in each band of scores, so that only those of the member's own band are counted one by one.
 
 A rolling board changes without a grant, as days go by. So each of its scores says on which day it
-is ``due``, and ``projections.leaderboard_turns`` makes those anew. Who is deleted has no scores;
+is ``due``, and ``projections.leaderboard_renewal`` makes those anew. Who is deleted has no scores;
 the days stay, for a member that is upserted lives again.
 """
 

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 
 from api.queries import leaderboards
 from api.queries.leaderboards import Board, Rank
-from projections import leaderboard_turns
+from projections import leaderboard_renewal
 from projections.runner import Runner
 from schemas.outputs import CloudEvent
 from schemas.settings import Settings
@@ -172,7 +172,7 @@ async def turned(settings: Settings) -> int:
     """Make anew what is due, a few at a time, and return how many scores that were."""
     done = 0
     async with await AsyncConnection.connect(settings.database_url, autocommit=True) as connection:
-        while count := await leaderboard_turns.turn(connection, 50):
+        while count := await leaderboard_renewal.renew(connection, 50):
             done += count
     return done
 

@@ -27,7 +27,7 @@ SELECT EXISTS (
 )
 """
 
-_TURN: LiteralString = """
+_RENEW: LiteralString = """
 WITH today AS MATERIALIZED (
     SELECT (now() AT TIME ZONE 'UTC')::date AS today
 ), late AS MATERIALIZED (
@@ -80,7 +80,7 @@ async def keep(database_url: str) -> None:
             async with await connect(database_url, "milestream-projector") as connection:
                 await connection.execute(database_roles.TAKE, [database_roles.PROJECTOR])
                 while True:
-                    more = await turn(connection) == SCORES
+                    more = await renew(connection) == SCORES
                     # Projectors that wait for the checkpoints come first.
                     await asyncio.sleep(PAUSE_SECONDS if more else LOOK_SECONDS)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -88,14 +88,14 @@ async def keep(database_url: str) -> None:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def turn(connection: Connection, limit: int = SCORES) -> int:
+async def renew(connection: Connection, limit: int = SCORES) -> int:
     """Make some scores anew that are due today, and return how many."""
     if not await _number(connection, _IS_DUE):
         return 0
     async with connection.transaction():
         # Nobody else writes a member's scores while its checkpoint is held: these are all.
         await checkpoints.lock(connection, LEADERBOARD_DAYS.table)
-        return await _number(connection, _TURN, limit)
+        return await _number(connection, _RENEW, limit)
 
 
 async def _number(connection: Connection, statement: LiteralString, *arguments: int) -> int:
