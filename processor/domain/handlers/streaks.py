@@ -178,7 +178,7 @@ class Streaks:
     def break_off(self, context: RecordContext, member: Member, streak: Streak, key: bytes) -> None:
         """Break what is due by now, or wait on where definition or zone have changed since."""
         before = self._streak(key, streak, member_of.zone(streak, member.timezone))
-        if before is None or streak_of.is_broken(before):
+        if before is None or not before.hits or streak_of.is_broken(before):
             return
         latest = streak_of.latest_run(before, streak.freezes)
         due = streak_of.due(before, latest, streak.freezes)

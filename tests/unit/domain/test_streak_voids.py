@@ -160,3 +160,12 @@ def test_the_points_of_a_revoked_milestone_say_which_event_was_voided() -> None:
     happened = world.when(void_event("2026-11-02", rewards="revoke").arriving(NOW))
     (voided,) = happened.of("event.voided")
     assert {entry["voidedId"] for entry in happened.of("points.reversed")} == {voided["id"]}
+
+
+def test_a_streak_that_was_gone_and_has_no_hit_any_more_is_not_looked_at() -> None:
+    world = given(ann, free, streak_of(), keyed("2026-11-02"), streak_of().deleted())
+    world.and_given(tick("2026-11-04"), streak_of())
+    assert len(taken(world, "2026-11-02")) == 1
+    happened = world.when(tick("2026-11-10"))
+    happened.then()
+    assert not happened.effects.faults
