@@ -52,7 +52,7 @@ class Both:
         at, moment = FIRST + number, begins("daily", FIRST + number, ZONE) + NOON
         self.now = max(self.now, moment)
         expected = self.reference.hit(moment, self.milestones, ZONE)
-        assert (expected is None) == streak_of.is_known(self.state, at)
+        assert (expected is None) == streak_of.counts_nothing(self.state, at)
         if expected is None:
             return
         before = self.state

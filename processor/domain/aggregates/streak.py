@@ -4,7 +4,7 @@ Periods are counted as ordinals: days and weeks since the year 1, months since t
 that the zone skipped has none, so it cannot be missed. The state is the set of periods hit, as
 stretches without a gap; everything else follows from it. From left to right, a run takes in the
 next stretch as long as its freezes bridge the missed periods between them; a gap that they do not
-bridge is broken. ``hit`` works out once what ``evolve`` keeps and ``decide`` tells.
+bridge is broken. ``hit`` computes the change once; ``evolve`` stores it, ``decide`` announces it.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -66,11 +66,12 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member's streak. Period and time zone are those it began with; one that goes by its
     member's own zone moves with it, and what was hit keeps its day.
 
-    ``broken`` has one period of each gap that was announced, rising; ``given`` says which milestone
-    (or the target) was given at which period, so that runs that merge inherit it. ``due`` is when
-    the latest run breaks without another event, None where it is broken. ``starts`` are the first
-    periods of the runs that ``freezes`` make; none are kept without freezes, where each stretch is
-    a run. ``taken`` is None as long as no void took a hit.
+    ``announced_gaps`` has one period of each gap that was announced, rising. ``given`` says which
+    milestone (or the target) was given at which period, so that runs that merge inherit it.
+    ``due`` is when the latest run breaks without another event, None where it is broken.
+    ``freezes`` are those that the runs were last cut with, None in entries that do not say so yet.
+    ``starts`` are the first periods of these runs; none are kept without freezes, where each
+    stretch is a run. ``taken`` is None as long as no void took a hit.
     """
 
     period: str
@@ -78,7 +79,7 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     created_at: datetime
     updated_at: datetime
     hits: tuple[Stretch, ...] = ()
-    broken: tuple[int, ...] = ()
+    announced_gaps: tuple[int, ...] = ()
     given: tuple[tuple[int, str], ...] = ()
     longest: int = 0
     completed: bool = False
@@ -170,8 +171,8 @@ def _day_number(timezone: str, day: int) -> int:
 
 
 _UNKNOWN = -1
-"""The freezes of an entry whose days are numbered anew and whose runs are not cut yet: whoever
-writes it, it is not numbered anew again."""
+"""Stands for the freezes of an entry whose days were renumbered and whose runs are still to be cut;
+it keeps the entry from being renumbered again."""
 
 
 def numbered(state: State) -> State:
@@ -186,7 +187,7 @@ def numbered(state: State) -> State:
         state,
         freezes=_UNKNOWN,
         hits=tuple((_day_number(zone, a), _day_number(zone, b)) for a, b in state.hits),
-        broken=tuple(_day_number(zone, at) for at in state.broken),
+        announced_gaps=tuple(_day_number(zone, at) for at in state.announced_gaps),
         given=tuple((_day_number(zone, at), name) for at, name in state.given),
     )
 
@@ -218,7 +219,7 @@ def moved(state: State, timezone: str) -> State:
         timezone=timezone,
         freezes=_UNKNOWN,
         hits=tuple(hits),
-        broken=tuple(number(at) for at in state.broken),
+        announced_gaps=tuple(number(at) for at in state.announced_gaps),
         given=tuple((number(at), name) for at, name in state.given),
         starts=(),
         taken=None if state.taken is None else _renumbered(state.taken, number),
@@ -276,8 +277,9 @@ def _run_at(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int,
     return _run(hits, bisect_left(hits, (first,)), freezes)[0]
 
 
-def is_known(state: State, at: int) -> bool:
-    """Tell whether a period was hit before, or lies before all that is remembered."""
+def counts_nothing(state: State, at: int) -> bool:
+    """Tell whether a hit of a period changes nothing: the period was hit before, or lies before all
+    that is remembered."""
     return (len(state.hits) >= KEPT and at < state.hits[0][0]) or is_hit(state, at)
 
 
@@ -292,7 +294,8 @@ def is_hit(state: State, at: int) -> bool:
 class Cut(msgspec.Struct, frozen=True, gc=False):
     """The runs from that of a period on, as far as they may have changed.
 
-    ``rest`` is where the next run begins, which is as it was; ``starts`` those of all runs.
+    ``rest`` is the first period of the next run, which did not change, None where there is none;
+    ``starts`` are the first periods of all runs, none without freezes.
     """
 
     runs: list[Run]
@@ -301,10 +304,10 @@ class Cut(msgspec.Struct, frozen=True, gc=False):
 
 
 def _cut(hits: tuple[Stretch, ...], at: int, freezes: int, starts: tuple[int, ...]) -> Cut:
-    """Cut into runs once more what a hit may have changed.
+    """Cut anew only the runs that a hit may have changed.
 
-    A run begins where the one before it ends, so those before the hit's own are as they were, and
-    so are those from the first one on that begins where one began before.
+    Runs are cut from left to right, so those before the hit's own stay. Those after it stay from
+    the first one on that begins where one began before.
     """
     if not freezes:  # each stretch is a run
         place = max(bisect_left(hits, (at + 1,)) - 2, 0)
@@ -334,7 +337,7 @@ def cut_all(hits: tuple[Stretch, ...], freezes: int) -> Cut:
     return Cut(found, None, tuple(run.first for run in found) if freezes else ())
 
 
-def gaps(cut: Cut, announced: tuple[int, ...]) -> tuple[tuple[Run, int], ...]:
+def unannounced_breaks(cut: Cut, announced: tuple[int, ...]) -> tuple[tuple[Run, int], ...]:
     """Return the runs that end with a gap that was not announced, with the first period missed."""
     following = [*(run.first for run in cut.runs[1:]), *(() if cut.rest is None else (cut.rest,))]
     return tuple(
@@ -369,7 +372,7 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     cut: Cut
     announced: tuple[int, ...]
     """What is left of the gaps that were announced as broken."""
-    gaps: tuple[tuple[Run, int], ...]
+    breaks: tuple[tuple[Run, int], ...]
     """The runs that end with a gap that was not announced, with the first period missed."""
     reached: tuple[Reached, ...]
     completed: tuple[Run, ...]
@@ -396,7 +399,7 @@ def hit(before: State, at: int, streak: Streak) -> Hit:
         hits,
         cut,
         announced,
-        gaps(cut, announced),
+        unannounced_breaks(cut, announced),
         reached,
         completed,
         given,
@@ -407,7 +410,8 @@ def hit(before: State, at: int, streak: Streak) -> Hit:
 def evolve(before: State, fact: Hit, streak: Streak, recorded_at: datetime) -> State:
     """Return the streak with one more period hit."""
     freezes, hits, starts = streak.freezes, fact.hits, fact.cut.starts
-    missed = [missed for _, missed in fact.gaps]
+    missed = [missed for _, missed in fact.breaks]
+    announced = tuple(sorted((*fact.announced, *missed))) if missed else fact.announced
     if len(hits) > KEPT:
         hits = hits[-KEPT:]
         starts = _cut(hits, hits[0][0], freezes, starts[1:]).starts
@@ -417,7 +421,7 @@ def evolve(before: State, fact: Hit, streak: Streak, recorded_at: datetime) -> S
         created_at=before.created_at,
         updated_at=recorded_at,
         hits=hits,
-        broken=(tuple(sorted((*fact.announced, *missed))) if missed else fact.announced)[-KEPT:],
+        announced_gaps=announced[-KEPT:],
         given=fact.given[-KEPT:],
         longest=max(before.longest, *(run.length for run in fact.cut.runs)),
         completed=before.completed or bool(fact.completed),
@@ -434,7 +438,7 @@ def decide(before: State, after: State, fact: Hit, streak: Streak) -> Decided:
     freezes = streak.freezes
     run = next(run for run in fact.cut.runs if run.holds(fact.at))
     return Decided(
-        broken=tuple(run for run, _ in fact.gaps),
+        broken=tuple(run for run, _ in fact.breaks),
         healed=_healed(before, fact.at, run),
         reached=fact.reached,
         completed=fact.completed,
@@ -446,7 +450,10 @@ def decide(before: State, after: State, fact: Hit, streak: Streak) -> Decided:
 def broken_off(before: State, latest: Run, recorded_at: datetime) -> State:
     """Return the streak with the gap after its latest run announced."""
     return msgspec.structs.replace(
-        before, broken=(*before.broken, latest.last + 1), due=None, updated_at=recorded_at
+        before,
+        announced_gaps=(*before.announced_gaps, latest.last + 1),
+        due=None,
+        updated_at=recorded_at,
     )
 
 
@@ -467,7 +474,7 @@ def due(state: State, latest: Run, freezes: int) -> datetime | None:
 
 def is_broken(state: State) -> bool:
     """Tell whether the latest run is over."""
-    return bool(state.broken) and state.broken[-1] > state.hits[-1][1]
+    return bool(state.announced_gaps) and state.announced_gaps[-1] > state.hits[-1][1]
 
 
 def status(state: State, latest: Run) -> str:
@@ -508,7 +515,7 @@ def _granted_again(taken: Taken | None, reached: tuple[Reached, ...]) -> Taken |
     return Taken(taken.times, taken.inherited, left)
 
 
-def _gap(hits: tuple[Stretch, ...], at: int) -> tuple[int | None, int | None]:
+def _neighbours(hits: tuple[Stretch, ...], at: int) -> tuple[int | None, int | None]:
     """Return the last period hit before ``at``, which is not hit, and the first one after it."""
     place = bisect_left(hits, (at,))
     before = hits[place - 1][1] if place else None
@@ -516,21 +523,21 @@ def _gap(hits: tuple[Stretch, ...], at: int) -> tuple[int | None, int | None]:
 
 
 def _split(state: State, at: int) -> tuple[int, ...]:
-    """Return ``state.broken`` where ``at`` is hit: what is left of its gap is known as broken.
+    """Return the announced gaps where ``at`` is hit: what is left of its own stays announced.
 
-    What comes after the latest hit is another matter: it has not been missed yet.
+    What lies after the latest hit is not missed yet, so it is not among them.
     """
-    last, following = _gap(state.hits, at)
-    broken = state.broken
+    last, following = _neighbours(state.hits, at)
+    announced = state.announced_gaps
     if last is None:
-        return broken
-    begins = bisect_right(broken, last)
-    ends = len(broken) if following is None else bisect_left(broken, following)
+        return announced
+    begins = bisect_right(announced, last)
+    ends = len(announced) if following is None else bisect_left(announced, following)
     if begins == ends:
-        return broken
+        return announced
     left = (last + 1,) if at > last + 1 else ()
     right = (at + 1,) if following is not None and at < following - 1 else ()
-    return (*broken[:begins], *left, *right, *broken[ends:])
+    return (*announced[:begins], *left, *right, *announced[ends:])
 
 
 def _any_between(rising: tuple[int, ...], low: int, high: int) -> bool:
@@ -540,9 +547,9 @@ def _any_between(rising: tuple[int, ...], low: int, high: int) -> bool:
 
 
 def _healed(before: State, at: int, run: Run) -> bool:
-    """Tell whether a hit closed a gap behind others: between two hits of its run, or where the
-    break had been announced."""
-    last, following = _gap(before.hits, at)
+    """Tell whether a late hit joins: the hits next to it on both sides are in its run, also where
+    freezes had bridged the gap; or it is the latest, in a run that was announced broken."""
+    last, following = _neighbours(before.hits, at)
     if last is None or not run.holds(last):
         return False
     if following is not None:

@@ -64,7 +64,7 @@ def evolve(before: State, fact: Removal, streak: Streak, recorded_at: datetime) 
         before,
         updated_at=recorded_at,
         hits=fact.hits,
-        broken=_broken(before, fact),
+        announced_gaps=_announced_gaps(before, fact),
         given=fact.given,
         longest=max((0 if was_longest else before.longest, *(r.length for r in fact.cut.runs))),
         completed=before.completed and (forgets or any(name == TARGET for _, name in fact.given)),
@@ -127,7 +127,7 @@ def _without(hits: tuple[Stretch, ...], at: int) -> tuple[Stretch, ...]:
     return (*hits[:place], *left, *right, *hits[place + 1 :])
 
 
-def _broken(before: State, fact: Removal) -> tuple[int, ...]:
+def _announced_gaps(before: State, fact: Removal) -> tuple[int, ...]:
     """Return the gaps that count as announced.
 
     Before the first hit is no gap any more; what comes after the latest one was announced only
@@ -135,11 +135,11 @@ def _broken(before: State, fact: Removal) -> tuple[int, ...]:
     """
     if not fact.hits:
         return ()
-    begins, ends = bisect_right(before.broken, fact.hits[0][0]), len(before.broken)
+    begins, ends = bisect_right(before.announced_gaps, fact.hits[0][0]), len(before.announced_gaps)
     if not streak_of.is_broken(before):
-        ends = bisect_right(before.broken, fact.hits[-1][1])
-    announced = before.broken[begins:ends]
-    new = [missed for _, missed in streak_of.gaps(fact.cut, announced)]
+        ends = bisect_right(before.announced_gaps, fact.hits[-1][1])
+    announced = before.announced_gaps[begins:ends]
+    new = [missed for _, missed in streak_of.unannounced_breaks(fact.cut, announced)]
     return tuple(sorted((*announced, *new)))[-KEPT:]
 
 

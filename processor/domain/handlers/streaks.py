@@ -75,7 +75,7 @@ class Streaks:
         before = before or streak_of.initial(streak, zone, context.recorded_at)
         at = streak_of.ordinal(before.period, before.timezone, moment)
         period_key = streak_of.key_of(before.period, before.timezone, at)
-        if streak_of.is_known(before, at):
+        if streak_of.counts_nothing(before, at):
             if at >= before.hits[0][0]:
                 self._again(context.member_id, streak.id, period_key, voidable=voidable)
             return period_key

@@ -343,8 +343,8 @@ def test_what_lies_before_all_that_is_remembered_changes_nothing() -> None:
     state = streak_rules.State(
         "daily", "UTC", _AT, _AT, hits=tuple((n, n) for n in range(10, 10 + 2 * KEPT, 2))
     )
-    assert streak_rules.is_known(state, 5)
-    assert not streak_rules.is_known(state, 11)
+    assert streak_rules.counts_nothing(state, 5)
+    assert not streak_rules.counts_nothing(state, 11)
 
 
 def looked_at(hits: int, freezes: int, monkeypatch: pytest.MonkeyPatch) -> int:
