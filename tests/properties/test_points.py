@@ -1,6 +1,6 @@
 """The fold of points agrees with a plain reading of the rules, and its lots always add up."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.domain.aggregates import wallet as wallet_of
-from processor.domain.aggregates.points import Purse
+from processor.domain.aggregates.points import Purse, ever_earned
 from processor.domain.aggregates.wallet import Place
 from processor.domain.state_kinds import (
     BALANCES,
@@ -19,10 +19,13 @@ from processor.domain.state_kinds import (
     HOLD,
     LOT,
     NOTICE,
+    UNEARNED,
     active_lots,
+    balances_key,
     due_entry,
     lot_key,
     lots_family,
+    unearned_key,
 )
 from schemas import ids
 from schemas.ids import uuid_text
@@ -75,10 +78,13 @@ class Table:
     def __init__(self) -> None:
         self.lots: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
         self.balances: dict[tuple[str, str], dict[str, int]] = {}
+        self.granted: Counter[tuple[str, str]] = Counter()
 
     def take(self, event: dict[str, Any]) -> None:
         data = event["data"]
         key = (data["userId"], data["challengeGroup"])
+        if event["type"] == "granted":
+            self.granted[key] += data["points"]
         for lot in data.get("lots", ()):
             self.lots[key][lot["id"]] = lot
             if not lot["points"]:
@@ -169,9 +175,20 @@ def check_first_lots(partition: Partition) -> None:
                 assert lots[0] == lot_key(family, Place(None, purse.first))
 
 
+def check_earned(partition: Partition, table: Table) -> None:
+    """What was ever earned follows from the entries: it is the sum of all grants."""
+    for (user, group), granted in table.granted.items():
+        member_id = ids.member_id(PROJECT, user)
+        entries = partition.entries
+        balances = BALANCES.decode(entries.get(balances_key(member_id), b"[]"))
+        unearned = UNEARNED.decode(entries.get(unearned_key(member_id), b"[]"))
+        assert ever_earned(balances, unearned, group) == granted
+
+
 def check_state(partition: Partition, reference: PointsReference, table: Table) -> None:
     """Balances and lots are those of the reference, add up, and are due once each."""
     check_first_lots(partition)
+    check_earned(partition, table)
     assert sum(key.startswith(LOT.prefix) for key in partition.entries) == sum(
         len(purse.lots) for purse in reference.purses.values()
     )
