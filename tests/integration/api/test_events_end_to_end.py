@@ -446,10 +446,15 @@ async def test_a_set_for_life_counts_what_was_earned_before_it_was_defined(
             fields = {"name": "Status", "basis": basis, "tiers": TIERS, "window": window}
             await define(admin, "tier-set", name, **fields)
         assert [(await tier(admin, user, name))["value"] for name in windows] == [60, 0, 0]
-        assert (await send(admin, "buy", user)).json()["data"]["points"] == 60
+        bought = await send(admin, "buy", user, idempotencyKey="k")
+        assert bought.json()["data"]["points"] == 60
         found = [await tier(admin, user, name) for name in windows]
         assert [each["value"] for each in found] == [120, 60, 60]
         assert [each["tierId"] for each in found] == ["gold", "basic", "basic"]
+        body = {"what": "event", "of": {"idempotencyKey": "k"}, "reason": "sent back"}
+        void = await admin.post(f"/user/{user}/void", json={**body, "uniqueIdentifier": "v"})
+        assert void.status_code == 200, void.text
+        assert [(await tier(admin, user, name))["value"] for name in windows] == [60, 0, 0]
 
 
 async def test_a_tier_is_assigned_by_an_admin_once(full_stack: Served) -> None:
