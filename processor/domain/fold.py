@@ -17,7 +17,7 @@ from processor.domain.aggregates.parked import Held
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Answer, Effects, Forward, TooMuch
-from processor.domain.fast_path import Common, Completed, MakeFastPath, fastest
+from processor.domain.fast_path import Common, Completed, Hits, MakeFastPath, fastest
 from processor.domain.handlers.activity_logs import ActivityLogs
 from processor.domain.handlers.activity_voids import ActivityVoids
 from processor.domain.handlers.challenge_logs import ChallengeLogs
@@ -338,10 +338,14 @@ class _ChunkFold:
     def give(self, completed: Completed) -> None:
         """Give the points of a challenge that a common event completed."""
         challenge, project, member_id, timestamp, progress_id, at = completed
-        context = RecordContext(
-            self.effects, project, member_id, from_millis(timestamp), self._position.sequence
-        )
+        context = self._context(project, member_id, timestamp)
         self._logs.achievements.give_points(context, challenge, progress_id, at, reopened=False)
+
+    def hit(self, hits: Hits) -> Sequence[str]:
+        """Count a common event for streaks; return the keys of the periods that it hit."""
+        streaks, project, member_id, timestamp, at, voidable = hits
+        context = self._context(project, member_id, timestamp)
+        return self._events.hit(context, streaks, at, voidable=voidable)
 
     def _keys(self, queue: Iterable[_MaybeCommon]) -> list[bytes]:
         keys: list[bytes] = []
@@ -385,8 +389,14 @@ class _ChunkFold:
             self._take_back(item, Refused(Reason.TOO_LARGE, str(error)))
 
     def _context_of(self, item: Read) -> RecordContext:
-        at, sequence = from_millis(item.input.timestamp), self._position.sequence
-        return RecordContext(self.effects, item.project, item.member_id, at, sequence, item.input)
+        source = item.input
+        return self._context(item.project, item.member_id, source.timestamp, source)
+
+    def _context(
+        self, project: str, member_id: str, timestamp: int, source: Input | None = None
+    ) -> RecordContext:
+        at, sequence = from_millis(timestamp), self._position.sequence
+        return RecordContext(self.effects, project, member_id, at, sequence, source)
 
     def _take_back(self, item: Read, refused: Refused) -> None:
         self._entries.undo()

@@ -380,6 +380,7 @@ def test_events_of_a_live_member_are_common_and_so_are_repeated_ones(number: int
     partition.define(
         event_of("purchase", **PURCHASE, limit=10),
         challenge(CHALLENGES[0], completionTargetValue=20, pointsOnCompletion=7, **feeding),
+        streak_of(eventIds=["purchase"]),
     )
     partition.fold(upsert("ann"))
     events = [

@@ -15,7 +15,7 @@ from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.fast_path import contract
 from processor.domain.inputs import Place, Record
-from processor.domain.rules import Challenge
+from processor.domain.rules import Challenge, Streak
 from processor.domain.working_set import WorkingSet
 from schemas.records import ChallengeLog
 
@@ -44,6 +44,18 @@ class Completed(NamedTuple):
     at: datetime
 
 
+class Hits(NamedTuple):
+    """Streaks that an event hits, and whose; ``voidable`` where it has a key to name it by."""
+
+    streaks: Sequence[Streak]
+    project: str
+    member_id: str
+    timestamp: int
+    """Of the event's record."""
+    at: datetime
+    voidable: bool
+
+
 class Python(Protocol):
     """What Python does of an event that the fast path folds; all of it can be taken back."""
 
@@ -54,6 +66,10 @@ class Python(Protocol):
 
     def give(self, completed: Completed) -> None:
         """Give the points of a challenge that was completed."""
+        ...
+
+    def hit(self, hits: Hits) -> Sequence[str]:
+        """Count an event for streaks; return the keys of the periods that it hit."""
         ...
 
 

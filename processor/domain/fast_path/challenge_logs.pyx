@@ -32,7 +32,7 @@ from processor.domain.aggregates.event import (
 from processor.domain.aggregates.period import local_date, local_hour, period_end, period_key
 from processor.domain.effects import Output, TooMuch
 from processor.domain.inputs import Refused
-from processor.domain.state_kinds import due_key, member_key
+from processor.domain.state_kinds import due_key, member_key, streak_key
 from processor.domain.working_set import UNREAD
 from schemas import event_types, ids, outputs
 from schemas.instants import EPOCH, parse_instant

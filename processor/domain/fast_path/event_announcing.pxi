@@ -115,7 +115,7 @@ cdef Py_ssize_t put_said(Buffer b, FastEvent event, Judged *judged, bytes user_g
 
 
 cdef bytes answer_entry(
-    Buffer b, FastEvent event, Judged *judged, bytes user_group, Py_ssize_t *said
+    Buffer b, FastEvent event, Judged *judged, bytes user_group, bytes hits, Py_ssize_t *said
 ):
     """Return a ``LoggedEvent``; ``said`` becomes the size of what its answer says."""
     cdef EventRule rule = event.rule
@@ -138,7 +138,9 @@ cdef bytes answer_entry(
                 b.put(b",")
             first = False
             b.put(log.rule.raw_json)
-    b.put(b"],[]]]")
+    b.put(b"],")
+    b.put(hits)
+    b.put(b"]]")
     return b.done()
 
 

@@ -12,6 +12,7 @@ cdef class EventRule:
     cdef object event
     cdef object challenges
     cdef list feeds
+    cdef tuple streaks
     cdef bytes project
     cdef bytes source
     cdef str zone
@@ -33,8 +34,9 @@ cdef class EventRule:
     cdef dict periods
     cdef dict days
 
-    def __init__(self, str project, event, challenges, list feeds, str zone, Py_ssize_t most):
-        self.event, self.challenges, self.feeds = event, challenges, feeds
+    def __init__(self, str project, event, moves, list feeds, str zone, Py_ssize_t most):
+        self.event, self.feeds = event, feeds
+        self.challenges, self.streaks = moves.challenges, moves.streaks
         self.project = project.encode()
         self.source = outputs.source_of(project).encode()
         self.zone, self.utc = zone, zone == "UTC"
@@ -97,14 +99,14 @@ cdef bint is_plain_text(str text):
 
 cdef EventRule event_rule_of(definitions, str project, str event_id):
     """Return an event in force; None where none of its kind are common: what goes by the member, by
-    streaks, boosts, tiers or wallets is Python's."""
+    boosts, tiers or wallets is Python's."""
     event = definitions.event(project, event_id)
     if event is None or not event.active or event.asks_member or event.by_member:
         return None
     if definitions.has_tiers() or project in definitions.with_wallets:
         return None
     subscriptions = definitions.subscribers_of(project, event_id)
-    if subscriptions.streaks or subscriptions.boosts or subscriptions.tier_sets:
+    if subscriptions.boosts or subscriptions.tier_sets:
         return None
     if not is_plain_text(event_id) or not is_plain_text(event.group):
         return None
@@ -112,12 +114,15 @@ cdef EventRule event_rule_of(definitions, str project, str event_id):
     if None in feeds:
         return None
     cdef EventRule rule = _event_rules.get((project, event_id))
-    if rule is None or rule.event is not event or rule.feeds != feeds:
+    if (
+        rule is None or rule.event is not event or rule.feeds != feeds
+        or rule.streaks is not subscriptions.streaks
+    ):
         if len(_event_rules) >= CACHED:
             _event_rules.clear()
         most = definitions.limits(project).metadata_of(by_end_user=False)
         zone = definitions.timezone(project)
         rule = _event_rules[project, event_id] = EventRule(
-            project, event, subscriptions.challenges, feeds, zone, most
+            project, event, subscriptions, feeds, zone, most
         )
     return rule

@@ -146,6 +146,8 @@ cdef class CompiledFold(CompiledLogs):
         if rule.limited:
             event.used_key = b"n" + owner + rule.period(&event.at)
             event.keys.append(event.used_key)
+        for streak in rule.streaks:
+            event.keys.append(streak_key(event.member.id.decode(), streak.id))
         event.logs = []
         for place in range(len(rule.feeds)):
             value = value_for(rule.challenges[place], event.decoded)
@@ -176,7 +178,7 @@ cdef class CompiledFold(CompiledLogs):
     cdef bint fold_event(self, FastEvent event, int64_t sequence, python) except -1:
         """Fold an event; False where it is none for here."""
         cdef EventRule rule = event.rule
-        cdef bytes balances = None
+        cdef bytes balances = None, hits = b"[]"
         cdef Judged judged
         cdef Py_ssize_t place, said
         if not self._is_of_live_member(event):
@@ -211,11 +213,22 @@ cdef class CompiledFold(CompiledLogs):
                 self.python = python  # Python may have folded another log meanwhile
                 if not self.fold(<FastLog>event.logs[place], sequence):
                     python.feed(event.record, place)
+            if rule.streaks:
+                hits = self._hit(event, python)
         if event.answer_key is not None:
-            entry = answer_entry(self.buffer, event, &judged, user_group, &said)
+            entry = answer_entry(self.buffer, event, &judged, user_group, hits, &said)
             self.entries_of.weigh(said)
             self._change(event.answer_key, entry)
         return True
+
+    cdef bytes _hit(self, FastEvent event, python):
+        """Have Python count an event for the streaks that name it; return them with their periods."""
+        streaks = event.rule.streaks
+        periods = python.hit((
+            streaks, event.rule.project.decode(), event.member.id.decode(),
+            event.recorded_at.micros // 1000, moment_in(&event.at), event.answer_key is not None,
+        ))
+        return json_of([(streak.id, period) for streak, period in zip(streaks, periods)])
 
     cdef bint _is_of_live_member(self, FastEvent event) except -1:
         cdef bytes key = event.member.key

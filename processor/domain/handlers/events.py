@@ -28,7 +28,7 @@ from processor.domain.handlers.members import require_member
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
 from processor.domain.inputs import Read, Refused, not_ahead
-from processor.domain.rules import Event, Subscriptions
+from processor.domain.rules import Event, Streak, Subscriptions
 from processor.domain.state_kinds import (
     ANSWER,
     LIMIT,
@@ -190,7 +190,7 @@ class Events:
             self._ledger.add(context, _entry(logged, multiplied), offer)
         live, periods = member.status == member_of.LIVE, _NO_PERIODS
         if decided.condition_reached and live:
-            periods = self._fan_out(context, prepared, member, record)
+            periods = self._fan_out(context, prepared, record)
         if record.idempotency_key is not None:
             taken = slot if live and decided.takes_slot else None
             fed = decided.condition_reached and live
@@ -313,7 +313,7 @@ class Events:
         return logs
 
     def _fan_out(
-        self, context: RecordContext, prepared: PreparedEvent, member: Member, record: EventRecord
+        self, context: RecordContext, prepared: PreparedEvent, record: EventRecord
     ) -> Sequence[str]:
         """Move the challenges and streaks that name the event; return the streaks' periods."""
         subscriptions = prepared.subscriptions
@@ -322,10 +322,20 @@ class Events:
             self._feed(context, log)
         if not subscriptions.streaks:
             return _NO_PERIODS
-        hit, at, voidable = self._streaks.hit, prepared.at, record.idempotency_key is not None
-        return [
-            hit(context, member, streak, at, voidable=voidable) for streak in subscriptions.streaks
-        ]
+        voidable = record.idempotency_key is not None
+        return self.hit(context, subscriptions.streaks, prepared.at, voidable=voidable)
+
+    def hit(
+        self,
+        context: RecordContext,
+        streaks: Sequence[Streak],
+        at: datetime,
+        *,
+        voidable: bool,
+    ) -> Sequence[str]:
+        """Count an event of a live member's for streaks; return the keys of their periods."""
+        member, hit = require_member(self._entries, context), self._streaks.hit
+        return [hit(context, member, streak, at, voidable=voidable) for streak in streaks]
 
     def feed(self, context: RecordContext, prepared: PreparedEvent, place: int) -> None:
         """Fold one of the logs that an event feeds."""
