@@ -131,7 +131,7 @@ def _records(draw: st.DrawFn, now: datetime, done: list[tuple[str, str, str]]) -
         case "capture":
             some = draw(st.sampled_from([{}, {"points": points}]))
             known = [(name, member) for what, name, member in done if what == "hold"]
-            held, member = draw(st.sampled_from([(f"h{number}", who["userId"]), *known]))
+            held, member = draw(st.sampled_from([(f"h{number}", who["userId"]), *known[-3:]]))
             identifier = f"c{draw(st.integers(0, 30))}"
             done.append(("capture", identifier, member))
             return capture(held, identifier, userId=member, **some).arriving(at)
@@ -164,6 +164,6 @@ def _voids(draw: st.DrawFn, done: list[tuple[str, str, str]]) -> Sent:
 
 
 KINDS = (
-    *(["grant"] * 10 + ["spend"] * 4 + ["hold"] * 4 + ["capture"] * 2 + ["release"] * 2),
+    *(["grant"] * 10 + ["spend"] * 4 + ["hold"] * 4 + ["capture"] * 4 + ["release"] * 2),
     *(["redeem"] + ["adjust"] * 2 + ["pause"] + ["tick"] * 7 + ["void"] * 6),
 )
