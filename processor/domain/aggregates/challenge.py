@@ -67,9 +67,10 @@ COUNTED, UNCOUNTED, FED = 1, 2, 4
 class RecordedLog(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A challenge log as it was recorded: enough to give its first answer again, and to void it.
 
-    ``value`` is the text of its amount. ``did`` is ``COUNTED`` or ``UNCOUNTED``, with ``FED`` where
-    it is; 0 where a version wrote it that did not say. ``of`` is the ``mark`` of its challenge and
-    member, which are in no other way to be found by its id.
+    ``value`` is the text of its amount. ``reached`` are milestones' ids, each with ``@`` and the
+    version of its reward where that was granted again. ``did`` is ``COUNTED`` or ``UNCOUNTED``,
+    with ``FED`` where it is; 0 where a version wrote it that did not say. ``of`` is the ``mark`` of
+    its challenge and member, which are in no other way to be found by its id.
     """
 
     created_at: datetime
@@ -83,6 +84,12 @@ class RecordedLog(msgspec.Struct, frozen=True, array_like=True, gc=False):
     next: str | None
     did: int = 0
     of: str = ""
+
+    @property
+    def achieved(self) -> list[tuple[str, int]]:
+        """The milestones that it reached, and the version of each one's reward by then."""
+        parts = (each.partition("@") for each in self.reached)
+        return [(id_, int(version or 1)) for id_, _, version in parts]
 
     @property
     def counted(self) -> bool:

@@ -37,9 +37,11 @@ from processor.domain.state_kinds import (
     LOG,
     MEMBER,
     PROGRESS,
+    REWARD,
     log_key,
     member_key,
     progress_key,
+    reward_key,
 )
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
@@ -259,7 +261,7 @@ class ChallengeLogs:
         now = self._entries.get(PROGRESS, key)
         then = None if now is None or seen.snapshot is None else restore(now, seen.snapshot)
         first = msgspec.structs.replace(prepared, period_key=seen.period_key, progress_key=key)
-        joined = [self._definitions.milestone(context.project, id_) for id_ in seen.reached]
+        joined = [self._definitions.milestone(context.project, id_) for id_, _ in seen.achieved]
         reached = tuple(milestone for milestone in joined if milestone is not None)
         first_log = msgspec.structs.replace(
             record,
@@ -286,7 +288,7 @@ class ChallengeLogs:
     ) -> list[outputs.RewardLogRecord]:
         """Return the rewards as the log gave them: a coupon came later."""
         rewards = []
-        for milestone_id in seen.reached:
+        for milestone_id, version in seen.achieved:
             milestone = self._definitions.milestone(context.project, milestone_id)
             joined = outputs.NULL if milestone is None else milestone.json
             reward = reward_of.initial(
@@ -300,6 +302,9 @@ class ChallengeLogs:
             reward_id = ids.reward_log_id(
                 context.project, milestone_id, context.member_id, first.period_key
             )
+            now = self._entries.get(REWARD, reward_key(reward_id)) if version > 1 else None
+            if now is not None:  # it was granted before, and revoked
+                reward = msgspec.structs.replace(reward, created_at=now.created_at, version=version)
             rewards.append(reward_of.record(reward_id, reward, joined))
         return rewards
 
@@ -375,10 +380,20 @@ def _kept(
         value,
         prepared.period_key,
         None if progress is None else snapshot(progress),
-        tuple(m.id for m in reached) if reached else (),
+        _reached(reached, outcome.rewards) if reached else (),
         None if upcoming is None else upcoming.id,
         did,
         mark(prepared.challenge_id, context.member_id),
+    )
+
+
+def _reached(
+    milestones: Sequence[Milestone], rewards: Sequence[outputs.RewardLogRecord]
+) -> tuple[str, ...]:
+    """Return what is remembered of the milestones that a log reached; each has its reward."""
+    return tuple(
+        m.id if reward.version == 1 else f"{m.id}@{reward.version}"
+        for m, reward in zip(milestones, rewards, strict=True)
     )
 
 

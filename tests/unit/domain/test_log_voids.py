@@ -484,6 +484,15 @@ def test_what_was_revoked_is_granted_again_under_the_same_id() -> None:
     given_.when(log("log-3", 60)).then(recorded(), reached(), granted(version=5), earned(5))
 
 
+def test_the_first_answer_of_the_log_that_reached_it_again_has_it_as_it_was() -> None:
+    given_ = rewarded(pointsOnCompletion=20).and_given(revoking())
+    again = log("log-2", 100).arriving(LATER)
+    ((_, first),) = given_.when(again).answers
+    given_.and_given(revoking("log-2", "void-2"))
+    ((status, body),) = given_.when(again).answers
+    assert (status, body["record"]) == (409, first)
+
+
 def test_each_time_that_points_are_given_is_an_entry_of_its_own() -> None:
     given_ = rewarded(pointsOnCompletion=20)
     entries, taken = set(), set()
