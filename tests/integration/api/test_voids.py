@@ -297,6 +297,7 @@ async def test_what_is_not_there_is_404(full_stack: Served, voider: httpx.AsyncC
         "redemption": {"uniqueIdentifier": "none"},
         "spend": {"uniqueIdentifier": "none"},
         "capture": {"uniqueIdentifier": "none"},
+        "activity_log": {"pathwayId": "p", "activityId": "a", "uniqueIdentifier": "none"},
     }
     for what, of in keys.items():
         await refused(voider, "/user/present", 404, "unknown_log", "of", what=what, of=of)
