@@ -189,7 +189,7 @@ class Maker:
         member, identifier = f"member-{rng.randrange(MEMBERS)}", f"{self.prefix}-{self.made}"
         if rng.random() < 0.05:
             return self._of_a_newcomer(f"late-{rng.randrange(NEWCOMERS)}", identifier)
-        kind = rng.choices(("log", "event", "steps", "command"), (8, 6, 2, 2))[0]
+        kind = rng.choices(("log", "event", "steps", "command"), (8, 6, 2, 3))[0]
         if kind == "log":
             return CHALLENGE_LOGS, member, self.log(member, identifier)
         if kind == "event":
@@ -242,7 +242,10 @@ class Maker:
 
     def _command(self, member: str, identifier: str) -> dict[str, Any]:
         rng = self.rng
-        match rng.choice(("upsert", "redeem", "redeem", "spend", "spend", "status")):
+        kinds = ("upsert", "redeem", "spend", "status", "void")
+        match rng.choices(kinds, (1, 2, 2, 1, 5))[0]:
+            case "void":
+                return self._void(member, identifier)
             case "upsert":
                 return {"type": "upsert-member", "externalId": member, "firstName": identifier}
             case "redeem" | "spend" as what:
@@ -254,6 +257,21 @@ class Maker:
             case _:
                 status = rng.choice(("live", "live", "paused"))
                 return {"type": "update-member-status", "userId": member, "status": status}
+
+    def _void(self, member: str, identifier: str) -> dict[str, Any]:
+        """Return a void of a log that was made before, of one of another member, or of nothing."""
+        rng = self.rng
+        logs = [(who, log) for topic, who, log in self.earlier if topic == CHALLENGE_LOGS]
+        member, log = rng.choice(logs) if logs else (member, {"challengeId": MONTHLY})
+        of = {
+            "challengeId": log["challengeId"],
+            "uniqueIdentifier": log.get("uniqueIdentifier", "nothing"),
+        }
+        return {
+            "type": "void", "userId": member, "what": "challenge_log", "of": of,
+            "portion": rng.choice((Decimal("0.5"), Decimal(1), Decimal(1))),
+            "reason": "sent back", "uniqueIdentifier": identifier,
+        }  # fmt: skip
 
     def _time(self) -> str:
         rng = self.rng

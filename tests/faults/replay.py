@@ -17,6 +17,7 @@ from aiokafka.partitioner import murmur2
 from tests.faults.load import LEVELS, PATHWAY_TARGET, READ, SUMMED, TIERS
 from tests.properties.event_reference import EventReference
 from tests.properties.reference import Answer, Refusal, member_id
+from tests.properties.void_reference import Key, VoidReference
 
 ORIGIN = "milestream-origin"
 
@@ -59,7 +60,7 @@ def partition_of(member: str, partitions: int) -> int:
     return int((murmur2(member.encode()) & 0x7FFFFFFF) % partitions)
 
 
-class PartitionReference(EventReference):
+class PartitionReference(VoidReference):
     """All that the rules know of the members of one partition."""
 
     def __init__(self, partition: int, partitions: int) -> None:
@@ -123,7 +124,7 @@ class PartitionReference(EventReference):
 
     def tick(self, now: datetime) -> None:
         """Let happen what was due, and give up what has waited since a tick a minute ago."""
-        super().tick(now)
+        EventReference.tick(self, now)  # what is over is not looked at again by that of voids
         for member, waiting in list(self.parked.items()):
             for record in list(waiting):
                 if record.until is None:
@@ -164,6 +165,10 @@ class PartitionReference(EventReference):
         super()._enter(member, action, group, points, usergroup)
         self.earned[member] += max(0, points)
 
+    def _rise(self, key: Key, at: datetime) -> None:
+        if self.definitions["challenge", key[0]].get("status", "live") == "live":
+            super()._rise(key, at)
+
     def _judge(self) -> None:
         """Look at the tiers of those whose points a record moved; nobody falls."""
         for member, earned in self.earned.items():
@@ -176,9 +181,9 @@ class PartitionReference(EventReference):
 
     def _dispatch(self, topic: str, record: dict[str, Any], arrived: datetime) -> Answer:
         if topic != "activity-logs":
-            answer = super()._dispatch(topic, record, arrived)
+            status, answer = super()._dispatch(topic, record, arrived)
             self._judge()
-            return answer
+            return status, None if record.get("type") == "void" else answer
         member = member_id(record["userId"])
         if not self._alive(member):
             raise Refusal("unknown_member")

@@ -31,6 +31,8 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
     "reward.granted": ("milestoneId", "ownedById"),
     "points.granted": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
     "points.redeemed": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
+    "challenge_log.voided": (*PROGRESS, "change"),
+    "challenge.reopened": PROGRESS,
     "points.spent": ("ownedById", "challengeGroup", "points"),
     "tier.changed": ("tierSetId", "ownedById", "from", "to", "reason"),
     "event.logged": (
@@ -91,6 +93,8 @@ def as_reference(event: Mapping[str, Any]) -> Fact:
     if type_ == "challenge_log.recorded":
         progress = data["challengeProgress"]
         fact["value"] = progress and progress["currentProgressValue"]
+    elif type_ == "challenge.reopened":
+        fact["status"] = data["challengeProgressStatus"]
     elif type_ in ("challenge.completed", "challenge.failed"):
         what = type_.split(".")[1].title()
         fact["at"] = datetime.fromisoformat(data[f"challenge{what}At"])
