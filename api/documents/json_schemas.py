@@ -18,6 +18,12 @@ NUMBER: Schema = {
     "description": "An exact decimal: at most 20 digits before and 9 after the point.",
 }
 
+PORTION: Schema = {
+    "type": "number",
+    "description": "A share, with at most 9 digits after the point.",
+    "exclusiveMinimum": 0,
+    "maximum": 1,
+}
 
 ATTRIBUTES: Schema = {
     "type": "object",
@@ -49,8 +55,8 @@ _RAW: dict[str, Schema] = {
     "missing": NUMBER,
     "toKeep": _nullable(NUMBER),
     "progress": NUMBER,
-    "portion": _nullable(NUMBER),
-    "voidedPortion": NUMBER,
+    "portion": _nullable(PORTION),
+    "voidedPortion": PORTION,
     "change": NUMBER,
     "maximumReward": _nullable(NUMBER),
     "metadata": {"type": "object"},

@@ -106,6 +106,11 @@ _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
         (r"(until|occurredAt|expiresAt): ", "it knows neither the present nor other fields"),
         (r"holdIdentifier: is not the path's", "it knows no path"),
     ),
+    r"POST /(event|user)/.*/void$": (
+        _DIGITS,
+        (r"^(id|of\S*): ", "it takes one of two fields, and what is in that goes by `what`"),
+        (r"portion: must be 1", "a portion of what may have one"),
+    ),
     r"GET /stats/event$": ((r"month: must be", "it is looked at with timeframe=month only"),),
     r"GET /leaderboard$": ((r"timeframe: must not be given together", "one of two parameters"),),
     r"(GET|POST) /gm\.": (
