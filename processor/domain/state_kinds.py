@@ -43,13 +43,22 @@ class StateKind(Generic[E]):
     items: Callable[[E], int] | None = None
     """How many items an entry has, where they may become many."""
     extra_bytes: Callable[[E], int] | None = None
-    """How many bytes an entry takes besides, where they may be many."""
+    """How many bytes an entry takes besides, where they may be many: about, and at least as many
+    as its JSON where that may be more than the changelog takes."""
     decode: Callable[[bytes], E] = field(init=False)
     """Returns the entry of its JSON."""
 
     def __post_init__(self) -> None:
         """Make the decoder."""
         object.__setattr__(self, "decode", msgspec.json.Decoder(self.struct).decode)
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def json_bytes(entry: msgspec.Struct) -> int:
+    """Return the bytes of an entry's JSON; for what is written once and may be large."""
+    return len(_ENCODER.encode(entry))
 
 
 POSITION = b"o"
@@ -64,12 +73,8 @@ MEMBER = StateKind(b"m", Member)
 PROGRESS = StateKind(b"p", Progress, items=lambda progress: len(progress.reached))
 LOG = StateKind(b"l", RecordedLog, once=True)
 REWARD = StateKind(b"r", Reward)
-ANSWER = StateKind(
-    b"e", LoggedEvent, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
-)
-REDEMPTION = StateKind(
-    b"q", Redeemed, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
-)
+ANSWER = StateKind(b"e", LoggedEvent, once=True, extra_bytes=json_bytes)
+REDEMPTION = StateKind(b"q", Redeemed, once=True, extra_bytes=json_bytes)
 GRANTED = StateKind(b"g", Granted, once=True)
 LIMIT = StateKind(b"n", LimitUsage)
 BALANCES = StateKind(b"b", Balances, items=lambda balances: len(balances.groups))
@@ -85,9 +90,7 @@ STREAK_HITS = StateKind(b"S", StreakHits)
 TIER = StateKind(b"y", Tier, items=lambda tier: len(tier.days))
 ASSIGNMENT = StateKind(b"z", Answered, once=True)
 VOIDED = StateKind(b"f", Voided, once=True)
-VOID = StateKind(
-    b"j", Answered, once=True, extra_bytes=lambda answer: memoryview(answer.body).nbytes
-)
+VOID = StateKind(b"j", Answered, once=True, extra_bytes=json_bytes)
 ACTIVITY_LOG = StateKind(b"a", SeenMarker, once=True)
 ENROLMENT = StateKind(
     b"w", Enrolment, items=lambda enrolment: len(enrolment.completed) + len(enrolment.given)

@@ -164,12 +164,15 @@ class WorkingSet:
         if kind is MEMBER and self.get(kind, key) is None:
             self.made_known.append(member_of(key)[0])
         items = 0 if kind.items is None else kind.items(entry)
-        if items > WIDE and len(_ENCODER.encode(entry)) > MAX_VALUE_BYTES:
+        extra = 0 if kind.extra_bytes is None else kind.extra_bytes(entry)
+        if extra > MAX_VALUE_BYTES or (
+            items > WIDE and len(_ENCODER.encode(entry)) > MAX_VALUE_BYTES
+        ):
             raise TooMuch(f"what is kept of it is larger than {MAX_VALUE_BYTES} bytes")
         if items and key not in self.changed:
             self.widen(items)
-        if kind.extra_bytes is not None:
-            self.weigh(kind.extra_bytes(entry))
+        if extra:
+            self.weigh(extra)
         self.change(key, entry)
 
     def drop(self, key: bytes) -> None:

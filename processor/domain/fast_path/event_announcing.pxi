@@ -94,10 +94,9 @@ cdef bytes granted(Buffer b, FastEvent event, Judged *judged, bytes user_group, 
     return b.done()
 
 
-cdef Py_ssize_t put_said(Buffer b, FastEvent event, Judged *judged, bytes user_group) except -1:
-    """Write an ``event.Said``; return its size."""
+cdef int put_said(Buffer b, FastEvent event, Judged *judged, bytes user_group) except -1:
+    """Write an ``event.Said``."""
     cdef EventRule rule = event.rule
-    cdef Py_ssize_t begins = b.size
     b.put(b"[")
     b.quoted(&event.user_id)
     b.put(rule.kept)
@@ -111,18 +110,18 @@ cdef Py_ssize_t put_said(Buffer b, FastEvent event, Judged *judged, bytes user_g
     b.put(b",")
     b.put(user_group)
     b.put(b"]")
-    return b.size - begins
+    return 0
 
 
 cdef bytes answer_entry(
-    Buffer b, FastEvent event, Judged *judged, bytes user_group, bytes hits, Py_ssize_t *said
+    Buffer b, FastEvent event, Judged *judged, bytes user_group, bytes hits
 ):
-    """Return a ``LoggedEvent``; ``said`` becomes the size of what its answer says."""
+    """Return a ``LoggedEvent``."""
     cdef EventRule rule = event.rule
     cdef FastLog log
     cdef bint first = True
     b.put(b"[")
-    said[0] = put_said(b, event, judged, user_group)
+    put_said(b, event, judged, user_group)
     b.put(rule.did)
     b.moment(&event.at)
     b.put(rule.did_in)

@@ -180,7 +180,7 @@ cdef class CompiledFold(CompiledLogs):
         cdef EventRule rule = event.rule
         cdef bytes balances = None, hits = b"[]"
         cdef Judged judged
-        cdef Py_ssize_t place, said
+        cdef Py_ssize_t place
         if not self._is_of_live_member(event):
             return False
         if event.answer_key is not None:
@@ -216,8 +216,8 @@ cdef class CompiledFold(CompiledLogs):
             if rule.streaks:
                 hits = self._hit(event, python)
         if event.answer_key is not None:
-            entry = answer_entry(self.buffer, event, &judged, user_group, hits, &said)
-            self.entries_of.weigh(said)
+            entry = answer_entry(self.buffer, event, &judged, user_group, hits)
+            self.entries_of.weigh(len(entry))
             self._change(event.answer_key, entry)
         return True
 

@@ -42,6 +42,7 @@ from tests.spec import (
     refused,
     upserted,
 )
+from tests.void_spec import void_log
 
 LONG = "\U0001f600" * 256
 DAY = "2026-11-21"
@@ -310,3 +311,14 @@ def test_a_record_after_one_that_is_too_large_in_a_chunk_is_folded_as_ever() -> 
     world.when(log("a", 5), record, log("b", 5)).then(
         recorded(progress(5)), refused("too_large"), recorded(progress(10))
     )
+
+
+def test_a_first_answer_that_the_changelog_does_not_take_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A void answers with all rewards that it revoked, or did not, and with all that it moved."""
+    world = given(challenge(), ann, log("log-1", 5))
+    monkeypatch.setattr("processor.domain.working_set.MAX_VALUE_BYTES", 500)
+    happened = world.when(void_log())
+    happened.then(refused("too_large")).answering((413, {"code": "too_large"}))
+    assert set(happened.effects.writes) == {b"o"}

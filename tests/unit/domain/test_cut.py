@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from msgspec import Raw
 
 from processor.domain import fold, working_set
+from processor.domain.aggregates.event import Did, LoggedEvent
 from processor.domain.effects import Effects
 from processor.domain.fast_path import MakeFastPath, fastest, in_python
+from processor.domain.state_kinds import ANSWER, answer_key
+from processor.domain.working_set import WorkingSet
 from schemas import ids
+from schemas.definitions import MAX_CHALLENGES_FED, MAX_STREAKS_FED
+from schemas.instants import parse_instant
 from schemas.topics import partition_for
 from tests.event_spec import tick
 from tests.spec import (
@@ -23,6 +29,7 @@ from tests.spec import (
     given,
     log,
     milestone,
+    numbered,
     upsert,
 )
 
@@ -212,3 +219,14 @@ def test_what_the_chunk_log_tells_is_not_cut_again(monkeypatch: pytest.MonkeyPat
     again = at_home().fold(*records, whole=True).effects
     assert again.complete
     assert again.outputs == first.outputs
+
+
+def test_what_an_event_did_is_weighed_with_its_answer() -> None:
+    hits = tuple((f"{n:03d}-{'s' * 252}", "2026-11-21") for n in range(MAX_STREAKS_FED))
+    at = parse_instant("2026-11-21T12:00:00Z")
+    did = Did("default", "_default", at, "UTC", None, (b"0" * 16,) * MAX_CHALLENGES_FED, hits)
+    entries = WorkingSet(lambda keys: [None] * len(keys), lambda *_: [])
+    entries.set(ANSWER, answer_key(numbered(1)), LoggedEvent(Raw(b"[]"), did))
+    (written,) = entries.changes().values()
+    assert written is not None
+    assert entries.weight >= len(written) > 15_000
