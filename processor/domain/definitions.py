@@ -69,13 +69,10 @@ class Definitions(DefinitionSet):
             return None
         return self._milestones.get(_linked(stored), {}).get(milestone_id)
 
-    def challenge_of_milestone(self, project: str, milestone_id: str) -> str | None:
-        """Return the id of the challenge that a milestone belongs to, None where to none."""
+    def owner_of_milestone(self, project: str, milestone_id: str) -> tuple[str, str] | None:
+        """Return the kind and the id of what a milestone belongs to, None where there is none."""
         stored = self.get(project, "milestone", milestone_id)
-        if stored is None:
-            return None
-        _, kind, linked_id = _linked(stored)
-        return linked_id if kind == "challenge" else None
+        return None if stored is None else _linked(stored)[1:]
 
     def event(self, project: str, event_id: str) -> Event | None:
         """Return a project's event, None where it has no such one."""

@@ -13,7 +13,8 @@ from schemas.records import UpdateRewardLog
 
 class Reward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One reward; only coupon, issue and expiry ever change, and that it is revoked, or granted
-    again; each change is a version."""
+    again; each change is a version. ``remembers`` tells whether the points that came with it are
+    remembered where there were any: before 0.5.0 they were not."""
 
     member_id: str
     slug: str
@@ -27,13 +28,14 @@ class Reward(msgspec.Struct, frozen=True, array_like=True, gc=False):
     issued_at: datetime | None = None
     expiry_at: datetime | None = None
     revoked_at: datetime | None = None
+    remembers: bool = False
 
 
 def initial(
     member_id: str, *, slug: str, linked_id: str, milestone_id: str, period_key: str, at: datetime
 ) -> Reward:
     """Return a reward as it is granted: no coupon, no dates."""
-    return Reward(member_id, slug, linked_id, milestone_id, period_key, at, at)
+    return Reward(member_id, slug, linked_id, milestone_id, period_key, at, at, remembers=True)
 
 
 def evolve(before: Reward, command: UpdateRewardLog, at: datetime) -> Reward:
@@ -71,6 +73,7 @@ def granted_again(before: Reward, *, slug: str, linked_id: str, at: datetime) ->
         ),
         created_at=before.created_at,
         version=before.version + 1,
+        remembers=before.remembers,
     )
 
 

@@ -244,6 +244,21 @@ def runs(hits: tuple[Stretch, ...], freezes: int) -> list[Run]:
     return found
 
 
+def holds(state: State, milestone_id: str, period_key: str) -> bool:
+    """Tell whether a run that is there still was given a milestone whose reward is of a period."""
+    state = numbered(state)
+    inherited = () if state.taken is None else state.taken.inherited
+    rewards = {(at, name): reward_at for at, name, reward_at in inherited}
+    given = [
+        at
+        for at, name in state.given
+        if name == milestone_id
+        and key_of(state.period, state.timezone, rewards.get((at, name), at)) == period_key
+    ]
+    left = runs(state.hits, state.freezes or 0) if given else ()
+    return any(run.holds(at) for run in left for at in given)
+
+
 def _run(hits: tuple[Stretch, ...], place: int, freezes: int) -> tuple[Run, int]:
     """Return the run that begins with the stretch at a place, and the place of the next one.
 

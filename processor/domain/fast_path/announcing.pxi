@@ -272,7 +272,7 @@ cdef bytes reward_entry(Buffer b, FastLog log, Step milestone):
     b.moment(&log.recorded_at)
     b.put(b",")
     b.moment(&log.recorded_at)
-    b.put(b",1,null,null,null,null]")
+    b.put(b",1,null,null,null,null,true]")
     return b.done()
 
 

@@ -43,7 +43,7 @@ KNOWN: Mapping[type, str] = {
     ),
     Reward: (
         "member_id slug linked_id milestone_id period_key created_at updated_at version "
-        "coupon_code issued_at expiry_at revoked_at"
+        "coupon_code issued_at expiry_at revoked_at remembers"
     ),
     outputs.CloudEvent: "specversion id source type subject time datacontenttype sequence data",
     outputs.ChallengeLogRecorded: (

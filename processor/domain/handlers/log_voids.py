@@ -24,6 +24,7 @@ from processor.domain.handlers.achievements import (
     progress_record,
     progressed,
 )
+from processor.domain.handlers.holders import Holder, Holders
 from processor.domain.handlers.ledger import CHALLENGE, Ledger
 from processor.domain.handlers.milestones import Milestones
 from processor.domain.handlers.voiding import Voiding, amount, not_voidable, unknown
@@ -33,12 +34,10 @@ from processor.domain.state_kinds import (
     LOG,
     MEMBER,
     PROGRESS,
-    REWARD,
     VOIDED,
     log_key,
     member_key,
     progress_key,
-    reward_key,
     voided_key,
 )
 from processor.domain.working_set import WorkingSet
@@ -66,6 +65,7 @@ class LogVoids:
         self._entries = entries
         self._achievements = Achievements(definitions, entries)
         self._milestones = Milestones(definitions, entries)
+        self._holders = Holders(definitions, entries)
         self._ledger = Ledger(definitions, entries)
 
     def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
@@ -235,40 +235,17 @@ class LogVoids:
         if after.reopened and after.status != challenge_of.COMPLETED:
             self._ledger.revoke(context, voiding, CHALLENGE, record.id)
         period_key, gone = voided.log.period_key, set[str]()
+        holder = Holder("challenge", voided.challenge_id)
         for milestone_id in after.reached:
             milestone = self._definitions.milestone(context.project, milestone_id)
             if milestone is None or milestone.target <= after.total:
                 continue
-            if self._is_held_elsewhere(context, voided, milestone_id) or self._milestones.revoke(
-                context, voiding, milestone_id, period_key
-            ):
+            if self._holders.is_held_elsewhere(
+                context, milestone_id, period_key, but=holder
+            ) or self._milestones.revoke(context, voiding, milestone_id, period_key):
                 gone.add(milestone_id)
         left = tuple(each for each in after.reached if each not in gone)
         return msgspec.structs.replace(after, reached=left)
-
-    def _is_held_elsewhere(
-        self, context: RecordContext, voided: VoidedLog, milestone_id: str
-    ) -> bool:
-        """Tell whether another challenge reaches a milestone in the same period still: that which
-        its reward was given by, or that which it belongs to by now."""
-        period_key = voided.log.period_key
-        reward_id = ids.reward_log_id(context.project, milestone_id, context.member_id, period_key)
-        reward = self._entries.get(REWARD, reward_key(reward_id))
-        holders = {
-            self._definitions.challenge_of_milestone(context.project, milestone_id),
-            None if reward is None else reward.linked_id,
-        } - {None, voided.challenge_id}
-        return any(
-            self._reaches(context, challenge_id, period_key, milestone_id)
-            for challenge_id in sorted(each for each in holders if each is not None)
-        )
-
-    def _reaches(
-        self, context: RecordContext, challenge_id: str, period_key: str, milestone_id: str
-    ) -> bool:
-        key = progress_key(context.member_id, challenge_id, period_key)
-        progress = self._entries.get(PROGRESS, key)
-        return progress is not None and milestone_id in progress.reached
 
     def _tell(
         self,

@@ -78,7 +78,7 @@ class Milestones:
         context.emit(MILESTONE_REACHED, _record(context, reached), at=reached.at, version=version)
         granted = reward_of.changed(reward, milestone.version)
         context.emit(REWARD_GRANTED, granted, at=reached.at, version=version)
-        if not milestone.points:
+        if not milestone.points or (version and not self._gives_again(context, reward)):
             return
         entry = Entry(
             source=MILESTONE,
@@ -96,7 +96,8 @@ class Milestones:
         self, context: RecordContext, voiding: Voiding, milestone_id: str, period_key: str
     ) -> bool:
         """Take a reward back whose target is not reached any more, with its points, and publish
-        that; return whether it was. One that was issued stays, and is said in the answer.
+        that; return whether it was. One that was issued stays, and is said in the answer; so does
+        one whose points cannot be taken back, as nothing says how many they were.
 
         The caller forgets that what was taken back was reached: reached again, it is given again.
         """
@@ -110,7 +111,7 @@ class Milestones:
             member_id=context.member_id,
             period_key=period_key,
         )
-        if before.issued_at is not None:
+        if before.issued_at is not None or self._may_keep_points(context, reward_id, before):
             voiding.not_revoked.append(reference)
             return False
         voiding.revoked.append(reference)
@@ -134,9 +135,25 @@ class Milestones:
         )
         context.emit(REWARD_REVOKED, data, at=voiding.at, version=after.version)
 
+    def _may_keep_points(self, context: RecordContext, reward_id: str, reward: Reward) -> bool:
+        """Tell whether revoking a reward would leave points of it that nobody remembers."""
+        milestone = self._definitions.milestone(context.project, reward.milestone_id)
+        gives = milestone is not None and milestone.points
+        return bool(gives) and not self._is_known(context, reward_id, reward)
+
+    def _gives_again(self, context: RecordContext, granted: outputs.RewardLogRecord) -> bool:
+        """Tell whether a reward that is granted again gives points again: not where it may have
+        kept some that nobody remembers."""
+        reward = self._entries.get(REWARD, reward_key(granted.id))
+        return reward is not None and self._is_known(context, granted.id, reward)
+
+    def _is_known(self, context: RecordContext, reward_id: str, reward: Reward) -> bool:
+        """Tell whether it is known what points a reward gave."""
+        return reward.remembers or (self._ledger.granted(context, MILESTONE, reward_id) is not None)
+
     def _times_given(self, context: RecordContext, reward: outputs.RewardLogRecord) -> int:
-        """Return how often a reward that is granted again gave points, at least once: a version
-        may have given some that did not say so."""
+        """Return how often a reward that is granted again gave points, at least once: its first
+        entry has an id that no other is to have."""
         granted = self._ledger.granted(context, MILESTONE, reward.id)
         return 1 if granted is None else granted.times
 

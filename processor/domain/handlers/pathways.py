@@ -16,6 +16,7 @@ from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.activity_histories import ActivityHistories
 from processor.domain.handlers.handler import Answer
+from processor.domain.handlers.holders import Holder, Holders
 from processor.domain.handlers.members import require_member
 from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.handlers.voiding import Voiding
@@ -72,6 +73,7 @@ class Pathways:
     def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
         self._definitions = definitions
         self._entries = entries
+        self._holders = Holders(definitions, entries)
         self._milestones = Milestones(definitions, entries)
         self.histories = ActivityHistories(entries)
         """The logs that are kept of each activity."""
@@ -161,11 +163,12 @@ class Pathways:
 
     def _revoke(self, context: PathwayContext, voiding: Voiding, enrolment: Enrolment) -> Enrolment:
         """Revoke the milestones that the completed activities do not reach any more."""
-        lost = pathway_of.lost(enrolment, context.pathway)
+        record, holder = context.record, Holder("pathway", context.pathway.id)
         gone = [
             milestone.id
-            for milestone in lost
-            if self._milestones.revoke(context.record, voiding, milestone.id, ALL_TIME)
+            for milestone in pathway_of.lost(enrolment, context.pathway)
+            if self._holders.is_held_elsewhere(record, milestone.id, ALL_TIME, but=holder)
+            or self._milestones.revoke(record, voiding, milestone.id, ALL_TIME)
         ]
         return pathway_of.revoked(enrolment, gone)
 

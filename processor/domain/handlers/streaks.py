@@ -13,6 +13,7 @@ from processor.domain.aggregates.streak import FOR_GOOD, Hits, Run, State
 from processor.domain.aggregates.streak_reversal import Lost, Removal
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
+from processor.domain.handlers.holders import Holder, Holders
 from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.handlers.voiding import Voiding
 from processor.domain.rules import Streak
@@ -53,6 +54,7 @@ class Streaks:
     def __init__(self, definitions: Definitions, entries: WorkingSet) -> None:
         self._definitions = definitions
         self._entries = entries
+        self._holders = Holders(definitions, entries)
         self._milestones = Milestones(definitions, entries)
 
     def hit(
@@ -129,23 +131,30 @@ class Streaks:
         after = reversal_of.evolve(before, fact, streak, context.recorded_at)
         now = Now(member.external_id, streak, after, reversal_of.latest(fact))
         self._emit_reverted(context, voiding, now, fact)
-        lost = self._revoke(context, voiding, after, fact.lost) if voiding.revokes else ()
-        self._set(key, before, reversal_of.revoked(after, lost))
+        if voiding.revokes:
+            lost = self._revoke(context, voiding, streak_id, after, fact.lost)
+            after = reversal_of.revoked(after, lost)
+        self._set(key, before, after)
 
     def _revoke(
-        self, context: RecordContext, voiding: Voiding, state: State, lost: tuple[Lost, ...]
+        self,
+        context: RecordContext,
+        voiding: Voiding,
+        streak_id: str,
+        state: State,
+        lost: tuple[Lost, ...],
     ) -> tuple[Lost, ...]:
-        """Revoke rewards that no run reaches any more; return those that were."""
-        return tuple(
-            each
-            for each in lost
-            if self._milestones.revoke(
-                context,
-                voiding,
-                each.milestone.id,
-                streak_of.key_of(state.period, state.timezone, each.reward_at),
-            )
-        )
+        """Revoke rewards that no run reaches any more; return those that were, and those that are
+        reached elsewhere."""
+        holder, gone = Holder("streak", streak_id), list[Lost]()
+        for each in lost:
+            milestone_id = each.milestone.id
+            period_key = streak_of.key_of(state.period, state.timezone, each.reward_at)
+            if self._holders.is_held_elsewhere(
+                context, milestone_id, period_key, but=holder
+            ) or self._milestones.revoke(context, voiding, milestone_id, period_key):
+                gone.append(each)
+        return tuple(gone)
 
     def _others_hit(self, member_id: str, streak_id: str, period_key: str) -> bool:
         """Tell whether more events than one hit a period, and count one less."""

@@ -25,9 +25,11 @@ from tests.spec import (
     Fact,
     Given,
     ann,
+    challenge,
     command,
     given,
     granted,
+    log,
     milestone,
     reached,
     refused,
@@ -233,3 +235,12 @@ def test_what_is_kept_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_day_of_a_log_is_kept() -> None:
     world = on(measuring("sum")).and_given(did("1", value=10), did("2", DAY, value=20))
     world.when(void_activity("2")).then(reverted(10, startedAt=DAY, timestamp=DAY))
+
+
+def test_a_reward_that_a_challenge_gave_and_reaches_still_is_kept() -> None:
+    world = on(activity("a")).and_given(challenge(aggregationPeriod="all_time"), milestone(50))
+    world.and_given(log(value=60), first, did("1"))
+    world.when(void_activity("1", rewards="revoke")).then(reverted(0)).answering(
+        (200, {"revoked": [], "notRevoked": []})
+    )
+    world.when(did("2")).then(completed())

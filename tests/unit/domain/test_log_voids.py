@@ -3,11 +3,23 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
-from processor.domain.state_kinds import LOG, REWARD, log_key, reward_key
+from processor.domain.state_kinds import GRANTED, LOG, REWARD, log_key, reward_key
 from schemas import ids
-from tests.event_spec import earned, event, purchase_of, tick
+from tests.event_spec import (
+    earned,
+    event,
+    event_of,
+    purchase_of,
+    streak_milestone,
+    streak_of,
+    tick,
+    visit,
+)
+from tests.pathway_spec import PATHWAY, activity, did, on
+from tests.points_spec import rolling
 from tests.spec import (
     ANN,
     CHALLENGE,
@@ -35,7 +47,15 @@ from tests.spec import (
     refused,
 )
 from tests.tier_spec import changed, tier_set
-from tests.void_spec import log_voided, reopened, reversed_, revoked, void, void_log
+from tests.void_spec import (
+    log_voided,
+    reopened,
+    reversed_,
+    revoked,
+    void,
+    void_event,
+    void_log,
+)
 
 DAY = "2026-11-21"
 LATER = "2026-11-21T15:00:00Z"
@@ -634,3 +654,75 @@ def test_a_period_of_its_own_has_rewards_of_its_own() -> None:
     )
     kept = REWARD.decode(given_.partition.entries[reward_key(REWARD_LOG)])
     assert kept.revoked_at is None
+
+
+def moved_here(by: str) -> Given:
+    """A milestone that a streak, or a pathway, gave; then it became a challenge's, and was reached
+    there in the same period."""
+    if by == "streak":
+        given_ = given(ann, event_of(), streak_of(), streak_milestone(1), visit(DAY))
+        given_.and_given(challenge())
+    else:
+        linked = {"linkedSchemaSlug": "pathway", "linkedSchemaRecordId": PATHWAY}
+        given_ = on(activity()).and_given(milestone(1, **linked), did("1"))
+        given_.and_given(challenge(aggregationPeriod="all_time"))
+    return given_.and_given(milestone(50), log("log-1", 60))
+
+
+@pytest.mark.parametrize("by", ["streak", "pathway"])
+def test_a_reward_that_a_streak_or_a_pathway_gave_stays_while_it_is_reached_there(by: str) -> None:
+    happened = moved_here(by).when(revoking())
+    happened.then(log_voided(progress(0))).answering((200, {"revoked": [], "notRevoked": []}))
+
+
+def test_a_reward_of_a_streak_is_revoked_where_that_does_not_reach_it_any_more() -> None:
+    given_ = given(ann, event_of(), streak_of(), streak_milestone(1), challenge())
+    given_.and_given(visit(DAY, idempotencyKey="key-1"), milestone(50), log("log-1", 60))
+    happened = given_.when(void_event(rewards="revoke"))
+    assert not happened.of("reward.revoked")
+    given_.and_given(streak_milestone(1))
+    given_.when(revoking("log-1", "void-2")).then(log_voided(progress(0)), revoked())
+
+
+def of_before(given_: Given) -> Given:
+    """Leave of rewards what a version wrote that did not say what points came with them."""
+    entries = given_.partition.entries
+    for key in [key for key in entries if key.startswith(GRANTED.prefix)]:
+        del entries[key]
+    for key in [key for key in entries if key.startswith(REWARD.prefix)]:
+        entries[key] = msgspec.json.encode(msgspec.json.decode(entries[key])[:11])
+    return given_
+
+
+def test_a_reward_of_before_is_not_revoked_as_nothing_says_what_points_it_gave() -> None:
+    given_ = of_before(world(milestone(50, points=5), log("log-0", -45), log("log-1", 100)))
+    happened = given_.when(revoking())
+    happened.then(log_voided(progress(0))).answering(
+        (200, {"revoked": [], "notRevoked": [{"rewardLogId": REWARD_LOG}]})
+    )
+    given_.when(log("log-2", 99)).then(recorded(progress(54)))
+
+
+def test_a_reward_of_before_that_gives_no_points_is_revoked_and_never_gives_any() -> None:
+    given_ = of_before(world(milestone(50, points=5), log("log-1", 60)))
+    given_.and_given(milestone(50))
+    given_.when(revoking()).then(log_voided(), revoked())
+    given_.and_given(milestone(50, points=5))
+    given_.when(log("log-2", 60)).then(recorded(), reached(), granted(version=3))
+    given_.when(revoking("log-2", "void-2")).then(log_voided()).answering((200, {"revoked": []}))
+
+
+def test_points_of_before_that_are_remembered_are_taken_back() -> None:
+    given_ = world(rolling(), milestone(50, points=5), log("log-1", 60))
+    lots = {k: v for k, v in given_.partition.entries.items() if k.startswith(GRANTED.prefix)}
+    of_before(given_).partition.entries.update(lots)
+    given_.when(revoking()).then(log_voided(), revoked(), reversed_(-5))
+    given_.when(log("log-2", 60)).then(recorded(), reached(), granted(version=3), earned(5))
+
+
+def test_points_of_a_completion_of_before_stay_and_are_not_given_again() -> None:
+    given_ = of_before(world(log("log-1", 100), pointsOnCompletion=20))
+    given_.when(revoking()).then(log_voided(), reopened()).answering(
+        (200, {"points": {"reversed": 0, "notRecovered": 0}})
+    )
+    given_.when(log("log-2", 100)).then(recorded(), completed())

@@ -19,7 +19,19 @@ from tests.event_spec import (
     visit,
 )
 from tests.event_spec import event as sent
-from tests.spec import ANN, MILESTONE, Defined, Given, ann, given, granted, reached
+from tests.spec import (
+    ANN,
+    MILESTONE,
+    Defined,
+    Given,
+    ann,
+    challenge,
+    given,
+    granted,
+    log,
+    milestone,
+    reached,
+)
 from tests.void_spec import void_event
 
 free = event_of(reward={"default": 0})
@@ -169,3 +181,11 @@ def test_a_streak_that_was_gone_and_has_no_hit_any_more_is_not_looked_at() -> No
     happened = world.when(tick("2026-11-10"))
     happened.then()
     assert not happened.effects.faults
+
+
+def test_a_reward_that_a_challenge_gave_and_reaches_still_is_kept() -> None:
+    world = given(ann, free, challenge(), milestone(50), log(value=60), streak_of())
+    world.and_given(streak_milestone(1), keyed("2026-11-21"))
+    happened = world.when(void_event("2026-11-21", rewards="revoke"))
+    assert not happened.of("reward.revoked")
+    world.when(visit("2026-11-21")).then(logged(0), advanced(1))
