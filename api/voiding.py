@@ -17,7 +17,7 @@ from api import resources
 from api.auth.access import Caller
 from api.http import bodies
 from api.http.problems import Problem, clipped, invalid
-from api.kafka.processor_client import refusal
+from api.kafka.processor_client import BEHIND, refusal, unavailable
 from api.queries import voids as queries
 from schemas import ids, records
 from schemas.dead_letter import Reason
@@ -67,7 +67,8 @@ async def of_log(
     """Return the void of a log, whose id the path has, that the request's body asks for.
 
     Raises:
-        Problem: 400 naming the field, 413, or 404: there is no such log.
+        Problem: 400 naming the field, 413, 404: there is no such log, or 503: the table is too far
+            behind to tell.
     """
     body = await _read(request, VoidBody, caller.project)
     member_id = await _member_of(request, caller, table, record_id)
@@ -115,15 +116,17 @@ async def _member_of(request: Request, caller: Caller, table: str, record_id: st
     """Return the member of a record of the project, once the table is up to date.
 
     Raises:
-        Problem: 404, there is no such record.
+        Problem: 404, there is no such record; or 503, the table is too far behind to tell.
     """
     held = resources.of(request)
     if is_uuid(record_id.lower()):
-        await held.barrier.wait((table,))
+        current = await held.barrier.wait((table,))
         async with held.reads.connection() as connection:
             found = await queries.member_of(connection, caller.project, table, UUID(record_id))
         if found is not None:
             return str(found)
+        if not current:
+            raise unavailable(BEHIND)
     raise Problem(404, f"There is no log {clipped(record_id)!r}.", code=Reason.UNKNOWN_LOG)
 
 

@@ -33,6 +33,7 @@ MOST_WAITING_BYTES = 64 * 1024 * 1024
 once."""
 
 BROKER_AWAY = "The broker takes nothing now; try again."
+BEHIND = "The tables are not up to date; try again."
 
 _REPLY = msgspec.json.Decoder(Reply)
 _REFUSAL = msgspec.json.Decoder(Refusal)

@@ -26,6 +26,7 @@ IDENTIFIER = "uniqueIdentifier"
 returned."""
 
 MAX_IDENTIFIER = 512
+_MODELS = ("points_totals", "points_balances")
 
 
 class _Result(msgspec.Struct, rename="camel"):
@@ -117,7 +118,9 @@ async def _require_challenge(call: Call, group: str | None) -> None:
     definitions = await call.held.definitions.current()
     if group is None or group in challenges(definitions, call.project, ()):
         return
-    async with call.member("points_totals", "points_balances") as (connection, member_id):
+    if not await call.held.barrier.wait(("members", *_MODELS)):
+        return  # Too far behind to tell: the processor judges by what it has.
+    async with call.member(*_MODELS) as (connection, member_id):
         _, own = await balances(connection, call.project, member_id)
     if group not in own:
         raise bad("challenge", "there is no such challenge")

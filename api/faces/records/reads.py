@@ -11,6 +11,7 @@ from api.auth.access import Caller
 from api.http.preconditions import etag
 from api.http.problems import not_found
 from api.http.responses import json_response, page_response
+from api.kafka.processor_client import BEHIND, unavailable
 from api.queries import record_listing
 from api.queries import records as queries
 from api.queries.record_fields import Records
@@ -40,20 +41,24 @@ async def shown(
     async def ask(connection: AsyncConnection, id_: str) -> Shown | None:
         return await queries.shown(connection, records, caller.project, id_, names)
 
-    return await _one(request, records, record_id, ask)
+    found, _ = await _one(request, records, record_id, ask)
+    return _there(found, records, record_id)
 
 
 async def row_of(request: Request, caller: Caller, records: Records, record_id: str) -> Row:
     """Return the row of one record to be changed; see `shown`.
 
     Raises:
-        Problem: 404.
+        Problem: 404, or 503: the table is too far behind to tell. Whoever is told 404 gives up.
     """
 
     async def ask(connection: AsyncConnection, id_: str) -> Row | None:
         return await queries.one(connection, records, caller.project, id_)
 
-    return await _one(request, records, record_id, ask)
+    found, current = await _one(request, records, record_id, ask)
+    if found is None and not current:
+        raise unavailable(BEHIND)
+    return _there(found, records, record_id)
 
 
 async def _one(
@@ -61,17 +66,20 @@ async def _one(
     records: Records,
     record_id: str,
     ask: Callable[[AsyncConnection, str], Awaitable[T | None]],
-) -> T:
-    """Return what is found of a record, after the barrier.
+) -> tuple[T | None, bool]:
+    """Return what is found of a record after the barrier, and whether the table is up to date.
 
     Raises:
-        Problem: 404.
+        Problem: 404, the id is malformed.
     """
     id_ = _stored_id(records, record_id)
     held = resources.of(request)
-    await held.barrier.wait(records.waits_for)
+    current = await held.barrier.wait(records.waits_for)
     async with held.reads.connection() as connection:
-        found = await ask(connection, id_)
+        return await ask(connection, id_), current
+
+
+def _there(found: T | None, records: Records, record_id: str) -> T:
     if found is None:
         raise not_found(records.slug, record_id)
     return found
