@@ -1,12 +1,12 @@
 """CSV rows as JSON objects: columns named with dots nest, numbers keep their own text."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, inspect
 
 from schemas.records import ActivityLog, ChallengeLog, Event, MemberCommand
 from schemas.topics import ACTIVITY_LOGS, CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
@@ -20,14 +20,42 @@ RECORDS: Mapping[str, Sequence[type]] = {
 """The records of each topic that producers write."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_NUMBERS = frozenset({"activityValue", "points", "ifVersion"})
-_FLAGS = frozenset({"approved", "mustExist", "withApiKey", "byEndUser"})
-_LISTS = frozenset({"groups", "ownedBy.groups"})
 _ATTRIBUTES = ("attributes", "ownedBy.attributes")
 _OBJECTS = frozenset({"metadata", "fulfilment", *_ATTRIBUTES})
 _FREE = tuple(f"{name}." for name in sorted(_OBJECTS))
 """Columns under these have no fixed type: what reads as a JSON number, flag, list or object is
 one; anything else is text."""
+
+
+def _fields(record: inspect.StructType, prefix: str = "") -> Iterator[tuple[str, inspect.Type]]:
+    """Yield a record's columns with their types, where a field may be of several with each."""
+    for field in record.fields:
+        name = prefix + field.encode_name
+        types = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+        for each in types:
+            yield name, each
+            if isinstance(each, inspect.StructType):
+                yield from _fields(each, f"{name}.")
+
+
+def _of_type(*types: type[inspect.Type]) -> Set[str]:
+    """Return the columns of fixed type that may be of these types."""
+    return frozenset(
+        name
+        for record in inspect.multi_type_info(
+            [each for kinds in RECORDS.values() for each in kinds]
+        )
+        if isinstance(record, inspect.StructType)
+        for name, type_ in _fields(record)
+        if isinstance(type_, types) and name not in _OBJECTS and not name.startswith(_FREE)
+    )
+
+
+_NUMBERS = _of_type(inspect.IntType, inspect.FloatType, inspect.RawType)
+"""`Raw` is a number that keeps its own text, but where it is one of `_OBJECTS`."""
+
+_FLAGS = _of_type(inspect.BoolType)
+_LISTS = _of_type(inspect.ListType)
 
 
 class HeaderError(ValueError):

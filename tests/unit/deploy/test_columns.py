@@ -43,6 +43,16 @@ def test_what_is_no_json_number_is_refused_where_a_number_belongs(text: str) -> 
         encoded("activityValue", text)
 
 
+def test_every_field_that_is_a_number_or_a_flag_is_read_as_one() -> None:
+    header = "type,portion,points,ifVersion,mustExist,onlyNew,approved"
+    assert encoded(header, "void", "0.50", "-7", "3", "true", "false", "true") == (
+        b'{"type":"void","portion":0.50,"points":-7,"ifVersion":3,'
+        b'"mustExist":true,"onlyNew":false,"approved":true}'
+    )
+    with pytest.raises(RowError, match="portion: 'half' is not a number"):
+        encoded("portion", "half")
+
+
 def test_text_that_looks_like_a_number_stays_text() -> None:
     assert encoded("uniqueIdentifier,userId", "00127", "1e5") == (
         b'{"uniqueIdentifier":"00127","userId":"1e5"}'
