@@ -517,11 +517,14 @@ def portion_nanos(value: Raw) -> int:
     """Return the nanos of a void's ``portion``: a billion where it is absent.
 
     Raises:
-        RecordError: no JSON number, not above 0, above 1, or with more than 9 decimals.
+        RecordError: no JSON number (null is none), not above 0, above 1, or with more than 9
+            decimals.
     """
+    if not bytes(value):
+        return SCALE
     nanos = activity_nanos(value, "portion")
     if nanos is None:
-        return SCALE
+        raise RecordError("portion", "must be a number; leave it out to void the whole")
     if not 0 < nanos <= SCALE:
         raise RecordError("portion", "must be above 0 and at most 1")
     return nanos

@@ -55,7 +55,7 @@ _RAW: dict[str, Schema] = {
     "missing": NUMBER,
     "toKeep": _nullable(NUMBER),
     "progress": NUMBER,
-    "portion": _nullable(PORTION),
+    "portion": PORTION,
     "voidedPortion": PORTION,
     "change": NUMBER,
     "maximumReward": _nullable(NUMBER),

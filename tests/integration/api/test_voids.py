@@ -235,6 +235,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"portion": -0.5}, "portion"),
     ({"portion": 1.1}, "portion"),
     ({"portion": "1"}, "portion"),
+    ({"portion": None}, "portion"),
     ({"rewards": "all"}, "rewards"),
     ({"actor": "x" * 257}, "actor"),
     ({"dry": True}, "dry"),

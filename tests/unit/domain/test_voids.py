@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from processor.domain.aggregates.void import share
 from schemas.amounts import SCALE
@@ -29,6 +30,7 @@ ID = "00000000-0000-4000-8000-00000000000a"
         ({"id": ID, "portion": Decimal("1.000000001")}, "portion"),
         ({"id": ID, "portion": Decimal("0.0000000001")}, "portion"),
         ({"id": ID, "portion": "1"}, "portion"),
+        ({"id": ID, "portion": Raw(b"null")}, "portion"),
         ({"id": ID, "rewards": "all"}, "rewards"),
         ({"id": ID, "what": "milestone"}, "what"),
         ({"id": ID, "reason": ""}, "reason"),
