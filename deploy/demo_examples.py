@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -18,7 +19,8 @@ FIRST_ORDER = 120.5
 
 
 def examples(settings: Settings) -> str:
-    """Return commands to paste: a challenge log, an event, its statistics; how to see the page.
+    """Return commands to paste: a challenge log, an event, its statistics, its void; how to see the
+    page.
 
     The key is made at the first call, with role admin in project `default`, and kept in the data
     dir. The token is good for a day.
@@ -32,6 +34,7 @@ def examples(settings: Settings) -> str:
         "# A challenge log, with a backend's key; the answer has the reward that it gives:\n"
         f"curl -s {url}/schema/challenge_log/record \\\n  {key} \\\n  {json} \\\n  -d {_log()}\n"
         "\n# An event, with a token of the user called you, good for a day:\n"
+        "ORDER=order-$(date +%s)\n"
         f"curl -s {url}/v1/event \\\n  {user} \\\n  {json} \\\n"
         f"  -d {_event()}\n"
         "\n# What all events came to, and who has the most points this month:\n"
@@ -40,6 +43,8 @@ def examples(settings: Settings) -> str:
         "\n# Your points, and the tier that they make:\n"
         f"curl -s {url}/v1/user/{you}/points {user}\n"
         f"curl -s {url}/v1/user/{you}/tier {user}\n"
+        "\n# That order sent back, with the key: its points go, and all that it led to:\n"
+        f"curl -s {url}/v1/user/{you}/void \\\n  {key} \\\n  {json} \\\n  -d {_void()}\n"
         f"\n# The dashboard, {url}/, asks for a name and a password:\n#   {key_id}\n#   {secret}"
     )
 
@@ -68,8 +73,25 @@ def _event() -> str:
             "usergroup": ["default"],
             "source": "web",
         },
+        "idempotencyKey": "ORDER",
     }
-    return shlex.quote(orjson.dumps(body).decode())
+    return _of_the_order(body)
+
+
+def _void() -> str:
+    return _of_the_order(
+        {
+            "what": "event",
+            "of": {"idempotencyKey": "ORDER"},
+            "reason": "sent back",
+            "uniqueIdentifier": "return-of-ORDER",
+        }
+    )
+
+
+def _of_the_order(body: Mapping[str, object]) -> str:
+    """Return a body as a shell takes it, with the order that was named before."""
+    return shlex.quote(orjson.dumps(body).decode()).replace("ORDER", "'\"$ORDER\"'")
 
 
 async def _credentials(settings: Settings) -> tuple[str, str, str | None]:

@@ -74,12 +74,18 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
     log, event = (call[call.index("-d") + 1] for call in calls[:2])
     decoded = msgspec.json.decode(log, type=ChallengeLog)
     assert (decoded.challenge_id, float(bytes(decoded.activity_value))) == (SPEND, FIRST_ORDER)
-    assert msgspec.json.decode(event, type=Event).user_id == YOU.external_id
+    sent = msgspec.json.decode(event, type=Event)
+    assert sent.user_id == YOU.external_id
+    void = msgspec.json.decode(calls[-1][calls[-1].index("-d") + 1])
+    assert void["of"] == {"idempotencyKey": sent.idempotency_key}
+    assert sent.idempotency_key is not None
+    assert sent.idempotency_key.startswith("order-")
     assert [next(word for word in call if word.startswith("http")) for call in calls] == [
         f"{settings.public_url}{path}"
         for path in (
             "/schema/challenge_log/record", "/v1/event", "/v1/stats/event?period=7d",
             "/v1/leaderboard?limit=3", "/v1/user/you/points", "/v1/user/you/tier",
+            "/v1/user/you/void",
         )
     ]  # fmt: skip
     assert pasted(examples(settings))[2] == calls[2]
