@@ -8,7 +8,7 @@ member's field as it is, null clears it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -371,6 +371,9 @@ class NaturalKey(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=Tru
     idempotency_key: Identifier | None = None
 
 
+NAMED_BY_ID: Set[Voidable] = frozenset({"challenge_log", "event"})
+"""What may be named by its id instead of its natural key."""
+
 NATURAL_KEYS: Mapping[Voidable, tuple[str, ...]] = {
     "challenge_log": ("challengeId", "uniqueIdentifier"),
     "event": ("idempotencyKey",),
@@ -539,7 +542,9 @@ def check_void(command: Void) -> None:
     if command.id is not None:
         _check_named_by_id(command)
     elif command.of is None:
-        raise RecordError("id", "is required, or of")
+        if command.what in NAMED_BY_ID:
+            raise RecordError("id", "is required, or of")
+        raise RecordError("of", "is required")
     else:
         _check_natural_key(command.what, command.of)
     if portion_nanos(command.portion) != SCALE and command.what == "activity_log":
@@ -549,7 +554,7 @@ def check_void(command: Void) -> None:
 def _check_named_by_id(command: Void) -> None:
     if command.of is not None:
         raise RecordError("of", "must not be given together with id")
-    if command.what not in ("challenge_log", "event"):
+    if command.what not in NAMED_BY_ID:
         raise RecordError("id", "is for a challenge_log or an event; name anything else by of")
     command.id = check_uuid("id", command.id or "")
 

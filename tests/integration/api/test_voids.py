@@ -243,7 +243,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 BAD_OF_A_USER: list[tuple[dict[str, Any], str]] = [
     ({"what": "milestone", "of": {}}, "what"),
-    ({"what": "spend"}, "id"),
+    ({"what": "spend"}, "of"),
     ({"what": "spend", "of": {}}, "of.uniqueIdentifier"),
     ({"what": "spend", "of": {"uniqueIdentifier": "u", "more": 1}}, "of.more"),
     ({"what": "spend", "id": str(uuid.uuid4())}, "id"),

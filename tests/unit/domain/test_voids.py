@@ -18,6 +18,7 @@ ID = "00000000-0000-4000-8000-00000000000a"
     ("fields", "field"),
     [
         ({}, "id"),
+        ({"what": "spend"}, "of"),
         ({"id": ID, "of": {"idempotencyKey": "k"}}, "of"),
         ({"id": "7"}, "id"),
         ({"what": "spend", "id": ID}, "id"),
