@@ -84,6 +84,7 @@ class Purse:
     slides: tuple[date, datetime] | None = None
     slid_until: datetime | None = None
     held: int = 0
+    merged: bool = False
 
     @property
     def counting(self) -> list[tuple[Days, Lot]]:
@@ -338,17 +339,33 @@ class PointsReference:
         return points - left + rest
 
     def _where_it_is(self, done: Done, purse: Purse, now: datetime) -> list[Days]:
-        """Return where points may be: in their lot; while they wait, in a later one that this was
-        made one with; since they count, in the one that lapses on the same day."""
+        """Return where points are: in their lot; in the one that lapses on the same day where they
+        count since; in that which all lots moved on to; in the next later one where lots were made
+        one."""
         days = done.days or (None, None)
-        if days[0] is None:
+        if days in purse.lots or days == (None, None):
             return [days]
-        wallet = self.wallets.get(done.group, {})
-        if days[0] <= now.astimezone(zone_of(wallet)).date():
-            return [days, (None, days[1])]
-        waiting = [(each[0], each[1] or date.max) for each in purse.lots if each[0]]
-        later_ones = sorted(each for each in waiting if each >= (days[0], days[1] or date.max))
-        return [(starts, None if ends == date.max else ends) for starts, ends in later_ones]
+        if days[0] is not None:
+            today = now.astimezone(zone_of(self.wallets.get(done.group, {}))).date()
+            if purse.merged and days[0] > today:
+                return self._next([each for each in purse.lots if each[0]], days)
+            days = (None, days[1])
+            if days in purse.lots or days[1] is None:
+                return [days]
+        assert days[1] is not None
+        if purse.slides and days[1] < purse.slides[0]:
+            return [(None, purse.slides[0])]
+        if purse.merged:
+            return self._next([each for each in purse.lots if not each[0]], days)
+        return []
+
+    def _next(self, lots: list[Days], days: Days) -> list[Days]:
+        """Return the first of lots that comes after some days."""
+
+        def order(each: Days) -> tuple[date, date]:
+            return each[0] or date.min, each[1] or date.max
+
+        return sorted((each for each in lots if order(each) > order(days)), key=order)[:1]
 
     def _give_back(self, done: Done, before: int, after: int, member: str, now: datetime) -> None:
         """Put points back where they were taken from, those that were taken last first; what would
@@ -535,6 +552,7 @@ class PointsReference:
 
     def _merge(self, purse: Purse, now: datetime) -> None:
         """Make one lot of the two whose days lie closest."""
+        purse.merged = True
         active = sorted((d for d in purse.lots if d[0] is None), key=lambda d: d[1] or date.max)
         waiting = sorted(
             (d for d in purse.lots if d[0] is not None), key=lambda d: (d[0], d[1] or date.max)

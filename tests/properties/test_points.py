@@ -85,6 +85,8 @@ class Table:
         key = (data["userId"], data["challengeGroup"])
         if event["type"] == "granted":
             self.granted[key] += data["points"]
+        elif event["type"] == "reversed" and data.get("grantedAt"):
+            self.granted[key] += data["points"] - data.get("notRecovered", 0)
         for lot in data.get("lots", ()):
             self.lots[key][lot["id"]] = lot
             if not lot["points"]:

@@ -48,7 +48,7 @@ class Purse(msgspec.Struct, array_like=True, gc=False):
     ``slides_on`` (an ordinal) and ``slides_at`` are when lots lapse that lapse together, and
     ``slid_until`` when those lapsed that no later grant kept. ``first`` is the day on which the
     first lot lapses, 0 where that has to be looked for. ``told`` tells whether its lots were
-    published.
+    published, and ``merged`` whether two were ever made one, as there were too many.
     """
 
     balance: int = 0
@@ -64,6 +64,7 @@ class Purse(msgspec.Struct, array_like=True, gc=False):
     told: bool = False
     first: int = 0
     slid_until: datetime | None = None
+    merged: bool = False
 
     @property
     def available(self) -> int:

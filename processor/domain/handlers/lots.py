@@ -140,10 +140,8 @@ class Lots:
         if lot == ENDLESS:
             left -= self._take_endless(points)
         else:
-            for key in self._where_it_is(Place.named(lot)) if points else ():
-                left -= self._take_from(key, left)
-                if not left:
-                    break
+            key = self._where_it_is(Place.named(lot)) if points else None
+            left -= 0 if key is None else self._take_from(key, left)
         rest = min(left, self.purse.available)
         self.take(rest)
         return points - left + rest
@@ -286,18 +284,34 @@ class Lots:
         self._withdraw(key, lot, points)
         return points
 
-    def _where_it_is(self, place: Place) -> Iterator[bytes]:
-        """Iterate over the keys of the lots that a grant's points may lie in: its own, one that
-        this became where two were made one while it waited, or what it is since it counts."""
+    def _where_it_is(self, place: Place) -> bytes | None:
+        """Return the key of the lot that a grant's points lie in by now: its own; that which it
+        became when its points began to count, moved on with others that lapse together, or were
+        made one with the next later one. None where no such lot is there."""
         key = lot_key(self._family, place)
-        yield key
-        if place.activates is None:
-            return
+        if self._entries.get(LOT, key) is not None:
+            return key
+        if place.activates is not None:
+            if self.purse.merged and self._waits(place):
+                return next(self._after(key, all_lots(self._family)[1]), None)
+            return self._where_it_is(Place(None, place.expires))
+        if place.expires is None:
+            return key
+        if self.purse.slides_at is not None and place.expires < self.purse.slides_on:
+            return lot_key(self._family, Place(None, self.purse.slides_on))
+        if self.purse.merged:
+            return next(self._after(key, active_lots(self._family)[1]), None)
+        return None
+
+    def _waits(self, place: Place) -> bool:
+        """Tell whether points of a lot that is not there wait still, by the day alone: asked only
+        where they may wait in another one."""
         now, zone = self._context.recorded_at, self.wallet.timezone if self.wallet else "UTC"
-        if place.activates > local_date(zone, now).toordinal():
-            yield from self._entries.ordered(self._family, key + b"\0", all_lots(self._family)[1])
-        else:
-            yield lot_key(self._family, Place(None, place.expires))
+        return (place.activates or 0) > local_date(zone, now).toordinal()
+
+    def _after(self, key: bytes, last: bytes) -> Iterator[bytes]:
+        """Iterate over the keys of the lots after one, up to ``last``."""
+        return self._entries.ordered(self._family, key + b"\0", last)
 
     def _expiry_of(self, taken: Taken) -> Expiry | None:
         """Return when points lapse that go back to where they were taken from; None: never.
@@ -381,6 +395,7 @@ class Lots:
         later = self._entries.get(LOT, lot_key(self._family, other))
         assert earlier is not None
         assert later is not None
+        self.purse.merged = True
         self._set(lot_key(self._family, one), replace(earlier, points=0))
         if earlier.overdue:
             self.purse.overdue -= earlier.points

@@ -395,6 +395,40 @@ def test_points_that_wait_are_not_taken_for_what_counts_by_now() -> None:
     )
 
 
+def test_points_that_moved_on_with_others_are_taken_from_where_those_are() -> None:
+    sliding = wallet_of(expiry={"type": "sliding", "after": "P30D"})
+    start = world(rolling("P20D"), give(5, "a", "2026-11-21T08:00:00Z")).and_given(sliding)
+    for key, day in (("b", "22"), ("c", "23")):
+        start.when(give(5, key, f"2026-11-{day}T08:00:00Z"))
+    happened = start.when(void_event("b").arriving("2026-11-23T10:00:00Z"))
+    assert lots_after(happened) == [(5, "2026-12-24T00:00:00Z")]
+
+
+def test_points_of_lots_that_were_made_one_are_taken_from_the_later_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("processor.domain.aggregates.wallet.MAX_LOTS", 3)
+    start = world(rolling("P20D"))
+    for day in ("01", "05", "06", "12"):
+        start.when(give(5, day, f"2026-11-{day}T08:00:00Z"))
+    happened = start.when(void_event("05").arriving("2026-11-13T00:00:00Z"))
+    assert lots_after(happened) == [(5, "2026-11-27T00:00:00Z")]
+
+
+def test_points_that_count_by_now_are_found_though_the_member_s_day_is_another() -> None:
+    tokyo, los_angeles = (
+        upsert("ann", timezone=zone) for zone in ("Asia/Tokyo", "America/Los_Angeles")
+    )
+    start = world(rolling("P10D", pendingFor="P1D", timezone="member"), tokyo)
+    start.when(give(5, "a", "2026-11-22T15:30:00Z"))
+    start.when(tick("2026-11-23T15:31:00Z"))
+    start.when(give(7, "b", "2026-11-23T15:35:00Z"))
+    start.when(los_angeles.arriving("2026-11-23T15:40:00Z"))
+    start.when(void_event("a").arriving("2026-11-23T15:50:00Z")).then(
+        event_voided(5), reversed_(-5, balance=0, pending=7)
+    )
+
+
 def test_points_of_before_a_wallet_are_taken_from_those_that_live_for_ever() -> None:
     start = world(give(5)).and_given(rolling("P10D"), give(6, "key-2"))
     happened = start.when(void_event())
