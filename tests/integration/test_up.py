@@ -303,13 +303,15 @@ def test_what_the_readme_says_to_type_gives_what_it_shows(lasting: Up, tmp_path:
     given = f"API={lasting.api} KEY={key['keyId']} SECRET={key['secret']}\n"
     shown = [json.loads(code) for language, code in readme.blocks if language == "json"]
     scripts = [code for language, code in readme.blocks if language == "sh"]
-    rules, log, event, pathway = [given + code for code in scripts if "make " not in code][1:]
+    typed = [given + code for code in scripts if "make " not in code][1:]
+    rules, log, event, void, pathway = typed
     shell(rules)
     assert _parts_of(json.loads(shell(log)), shown[0]) == shown[0]
     again = json.loads(shell(log))
     assert again["status"] == 409
     assert _parts_of(again["record"], shown[0]) == shown[0]
     assert json.loads(shell(event).splitlines()[-1]) == shown[1]
+    assert json.loads(shell(void))["points"] == {"reversed": 50, "notRecovered": 0}
     assert json.loads(shell(pathway).splitlines()[-1])["status"] == "success"
 
 
