@@ -2,7 +2,6 @@
 
 from processor.domain.aggregates import activity_history as history_of
 from processor.domain.aggregates import void as void_of
-from processor.domain.aggregates.void import Voided
 from processor.domain.context import RecordContext
 from processor.domain.handlers.pathways import Pathways, require_activity
 from processor.domain.handlers.voiding import Voiding, not_voidable, unknown
@@ -25,7 +24,7 @@ class ActivityVoids:
         self._entries = entries
         self._pathways = pathways
 
-    def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
+    def __call__(self, context: RecordContext, voiding: Voiding) -> None:
         """Void the activity log that a command names.
 
         Raises:
@@ -59,4 +58,3 @@ class ActivityVoids:
         self._entries.set(VOIDED, voided_key(log_id), voiding.voided)
         self._pathways.histories.replace(key, kept.base, rest)
         self._pathways.revert(working, voiding, activity, log_id=log_id, change=(before, after))
-        return log_id, voiding.voided

@@ -39,7 +39,7 @@ class EventVoids:
         self._logs = LogVoids(definitions, entries)
         self._streaks = Streaks(definitions, entries)
 
-    def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
+    def __call__(self, context: RecordContext, voiding: Voiding) -> None:
         """Take back what an event did, or a portion of it; its slot and its hits with the last one.
 
         Raises:
@@ -60,7 +60,6 @@ class EventVoids:
             self._logs.void_fed(context, voiding, uuid_text(challenge), log_id)
         if after.whole:
             self._undo(context, voiding, did)
-        return log_id, after
 
     def _logged(self, context: RecordContext, voiding: Voiding, log_id: str) -> tuple[Said, Did]:
         """Return what an event of the member's said and did.

@@ -68,7 +68,7 @@ class LogVoids:
         self._holders = Holders(definitions, entries)
         self._ledger = Ledger(definitions, entries)
 
-    def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
+    def __call__(self, context: RecordContext, voiding: Voiding) -> None:
         """Void the log that a command names; see ``VoidOf``."""
         named = self._named(context, voiding)
         if named.log.fed:
@@ -81,7 +81,6 @@ class LogVoids:
         voiding.voided_id = named.id
         voiding.voided = void_of.evolve(before, voiding.portion)
         self._void(context, voiding, named)
-        return voiding.voided_id, voiding.voided
 
     def void_fed(
         self, context: RecordContext, voiding: Voiding, challenge_id: str, event_log_id: str

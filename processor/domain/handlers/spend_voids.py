@@ -5,7 +5,7 @@ from typing import NamedTuple
 from processor.domain.aggregates import points as points_of
 from processor.domain.aggregates import void as void_of
 from processor.domain.aggregates.points import Took
-from processor.domain.aggregates.void import Voided, share
+from processor.domain.aggregates.void import share
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.handlers.ledger import Ledger
@@ -40,7 +40,7 @@ class SpendVoids:
         self._entries = entries
         self._ledger = Ledger(definitions, entries)
 
-    def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
+    def __call__(self, context: RecordContext, voiding: Voiding) -> None:
         """Give back what a redemption, a spend or a capture took, or a portion of it.
 
         Raises:
@@ -66,7 +66,6 @@ class SpendVoids:
         )
         back = points_of.given_back(spent.took, done, until)
         self._ledger.give_back(context, voiding, reversal, spent.group, back)
-        return spent.entry_id, after
 
     def _spent(self, context: RecordContext, voiding: Voiding) -> Spent | None:
         """Return what the command names; None where the member never did that."""

@@ -63,8 +63,8 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class VoidOf(Protocol):
     """Voids things of one kind."""
 
-    def __call__(self, context: RecordContext, voiding: Voiding) -> tuple[str, Voided]:
-        """Void what the command names; return its id, and all that is voided of it by now.
+    def __call__(self, context: RecordContext, voiding: Voiding) -> None:
+        """Void what the command names, and say in ``voiding`` what came of it.
 
         It looks the thing up by ``voiding.command``'s ``id`` or ``of`` (which of them are given was
         checked), keeps ``VOIDED`` of it, sets ``voiding.voided_id`` and ``voiding.voided``, moves

@@ -6,7 +6,6 @@ from functools import partial
 from msgspec import Raw
 
 from processor.domain.aggregates.event import Answered
-from processor.domain.aggregates.void import Voided
 from processor.domain.context import RecordContext
 from processor.domain.effects import Effects
 from processor.domain.handlers.handler import Answer
@@ -60,7 +59,8 @@ class Voids:
         void = self._kinds.get(command.what)
         if void is None:
             raise not_voidable()
-        body = Raw(outputs.encode(_answer(context, voiding, *void(context, voiding))))
+        void(context, voiding)
+        body = Raw(outputs.encode(_answer(context, voiding)))
         self._entries.set(VOID, key, Answered(body))
         return partial(replies.Reply, 200, body)
 
@@ -69,18 +69,16 @@ def _answer_key(item: Read | RecordContext, command: Void) -> bytes:
     return void_key(ids.void_id(item.project, item.member_id, command.unique_identifier))
 
 
-def _answer(
-    context: RecordContext, voiding: Voiding, voided_id: str, voided: Voided
-) -> outputs.VoidAnswer:
+def _answer(context: RecordContext, voiding: Voiding) -> outputs.VoidAnswer:
     command = voiding.command
     return outputs.VoidAnswer(
         voided=outputs.VoidedThing(
             what=command.what,
-            id=voided_id,
+            id=voiding.voided_id,
             user_id=voiding.user_id,
             owned_by_id=context.member_id,
             portion=amount(voiding.portion),
-            voided_portion=amount(voided.portion),
+            voided_portion=amount(voiding.voided.portion),
             unique_identifier=command.unique_identifier,
             reason=command.reason,
             actor=command.actor,
