@@ -4,13 +4,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from schemas.kafka import fetch_sessions, lenient_records
+from schemas.kafka import fetch_sessions, group_topics, lenient_records
 from schemas.settings import Settings
 
 
 def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     """Return a consumer, not started yet, that commits nothing, reads leniently, fetches with
-    sessions and follows the leaders of its partitions.
+    sessions, follows the leaders of its partitions and shares no group out half known.
 
     ``options`` are aiokafka's; where the brokers are and the login come from the settings.
 
@@ -19,4 +19,5 @@ def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     """
     lenient_records.install()
     fetch_sessions.install()
+    group_topics.install()
     return AIOKafkaConsumer(**settings.kafka_options(), enable_auto_commit=False, **options)

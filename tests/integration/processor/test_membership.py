@@ -79,6 +79,18 @@ Fetcher._get_actions_per_node = fail
 """
 """The group's consumer alone has a thread of its own."""
 
+BLIND = """
+from aiokafka.client import AIOKafkaClient
+update, answers = AIOKafkaClient._metadata_update, iter([False] * 8)
+async def blind(self, cluster, topics):
+    if len(topics) > 1 and not next(answers, True):
+        cluster.failed_update(None)
+        return False
+    return await update(self, cluster, topics)
+AIOKafkaClient._metadata_update = blind
+"""
+"""Who joins a group is not told of its topics at first, as if the network was cut since it came."""
+
 
 @pytest.fixture
 def one_partition(fresh_settings: FreshSettings) -> Settings:
@@ -123,6 +135,17 @@ def test_a_restore_may_take_longer_than_the_interval(one_partition: Settings) ->
         wait_folded(settings, history.sent, 60, worker)
         wait_for_ticks(settings, worker, 3)  # one that left would be back by then
         assert worker.text().count("took over partitions") == 1
+    history.check(settings)
+
+
+def test_a_group_is_shared_out_once_its_topics_are_known(one_partition: Settings) -> None:
+    settings = one_partition
+    history = History(members=20, seed=33)
+    produce(settings, definitions())
+    produce(settings, history.records(200, settings))
+    with Worker(settings, "a", BLIND) as worker:
+        wait_folded(settings, history.sent, 60, worker)
+        assert "took over partitions []" not in worker.text()
     history.check(settings)
 
 

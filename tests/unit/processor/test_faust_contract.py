@@ -1,8 +1,8 @@
 """What the chunk path relies on inside Faust, held to the source that it was written against.
 
 Faust's private methods may change in any release. When one of these does, read it again, see
-whether ``chunk_transport``, ``recovery`` or ``state_table`` still mean the same, run the fault
-tests, and only then take its new fingerprint.
+whether ``chunk_transport``, ``recovery``, ``state_table`` or ``group_topics`` still mean the same,
+run the fault tests, and only then take its new fingerprint.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from aiokafka.consumer import fetcher, subscription_state
+from aiokafka.consumer import fetcher, group_coordinator, subscription_state
 from faust._cython import streams as cython_streams
 from faust.app.base import App
 from faust.tables.manager import TableManager
@@ -52,6 +52,10 @@ RELIED_UPON: list[tuple[Any, str]] = [
     (fetcher.Fetcher.fetched_records, "be4348896b9b66af"),
     (fetcher.FetchResult.check_assignment, "b5340df67e3f330f"),
     (fetcher.FetchResult.getall, "3e717e30de5068d5"),
+    (group_coordinator.CoordinatorGroupRebalance._on_join_leader, "c57a3e85197dcc20"),
+    (group_coordinator.CoordinatorGroupRebalance.perform_group_join, "ff2c2109b2e9868d"),
+    (group_coordinator.GroupCoordinator._do_rejoin_group, "3cb016c98a087a71"),
+    (group_coordinator.GroupCoordinator._perform_assignment, "a5cf61fa97320199"),
     (subscription_state.Assignment, "ce6859542c70a3d4"),
 ]
 
