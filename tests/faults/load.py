@@ -310,7 +310,8 @@ class Load:
             name: Maker(settings, random.Random(f"{seed}:{name}"), name)
             for name in ("keyed", "keyless", "transactional", "http")
         }
-        self.beginning = [*rules(), *plans["keyed"].people()]
+        self.rules = rules()
+        self.people = plans["keyed"].people()
         self._keyed = [plans["keyed"].batch(keyed=True) for _ in range(batches)]
         self._keyless = [plans["keyless"].batch(keyed=False) for _ in range(batches)]
         self._transactional = [plans["transactional"].batch(keyed=True) for _ in range(batches)]
@@ -324,7 +325,9 @@ class Load:
 
     def begin(self, api: str | None, key: dict[str, str]) -> None:
         """Define the rules and the members, then let everybody send."""
-        asyncio.run(self._send_all(self.beginning))
+        # Another's partition may be written first: who enrols must find the pathway.
+        asyncio.run(self._send_all(self.rules))
+        asyncio.run(self._send_all(self.people))
         for run in (
             lambda: self._produce(self._keyed),
             lambda: self._produce(self._keyless),
