@@ -8,7 +8,7 @@ import sys
 
 from aiokafka import TopicPartition
 
-from processor.verification import Cursor
+from processor.recorded import Cursor
 from schemas.kafka.consumers import consumer
 from schemas.settings import Settings
 from tests.integration.processor.driving import (
