@@ -238,8 +238,8 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
         return outcomes
 
 
-async def limits_of(settings: Settings, project: str) -> models.Limits:
-    """Return the limits of a project that are in force.
+async def in_force(settings: Settings) -> Definitions:
+    """Return all definitions that are in force.
 
     Raises:
         CommandError: the broker does not answer, or refuses.
@@ -247,7 +247,38 @@ async def limits_of(settings: Settings, project: str) -> models.Limits:
     late = f"the broker does not answer within {PUBLISH_SECONDS} s"
     async with _reading(settings, late) as reader:
         await reader.catch_up(await reader.committed_end())
-        return reader.definitions.limits(project)
+        return reader.definitions
+
+
+async def limits_of(settings: Settings, project: str) -> models.Limits:
+    """Return the limits of a project that are in force.
+
+    Raises:
+        CommandError: the broker does not answer, or refuses.
+    """
+    return (await in_force(settings)).limits(project)
+
+
+def as_whole_set(documents: Sequence[Document]) -> tuple[str, Definitions]:
+    """Return the one project that documents are of, and the definitions in force where they are all
+    that it has.
+
+    Raises:
+        ApplyError: there is none, they are of several projects, or they do not fit each other.
+    """
+    if not documents:
+        raise ApplyError("there is no definition in what -f names")
+    project = documents[0].project
+    for document in documents:
+        if document.project != project:
+            raise ApplyError(
+                f"{document.where}: project: must be one for all documents; "
+                f"{documents[0].where} is of {project}"
+            )
+    definitions = Definitions()
+    _check_links(definitions, documents)
+    _check_room(definitions, documents)
+    return project, definitions
 
 
 @asynccontextmanager

@@ -42,6 +42,7 @@ SUB_COMMANDS = {
     "import": SubCommand("Read NDJSON or CSV into a topic.", "import_"),
     "dead-letters": SubCommand("List refused records, or send them again.", "dead_letters"),
     "rebuild": SubCommand("Rebuild read models from the topics.", "rebuild"),
+    "simulate": SubCommand("Say what other definitions would have given.", "simulate"),
     "verify": SubCommand("Check that a replay gives what was written.", "verify"),
     "demo-traffic": SubCommand("Keep demo data flowing.", "demo_traffic", hidden=True),
 }

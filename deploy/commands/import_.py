@@ -60,15 +60,20 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     if project is not None and not is_project(project):
         raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}", param_hint="--project")
     texts = frozenset(text or ())
-    job = Import(topic, file, _format_of(file, format_), project, skip_bad, restart, texts)
+    job = Import(topic, file, format_of(file, format_), project, skip_bad, restart, texts)
     begun = perf_counter()
     outcome = _with_progress_bar(Settings.from_env(), job)
     typer.echo(_summary(outcome, job, perf_counter() - begun))
 
 
-def _format_of(file: str, given: str | None) -> Format:
+def format_of(file: str, given: str | None, hint: str = "FILE") -> Format:
+    """Return the format of a file that is to be read, which the option --format may give.
+
+    Raises:
+        BadParameter: there is no such file or format, or the file's name does not tell.
+    """
     if file != STDIN and not Path(file).is_file():
-        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+        raise typer.BadParameter(f"there is no file {file}", param_hint=hint)
     if given == "ndjson":
         return "ndjson"
     if given == "csv":

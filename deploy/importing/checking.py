@@ -60,6 +60,14 @@ class RecordCheck:
         """Return where the record with this value belongs.
 
         Raises:
+            BadRecord: as ``read``.
+        """
+        return self._homes.of(self.read(value).member_id)
+
+    def read(self, value: bytes) -> Read:
+        """Return the record with this value.
+
+        Raises:
             BadRecord: it is not of its topic's shape, or names no possible member.
         """
         source = Input(self._topic, 0, 0, self._millis, None, value, (), False)
@@ -71,7 +79,12 @@ class RecordCheck:
         except Refused as refused:
             field = f"{refused.field}: " if refused.field else ""
             raise BadRecord(f"{field}{refused.message}") from refused
-        return self._homes.of(found.member_id)
+        return found
+
+
+def happened_at(found: Read) -> datetime | None:
+    """Return a record's own time, None where it says none."""
+    return _moment(found)[1]
 
 
 _MOMENT: Mapping[type, tuple[str, Callable[..., datetime | None]]] = {
@@ -88,7 +101,12 @@ def _check_time(found: Read) -> None:
     Raises:
         Refused: it did.
     """
-    field, moment_of = _MOMENT.get(type(found.record), ("", lambda _record: None))
-    moment = moment_of(found.record)
+    field, moment = _moment(found)
     if moment is not None:
         not_ahead(from_millis(found.input.timestamp), field, moment)
+
+
+def _moment(found: Read) -> tuple[str, datetime | None]:
+    """Return the name of the field that says when it happened, and what it says."""
+    field, moment_of = _MOMENT.get(type(found.record), ("", lambda _record: None))
+    return field, moment_of(found.record)

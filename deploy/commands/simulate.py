@@ -1,0 +1,198 @@
+"""`milestream simulate`: what other definitions would have given, month by month."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from deploy import apply
+from deploy.clients import unreachable
+from deploy.commands.import_ import format_of
+from deploy.errors import CommandError
+from deploy.importing.sources import STDIN
+from deploy.placement import PLACEABLE
+from deploy.simulation import InputFile, simulate_file
+from deploy.topics_create import check_topics
+from processor.domain.definitions import Definitions
+from processor.recorded import RecordMissing
+from processor.simulation.figures import Figure, Figures, beside, refused_in_words
+from processor.simulation.recorded import simulate_recorded
+from schemas.settings import Settings
+from schemas.topics import CHALLENGE_LOGS
+
+_WIDTH = 250
+"""Columns of text: no cell is cut off, whatever the terminal has."""
+_COLUMNS = ("counted", "points", "rewards", "completions")
+
+
+def command(  # noqa: PLR0917  (Typer reads the arguments' order)
+    files: Annotated[
+        list[Path],
+        typer.Option(
+            "--file",
+            "-f",
+            help="All definitions of one project, YAML or JSON; - is stdin. May be given again.",
+        ),
+    ],
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", help="A file as `import` takes it, or - for stdin."),
+    ] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(help=f"What the file has: {', '.join(PLACEABLE)}; by default the first."),
+    ] = None,
+    from_topics: Annotated[
+        bool, typer.Option("--from-topics", help="Take what is recorded on the topics.")
+    ] = False,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="ndjson or csv; guessed from the file's name.")
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--text", help="A CSV column that stays text, such as metadata.sku."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
+) -> None:
+    """Say what the definitions of a project would have given, beside those in force.
+
+    The documents replace all definitions of their project. A file's members are taken as known and
+    live. Nothing is written to the broker.
+    """
+    file = _input_file(input_, topic, from_topics=from_topics, given=format_, text=text)
+    if file is not None and file.name == STDIN and apply.STDIN in files:
+        raise typer.BadParameter("stdin is one file only", param_hint="--input")
+    settings = Settings.from_env()
+    project, tried = apply.as_whole_set(apply.read(files))
+    console = Console(stderr=True, soft_wrap=True)
+    if file is None:
+        found = _from_topics(settings, project, tried, console)
+    else:
+        found = _from_file(settings, file, project, tried, console)
+    figures = beside(found.tried, found.in_force)
+    for note in found.notes:
+        console.print(note, markup=False, highlight=False)
+    if as_json:
+        typer.echo(msgspec.json.encode({"figures": figures}).decode())
+    else:
+        _print_table(figures)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The figures of two worlds, and what is to be said besides."""
+
+    tried: Figures
+    in_force: Figures
+    notes: tuple[str, ...] = ()
+
+
+def _input_file(
+    name: str | None,
+    topic: str | None,
+    *,
+    from_topics: bool,
+    given: str | None,
+    text: list[str] | None,
+) -> InputFile | None:
+    """Return the file that is to be read, None where the topics are.
+
+    Raises:
+        BadParameter: both are asked for, or neither; or one of them cannot be.
+    """
+    if name is None and not from_topics:
+        raise typer.BadParameter("give --input FILE or --from-topics", param_hint="--input")
+    if name is None:
+        if topic is not None or given is not None or text:
+            raise typer.BadParameter(
+                "--topic, --format and --text are of a file", param_hint="--from-topics"
+            )
+        return None
+    if from_topics:
+        raise typer.BadParameter("cannot be given with --input", param_hint="--from-topics")
+    if topic is not None and topic not in PLACEABLE:
+        raise typer.BadParameter(f"must be one of {', '.join(PLACEABLE)}", param_hint="--topic")
+    format_ = format_of(name, given, "--input")
+    return InputFile(name, topic or CHALLENGE_LOGS, format_, frozenset(text or ()))
+
+
+def _bar(console: Console, description: str) -> Progress:
+    return Progress(
+        TextColumn(description),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[records]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _from_file(
+    settings: Settings, file: InputFile, project: str, tried: Definitions, console: Console
+) -> _Found:
+    in_force = asyncio.run(apply.in_force(settings))
+    with _bar(console, "folded") as bar:
+        task = bar.add_task("", total=None, records="")
+
+        def progress(size: int, read: int, records: int) -> None:
+            bar.update(task, total=size or None, completed=read, records=f"{records:,} records")
+
+        found = simulate_file(file, project, tried, in_force, progress)
+    notes = _notes(found.tried)
+    if found.of_others:
+        notes = (*notes, f"{found.of_others:,} records of other projects were left out")
+    return _Found(found.tried, found.in_force, notes)
+
+
+def _from_topics(settings: Settings, project: str, tried: Definitions, console: Console) -> _Found:
+    with _bar(console, "folded again") as bar:
+        task = bar.add_task("", total=None, records="")
+
+        async def run() -> tuple[Figures, Figures]:
+            await check_topics(settings)
+            return await simulate_recorded(
+                settings,
+                project,
+                tried,
+                lambda done, total: bar.update(task, total=total, completed=done),
+            )
+
+        try:
+            here, there = asyncio.run(run())
+        except RecordMissing as missing:
+            raise CommandError(f"what was folded is not all there any more: {missing}") from missing
+        except KafkaConnectionError as error:
+            raise unreachable(settings) from error
+        except KafkaError as error:
+            raise CommandError(f"Kafka refused: {error!r}") from error
+    return _Found(here, there, _notes(here))
+
+
+def _notes(tried: Figures) -> tuple[str, ...]:
+    refused = refused_in_words(tried.refused)
+    return (f"refused under these definitions: {refused}",) if refused else ()
+
+
+def _print_table(figures: list[Figure]) -> None:
+    """Print a row a definition and month, each figure with its difference to what is in force."""
+    if not figures:
+        typer.echo("nothing counts, neither under these definitions nor under those in force")
+        return
+    table = Table("kind", "id", "month", box=None, pad_edge=False)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right")
+        table.add_column("in force", justify="right")
+    for figure in figures:
+        cells = []
+        for name in _COLUMNS:
+            cells += [f"{getattr(figure, name):,}", f"{getattr(figure.in_force, name):,}"]
+        table.add_row(figure.kind, figure.id, figure.month, *cells)
+    Console(width=_WIDTH, highlight=False, markup=False).print(table)
