@@ -1,15 +1,16 @@
 """What a file's records come to under definitions that are tried, and under those in force.
 
 Each record is folded as if it had arrived when it happened, and time goes on with them by whole
-hours: so tiers, caps and what lapses are as they would have been.
+days of their project: so tiers, caps and what lapses are as they would have been.
 """
 
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import cramjam
 import msgspec
@@ -18,12 +19,13 @@ from deploy.errors import CommandError
 from deploy.importing.checking import BadRecord, RecordCheck, happened_at, with_project
 from deploy.importing.columns import FileColumns
 from deploy.importing.sources import READERS, Format, Line, SourceError, Tape
+from processor.domain.aggregates.period import local_date
 from processor.domain.definitions import Definitions
 from processor.domain.fold import Part
 from processor.domain.inputs import Place, Read
 from processor.simulation.figures import Calendar, Figures
 from processor.simulation.world import World, known_member, scratch_stores
-from schemas.instants import EPOCH, from_millis, millis_of
+from schemas.instants import from_millis, millis_of
 from schemas.records import Tick
 from schemas.topics import MAX_RECORD_BYTES, MIB, TICKS
 
@@ -31,7 +33,6 @@ _RECORDS_AT_ONCE = 2_000
 _BYTES_AT_ONCE = 4 * MIB
 _WHERE = Place(0, 1, {})
 _TICK = msgspec.json.encode(Tick(ends={}))
-_HOUR = timedelta(hours=1)
 
 Progress = Callable[[int, int, int], None]
 """Is told the bytes of the file on disk, how many of them were read, and how many records."""
@@ -99,7 +100,7 @@ def simulate_file(
                     known=known,
                 ),
             )
-            run = _Run(file, project, tape, worlds, progress)
+            run = _Run(file, project, tried, tape, worlds=worlds, progress=progress)
             run.fold_all()
             return FromFile(here, there, run.of_others)
     except (SourceError, OSError, EOFError, zlib.error, cramjam.DecompressionError) as error:
@@ -115,7 +116,9 @@ class _Run:
         self,
         file: InputFile,
         project: str,
+        tried: Definitions,
         tape: Tape,
+        *,
         worlds: tuple[World, World],
         progress: Progress,
     ) -> None:
@@ -128,8 +131,9 @@ class _Run:
         self._check = RecordCheck(file.topic, _WHERE.partitions, self._now)
         self._gathered: list[FileRecord] = []
         self._size = 0
-        self._hour: datetime | None = None
-        """The latest whole hour that a record was of."""
+        self._zone = tried.timezone(project)
+        self._today: date | None = None
+        """The latest day that a record was of."""
         self._records = self._ticks = 0
         self.of_others = 0
 
@@ -180,14 +184,15 @@ class _Run:
         raise CommandError(f"{self._file.name}, line {line.number}: {problem}")
 
     def _go_on_to(self, moment: datetime) -> None:
-        """Let time go on where a record is of a later hour than all before it."""
-        hour = moment - (moment - EPOCH) % _HOUR
-        if self._hour is not None and hour > self._hour:
+        """Let time go on where a record is of a later day than all before it."""
+        day = local_date(self._zone, moment)
+        if self._today is not None and day > self._today:
             self._fold()
+            begins = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(self._zone))
             for world in self._worlds:
-                self._tick(world, millis_of(hour))
-        if self._hour is None or hour > self._hour:
-            self._hour = hour
+                self._tick(world, millis_of(begins))
+        if self._today is None or day > self._today:
+            self._today = day
 
     def _tick(self, world: World, timestamp: int) -> None:
         """Do all that is due at a moment."""
