@@ -36,6 +36,13 @@ class FieldError(msgspec.Struct):
     message: str
 
 
+def extended(reply: Reply, name: str, value: bytes) -> Reply:
+    """Return an answer whose body, an object, has one member more, the last; ``value`` is JSON."""
+    body = bytes(reply.body)[:-1]
+    comma = b"" if body.endswith(b"{") else b","
+    return Reply(reply.status, msgspec.Raw(b'%s%s"%s":%s}' % (body, comma, name.encode(), value)))
+
+
 NO_RECORD = msgspec.Raw()
 """Stands for no record: msgspec cannot decode `Raw | None`."""
 
@@ -50,6 +57,10 @@ class Refusal(msgspec.Struct, omit_defaults=True):
     asked: int | None = None
     """How many points were asked for, where those ``available`` do not suffice."""
     available: int | None = None
+    trace: msgspec.Raw = NO_RECORD
+    """The rules that were looked at, where the sender asks for them."""
+    dry_run: bool = msgspec.field(name="dryRun", default=False)
+    """Whether it would have been refused, and was only tried."""
 
 
 def duplicate(record: msgspec.Raw = NO_RECORD) -> Reply:

@@ -43,6 +43,9 @@ and its headers."""
 # The broker's limit is for a batch: its head comes on top of a record of 4 MiB.
 _OUTPUT = {**_FOR_EVER, "max.message.bytes": str(4 * MIB + 64 * 1024)}
 
+# Nobody waits longer than some seconds for an answer; the broker deletes whole segments only.
+_SHORT_LIVED = {"retention.ms": str(3600 * 1000), "segment.ms": str(600 * 1000)}
+
 CHALLENGE_LOGS = "challenge-logs"
 EVENTS = "events"
 ACTIVITY_LOGS = "activity-logs"
@@ -50,6 +53,7 @@ MEMBER_COMMANDS = "member-commands"
 TICKS = "ticks"
 FORWARDED = "forwarded"
 CHUNK_LOG = "chunk-log"
+DRY_RUNS = "dry-runs"
 DEFINITIONS = "definitions"
 PROGRESS_EVENTS = "progress-events"
 MILESTONE_EVENTS = "milestone-events"
@@ -79,6 +83,11 @@ TOPICS: Mapping[str, Topic] = {
         Topic(
             CHUNK_LOG, "internal: one record per chunk: what was folded, in order", config=_OUTPUT
         ),
+        Topic(
+            DRY_RUNS,
+            "internal: records that are folded for their answer alone",
+            config={**_INPUT, **_SHORT_LIVED, "message.timestamp.type": "LogAppendTime"},
+        ),
         Topic(DEFINITIONS, "input: the rules in force", Partitioning.SINGLE, _INPUT),
         Topic(PROGRESS_EVENTS, "output: challenge logs and progress", config=_OUTPUT),
         Topic(MILESTONE_EVENTS, "output: milestones reached", config=_OUTPUT),
@@ -90,7 +99,7 @@ TOPICS: Mapping[str, Topic] = {
         Topic(MEMBER_EVENTS, "output: members, with their personal fields", config=_OUTPUT),
         Topic(TIER_EVENTS, "output: tiers", config=_OUTPUT),
         Topic(DEAD_LETTERS, "output: what was refused, and why", config=_OUTPUT),
-        Topic(REPLIES, "output: answers to requests", config=_OUTPUT),
+        Topic(REPLIES, "output: answers to requests", config={**_OUTPUT, **_SHORT_LIVED}),
     )
 }
 """Every topic of the public interface by its name without prefix."""
@@ -98,6 +107,9 @@ TOPICS: Mapping[str, Topic] = {
 INPUT_TOPICS = (MEMBER_COMMANDS, FORWARDED, CHALLENGE_LOGS, EVENTS, ACTIVITY_LOGS, TICKS)
 """What the processor folds, in the order in which one fetch of a partition is folded: what may
 make a member known goes first, time last."""
+
+FETCHED_TOPICS = (*INPUT_TOPICS, DRY_RUNS)
+"""What a worker reads of the partitions that it has."""
 
 OUTPUT_TOPICS = (
     PROGRESS_EVENTS,

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from processor.domain.definitions import Definitions
-from processor.domain.effects import Effects, Forward, Output
+from processor.domain.dry_run import fold_dry
+from processor.domain.effects import Answer, Effects, Forward, Output
 from processor.domain.fast_path import COMPILED, MakeFastPath, fastest, in_python
 from processor.domain.fold import Part, Poison, fold_chunk
 from processor.domain.inputs import Place, Record
-from schemas import ids, replies, topics
+from schemas import dry_runs, ids, replies, topics
 from schemas.definitions import decode_numbers
 from schemas.instants import parse_instant
 
@@ -267,7 +268,10 @@ class Partition:
         parts = [Part(topic, list(run)) for topic, run in runs]
         if self.compared:
             self._compare(parts, poisoned=poisoned or {}, whole=whole)
+        tried = self._tried(records) if self.compared and not poisoned else None
         effects = self._effects(parts, self.fast_path, poisoned=poisoned or {}, whole=whole)
+        if tried is not None and not effects.forwards and not effects.counts["skipped"]:
+            assert tried == [as_tried(answer) for answer in effects.answers]
         for key, value in effects.writes.items():
             if value is None:
                 self.entries.pop(key, None)
@@ -288,6 +292,29 @@ class Partition:
             poisoned=poisoned,
             whole=whole,
         )
+
+    def try_out(self, record: Sent) -> Effects:
+        """Fold a record as a dry run; see that it changes nothing."""
+        before = dict(self.entries)
+        dry = replace(record, headers=(*dry_runs.headers_for(record.topic), *record.headers))
+        effects = self.dry(replace(dry, topic=topics.DRY_RUNS, offset=0))
+        assert self.entries == before
+        return effects
+
+    def dry(self, record: Sent) -> Effects:
+        """Fold a record of ``dry-runs``."""
+        place = Place(self.number, self.partitions, self.reply_partitions)
+        return fold_dry(place, record, self.definitions, self.load, self.scan)
+
+    def _tried(self, records: Sequence[Sent]) -> list[Any] | None:
+        """Return what a dry run of a chunk's only record answers; None where it has others, or none
+        that can be tried."""
+        if len(records) != 1 or records[0].topic not in dry_runs.TRIED:
+            return None
+        effects = self.try_out(records[0])
+        assert not effects.faults
+        assert all(answer.value.endswith(b'"dryRun":true}}') for answer in effects.answers)
+        return [msgspec.json.decode(answer.value) for answer in effects.answers]
 
     def _compare(self, parts: Sequence[Part], *, poisoned: Poison, whole: bool) -> None:
         """Check that the fast path and Python fold a chunk alike, order included.
@@ -314,6 +341,14 @@ class Partition:
     def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
         """Return the first keys of a range, as a partition's store does."""
         return sorted(key for key in self.entries if first <= key < last)[:limit]
+
+
+def as_tried(answer: Answer) -> Any:
+    """Return a real answer as a dry run gives it."""
+    reply = msgspec.json.decode(answer.value)
+    reply["body"]["dryRun"] = True
+    reply["status"] = {201: 200}.get(reply["status"], reply["status"])
+    return reply
 
 
 def _silent(record: Record) -> Record:

@@ -7,6 +7,7 @@ import msgspec
 
 from processor.domain.effects import Effects
 from processor.domain.inputs import Input
+from processor.domain.trace import Trace
 from schemas import outputs
 from schemas.event_types import EventType
 
@@ -28,6 +29,14 @@ class RecordContext(msgspec.Struct, frozen=True, gc=False):
     sequence: int
     source: Input | None = None
     """The record as it lay first; a tick's dues have none."""
+    trace: Trace | None = None
+    """Where its sender wants to know which rules were looked at."""
+
+    def repeat(self) -> None:
+        """Count the record as one that was folded before."""
+        self.effects.count("duplicates")
+        if self.trace is not None:
+            self.trace.repeat()
 
     def emit(
         self,

@@ -140,9 +140,11 @@ _STATUS = {
     Reason.OVER_VOIDED: 409,
     Reason.REWARD_REVOKED: 409,
 }
+MAX_TRACED_BYTES = MAX_VALUE_BYTES - 4096
+"""A record is never refused for its trace: the answer goes without where both do not fit."""
 _MAY_BE_COMMON = frozenset({CHALLENGE_LOGS, EVENTS})
 _POSITION = msgspec.json.Decoder(Position)
-_NO_POISON: Poison = {}
+NO_POISON: Poison = {}
 _OF_POISON = "the record could not be processed"
 """What its sender is told: the error's name is an internal."""
 
@@ -155,7 +157,7 @@ def fold_chunk(
     scan: Scan,
     *,
     fast_path: MakeFastPath = fastest,
-    poisoned: Poison = _NO_POISON,
+    poisoned: Poison = NO_POISON,
     whole: bool = False,
 ) -> Effects:
     """Fold one chunk under ``definitions`` as they are now.
@@ -167,12 +169,12 @@ def fold_chunk(
     Records whose offset was folded before are passed over: the store knows how far it is, so a
     repeated delivery changes nothing even where the consumer group's offset was lost.
     """
-    fold = _ChunkFold(place, definitions, WorkingSet(load, scan), fast_path, poisoned)
+    fold = ChunkFold(place, definitions, WorkingSet(load, scan), fast_path, poisoned)
     fold.run(parts, whole=whole)
     return fold.effects
 
 
-class _ChunkFold:
+class ChunkFold:
     """The folding of one chunk; lives as long as that takes."""
 
     def __init__(
@@ -310,7 +312,7 @@ class _ChunkFold:
         source = as_it_came(topic, self._place.partition, record)
         error = self._poisoned.get((topic, record.offset))
         if error is not None:
-            return _poison(source, error)
+            return poison(source, error)
         try:
             if topic == FORWARDED:
                 source = as_it_lay_first(source)
@@ -396,7 +398,8 @@ class _ChunkFold:
         self, project: str, member_id: str, timestamp: int, source: Input | None = None
     ) -> RecordContext:
         at, sequence = from_millis(timestamp), self._position.sequence
-        return RecordContext(self.effects, project, member_id, at, sequence, source)
+        trace = None if source is None else source.trace
+        return RecordContext(self.effects, project, member_id, at, sequence, source, trace)
 
     def _take_back(self, item: Read, refused: Refused) -> None:
         self._entries.undo()
@@ -449,7 +452,7 @@ class _ChunkFold:
             self._entries.undo()
             self.effects.undo()
             self.effects.faults.append(error)
-            self._take(_poison(source, type(error).__name__))
+            self._take(poison(source, type(error).__name__))
 
     def _look_at_parked(self, member_id: str, now: datetime) -> None:
         """At a tick: give up what has waited long enough, or go on with a member that came."""
@@ -466,27 +469,40 @@ class _ChunkFold:
     def _is_at_home(self, item: Read) -> bool:
         """Forward a record that lies on another partition than its member; once.
 
-        Known members skip the partition hash: their state exists on their own partition only.
-
         Raises:
             Refused: it was forwarded, and still lies on the wrong partition.
         """
-        if self._entries.get(MEMBER, member_key(item.member_id)) is not None:
-            return True
-        home = partition_for(item.member_id, self._place.partitions)
-        if home == self._place.partition:
+        if self._lies_at_home(item.member_id):
             return True
         source = item.input
         if source.forwarded:
             raise Refused(Reason.MISPLACED, "forwarded to a partition that is not its member's")
+        home = partition_for(item.member_id, self._place.partitions)
         headers = (*source.headers, origin_header(source))
         self.effects.forward(Forward(home, item.member_id.encode(), source.value, headers))
         self.effects.count("forwarded")
         return False
 
+    def _lies_at_home(self, member_id: str) -> bool:
+        """Tell whether this is a member's partition.
+
+        Known members skip the partition hash: their state exists on their own partition only.
+        """
+        if self._entries.get(MEMBER, member_key(member_id)) is not None:
+            return True
+        return partition_for(member_id, self._place.partitions) == self._place.partition
+
     def _refuse(
         self, source: Input, refused: Refused, member_id: str | None, project: str | None
     ) -> None:
+        self._bury(source, refused, member_id, project)
+        if source.headers:
+            self._answer(source, lambda: _refusal(refused))
+
+    def _bury(
+        self, source: Input, refused: Refused, member_id: str | None, project: str | None
+    ) -> None:
+        """Make a refused record a dead letter."""
         reason = refused.reason
         key, encoding = dead_letter.key_text(source.key)
         letter = DeadLetter(
@@ -507,8 +523,6 @@ class _ChunkFold:
             DEAD_LETTERS, member_id.encode() if member_id else None, dead_letter.encode(letter)
         )
         self.effects.count(f"dead_letter:{reason}")
-        if source.headers:
-            self._answer(source, lambda: _refusal(refused))
 
     def _answer(self, source: Input, make: Callable[[], replies.Reply]) -> None:
         """Answer where an answer is asked for; it is made and measured only then.
@@ -523,7 +537,7 @@ class _ChunkFold:
             return
         if wanted is None:
             return
-        value = msgspec.json.encode(make())
+        value = self._answer_json(source, make())
         if len(value) + len(wanted.correlation_id) > MAX_VALUE_BYTES:
             raise TooMuch(f"the answer is larger than {MAX_VALUE_BYTES} bytes")
         # Measured wherever it goes: `milestream verify` does not know which topics there were, and
@@ -536,6 +550,17 @@ class _ChunkFold:
         self.effects.answers.append(
             Answer(wanted.topic, wanted.partition, wanted.correlation_id, value)
         )
+
+    def _answer_json(self, source: Input, reply: replies.Reply) -> bytes:
+        """Return an answer as it is sent."""
+        return msgspec.json.encode(self._with_trace(source, reply))
+
+    def _with_trace(self, source: Input, reply: replies.Reply) -> replies.Reply:
+        """Return an answer with its record's trace, where there is one, and room for it."""
+        if source.trace is None:
+            return reply
+        traced = replies.extended(reply, "trace", source.trace.json())
+        return traced if len(bytes(traced.body)) <= MAX_TRACED_BYTES else reply
 
 
 def _voids(
@@ -553,7 +578,7 @@ def _voids(
     }
 
 
-def _poison(source: Input, error: str) -> tuple[Input, Refused]:
+def poison(source: Input, error: str) -> tuple[Input, Refused]:
     """Return the refusal of an input that could not be folded, as it lay first where that can be
     read."""
     if source.topic == FORWARDED:

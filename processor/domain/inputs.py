@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from schemas import ids, records
+from processor.domain.trace import Trace
+from schemas import dry_runs, ids, records
 from schemas.dead_letter import ORIGIN, Origin, Reason
 from schemas.instants import InstantError, utc
 from schemas.json_limits import BOM, MAX_DEPTH, nests_too_deep
@@ -34,6 +35,7 @@ from schemas.records import (
 from schemas.topics import (
     ACTIVITY_LOGS,
     CHALLENGE_LOGS,
+    DRY_RUNS,
     EVENTS,
     MAX_RECORD_BYTES,
     MEMBER_COMMANDS,
@@ -97,6 +99,8 @@ class Input(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     headers: Sequence[tuple[str, bytes | None]]
     forwarded: bool
+    trace: Trace | None = None
+    """Collects what its answer is to say of the rules, where its sender asks for that."""
 
 
 class Read(msgspec.Struct, frozen=True, gc=False):
@@ -127,6 +131,7 @@ _ORIGIN = msgspec.json.Decoder(Origin)
 
 def as_it_came(topic: str, partition: int, record: Record) -> Input:
     """Return the input that a record of ``topic`` (without prefix) is, where it lies."""
+    headers = record.headers
     return Input(
         topic,
         partition,
@@ -134,8 +139,9 @@ def as_it_came(topic: str, partition: int, record: Record) -> Input:
         record.timestamp,
         record.key,
         record.value,
-        record.headers,
+        headers,
         False,
+        Trace() if headers and dry_runs.asks_for_trace(headers) else None,
     )
 
 
@@ -165,6 +171,7 @@ def as_it_lay_first(source: Input) -> Input:
         source.value,
         headers,
         True,
+        source.trace,
     )
 
 
@@ -186,6 +193,9 @@ def read(source: Input) -> Read:
         raise Refused(Reason.MALFORMED, "the record has no value")
     if _size(source) > MAX_RECORD_BYTES:
         raise Refused(Reason.TOO_LARGE, f"the record is larger than {MAX_RECORD_BYTES} bytes")
+    if source.headers and any(name == dry_runs.DRY_RUN for name, _ in source.headers):
+        message = f"a dry run belongs onto the topic {DRY_RUNS}"
+        raise Refused(Reason.INVALID, message, dry_runs.DRY_RUN)
     value = value.removeprefix(BOM)
     if nests_too_deep(value):
         raise Refused(Reason.MALFORMED, f"the record nests deeper than {MAX_DEPTH}")
@@ -202,6 +212,8 @@ def read(source: Input) -> Read:
         raise Refused(Reason.INVALID, "the record's timestamp is no time since 1970")
     if isinstance(record, Tick):
         return Read(source, record, "", "")
+    if source.trace is not None and isinstance(record, Event) and record.by_end_user:
+        source.trace.for_end_user()
     try:
         _bring_to_utc(record)
         project = check_project(record.project)

@@ -14,6 +14,7 @@ from processor.domain.aggregates import milestone as milestone_of
 from processor.domain.aggregates.period import period_end
 from processor.domain.aggregates.void import share
 from processor.domain.rules import Challenge, Milestone
+from schemas import dry_runs
 from schemas.amounts import SCALE, parse_amount
 from schemas.ids import uuid_bytes, uuid_text
 
@@ -156,6 +157,21 @@ def counts(challenge: Challenge, activity_id: str, at: datetime) -> bool:
         and (challenge.starts_at is None or challenge.starts_at <= at)
         and (challenge.ends_at is None or at < challenge.ends_at)
     )
+
+
+def uncounted_because(
+    challenge: Challenge, activity_id: str, *, log_lives: bool, member_lives: bool
+) -> str:
+    """Return why a log is not aggregated, which it is not: the first reason that holds."""
+    if not log_lives:
+        return dry_runs.LOG_NOT_LIVE
+    if not challenge.live:
+        return dry_runs.CHALLENGE_NOT_LIVE
+    if not member_lives:
+        return dry_runs.MEMBER_NOT_LIVE
+    if challenge.activity_ids is not None and activity_id not in challenge.activity_ids:
+        return dry_runs.ACTIVITY_NOT_LISTED
+    return dry_runs.OUTSIDE_DATES
 
 
 def initial(challenge: Challenge, log: Log, timezone: str) -> Progress:

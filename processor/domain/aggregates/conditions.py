@@ -12,9 +12,13 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
 from processor.domain.aggregates.member import Member
 from schemas import attributes
 from schemas.definitions import OF_ATTRIBUTE, OF_MEMBER, OF_TIER, Condition
+from schemas.dry_runs import TraceComparison
 
 Metadata = Mapping[str, Any]
 
@@ -77,6 +81,40 @@ def compile_condition(condition: Condition) -> Check:
     if condition.operator == "not_exists":
         return lambda metadata, member: found(metadata, member) is None
     return _comparison(found, _COMPARISONS[condition.operator], condition.value)
+
+
+MAX_FOUND_BYTES = 1024
+"""Of the JSON of a value that a trace repeats; each of many comparisons may name the same."""
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def compared(
+    condition: Condition, metadata: Metadata, member: MemberFacts | None
+) -> list[TraceComparison]:
+    """Return every comparison of a condition, in order, whatever decides it."""
+    if condition.conditions is not None:
+        each_of = (compared(each, metadata, member) for each in condition.conditions)
+        return [comparison for comparisons in each_of for comparison in comparisons]
+    assert condition.field is not None
+    assert condition.operator is not None
+    return [
+        TraceComparison(
+            path=condition.field,
+            operator=condition.operator,
+            wanted=UNSET if condition.operator in ("exists", "not_exists") else condition.value,
+            found=_told(condition.field, metadata),
+            holds=holds(condition, metadata, member),
+        )
+    ]
+
+
+def _told(field: str, metadata: Metadata) -> Raw | UnsetType:
+    """Return the JSON of what a path names; nothing where that is the member's own, or long."""
+    if field.startswith(OF_MEMBER):
+        return UNSET
+    found = _JSON.encode(_finder(field)(metadata, None))
+    return Raw(found) if len(found) <= MAX_FOUND_BYTES else UNSET
 
 
 def _group(checks: tuple[Check, ...], *, unless_decided: bool) -> Check:

@@ -209,16 +209,21 @@ def exact_points(event: Event, metadata: Mapping[str, Any], group: str) -> Fract
     return max(exact, Fraction(0))
 
 
+def unbounded_points(event: Event, metadata: Mapping[str, Any], group: str) -> int:
+    """Return what an event gives, rounded, before its maximum bounds it; it may be below 0."""
+    reward = event.rewards[group]
+    if event.type != "TRANSACTION":
+        return _rounded(reward, SCALE)
+    nanos = number_field(metadata, event.value_field)
+    return _rounded((nanos or 0) * reward, SCALE * SCALE)
+
+
 def _points(event: Event, metadata: Mapping[str, Any], group: str) -> int:
-    reward, blamed = event.rewards[group], "eventId"
+    points, blamed = unbounded_points(event, metadata, group), "eventId"
     if event.type == "TRANSACTION":
-        nanos = number_field(metadata, event.value_field)
-        points = _rounded((nanos or 0) * reward, SCALE * SCALE)
         blamed = f"metadata.{event.value_field}"
         if event.maximum is not None:
             points = min(points, event.maximum // SCALE)
-    else:
-        points = _rounded(reward, SCALE)
     if points > MAX_POINTS:
         raise Refused(Reason.INVALID, f"gives more than {MAX_POINTS} points", blamed)
     return max(points, 0)

@@ -462,6 +462,14 @@ def decide(before: State, after: State, fact: Hit, streak: Streak) -> Decided:
     )
 
 
+def current_length(state: State, streak: Streak) -> int:
+    """Return the length of the latest run, 0 where it is broken or none was begun."""
+    if not state.hits:
+        return 0
+    latest = latest_run(state, streak.freezes)
+    return 0 if status(state, latest) == BROKEN else latest.length
+
+
 def broken_off(before: State, latest: Run, recorded_at: datetime) -> State:
     """Return the streak with the gap after its latest run announced."""
     return msgspec.structs.replace(

@@ -35,6 +35,7 @@ from processor.domain.inputs import Refused
 from processor.domain.state_kinds import due_key, member_key, streak_key
 from processor.domain.working_set import UNREAD
 from schemas import event_types, ids, outputs
+from schemas.dry_runs import DRY_RUN
 from schemas.instants import EPOCH, parse_instant
 from schemas.topics import (
     CHALLENGE_LOGS, EVENT_RESULTS, EVENTS, MAX_VALUE_BYTES, MEMBER_EVENTS, MILESTONE_EVENTS,

@@ -97,7 +97,7 @@ cdef bint asks_nothing(headers):
     if len(headers) > 32:
         return False
     for name, value in headers:
-        if not name.isascii() or len(name) > 256 or name.startswith("kafka_"):
+        if not name.isascii() or len(name) > 256 or name.startswith("kafka_") or name == DRY_RUN:
             return False
         if value is not None and len(value) > MAX_VALUE:
             return False

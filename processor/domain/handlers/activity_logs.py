@@ -66,7 +66,7 @@ class ActivityLogs:
         not_ahead(context.recorded_at, "occurredAt", record.occurred_at)
         report = _report(record, activity, context)
         if self._entries.get(ACTIVITY_LOG, prepared) is not None:
-            self._effects.count("duplicates")
+            context.repeat()
             return replies.duplicate
         key = working.activity_key(activity)
         before = self._entries.get(ACTIVITY, key)

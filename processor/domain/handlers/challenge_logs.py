@@ -28,6 +28,7 @@ from processor.domain.aggregates.period import period_key
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
+from processor.domain.handlers import looking
 from processor.domain.handlers.achievements import Achievements, Given, progress_record
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.members import require_member, store_member
@@ -141,7 +142,7 @@ class ChallengeLogs:
         amount = _amount_of(record, (before or challenge).method)
         seen = self._entries.get(LOG, prepared.log_key)
         if seen is not None:
-            self._effects.count("duplicates")
+            context.repeat()
             return partial(self._duplicate, context, record, prepared, challenge, seen)
         if amount.nanos is None and (before or challenge).method == "sum":
             raise Refused(Reason.INVALID, "is required where the challenge sums", "activityValue")
@@ -156,8 +157,18 @@ class ChallengeLogs:
         if counts:
             counted = Log(record.activity_at, amount.nanos or 0, at)
             after, decided, given = self._count(context, prepared, before, counted, challenge)
+            if context.trace is not None:
+                looking.at_counted(context.trace, challenge, before, after, decided)
         elif before is not None and challenge.ends_at is not None:  # set or moved since
             self._await_end(prepared, challenge, before)
+        if context.trace is not None and not counts:
+            why = challenge_of.uncounted_because(
+                challenge,
+                record.activity_id,
+                log_lives=record.status == "live",
+                member_lives=member.status == "live",
+            )
+            looking.at_uncounted(context.trace, challenge, why)
         upcoming = challenge_of.next_milestone(after, challenge)
         rewards = [g.reward for g in given]
         outcome = Outcome(challenge, at, amount.json, after, decided, upcoming, rewards)

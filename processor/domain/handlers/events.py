@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from processor.domain.aggregates import boost as boost_of
 from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.boost import Multiplied
@@ -20,7 +21,7 @@ from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.fast_path import Common, FastPath
-from processor.domain.handlers import multipliers
+from processor.domain.handlers import looking, multipliers
 from processor.domain.handlers.challenge_logs import ChallengeLogs, PreparedLog
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger
@@ -28,7 +29,7 @@ from processor.domain.handlers.members import require_member
 from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
 from processor.domain.inputs import Read, Refused, not_ahead
-from processor.domain.rules import Event, Streak, Subscriptions
+from processor.domain.rules import Event, Streak, Subscriptions, TierSet
 from processor.domain.state_kinds import (
     ANSWER,
     LIMIT,
@@ -43,6 +44,7 @@ from processor.domain.state_kinds import (
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs, replies
 from schemas.dead_letter import Reason
+from schemas.dry_runs import MEMBER_NOT_LIVE, NO_VALUE
 from schemas.event_types import EVENT_LOGGED
 from schemas.instants import from_millis
 from schemas.records import ChallengeLog
@@ -172,7 +174,7 @@ class Events:
         if record.idempotency_key is not None:
             answered = self._entries.get(ANSWER, prepared.answer_key)
             if answered is not None:
-                self._effects.count("duplicates")
+                context.repeat()
                 return lambda: replies.Reply(200, _answer(event_of.said(answered)))
 
         slot = None
@@ -189,8 +191,8 @@ class Events:
         if earned or (multiplied is not None and multiplied.base):
             self._ledger.add(context, _entry(logged, multiplied), offer)
         live, periods = member.status == member_of.LIVE, _NO_PERIODS
-        if decided.condition_reached and live:
-            periods = self._fan_out(context, prepared, record)
+        if decided.condition_reached:
+            periods = self._fan_out(context, prepared, record, live=live)
         if record.idempotency_key is not None:
             taken = slot if live and decided.takes_slot else None
             fed = decided.condition_reached and live
@@ -226,6 +228,8 @@ class Events:
         live = member.status == member_of.LIVE
         facts = self._tiers.facts(context, member) if event.asks_member else None
         decided = event_of.decide(event, prepared.metadata, used, groups, earns=live, member=facts)
+        if context.trace is not None:
+            self._look_at_event(context, prepared, decided, used, member)
         if slot is not None and decided.takes_slot and live:
             self._entries.set(LIMIT, slot, LimitUsage(used.slots + 1))
         subscriptions = prepared.subscriptions
@@ -245,9 +249,56 @@ class Events:
             at=prepared.at,
             member=facts or self._tiers.facts(context, member),
         )
+        if context.trace is not None:
+            self._look_at_multipliers(context, prepared, tiers, multiplied, member)
         if multiplied is not None:
             decided = msgspec.structs.replace(decided, points=multiplied.points)
         return decided, multiplied
+
+    def _look_at_event(
+        self,
+        context: RecordContext,
+        prepared: PreparedEvent,
+        decided: Decided,
+        used: LimitUsage,
+        member: Member,
+    ) -> None:
+        """Tell what an event's conditions, its limit and its maximum came to."""
+        trace, event, metadata = context.trace, prepared.event, prepared.metadata
+        assert trace is not None
+        assert event is not None
+        earns = member.status == member_of.LIVE
+        comparisons = self._comparisons(context, metadata, member)
+        looking.at_event(trace, event, decided, used, comparisons, earns=earns)
+        takes = earns and decided.takes_slot
+        if takes and event.type == "TRANSACTION" and event.maximum is not None:
+            unbounded = event_of.unbounded_points(event, metadata, decided.user_group)
+            looking.at_maximum(trace, event, max(unbounded, 0), decided.points)
+
+    def _look_at_multipliers(
+        self,
+        context: RecordContext,
+        prepared: PreparedEvent,
+        tiers: Sequence[tuple[TierSet, str | None]],
+        multiplied: Multiplied | None,
+        member: Member,
+    ) -> None:
+        """Tell which tiers and boosts act on an event's points."""
+        trace, metadata = context.trace, prepared.metadata
+        assert trace is not None
+        looking.at_tiers(trace, tiers)
+        facts = self._tiers.facts_as_kept(context, member)
+        running = prepared.subscriptions.boosts.running(prepared.at)
+        applying = {each.id for each in running if boost_of.applies(each, metadata, facts)}
+        acted = () if multiplied is None else multiplied.boosts
+        comparisons = self._comparisons(context, metadata, member)
+        looking.at_boosts(trace, running, applying, acted, comparisons)
+
+    def _comparisons(
+        self, context: RecordContext, metadata: Mapping[str, Any], member: Member
+    ) -> looking.Comparisons:
+        facts = self._tiers.facts_as_kept(context, member)
+        return looking.Comparisons(self._definitions, context.project, metadata, facts)
 
     def _logged(
         self,
@@ -313,13 +364,22 @@ class Events:
         return logs
 
     def _fan_out(
-        self, context: RecordContext, prepared: PreparedEvent, record: EventRecord
+        self, context: RecordContext, prepared: PreparedEvent, record: EventRecord, *, live: bool
     ) -> Sequence[str]:
-        """Move the challenges and streaks that name the event; return the streaks' periods."""
-        subscriptions = prepared.subscriptions
+        """Move the challenges and streaks that name the event, which is of a ``live`` member's or
+        moves nothing; return the streaks' periods."""
+        subscriptions, trace = prepared.subscriptions, context.trace
+        if not live:
+            if trace is not None:
+                looking.at_all_uncounted(trace, subscriptions.challenges, MEMBER_NOT_LIVE)
+            return _NO_PERIODS
         self._effects.count("not_fed", len(subscriptions.challenges) - len(prepared.logs))
         for log in prepared.logs:
             self._feed(context, log)
+        if trace is not None:
+            fed = {log.record.challenge_id for log in prepared.logs}
+            unfed = [each for each in subscriptions.challenges if each.id not in fed]
+            looking.at_all_uncounted(trace, unfed, NO_VALUE)
         if not subscriptions.streaks:
             return _NO_PERIODS
         voidable = record.idempotency_key is not None
@@ -344,13 +404,15 @@ class Events:
     def _feed(self, context: RecordContext, log: FedLog) -> None:
         prepared = log.prepared
         if not isinstance(prepared, PreparedLog):
-            if self._fast_path.step(prepared, context.sequence):
+            if context.trace is None and self._fast_path.step(prepared, context.sequence):
                 return
             prepared = self._logs.prepare(log.item, log.record)
         try:
             self._logs.step(context, log.record, prepared, fed=True)
         except Refused:  # a progress that began as a sum, and no value; nothing was changed
             self._effects.count("not_fed")
+            if context.trace is not None and prepared.challenge is not None:
+                looking.at_uncounted(context.trace, prepared.challenge, NO_VALUE)
 
 
 _NO_PERIODS: Sequence[str] = ()

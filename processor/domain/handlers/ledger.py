@@ -23,6 +23,7 @@ from processor.domain.aggregates.tier import Earning
 from processor.domain.aggregates.wallet import ENDLESS, Earned, Offer
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
+from processor.domain.handlers import looking
 from processor.domain.handlers.lots import Lots
 from processor.domain.handlers.voiding import Reversal, Voiding, amount
 from processor.domain.rules import Wallet
@@ -112,7 +113,10 @@ class Ledger:
         if wallet is None or not wallet.caps:
             return None
         purse = self.balances(context.member_id).purse(group)
-        return wallet_of.decide(wallet, purse, self._earned(context, wallet, at), points)
+        offer = wallet_of.decide(wallet, purse, self._earned(context, wallet, at), points)
+        if context.trace is not None:
+            looking.at_caps(context.trace, wallet, points, offer)
+        return offer
 
     def add(
         self, context: RecordContext, entry: Entry, offer: Offer | None = None

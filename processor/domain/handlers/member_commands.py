@@ -198,7 +198,7 @@ class MemberCommands:
         key = redemption_key(_redemption_id(context, command))
         answered = self._entries.get(REDEMPTION, key)
         if answered is not None:
-            self._effects.count("duplicates")
+            context.repeat()
             return lambda: replies.Reply(200, answered.body)
         entry = Entry(
             source=ids.REDEMPTION,

@@ -70,6 +70,12 @@ class Milestones:
         self._entries.set(REWARD, key, reward)
         return reward_of.record(reward_id, reward, milestone.json)
 
+    def is_given(self, context: RecordContext, milestone: Milestone, period_key: str) -> bool:
+        """Tell whether a milestone's reward was given in a period, and not taken back."""
+        id_ = ids.reward_log_id(context.project, milestone.id, context.member_id, period_key)
+        reward = self._entries.get(REWARD, reward_key(id_))
+        return reward is not None and reward.revoked_at is None
+
     def announce(
         self, context: RecordContext, reached: Reached, reward: outputs.RewardLogRecord
     ) -> None:

@@ -85,7 +85,7 @@ class Spending:
         key = moved_key(_entry_id(context, command))
         first = self._entries.get(MOVED, key)
         if first is not None:
-            self._effects.count("duplicates")
+            context.repeat()
             return partial(_answer, member, command, first)
         if differs(command.if_version, member.version):
             return precondition_failed
@@ -147,7 +147,7 @@ class Spending:
         until = at if first is not None else hold_of.until_of(command, at)
         member = require_member(self._entries, context)
         if first is not None:
-            self._effects.count("duplicates")
+            context.repeat()
             return partial(_hold_answer, member, first)
         if differs(command.if_version, member.version):
             return precondition_failed

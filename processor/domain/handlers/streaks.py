@@ -13,6 +13,7 @@ from processor.domain.aggregates.streak import FOR_GOOD, Hits, Run, State
 from processor.domain.aggregates.streak_reversal import Lost, Removal
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
+from processor.domain.handlers import looking
 from processor.domain.handlers.holders import Holder, Holders
 from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.handlers.voiding import Voiding
@@ -28,6 +29,8 @@ from processor.domain.state_kinds import (
 )
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
+from schemas.amounts import SCALE
+from schemas.dry_runs import Outcome
 from schemas.event_types import (
     STREAK_ADVANCED,
     STREAK_BROKEN,
@@ -80,6 +83,9 @@ class Streaks:
         if streak_of.counts_nothing(before, at):
             if at >= before.hits[0][0]:
                 self._again(context.member_id, streak.id, period_key, voidable=voidable)
+            if context.trace is not None:
+                length = streak_of.current_length(before, streak)
+                looking.at_streak(context.trace, streak, "known", length, length)
             return period_key
         fact = streak_of.hit(before, at, streak)
         after = streak_of.evolve(before, fact, streak, context.recorded_at)
@@ -91,6 +97,8 @@ class Streaks:
         for run in decided.broken:
             self._broken(context, now, run, moment)
         healed = decided.healed
+        if context.trace is not None:
+            self._look_at(context, streak, before, after, decided)
         self._emit(context, STREAK_ADVANCED, now, decided.run, key=at, at=moment, healed=healed)
         for each in decided.reached:
             reached = Reached(
@@ -105,6 +113,27 @@ class Streaks:
         for run in decided.completed:
             self._emit(context, STREAK_COMPLETED, now, run, key=run.last, at=moment)
         return period_key
+
+    def _look_at(
+        self,
+        context: RecordContext,
+        streak: Streak,
+        before: State,
+        after: State,
+        decided: streak_of.Decided,
+    ) -> None:
+        """Tell what a hit did to a streak, and which of its milestones it reached."""
+        assert context.trace is not None
+        was, is_ = (streak_of.current_length(each, streak) for each in (before, after))
+        outcome: Outcome = "healed" if decided.healed else "advanced"
+        looking.at_streak(context.trace, streak, outcome, was, is_)
+        now = set()
+        for each in decided.reached:
+            period_key = streak_of.key_of(after.period, after.timezone, each.at)
+            if not self._milestones.is_given(context, each.milestone, period_key):
+                now.add(each.milestone.id)
+        value = decided.run.length * SCALE
+        looking.at_milestones(context.trace, streak.milestones, value, now, ())
 
     def revert(
         self, context: RecordContext, voiding: Voiding, streak_id: str, period_key: str

@@ -58,6 +58,19 @@ class Tiers:
 
         return MemberFacts(member, tier_in)
 
+    def facts_as_kept(self, context: RecordContext, member: Member) -> MemberFacts:
+        """Return the same, but publish and keep nothing: what time did to a tier that nobody asked
+        for yet is not in it."""
+
+        def tier_in(tier_set_id: str) -> str | None:
+            tier_set = self._definitions.tier_set(context.project, tier_set_id)
+            if tier_set is None:
+                return None
+            kept = self._entries.get(TIER, tier_key(context.member_id, tier_set.id))
+            return tier_set.base if kept is None else tier_of.in_force(kept, tier_set)
+
+        return MemberFacts(member, tier_in)
+
     def in_force(self, context: RecordContext, member: Member, tier_set: TierSet) -> str | None:
         """Publish and keep what time did to a member's tier in a set; return the tier."""
         key = tier_key(context.member_id, tier_set.id)
@@ -117,7 +130,7 @@ class Tiers:
         )
         answered = self._entries.get(ASSIGNMENT, answer_key)
         if answered is not None:
-            self._effects.count("duplicates")
+            context.repeat()
             return partial(replies.Reply, 200, answered.body)
         if differs(command.if_version, member.version):
             return precondition_failed

@@ -45,7 +45,7 @@ class Voids:
         key = _answer_key(context, command)
         answered = self._entries.get(VOID, key)
         if answered is not None:
-            self._effects.count("duplicates")
+            context.repeat()
             return partial(replies.Reply, 200, answered.body)
         if differs(command.if_version, member.version):
             return precondition_failed

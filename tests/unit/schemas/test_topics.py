@@ -12,13 +12,15 @@ from schemas.topics import (
 
 INPUTS = {
     "challenge-logs", "events", "activity-logs", "member-commands", "ticks", "forwarded",
-    "chunk-log", "definitions",
+    "chunk-log", "definitions", "dry-runs",
 }  # fmt: skip
 OUTPUTS = {
     "progress-events", "milestone-events", "reward-events", "points-events", "event-results",
     "streak-events", "pathway-events", "member-events", "tier-events", "dead-letters",
     "replies",
 }  # fmt: skip
+
+SHORT_LIVED = {"dry-runs", "replies"}
 
 
 def test_the_catalogue_is_the_contract_s() -> None:
@@ -32,9 +34,16 @@ def test_all_topics_but_definitions_have_a_partition_for_each_of_the_members() -
 
 
 def test_inputs_outputs_and_definitions_are_kept_for_ever_and_not_compacted() -> None:
-    for name in TOPICS:
+    for name in TOPICS.keys() - SHORT_LIVED:
         assert TOPICS[name].config["retention.ms"] == "-1"
         assert TOPICS[name].config["cleanup.policy"] == "delete"
+
+
+def test_questions_and_answers_are_kept_for_an_hour() -> None:
+    for name in SHORT_LIVED:
+        assert TOPICS[name].config["retention.ms"] == "3600000"
+        assert TOPICS[name].config["segment.ms"] == "600000"
+    assert "dry-runs" not in INPUT_TOPICS
 
 
 def test_dead_letters_take_four_mebibytes() -> None:

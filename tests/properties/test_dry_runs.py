@@ -1,0 +1,73 @@
+"""A dry run answers as the real call that follows, and neither it nor a trace changes anything."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from processor.domain.effects import Effects
+from schemas import dry_runs
+from tests.spec import Partition, Sent, as_tried
+from tests.strategies import Segment, histories
+from tests.strategies_events import event_histories, streak_histories
+from tests.strategies_points import points_histories
+from tests.strategies_voids import void_histories
+
+HISTORIES: list[SearchStrategy[list[Segment]]] = [
+    histories(),
+    event_histories(),
+    streak_histories(),
+    points_histories(),
+    void_histories(),
+]
+
+
+def traced(record: Sent) -> Sent:
+    """Return a record that asks for a trace."""
+    return replace(record, headers=(*record.headers, dry_runs.TRACED))
+
+
+def decoded(effects: Effects) -> list[Any]:
+    """Return the answers as data."""
+    return [msgspec.json.decode(answer.value) for answer in effects.answers]
+
+
+def without_trace(reply: Any) -> Any:
+    """Return an answer without its trace, which it must have."""
+    body = {**reply["body"]}
+    assert isinstance(body.pop("trace"), list)
+    return {**reply, "body": body}
+
+
+def check(alone: Partition, beside: Partition, record: Sent) -> None:
+    """Try a record with and without a trace, then fold it on two partitions, on one of them with a
+    trace; compare all that it leads to."""
+    can_be_tried = record.topic in dry_runs.TRIED
+    tried = decoded(alone.try_out(record)) if can_be_tried else None
+    explained = decoded(alone.try_out(traced(record))) if can_be_tried else None
+    plain, told = alone.fold(record).effects, beside.fold(traced(record)).effects
+    assert (plain.writes, plain.counts) == (told.writes, told.counts)
+    assert [without_trace(reply) for reply in decoded(told)] == decoded(plain)
+    refused = "dead-letters"  # they have the headers
+    assert {t: o for t, o in plain.outputs.items() if t != refused} == {
+        t: o for t, o in told.outputs.items() if t != refused
+    }
+    if tried is not None:
+        assert tried == [as_tried(answer) for answer in plain.answers]
+        assert explained == [as_tried(answer) for answer in told.answers]
+
+
+@pytest.mark.parametrize("kind", range(len(HISTORIES)))
+@given(st.data())
+def test_a_dry_run_is_the_real_call_but_for_what_it_leaves(kind: int, data: st.DataObject) -> None:
+    alone, beside = Partition(compared=False), Partition(compared=False)
+    for segment in data.draw(HISTORIES[kind]):
+        for partition in (alone, beside):
+            partition.define(*segment.definitions)
+        for record in segment.records:
+            check(alone, beside, record)
+    assert alone.entries == beside.entries
