@@ -3,7 +3,8 @@
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -24,6 +25,15 @@ JOINED_BYTES = 16 * 1024 * 1024
 """What is made one chunk of chunks; one alone may be larger."""
 
 
+AnswerDryRuns = Callable[[Chunk, Callable[[], bool], asyncio.Lock], None]
+"""Has the dry runs of a chunk answered that was folded, as long as its partition is current, in the
+turns that the lock gives."""
+
+
+def _nobody(_chunk: Chunk, _is_current: Callable[[], bool], _turn: asyncio.Lock) -> None:
+    """Answer none."""
+
+
 class GapError(RuntimeError):
     """Records were delivered, but not those before them."""
 
@@ -35,9 +45,14 @@ class ChunkAgent:
     meanwhile is then taken as one chunk: the slower the broker, the fewer transactions.
     """
 
-    def __init__(self, context: WorkerContext, folding: Folding) -> None:
+    def __init__(
+        self, context: WorkerContext, folding: Folding, answer_dry_runs: AnswerDryRuns = _nobody
+    ) -> None:
         self._context = context
         self._folding = folding
+        self._answer_dry_runs = answer_dry_runs
+        self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By partition, held while its store may change."""
         self._fenced_at: dict[int, int] = {}
         """By partition, the epoch in which it was found to be another worker's."""
         self._waiting: dict[int, list[Any]] = {}
@@ -101,7 +116,12 @@ class ChunkAgent:
             return False
         store = self._context.store[chunk.partition]
         check_nothing_left_out(chunk, store.position().offsets)
-        return await self._fold(chunk)
+        turn = self._turns[chunk.partition]
+        async with turn:
+            folded = await self._fold(chunk)
+        if folded and chunk.dry_runs:
+            self._answer_dry_runs(chunk, lambda: self._is_current(chunk), turn)
+        return folded
 
     async def _fold(self, chunk: Chunk) -> bool:
         return await self._folding.fold(chunk, lambda: self._is_current(chunk))
@@ -174,6 +194,7 @@ def joined(chunks: Iterable[Chunk]) -> list[Chunk]:
             and weight <= JOINED_BYTES
         ):
             last.stretches.extend(chunk.stretches)
+            last.dry_runs = [*last.dry_runs, *chunk.dry_runs]
             last.definitions = max(last.definitions, chunk.definitions)
         else:
             made.append(dataclasses.replace(chunk, stretches=[*chunk.stretches]))

@@ -1,20 +1,23 @@
 """The composition root: a Faust application around one worker's context."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 from zlib import crc32
 
 import faust
+from aiokafka import TopicPartition
 from faust.types.auth import CredentialsT
 
 from processor.agent import ChunkAgent
 from processor.chunk_transport import ChunkConsumer, ChunkSchema, ChunkTransport
 from processor.context import WorkerContext
+from processor.dry_runs import DryRuns
 from processor.fetching import MAX_RECORDS
 from processor.folding import Folding
 from processor.recovery import FencedTableManager, take_back
 from processor.state_table import add_state_table
 from schemas.settings import Settings
-from schemas.topics import INPUT_TOPICS
+from schemas.topics import FETCHED_TOPICS
 
 SESSION_SECONDS = 8
 """A worker that is frozen or cut off loses its partitions after this."""
@@ -29,7 +32,11 @@ class App(faust.App):
 
     def __init__(self, context: WorkerContext, **options: Any) -> None:
         self.context = context
+        self.dry_runs = DryRuns(context, self._pass_dry_runs)
         super().__init__(context.group, **options)
+
+    async def _pass_dry_runs(self, next_offsets: Mapping[TopicPartition, int]) -> bool:
+        return await cast("ChunkConsumer", self.consumer).pass_dry_runs(next_offsets)
 
 
 def build_app(context: WorkerContext, instance: str) -> App:
@@ -64,7 +71,7 @@ def build_app(context: WorkerContext, instance: str) -> App:
     app.transport = ChunkTransport(app.conf.broker_consumer, app)
     add_state_table(app, context)
     chunks = app.topic(
-        *(settings.topic(name) for name in INPUT_TOPICS),
+        *(settings.topic(name) for name in FETCHED_TOPICS),
         schema=ChunkSchema(),
         internal=False,
     )
@@ -72,19 +79,20 @@ def build_app(context: WorkerContext, instance: str) -> App:
     async def is_member() -> bool:
         return await cast("ChunkConsumer", app.consumer).is_member()
 
-    agent = ChunkAgent(context, Folding(context, take_back, is_member))
+    folding = Folding(context, take_back, is_member)
+    agent = ChunkAgent(context, folding, app.dry_runs.take)
     app.agent(chunks, name="chunks", concurrency=1)(agent.run)
     return app
 
 
 def membership(instance: str) -> str:
-    """Return the static group membership of a worker with the inputs that it reads.
+    """Return the static group membership of a worker with the topics that it reads.
 
     A static member that comes back gets its partitions back, whatever it subscribes to by then: a
-    version with more inputs would never see them. So it is another member, and the one before it
+    version with more topics would never see them. So it is another member, and the one before it
     leaves with its session.
     """
-    return f"{instance}-{crc32(','.join(INPUT_TOPICS).encode()):08x}"
+    return f"{instance}-{crc32(','.join(FETCHED_TOPICS).encode()):08x}"
 
 
 def _credentials(settings: Settings) -> CredentialsT | None:

@@ -25,7 +25,7 @@ from processor.chunking import Asked, Chunk, ChunkAssembler
 from processor.context import WorkerContext
 from processor.fetching import Fetch, HandedOut, Records
 from schemas.kafka import consumers, removal
-from schemas.topics import TICKS
+from schemas.topics import DRY_RUNS, TICKS
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,8 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._handed_out = HandedOut()
+        settings = cast("ChunkConsumer", self.consumer).context.settings
+        self._handed_out = HandedOut(settings.topic(DRY_RUNS))
 
     @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -231,6 +232,13 @@ class ChunkConsumer(driver.Consumer):
         """Ask the group whether it knows this worker with the partitions that it has."""
         return await self._thread.is_member()
 
+    async def pass_dry_runs(self, next_offsets: Mapping[TopicPartition, int]) -> bool:
+        """Have the group remember from where on dry runs are to be answered; tell whether it does.
+
+        It is told before they are answered, so that none is answered twice.
+        """
+        return await self._thread.tell_group(next_offsets)
+
     def begin_epoch(self) -> int:
         """Give up all that was fetched: the partitions move, or are sought. Return the new epoch.
 
@@ -290,21 +298,23 @@ class ChunkConsumer(driver.Consumer):
     def _tell_lag(self, fetched: Records) -> None:
         """Say how far behind each partition is; nothing fetched means: none is.
 
-        A tick is none of the records that somebody waits for, and may be held.
+        A tick is none of the records that somebody waits for, and may be held; a dry run is no
+        input.
         """
         if not fetched:
             metrics.LAG.clear()
-        ticks = self.context.settings.topic(TICKS)
+        uncounted = {self.context.settings.topic(name) for name in (TICKS, DRY_RUNS)}
         for tp, records in fetched.items():
-            if tp.topic != ticks:
+            if tp.topic not in uncounted:
                 behind = (self.highwater(TP(*tp)) or 0) - records[-1].offset - 1
                 metrics.LAG.labels(tp.topic, tp.partition).set(max(behind, 0))
 
     def _message(self, chunk: Chunk) -> tuple[TP, ConsumerMessage]:
         """Wrap a chunk into a message of its last part's topic and last offset."""
-        stretch = chunk.stretches[-1]
-        topic = self.context.settings.topic(stretch.topic)
-        last = stretch.records[-1]
+        name, records = DRY_RUNS, chunk.dry_runs
+        if chunk.stretches:
+            name, records = chunk.stretches[-1].topic, chunk.stretches[-1].records
+        topic, last = self.context.settings.topic(name), records[-1]
         tp = TP(topic, chunk.partition)
         self.context.outstanding.add(chunk)
         self._read_offset.pop(tp, None)  # Faust drops, silently, what it takes for read already

@@ -12,6 +12,9 @@ there before the broker gave it its time, which ``ends`` need not be: its writer
 frozen in between. Ticks are held alone: the other topics go on being fetched and folded. They end
 where their logs ended, so they are reached however fast more is written, and whatever of it was
 aborted: a position passes aborted records and markers.
+
+Dry runs wait likewise, ticks included, and some at a time are handed on: nobody's record waits
+behind thousands of them.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -20,9 +23,12 @@ from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 
-from processor.fetching import NO_EPOCH, Fetch, Offsets, Records
+from processor.fetching import NO_EPOCH, Fetch, Offsets, Records, weigh
 from schemas.settings import Settings
-from schemas.topics import INPUT_TOPICS, MEMBER_COMMANDS, TICKS
+from schemas.topics import DRY_RUNS, INPUT_TOPICS, MEMBER_COMMANDS, TICKS
+
+MAX_DRY_RUNS = 256
+"""Of a partition that are handed on together; the others wait for the next round."""
 
 
 class Stretch(NamedTuple):
@@ -45,16 +51,18 @@ class Chunk:
     """The seek that its records follow; where there was another since, they are read again."""
     definitions: int
     """Where ``definitions`` ended after the fetch: the fold must know at least so much."""
+    dry_runs: Sequence[Any] = ()
+    """Records that are answered afterwards, and change nothing."""
 
     @property
     def size(self) -> int:
         """How many records it holds."""
-        return sum(len(stretch.records) for stretch in self.stretches)
+        return sum(len(stretch.records) for stretch in self.stretches) + len(self.dry_runs)
 
     @property
     def bytes(self) -> int:
         """How much memory its records take."""
-        return sum(stretch.bytes for stretch in self.stretches)
+        return sum(stretch.bytes for stretch in self.stretches) + sum(map(weigh, self.dry_runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,15 @@ class _HeldTicks:
     ends: Offsets
 
 
+@dataclass(slots=True)
+class _HeldDryRuns:
+    """Dry runs that wait until all inputs of their partition were handed on up to ``ends``."""
+
+    records: list[Any]
+    ends: Offsets
+    definitions: int
+
+
 class ChunkAssembler:
     """Holds back what must wait, and groups the rest. Knows topics by their full names."""
 
@@ -92,8 +109,10 @@ class ChunkAssembler:
         self._rank = {name: rank for rank, name in enumerate(INPUT_TOPICS)}
         self._commands = settings.topic(MEMBER_COMMANDS)
         self._ticks = settings.topic(TICKS)
+        self._dry_runs = settings.topic(DRY_RUNS)
         self._held: dict[int, _Held] = {}
         self._held_ticks: dict[int, _HeldTicks] = {}
+        self._held_dry_runs: dict[int, _HeldDryRuns] = {}
         self._epoch = NO_EPOCH
 
     def reset(self) -> int:
@@ -102,6 +121,7 @@ class ChunkAssembler:
         held += [held.stretch for held in self._held_ticks.values()]
         self._held.clear()
         self._held_ticks.clear()
+        self._held_dry_runs.clear()
         return sum(len(stretch.records) for stretch in held)
 
     def wanted(self, active: Set[TopicPartition]) -> set[TopicPartition]:
@@ -111,13 +131,15 @@ class ChunkAssembler:
     def _could_only_wait(self, tp: TopicPartition) -> bool:
         if tp.topic == self._commands:
             return False
+        if tp.topic == self._dry_runs:
+            return tp.partition in self._held_dry_runs
         waiting = tp.partition in self._held
         return waiting or (tp.topic == self._ticks and tp.partition in self._held_ticks)
 
     @property
     def holding(self) -> bool:
         """Whether anything waits."""
-        return bool(self._held or self._held_ticks)
+        return bool(self._held or self._held_ticks or self._held_dry_runs)
 
     @property
     def ticks_held(self) -> int:
@@ -126,11 +148,14 @@ class ChunkAssembler:
 
     def to_ask(self, fetched: Records) -> set[TopicPartition]:
         """Name the inputs whose ends decide how long ``fetched`` must wait: the commands of each
-        partition, and all other inputs of those of which ticks were fetched."""
+        partition, all other inputs of those of which ticks were fetched, and all of those of which
+        dry runs were."""
         asked: set[TopicPartition] = set()
         for tp in fetched:
             if tp.topic == self._ticks:
                 asked |= self._beside_ticks(tp.partition)
+            elif tp.topic == self._dry_runs:
+                asked |= self._inputs(tp.partition)
             elif tp.topic in self._names and tp.topic != self._commands:
                 asked.add(TopicPartition(self._commands, tp.partition))
         return asked
@@ -147,6 +172,8 @@ class ChunkAssembler:
         ticks: dict[int, Stretch] = {}
         for tp, records in fetch.records.items():
             name = self._names.get(tp.topic)
+            if tp.topic == self._dry_runs and records:
+                self._hold_dry_runs(tp.partition, records, asked)
             if name is None or not records:
                 continue
             stretch = Stretch(name, records, fetch.starts[tp], fetch.bytes[tp])
@@ -154,13 +181,14 @@ class ChunkAssembler:
                 ticks[tp.partition] = stretch
             else:
                 by_partition.setdefault(tp.partition, []).append(stretch)
-        held = self._held.keys() | self._held_ticks.keys()
+        held = self._held.keys() | self._held_ticks.keys() | self._held_dry_runs.keys()
         for partition in by_partition.keys() | ticks.keys() | held:
             new = by_partition.get(partition, [])
             ready, definitions = self._release(partition, new, fetch.positions, asked)
             ready += self._release_ticks(partition, ticks.get(partition), fetch.positions, asked)
-            if ready:
-                yield Chunk(partition, ready, fetch.epoch, definitions)
+            dry, known = self._release_dry_runs(partition, fetch.positions)
+            if ready or dry:
+                yield Chunk(partition, ready, fetch.epoch, max(definitions, known), dry)
 
     def _release(
         self, partition: int, new: list[Stretch], positions: Offsets, asked: Asked
@@ -197,7 +225,29 @@ class ChunkAssembler:
         return [held.stretch]
 
     def _beside_ticks(self, partition: int) -> set[TopicPartition]:
-        return {TopicPartition(topic, partition) for topic in self._names if topic != self._ticks}
+        return {tp for tp in self._inputs(partition) if tp.topic != self._ticks}
+
+    def _inputs(self, partition: int) -> set[TopicPartition]:
+        return {TopicPartition(topic, partition) for topic in self._names}
+
+    def _hold_dry_runs(self, partition: int, records: Sequence[Any], asked: Asked) -> None:
+        before = self._held_dry_runs.get(partition)
+        waiting = [] if before is None else before.records
+        ends = {tp: asked.ends[tp] for tp in self._inputs(partition)}
+        held = _HeldDryRuns([*waiting, *records], ends, asked.definitions)
+        self._held_dry_runs[partition] = held
+
+    def _release_dry_runs(self, partition: int, positions: Offsets) -> tuple[Sequence[Any], int]:
+        """Return the dry runs that may be folded now, and the end of ``definitions`` for them."""
+        held = self._held_dry_runs.get(partition)
+        if held is None or partition in self._held or partition in self._held_ticks:
+            return (), 0
+        if any(positions.get(tp, 0) < end for tp, end in held.ends.items()):
+            return (), 0
+        ready, held.records = held.records[:MAX_DRY_RUNS], held.records[MAX_DRY_RUNS:]
+        if not held.records:
+            del self._held_dry_runs[partition]
+        return ready, held.definitions
 
 
 def _one(first: Stretch, second: Stretch) -> Stretch:

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from processor import metrics
 from processor.chunking import Chunk
 from processor.definitions import DefinitionsReader
+from processor.destinations import Destinations
 from processor.fetching import NO_EPOCH
 from processor.store import StateStore
 from processor.ticker import Ticker
@@ -116,6 +117,8 @@ class WorkerContext:
     definitions: DefinitionsReader
     reply_partitions: Mapping[str, int]
     cluster_id: str
+    destinations: Destinations | None = None
+    """Knows which replies can arrive; without, all are believed to."""
     describer: Describer | None = None
     """Tells the topics' ids; without, topics are believed to be those that they were."""
     outstanding: Outstanding = field(default_factory=Outstanding)

@@ -50,7 +50,10 @@ class Fetch:
 class HandedOut:
     """Up to where each partition was handed out since it was sought."""
 
-    def __init__(self) -> None:
+    def __init__(self, unsought: str | None = None) -> None:
+        """``unsought`` is a topic that is read from where the group's offsets are: it may leave
+        records out."""
+        self._unsought = unsought
         self.epoch = NO_EPOCH
         """That of the last seek."""
         self._assignment: object = None
@@ -85,10 +88,16 @@ class HandedOut:
         """
         if assignment is not self._assignment or assignment is None:
             return Fetch(records=records)
-        known = {tp: batch for tp, batch in records.items() if tp in self._next}
-        starts = {tp: self._next[tp] for tp in known}
-        for tp, batch in known.items():
-            self._next[tp] = batch[-1].offset + 1
+        known, starts = dict[TopicPartition, Sequence[Any]](), dict[TopicPartition, int]()
+        for tp, batch in records.items():
+            if tp in self._next:
+                starts[tp] = self._next[tp]
+                self._next[tp] = batch[-1].offset + 1
+            elif tp.topic == self._unsought:
+                starts[tp] = batch[0].offset
+            else:
+                continue
+            known[tp] = batch
         return Fetch(self.epoch, known, starts, positions, weights)
 
 

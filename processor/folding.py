@@ -22,6 +22,7 @@ from processor.domain.inputs import Place
 from processor.journal import Journal
 from processor.open_transactions import OpenTransactions
 from processor.pieces import Pace, Pieces, Rest, size
+from processor.reading import Reading
 from processor.store import PartitionStore, StoreError
 from processor.transactions import Fenced, PartitionProducer, RecordTooLarge, Superseded
 
@@ -169,7 +170,7 @@ class Folding:
     ) -> Effects:
         context = self._context
         place = Place(partition, context.settings.partitions, context.reply_partitions)
-        reading = _Reading(store)
+        reading = Reading(store)
         pieces.begin(piece)
         try:
             return fold_chunk(
@@ -208,31 +209,6 @@ class Folding:
     def _has(self, partition: int, producer: PartitionProducer) -> bool:
         producers = self._context.producers
         return partition in producers.partitions and producers[partition] is producer
-
-
-class _Reading:
-    """A store's reads, whose failures are the disk's and no record's."""
-
-    def __init__(self, store: PartitionStore) -> None:
-        self._store = store
-
-    def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
-        """Read entries."""
-        try:
-            return self._store.load(keys)
-        except MemoryError:
-            raise
-        except Exception as error:  # rocksdict raises plain Exception
-            raise StoreError(f"{self._store.path} cannot be read: {error}") from error
-
-    def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
-        """Find keys."""
-        try:
-            return self._store.scan(first, last, limit)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise StoreError(f"{self._store.path} cannot be read: {error}") from error
 
 
 async def _written(producer: PartitionProducer, effects: Effects) -> int:

@@ -33,6 +33,12 @@ PIECES_FAILED = Counter(
     "Records that could not be folded or written together; they are tried again with fewer, and "
     "one that fails alone twice becomes a dead letter `poison`.",
 )
+DRY_RUNS = Counter(
+    "milestream_dry_runs_total",
+    "What became of dry runs: answered; late (too old when their turn came); given_up (the "
+    "partition moved, or there were too many); unanswerable (the reply can go nowhere).",
+    ["outcome"],
+)
 DROPPED = Counter(
     "milestream_dropped_records_total",
     "Records that were fetched and given up because partitions moved; they are fetched again.",

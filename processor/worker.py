@@ -92,7 +92,9 @@ async def _run(settings: Settings) -> None:
         app.finalize()
         ticking = asyncio.ensure_future(_tick(context))
         watching = asyncio.ensure_future(_watch(app, context))
+        answering = asyncio.ensure_future(_answer_dry_runs(app, context))
         code = await _serve(app, context, stopping)
+        answering.cancel()
         watching.cancel()
         ticking.cancel()
         _end(code)
@@ -103,6 +105,14 @@ async def _tick(context: WorkerContext) -> None:
         await context.ticker.run()
     except Exception as error:
         logger.exception("the ticker failed")
+        context.fail(error)
+
+
+async def _answer_dry_runs(app: App, context: WorkerContext) -> None:
+    try:
+        await app.dry_runs.run()
+    except Exception as error:
+        logger.exception("dry runs are answered no more")
         context.fail(error)
 
 
@@ -170,6 +180,7 @@ async def _context(
         definitions=definitions,
         reply_partitions=reply_partitions,
         cluster_id=cluster_id,
+        destinations=destinations,
         describer=describer,
     )
 

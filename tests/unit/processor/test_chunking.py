@@ -6,10 +6,19 @@ from dataclasses import dataclass, field
 import pytest
 from aiokafka import TopicPartition
 
+from processor import chunking
 from processor.chunking import Asked, Chunk, ChunkAssembler
 from processor.fetching import Fetch
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, FORWARDED, INPUT_TOPICS, MEMBER_COMMANDS, TICKS
+from schemas.topics import (
+    CHALLENGE_LOGS,
+    DRY_RUNS,
+    EVENTS,
+    FETCHED_TOPICS,
+    FORWARDED,
+    MEMBER_COMMANDS,
+    TICKS,
+)
 
 PREFIX = "test-"
 Shape = list[tuple[str, list[int]]]
@@ -20,6 +29,8 @@ class Record:
     """A record as far as gathering looks at it."""
 
     offset: int
+    key = value = None
+    headers = ()
 
 
 def place(topic: str, partition: int = 0) -> TopicPartition:
@@ -56,7 +67,7 @@ class Partitions:
 
     def wanted(self) -> set[str]:
         """Name the topics of partition 0 that are fetched next."""
-        active = {place(name) for name in INPUT_TOPICS}
+        active = {place(name) for name in FETCHED_TOPICS}
         return {tp.topic.removeprefix(PREFIX) for tp in self.gathering.wanted(active)}
 
 
@@ -82,7 +93,7 @@ def test_commands_go_first_and_ticks_last(partitions: Partitions) -> None:
 def test_records_wait_for_the_commands_before_them(partitions: Partitions) -> None:
     partitions.ends[place(MEMBER_COMMANDS)] = 2
     assert partitions.fetch(challenge_logs=[0]) == []
-    assert partitions.wanted() == {MEMBER_COMMANDS}
+    assert partitions.wanted() == {MEMBER_COMMANDS, DRY_RUNS}
     assert shape(partitions.fetch(member_commands=[0])) == [[(MEMBER_COMMANDS, [0])]]
     assert shape(partitions.fetch(member_commands=[1])) == [
         [(MEMBER_COMMANDS, [1]), (CHALLENGE_LOGS, [0])]
@@ -93,12 +104,12 @@ def test_a_tick_waits_for_the_backlog_while_the_backlog_is_folded(partitions: Pa
     partitions.ends[place(CHALLENGE_LOGS)] = 4
     assert partitions.fetch(ticks=[7, 8]) == []
     assert partitions.gathering.ticks_held == 1
-    assert partitions.wanted() == set(INPUT_TOPICS) - {TICKS}
+    assert partitions.wanted() == set(FETCHED_TOPICS) - {TICKS}
     assert shape(partitions.fetch(challenge_logs=[0, 1])) == [[(CHALLENGE_LOGS, [0, 1])]]
     assert shape(partitions.fetch(challenge_logs=[2, 3, 4])) == [
         [(CHALLENGE_LOGS, [2, 3, 4]), (TICKS, [7, 8])]
     ]
-    assert partitions.wanted() == set(INPUT_TOPICS)
+    assert partitions.wanted() == set(FETCHED_TOPICS)
 
 
 def test_what_comes_after_a_tick_was_fetched_does_not_hold_it_longer(
@@ -127,7 +138,7 @@ def test_a_tick_is_released_by_a_position_that_passes_what_was_aborted(
 def test_a_tick_waits_behind_records_that_wait_for_commands(partitions: Partitions) -> None:
     partitions.ends[place(MEMBER_COMMANDS)] = 1
     assert partitions.fetch(challenge_logs=[0], ticks=[0]) == []
-    assert partitions.wanted() == {MEMBER_COMMANDS}
+    assert partitions.wanted() == {MEMBER_COMMANDS, DRY_RUNS}
     assert shape(partitions.fetch(member_commands=[0])) == [
         [(MEMBER_COMMANDS, [0]), (CHALLENGE_LOGS, [0]), (TICKS, [0])]
     ]
@@ -155,7 +166,7 @@ def test_a_rebalance_forgets_what_is_held(partitions: Partitions) -> None:
     partitions.ends[place(CHALLENGE_LOGS)] = 1
     assert partitions.fetch(ticks=[0]) == []
     assert partitions.gathering.reset() == 1
-    assert partitions.wanted() == set(INPUT_TOPICS)
+    assert partitions.wanted() == set(FETCHED_TOPICS)
     assert not partitions.gathering.holding
     assert shape(partitions.fetch(challenge_logs=[0])) == [[(CHALLENGE_LOGS, [0])]]
 
@@ -192,3 +203,61 @@ def test_ticks_that_wait_together_begin_where_the_first_does(partitions: Partiti
     assert partitions.fetch(ticks=[21]) == []
     (chunk,) = partitions.fetch(challenge_logs=[1])
     assert chunk.stretches[-1].start == 20
+
+
+def dry(chunks: list[Chunk]) -> list[list[int]]:
+    return [[record.offset for record in chunk.dry_runs] for chunk in chunks]
+
+
+def test_dry_runs_come_after_what_came_with_them(partitions: Partitions) -> None:
+    chunks = partitions.fetch(dry_runs=[4, 5], challenge_logs=[0], ticks=[0])
+    assert shape(chunks) == [[(CHALLENGE_LOGS, [0]), (TICKS, [0])]]
+    assert dry(chunks) == [[4, 5]]
+    assert chunks[0].size == 4
+    assert not partitions.gathering.holding
+
+
+def test_dry_runs_alone_are_a_chunk(partitions: Partitions) -> None:
+    chunks = partitions.fetch(dry_runs=[0])
+    assert (shape(chunks), dry(chunks)) == ([[]], [[0]])
+    assert chunks[0].bytes > 0
+
+
+@pytest.mark.parametrize("topic", [EVENTS, MEMBER_COMMANDS, FORWARDED, TICKS])
+def test_dry_runs_wait_for_what_stood_on_the_inputs(partitions: Partitions, topic: str) -> None:
+    partitions.ends[place(topic)] = 2
+    assert partitions.fetch(dry_runs=[0]) == []
+    assert partitions.gathering.holding
+    assert DRY_RUNS not in partitions.wanted()
+    assert dry(partitions.fetch_of({place(topic): [0]})) == [[]]
+    assert dry(partitions.fetch_of({place(topic): [1]})) == [[0]]
+    assert partitions.wanted() == set(FETCHED_TOPICS)
+
+
+def test_dry_runs_wait_as_long_as_anything_before_them_is_held(partitions: Partitions) -> None:
+    partitions.ends[place(MEMBER_COMMANDS)] = 1
+    assert partitions.fetch(challenge_logs=[0], dry_runs=[0]) == []
+    chunks = partitions.fetch(member_commands=[0])
+    assert shape(chunks) == [[(MEMBER_COMMANDS, [0]), (CHALLENGE_LOGS, [0])]]
+    assert dry(chunks) == [[0]]
+
+
+def test_some_dry_runs_at_a_time_are_handed_on(
+    partitions: Partitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunking, "MAX_DRY_RUNS", 2)
+    assert dry(partitions.fetch(dry_runs=[0, 1, 2])) == [[0, 1]]
+    assert dry(partitions.fetch(challenge_logs=[0])) == [[2]]
+
+
+def test_dry_runs_are_forgotten_where_partitions_move(partitions: Partitions) -> None:
+    partitions.ends[place(EVENTS)] = 1
+    assert partitions.fetch(dry_runs=[0]) == []
+    partitions.gathering.reset()
+    assert not partitions.gathering.holding
+
+
+def test_dry_runs_make_no_other_partition_wait(partitions: Partitions) -> None:
+    partitions.ends[place(EVENTS)] = 1
+    chunks = partitions.fetch_of({place(DRY_RUNS): [0], place(CHALLENGE_LOGS, 1): [0]})
+    assert shape(chunks) == [[(CHALLENGE_LOGS, [0])]]

@@ -1,0 +1,154 @@
+"""A worker's dry runs: passed over before they are answered, in turn with chunks, or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import TopicPartition
+
+from processor import dry_runs
+from processor.chunking import Chunk
+from processor.domain.effects import Answer
+from processor.dry_runs import DryRuns
+from schemas import dry_runs as headers
+from schemas.topics import DRY_RUNS, REPLIES
+from tests.spec import NOW, Partition, Sent, ann, challenge, given, log, millis
+
+
+class Worker:
+    """What dry runs see of a worker, and what came of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.partition = given(ann, challenge()).partition
+        self.happened: list[str] = []
+        self.passes = True
+        self.current = True
+        self.turn = asyncio.Lock()
+        context: Any = SimpleNamespace(
+            settings=SimpleNamespace(partitions=1, topic=str),
+            reply_partitions={REPLIES: 4},
+            store=[self.partition],
+            definitions=SimpleNamespace(definitions=self.partition.definitions),
+            destinations=None,
+        )
+        self.dry_runs = DryRuns(context, self.pass_over)
+        monkeypatch.setattr(self.dry_runs._replies, "send", self.send)
+        clock = SimpleNamespace(time=lambda: millis(NOW) / 1000)
+        monkeypatch.setattr(dry_runs, "time", clock)
+
+    async def pass_over(self, next_offsets: Mapping[TopicPartition, int]) -> bool:
+        """Remember it, where the group does."""
+        ((place, offset),) = next_offsets.items()
+        self.happened.append(f"{place.topic} {place.partition} passed up to {offset}")
+        return self.passes
+
+    async def send(self, answer: Answer) -> bool:
+        """Note an answer."""
+        self.happened.append(str(msgspec.json.decode(answer.value)["status"]))
+        return True
+
+    def is_current(self) -> bool:
+        return self.current
+
+    def take(self, *records: Sent) -> None:
+        """Have records answered, as those of a chunk."""
+        self.dry_runs.take(Chunk(0, [], 1, 0, records), self.is_current, self.turn)
+
+    async def settle(self, until: Callable[[], bool]) -> None:
+        """Let everything happen that can."""
+        for _ in range(200):
+            if until():
+                return
+            await asyncio.sleep(0)
+
+
+def trial(offset: int, record: Sent | None = None, *, age: float = 0) -> Sent:
+    """Return a record of ``dry-runs`` that was written so many seconds ago."""
+    record = record or log(f"log-{offset}", 5)
+    marked = (*headers.headers_for(record.topic), *record.headers)
+    written = millis(NOW) - round(age * 1000)
+    return replace(record, topic=DRY_RUNS, headers=marked, offset=offset, timestamp=written)
+
+
+@pytest.fixture
+async def worker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Worker]:
+    made = Worker(monkeypatch)
+    running = asyncio.create_task(made.dry_runs.run())
+    yield made
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_they_are_passed_over_and_then_answered(worker: Worker) -> None:
+    worker.take(trial(3), trial(4, log("x")))
+    await worker.settle(lambda: len(worker.happened) == 3)
+    assert worker.happened == ["dry-runs 0 passed up to 5", "200", "400"]
+
+
+async def test_where_the_group_does_not_take_that_none_is_answered(worker: Worker) -> None:
+    worker.passes = False
+    worker.take(trial(0))
+    await worker.settle(lambda: False)
+    assert worker.happened == ["dry-runs 0 passed up to 1"]
+
+
+async def test_what_is_older_than_somebody_waits_is_passed_over(worker: Worker) -> None:
+    worker.take(trial(0, age=60), trial(1))
+    await worker.settle(lambda: len(worker.happened) == 2)
+    assert worker.happened == ["dry-runs 0 passed up to 2", "200"]
+
+
+async def test_of_a_partition_that_moved_none_is_answered(worker: Worker) -> None:
+    worker.current = False
+    worker.take(trial(0))
+    await worker.settle(lambda: False)
+    assert worker.happened == []
+
+
+async def test_they_wait_while_their_partition_is_folded(worker: Worker) -> None:
+    async with worker.turn:
+        worker.take(trial(0))
+        await worker.settle(lambda: False)
+        assert worker.happened == ["dry-runs 0 passed up to 1"]
+        worker.current = False  # it moves meanwhile
+    await worker.settle(lambda: False)
+    assert worker.happened == ["dry-runs 0 passed up to 1"]
+
+
+async def test_what_comes_too_fast_is_given_up(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_runs, "MAX_WAITING_BYTES", 1500)
+    worker.take(trial(0))
+    worker.take(trial(1), trial(2))
+    await worker.settle(lambda: len(worker.happened) == 2)
+    assert worker.happened == ["dry-runs 0 passed up to 1", "200"]
+    worker.take(trial(3))
+    await worker.settle(lambda: len(worker.happened) == 4)
+    assert worker.happened[2:] == ["dry-runs 0 passed up to 4", "200"]
+
+
+async def test_one_that_asks_nobody_is_answered_by_nothing(worker: Worker) -> None:
+    worker.take(trial(0, log("a", 5).with_headers()), trial(1))
+    await worker.settle(lambda: len(worker.happened) == 2)
+    assert worker.happened == ["dry-runs 0 passed up to 2", "200"]
+
+
+async def test_one_that_cannot_be_folded_harms_no_other(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    load = Partition.load
+    monkeypatch.setattr(worker.partition, "load", fail)
+    worker.take(trial(0))
+    await worker.settle(lambda: False)
+    monkeypatch.setattr(worker.partition, "load", load.__get__(worker.partition))
+    worker.take(trial(1))
+    await worker.settle(lambda: len(worker.happened) == 3)
+    assert worker.happened[2:] == ["200"]
