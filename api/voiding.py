@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from api import resources
 from api.auth.access import Caller
-from api.http import bodies
+from api.http import bodies, dry_runs
 from api.http.problems import Problem, clipped, invalid
 from api.kafka.processor_client import BEHIND, refusal, unavailable
 from api.queries import voids as queries
@@ -90,6 +90,7 @@ async def of_user(request: Request, caller: Caller, user_id: str) -> Void:
 
 
 async def _read(request: Request, type_: type[Body], project: str) -> Body:
+    dry_runs.asked(request)  # said before the record is looked for
     body = await bodies.read(request, type_, project)
     body.rewards = body.rewards or "keep"
     with _naming_the_field():
@@ -139,7 +140,8 @@ async def send(request: Request, command: Void) -> tuple[str, Reply | None]:
     """
     member_id = command.member_id or ids.member_id(command.project, command.user_id or "")
     value = records.encode(command)
-    reply = await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value)
+    asked = dry_runs.asked(request)
+    reply = await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value, asked)
     if reply is not None and reply.status >= 400:
         raise refusal(reply)
     return ids.void_id(command.project, member_id, command.unique_identifier), reply

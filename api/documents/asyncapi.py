@@ -26,12 +26,14 @@ _INPUTS: Mapping[str, tuple[str, ...]] = {
 _FREE: Mapping[str, str] = {
     topics.FORWARDED: "Forwarded",
     topics.CHUNK_LOG: "Chunk",
+    topics.DRY_RUNS: "DryRun",
 }
 """Topics whose messages are described as plain objects, and the names of the messages."""
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(_INPUTS, ("receive",)),
     **dict.fromkeys((topics.TICKS, topics.FORWARDED, topics.CHUNK_LOG), ("send", "receive")),
+    topics.DRY_RUNS: ("receive",),
 }
 """What Milestream does with a topic, unless it only sends."""
 

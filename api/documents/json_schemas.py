@@ -58,6 +58,8 @@ _RAW: dict[str, Schema] = {
     "portion": PORTION,
     "voidedPortion": PORTION,
     "change": NUMBER,
+    "before": NUMBER,
+    "after": NUMBER,
     "maximumReward": _nullable(NUMBER),
     "metadata": {"type": "object"},
     "attributes": _nullable(ATTRIBUTES),

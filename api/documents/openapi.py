@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.documents import json_schemas
+from api.http import dry_runs
 from api.http.component_refs import Schema, ref
 from api.http.face import Chapter
 from api.http.problems import MEDIA_TYPE
@@ -38,6 +39,7 @@ _PROBLEM = {
             },
         },
         "record": {"description": "Of a duplicate: the first answer."},
+        **dry_runs.SCHEMAS[dry_runs.TRIED]["properties"],
     },
 }
 _PAGING = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -56,6 +56,7 @@ class Problem(Exception):
         errors: (field, message) of each field at fault, by its name on the wire.
         record: for a duplicate, the JSON of the first answer.
         more: what a program may want beside the code, on faces that show it.
+        tried: what a dry run, and a trace, add at the end.
         headers: further headers of the answer.
     """
 
@@ -68,6 +69,7 @@ class Problem(Exception):
         errors: Sequence[tuple[str, str]] = (),
         record: Raw | None = None,
         more: Mapping[str, object] | None = None,
+        tried: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -77,6 +79,7 @@ class Problem(Exception):
         self.errors = errors
         self.record = record
         self.more = dict(more or {})
+        self.tried = dict(tried or {})
         self.headers = dict(headers or {})
 
     def headers_asking(self, login: str) -> dict[str, str]:
@@ -113,6 +116,8 @@ class _Document(msgspec.Struct, omit_defaults=True):
     code: str = ""
     errors: list[FieldError] = []
     record: Raw | None = None
+    trace: Raw | None = None
+    dry_run: bool = msgspec.field(name="dryRun", default=False)
 
 
 def response(problem: Problem) -> Response:
@@ -126,6 +131,8 @@ def response(problem: Problem) -> Response:
         code=problem.code,
         errors=[FieldError(field, message) for field, message in problem.errors],
         record=problem.record,
+        trace=cast("Raw | None", problem.tried.get("trace")),
+        dry_run=bool(problem.tried.get("dryRun")),
     )
     return Response(
         msgspec.json.encode(document),

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
+from api.http import dry_runs
 from api.http.problems import Problem, clipped, invalid
 
 Dependency = Callable[[Request], Awaitable[object]]
@@ -91,6 +92,8 @@ class StrictRoute(DirectRoute):
         seen: set[str] = set()
         for name, _ in request.query_params.multi_items():
             if name not in self._known:
+                if name == dry_runs.DRY_RUN and request.method not in ("GET", "HEAD"):
+                    raise dry_runs.unsupported()
                 names = ", ".join(sorted(self._known))
                 known = f"known: {names}" if names else "there are none"
                 raise invalid(clipped(name), f"is not a parameter here; {known}")

@@ -16,13 +16,15 @@ import msgspec
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from api.http.dry_runs import FOR_REAL, Asked
 from api.http.problems import Problem
 from api.kafka import clients
 from api.metrics import Metrics
+from schemas import dry_runs
 from schemas.kafka.health import consumer_fault
 from schemas.replies import Refusal, Reply, correlation_id_of, headers_for
 from schemas.settings import Settings
-from schemas.topics import REPLIES, partition_for
+from schemas.topics import DRY_RUNS, REPLIES, partition_for
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,9 @@ BEHIND = "The tables are not up to date; try again."
 
 _REPLY = msgspec.json.Decoder(Reply)
 _REFUSAL = msgspec.json.Decoder(Refusal)
+
+
+NOT_TRIED = "No answer came in time, and nothing was changed; try again."
 
 
 class ProcessorClient:
@@ -99,13 +104,15 @@ class ProcessorClient:
         except msgspec.MsgspecError as error:
             waiting.set_exception(error)
 
-    async def send(self, topic: str, member_id: str, value: bytes) -> Reply | None:
+    async def send(
+        self, topic: str, member_id: str, value: bytes, asked: Asked = FOR_REAL
+    ) -> Reply | None:
         """Produce a command about a member; return the reply, None where none comes in time.
 
         Raises:
             Problem: 503, the broker does not take the command. It may have taken it all the same,
                 so repeating it must be safe, and is. Or too many requests wait for the processor:
-                then it was not sent.
+                then it was not sent. Or no reply to a dry run comes in time.
         """
         if (
             len(self._waiting) >= MOST_WAITING
@@ -119,12 +126,14 @@ class ProcessorClient:
         self._waiting_bytes += len(value)
         began = time.perf_counter()
         try:
-            await self._produce(topic, member_id, value, correlation_id)
+            await self._produce(topic, member_id, value, correlation_id, asked)
             left = TIMEOUT_SECONDS - (time.perf_counter() - began)
             async with asyncio.timeout(max(0.0, left)):
                 reply = await waiting
         except TimeoutError:
             self._metrics.reply_timeouts.labels(topic).inc()
+            if asked.dry_run:
+                raise unavailable(NOT_TRIED) from None
             return None
         finally:
             del self._waiting[correlation_id]
@@ -133,9 +142,14 @@ class ProcessorClient:
         return reply
 
     async def _produce(
-        self, topic: str, member_id: str, value: bytes, correlation_id: bytes
+        self, topic: str, member_id: str, value: bytes, correlation_id: bytes, asked: Asked
     ) -> None:
         headers = headers_for(self._partition.topic, self._partition.partition, correlation_id)
+        if asked.trace:
+            headers.append(dry_runs.TRACED)
+        if asked.dry_run:
+            headers += dry_runs.headers_for(topic)
+            topic = DRY_RUNS
         partition = partition_for(member_id, self._settings.partitions)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -168,4 +182,15 @@ def refusal(reply: Reply) -> Problem:
         errors=[(error.field, error.message) for error in refused.errors],
         record=refused.record if bytes(refused.record) else None,
         more={} if refused.asked is None else asked,
+        tried=_tried(refused),
     )
+
+
+def _tried(refused: Refusal) -> dict[str, object]:
+    """Return what a dry run, and a trace, add to a refusal."""
+    added: dict[str, object] = {}
+    if bytes(refused.trace):
+        added["trace"] = refused.trace
+    if refused.dry_run:
+        added["dryRun"] = True
+    return added

@@ -42,11 +42,13 @@ def renderer(scope: Scope) -> Renderer:
 
 def refused(problem: Problem) -> Response:
     """Return a problem as this face answers it."""
-    body = body_of(problem.status, problem.detail)
+    body = body_of(problem.status, problem.detail, **problem.tried)
     return json_response(body, problem.status, problem.headers_asking(LOGIN))
 
 
 def refused_with_code(problem: Problem) -> Response:
     """Return a problem of a command: with a word for programs, and what is short."""
-    body = body_of(problem.status, problem.detail, code=problem.code, **problem.more)
+    body = body_of(
+        problem.status, problem.detail, code=problem.code, **problem.more, **problem.tried
+    )
     return json_response(body, problem.status, problem.headers_asking(LOGIN))

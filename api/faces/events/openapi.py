@@ -7,6 +7,7 @@ from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
 from api.faces.events.point_bodies import BODIES
 from api.faces.events.shapes import STRUCTS
+from api.http import dry_runs
 from api.http.component_refs import text
 from api.http.face import API_KEY, Chapter, ErrorSchema
 
@@ -41,6 +42,7 @@ _ERROR: Operation = {
             "description": "Where points do not suffice: those asked for.",
         },
         "available": {"type": "integer", "description": "And those that there are."},
+        **dry_runs.SCHEMAS[dry_runs.TRIED]["properties"],
     },
 }
 
@@ -110,7 +112,8 @@ POST_EVENT: Operation = {
             "in": "header",
             "description": "As the field idempotencyKey, which must be the same if both are given.",
             "schema": {"type": "string", "pattern": "^[!-~](?:[ -~]{0,510}[!-~])?$"},
-        }
+        },
+        *dry_runs.PARAMETERS,
     ],
     "requestBody": {
         "required": True,
@@ -118,13 +121,21 @@ POST_EVENT: Operation = {
     },
     "responses": {
         "200": {
-            **_json("What became of the event.", _ref("EventPosted")),
+            **_json("What became of the event.", dry_runs.answer("EventPosted")),
             "headers": {KEY_HEADER: {"schema": {"type": "string"}}},
         },
         "202": _json("Taken; its result did not come in time.", _PENDING),
         **_bad(400, 401, 403, 404, 413, 503),
     },
 }
+
+
+def _tried(body: str, answer: str, *parameters: Operation) -> Operation:
+    """Return what is said of a call that has its command's answer, and can be a dry run."""
+    operation = _commands(body, answer)
+    good = operation["responses"]["200"]["content"]["application/json"]
+    good["schema"] = dry_runs.answer(answer)
+    return {"parameters": [*parameters, *dry_runs.PARAMETERS], **operation}
 
 
 def _commands(body: str, answer: str) -> Operation:
@@ -157,14 +168,14 @@ def _path(name: str) -> Operation:
 
 
 _MOVED = "PointsMovedAnswer"
-_OF_HOLD = {"parameters": [_path("id"), _path("holdIdentifier")]}
-SPEND = _commands("SpendBody", _MOVED)
-HOLD = _commands("HoldBody", _MOVED)
-CAPTURE = _commands("CaptureBody", _MOVED) | _OF_HOLD
-RELEASE = _commands("ReleaseBody", _MOVED) | _OF_HOLD
-ADJUST = _commands("AdjustBody", _MOVED)
-VOID_EVENT = _commands("VoidBody", "VoidAnswer")
-VOID_OF_USER = _commands("UserVoidBody", "VoidAnswer")
+_OF_HOLD = _path("id"), _path("holdIdentifier")
+SPEND = _tried("SpendBody", _MOVED)
+HOLD = _tried("HoldBody", _MOVED)
+CAPTURE = _tried("CaptureBody", _MOVED, *_OF_HOLD)
+RELEASE = _tried("ReleaseBody", _MOVED, *_OF_HOLD)
+ADJUST = _tried("AdjustBody", _MOVED)
+VOID_EVENT = _tried("VoidBody", "VoidAnswer")
+VOID_OF_USER = _tried("UserVoidBody", "VoidAnswer")
 LIST_EVENTS: Operation = {
     "parameters": [
         _query("showAll", "false: active events only.", enum=["true", "false"], default="true")

@@ -10,6 +10,7 @@ from api.faces.events import bodies
 from api.faces.events.access import is_end_user, require_own
 from api.faces.events.bodies import EventBody
 from api.faces.events.face import body_of
+from api.http import dry_runs
 from api.http.problems import Problem
 from api.http.responses import json_response
 from api.kafka.processor_client import refusal
@@ -24,6 +25,7 @@ _PENDING = (
 
 async def post(request: Request, caller: Caller) -> Response:
     """Send an event to the processor; respond with its effects."""
+    asked = dry_runs.asked(request)
     body = await bodies.read(request, caller.project)
     require_own(caller, body.user_id)
     if is_end_user(caller) and body.occurred_at is not None:
@@ -31,7 +33,8 @@ async def post(request: Request, caller: Caller) -> Response:
     _check_size(request, caller, body)
     event = _record(request, caller, body)
     member_id = ids.member_id(caller.project, body.user_id)
-    reply = await resources.of(request).processor.send(EVENTS, member_id, records.encode(event))
+    processor = resources.of(request).processor
+    reply = await processor.send(EVENTS, member_id, records.encode(event), asked)
     headers = bodies.key_headers(body.idempotency_key)
     if reply is None:
         key = body.idempotency_key or ""

@@ -15,6 +15,7 @@ from api.auth.credentials import Role
 from api.faces.events import point_bodies
 from api.faces.events.access import WANTED, is_end_user, require_own
 from api.faces.events.face import body_of
+from api.http import dry_runs
 from api.http.problems import Problem, clipped, nothing_at
 from api.http.responses import json_response
 from api.kafka.processor_client import refusal
@@ -116,11 +117,12 @@ async def _move(
     **named: str,
 ) -> Response:
     """Send a command to the processor; respond with what it led to."""
+    asked = dry_runs.asked(request)
     command = await point_bodies.read(request, body, caller.project, user_id=user_id, **named)
     _check_names(user_id, **named)
     member_id = ids.member_id(caller.project, user_id)
     value = records.encode(command)
-    reply = await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value)
+    reply = await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value, asked)
     if reply is None:
         identifier = command.unique_identifier
         answer = body_of(202, _PENDING, id=_id_of(command, member_id), uniqueIdentifier=identifier)

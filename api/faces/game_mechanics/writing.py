@@ -12,6 +12,7 @@ from api.faces.game_mechanics.errors import BAD_VALUE, PENDING, CallError, bad, 
 from api.faces.game_mechanics.parameters import Parameters
 from api.faces.game_mechanics.presentation import Presentation
 from api.http import bodies
+from api.http.dry_runs import DRY_RUN
 from api.http.problems import Problem
 from api.kafka.processor_client import refusal
 from api.queries.users import balances
@@ -51,6 +52,7 @@ class _Entry(msgspec.Struct, rename="camel"):
 
 async def notify(call: Call, presentation: Presentation) -> Response:
     """Log an action as the event of that name; respond with its points."""
+    _refuse_dry_run(call.parameters)
     user_id = call.parameters.required("UID")
     key = _identifier(call.parameters)
     metadata = attributes(call.parameters)
@@ -78,6 +80,7 @@ async def notify(call: Call, presentation: Presentation) -> Response:
 
 async def redeem(call: Call, presentation: Presentation) -> Response:
     """Redeem a user's points; respond with the entry and the balance after it."""
+    _refuse_dry_run(call.parameters)
     user_id = call.parameters.required("UID")
     call.parameters.required("points")
     points = call.parameters.whole("points", 1, MAX_POINTS)
@@ -124,6 +127,16 @@ async def _require_challenge(call: Call, group: str | None) -> None:
         _, own = await balances(connection, call.project, member_id)
     if group not in own:
         raise bad("challenge", "there is no such challenge")
+
+
+def _refuse_dry_run(parameters: Parameters) -> None:
+    """Refuse a call that is not meant for real: it cannot be tried.
+
+    Raises:
+        CallError: it says that it is a dry run, or that it is none.
+    """
+    if DRY_RUN in parameters.values:
+        raise bad(DRY_RUN, "dry_run_unsupported: this call cannot be tried")
 
 
 def _identifier(parameters: Parameters) -> str:

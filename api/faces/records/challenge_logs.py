@@ -5,7 +5,7 @@ from fastapi import Request, Response
 from api import resources, voiding
 from api.auth.access import Caller
 from api.faces.records.bodies import ChallengeLogBody, check_log
-from api.http import bodies
+from api.http import bodies, dry_runs
 from api.http.responses import json_response, pending
 from api.kafka.processor_client import refusal
 from schemas import ids, records
@@ -14,6 +14,7 @@ from schemas.topics import CHALLENGE_LOGS
 
 async def create(request: Request, caller: Caller) -> Response:
     """Send a log to the processor; respond with its effects."""
+    asked = dry_runs.asked(request)
     body = await bodies.read(request, ChallengeLogBody, caller.project)
     member_id = check_log(body, caller.project)
     body.project = caller.project
@@ -22,13 +23,14 @@ async def create(request: Request, caller: Caller) -> Response:
     )
     location = f"/schema/challenge_log/record/{log_id}"
     reply = await resources.of(request).processor.send(
-        CHALLENGE_LOGS, member_id, records.encode(body)
+        CHALLENGE_LOGS, member_id, records.encode(body), asked
     )
     if reply is None:
         return pending(log_id, location)
     if reply.status >= 400:
         raise refusal(reply)
-    return json_response(bytes(reply.body), reply.status, {"location": location})
+    headers = {} if asked.dry_run else {"location": location}
+    return json_response(bytes(reply.body), reply.status, headers)
 
 
 async def void(request: Request, caller: Caller, log_id: str) -> Response:

@@ -11,6 +11,7 @@ from api.faces.records.bodies import (
     OwnedByBody,
     RewardLogPatch,
 )
+from api.http import dry_runs
 from api.http.component_refs import UUID, ZONES, ZONES_OR_MEMBER, text
 from api.http.face import Chapter
 from api.queries.record_fields import RECORDS, Field, Kind, Records
@@ -24,6 +25,7 @@ from api.queries.record_filters import (
 )
 from api.queries.record_listing import DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET, MAX_SORTS
 from schemas import outputs
+from schemas.dry_runs import TraceStep
 from schemas.instants import zones
 
 Operation = dict[str, Any]
@@ -248,13 +250,21 @@ def create_operation(slug: str) -> Operation:
         good.append(("200", "The member, which was there already."))
     if slug in ("member", "challenge_log"):
         good.append(("202", _PENDING))
-    return {
+    operation: Operation = {
         "requestBody": {
             "required": True,
             "content": _json(_ref(_CREATED_FROM[slug])),
         },
         "responses": _responses(slug, *good, bad=(400, 401, 403, 404, 409, 413, 503)),
     }
+    if slug == "challenge_log":
+        shown = _json(dry_runs.answer(SHOWN[slug]))
+        operation["parameters"] = dry_runs.PARAMETERS
+        operation["responses"] |= {
+            "200": {"description": "What it would lead to: of a dry run.", "content": shown},
+            "201": {"description": "The record that was created.", "content": shown},
+        }
+    return operation
 
 
 def patch_operation(slug: str) -> Operation:
@@ -283,11 +293,12 @@ def delete_operation(slug: str) -> Operation:
 
 
 VOID: Operation = {
+    "parameters": dry_runs.PARAMETERS,
     "requestBody": {"required": True, "content": _json(_ref("VoidBody"))},
     "responses": {
         "200": {
             "description": "What it took back, now or the first time.",
-            "content": _json(_ref("VoidAnswer")),
+            "content": _json(dry_runs.answer("VoidAnswer")),
         },
         "202": {"description": _PENDING, "content": _json(_ID_ALONE)},
         **{
@@ -321,9 +332,11 @@ CHAPTER = Chapter(
         outputs.RewardLogRecord,
         outputs.MemberRecord,
         outputs.VoidAnswer,
+        TraceStep,
         *_BODIES,
         *voiding.BODIES,
     ),
+    schemas=dry_runs.SCHEMAS,
     bodies=(*_BODIES, *voiding.BODIES),
     derived=_derived,
     path_parameter=lambda _name: UUID,
