@@ -37,6 +37,9 @@ def examples(settings: Settings) -> str:
         "ORDER=order-$(date +%s)\n"
         f"curl -s {url}/v1/event \\\n  {user} \\\n  {json} \\\n"
         f"  -d {_event()}\n"
+        "\n# What another event would give, and by which rules; nothing comes of it:\n"
+        f"curl -s '{url}/v1/event?dryRun=true&trace=true' \\\n  {key} \\\n  {json} \\\n"
+        f"  -d {_event('next-ORDER')}\n"
         "\n# What all events came to, and who has the most points this month:\n"
         f"curl -s '{url}/v1/stats/event?period=7d' {key}\n"
         f"curl -s '{url}/v1/leaderboard?limit=3' {key}\n"
@@ -63,7 +66,7 @@ def _log() -> str:
     return text.replace("SECONDS", "'$(date +%s)'")
 
 
-def _event() -> str:
+def _event(key: str = "ORDER") -> str:
     body = {
         "eventId": demo_events.PURCHASE,
         "userId": demo_people.YOU.external_id,
@@ -73,7 +76,7 @@ def _event() -> str:
             "usergroup": ["default"],
             "source": "web",
         },
-        "idempotencyKey": "ORDER",
+        "idempotencyKey": key,
     }
     return _of_the_order(body)
 

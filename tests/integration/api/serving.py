@@ -25,11 +25,13 @@ from tests.ports import free_port
 from tests.stack import FreshSettings
 
 PATIENCE_SECONDS = 300
-_PATIENT = (
-    "import api.kafka.barrier, api.kafka.processor_client; "
-    "api.kafka.barrier.MAX_WAIT_SECONDS = api.kafka.processor_client.TIMEOUT_SECONDS = 60.0; "
-)
-"""Makes an API wait for a worker's answer, and for the read models, however busy the machine is."""
+_PATIENT = {
+    "api": "import api.kafka.barrier, api.kafka.processor_client; "
+    "api.kafka.barrier.MAX_WAIT_SECONDS = api.kafka.processor_client.TIMEOUT_SECONDS = 60.0; ",
+    "worker": "import processor.dry_runs; processor.dry_runs.ANSWER_SECONDS = 60.0; ",
+}
+"""Makes an API wait for a worker's answer, and for the read models, however busy the machine is,
+and a worker answer it."""
 PROJECT = "acme"
 
 
@@ -100,11 +102,11 @@ def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator
 def process(
     settings: Settings, command: str, log: Path, *, patient: bool = False, prepared: str = ""
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `milestream <command>` until the context ends; an API may be a patient one.
+    """Run `milestream <command>` until the context ends; an API or a worker may be a patient one.
 
     `prepared` is Python that runs in its process before it starts.
     """
-    prepared += _PATIENT if patient and command == "api" else ""
+    prepared += _PATIENT.get(command, "") if patient else ""
     with (log / f"{command}.log").open("ab") as output:
         child = subprocess.Popen(
             [sys.executable, "-c", f"{prepared}from deploy.cli import main; main()", command],

@@ -83,7 +83,8 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
     assert [next(word for word in call if word.startswith("http")) for call in calls] == [
         f"{settings.public_url}{path}"
         for path in (
-            "/schema/challenge_log/record", "/v1/event", "/v1/stats/event?period=7d",
+            "/schema/challenge_log/record", "/v1/event", "/v1/event?dryRun=true&trace=true",
+            "/v1/stats/event?period=7d",
             "/v1/leaderboard?limit=3", "/v1/user/you/points", "/v1/user/you/tier",
             "/v1/user/you/void",
         )
