@@ -89,7 +89,7 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
             "/v1/user/you/void",
         )
     ]  # fmt: skip
-    assert pasted(examples(settings))[2] == calls[2]
+    assert pasted(examples(settings))[3] == calls[3]
     kept = settings.data_dir / KEY_FILE
     assert kept.stat().st_mode & 0o777 == 0o600
 

@@ -165,3 +165,12 @@ def test_after_a_failure_nothing_counts_as_complete_until_the_next_seek() -> Non
     assert handed_out.take(assignment, {A: [record(6)]}, {}, {}).epoch == NO_EPOCH
     handed_out.sought(assignment, {A: 5}, 8)
     assert handed_out.take(assignment, {A: [record(5)]}, {}, {}).epoch == 8
+
+
+def test_a_topic_that_is_not_sought_is_handed_out_from_wherever_it_begins() -> None:
+    assignment, handed_out = object(), HandedOut(unsought="b")
+    assert handed_out.take(assignment, {B: [record(7)]}, {}, {}).epoch == NO_EPOCH
+    handed_out.sought(assignment, {A: 3}, 5)
+    fetch = handed_out.take(assignment, {A: [record(4)], B: [record(7), record(9)]}, {}, {})
+    assert (fetch.epoch, fetch.starts) == (5, {A: 3, B: 7})
+    assert handed_out.take(assignment, {B: [record(12)]}, {}, {}).starts == {B: 12}
