@@ -42,7 +42,11 @@ async def trier(full_stack: Served) -> AsyncIterator[httpx.AsyncClient]:
     """An admin of the project of these tests, with its definitions."""
     async with await full_stack.client(project=PROJECT) as client:
         definitions: dict[str, dict[str, Any]] = {
-            f"challenge/{CHALLENGE}": {"name": "Spend", "completionTargetValue": 100},
+            f"challenge/{CHALLENGE}": {
+                "name": "Spend",
+                "completionTargetValue": 100,
+                "aggregationPeriod": "all_time",  # no tick has anything to do
+            },
             f"milestone/{MILESTONE}": {
                 "name": "Half",
                 "linkedSchemaRecordId": CHALLENGE,
@@ -95,16 +99,28 @@ def timeless(body: Any) -> Any:
     return body
 
 
-async def ends(settings: Settings) -> dict[TopicPartition, int]:
-    """Return where the outputs and the inputs end; ticks come whatever is done."""
-    names = [name for name in (*INPUT_TOPICS, *OUTPUT_TOPICS) if name != TICKS]
-    places = [
-        TopicPartition(settings.topic(name), partition)
-        for name in names
-        for partition in range(settings.partitions)
-    ]
-    async with EndOffsets(settings, "read_uncommitted") as asking:
-        return dict(await asking.of(places))
+class Ends:
+    """Where outputs and inputs end; ticks come whatever is done."""
+
+    def __init__(self, settings: Settings, asking: EndOffsets) -> None:
+        names = [name for name in (*INPUT_TOPICS, *OUTPUT_TOPICS) if name != TICKS]
+        self._asking = asking
+        self._places = [
+            TopicPartition(settings.topic(name), partition)
+            for name in names
+            for partition in range(settings.partitions)
+        ]
+
+    async def now(self) -> dict[TopicPartition, int]:
+        """Return where each of them ends, what transactions have open included."""
+        return dict(await self._asking.of(self._places))
+
+
+@pytest_asyncio.fixture
+async def ends(full_stack: Served) -> AsyncIterator[Ends]:
+    """The ends of the stack's topics."""
+    async with EndOffsets(full_stack.settings, "read_uncommitted") as asking:
+        yield Ends(full_stack.settings, asking)
 
 
 def calls(user: str) -> list[tuple[str, dict[str, Any]]]:
@@ -128,13 +144,13 @@ def calls(user: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 async def test_a_dry_run_is_the_real_call_and_leaves_nothing(
-    full_stack: Served, trier: httpx.AsyncClient
+    full_stack: Served, trier: httpx.AsyncClient, ends: Ends
 ) -> None:
     settings, user = full_stack.settings, "ann"
     for path, body in calls(user):
-        before = await ends(settings)
+        before = await ends.now()
         tried = [await trier.post(f"{path}?dryRun=true&trace=true", json=body) for _ in range(2)]
-        assert await ends(settings) == before, path
+        assert await ends.now() == before, path
         real = await trier.post(f"{path}?dryRun=false&trace=true", json=body)
         assert timeless(tried[0].json()) == timeless(tried[1].json())
         assert tried[0].status_code == {201: 200}.get(real.status_code, real.status_code)
@@ -256,38 +272,67 @@ async def test_without_an_answer_in_time_it_is_503(api_without_worker: Served) -
     assert answer.headers["retry-after"]
 
 
-async def asked_over_kafka(
-    settings: Settings,
-    topic: str,
-    value: dict[str, Any] | bytes,
-    headers: list[tuple[str, bytes]],
-    *,
-    partition: int,
-) -> tuple[int, dict[str, Any]]:
-    """Write one record that asks for an answer; return that."""
-    place = TopicPartition(settings.topic(REPLIES), 0)
-    data = value if isinstance(value, bytes) else json.dumps({"project": PROJECT} | value).encode()
-    async with (
-        AIOKafkaConsumer(**settings.kafka_options(), isolation_level="read_committed") as consumer,
-        AIOKafkaProducer(**settings.kafka_options(), max_request_size=2**21) as producer,
-    ):
-        consumer.assign([place])
-        await consumer.seek_to_end(place)
-        await producer.send_and_wait(
-            settings.topic(topic),
-            data,
+class Requests:
+    """Records that ask for an answer, one after the other, and the answers."""
+
+    def __init__(
+        self, settings: Settings, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer
+    ) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._producer = producer
+        self._place = TopicPartition(settings.topic(REPLIES), 0)
+        self._sent = 0
+
+    async def begin(self) -> None:
+        """Read from the end of the replies on."""
+        self._consumer.assign([self._place])
+        await self._consumer.seek_to_end(self._place)
+
+    async def ask(
+        self,
+        topic: str,
+        value: dict[str, Any] | bytes,
+        headers: list[tuple[str, bytes]],
+        *,
+        partition: int,
+    ) -> tuple[int, dict[str, Any]]:
+        """Write a record that asks for an answer; return that."""
+        self._sent += 1
+        key = b"dry-%d" % self._sent
+        if not isinstance(value, bytes):
+            value = json.dumps({"project": PROJECT} | value).encode()
+        await self._producer.send_and_wait(
+            self._settings.topic(topic),
+            value,
             partition=partition,
-            headers=[*headers, *replies.headers_for(place.topic, 0, b"dry")],
+            headers=[*headers, *replies.headers_for(self._place.topic, 0, key)],
         )
         async with asyncio.timeout(120):
             while True:
-                for record in (await consumer.getmany(place, timeout_ms=500)).get(place, ()):
-                    if replies.correlation_id_of(record.headers) == b"dry":
+                found = await self._consumer.getmany(self._place, timeout_ms=500)
+                for record in found.get(self._place, ()):
+                    if replies.correlation_id_of(record.headers) == key:
                         reply = json.loads(record.value)
                         return reply["status"], reply["body"]
 
 
-async def test_over_kafka(full_stack: Served, trier: httpx.AsyncClient) -> None:
+@pytest_asyncio.fixture
+async def requests(full_stack: Served) -> AsyncIterator[Requests]:
+    """Who asks over Kafka."""
+    options = full_stack.settings.kafka_options()
+    async with (
+        AIOKafkaConsumer(**options, isolation_level="read_committed") as consumer,
+        AIOKafkaProducer(**options, max_request_size=2**21) as producer,
+    ):
+        made = Requests(full_stack.settings, consumer, producer)
+        await made.begin()
+        yield made
+
+
+async def test_over_kafka(
+    full_stack: Served, trier: httpx.AsyncClient, requests: Requests, ends: Ends
+) -> None:
     settings = full_stack.settings
     assert (await trier.post("/schema/member/record", json={"externalId": "kay"})).is_success
     home = partition_for(ids.member_id(PROJECT, "kay"), settings.partitions)
@@ -305,14 +350,14 @@ async def test_over_kafka(full_stack: Served, trier: httpx.AsyncClient) -> None:
         (DRY_RUNS, spend, [], home, 400, "invalid"),
         (MEMBER_COMMANDS, spend, tried(MEMBER_COMMANDS), home, 400, "invalid"),
     ):
-        before = await ends(settings)
-        found = await asked_over_kafka(settings, topic, value, headers, partition=partition)
+        before = await ends.now()
+        found = await requests.ask(topic, value, headers, partition=partition)
         assert (found[0], found[1].get("code")) == (status, code), found
         assert found[1].get("dryRun", False) is (topic == DRY_RUNS)
         if topic == DRY_RUNS:
-            assert await ends(settings) == before
+            assert await ends.now() == before
     traced = [dry_runs.TRACED]
-    answer = await asked_over_kafka(settings, EVENTS, event_of("kay", "k"), traced, partition=home)
+    answer = await requests.ask(EVENTS, event_of("kay", "k"), traced, partition=home)
     assert [step["kind"] for step in answer[1]["trace"]] == ["event", "limit"]
     await caught_up(settings)
     letters = "SELECT count(*) FROM milestream.dead_letters WHERE project = %s AND reason = %s"
