@@ -104,50 +104,59 @@ def _records(draw: st.DrawFn, now: datetime, done: list[tuple[str, str, str]]) -
     kind = draw(st.sampled_from(KINDS))
     if kind == "tick":
         return tick(at)
+    if kind == "void":
+        return draw(_voids(done)).arriving(at)
+    if kind != "grant":
+        return draw(moves(kind, now, done)).arriving(at)
+    who = {"userId": draw(st.sampled_from(OFTEN_ANN))}
+    group, points = draw(st.sampled_from(OFTEN_DEFAULT)), draw(st.sampled_from(LARGE))
+    own = format_instant(now - draw(st.sampled_from(BACK)))
+    key = draw(st.sampled_from([None, *(f"e{n}" for n in range(20))]))
+    if key is not None:
+        done.append(("event", key, who["userId"]))
+    return event(f"{group}-{points}", own, idempotencyKey=key, **who).arriving(at)
+
+
+@st.composite
+def moves(draw: st.DrawFn, kind: str, now: datetime, done: list[tuple[str, str, str]]) -> Sent:
+    """A command of a kind that moves points, or pauses a member; see ``_records``."""
     who = {"userId": draw(st.sampled_from(OFTEN_ANN))}
     group = draw(st.sampled_from(OFTEN_DEFAULT))
-    points = draw(st.sampled_from({"grant": LARGE, "spend": SMALL}.get(kind, AMOUNTS)))
+    points = draw(st.sampled_from(SMALL if kind == "spend" else AMOUNTS))
     own = format_instant(now - draw(st.sampled_from(BACK)))
     number = draw(st.integers(0, 12))
     in_group: dict[str, Any] = {} if group == "_default" else {"challengeGroup": group}
     in_group |= who
     match kind:
-        case "grant":
-            key = draw(st.sampled_from([None, *(f"e{n}" for n in range(20))]))
-            if key is not None:
-                done.append(("event", key, who["userId"]))
-            return event(f"{group}-{points}", own, idempotencyKey=key, **who).arriving(at)
-        case "void":
-            return draw(_voids(done)).arriving(at)
         case "spend":
             done.append(("spend", f"s{number}", who["userId"]))
-            return spend(points, f"s{number}", **in_group).arriving(at)
+            return spend(points, f"s{number}", **in_group)
         case "hold":
             done.append(("hold", f"h{number}", who["userId"]))
             until = format_instant(now + draw(st.sampled_from([s for s in STEPS if s])))
             more = draw(st.sampled_from([{}, {"until": until}]))
             points = draw(st.sampled_from(SMALL))
-            return hold(points, f"h{number}", **in_group, **more).arriving(at)
+            return hold(points, f"h{number}", **in_group, **more)
         case "capture":
             some = draw(st.sampled_from([{}, {"points": points}]))
             known = [(name, member) for what, name, member in done if what == "hold"]
             held, member = draw(st.sampled_from([(f"h{number}", who["userId"]), *known[-3:]]))
             identifier = f"c{draw(st.integers(0, 30))}"
             done.append(("capture", identifier, member))
-            return capture(held, identifier, userId=member, **some).arriving(at)
+            return capture(held, identifier, userId=member, **some)
         case "release":
-            return release(f"h{number}", f"r{draw(st.integers(0, 30))}", **who).arriving(at)
+            return release(f"h{number}", f"r{draw(st.integers(0, 30))}", **who)
         case "redeem":
             done.append(("redemption", f"q{number}", who["userId"]))
-            return redeem(points, f"q{number}", **in_group).arriving(at)
+            return redeem(points, f"q{number}", **in_group)
         case "pause":
             status = draw(st.sampled_from(["live", "live", "paused"]))
-            return command("update-member-status", status=status, **who).arriving(at)
+            return command("update-member-status", status=status, **who)
     sign = draw(st.sampled_from([1, 1, -1]))
     more = draw(st.sampled_from([{}, {"occurredAt": own}]))
     if sign > 0 and draw(st.booleans()):
         more = more | {"expiresAt": format_instant(now + draw(st.sampled_from(STEPS)))}
-    return adjust(sign * points, f"a{number}", **in_group, **more).arriving(at)
+    return adjust(sign * points, f"a{number}", **in_group, **more)
 
 
 @st.composite

@@ -1,5 +1,7 @@
-"""Hypothesis strategies for histories in which logs are voided: few logs, that meet many voids."""
+"""Hypothesis strategies for histories in which logs are voided, or visits: few things, that meet
+many voids."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -7,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from schemas import ids
-from tests.event_spec import redeem, tick
-from tests.spec import PROJECT, Defined, Sent, challenge, command, log, milestone, upsert
+from schemas.instants import format_instant
+from tests.event_spec import event, event_of, redeem, streak_milestone, streak_of, tick
+from tests.spec import PROJECT, Defined, Sent, ann, challenge, command, log, milestone, upsert
 from tests.strategies import CHALLENGES, MILESTONES, Segment, seldom
-from tests.void_spec import void
+from tests.void_spec import void, void_event
 
 MEMBERS = ("ann", "ben")
 MOMENTS = ("2026-11-21T10:00:00Z", "2026-11-21T23:59:59.999999Z", "2026-11-22T09:30:00Z")
@@ -150,3 +153,39 @@ def void_histories(draw: st.DrawFn) -> list[Segment]:
         changed = draw(st.lists(changes, max_size=3))
         history.append(Segment(changed, draw(records(logged, 2, 12))))
     return history
+
+
+FIRST_NOON = datetime.fromisoformat("2026-10-01T12:00:00+02:00")
+visits = st.tuples(st.just("visit"), st.integers(0, 7), st.booleans())
+"""On which day, with a key or without."""
+voids_of_visits = st.tuples(st.just("void"), st.integers(0, 25), st.booleans())
+"""Of which visit, with its rewards or without."""
+silences = st.tuples(st.just("tick"), st.integers(0, 3), st.just(False))
+acts = st.one_of(visits, visits, visits, voids_of_visits, voids_of_visits, silences)
+
+
+@st.composite
+def visit_histories(draw: st.DrawFn) -> list[Segment]:
+    """One member's visits, day by day and late, and voids of them; a streak with milestones."""
+    target, freezes = draw(st.integers(1, 4)), draw(st.integers(0, 2))
+    targets = sorted(draw(st.lists(st.integers(1, 5), max_size=3, unique=True)))
+    definitions = [
+        event_of(reward={"default": 0}),
+        streak_of(targetLength=target, freezes=freezes, timezone="Europe/Berlin"),
+        *(streak_milestone(n, id_=MILESTONES[i], points=10) for i, n in enumerate(targets)),
+    ]
+    now, made = FIRST_NOON, [ann.arriving(format_instant(FIRST_NOON))]
+    for number, (what, value, flag) in enumerate(draw(st.lists(acts, max_size=30))):
+        if what == "visit":
+            moment = FIRST_NOON + timedelta(days=value)
+            now = max(now, moment)
+            key = {"idempotencyKey": f"visit {number}"} if flag else {}
+            sent = event("visit", format_instant(moment), **key)
+        elif what == "void":
+            rewards = "revoke" if flag else "keep"
+            sent = void_event(f"visit {value}", f"void {number}", rewards=rewards)
+        else:
+            now += timedelta(days=value)
+            sent = tick(format_instant(now))
+        made.append(sent.arriving(format_instant(now)))
+    return [Segment(definitions, made)]

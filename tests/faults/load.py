@@ -40,6 +40,11 @@ CHALLENGES = (MONTHLY, DAILY, FOR_LIFE)
 PATHWAY, SUMMED, READ = "EV67-ZCNS-56AD", "EVPA-0001", "EVPA-0002"
 PATHWAY_TARGET = 40
 TIERS, LEVELS = "levels", {"bronze": 40, "silver": 120, "gold": 300}
+WHAT = {
+    CHALLENGE_LOGS: "challenge_log", EVENTS: "event", "spend-points": "spend",
+    "redeem-points": "redemption", "capture-hold": "capture",
+}  # fmt: skip
+"""What a record is to a void, by its topic, or by its type where it is a command."""
 MEMBERS = 40
 NEWCOMERS = 25
 BATCH = 25
@@ -94,6 +99,8 @@ def rules() -> list[Record]:
         definition("challenge", DAILY, name="Daily", aggregationMethod="count",
                    completionTargetValue=5),
         life(600), buy(Decimal(1)), visit("ACTIVE"),
+        definition("wallet", "shop", name="Shop", expiry={"type": "rolling", "after": "P20D"},
+                   earnCap={"points": 200, "period": "weekly"}, noticeDays=[1]),
         milestone(1, MONTHLY, 100, points=10), milestone(2, FOR_LIFE, 150, points=7),
         definition("streak", "days", eventIds=["visit"], period="daily", targetLength=3),
         definition("streak", "weeks", eventIds=["buy", "visit"], period="weekly", targetLength=3,
@@ -134,6 +141,10 @@ class Maker:
     base: datetime = field(default_factory=lambda: datetime.now(UTC))
     made: int = 0
     earlier: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    voidable: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    """Whose, what it is, and its natural key."""
+    holds: list[tuple[str, str]] = field(default_factory=list)
+    """Whose, and the identifier."""
 
     def people(self) -> list[Record]:
         """Return the commands that make the members known, and enrol them."""
@@ -174,6 +185,7 @@ class Maker:
         else:
             topic, member, value = self._new()
             self.earlier.append((topic, member, value))
+            self._remember(topic, member, value)
         headers: Sequence[tuple[str, bytes]] = ()
         self.made += 1
         if rng.random() < 0.15:
@@ -242,15 +254,26 @@ class Maker:
 
     def _command(self, member: str, identifier: str) -> dict[str, Any]:
         rng = self.rng
-        kinds = ("upsert", "redeem", "spend", "status", "void")
-        match rng.choices(kinds, (1, 2, 2, 1, 5))[0]:
+        kinds = ("upsert", "redeem", "spend", "hold", "close", "adjust", "status", "void")
+        match rng.choices(kinds, (1, 2, 2, 2, 2, 1, 1, 7))[0]:
             case "void":
                 return self._void(member, identifier)
+            case "close" if self.holds:
+                return self._close(identifier)
+            case "adjust":
+                return {
+                    "type": "adjust-points", "userId": member, "points": rng.choice((-20, 30)),
+                    "challengeGroup": rng.choice(("shop", "_default")), "reason": "by hand",
+                    "uniqueIdentifier": identifier,
+                }  # fmt: skip
             case "upsert":
                 return {"type": "upsert-member", "externalId": member, "firstName": identifier}
-            case "redeem" | "spend" as what:
+            case "redeem" | "spend" | "hold" as what:
+                if what == "hold":
+                    self.holds.append((member, identifier))
+                most = 6 if what == "hold" else 30
                 return {
-                    "type": f"{what}-points", "userId": member, "points": rng.randrange(1, 30),
+                    "type": f"{what}-points", "userId": member, "points": rng.randrange(1, most),
                     "challengeGroup": rng.choice(("shop", "_default")),
                     "uniqueIdentifier": identifier,
                 }  # fmt: skip
@@ -258,20 +281,36 @@ class Maker:
                 status = rng.choice(("live", "live", "paused"))
                 return {"type": "update-member-status", "userId": member, "status": status}
 
+    def _close(self, identifier: str) -> dict[str, Any]:
+        """Return the capture or the release of a hold that was asked for before."""
+        member, held = self.rng.choice(self.holds)
+        how: dict[str, Any] = {"type": "release-hold"}
+        if self.rng.random() < 0.7:
+            how = {"type": "capture-hold"} | self.rng.choice(({}, {"points": 1}))
+        return {**how, "userId": member, "holdIdentifier": held, "uniqueIdentifier": identifier}
+
     def _void(self, member: str, identifier: str) -> dict[str, Any]:
-        """Return a void of a log that was made before, of one of another member, or of nothing."""
+        """Return a void of something that was made before, of another member's, or of nothing."""
         rng = self.rng
-        logs = [(who, log) for topic, who, log in self.earlier if topic == CHALLENGE_LOGS]
-        member, log = rng.choice(logs) if logs else (member, {"challengeId": MONTHLY})
-        of = {
-            "challengeId": log["challengeId"],
-            "uniqueIdentifier": log.get("uniqueIdentifier", "nothing"),
-        }
+        nothing = {"challengeId": MONTHLY, "uniqueIdentifier": "nothing"}
+        member, what, of = rng.choice(self.voidable or [(member, "challenge_log", nothing)])
         return {
-            "type": "void", "userId": member, "what": "challenge_log", "of": of,
-            "portion": rng.choice((Decimal("0.5"), Decimal(1), Decimal(1))),
+            "type": "void", "userId": member, "what": what, "of": of,
+            "portion": rng.choice((Decimal("0.5"), Decimal("0.3"), 1, 1)),
+            "rewards": rng.choice(("keep", "keep", "revoke")),
             "reason": "sent back", "uniqueIdentifier": identifier,
         }  # fmt: skip
+
+    def _remember(self, topic: str, member: str, value: dict[str, Any]) -> None:
+        """Keep what a void may name."""
+        name = value.get("uniqueIdentifier", "nothing")
+        of, what = {"uniqueIdentifier": name}, WHAT.get(value.get("type", topic))
+        if what == "event":
+            of = {"idempotencyKey": value.get("idempotencyKey", "nothing")}
+        elif what == "challenge_log":
+            of["challengeId"] = value["challengeId"]
+        if what is not None:
+            self.voidable.append((member, what, of))
 
     def _time(self) -> str:
         rng = self.rng

@@ -1,6 +1,6 @@
 """One partition folded once more by the plain reference, in the order that the chunk log tells.
 
-The reference (`tests.properties.event_reference`) knows no partitions; here are forwarding, dead
+The reference (`tests.properties.reference`) knows no partitions; here are forwarding, dead
 letters, replies and pathways around it. It shares no code with the fold.
 """
 
@@ -14,10 +14,9 @@ from typing import Any
 
 from aiokafka.partitioner import murmur2
 
-from tests.faults.load import LEVELS, PATHWAY_TARGET, READ, SUMMED, TIERS
-from tests.properties.event_reference import EventReference
-from tests.properties.reference import Answer, Refusal, member_id
-from tests.properties.void_reference import Key, VoidReference
+from tests.faults.load import PATHWAY_TARGET, READ, SUMMED
+from tests.properties.log_reference import Answer, Refusal, member_id
+from tests.properties.reference import Reference
 
 ORIGIN = "milestream-origin"
 
@@ -60,7 +59,7 @@ def partition_of(member: str, partitions: int) -> int:
     return int((murmur2(member.encode()) & 0x7FFFFFFF) % partitions)
 
 
-class PartitionReference(VoidReference):
+class PartitionReference(Reference):
     """All that the rules know of the members of one partition."""
 
     def __init__(self, partition: int, partitions: int) -> None:
@@ -68,15 +67,12 @@ class PartitionReference(VoidReference):
         self._partition, self._partitions = partition, partitions
         self.refused: Counter[tuple[str, Place]] = Counter()
         self.forwards: Counter[tuple[int, Place]] = Counter()
-        self.replies: list[tuple[bytes, Answer, bool]] = []
-        """Correlation id, answer, and whether it answers a log."""
+        self.replies: list[tuple[bytes, Answer]] = []
+        """Correlation id and answer."""
         self.activities: set[tuple[str, str, str]] = set()
         self.steps: dict[str, Decimal] = {}
         self.done: Counter[tuple[str, str]] = Counter()
         self.enrolled: set[str] = set()
-        self.spent: set[tuple[str, str]] = set()
-        self.earned: Counter[str] = Counter()
-        self.tiers: dict[str, str] = {}
         self.parked: dict[str, list[Parked]] = {}
         """What waits for a member that was never known, in order."""
 
@@ -99,11 +95,12 @@ class PartitionReference(VoidReference):
             self.taken += 1
             return
         asked = dict(headers)
+        self.asked = "kafka_replyTopic" in asked
         known = set(self.members)
-        answer = self._take(Parked(place, record.value, arrived), "kafka_replyTopic" in asked)
-        if "kafka_replyTopic" in asked:
-            is_log = place[0] == "challenge-logs"
-            self.replies.append((asked["kafka_correlationId"], answer, is_log))
+        answer = self._take(Parked(place, record.value, arrived), self.asked)
+        if self.asked:
+            self.replies.append((asked["kafka_correlationId"], answer))
+        self.asked = False  # who waited for its member did not ask
         for member in self.members.keys() - known:
             for waiting in self.parked.pop(member, []):
                 self.taken -= 1  # it is folded in the place of what made its member known
@@ -124,7 +121,7 @@ class PartitionReference(VoidReference):
 
     def tick(self, now: datetime) -> None:
         """Let happen what was due, and give up what has waited since a tick a minute ago."""
-        EventReference.tick(self, now)  # what is over is not looked at again by that of voids
+        super().tick(now)
         for member, waiting in list(self.parked.items()):
             for record in list(waiting):
                 if record.until is None:
@@ -136,54 +133,17 @@ class PartitionReference(VoidReference):
                 del self.parked[member]
 
     def _command(self, command: dict[str, Any]) -> Answer:
-        if command["type"] not in ("enrol", "spend-points"):
+        if command["type"] != "enrol":
             return super()._command(command)
         member = member_id(command["userId"])
         if not self._alive(member):
             raise Refusal("unknown_member")
-        if command["type"] == "spend-points":
-            return self._spend(member, command)
         self.enrolled.add(member)
         return 200, None
 
-    def _spend(self, member: str, command: dict[str, Any]) -> Answer:
-        """Take points, all or none; where they do not suffice the identifier stays free."""
-        if (member, command["uniqueIdentifier"]) in self.spent:
-            self.duplicates += 1
-            return 200, None
-        if self.members[member]["status"] != "live":
-            raise Refusal("member_paused", 409)
-        group, points = command["challengeGroup"], command["points"]
-        if self.balances[member, group] < points:
-            return 409, None
-        self.spent.add((member, command["uniqueIdentifier"]))
-        self.balances[member, group] -= points
-        self._tell("points.spent", ownedById=member, challengeGroup=group, points=-points)
-        return 200, None
-
-    def _enter(self, member: str, action: str, group: str, points: int, usergroup: str) -> None:
-        super()._enter(member, action, group, points, usergroup)
-        self.earned[member] += max(0, points)
-
-    def _rise(self, key: Key, at: datetime) -> None:
-        if self.definitions["challenge", key[0]].get("status", "live") == "live":
-            super()._rise(key, at)
-
-    def _judge(self) -> None:
-        """Look at the tiers of those whose points a record moved; nobody falls."""
-        for member, earned in self.earned.items():
-            reached = [tier for tier, threshold in LEVELS.items() if threshold <= earned]
-            before = self.tiers.get(member)
-            if reached and reached[-1] != before:
-                self.tiers[member] = reached[-1]
-                about = {"tierSetId": TIERS, "ownedById": member, "from": before}
-                self._tell("tier.changed", **about, to=reached[-1], reason="earned")
-
     def _dispatch(self, topic: str, record: dict[str, Any], arrived: datetime) -> Answer:
         if topic != "activity-logs":
-            status, answer = super()._dispatch(topic, record, arrived)
-            self._judge()
-            return status, None if record.get("type") == "void" else answer
+            return super()._dispatch(topic, record, arrived)
         member = member_id(record["userId"])
         if not self._alive(member):
             raise Refusal("unknown_member")

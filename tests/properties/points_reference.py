@@ -1,11 +1,12 @@
 """Points once more, from the rules in `schemas/README.md`: `#spending`, `#wallets`, `#voids`.
 
 It shares nothing with the fold but ids, and keeps everything in plain lists: every lot, every hold,
-every grant of a period. What is due is found by looking at all there is.
+every grant of a period. What is due is found by looking at all there is. Members are named by id.
 """
 
 from calendar import isleap, monthrange
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -14,14 +15,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas import ids
+from tests.properties.log_reference import Refusal
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LOT, HOLD, NOTICE = "c", "d", "i"
+"""What is due of points, in this order where it is due at one moment."""
 Days = tuple[date | None, date | None]
 """The local days on which a lot begins to count, where it waits, and lapses, where it does."""
-
-
-class Refusal(Exception):
-    """A command is refused, with this code."""
 
 
 @dataclass
@@ -63,15 +63,32 @@ class Taken:
 
 @dataclass
 class Done:
-    """Something that can be voided: what it gave into a lot, or took from lots; the slot of a limit
-    that it used; and the portions of it that were voided."""
+    """Points that can be taken back: what something gave into a lot, and when; or what it took from
+    lots; and the portions of it that were voided."""
 
     group: str
     points: int
     days: Days | None = None
-    slot: tuple[str, ...] | None = None
+    at: datetime | None = None
     took: list[Taken] = field(default_factory=list)
     voided: Fraction = Fraction(0)
+
+    def void(self, portion: Fraction) -> tuple[int, int]:
+        """Void a portion more; return how many points are voided before that, and by then.
+
+        Raises:
+            Refusal: all portions together are more than the whole.
+        """
+        if self.voided + portion > 1:
+            raise Refusal("over_voided", 409)
+        before = self.points_voided
+        self.voided += portion
+        return before, self.points_voided
+
+    @property
+    def points_voided(self) -> int:
+        """How many points are voided, half up."""
+        return floor(self.points * self.voided + Fraction(1, 2))
 
 
 @dataclass
@@ -105,53 +122,35 @@ class Purse:
         return sum(lot.points for days, lot in self.lots.items() if days[0] is not None)
 
 
-Fact = dict[str, Any]
+Due = tuple[int, str, str, tuple[Any, ...]]
+"""When something is due, in milliseconds; of which kind it is; the member; and what is due."""
 
 
 class PointsReference:
-    """The points of all members of one project."""
+    """The points of all members of one project. ``tell`` is called with all that happens."""
 
-    def __init__(self, most_lots: int = 2000) -> None:
+    def __init__(self, tell: Callable[..., None], most_lots: int = 2000) -> None:
+        self._out = tell
         self.most_lots = most_lots
         self.wallets: dict[str, dict[str, Any]] = {}
         self.purses: dict[tuple[str, str], Purse] = {}
         self.holds: dict[tuple[str, str], Hold] = {}
         self.answers: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.earned: Counter[tuple[str, str, str]] = Counter()
-        self.paused: set[str] = set()
-        self.slots: Counter[tuple[str, ...]] = Counter()
+        self.ever: list[tuple[str, str, int, datetime]] = []
+        """All that was ever earned: by whom, in which group, how many points, and when."""
+        self.repeats = 0
         self.done: dict[tuple[str, str, str], Done] = {}
-        """What members did that can be voided, by what it is and its identifier."""
+        """What moved points and can be voided, by member, what it is, and its identifier."""
         self.placed: Days | None = None
         """The lot that points were put into last."""
-        self.facts: list[Fact] = []
 
     # What is asked of it.
 
-    def event(self, event: dict[str, Any], limit: tuple[int, str] | None, now: datetime) -> int:
-        """Take an event that gives points by its name; return how many it gave.
-
-        ``limit`` is how many count in a period, and the name of the period.
-        """
-        member, key = event["userId"], event.get("idempotencyKey", "")
-        if (member, "event", key) in self.done:
-            return self.done[member, "event", key].points
-        group, _, points = event["eventId"].rpartition("-")
-        at, slot, given = datetime.fromisoformat(event["occurredAt"]), None, 0
-        if limit is not None:
-            slot = (member, event["eventId"], period_of({"earnCap": {"period": limit[1]}}, at))
-        self.placed = None
-        if member in self.paused or (limit and slot and self.slots[slot] >= limit[0]):
-            slot = None
-        else:
-            self.slots[slot or ()] += 1
-            given = self.grant(member, group, int(points), at, now)
-        if key:
-            self.done[member, "event", key] = Done(group, given, self.placed, slot)
-        return given
-
-    def grant(self, member: str, group: str, points: int, at: datetime, now: datetime) -> int:
-        """Give points that were earned; return how many were."""
+    def grant(
+        self, member: str, group: str, points: int, at: datetime, now: datetime, **said: Any
+    ) -> Done:
+        """Give points that were earned; return what was given, for it to be taken back."""
         wallet = self.wallets.get(group)
         purse = self.purse(member, group)
         given, cut_by, late = points, None, None
@@ -164,47 +163,62 @@ class PointsReference:
             given, cut_by = (room, "maxBalance") if given > room else (given, cut_by)
         if wallet and wallet.get("earnCap"):
             self.earned[period] += given
+        self.placed = None
         if given:
+            self.ever.append((member, group, given, at))
             late = self._put_away(purse, group, given, at, now)
-        self._tell_with(
-            late, "granted", (member, group), given, at, cut=points - given, cutBy=cut_by
-        )
-        return given
+        if "base" in said:
+            said["bonus"] = given - said["base"]
+        done = Done(group, given, self.placed, at)
+        cut = {"cut": points - given, "cutBy": cut_by}
+        self._tell_with(late, "granted", (member, group), given, at, **cut, **said)
+        return done
 
-    def command(self, command: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Do what a command says; return its answer.
+    def command(
+        self, command: dict[str, Any], member: str, now: datetime, *, paused: bool = False
+    ) -> dict[str, Any]:
+        """Do what a command of a member's says; return its answer.
 
         Raises:
             Refusal: with its code, the points available behind it where they do not suffice.
         """
-        type_, member = command["type"], command["userId"]
+        type_ = command["type"]
         key = (type_, member, command["uniqueIdentifier"])
         if key in self.answers:
+            self.repeats += 1
             return self.answers[key]
-        if type_ in ("spend-points", "hold-points") and member in self.paused:
-            raise Refusal("member_paused")
+        if type_ in ("spend-points", "hold-points") and paused:
+            raise Refusal("member_paused", 409)
         act = getattr(self, "_" + type_.replace("-", "_"))
         answer: dict[str, Any] = act(command, member, now)
         self.answers[key] = answer
         return answer
 
-    def tick(self, now: datetime) -> None:
-        """Do what is due, in the order of the moments; what that makes due waits for the next."""
-        due: list[tuple[int, int, str, str, Any]] = []
+    def dues(self, now: datetime) -> list[Due]:
+        """Return what is due by now; what it makes due itself waits for the next time."""
+        due: list[Due] = []
         for (member, group), purse in self.purses.items():
             for days, lot in purse.lots.items():
+                place = (group, days[0] or date.min, days[1] or date.max)
                 if lot.due is not None:
-                    due.append((millis(lot.due), 1, member, group, days))
+                    due.append((millis(lot.due), LOT, member, (*place, days)))
                 if lot.notices:
-                    due.append((millis(lot.notices[0][0]), 3, member, group, days))
+                    due.append((millis(lot.notices[0][0]), NOTICE, member, (*place, days)))
         for (member, identifier), hold in self.holds.items():
             if hold.status == "open":
-                due.append((millis(hold.until), 2, member, hold.group, identifier))
-        # Members and groups are told apart by hashes in the fold; nothing follows from their order.
-        for at, what, member, group, name in sorted(
-            (each for each in due if each[0] <= millis(now)), key=_order
-        ):
-            self._do(at, what, (member, group), name, now)
+                hold_id = ids.hold_id(ids.DEFAULT_PROJECT, member, identifier)
+                due.append((millis(hold.until), HOLD, member, (hold_id, identifier)))
+        return [each for each in due if each[0] <= millis(now)]
+
+    def fall_due(self, due: Due, now: datetime) -> None:
+        """Do what is due."""
+        at, what, member, which = due
+        if what == HOLD:
+            self._lapse(member, which[-1])
+        elif what == NOTICE:
+            self._give_notice(member, which[0], which[-1], at)
+        else:
+            self._end_or_begin(member, which[0], which[-1], at, now)
 
     def purse(self, member: str, group: str) -> Purse:
         """Return what a member has in a group."""
@@ -216,7 +230,7 @@ class PointsReference:
         group = command.get("challengeGroup", "_default")
         self._suffices(member, group, command["points"])
         took = self._take(self.purse(member, group), command["points"])
-        self._did(command, "spend", group, took)
+        self._did(command, member, "spend", group, took)
         self._tell("spent", member, group, -command["points"], now)
         return self._answer(command, member, group, command["points"])
 
@@ -266,7 +280,7 @@ class PointsReference:
         purse = self.purse(member, hold.group)
         hold.status = "captured"
         purse.held -= hold.points
-        self._did(command, "capture", hold.group, self._take(purse, points))
+        self._did(command, member, "capture", hold.group, self._take(purse, points))
         self._tell("captured", member, hold.group, -points, now)
         if points < hold.points:
             self._tell("released", member, hold.group, hold.points - points, now, why="captured")
@@ -285,37 +299,40 @@ class PointsReference:
         group = command.get("challengeGroup", "_default")
         purse = self.purse(member, group)
         took = self._take(purse, min(command["points"], purse.balance - purse.held))
-        self._did(command, "redemption", group, took)
-        self._tell("redeemed", member, group, -command["points"], now)
+        self._did(command, member, "redemption", group, took)
+        said = {"actionId": "redeem", "userGroupId": "default"}
+        self._tell("redeemed", member, group, -command["points"], now, **said)
         return {"balance": purse.balance}
 
     # Voids.
 
-    def _did(self, command: dict[str, Any], what: str, group: str, took: list[Taken]) -> None:
+    def _did(
+        self, command: dict[str, Any], member: str, what: str, group: str, took: list[Taken]
+    ) -> None:
         points = sum(each.points for each in took)
-        key = (command["userId"], what, command["uniqueIdentifier"])
+        key = (member, what, command["uniqueIdentifier"])
         self.done[key] = Done(group, points, took=took)
 
-    def _void(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
-        (name,) = command["of"].values()
-        done = self.done.get((member, command["what"], name))
-        if done is None:
-            raise Refusal("unknown_log")
-        portion = Fraction(str(command.get("portion", 1)))
-        if done.voided + portion > 1:
-            raise Refusal("over_voided")
-        before = floor(done.points * done.voided + Fraction(1, 2))
-        done.voided += portion
-        after = floor(done.points * done.voided + Fraction(1, 2))
-        if command["what"] != "event":
-            self._give_back(done, before, after, member, now)
-            return {"points": {"reversed": after - before, "notRecovered": 0}}
-        if done.voided == 1 and done.slot is not None:
-            self.slots[done.slot] -= 1
+    def take_back(
+        self, member: str, done: Done, portion: Fraction, now: datetime
+    ) -> dict[str, int]:
+        """Take a portion of what was given back; return how many points were reversed, and how many
+        were not there."""
+        before, after = done.void(portion)
         taken = self._take_back(member, done, after - before, now)
         lost = after - before - taken
+        if after > before and done.at is not None:
+            self.ever.append((member, done.group, before - after, done.at))
         self._tell("reversed", member, done.group, -taken, now, notRecovered=lost)
-        return {"points": {"reversed": taken, "notRecovered": lost}}
+        return {"reversed": taken, "notRecovered": lost}
+
+    def give_back(
+        self, member: str, done: Done, portion: Fraction, now: datetime
+    ) -> dict[str, int]:
+        """Give a portion of what was taken back; return how many points that were."""
+        before, after = done.void(portion)
+        self._give_back(done, before, after, member, now)
+        return {"reversed": after - before, "notRecovered": 0}
 
     def _take_back(self, member: str, done: Done, points: int, now: datetime) -> int:
         """Take points back from the lot that they were put into, then as a spend; return how many
@@ -405,20 +422,20 @@ class PointsReference:
         if hold is None:
             raise Refusal("unknown_hold")
         if hold.status != "open":
-            raise Refusal("hold_closed")
+            raise Refusal("hold_closed", 409)
         return hold
 
     def _suffices(self, member: str, group: str, points: int) -> None:
         purse = self.purse(member, group)
         if points > purse.balance - purse.held:
-            raise Refusal("insufficient_points", points, purse.balance - purse.held)
+            said = {"asked": points, "available": purse.balance - purse.held}
+            raise Refusal("insufficient_points", 409, **said)
 
     def _answer(
         self, command: dict[str, Any], member: str, group: str, points: int
     ) -> dict[str, Any]:
         purse = self.purse(member, group)
         return {
-            "userId": member,
             "uniqueIdentifier": command["uniqueIdentifier"],
             "challengeGroup": group,
             "points": points,
@@ -612,45 +629,45 @@ class PointsReference:
 
     # Time.
 
-    def _do(self, at: int, what: int, whose: tuple[str, str], name: Any, now: datetime) -> None:
-        member, group = whose
+    def _lapse(self, member: str, identifier: str) -> None:
+        """Release a hold whose time is over."""
+        hold = self.holds[member, identifier]
+        hold.status = "lapsed"
+        self.purse(member, hold.group).held -= hold.points
+        self._tell("released", member, hold.group, hold.points, hold.until, why="lapsed")
+        self._lapse_beyond_held(member, hold.group, hold.until)
+
+    def _give_notice(self, member: str, group: str, days: Days, at: int) -> None:
+        lot = self.purse(member, group).lots.get(days)
+        if lot is not None and lot.notices and millis(lot.notices[0][0]) == at:
+            moment, number = lot.notices.pop(0)
+            self._tell("expiring", member, group, lot.points, moment, noticeDays=number)
+
+    def _end_or_begin(self, member: str, group: str, days: Days, at: int, now: datetime) -> None:
+        """Let a lot lapse, as far as it is not held; or let it count."""
         purse = self.purse(member, group)
-        if what == 2:
-            hold = self.holds[member, name]
-            hold.status = "lapsed"
-            purse.held -= hold.points
-            self._tell("released", member, group, hold.points, hold.until, why="lapsed")
-            self._lapse_beyond_held(member, group, hold.until)
+        lot = purse.lots.get(days)
+        if lot is None or lot.due is None or millis(lot.due) != at:
             return
-        lot = purse.lots.get(name)
-        if lot is None:
-            return
-        if what == 3:
-            if lot.notices and millis(lot.notices[0][0]) == at:
-                moment, days = lot.notices.pop(0)
-                self._tell("expiring", member, group, lot.points, moment, noticeDays=days)
-            return
-        if lot.due is None or millis(lot.due) != at:
-            return
-        wallet = self.wallets.get(group)
         if lot.activates_at is None:
             assert lot.expires_at is not None
             lapsing = min(lot.points, max(0, purse.overdue + lot.points - purse.held))
             lot.points -= lapsing
             lot.overdue, lot.notices = True, []
             if not lot.points:
-                del purse.lots[name]
+                del purse.lots[days]
             if lapsing:
                 self._tell("expired", member, group, -lapsing, lot.expires_at)
             return
-        del purse.lots[name]
+        del purse.lots[days]
+        wallet = self.wallets.get(group)
         if lot.expires_at is None:
             purse.endless += lot.points
         elif lot.slides:
-            self._slide(purse, wallet, (name[1], lot.expires_at), lot.points, now)
+            self._slide(purse, wallet, (days[1], lot.expires_at), lot.points, now)  # type: ignore[arg-type]
         else:
             ends = Lot(lot.points, None, lot.expires_at)
-            self._join(purse, wallet, (None, name[1]), ends, now)
+            self._join(purse, wallet, (None, days[1]), ends, now)
         self._tell("activated", member, group, lot.points, lot.activates_at)
 
     def _tell_with(
@@ -688,22 +705,17 @@ class PointsReference:
         self, type_: str, member: str, group: str, points: int, at: datetime | None, **more: Any
     ) -> None:
         purse = self.purse(member, group)
-        fact = {"type": type_, "userId": member, "challengeGroup": group, "points": points}
+        about = {"ownedById": member, "challengeGroup": group, "points": points, "at": at}
         if type_ != "expiring":
-            fact |= {"balance": purse.balance, "held": purse.held}
-        if type_ in ("granted", "redeemed", "spent", "captured", "adjusted", "expired", "reversed"):
-            fact["pending"] = purse.pending
-        self.facts.append(fact | {"at": at} | {k: v for k, v in more.items() if v})
+            about |= {"balance": purse.balance, "held": purse.held}
+        if type_ not in ("expiring", "activated", "held", "released"):
+            about["pending"] = purse.pending
+        more = {name: value for name, value in more.items() if value or name in ALWAYS}
+        self._out(f"points.{type_}", **about, **more)
 
 
-def _order(due: tuple[int, int, str, str, Any]) -> Any:
-    at, what, member, group, name = due
-    if what == 2:
-        # Holds that lapse at one moment do so in the order of their ids.
-        hold = ids.hold_id(ids.DEFAULT_PROJECT, ids.member_id(ids.DEFAULT_PROJECT, member), name)
-        return at, what, member, hold
-    starts, ends = name
-    return at, what, member, group, (starts or date.min, ends or date.max)
+ALWAYS = ("actionId", "userGroupId", "base", "bonus", "boosts", "tier")
+"""What is told of a grant also where it is nothing."""
 
 
 def millis(moment: datetime) -> int:

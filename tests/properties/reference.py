@@ -1,317 +1,173 @@
-"""The rules for challenge logs once more, in the plainest Python, from their text alone.
+"""All the rules once more, in the plainest Python: one naive reference beside the fold.
 
-Events, points and streaks build on it: ``event_reference``.
-
-It shares nothing with the fold: no decoder, no ids, no amounts, no periods. It is slow, keeps
-everything in dictionaries, and is there to be read beside `schemas/README.md#challenge-logs`.
+It is written from the text of `schemas/README.md` alone, keeps every record and every grant that
+there ever was, and looks at all of them each time: members and challenge logs (`log_reference`);
+events, streaks and ticks (`event_reference`); points (`points_reference`); voids
+(`void_reference`); and tiers (`tier_reference`), which are judged here.
 """
 
-import json
-import uuid
-from collections import Counter
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, localcontext
+from datetime import datetime
+from fractions import Fraction
 from typing import Any
-from zoneinfo import ZoneInfo
 
-NS = uuid.uuid5(uuid.NAMESPACE_URL, "milestream")
-
-Answer = tuple[int, dict[str, Any] | None]
-
-
-Fact = tuple[int, str, dict[str, Any]]
-"""The record that it came with, counted from 0; an output's type; and what it is about."""
+from tests.properties.log_reference import Answer, Refusal, member_id
+from tests.properties.points_reference import Due
+from tests.properties.tier_reference import Standing
+from tests.properties.void_reference import VoidReference
 
 
-class Refusal(Exception):
-    """The record is refused, with this reason."""
-
-    def __init__(self, reason: str, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.status = status or (404 if reason.startswith("unknown_") else 400)
-
-
-class Reference:
+class Reference(VoidReference):
     """All that the rules know of one project."""
 
-    def __init__(self) -> None:
-        self.definitions: dict[tuple[str, str], dict[str, Any]] = {}
-        self.members: dict[str, dict[str, Any]] = {}
-        self.progress: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self.logs: dict[tuple[str, str, str], dict[str, Any]] = {}
-        """What each log said, when, and the progress that it counted in, None where it did not."""
-        self.first_answers: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self.rewards: list[tuple[str, str, str]] = []
-        self.completions: list[tuple[str, str, str]] = []
-        self.refusals: Counter[str] = Counter()
-        self.duplicates = 0
-        self.facts: list[Fact] = []
-        self.taken = 0
+    def __init__(self, most_lots: int = 2000) -> None:
+        super().__init__(most_lots)
+        self.standings: dict[tuple[str, str], Standing] = {}
+        """Of who was judged, by member and set."""
+        self.assigned: set[tuple[str, str]] = set()
 
-    def define(self, key: bytes, value: bytes | None) -> None:
-        """The last value of a key is in force, null deletes."""
-        _, kind, id_ = key.decode().split("/", 2)
-        if value is None:
-            self.definitions.pop((kind, id_), None)
-        else:
-            self.definitions[kind, id_] = json.loads(value, parse_float=Decimal)
+    @property
+    def tiers(self) -> dict[tuple[str, str], str | None]:
+        """The tiers of those who were judged, by member and set."""
+        return {key: each.tier for key, each in self.standings.items() if each.judged}
 
-    def take(self, topic: str, value: bytes | None, arrived_millis: int) -> Answer:
-        """Fold one record; return what answers it (for a log: the record)."""
-        arrived = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=arrived_millis)
-        try:
-            return self._dispatch(topic, self._read(value), arrived)
-        except Refusal as refusal:
-            self.refusals[str(refusal)] += 1
-            return refusal.status, None
-        finally:
-            self.taken += 1
+    def _sets(self) -> dict[str, dict[str, Any]]:
+        return {id_: each for (kind, id_), each in self.definitions.items() if kind == "tier-set"}
 
     def _dispatch(self, topic: str, record: dict[str, Any], arrived: datetime) -> Answer:
-        if topic == "challenge-logs":
-            return self._log(record, arrived)
-        return self._command(record)
-
-    def _tell(self, type_: str, **about: Any) -> None:
-        self.facts.append((self.taken, type_, about))
-
-    def _read(self, value: bytes | None) -> dict[str, Any]:
-        try:
-            record = json.loads(value or b"", parse_float=Decimal)
-        except ValueError as error:
-            raise Refusal("malformed") from error
-        if not isinstance(record, dict) or record.get("project", "default") != "default":
-            raise Refusal("invalid")
-        return record
-
-    # Members.
-
-    def _command(self, command: dict[str, Any]) -> Answer:
-        if command["type"] == "upsert-member":
-            known = self._alive(member_id(command["externalId"]))
-            self._upsert(command)
-            return (200 if known else 201), None
-        id_ = command.get("memberId") or member_id(command["userId"])
-        if not self._alive(id_):
-            raise Refusal("unknown_member")
-        if command["type"] == "delete-member":
-            self.members[id_] = {"status": "deleted"}
+        earned, before = len(self.ledger.ever), self.balances
+        if record.get("type") == "assign-tier":
+            answer = self._assign(record, arrived)
         else:
-            self.members[id_]["status"] = command["status"]
+            answer = super()._dispatch(topic, record, arrived)
+        self._judge(earned, before, "earned")
+        return answer
+
+    def _standing(self, member: str, set_: str) -> Standing:
+        """Return how a member stands in a set, and make it known where it was never judged."""
+        standing = self.standings.get((member, set_))
+        if standing is None:
+            definition = self.definitions["tier-set", set_]
+            standing = Standing(definition, "UTC")
+            self.standings[member, set_] = standing
+        standing.zone = self._zone_of({}, self.members[member].get("timezone"))
+        return standing
+
+    def _judge(self, earned: int, before: dict[tuple[str, str], int], why: str) -> None:
+        """Judge everybody whose basis was moved: by what was earned since, or by what they have."""
+        for set_, definition in self._sets().items():
+            by_balance = definition["basis"]["type"] == "balance"
+            for member in self.members:
+                if by_balance:
+                    self._judge_balance(member, set_, before, why)
+                elif any(each[0] == member for each in self.ledger.ever[earned:]):
+                    self._judge_earned(member, set_, earned, why)
+
+    def _judge_balance(
+        self, member: str, set_: str, before: dict[tuple[str, str], int], why: str
+    ) -> None:
+        was, has = self._held(member, set_, before), self._held(member, set_, self.balances)
+        if was != has:
+            standing = self._standing(member, set_)
+            standing.balance = was
+            standing.go_on(self.now)
+            standing.balance = has
+            standing.look(self.now, why)
+            self._tell_moves(member, set_)
+
+    def _held(self, member: str, set_: str, balances: dict[tuple[str, str], int]) -> int:
+        wallet = self.definitions["tier-set", set_]["basis"].get("wallet")
+        return sum(
+            points
+            for (whose, group), points in balances.items()
+            if whose == member and wallet in (None, group)
+        )
+
+    def _judge_earned(self, member: str, set_: str, earned: int, why: str) -> None:
+        new = self._earned(member, set_, earned)
+        if not new:
+            return
+        standing = self._standing(member, set_)
+        if standing.looked is None:
+            self._begin(standing, member, set_, earned)
+        standing.go_on(self.now)
+        for points, at in new:
+            standing.earn(points, at)
+        standing.look(self.now, why)
+        self._tell_moves(member, set_)
+
+    def _earned(
+        self, member: str, set_: str, first: int, last: int | None = None
+    ) -> list[tuple[int, datetime]]:
+        wallet = self.definitions["tier-set", set_]["basis"].get("wallet")
+        return [
+            (points, at)
+            for whose, group, points, at in self.ledger.ever[first:last]
+            if whose == member and wallet in (None, group)
+        ]
+
+    def _begin(self, standing: Standing, member: str, set_: str, until: int) -> None:
+        """Have a standing know what counts of what was earned before it is judged first."""
+        window = standing.definition.get("window", {"type": "lifetime"})
+        standing.grants.clear()
+        if standing.definition["basis"]["type"] == "earned" and window["type"] == "lifetime":
+            for points, at in self._earned(member, set_, 0, until):
+                standing.earn(points, at)
+        if standing.definition["basis"]["type"] == "balance":
+            standing.balance = self._held(member, set_, self.balances)
+
+    def _tell_moves(self, member: str, set_: str) -> None:
+        standing = self._standing(member, set_)
+        for before, after, why, at in standing.moves:
+            about = {"tierSetId": set_, "ownedById": member, "from": before, "to": after}
+            self._tell("tier.changed", **about, reason=why, at=at)
+        standing.moves.clear()
+
+    def _tiers_that_act(self, group: str, member: str) -> dict[str, tuple[str, Fraction]]:
+        found = {}
+        for set_, definition in sorted(self._sets().items()):
+            basis = definition["basis"].get("wallet")
+            wallets = definition.get("wallets") or (None if basis is None else [basis])
+            if wallets is not None and group not in wallets:
+                continue
+            if (member, set_) in self.standings:
+                standing = self._standing(member, set_)
+                standing.go_on(self.now)
+                self._tell_moves(member, set_)
+            else:
+                standing = Standing(definition, "UTC")
+            if standing.in_force is not None:
+                found[set_] = (standing.in_force, standing.factor)
+        return found
+
+    def _assign(self, command: dict[str, Any], now: datetime) -> Answer:
+        member, set_ = member_id(command["userId"]), command["tierSetId"]
+        if not self._alive(member):
+            raise Refusal("unknown_member")
+        if (member, command["uniqueIdentifier"]) in self.assigned:
+            self.duplicates += 1
+            return 200, None
+        if set_ not in self._sets():
+            raise Refusal("unknown_tier_set")
+        until = command.get("until") and datetime.fromisoformat(command["until"])
+        if until and until <= now:
+            raise Refusal("invalid")
+        self.assigned.add((member, command["uniqueIdentifier"]))
+        standing = self._standing(member, set_)
+        if standing.looked is None:
+            self._begin(standing, member, set_, len(self.ledger.ever))
+        standing.go_on(now)
+        standing.assign(command.get("tierId"), until, now)
+        self._tell_moves(member, set_)
         return 200, None
 
-    def _alive(self, id_: str) -> bool:
-        return id_ in self.members and self.members[id_]["status"] != "deleted"
+    def tick(self, now: datetime) -> None:
+        """Let happen what was due by ``now``; a tick is no record of a member's."""
+        for member, set_ in self.standings:
+            self._standing(member, set_).go_on(now)
+            self._tell_moves(member, set_)
+        super().tick(now)
 
-    def _upsert(self, fields: dict[str, Any]) -> str:
-        id_ = member_id(fields["externalId"])
-        if not self._alive(id_):
-            self.members[id_] = {"status": "live"}
-        for name in ("firstName", "city", "groups", "timezone"):
-            if name in fields:
-                self.members[id_][name] = fields[name]
-        own = {**self.members[id_].get("attributes", {}), **(fields.get("attributes") or {})}
-        self.members[id_]["attributes"] = {n: v for n, v in own.items() if v is not None}
-        return id_
-
-    # Logs.
-
-    def _log(self, log: dict[str, Any], arrived: datetime) -> Answer:
-        challenge = self.definitions.get(("challenge", log["challengeId"]))
-        if challenge is None:
-            raise Refusal("unknown_challenge")
-        at = datetime.fromisoformat(log["activityAt"]).astimezone(UTC)
-        if at - arrived > timedelta(hours=24):
-            raise Refusal("invalid")
-        inline = log.get("ownedBy")
-        member = member_id(inline["externalId"]) if inline else log["ownedById"]
-        identity = (challenge["id"], member, log["uniqueIdentifier"])
-        if identity in self.first_answers:
-            self.duplicates += 1
-            return 409, self.first_answers[identity]
-
-        own = self.members.get(member, {}).get("timezone")
-        if inline and "timezone" in inline:
-            own = inline["timezone"]
-        zone = self._zone_of(challenge, own)
-        period = self._period_of(challenge, at, zone)
-        key = (challenge["id"], member, period)
-        progress = self.progress.get(key)
-        method = (progress or challenge).get("aggregationMethod", "sum")
-        if method == "sum" and log.get("activityValue") is None:
-            raise Refusal("invalid")
-        if inline:
-            self._upsert(inline)
-        elif not self._alive(member):
-            raise Refusal("unknown_member")
-
-        achieved: list[str] = []
-        counts = self._counts(challenge, log, member, at)
-        self.logs[identity] = {"progress": key if counts else None, "at": at, **log}
-        if counts:
-            if progress is None:
-                progress = self.progress[key] = _begun(challenge, method)
-                progress["zone"], progress["first"] = zone, at
-            achieved = self._count(progress, challenge, key, log, at)
-        answer = {
-            "challengeProgress": None if progress is None else _shown(progress, period),
-            "achievedMilestone": achieved[-1] if achieved else None,
-            "achievedMilestones": achieved,
-            "nextMilestone": self._next(challenge, progress),
-            "activityValue": log.get("activityValue"),
-        }
-        self.first_answers[identity] = answer
-        self._tell(
-            "challenge_log.recorded",
-            challengeId=challenge["id"],
-            ownedById=member,
-            value=progress and max(progress["total"], Decimal(0)),
-        )
-        return 201, answer
-
-    def _period_of(self, challenge: dict[str, Any], at: datetime, zone: str) -> str:
-        local = at.astimezone(ZoneInfo(zone))
-        names = {"daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}
-        return local.strftime(names.get(challenge.get("aggregationPeriod", "daily"), "all"))
-
-    def _zone_of(self, definition: dict[str, Any], own: str | None) -> str:
-        """Its own, else the project's, else UTC; where that says member, the member's ``own``."""
-        project = self.definitions.get(("project", "default"), {}).get("timezone") or "UTC"
-        if not self._goes_by_member(definition):
-            return str(definition.get("timezone") or project)
-        return str(own or ("UTC" if project == "member" else project))
-
-    def _goes_by_member(self, definition: dict[str, Any]) -> bool:
-        project = self.definitions.get(("project", "default"), {}).get("timezone")
-        return (definition.get("timezone") or project) == "member"
-
-    def _counts(
-        self, challenge: dict[str, Any], log: dict[str, Any], member: str, at: datetime
-    ) -> bool:
-        activities, starts, ends = (challenge.get(n) for n in ("activityIds", "startsAt", "endsAt"))
-        feeding = challenge.get("eventIds") or []
-        return (
-            log.get("status", "live") == "live"
-            and self.members[member]["status"] == "live"
-            and challenge.get("status", "live") == "live"
-            and (activities is None or log["activityId"] in [*activities, *feeding])
-            and (starts is None or datetime.fromisoformat(starts) <= at)
-            and (ends is None or at < datetime.fromisoformat(ends))
-        )
-
-    def _count(
-        self,
-        progress: dict[str, Any],
-        challenge: dict[str, Any],
-        key: tuple[str, str, str],
-        log: dict[str, Any],
-        at: datetime,
-    ) -> list[str]:
-        value = Decimal(1) if progress["aggregationMethod"] == "count" else log["activityValue"]
-        with localcontext() as exact:
-            exact.prec = 100
-            progress["total"] += value
-        progress["started"] = min(progress["started"] or at, at)
-        return self._reach(progress, challenge, key, at)
-
-    def _reach(
-        self,
-        progress: dict[str, Any],
-        challenge: dict[str, Any],
-        key: tuple[str, str, str],
-        at: datetime,
-    ) -> list[str]:
-        """Complete a progress that has its target, and give the milestones that it is at."""
-        target = challenge["completionTargetValue"]
-        if progress["status"] != "completed" and progress["total"] >= target:
-            progress["status"], progress["completed"] = "completed", at
-            self.completions.append(key)
-            self._tell("challenge.completed", challengeId=key[0], ownedById=key[1], at=at)
-            self._complete(progress, challenge, key)
-        crossed = [
-            milestone
-            for milestone in self._milestones(challenge)
-            if milestone["milestoneTargetValue"] <= progress["total"]
-            and milestone["id"] not in progress["reached"]
-        ]
-        achieved = []
-        for milestone in crossed:
-            progress["reached"].append(milestone["id"])
-            reward = (milestone["id"], key[1], key[2])
-            if self._may_be_given(reward):
-                self.rewards.append(reward)
-                achieved.append(milestone["id"])
-                self._tell("reward.granted", milestoneId=milestone["id"], ownedById=key[1])
-                self._reward(reward, milestone, challenge)
-        return achieved
-
-    def _complete(
-        self,
-        progress: dict[str, Any],  # noqa: ARG002  # what it was before may matter
-        challenge: dict[str, Any],
-        key: tuple[str, str, str],
-    ) -> None:
-        """Give what a completion gives."""
-        self._grant("challenge", challenge, "pointsOnCompletion", key[1], challenge)
-
-    def _may_be_given(self, reward: tuple[str, str, str]) -> bool:
-        return reward not in self.rewards
-
-    def _reward(
-        self, reward: tuple[str, str, str], milestone: dict[str, Any], challenge: dict[str, Any]
-    ) -> None:
-        """Give what a reward gives."""
-        self._grant("milestone", milestone, "points", reward[1], challenge)
-
-    def _grant(
-        self,
-        kind: str,
-        what: dict[str, Any],
-        field: str,
-        member: str,
-        challenge: dict[str, Any] | None,
-    ) -> None:
-        """Give the points that a definition says; the ledger is kept by ``event_reference``."""
-
-    def _milestones(self, challenge: dict[str, Any]) -> list[dict[str, Any]]:
-        mine = [
-            fields
-            for (kind, _), fields in self.definitions.items()
-            if kind == "milestone"
-            and fields["linkedSchemaRecordId"] == challenge["id"]
-            and fields.get("status", "live") == "live"
-        ]
-        return sorted(mine, key=lambda m: (m["milestoneTargetValue"], m["id"]))
-
-    def _next(self, challenge: dict[str, Any], progress: dict[str, Any] | None) -> str | None:
-        reached = progress["reached"] if progress else []
-        left = [m["id"] for m in self._milestones(challenge) if m["id"] not in reached]
-        return left[0] if left else None
-
-
-def member_id(external_id: str) -> str:
-    """Return a member's id as any producer computes it."""
-    return str(uuid.uuid5(NS, f"default:member:{external_id}"))
-
-
-def _begun(challenge: dict[str, Any], method: str) -> dict[str, Any]:
-    return {
-        "challenge": challenge,
-        "total": Decimal(0),
-        "status": "in_progress",
-        "aggregationMethod": method,
-        "started": None,
-        "completed": None,
-        "reached": [],
-    }
-
-
-def _shown(progress: dict[str, Any], period: str) -> dict[str, Any]:
-    return {
-        "currentProgressValue": max(progress["total"], Decimal(0)),
-        "challengeProgressStatus": progress["status"],
-        "aggregationMethod": progress["aggregationMethod"],
-        "periodKey": period,
-        "challengeStartedAt": progress["started"],
-        "challengeCompletedAt": progress["completed"],
-    }
+    def _fall_due(self, due: Due, now: datetime) -> None:
+        earned, before = len(self.ledger.ever), self.balances
+        super()._fall_due(due, now)
+        self._judge(earned, before, "window")

@@ -1,7 +1,6 @@
 """The fold of events, points and streaks agrees with a plain reading of the rules."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,129 +8,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.domain.state_kinds import DUE, due_entry
-from schemas.instants import from_millis
 from schemas.topics import FORWARDED, TICKS
-from tests.properties.event_reference import EventReference, stats_of
+from tests.properties.beside import ABOUT, as_reference, events_of, fold_beside
 from tests.properties.streak_reference import name_of
 from tests.properties.test_folding import cut, fold_in_parts, fold_whole, written
 from tests.spec import Happened, Partition, Sent
 from tests.strategies import Segment
 from tests.strategies_events import event_histories, streak_histories
 
-Fact = dict[str, Any]
-
 few = settings(max_examples=max(1, (settings.default or settings()).max_examples // 2))
 """For what would break at once where it broke at all: histories of events are long."""
-
-PROGRESS = ("challengeId", "ownedById")
-ABOUT: Mapping[str, tuple[str, ...]] = {
-    "challenge_log.recorded": PROGRESS,
-    "challenge.completed": PROGRESS,
-    "challenge.failed": PROGRESS,
-    "reward.granted": ("milestoneId", "ownedById"),
-    "points.granted": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
-    "points.redeemed": ("ownedById", "actionId", "challengeGroup", "points", "userGroupId"),
-    "challenge_log.voided": (*PROGRESS, "change"),
-    "challenge.reopened": PROGRESS,
-    "points.spent": ("ownedById", "challengeGroup", "points"),
-    "tier.changed": ("tierSetId", "ownedById", "from", "to", "reason"),
-    "event.logged": (
-        *("ownedById", "userId", "eventId", "points", "type", "title", "limit", "maximumReward"),
-        *("metadata", "conditionReached", "limitReached", "userGroupId", "localDate", "localHour"),
-    ),
-    "streak.advanced": (
-        *("streakId", "ownedById", "periodKey", "runLength", "healed", "longestLength"),
-    ),
-    "streak.broken": ("streakId", "ownedById", "periodKey"),
-    "streak.completed": ("streakId", "ownedById"),
-}
-"""What the reference says of each type of event."""
-
-
-def fold_both(history: Iterable[Segment]) -> tuple[list[Happened], EventReference]:
-    """Fold a history for real and by the reference; compare the answers on the way."""
-    return fold_with(history)[:2]
-
-
-def fold_with(
-    history: Iterable[Segment],
-) -> tuple[list[Happened], EventReference, Partition]:
-    """Do as ``fold_both``, and return the partition as well."""
-    partition, reference = Partition(), EventReference()
-    chunks: list[Happened] = []
-    for segment in history:
-        partition.define(*segment.definitions)
-        for each in segment.definitions:
-            reference.define(each.key, each.value)
-        chunks.append(partition.fold(*segment.records))
-        answers = iter(chunks[-1].answers)
-        for record in segment.records:
-            if record.topic == TICKS:
-                reference.tick(from_millis(record.timestamp))
-                continue
-            expected, answer = reference.take(record.topic, record.value, record.timestamp)
-            status, body = next(answers)
-            assert status == expected, (record, body)
-            if answer is not None:
-                assert body == answer
-    return chunks, reference, partition
-
-
-def events_of(chunks: Iterable[Happened]) -> list[dict[str, Any]]:
-    """Return every CloudEvent, its type without what they all have."""
-    return [
-        event | {"type": event["type"].removeprefix("milestream.").removesuffix(".v1")}
-        for chunk in chunks
-        for event in chunk.envelopes
-    ]
-
-
-def as_reference(event: Mapping[str, Any]) -> Fact:
-    """Return of an output what the reference knows of it."""
-    data, type_ = event["data"], event["type"]
-    fact = {name: data[name] for name in ABOUT[type_]}
-    if type_ == "challenge_log.recorded":
-        progress = data["challengeProgress"]
-        fact["value"] = progress and progress["currentProgressValue"]
-    elif type_ == "challenge.reopened":
-        fact["status"] = data["challengeProgressStatus"]
-    elif type_ in ("challenge.completed", "challenge.failed"):
-        what = type_.split(".")[1].title()
-        fact["at"] = datetime.fromisoformat(data[f"challenge{what}At"])
-    return fact
-
-
-def by_record(facts: Iterable[tuple[int, str, Fact]]) -> dict[tuple[int, str], list[Fact]]:
-    """Put facts together by the record that they came with, and their type."""
-    together: dict[tuple[int, str], list[Fact]] = defaultdict(list)
-    for record, type_, fact in facts:
-        together[record, type_].append(fact)
-    return together
 
 
 @given(st.one_of(event_histories(), streak_histories()))
 def test_events_and_what_follows_are_as_the_contract_says(history: list[Segment]) -> None:
-    chunks, reference = fold_both(history)
-    events = [event for event in events_of(chunks) if event["type"] in ABOUT]
-    happened = by_record((int(e["sequence"]), e["type"], as_reference(e)) for e in events)
-    expected = by_record(reference.facts)
-    assert set(happened) == set(expected)
-    for place, facts in expected.items():
-        left = happened[place]
-        for fact in facts:
-            assert fact in left, (place, left)
-            left.remove(fact)
-        assert not left, place
-    counts = sum(chunk.counts.get("duplicates", 0) for chunk in chunks)
-    assert counts == reference.duplicates
+    fold_beside(history)
 
 
 @few
 @given(event_histories())
 def test_balances_add_up_entry_by_entry_and_are_never_below_zero(history: list[Segment]) -> None:
-    chunks, reference = fold_both(history)
+    both = fold_beside(history)
+    reference, events = both.reference, both.events
     balances: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for event in events_of(chunks):
+    for event in events:
         if event["type"].startswith("points."):
             entry = event["data"]
             groups = balances[entry["ownedById"]]
@@ -147,10 +47,11 @@ def test_balances_add_up_entry_by_entry_and_are_never_below_zero(history: list[S
 
 @given(streak_histories())
 def test_the_last_streak_event_of_a_member_is_its_state(history: list[Segment]) -> None:
-    chunks, reference = fold_both(history)
+    both = fold_beside(history)
+    reference, events = both.reference, both.events
     last = {
         (event["data"]["streakId"], event["data"]["ownedById"]): event["data"]
-        for event in events_of(chunks)
+        for event in events
         if event["type"].startswith("streak.")
     }
     assert set(last) == set(reference.streaks)
@@ -167,19 +68,6 @@ def test_the_last_streak_event_of_a_member_is_its_state(history: list[Segment]) 
             assert state["freezesLeft"] == run.left
             assert state["startedPeriodKey"] == name_of(streak.period, run.hits[0])
             assert datetime.fromisoformat(state["activeUntil"]) == streak.active_until()
-
-
-@few
-@given(event_histories())
-def test_stats_over_the_results_are_those_over_what_was_logged(history: list[Segment]) -> None:
-    chunks, reference = fold_both(history)
-    results = [e["data"] for e in events_of(chunks) if e["type"] == "event.logged"]
-    assert stats_of(results) == stats_of(reference.logged)
-    for what in ("conditionReached", "limitReached"):
-        for id_ in {result["eventId"] for result in results}:
-            assert [r[what] for r in results if r["eventId"] == id_] == [
-                r[what] for r in reference.logged if r["eventId"] == id_
-            ]
 
 
 @few
@@ -295,7 +183,8 @@ def test_a_tick_again_at_the_same_time_finds_nothing_due(history: list[Segment])
 def test_the_due_index_has_one_entry_for_each_thing_that_can_still_end(
     history: list[Segment],
 ) -> None:
-    _, reference, partition = fold_with(history)
+    both = fold_beside(history)
+    reference, partition = both.reference, both.partition
     alive = [streak for streak in reference.streaks.values() if not streak.is_broken()]
     open_ = [
         progress

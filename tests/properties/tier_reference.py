@@ -7,11 +7,12 @@ the window counts, and only where that is something else than before the tier is
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-Move = tuple[str, str | None, str | None, str, datetime]
-"""The set, the tiers before and after, why, and since when."""
+Move = tuple[str | None, str | None, str, datetime]
+"""The tiers before and after, why, and when."""
 
 
 @dataclass
@@ -28,12 +29,28 @@ class Standing:
     grace: datetime | None = None
     fell: Any = None
     looked: datetime | None = None
+    judged: bool = False
+    """Whether a change was ever told."""
     moves: list[Move] = field(default_factory=list)
+    """What is to be told."""
 
     @property
     def names(self) -> list[str]:
         """The tiers, by rising threshold."""
         return [tier["id"] for tier in self.definition["tiers"]]
+
+    @property
+    def in_force(self) -> str | None:
+        """The tier; of who was never judged, that of threshold 0."""
+        first = self.definition["tiers"][0]
+        without = first["id"] if first["threshold"] == 0 else None
+        return self.tier if self.judged else without
+
+    @property
+    def factor(self) -> Fraction:
+        """What the tier multiplies points of events by."""
+        place = self.place(self.in_force)
+        return Fraction(self.definition["tiers"][place].get("multiplier") or 1)
 
     def place(self, tier: str | None) -> int:
         """Return a tier's place; -1 for none."""
@@ -44,7 +61,7 @@ class Standing:
         return moment.astimezone(ZoneInfo(self.zone)).date()
 
     def counted(self, today: date) -> list[tuple[int, date]]:
-        """Return the grants that the window counts on a day."""
+        """Return the grants, and what was taken back of them, that the window counts on a day."""
         window = self.definition.get("window", {"type": "lifetime"})
         if window["type"] == "lifetime":
             return self.grants
@@ -57,7 +74,22 @@ class Standing:
         """Return what the tier is judged by."""
         if self.definition["basis"]["type"] == "balance":
             return self.balance
-        return sum(points for points, _ in self.counted(today))
+        return max(sum(points for points, _ in self.counted(today)), 0)
+
+    def earn(self, points: int, at: datetime) -> None:
+        """Count points that were granted for a moment, or (below 0) taken back of such a grant.
+
+        What a window never counted, as the set was not defined then, cannot leave it.
+        """
+        day, window = self.day(at), self.definition.get("window", {"type": "lifetime"})["type"]
+        if points < 0 and window != "lifetime":
+            there = sum(
+                some
+                for some, then in self.grants
+                if then == day or (window == "calendar_year" and then.year == day.year)
+            )
+            points = -min(-points, max(there, 0))
+        self.grants.append((points, day))
 
     def mark(self, today: date) -> Any:
         """Return what is another when the window has moved."""
@@ -113,7 +145,8 @@ class Standing:
         self.tier = None if place < 0 else self.names[place]
         self.looked = now
         if before != (self.tier, self.assigned, self.until):
-            self.moves.append((self.definition["id"], before[0], self.tier, why, now))
+            self.judged = True
+            self.moves.append((before[0], self.tier, why, now))
 
     def _judged(self, now: datetime, today: date) -> int:
         here, deserved = self.place(self.tier), self.deserved(today)
@@ -126,7 +159,7 @@ class Standing:
         if deserved >= here:
             self.grace = self.fell = None
             return deserved
-        fall = self.definition["downgrade"]
+        fall = self.definition.get("downgrade") or self._usual_fall()
         if fall == "none" or (fall == "one_down" and self.fell == self.mark(today)):
             self.grace = None
             return here
@@ -138,6 +171,11 @@ class Standing:
         self.grace = None
         self.fell = self.mark(today)
         return deserved if fall == "to_basis" else here - 1
+
+    def _usual_fall(self) -> str:
+        window = self.definition.get("window", {"type": "lifetime"})["type"]
+        by_life = self.definition["basis"]["type"] == "balance" or window == "lifetime"
+        return "none" if by_life else "to_basis"
 
     def _month_later(self, now: datetime) -> datetime:
         local = now.astimezone(ZoneInfo(self.zone))
@@ -161,7 +199,8 @@ class Standing:
         self.tier = None if place < 0 else self.names[place]
         self.looked = now
         if before != (self.tier, self.assigned, self.until):
-            self.moves.append((self.definition["id"], before[0], self.tier, "assigned", now))
+            self.judged = True
+            self.moves.append((before[0], self.tier, "assigned", now))
 
 
 def months_later(day: date, months: int) -> date:
