@@ -216,7 +216,10 @@ class EventReference(LogReference):
         for boost in by["multiply"]:
             value = value + more(boost, value)
         value = value + sum(more(boost, value) for boost in by["add"])
-        greatest = sorted(by["highest"], key=lambda boost: -Fraction(boost["multiplier"]))[:1]
+        last = value
+        greatest = sorted(
+            by["highest"], key=lambda boost: (-Fraction(boost["multiplier"]), -more(boost, last))
+        )[:1]
         for boost in greatest:
             value = value + more(boost, value)
         acted = [boost["id"] for boost in (*by["multiply"], *by["add"], *greatest)]
