@@ -243,6 +243,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 ]
 BAD_OF_A_USER: list[tuple[dict[str, Any], str]] = [
     ({"what": "milestone", "of": {}}, "what"),
+    ({"what": "void", "of": {"uniqueIdentifier": "u"}}, "what"),
     ({"what": "spend"}, "of"),
     ({"what": "spend", "of": {}}, "of.uniqueIdentifier"),
     ({"what": "spend", "of": {"uniqueIdentifier": "u", "more": 1}}, "of.more"),

@@ -243,6 +243,7 @@ def test_a_status_change_of_a_version_that_has_passed_changes_nothing() -> None:
         ({"phoneNumber": ""}, "phoneNumber"),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"timezone": "../../etc/passwd"}, "timezone"),
+        ({"timezone": "member"}, "timezone"),
         ({"timezone": ""}, "timezone"),
         ({"externalId": ""}, "externalId"),
         ({"externalId": "x" * 257}, "externalId"),

@@ -23,7 +23,9 @@ from tests.event_spec import (
 )
 from tests.points_spec import (
     adjust,
+    adjusted,
     capture,
+    captured,
     expired,
     held,
     hold,
@@ -458,7 +460,7 @@ def test_what_was_voided_falls_out_of_the_year_in_which_it_was_earned() -> None:
 # What took points.
 
 
-@pytest.mark.parametrize(
+TAKING = pytest.mark.parametrize(
     ("what", "identifier", "sent"),
     [
         ("spend", "spend-1", [spend(5)]),
@@ -466,6 +468,9 @@ def test_what_was_voided_falls_out_of_the_year_in_which_it_was_earned() -> None:
         ("capture", "capture-1", [hold(6), capture(points=5)]),
     ],
 )
+
+
+@TAKING
 def test_what_was_taken_goes_back(what: str, identifier: str, sent: list[Sent]) -> None:
     start = world(give(7), *sent)
     happened = start.when(void_of(what, identifier))
@@ -487,10 +492,35 @@ def test_what_was_never_taken_is_unknown(what: str) -> None:
     assert [status for status, _ in happened.answers] == [404]
 
 
-def test_portions_of_a_spend_are_rounded_together() -> None:
-    start = world(give(7), spend(5))
-    parts = [start.when(void_of("spend", "spend-1", f"v{n}", portion=THIRD)) for n in range(3)]
+@TAKING
+def test_portions_of_what_was_taken_are_rounded_together_and_never_above_one(
+    what: str, identifier: str, sent: list[Sent]
+) -> None:
+    start, least = world(give(7), *sent), Decimal("0.000000001")
+    parts = [start.when(void_of(what, identifier, f"v{n}", portion=THIRD)) for n in range(3)]
     assert [points_of(part)["reversed"] for part in parts] == [2, 1, 2]
+    over = start.when(void_of(what, identifier, "over", portion=2 * least))
+    over.then(refused("over_voided", "portion")).answering((409, {"code": "over_voided"}))
+    start.when(void_of(what, identifier, "last", portion=least)).then(reversed_(0, balance=7))
+    over = start.when(void_of(what, identifier, "over", portion=least))
+    over.then(refused("over_voided", "portion"))
+
+
+def test_a_void_cannot_be_voided_under_any_name() -> None:
+    start = world(give(7), spend(5), void_of("spend", "spend-1", "gone"))
+    for what in ("spend", "capture", "redemption"):
+        start.when(void_of(what, "gone", f"void of {what}")).then(refused("unknown_log", "of"))
+    start.when(void_event("gone", "void of event")).then(refused("unknown_log", "of"))
+
+
+def test_the_largest_and_the_smallest_are_exact() -> None:
+    start = given(ann, adjust(10**12), hold(10**12))
+    start.when(capture()).then(captured(-(10**12), balance=0, held=0))
+    part = start.when(void_of("capture", "capture-1", "v1", portion=Decimal("0.000000001")))
+    part.then(reversed_(1_000, balance=1_000))
+    rest = start.when(void_of("capture", "capture-1", "v2", portion=Decimal("0.999999999")))
+    rest.then(reversed_(10**12 - 1_000, balance=10**12))
+    start.when(adjust(-(10**12), "all of it")).then(adjusted(-(10**12), balance=0))
 
 
 def test_a_redemption_gives_back_what_it_took_not_what_was_written() -> None:

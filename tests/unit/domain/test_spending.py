@@ -375,6 +375,17 @@ def test_until_its_tick_a_hold_is_captured() -> None:
     world.when(tick("2026-11-22"), late).then(released(30, "lapsed"), refused("hold_closed"))
 
 
+@pytest.mark.parametrize("until", ["2026-11-22T00:00:00.400Z", "2026-11-22T00:00:00.400999Z"])
+def test_in_the_second_in_which_a_hold_lapses_what_is_folded_first_counts(until: str) -> None:
+    """Moments are looked at by the millisecond, and neither order takes or frees points twice."""
+    late, over = capture().arriving("2026-11-22T00:00:00.900Z"), tick("2026-11-22T00:00:00.400Z")
+    with_100(hold(30, until=until)).when(late, over).then(captured(-30, balance=70, held=0))
+    happened = with_100(hold(30, until=until)).when(over, late)
+    happened.then(released(30, "lapsed", balance=100, held=0), refused("hold_closed"))
+    early = tick("2026-11-22T00:00:00.399Z")
+    with_100(hold(30, until=until)).when(early, late, over).then(captured(-30, balance=70, held=0))
+
+
 def test_the_holds_of_a_deleted_member_lapse() -> None:
     world = with_100(hold(30, until="2026-11-22T00:00:00Z"), command("delete-member", userId="ann"))
     world.when(tick("2026-11-23")).then(released(30, "lapsed", balance=100))

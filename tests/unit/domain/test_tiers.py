@@ -10,7 +10,7 @@ from processor.domain.aggregates import tier as tier_rules
 from processor.domain.aggregates.tier import KEPT, Earning
 from processor.domain.state_kinds import UNEARNED, due_entry
 from schemas.definition_set import Stored
-from schemas.instants import parse_instant
+from schemas.instants import format_instant, parse_instant
 from tests.event_spec import condition, event, event_of, purchase_of, redeem, tick
 from tests.points_spec import adjust, capture, hold, release, spend, wallet_of
 from tests.spec import (
@@ -247,6 +247,26 @@ def test_a_day_leaves_a_rolling_window_whole() -> None:
     assert moves(over) == [("t1", "t0", "window")]
     assert over.of("tier.changed")[0]["since"] == "2026-11-21T00:00:00Z"
     assert over.of("tier.changed")[0]["value"] == 60
+
+
+@pytest.mark.parametrize(
+    ("at", "gone"),
+    [
+        ("2026-09-24T21:59:59Z", "2026-10-23T22:00:00Z"),
+        ("2026-09-24T22:00:00Z", "2026-10-24T22:00:00Z"),  # a day of 25 hours begins
+        ("2026-09-25T22:00:00Z", "2026-10-25T23:00:00Z"),  # and ends
+        ("2027-02-27T23:00:00Z", "2027-03-27T23:00:00Z"),  # a day of 23 hours begins
+        ("2027-02-28T23:00:00Z", "2027-03-31T22:00:00Z"),
+    ],
+)
+def test_a_window_s_days_are_those_on_the_wall_when_clocks_change(at: str, gone: str) -> None:
+    length = "P1M" if gone != "2027-03-31T22:00:00Z" else "P31D"
+    berlin = project_settings(timezone="Europe/Berlin")
+    start = world(berlin, tier_set(0, 100, window=rolling(length)))
+    start.when(earn(100, at))
+    before = format_instant(parse_instant(gone) - timedelta(milliseconds=1))
+    assert moves(start.when(tick(before))) == []
+    assert moves(start.when(tick(gone))) == [("t1", "t0", "window")]
 
 
 def test_a_late_event_counts_as_long_as_its_day_is_in_the_window() -> None:

@@ -34,6 +34,8 @@ ID = "00000000-0000-4000-8000-00000000000a"
         ({"id": ID, "portion": Raw(b"null")}, "portion"),
         ({"id": ID, "rewards": "all"}, "rewards"),
         ({"id": ID, "what": "milestone"}, "what"),
+        ({"id": ID, "what": "void"}, "what"),
+        ({"what": "void", "of": {"uniqueIdentifier": "void-1"}}, "what"),
         ({"id": ID, "reason": ""}, "reason"),
         (
             {

@@ -9,6 +9,7 @@ import pytest
 from processor.domain.aggregates import wallet as wallet_of_
 from processor.domain.handlers.ticks import MAX_DUES
 from processor.domain.state_kinds import BALANCES, DUE, GRANTED, LOT, balances_key
+from schemas.instants import format_instant, parse_instant
 from tests.event_spec import earned, event, event_of, logged, redeem, redeemed, streak_of, tick
 from tests.pathway_spec import activity, did, enrolled, pathway
 from tests.points_spec import (
@@ -502,6 +503,21 @@ def test_a_period_gives_no_more_than_its_cap() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2026-10-24T22:00:00Z", "2026-10-25T22:59:59.999Z"),  # 25 hours
+        ("2027-03-27T23:00:00Z", "2027-03-28T21:59:59.999Z"),  # 23 hours
+    ],
+)
+def test_a_capped_day_is_the_wall_s_when_clocks_change(first: str, last: str) -> None:
+    cap = {"points": 12, "period": "daily"}
+    world = with_wallet(wallet_of(earnCap=cap, timezone="Europe/Berlin"), grant(10, first))
+    world.when(grant(10, last)).then(logged(2), earned(2, cut=8, cutBy="earnCap"))
+    after = format_instant(parse_instant(last) + timedelta(milliseconds=1))
+    world.when(grant(10, after)).then(logged(10), earned(10, balance=22))
+
+
 def test_of_two_caps_the_last_that_cut_is_named() -> None:
     caps: dict[str, Any] = {"earnCap": {"points": 8, "period": "yearly"}, "maxBalance": 5}
     world = with_wallet(wallet_of(**caps))
@@ -650,6 +666,24 @@ def test_ticks_take_a_bounded_number_of_lots() -> None:
     assert len(happened.of("points.expired")) == MAX_DUES
     assert happened.effects.more_due
     assert len(world.when(tick("2040-01-01")).of("points.expired")) == 5
+
+
+def test_a_wallet_that_comes_to_lapse_costs_what_is_granted_and_not_what_is_there() -> None:
+    """Nothing that is there is looked at, however much: the first grant makes the first lot."""
+    world = with_wallet(wallet_of(expiry={"type": "none"}))
+    names = [f"m{number}" for number in range(200)]
+    world.when(*(upsert(name) for name in names))
+    world.when(*(adjust(10, f"first of {name}", userId=name) for name in names))
+    before = dict(world.partition.entries)
+    world.and_given(rolling("P1D"))
+    world.when(tick("2026-11-21T12:00:00Z")).then_nothing_happened()
+    happened = world.when(grant(5, NOON))
+    assert lots_of(happened.of("points.granted")[0]) == [(5, "2026-11-23T00:00:00Z")]
+    changed = {k for k, v in world.partition.entries.items() if before.get(k) != v}
+    assert {key[:1] for key in changed} == {b"b", b"c", b"g", b"o", b"t"}
+    assert len(changed) == 5
+    over = world.when(tick("2026-11-23")).then(expired(-5, balance=0))
+    assert over.counts["dues"] == 1
 
 
 def test_an_entry_stays_small_whatever_a_member_has() -> None:
