@@ -1,9 +1,10 @@
 """``milestream verify``: fold the inputs again, as the chunk log tells, and compare the outputs.
 
 Each partition is replayed by itself, from its first chunk, into an empty store: under the
-definitions of the offset that the chunk was folded under, in the order in which it was folded. What
-comes out must be, byte by byte and in order, what stands on the output topics. Replies and
-forwarded records are left out: they lie on other partitions, among those of other chunks.
+definitions of the offset that the chunk was folded under, in the order in which it was folded, by
+the version of the fold that the chunk log names. What comes out must be, byte by byte and in order,
+what stands on the output topics. Replies and forwarded records are left out: they lie on other
+partitions, among those of other chunks.
 """
 
 import tempfile
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processor.domain.fold import fold_chunk
+from processor.domain.fold import FOLD_VERSION, ChunkLogged, fold_chunk
 from processor.domain.inputs import Place
 from processor.recorded import (
     Cursor,
@@ -33,6 +34,10 @@ class Difference(Exception):
     """The outputs are not what the inputs give; the message says where they first differ."""
 
 
+class FoldedByNewer(Exception):
+    """A chunk was folded by rules that this version does not have; nothing is said of it."""
+
+
 @dataclass(frozen=True)
 class Verified:
     """What was compared."""
@@ -46,6 +51,7 @@ async def verify(settings: Settings, progress: Progress) -> Verified:
 
     Raises:
         Difference: outputs and inputs do not fit each other.
+        FoldedByNewer: some were folded by a later version of the fold.
     """
     inputs = outputs = 0
     for partition in range(settings.partitions):
@@ -75,6 +81,7 @@ class _Replay:
         place = Place(self._partition, self._settings.partitions, {})
         inputs = outputs = changelog = 0
         async for record, chunk, parts in recorded.chunks():
+            self._require_known(record, chunk)
             await recorded.define(chunk.definitions)
             effects = fold_chunk(
                 place,
@@ -84,6 +91,7 @@ class _Replay:
                 store.scan,
                 poisoned=chunk.errors(),
                 whole=True,
+                version=chunk.fold,
             )
             changelog += 1
             store.apply(effects.writes, changelog)
@@ -97,6 +105,14 @@ class _Replay:
         await self._no_surplus(recorded)
         states.close_all_but(())
         return inputs, outputs
+
+    def _require_known(self, record: Any, chunk: ChunkLogged) -> None:
+        if chunk.fold > FOLD_VERSION:
+            raise FoldedByNewer(
+                f"chunk-log, partition {self._partition}, offset {record.offset}: folded by "
+                f"version {chunk.fold} of the fold, and this one knows {FOLD_VERSION} and those "
+                "before: verify with the version of Milestream that folded it"
+            )
 
     async def _no_surplus(self, recorded: RecordedPartition) -> None:
         """Check that the outputs end where the chunks do."""

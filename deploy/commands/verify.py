@@ -14,7 +14,7 @@ from schemas.settings import Settings
 def command() -> None:
     """Fold all inputs again, in the order of the chunk log, and compare every output."""
     from deploy.topics_create import check_topics
-    from processor.verification import Difference, verify
+    from processor.verification import Difference, FoldedByNewer, verify
 
     settings = Settings.from_env()
     columns = (TextColumn("folded again"), MofNCompleteColumn(), TimeElapsedColumn())
@@ -28,8 +28,8 @@ def command() -> None:
 
         try:
             answer = asyncio.run(run())
-        except Difference as difference:
-            raise CommandError(str(difference)) from difference
+        except (Difference, FoldedByNewer) as found:
+            raise CommandError(str(found)) from found
         except KafkaConnectionError as error:
             raise unreachable(settings) from error
         except KafkaError as error:

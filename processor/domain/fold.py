@@ -64,6 +64,10 @@ from schemas.topics import (
     partition_for,
 )
 
+FOLD_VERSION = 1
+"""Which outputs a chunk's inputs give: raised with every change by which the same inputs give other
+bytes. ``fold_chunk`` goes on folding as every earlier version did, for ``milestream verify``."""
+
 MAX_READ_BYTES = 32 * 1024 * 1024
 """What a chunk may read of entries, and one record more: they are kept until it is folded."""
 
@@ -111,7 +115,10 @@ class Poisoned(msgspec.Struct):
 
 
 class ChunkLogged(msgspec.Struct, rename="camel", omit_defaults=True):
-    """The record of one chunk on ``chunk-log``: enough to fold the same again."""
+    """The record of one chunk on ``chunk-log``: enough to fold the same again.
+
+    ``fold`` is the version of the fold; chunks of before there were versions have none.
+    """
 
     partition: int
     sequence: int
@@ -119,6 +126,7 @@ class ChunkLogged(msgspec.Struct, rename="camel", omit_defaults=True):
     inputs: list[Range]
     definitions: int
     poisoned: list[Poisoned] = []
+    fold: int = 0
 
     def errors(self) -> "Poison":
         """Return what ``fold_chunk`` is to be told of the inputs that could not be folded."""
@@ -159,8 +167,9 @@ def fold_chunk(
     fast_path: MakeFastPath = fastest,
     poisoned: Poison = NO_POISON,
     whole: bool = False,
+    version: int = FOLD_VERSION,
 ) -> Effects:
-    """Fold one chunk under ``definitions`` as they are now.
+    """Fold one chunk under ``definitions`` as they are now, as that ``version`` of the fold did.
 
     An input that ``poisoned`` names is not even read: it becomes a dead letter, and changes
     nothing. A chunk that leads to too much is cut, unless it is known to be ``whole``: the chunk
@@ -169,7 +178,8 @@ def fold_chunk(
     Records whose offset was folded before are passed over: the store knows how far it is, so a
     repeated delivery changes nothing even where the consumer group's offset was lost.
     """
-    fold = ChunkFold(place, definitions, WorkingSet(load, scan), fast_path, poisoned)
+    entries = WorkingSet(load, scan)
+    fold = ChunkFold(place, definitions, entries, fast_path, poisoned, version=version)
     fold.run(parts, whole=whole)
     return fold.effects
 
@@ -184,9 +194,12 @@ class ChunkFold:
         entries: WorkingSet,
         fast_path: MakeFastPath,
         poisoned: Poison,
+        *,
+        version: int = FOLD_VERSION,
     ) -> None:
         self.effects = Effects()
         self._poisoned = poisoned
+        self._version = version
         self._place = place
         self._definitions = definitions
         position = entries.load([POSITION])[0]
@@ -290,6 +303,7 @@ class ChunkFold:
                 for (topic, offset), error in sorted(self._poisoned.items())
                 if any(s.topic == topic and s.first <= offset <= s.last for s in ranges)
             ],
+            fold=self._version,
         )
         self.effects.put(CHUNK_LOG, None, msgspec.json.encode(logged))
 

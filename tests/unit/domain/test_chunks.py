@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from processor.domain.fold import FOLD_VERSION
 from processor.domain.state_kinds import POSITION
 from schemas import event_types, ids
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, MEMBER_COMMANDS
@@ -129,6 +130,7 @@ def test_a_chunk_is_logged_with_what_it_took() -> None:
             {"topic": CHALLENGE_LOGS, "first": 0, "last": 2},
         ],
         "definitions": 2,
+        "fold": FOLD_VERSION,
     }
     assert happened.counts["folded"] == 4
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from processor.domain.fold import ChunkLogged
 from schemas import ids, outputs
 from schemas.dead_letter import DeadLetter
 from schemas.event_types import (
@@ -231,6 +232,13 @@ def test_every_event_that_was_ever_written_can_be_read(name: str) -> None:
     data = msgspec.json.decode(envelope.data, type=EVENT_TYPES[name].data)
     assert msgspec.json.decode(outputs.encode(data)) == msgspec.json.decode(envelope.data)
     assert (envelope.type, envelope.project, envelope.subject) == (name, "default", ANN)
+
+
+def test_a_chunk_of_before_there_were_versions_is_of_the_first_one_and_written_as_it_was() -> None:
+    stored = file_of("chunk-log-of-fold-0").read_bytes()
+    chunk = msgspec.json.decode(stored, type=ChunkLogged)
+    assert chunk.fold == 0
+    assert msgspec.json.encode(chunk) == stored
 
 
 def test_a_stored_dead_letter_gives_the_original_back() -> None:
