@@ -27,6 +27,7 @@ from deploy.topics_create import check_topics
 from processor.definitions import DefinitionsReader
 from processor.domain.definitions import Definitions
 from schemas import definitions as models
+from schemas.definition_records import actor_headers
 from schemas.ids import DEFAULT_PROJECT, is_project
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
@@ -207,10 +208,13 @@ for _tag, _pattern, _first in (
     )
 
 
-async def publish(settings: Settings, documents: Sequence[Document]) -> list[Outcome]:
+async def publish(
+    settings: Settings, documents: Sequence[Document], actor: str | None = None
+) -> list[Outcome]:
     """Write what is not in force already, in one Kafka transaction; return what became of each.
 
-    When it returns, whoever asks the topic for its end has all of it.
+    When it returns, whoever asks the topic for its end has all of it. ``actor`` is who writes, as
+    ``definition_history`` is to show it.
 
     Raises:
         ApplyError: a milestone names a challenge that is not there, or there would be more
@@ -234,7 +238,7 @@ async def publish(settings: Settings, documents: Sequence[Document]) -> list[Out
         ]
         _check_room(reader.definitions, changes)
         if changes:
-            await reader.catch_up(await _write(settings, changes))
+            await reader.catch_up(await _write(settings, changes, actor))
         return outcomes
 
 
@@ -360,7 +364,7 @@ def _too_many(in_force: Definitions, created: Sequence[Document]) -> list[str]:
     return list(faults.values())
 
 
-async def _write(settings: Settings, documents: Sequence[Document]) -> int:
+async def _write(settings: Settings, documents: Sequence[Document], actor: str | None) -> int:
     """Write all documents in one transaction; return the offset after the last one."""
     producer = AIOKafkaProducer(
         **settings.kafka_options(),
@@ -376,6 +380,7 @@ async def _write(settings: Settings, documents: Sequence[Document]) -> int:
                     models.encode(document.definition),
                     key=document.key.encode(),
                     partition=0,
+                    headers=actor_headers(actor),
                 )
                 for document in documents
             ]

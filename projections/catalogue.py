@@ -12,6 +12,7 @@ from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import (
     BOOSTS,
     CHALLENGES,
+    DEFINITION_HISTORY,
     EVENT_DEFINITIONS,
     LEADERBOARDS,
     MILESTONES,
@@ -59,6 +60,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         WALLETS,
         BOOSTS,
         TIER_SETS,
+        DEFINITION_HISTORY,
         CHALLENGE_LOGS,
         CHALLENGE_PROGRESS,
         MILESTONES_REACHED,

@@ -1,14 +1,15 @@
 """What the topics hold, as projections read it: CloudEvents, dead letters, definitions."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
 
 from schemas import outputs, topics
 from schemas.dead_letter import DeadLetter
-from schemas.definition_records import DefinitionChange, read_change
+from schemas.definition_records import DefinitionChange, actor_of, read_change
 from schemas.definitions import DefinitionError
 from schemas.outputs import Envelope
 
@@ -41,6 +42,10 @@ class KafkaRecord(Protocol):
     def value(self) -> bytes | None:
         """Its value."""
 
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Its headers."""
+
 
 Source = Envelope | DeadLetter | DefinitionChange
 
@@ -72,10 +77,12 @@ def read_definition(record: KafkaRecord) -> DefinitionChange | None:
     Anyone may write there, and the processor skips the same records: what was in force stays.
     """
     try:
-        return read_change(record.key, record.value, record.offset, record.timestamp)
+        change = read_change(record.key, record.value, record.offset, record.timestamp)
     except DefinitionError as error:
         logger.warning("definitions, offset %d: skipped: %s", record.offset, error)
         return None
+    actor = actor_of(record.headers)
+    return change if actor is None else replace(change, actor=actor)
 
 
 READERS: Mapping[str, Callable[[KafkaRecord], Source | None]] = {

@@ -1,6 +1,6 @@
 """The records of ``definitions`` as every reader understands them: workers, API and projections."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,12 +16,18 @@ from schemas.definitions import (
 )
 from schemas.instants import InstantError, from_millis
 
+ACTOR = "x-actor"
+"""The header that says who wrote a record: of the record, and of a request to the API."""
+MAX_ACTOR = 128
+"""Characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class DefinitionChange:
     """One record: a definition was written, or deleted (``definition`` is None).
 
-    ``offset`` is the record's, and the definition's version; ``at`` is its timestamp.
+    ``offset`` is the record's, and the definition's version; ``at`` is its timestamp; ``actor`` is
+    who wrote it, where the record says so.
     """
 
     project: str
@@ -30,6 +36,7 @@ class DefinitionChange:
     definition: Definition | None
     offset: int
     at: datetime
+    actor: str | None = None
 
 
 def read_change(
@@ -52,6 +59,27 @@ def read_change(
     if definition.id != definition_id:
         raise DefinitionError([("id", "must be the id in the key")])
     return DefinitionChange(project, kind, definition_id, definition, offset, at)
+
+
+def is_actor(text: str) -> bool:
+    """Tell whether a text may name who writes a definition."""
+    return 0 < len(text) <= MAX_ACTOR and text.isprintable()
+
+
+def actor_headers(actor: str | None) -> list[tuple[str, bytes]]:
+    """Return the headers of a record that this actor writes."""
+    return [] if actor is None else [(ACTOR, actor.encode())]
+
+
+def actor_of(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
+    """Return who a record says wrote it; None where it does not say, or says what is no name:
+    anyone may write there."""
+    named = next((value for name, value in headers if name == ACTOR), None)
+    try:
+        actor = (named or b"").decode()
+    except UnicodeDecodeError:
+        return None
+    return actor if is_actor(actor) else None
 
 
 def _key_text(key: bytes | None) -> str:

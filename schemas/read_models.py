@@ -32,6 +32,7 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "wallets": (DEFINITIONS,),
     "boosts": (DEFINITIONS,),
     "tier_sets": (DEFINITIONS,),
+    "definition_history": (DEFINITIONS,),
     "challenge_logs": (PROGRESS_EVENTS,),
     "challenge_progress": (PROGRESS_EVENTS,),
     "milestones_reached": (MILESTONE_EVENTS,),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from api import resources
 from api.auth.access import Caller, require
 from api.auth.credentials import Role
-from api.http import bodies
+from api.http import actors, bodies
 from api.http.component_refs import Schema, new, ref, text
 from api.http.face import Chapter, Face
 from api.http.preconditions import etag, expected_version
@@ -66,10 +66,12 @@ _GET = _described({"200": "The definition."}, 401, 403, 404, 503)
 _PUT = _described(
     {"200": "The definition, which was there already.", "201": "The definition, which is new."},
     *(400, 401, 403, 404, 409, 412, 413, 503),
-    parameters=[_IF_MATCH],
+    parameters=[_IF_MATCH, actors.PARAMETER],
     requestBody={"required": True, "content": _json(_WRITTEN)},
 )
-_DELETE = _described({}, 401, 403, 404, 409, 412, 503, parameters=[_IF_MATCH])
+_DELETE = _described(
+    {}, *(400, 401, 403, 404, 409, 412, 503), parameters=[_IF_MATCH, actors.PARAMETER]
+)
 
 
 @router.get("/definitions/{kind}", summary="List the definitions of a kind", openapi_extra=_LIST)
@@ -101,6 +103,7 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
     _known(kind)
     if kind == models.Project.kind and id != caller.project:
         raise not_found(kind, id)
+    actor = actors.named(request)
     fields = await bodies.read_object(request)
     fields = without(fields, {"kind": kind, "project": caller.project})
     if fields.get("id") is None:
@@ -117,7 +120,7 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
         return definition
 
     store = resources.of(request).definitions
-    before, after = await store.write(caller.project, kind, definition.id, judge)
+    before, after = await store.write(caller.project, kind, definition.id, judge, actor=actor)
     if after is None:
         raise Problem(409, "The definition was deleted by somebody else meanwhile.")
     status = 201 if before is None else 200
@@ -134,6 +137,7 @@ async def delete(request: Request, caller: Writer, kind: str, id: str) -> Respon
     """Delete a definition; what was given under it stays. A wallet goes when nobody has points in
     it."""
     _known(kind)
+    actor = actors.named(request)
     store = resources.of(request).definitions
     name = spelled(kind, id)
 
@@ -145,7 +149,7 @@ async def delete(request: Request, caller: Writer, kind: str, id: str) -> Respon
     if kind == models.Wallet.kind:
         judge((await store.current()).get(caller.project, kind, name))
         await require_empty(request, caller.project, name)
-    await store.write(caller.project, kind, name, judge)
+    await store.write(caller.project, kind, name, judge, actor=actor)
     return Response(status_code=204)
 
 

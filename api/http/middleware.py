@@ -41,6 +41,7 @@ _ALLOWED_HEADERS = (
     "content-type",
     "idempotency-key",
     "if-match",
+    "x-actor",
     "x-api-key",
     "x-api-secret",
     "x-enduser-access-token",

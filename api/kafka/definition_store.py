@@ -15,6 +15,7 @@ from api.kafka.processor_client import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
 from api.kafka.single_flight import SingleFlight
 from api.queries import operations as queries
 from schemas import definitions as models
+from schemas.definition_records import actor_headers
 from schemas.definition_set import DefinitionSet, Stored
 from schemas.kafka.definitions_reader import DefinitionSetReader
 from schemas.settings import Settings
@@ -103,11 +104,17 @@ class DefinitionStore:
                 continue
 
     async def write(
-        self, project: str, kind: str, definition_id: str, judge: Judge
+        self,
+        project: str,
+        kind: str,
+        definition_id: str,
+        judge: Judge,
+        *,
+        actor: str | None = None,
     ) -> tuple[Stored | None, Stored | None]:
         """Write what `judge` makes of the stored definition; return (before, after).
 
-        An unchanged definition is not written again.
+        An unchanged definition is not written again. `actor` is who writes it, where that is said.
 
         Raises:
             Problem: the judge's, a milestone's challenge that is not there, or 503.
@@ -131,7 +138,8 @@ class DefinitionStore:
                 return before, before
             if before is None:
                 check_count(definitions, project, kind)
-            await self._produce(key, None if definition is None else models.encode(definition))
+            value = None if definition is None else models.encode(definition)
+            await self._produce(key, value, actor)
             after = definitions.get(project, kind, definition_id)
             if definition is not None and (after is None or after.definition != definition):
                 check_room(definitions, project, definition)  # another write took the last place
@@ -154,10 +162,10 @@ class DefinitionStore:
         finally:
             self._writing.release()
 
-    async def _produce(self, key: str, value: bytes | None) -> None:
+    async def _produce(self, key: str, value: bytes | None, actor: str | None) -> None:
         async with _broker_at_hand(_NOT_CONFIRMED):
             sent = await self._producer.send_and_wait(
-                self._topic, value, key=key.encode(), partition=0
+                self._topic, value, key=key.encode(), partition=0, headers=actor_headers(actor)
             )
         async with _broker_at_hand(_NOT_READ_BACK):
             await self._reader.catch_up(sent.offset + 1)

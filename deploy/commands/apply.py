@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deploy import apply
+from schemas.definition_records import MAX_ACTOR, is_actor
 from schemas.settings import Settings
 
 
@@ -19,8 +20,15 @@ def command(
             help="YAML or JSON, one or many documents; - is stdin. May be given again.",
         ),
     ],
+    actor: Annotated[
+        str | None,
+        typer.Option("--actor", help="Who applies them, for definition_history."),
+    ] = None,
 ) -> None:
     """Check all documents, then publish what is new or changed, all or nothing."""
+    if actor is not None and not is_actor(actor):
+        wrong = f"must have 1 to {MAX_ACTOR} printable characters"
+        raise typer.BadParameter(wrong, param_hint="--actor")
     documents = apply.read(files)
-    for outcome in asyncio.run(apply.publish(Settings.from_env(), documents)):
+    for outcome in asyncio.run(apply.publish(Settings.from_env(), documents, actor)):
         typer.echo(f"{outcome.what} {outcome.key}")

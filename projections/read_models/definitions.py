@@ -1,4 +1,4 @@
-"""The definitions in force: a read model for each kind, a row for each definition."""
+"""The definitions in force, a read model for each kind; and what they were, whoever wrote them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -179,3 +179,30 @@ TIER_SETS = _in_force(
         "definition": _as_written,
     },
 )
+
+_LONGEST_ID = 256
+"""Characters; no definition has a longer id, but a deletion may name anything."""
+
+
+def _written(change: DefinitionChange) -> Iterable[Change]:
+    """What one record made of a definition: null where it deleted it."""
+    if len(change.id) > _LONGEST_ID or not _may_be_a_key(change.id, is_uuid=False):
+        return
+    yield (
+        change.project,
+        change.kind,
+        change.id,
+        change.offset,
+        change.at,
+        change.actor,
+        None if change.definition is None else _as_written(change.definition),
+    )
+
+
+DEFINITION_HISTORY = Projection(
+    table="definition_history",
+    columns=("project", "kind", "id", "version", "at", "actor", "definition"),
+    key=("project", "kind", "id", "version"),
+    rows=_written,
+)
+"""Facts: they never change."""

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 
 from api import resources
 from api.auth.access import Caller
-from api.http import bodies
+from api.http import actors, bodies
 from api.http.preconditions import etag, expected_version
 from api.http.problems import Problem, not_found
 from api.http.responses import json_response
@@ -19,6 +19,7 @@ from schemas.ids import is_uuid
 
 async def create(request: Request, caller: Caller, kind: str) -> Response:
     """Create a definition; one without an id is given one."""
+    actor = actors.named(request)
     fields = without(await bodies.read_object(request), {"project": caller.project, "kind": kind})
     if fields.get("id") is None:
         fields["id"] = str(uuid.uuid4())
@@ -30,12 +31,13 @@ async def create(request: Request, caller: Caller, kind: str) -> Response:
         return definition
 
     store = resources.of(request).definitions
-    _, after = await store.write(caller.project, kind, definition.id, judge)
+    _, after = await store.write(caller.project, kind, definition.id, judge, actor=actor)
     return _shown(after, 201, {"location": f"/schema/{kind}/record/{definition.id}"})
 
 
 async def change(request: Request, caller: Caller, kind: str, record_id: str) -> Response:
     """Change a definition by a JSON merge patch: null puts a field back to its default."""
+    actor = actors.named(request)
     patch = without(await bodies.read_object(request), {"project": caller.project, "kind": kind})
 
     def judge(before: Stored | None) -> models.Definition:
@@ -44,18 +46,19 @@ async def change(request: Request, caller: Caller, kind: str, record_id: str) ->
         return parsed(kind, without(fields, {"id": current.id}) | {"id": current.id})
 
     store = resources.of(request).definitions
-    _, after = await store.write(caller.project, kind, record_id.lower(), judge)
+    _, after = await store.write(caller.project, kind, record_id.lower(), judge, actor=actor)
     return _shown(after, 200, {})
 
 
 async def delete(request: Request, caller: Caller, kind: str, record_id: str) -> Response:
     """Delete a definition; what was given under it stays."""
+    actor = actors.named(request)
 
     def judge(before: Stored | None) -> None:
         _existing(before, request, kind, record_id)
 
     store = resources.of(request).definitions
-    await store.write(caller.project, kind, record_id.lower(), judge)
+    await store.write(caller.project, kind, record_id.lower(), judge, actor=actor)
     return Response(status_code=204)
 
 

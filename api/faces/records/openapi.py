@@ -11,7 +11,7 @@ from api.faces.records.bodies import (
     OwnedByBody,
     RewardLogPatch,
 )
-from api.http import dry_runs
+from api.http import actors, dry_runs
 from api.http.component_refs import UUID, ZONES, ZONES_OR_MEMBER, text
 from api.http.face import Chapter
 from api.queries.record_fields import RECORDS, Field, Kind, Records
@@ -62,6 +62,8 @@ def part_of(name: str) -> str:
 
 
 _IF_MATCH: Operation = {"name": "If-Match", "in": "header", "schema": {"type": "string"}}
+_DEFINED = ("challenge", "milestone")
+"""Slugs whose records are definitions: whoever writes one may say who it is."""
 _ID_ALONE: Operation = {
     "type": "object",
     "required": ["id"],
@@ -251,6 +253,7 @@ def create_operation(slug: str) -> Operation:
     if slug in ("member", "challenge_log"):
         good.append(("202", _PENDING))
     operation: Operation = {
+        "parameters": _headers(slug),
         "requestBody": {
             "required": True,
             "content": _json(_ref(_CREATED_FROM[slug])),
@@ -272,12 +275,12 @@ def patch_operation(slug: str) -> Operation:
     good = [("200", "The record as it is now.")]
     bad: tuple[int, ...] = (400, 401, 403, 404, 412, 413, 503)
     schema = _ref(_PATCHED_BY[slug])
-    if slug in ("challenge", "milestone"):
+    if slug in _DEFINED:
         bad += (409,)
     else:
         good.append(("202", _PENDING))
     return {
-        "parameters": [_IF_MATCH],
+        "parameters": _headers(slug, _IF_MATCH),
         "requestBody": {"required": True, "content": _json(schema)},
         "responses": _responses(slug, *good, bad=bad),
     }
@@ -286,10 +289,16 @@ def patch_operation(slug: str) -> Operation:
 def delete_operation(slug: str) -> Operation:
     """Return the operation of deleting a record; that there is no answer then is the route's."""
     good = [("202", _PENDING)] if slug == "member" else []
+    bad = (400, 401, 403, 404, 412, 503) if slug in _DEFINED else (401, 403, 404, 412, 503)
     return {
-        "parameters": [_IF_MATCH],
-        "responses": _responses(slug, *good, bad=(401, 403, 404, 412, 503)),
+        "parameters": _headers(slug, _IF_MATCH),
+        "responses": _responses(slug, *good, bad=bad),
     }
+
+
+def _headers(slug: str, *headers: Operation) -> list[Operation]:
+    """Return the headers of a write of a slug, `x-actor` among them where that is taken."""
+    return [*headers, *([actors.PARAMETER] if slug in _DEFINED else [])]
 
 
 VOID: Operation = {

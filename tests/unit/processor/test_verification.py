@@ -1,4 +1,4 @@
-"""``milestream verify`` folds each chunk as the version of the fold did that the chunk log names."""
+"""``milestream verify`` folds a chunk as the version of the fold did that the chunk log names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -59,7 +59,9 @@ async def _verify(chunks: Sequence[bytes], directory: Path) -> tuple[int, int]:
     for each in happened:
         for topic in OUTPUT_TOPICS:
             lying = written.setdefault(topic, [])
-            lying += [Written(len(lying) + n, o.key, o.value) for n, o in enumerate(each.outputs(topic))]
+            lying += [
+                Written(len(lying) + n, o.key, o.value) for n, o in enumerate(each.outputs(topic))
+            ]
     topics = (CHUNK_LOG, DEFINITIONS, *INPUT_TOPICS, *OUTPUT_TOPICS)
     cursors: Any = {topic: Lying(topic, written.get(topic, ())) for topic in topics}
     settings = Settings(partitions=1)

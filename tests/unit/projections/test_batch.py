@@ -1,5 +1,6 @@
 """Batches: which records they take, how far they move, and the text that goes to PostgreSQL."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +29,7 @@ class Record:
     value: bytes | None
     key: bytes | None = None
     timestamp: int = 0
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def _logs(*offsets: int) -> list[Record]:
@@ -100,6 +102,29 @@ def test_a_definition_that_is_none_is_skipped(
     key: bytes | None, value: bytes, timestamp: int
 ) -> None:
     assert read_definition(Record(1, value, key, timestamp)) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "actor"),
+    [
+        ([], None),
+        ([("x-actor", "Zoë".encode())], "Zoë"),
+        ([("other", b"a"), ("x-actor", b"b"), ("x-actor", b"c")], "b"),
+        ([("x-actor", b"a" * 128)], "a" * 128),
+        ([("x-actor", b"a" * 129)], None),
+        ([("x-actor", None)], None),
+        ([("x-actor", b"")], None),
+        ([("x-actor", b"a\x00")], None),
+        ([("x-actor", b"\xff")], None),
+    ],
+)
+def test_a_definition_says_who_wrote_it_where_its_record_names_somebody(
+    headers: list[tuple[str, bytes | None]], actor: str | None
+) -> None:
+    for value in (b'{"id":"acme"}', None):
+        change = read_definition(Record(1, value, b"acme/project/acme", 0, headers))
+        assert change is not None
+        assert change.actor == actor
 
 
 def _decoded(text: bytes) -> list[list[str | None]]:

@@ -1,6 +1,8 @@
 """Each projection: given an event, then these rows; and given twice, still these rows."""
 
+import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +14,7 @@ from projections.catalogue import PROJECTIONS
 from projections.projection import Amended, Change, Deleted, Projection, Row
 from projections.read_models.challenges import CHALLENGE_LOGS, CHALLENGE_PROGRESS
 from projections.read_models.dead_letters import DEAD_LETTERS
-from projections.read_models.definitions import CHALLENGES, MILESTONES
+from projections.read_models.definitions import CHALLENGES, DEFINITION_HISTORY, MILESTONES
 from projections.read_models.members import MEMBERS
 from projections.read_models.milestones import MILESTONES_REACHED, REWARD_LOGS
 from projections.sources import Source
@@ -295,6 +297,27 @@ def test_a_deleted_milestone_is_gone_and_a_name_that_is_no_uuid_is_nothing() -> 
     assert (gone, rows) == ({(PROJECT, MILESTONE)}, [])
     assert list(MILESTONES.rows(_deletion("milestone", "streak-1", 2))) == []
     assert list(CHALLENGES.rows(made)) == []
+
+
+def test_every_write_and_deletion_of_a_definition_is_a_row_of_its_own() -> None:
+    made = replace(
+        _definition("challenge", 3, completionTargetValue=Decimal("0.10")), actor="zoe@acme"
+    )
+    changes = [made, _deletion("challenge", CHALLENGE, 4), made]
+    gone, rows = _after(DEFINITION_HISTORY, changes)
+    assert gone == set()
+    first, second, again = (_named(DEFINITION_HISTORY, row) for row in rows)
+    assert again == first  # the key is that of the first
+    definition = json.loads(str(first.pop("definition")))
+    assert (definition["completionTargetValue"], definition["id"]) == (0.1, CHALLENGE)
+    key = {"project": PROJECT, "kind": "challenge", "id": CHALLENGE}
+    assert first == key | {"version": 3, "at": AT + timedelta(seconds=3), "actor": "zoe@acme"}
+    assert second == key | {"version": 4, "at": AT, "actor": None, "definition": None}
+
+
+@pytest.mark.parametrize("definition_id", ["a\x00b", "x" * 257])
+def test_the_deletion_of_what_can_be_no_definition_is_no_row(definition_id: str) -> None:
+    assert list(DEFINITION_HISTORY.rows(_deletion("event", definition_id, 1))) == []
 
 
 def test_a_dead_letter_lies_at_the_place_of_the_original() -> None:
