@@ -7,9 +7,10 @@ import msgspec
 
 from projections import merging
 from projections.projection import Amended, Change, Deleted, Projection, Row, Value
-from projections.sources import KafkaRecord, Source, UndecodableOutput, reader_of
+from projections.sources import KafkaRecord, UndecodableOutput, reader_of
 from schemas.event_types import EVENT_TYPES
 from schemas.outputs import Envelope
+from schemas.places import place
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -102,19 +103,21 @@ class Batch:
         takers = []
         for table, offset in offsets.items():
             if position > offset:
-                place = CheckpointKey(table, topic, partition)
-                begin = self.moves[place][0] if place in self.moves else offset
-                self.moves[place] = (begin, position)
+                key = CheckpointKey(table, topic, partition)
+                begin = self.moves[key][0] if key in self.moves else offset
+                self.moves[key] = (begin, position)
                 changes = self.changes[table]
                 takers.append((offset, changes.projection.rows, changes.add))
         if not takers:
             return
-        read = reader_of(topic)
+        read, first = reader_of(topic), place(partition, 0)
         for record in records:
             try:
                 source = read(record)
                 if source is not None:
-                    _check_type(source)
+                    if isinstance(source, Envelope):
+                        _check_type(source)
+                        source.place = first | record.offset
                     for offset, rows, add in takers:
                         if record.offset >= offset:
                             for change in rows(source):
@@ -126,8 +129,8 @@ class Batch:
         self.records += len(records)
 
 
-def _check_type(source: Source) -> None:
-    if isinstance(source, Envelope) and source.type not in EVENT_TYPES:
+def _check_type(event: Envelope) -> None:
+    if event.type not in EVENT_TYPES:
         raise ValueError(
-            f"unknown event type {source.type}: was it written by a newer version of Milestream?"
+            f"unknown event type {event.type}: was it written by a newer version of Milestream?"
         )

@@ -7,7 +7,11 @@ others of its topics wait for it there: a partition is read once for all.
 from collections.abc import Mapping
 
 from projections.projection import Projection
-from projections.read_models.challenges import CHALLENGE_LOGS, CHALLENGE_PROGRESS
+from projections.read_models.challenges import (
+    CHALLENGE_LOGS,
+    CHALLENGE_PROGRESS,
+    CHALLENGE_PROGRESS_HISTORY,
+)
 from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import (
     BOOSTS,
@@ -37,12 +41,13 @@ from projections.read_models.pathways import PATHWAY_ENROLMENTS, PATHWAY_LOGS, P
 from projections.read_models.points import (
     LEADERBOARD_POINTS,
     POINTS_BALANCES,
+    POINTS_HISTORY,
     POINTS_HOLDS,
     POINTS_LEDGER,
     POINTS_LOTS,
     POINTS_TOTALS,
 )
-from projections.read_models.streaks import STREAK_PROGRESS
+from projections.read_models.streaks import STREAK_HISTORY, STREAK_PROGRESS
 from projections.read_models.tiers import MEMBER_TIERS, TIER_HISTORY
 from projections.read_models.voids import VOIDS
 
@@ -63,6 +68,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         DEFINITION_HISTORY,
         CHALLENGE_LOGS,
         CHALLENGE_PROGRESS,
+        CHALLENGE_PROGRESS_HISTORY,
         MILESTONES_REACHED,
         REWARD_LOGS,
         EVENT_LOG,
@@ -71,8 +77,10 @@ PROJECTIONS: Mapping[str, Projection] = {
         POINTS_TOTALS,
         POINTS_HOLDS,
         POINTS_LOTS,
+        POINTS_HISTORY,
         LEADERBOARD_POINTS,
         STREAK_PROGRESS,
+        STREAK_HISTORY,
         MEMBER_TIERS,
         TIER_HISTORY,
         VOIDS,

@@ -27,6 +27,8 @@ def event_table(
     only: tuple[str, ...] | None = None,
     without: tuple[str, ...] = (),
     renamed: Mapping[str, str] | None = None,
+    place: str | None = None,
+    kept: tuple[str, ...] = (),
     amended_by: Mapping[EventType, Reader] | None = None,
     amend: LiteralString | None = None,
 ) -> Projection:
@@ -45,6 +47,8 @@ def event_table(
         without: fields that it leaves out.
         renamed: columns that are not called as their field is, by the field; that of
             ``owned_by_id`` is always ``member_id``.
+        place: the last column, of the event's place on its topic; None: there is none.
+        kept: columns that keep the value that the row began with.
         amended_by: events that make no rows, but change some; see ``Projection.amend``.
         amend: how they do.
     """
@@ -54,13 +58,14 @@ def event_table(
     fields = [described[name] for name in names if name not in without]
     column_of = {"owned_by_id": "member_id", **(renamed or {})}
     columns = [column_of.get(field.name, field.name) for field in fields]
-    reader = _reader(fields)
+    reader = _reader(fields, placed=place is not None)
     return of_events(
         table,
         events={**dict.fromkeys(types, reader), **(amended_by or {})},
-        columns=("project", *columns, "sequence"),
+        columns=("project", *columns, "sequence", *([] if place is None else [place])),
         key=key,
         newest_by=newest_by,
+        kept=kept,
         amend=amend,
     )
 
@@ -81,7 +86,9 @@ def _fields(types: tuple[EventType, ...]) -> Mapping[str, msgspec.structs.FieldI
     }
 
 
-def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Iterable[Row]]:
+def _reader(
+    fields: list[msgspec.structs.FieldInfo], *, placed: bool
+) -> Callable[[Envelope], Iterable[Row]]:
     taken = msgspec.defstruct(
         "_Taken",
         [(field.name, _as_text(field.type), _default(field)) for field in fields],
@@ -102,7 +109,10 @@ def _reader(fields: list[msgspec.structs.FieldInfo]) -> Callable[[Envelope], Ite
         for place in json_places:
             if values[place] is not None:
                 values[place] = storable(str(values[place], "utf-8"))
-        yield (event.project, *values, int(event.sequence))
+        if placed:
+            yield (event.project, *values, int(event.sequence), event.place)
+        else:
+            yield (event.project, *values, int(event.sequence))
 
     return read
 

@@ -693,7 +693,10 @@ class CloudEvent(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Envelope(msgspec.Struct, kw_only=True):
-    """A CloudEvent as read back: ``data`` stays JSON until its type is known."""
+    """A CloudEvent as read back: ``data`` stays JSON until its type is known.
+
+    ``place`` is no part of it: where whoever reads it from a topic found it (``schemas.places``).
+    """
 
     id: str
     source: str
@@ -702,6 +705,7 @@ class Envelope(msgspec.Struct, kw_only=True):
     time: datetime
     sequence: str
     data: Raw
+    place: int = 0
 
     @property
     def project(self) -> str:

@@ -41,7 +41,9 @@ MAX_VALUE_BYTES = 4 * MIB - 64 * 1024
 and its headers."""
 
 # The broker's limit is for a batch: its head comes on top of a record of 4 MiB.
-_OUTPUT = {**_FOR_EVER, "max.message.bytes": str(4 * MIB + 64 * 1024)}
+_INTERNAL = {**_FOR_EVER, "max.message.bytes": str(4 * MIB + 64 * 1024)}
+# By the broker's time, in order: what was so at some moment is what had been written by then.
+_OUTPUT = {**_INTERNAL, "message.timestamp.type": "LogAppendTime"}
 
 # Nobody waits longer than some seconds for an answer; the broker deletes whole segments only.
 _SHORT_LIVED = {"retention.ms": str(3600 * 1000), "segment.ms": str(600 * 1000)}
@@ -77,11 +79,11 @@ TOPICS: Mapping[str, Topic] = {
         Topic(
             TICKS,
             "input, internal: broker time, at least one record per partition and minute",
-            config={**_OUTPUT, "message.timestamp.type": "LogAppendTime"},
+            config=_OUTPUT,
         ),
-        Topic(FORWARDED, "internal: records that lay on the wrong partition", config=_OUTPUT),
+        Topic(FORWARDED, "internal: records that lay on the wrong partition", config=_INTERNAL),
         Topic(
-            CHUNK_LOG, "internal: one record per chunk: what was folded, in order", config=_OUTPUT
+            CHUNK_LOG, "internal: one record per chunk: what was folded, in order", config=_INTERNAL
         ),
         Topic(
             DRY_RUNS,

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from aiokafka import TopicPartition
@@ -51,7 +51,8 @@ class Barrier:
     ) -> None:
         self._pool = pool
         self._metrics = metrics
-        self._log_ends = EndOffsets(settings, "read_uncommitted")
+        self.log_ends = EndOffsets(settings, "read_uncommitted")
+        """Asks the broker where topics end, transactions that are open included."""
         self._keys: dict[TopicPartition, list[CheckpointKey]] = defaultdict(list)
         for model, topics in READ_MODELS.items():
             for topic in topics:
@@ -68,15 +69,15 @@ class Barrier:
 
     async def start(self) -> None:
         """Connect to the broker."""
-        await self._log_ends.__aenter__()
+        await self.log_ends.__aenter__()
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._log_ends.__aexit__(None, None, None)
+        await self.log_ends.__aexit__(None, None, None)
 
     def fault(self) -> str | None:
         """Return why the client has failed; None where it works."""
-        return self._log_ends.fault()
+        return self.log_ends.fault()
 
     async def wait(self, models: Collection[str]) -> bool:
         """Return when these read models hold all that is published now, or after a second; tell
@@ -85,11 +86,33 @@ class Barrier:
         Raises:
             KeyError: there is no such read model.
         """
+        return await self._wait(self._ends(frozenset(models)))
+
+    async def wait_for(self, wanted: Mapping[CheckpointKey, int]) -> bool:
+        """Return when read models have come to these offsets, or after a second; tell whether they
+        have."""
+
+        async def known() -> Mapping[CheckpointKey, int]:
+            return wanted
+
+        return await self._wait(known)
+
+    def partitions(
+        self, models: Collection[str]
+    ) -> Mapping[TopicPartition, Sequence[CheckpointKey]]:
+        """Return the partitions that these read models are made from, and the checkpoints there."""
+        of = {
+            partition: [key for key in keys if key[0] in models]
+            for partition, keys in self._keys.items()
+        }
+        return {partition: keys for partition, keys in of.items() if keys}
+
+    async def _wait(self, ends: Callable[[], Awaitable[Mapping[CheckpointKey, int]]]) -> bool:
         began = time.perf_counter()
         current = False
         try:
             async with asyncio.timeout(MAX_WAIT_SECONDS):
-                await self._wait_for(await self._ends(frozenset(models))())
+                await self._wait_for(await ends())
         except TimeoutError:
             self._metrics.barrier_timeouts.inc()
         except KafkaError as error:
@@ -119,18 +142,14 @@ class Barrier:
         if ends is None:
             for model in models - READ_MODELS.keys():
                 raise KeyError(f"there is no read model {model}")
-            wanted = {
-                partition: keys
-                for partition, all_keys in self._keys.items()
-                if (keys := [key for key in all_keys if key[0] in models])
-            }
+            wanted = self.partitions(models)
             ends = self._ends_of[models] = SingleFlight(partial(self._ask_ends, wanted))
         return ends
 
     async def _ask_ends(
         self, wanted: Mapping[TopicPartition, Sequence[CheckpointKey]]
     ) -> dict[CheckpointKey, int]:
-        ends = await self._log_ends.of(wanted)
+        ends = await self.log_ends.of(wanted)
         return {key: end for partition, end in ends.items() for key in wanted[partition]}
 
     async def _ask_checkpoints(self) -> dict[CheckpointKey, int]:

@@ -59,6 +59,8 @@ class Records:
         joined: the fields that come from other read models, after the own ones.
         versioned: whether there is a column `version`, which makes the ETag.
         hides_deleted: whether rows can have the status `deleted`, which are not shown.
+        history: the read models that say with the table what was so at an earlier moment; without
+            any nobody can ask for that.
         waits_for: the read models that an answer is made from.
     """
 
@@ -71,6 +73,7 @@ class Records:
     joined: tuple[str, ...] = ()
     versioned: bool = True
     hides_deleted: bool = False
+    history: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field | None:
         """Return an own field by its name."""
@@ -202,6 +205,7 @@ CHALLENGE_PROGRESS = Records(
     ),
     versioned=False,
     waits_for=("challenge_progress",),
+    history=("challenge_logs", "challenge_progress_history"),
 )
 
 REWARD_LOG = Records(

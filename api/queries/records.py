@@ -30,16 +30,21 @@ class Shown(NamedTuple):
 
 
 async def page(
-    connection: AsyncConnection, records: Records, project: str, listing: Listing
+    connection: AsyncConnection,
+    records: Records,
+    project: str,
+    listing: Listing,
+    table: sql.Composable | None = None,
 ) -> list[str]:
-    """Return the JSON of each record of the page that a list request asks for."""
-    query = page_text(records, listing)
+    """Return the JSON of each record of the page that a list request asks for, of another table
+    than the records' own where one is given."""
+    query = page_text(records, listing, table)
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(query, (project, *listing.where.values))
         return await cursor.fetchall()
 
 
-def page_text(records: Records, listing: Listing) -> bytes:
+def page_text(records: Records, listing: Listing, table: sql.Composable | None = None) -> bytes:
     """Return the statement of a page; its parameters are the project and those of the filters.
 
     The limit is part of the statement: with a parameter the database would guess the number of
@@ -48,13 +53,13 @@ def page_text(records: Records, listing: Listing) -> bytes:
     query = sql.SQL(
         """
         SELECT {json} FROM (
-            SELECT * FROM {table} WHERE project = %s AND {visible} AND {where}
+            SELECT * FROM {table} AS t WHERE project = %s AND {visible} AND {where}
             ORDER BY {order} LIMIT {limit} OFFSET {offset}
         ) AS {row} ORDER BY {order}
         """
     )
     return query.format(
-        **_parts(records),
+        **_parts(records, table),
         json=record_json(records, listing.names),
         row=ROW,
         where=listing.where.text,
@@ -65,12 +70,16 @@ def page_text(records: Records, listing: Listing) -> bytes:
 
 
 async def count(
-    connection: AsyncConnection, records: Records, project: str, listing: Listing
+    connection: AsyncConnection,
+    records: Records,
+    project: str,
+    listing: Listing,
+    table: sql.Composable | None = None,
 ) -> int:
     """Return how many of a project's records fulfil a list request's filters."""
     query = sql.SQL(
-        "SELECT count(*) FROM {table} WHERE project = %s AND {visible} AND {where}"
-    ).format(**_parts(records), where=listing.where.text)
+        "SELECT count(*) FROM {table} AS t WHERE project = %s AND {visible} AND {where}"
+    ).format(**_parts(records, table), where=listing.where.text)
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(query, (project, *listing.where.values))
         return int(await cursor.fetchone() or 0)
@@ -82,17 +91,25 @@ async def shown(
     project: str,
     record_id: str,
     names: tuple[str, ...],
+    *,
+    table: sql.Composable | None = None,
 ) -> Shown | None:
-    """Return a project's record by its id as it is shown, None where it has no such one."""
+    """Return a project's record by its id as it is shown, None where it has no such one; of another
+    table than the records' own where one is given."""
+    text = shown_text(records, names) if table is None else _shown_text(records, names, table)
     # A raw cursor does not scan ten thousand characters for placeholders each time.
     async with AsyncRawCursor(connection, row_factory=class_row(Shown)) as cursor:
-        await cursor.execute(shown_text(records, names), (project, record_id))
+        await cursor.execute(text, (project, record_id))
         return await cursor.fetchone()
 
 
 @lru_cache(maxsize=256)
 def shown_text(records: Records, names: tuple[str, ...]) -> bytes:
     """Return the statement of one record; $1 is the project and $2 the id."""
+    return _shown_text(records, names, None)
+
+
+def _shown_text(records: Records, names: tuple[str, ...], table: sql.Composable | None) -> bytes:
     query = sql.SQL(
         """
         SELECT {version} AS version, {json} AS json FROM {table} AS {row}
@@ -101,7 +118,8 @@ def shown_text(records: Records, names: tuple[str, ...]) -> bytes:
     )
     version = sql.SQL("version" if records.versioned else "NULL")
     json = record_json(records, names)
-    return query.format(**_parts(records), version=version, json=json, row=ROW).as_bytes(None)
+    parts = _parts(records, table)
+    return query.format(**parts, version=version, json=json, row=ROW).as_bytes(None)
 
 
 async def one(
@@ -122,9 +140,9 @@ async def one(
         return await cursor.fetchone()
 
 
-def _parts(records: Records) -> dict[str, sql.Composable]:
+def _parts(records: Records, table: sql.Composable | None = None) -> dict[str, sql.Composable]:
     return {
-        "table": sql.Identifier("milestream", records.table),
+        "table": sql.Identifier("milestream", records.table) if table is None else table,
         "visible": _NOT_DELETED if records.hides_deleted else _ALL,
         "id": sql.Identifier(records.id_column),
     }

@@ -1,6 +1,7 @@
 """SQL of one user's tiers: which they are, and what was earned in the sets' windows."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,12 +15,23 @@ from schemas.definitions import MEMBER_ZONE
 
 class Window(NamedTuple):
     """What a tier set counts: of which challenge group (None: of all), in a window of a type, of a
-    length where it rolls."""
+    length where it rolls; and since when the set is defined (None: as it is now)."""
 
     tier_set_id: str
     wallet: str | None
     type: str
     length: str | None
+    since: datetime | None = None
+
+
+class Then(NamedTuple):
+    """A moment, and the end of the member's entries that had been written by then."""
+
+    moment: datetime | None = None
+    end: int | None = None
+
+
+NOW = Then()
 
 
 async def of_member(
@@ -43,24 +55,31 @@ async def earned(
     member_id: UUID,
     windows: Sequence[Window],
     zones: Zones,
+    *,
+    then: Then = NOW,
 ) -> dict[str, Decimal]:
-    """Return the points granted to a member in the windows of now, by the tier set: for life all,
-    else those since the set is defined; less those of them that were voided.
+    """Return the points granted to a member in the windows of now, or then, by the tier set: for
+    life all, else those since the set is defined; less those of them that were voided.
 
     The ledger is read once, and no further back than any window goes.
     """
-    ids, wallets, types, lengths = map(list, zip(*windows, strict=True))
+    ids, wallets, types, lengths, sinces = map(list, zip(*windows, strict=True))
     cursor = await connection.execute(
         """
         WITH counted AS MATERIALIZED (
-            SELECT w.*, s.created_at AS since, z.today, CASE w.type
+            SELECT w.id, w.wallet, w.type, w.length, coalesce(w.since, s.created_at) AS since,
+                z.today, CASE w.type
                 WHEN 'lifetime' THEN date '-infinity'
                 WHEN 'calendar_year' THEN date_trunc('year', z.today)::date
                 ELSE (z.today - w.length)::date END AS earliest
             FROM unnest(%(ids)s::text[], %(wallets)s::text[], %(types)s::text[],
-                        %(lengths)s::interval[]) AS w (id, wallet, type, length)
-            JOIN milestream.tier_sets s ON s.project = %(project)s AND s.tier_set_id = w.id
-            CROSS JOIN (SELECT (now() AT TIME ZONE %(zone)s)::date) AS z (today)
+                        %(lengths)s::interval[], %(sinces)s::timestamptz[])
+                AS w (id, wallet, type, length, since)
+            LEFT JOIN milestream.tier_sets s ON s.project = %(project)s AND s.tier_set_id = w.id
+            CROSS JOIN (
+                SELECT (coalesce(%(moment)s::timestamptz, now()) AT TIME ZONE %(zone)s)::date
+            ) AS z (today)
+            WHERE w.since IS NOT NULL OR s.created_at IS NOT NULL
         ), granted AS MATERIALIZED (
             SELECT points - not_recovered AS points, challenge_group,
                 CASE WHEN granted_at IS NULL THEN created_at ELSE (
@@ -71,6 +90,7 @@ async def earned(
             FROM milestream.points_ledger AS l
             WHERE project = %(project)s AND member_id = %(member)s
                 AND (operation = 'grant' OR granted_at IS NOT NULL)
+                AND (%(end)s::bigint IS NULL OR place < %(end)s)
                 AND occurred_at >= (SELECT min(earliest)::timestamp - interval '2 days'
                                     FROM counted)
         )
@@ -90,6 +110,9 @@ async def earned(
             "wallets": wallets,
             "types": types,
             "lengths": lengths,
+            "sinces": sinces,
+            "moment": then.moment,
+            "end": then.end,
         },
     )
     return dict(await cursor.fetchall())

@@ -93,13 +93,14 @@ async def balances(
     rows = await cursor.fetchall()
     total = int(rows[0][0]) if rows else 0
     return total, {
-        group: _purse(amounts, zip(moments or (), points or (), strict=True))
+        group: purse(amounts, zip(moments or (), points or (), strict=True))
         for _, group, *amounts, moments, points in rows
         if group is not None
     }
 
 
-def _purse(amounts: Sequence[Decimal], lapses: Iterable[tuple[datetime, Decimal]]) -> Purse:
+def purse(amounts: Sequence[Decimal], lapses: Iterable[tuple[datetime, Decimal]]) -> Purse:
+    """Return the purse of a balance, what is held, available and pending, and what lapses when."""
     balance, held, available, pending = map(int, amounts)
     found = [Lapse(at, int(points)) for at, points in lapses]
     return Purse(balance, held, available, pending, found)

@@ -1,4 +1,5 @@
-"""Challenge logs with the progress as it stood after each, and the newest progress of all."""
+"""Challenge logs with the progress as it stood after each, the newest progress of all, and how it
+stood after what was no log."""
 
 from collections.abc import Iterable
 
@@ -112,6 +113,7 @@ _LOG_COLUMNS = (
     "next_milestone_id",
     "definition_version",
     "sequence",
+    "place",
 )
 
 _NO_PROGRESS = (None,) * 12
@@ -140,6 +142,7 @@ def _log(event: Envelope) -> Iterable[Row]:
         None if following is None else following.id,
         log.definition_version,
         int(event.sequence),
+        event.place,
     )
 
 
@@ -169,6 +172,7 @@ _PROGRESS_COLUMNS = (
     "updated_at",
     "definition_version",
     "sequence",
+    "place",
 )
 
 
@@ -220,19 +224,29 @@ def _row(event: Envelope, progress: _LoggedProgress, definition_version: int) ->
         *progress.state(),
         definition_version,
         int(event.sequence),
+        event.place,
     )
 
+
+_WITHOUT_LOG = {
+    CHALLENGE_COMPLETED: _changed,
+    CHALLENGE_FAILED: _changed,
+    CHALLENGE_LOG_VOIDED: _voided,
+    CHALLENGE_REOPENED: _changed,
+}
 
 CHALLENGE_PROGRESS = of_events(
     "challenge_progress",
     columns=_PROGRESS_COLUMNS,
     key=("project", "challenge_id", "member_id", "period_key"),
     newest_by="sequence",
-    events={
-        CHALLENGE_LOG_RECORDED: _progressed,
-        CHALLENGE_COMPLETED: _changed,
-        CHALLENGE_FAILED: _changed,
-        CHALLENGE_LOG_VOIDED: _voided,
-        CHALLENGE_REOPENED: _changed,
-    },
+    events={CHALLENGE_LOG_RECORDED: _progressed, **_WITHOUT_LOG},
 )
+
+CHALLENGE_PROGRESS_HISTORY = of_events(
+    "challenge_progress_history",
+    columns=_PROGRESS_COLUMNS,
+    key=("project", "challenge_id", "member_id", "period_key", "place"),
+    events=_WITHOUT_LOG,
+)
+"""Facts. How a progress stood after a log is in ``challenge_logs``: no log has a row more."""

@@ -9,5 +9,7 @@ MEMBERS = event_table(
     ("project", "member_id"),
     newest_by="sequence",
     renamed={"id": "member_id"},
+    place="first_place",
+    kept=("first_place",),
 )
 """What a deletion erased is null."""

@@ -1,12 +1,12 @@
-"""Points: every entry of the ledger, the balances after the newest one, holds, lots, and what each
-day granted."""
+"""Points: every entry of the ledger, the balances after the newest one and before, holds, lots, and
+what each day granted."""
 
 from collections.abc import Iterable
 
 import msgspec
 
 from projections.event_table import event_table
-from projections.projection import Change, Deleted, Row, of_events
+from projections.projection import Change, Deleted, Row, SharedData, of_events
 from schemas.event_types import (
     POINTS_ACTIVATED,
     POINTS_ADJUSTED,
@@ -38,7 +38,7 @@ _OF_A_VOID = ("what", "voided_id", "portion", "voided_portion", "voided_at")
 """Fields that have no column of the ledger."""
 
 POINTS_LEDGER = event_table(
-    "points_ledger", _ENTRIES, ("project", "id"), without=(*_AFTER, *_OF_A_VOID)
+    "points_ledger", _ENTRIES, ("project", "id"), without=(*_AFTER, *_OF_A_VOID), place="place"
 )
 """Every grant, and everything that took points or gave them back. Facts: they never change."""
 
@@ -71,6 +71,79 @@ POINTS_TOTALS = event_table(
 )
 """Each member's balance in total. A table of its own, because one input can move several groups:
 which of the groups' rows had the total last could not be told from their sequence."""
+
+
+class _Beyond(msgspec.Struct, rename="camel", gc=False):
+    """What an event says of a group beyond its balance; in a group where no points are held,
+    pending or in lots it says nothing."""
+
+    held: int = 0
+    pending: int = 0
+    lots: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def is_something(self) -> bool:
+        """Whether there is more than a balance."""
+        return self.lots is not msgspec.UNSET or self.held > 0 or self.pending > 0
+
+
+_BEYOND = SharedData(_Beyond)
+"""Most events say nothing, and two read models ask."""
+
+
+class _Standing(msgspec.Struct, rename="camel", gc=False):
+    """How an event left a group of a member."""
+
+    owned_by_id: str
+    challenge_group: str
+    balance: int
+    total_balance: int | None = None
+
+
+_STANDING = msgspec.json.Decoder(_Standing)
+_TOLD = frozenset(event_type.name for event_type in _ENTRIES)
+"""Events whose balances the ledger has."""
+
+
+def _standing(event: Envelope) -> Iterable[Row]:
+    """What a group came to, unless its entry in the ledger says it all."""
+    beyond = _BEYOND.of(event)
+    if event.type in _TOLD and not beyond.is_something:
+        return
+    after = _STANDING.decode(event.data)
+    yield (
+        event.project,
+        after.owned_by_id,
+        after.challenge_group,
+        after.balance,
+        after.total_balance,
+        beyond.held,
+        beyond.pending,
+        "[]" if isinstance(beyond.lots, msgspec.UnsetType) else str(beyond.lots, "utf-8"),
+        int(event.sequence),
+        event.place,
+    )
+
+
+POINTS_HISTORY = of_events(
+    "points_history",
+    columns=(
+        "project",
+        "member_id",
+        "challenge_group",
+        "balance",
+        "total_balance",
+        "held",
+        "pending",
+        "lots",
+        "sequence",
+        "place",
+    ),
+    key=("project", "member_id", "challenge_group", "place"),
+    events=dict.fromkeys((*_OF_BALANCES, POINTS_HELD, POINTS_RELEASED), _standing),
+)
+"""Facts: how points stood in groups where some are held, pending or in lots. Elsewhere the ledger
+tells as much: no entry has a row more."""
 
 
 class _Hold(msgspec.Struct, rename="camel", gc=False):
@@ -159,13 +232,11 @@ class _OfLots(msgspec.Struct, rename="camel", gc=False):
 
 
 _OF_LOTS = msgspec.json.Decoder(_OfLots)
-_LOTS = b'"lots":'
-"""In no event of a group without a wallet: within a text its quotes would be escaped."""
 
 
 def _lots(event: Envelope) -> Iterable[Change]:
     """The lots that changed, as they are afterwards; an empty one is no more."""
-    if _LOTS not in bytes(event.data):
+    if _BEYOND.of(event).lots is msgspec.UNSET:
         return
     data = _OF_LOTS.decode(event.data)
     for lot in data.lots:

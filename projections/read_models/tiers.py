@@ -30,6 +30,7 @@ TIER_HISTORY = event_table(
     (TIER_CHANGED,),
     ("project", "member_id", "tier_set_id", "version"),
     without=("id",),
+    place="place",
     renamed={"from_": "from_tier_id", "to": "tier_id", "value": "basis_value"},
 )
 """Facts: they never change."""

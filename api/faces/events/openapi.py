@@ -7,7 +7,7 @@ from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
 from api.faces.events.point_bodies import BODIES
 from api.faces.events.shapes import STRUCTS
-from api.http import dry_runs
+from api.http import dry_runs, moments
 from api.http.component_refs import text
 from api.http.face import API_KEY, Chapter, ErrorSchema
 
@@ -216,12 +216,14 @@ LEADERBOARD = _read(
     bad=(400,),
 )
 RANK = _read(_GROUP, good=_json("Points and ranks.", _ref("RankAnswer")), bad=(400, 404))
-POINTS = _read(good=_json("The balances.", _ref("PointsAnswer")), bad=(404,))
+POINTS = _read(moments.PARAMETER, good=_json("The balances.", _ref("PointsAnswer")), bad=(400, 404))
 CHALLENGE = _read(
     _query("completed", "Only those that are, or are not.", enum=["true", "false"]),
     good=_json("The challenges.", _ref("ChallengesAnswer")),
     bad=(400, 404),
 )
-TIERS = _read(good=_json("The tiers.", _ref("TiersAnswer")), bad=(404,))
+TIERS = _read(moments.PARAMETER, good=_json("The tiers.", _ref("TiersAnswer")), bad=(400, 404))
 ASSIGN_TIER = _commands("AssignTierBody", "TierAnswer")
-STREAKS = _read(good=_json("The streaks.", _ref("StreaksAnswer")), bad=(404,))
+STREAKS = _read(
+    moments.PARAMETER, good=_json("The streaks.", _ref("StreaksAnswer")), bad=(400, 404)
+)

@@ -9,6 +9,7 @@ from api.auth.access import Caller
 from api.faces.events import (
     boards,
     definitions,
+    past,
     posting,
     spending,
     stats,
@@ -20,6 +21,7 @@ from api.faces.events import (
 from api.faces.events import openapi as described
 from api.faces.events.access import Admin, Reader, Sender, require_own
 from api.faces.events.spending import Mover
+from api.http.moments import as_of
 from api.http.routing import StrictRoute
 
 router = APIRouter(tags=[described.TAG], route_class=StrictRoute)
@@ -78,8 +80,12 @@ async def rank_user(request: Request, caller: Reader, id: str) -> Response:  # n
 
 @router.get("/user/{id:path}/points", summary="A user's points", openapi_extra=described.POINTS)
 async def user_points(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
-    """Answer a user's balances."""
-    return await users.points(request, _own(caller, id), id)
+    """Answer a user's balances, now or as they were."""
+    _own(caller, id)
+    moment = as_of(request)
+    if moment is None:
+        return await users.points(request, caller, id)
+    return await past.points(request, caller, id, moment)
 
 
 @router.get(
@@ -92,8 +98,12 @@ async def user_challenges(request: Request, caller: Reader, id: str) -> Response
 
 @router.get("/user/{id:path}/streak", summary="A user's streaks", openapi_extra=described.STREAKS)
 async def user_streaks(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
-    """Answer the streaks that a user takes or took part in."""
-    return await streaks.of_user(request, _own(caller, id), id)
+    """Answer the streaks that a user takes or took part in, now or as they were."""
+    _own(caller, id)
+    moment = as_of(request)
+    if moment is None:
+        return await streaks.of_user(request, caller, id)
+    return await past.streaks(request, caller, id, moment)
 
 
 @router.post("/user/{id:path}/spend", summary="Spend points", openapi_extra=described.SPEND)
@@ -160,8 +170,13 @@ async def void_of_user(request: Request, caller: Admin, id: str) -> Response:  #
 
 @router.get("/user/{id:path}/tier", summary="A user's tiers", openapi_extra=described.TIERS)
 async def user_tiers(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
-    """Answer a user's tier in each set, what it is judged by, and what the next one takes."""
-    return await tiers.of_user(request, _own(caller, id), id)
+    """Answer a user's tier in each set, what it is judged by, and what the next one takes; now, or
+    as it was."""
+    _own(caller, id)
+    moment = as_of(request)
+    if moment is None:
+        return await tiers.of_user(request, caller, id)
+    return await past.tiers(request, caller, id, moment)
 
 
 @router.post("/user/{id:path}/tier", summary="Assign a tier", openapi_extra=described.ASSIGN_TIER)

@@ -1,8 +1,9 @@
 """`/user/{id}/tier`: a user's tiers as they stand now; and a tier that is assigned by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 from fastapi import Request, Response
@@ -35,7 +36,7 @@ _PENDING = "The command was taken, but its result did not come in time; repeatin
 
 
 async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
-    """Answer a user's tier in each set of the project."""
+    """Answer a user's tier in each set of the project, as of now."""
     definitions = await resources.of(request).definitions.current()
     sets = [
         cast("models.TierSet", stored.definition)
@@ -51,35 +52,47 @@ async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
         snapshot(connection),
     ):
         rows = await queries.of_member(connection, caller.project, member_id)
-        values = await _values(connection, caller.project, member_id, sets, zones)
+        values = await values_of(sets, _Now(connection, caller.project, member_id, zones))
+    return answer(sets, rows, values)
+
+
+def answer(
+    sets: Sequence[models.TierSet],
+    rows: Mapping[str, Mapping[str, Any]],
+    values: Mapping[str, Decimal],
+) -> Response:
+    """Answer a user's tier in each set, by what it was judged last and what is so."""
     shown = [_shown(each, rows.get(each.id), values.get(each.id, Decimal(0))) for each in sets]
     return json_response(TiersAnswer(tiers=shown))
 
 
-async def _values(
-    connection: AsyncConnection,
-    project: str,
-    member_id: UUID,
-    sets: Sequence[models.TierSet],
-    zones: users.Zones,
-) -> dict[str, Decimal]:
-    """Return what a user's tiers are judged by, as of now, by the set; those that are 0 may be
-    missing."""
+class Asked(Protocol):
+    """What may be asked about a user that tiers are judged by."""
+
+    async def earned(self, sets: Sequence[models.TierSet]) -> Mapping[str, Decimal]:
+        """Return what was earned in the windows of sets, by the set."""
+
+    async def balances(self) -> tuple[int, Mapping[str, users.Purse]]:
+        """Return the total balance, and that of each challenge group."""
+
+    async def progress(self, challenge_ids: Collection[str]) -> Mapping[str, Decimal]:
+        """Return the progress in the present period of challenges; those without may be missing."""
+
+
+async def values_of(sets: Sequence[models.TierSet], user: Asked) -> dict[str, Decimal]:
+    """Return what a user's tiers are judged by, by the set; those that are 0 may be missing."""
     of: dict[str, list[models.TierSet]] = {"earned": [], "balance": [], "progress": []}
     for each in sets:
         of[each.basis.type].append(each)
     found: dict[str, Decimal] = {}
     if of["earned"]:
-        windows = [_window(each) for each in of["earned"]]
-        found |= await queries.earned(connection, project, member_id, windows, zones)
+        found |= await user.earned(of["earned"])
     if of["balance"]:
-        total, purses = await users.balances(connection, project, member_id)
+        total, purses = await user.balances()
         by_wallet = {None: total} | {group: purse.balance for group, purse in purses.items()}
         found |= {each.id: Decimal(by_wallet.get(each.basis.wallet, 0)) for each in of["balance"]}
     if of["progress"]:
-        named = {each.basis.challenge_id or "" for each in of["progress"]}
-        rows = await users.challenges(connection, project, member_id, zones, named)
-        values = {str(row["id"]): row["current_progress_value"] or Decimal(0) for row in rows}
+        values = await user.progress({each.basis.challenge_id or "" for each in of["progress"]})
         found |= {
             each.id: values.get(each.basis.challenge_id or "", Decimal(0))
             for each in of["progress"]
@@ -87,7 +100,33 @@ async def _values(
     return found
 
 
-def _window(tier_set: models.TierSet) -> queries.Window:
+@dataclass(frozen=True)
+class _Now:
+    """A user as of now."""
+
+    connection: AsyncConnection
+    project: str
+    member_id: UUID
+    zones: users.Zones
+
+    async def earned(self, sets: Sequence[models.TierSet]) -> Mapping[str, Decimal]:
+        windows = [window_of(each) for each in sets]
+        return await queries.earned(
+            self.connection, self.project, self.member_id, windows, self.zones
+        )
+
+    async def balances(self) -> tuple[int, Mapping[str, users.Purse]]:
+        return await users.balances(self.connection, self.project, self.member_id)
+
+    async def progress(self, challenge_ids: Collection[str]) -> Mapping[str, Decimal]:
+        rows = await users.challenges(
+            self.connection, self.project, self.member_id, self.zones, challenge_ids
+        )
+        return {str(row["id"]): row["current_progress_value"] or Decimal(0) for row in rows}
+
+
+def window_of(tier_set: models.TierSet) -> queries.Window:
+    """Return what a set counts that goes by what was earned."""
     window = tier_set.window or models.TierWindow()
     return queries.Window(tier_set.id, tier_set.basis.wallet, window.type, window.length)
 

@@ -11,7 +11,7 @@ from api.faces.records.bodies import (
     OwnedByBody,
     RewardLogPatch,
 )
-from api.http import actors, dry_runs
+from api.http import actors, dry_runs, moments
 from api.http.component_refs import UUID, ZONES, ZONES_OR_MEMBER, text
 from api.http.face import Chapter
 from api.queries.record_fields import RECORDS, Field, Kind, Records
@@ -229,10 +229,14 @@ def list_operation(records: Records) -> Operation:
             _json_query("filters", "All records without it.", _ref(filters_of(records)), tree),
             _fields(records),
             _query("fetchTotalCount", "", {"type": "boolean", "default": False}),
+            *_moment(records),
         ],
         "responses": {
             "200": {"description": "A page of records.", "content": _json(page)},
-            **{str(bad): {"$ref": f"#/components/responses/{bad}"} for bad in (400, 401, 403)},
+            **{
+                str(bad): {"$ref": f"#/components/responses/{bad}"}
+                for bad in (400, 401, 403, *((503,) if records.history else ()))
+            },
         },
     }
 
@@ -242,7 +246,13 @@ def get_operation(records: Records) -> Operation:
     responses = _responses(records.slug, bad=(400, 401, 403, 404))
     shown = _json(_ref(part_of(SHOWN[records.slug])))
     responses["200"] = {"description": "The record.", "content": shown}
-    return {"parameters": [_fields(records)], "responses": responses}
+    if records.history:
+        responses["503"] = {"$ref": "#/components/responses/503"}
+    return {"parameters": [_fields(records), *_moment(records)], "responses": responses}
+
+
+def _moment(records: Records) -> list[Operation]:
+    return [moments.PARAMETER] if records.history else []
 
 
 def create_operation(slug: str) -> Operation:

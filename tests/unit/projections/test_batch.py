@@ -15,6 +15,7 @@ from projections.copy_text import chunks
 from projections.projection import Value
 from projections.sources import UndecodableOutput, read_definition
 from schemas import outputs
+from schemas.places import place
 from schemas.topics import PROGRESS_EVENTS
 from tests.unit.projections.events import log_recorded, member_of
 
@@ -45,6 +46,16 @@ def test_a_batch_moves_each_read_model_to_the_position_past_the_markers() -> Non
     batch.take(PROGRESS_EVENTS, 2, _logs(5, 6), dict.fromkeys(TABLES, 5), 8)
     assert batch.moves == {CheckpointKey(table, PROGRESS_EVENTS, 2): (5, 8) for table in TABLES}
     assert [len(batch.changes[table]) for table in TABLES] == [2, 2]
+
+
+def test_a_row_has_the_place_of_its_output_and_a_later_one_a_greater() -> None:
+    batch = _batch()
+    batch.take(PROGRESS_EVENTS, 2, _logs(5, 6), dict.fromkeys(TABLES, 5), 8)
+    for table in TABLES:
+        places = [row[-1] for row in batch.changes[table].rows()]
+        assert places == [place(2, 5), place(2, 6)] == [(2 << 48) + 5, (2 << 48) + 6]
+    assert place(0, 2**48 - 1) < place(1, 0)
+    assert place(2**15 - 1, 2**48 - 1) < 2**63, "it fits into a bigint"
 
 
 def test_markers_alone_move_the_checkpoint() -> None:

@@ -1,5 +1,6 @@
 """The read models of events, points and streaks: given these events, then these rows."""
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +22,7 @@ from projections.read_models.leaderboard_days import LEADERBOARD_DAYS
 from projections.read_models.points import (
     LEADERBOARD_POINTS,
     POINTS_BALANCES,
+    POINTS_HISTORY,
     POINTS_LEDGER,
     POINTS_TOTALS,
 )
@@ -28,15 +30,26 @@ from projections.read_models.streaks import STREAK_PROGRESS
 from schemas import outputs
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import decode_numbers, parse, wire_fields
-from schemas.event_types import STREAK_ADVANCED, STREAK_BROKEN, STREAK_COMPLETED
+from schemas.event_types import (
+    POINTS_HELD,
+    POINTS_SPENT,
+    STREAK_ADVANCED,
+    STREAK_BROKEN,
+    STREAK_COMPLETED,
+)
 from schemas.outputs import CloudEvent
 from tests.unit.projections.events import (
     AT,
     PROJECT,
     event_logged,
+    hold_of,
+    lot_of,
     member_of,
     member_upserted,
+    points_activated,
     points_changed,
+    points_moved,
+    points_reserved,
     streak_changed,
 )
 
@@ -151,6 +164,26 @@ def test_projects_are_never_counted_together() -> None:
         assert len({row[1:] for row in rows}) == len(rows) / 2
 
 
+def test_points_that_are_held_pending_or_in_lots_have_a_history_and_others_need_none() -> None:
+    plain = points_changed(MEMBER, 1, 5)
+    spent = points_moved(POINTS_SPENT, MEMBER, 2, -5)
+    assert _after(POINTS_HISTORY, [plain, spent]) == []
+    lots = [lot_of("a", 5)]
+    for event, told in (
+        (points_changed(MEMBER, 3, 5, lots=lots), {"total_balance": 5}),
+        (points_changed(MEMBER, 3, 5, held=2), {"held": 2}),
+        (points_changed(MEMBER, 3, 5, pending=7), {"pending": 7}),
+        (points_moved(POINTS_SPENT, MEMBER, 3, -5, held=3), {"held": 3}),
+        (points_activated(MEMBER, 3, 5, lots=lots), {"pending": 0}),
+        (points_reserved(POINTS_HELD, MEMBER, 3, hold_of()), {"total_balance": None}),
+    ):
+        row = _only(POINTS_HISTORY, event)
+        assert row | told == row
+        assert (row["member_id"], row["sequence"]) == (MEMBER, 3)
+        changed = [lot["id"] for lot in json.loads(str(row["lots"]))]
+        assert changed == [lot.id for lot in getattr(event.data, "lots", ())]
+
+
 def test_an_entry_of_the_ledger_has_the_balances_after_it() -> None:
     event = points_changed(MEMBER, 3, -40, balance=60, total_balance=75)
     assert isinstance(event.data, outputs.PointsChanged)
@@ -187,6 +220,7 @@ def test_an_entry_of_the_ledger_has_the_balances_after_it() -> None:
         "boosts": None,
         "tier": None,
         "sequence": 3,
+        "place": 0,
     }
 
 

@@ -132,6 +132,7 @@ def test_a_recorded_log_is_a_row_with_the_progress_after_it() -> None:
         "next_milestone_id": MILESTONE,
         "definition_version": 7,
         "sequence": 42,
+        "place": 0,
     }
 
 
