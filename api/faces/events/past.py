@@ -65,6 +65,7 @@ async def _found_in(
         raise unknown(user_id)
     member_id = UUID(ids.member_id(caller.project, user_id))
     held = resources.of(request)
+    await held.barrier.wait(("members",))  # who was deleted meanwhile is not shown
     past = await ends.at(held.barrier, moment, ("members", *read))
     async with held.reads.connection() as connection, snapshot(connection):
         then = _Then(connection, caller.project, member_id, past)
