@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -61,6 +61,11 @@ def check(alone: Partition, beside: Partition, record: Sent) -> None:
         assert explained == [as_tried(answer) for answer in told.answers]
 
 
+few = settings(max_examples=max(1, (settings.default or settings()).max_examples // 2))
+"""There are five kinds of histories, and each record is folded four times."""
+
+
+@few
 @pytest.mark.parametrize("kind", range(len(HISTORIES)))
 @given(st.data())
 def test_a_dry_run_is_the_real_call_but_for_what_it_leaves(kind: int, data: st.DataObject) -> None:
