@@ -263,11 +263,18 @@ class _Cached(Generic[T]):
         self._entries[key] = (time.monotonic(), value)
 
 
+def _is_secret_of(key: queries.ApiKey, given: bytes) -> bool:
+    # Both are always compared, so that the time reveals nothing.
+    right = hmac.compare_digest(given, key.secret_hash)
+    right |= hmac.compare_digest(given, key.previous_secret_hash or b"")
+    return right
+
+
 class Keyring:
     """Looks up keys in the database, through a cache.
 
-    Only existing keys are cached, so that a new key works at once. A revoked one stops working
-    within `CACHE_SECONDS`.
+    Only existing keys are cached, and the cache refuses none, so that a new key or secret works at
+    once. A revoked one stops working within `CACHE_SECONDS`.
     """
 
     def __init__(
@@ -282,19 +289,14 @@ class Keyring:
         """Return the key of this id if the secret is right, else None."""
         if not _KEY_ID.fullmatch(key_id) or len(secret) > 256:
             return None
+        given = hash_of(secret)
         key = self._api_keys.get(key_id)
-        if key is None:
+        if key is None or not _is_secret_of(key, given):  # or its secret is a new one
             async with self._pool.connection() as connection:
                 key = await queries.api_key(connection, key_id)
-            if key is None:
+            if key is None or not _is_secret_of(key, given):
                 return None
             self._api_keys.put(key_id, key)
-        given = hash_of(secret)
-        # Both are always compared, so that the time reveals nothing.
-        right = hmac.compare_digest(given, key.secret_hash)
-        right |= hmac.compare_digest(given, key.previous_secret_hash or b"")
-        if not right:
-            return None
         return VerifiedKey(key_id, key.project, Role(key.role))
 
     async def token_key(self, project: str) -> TokenKey | None:

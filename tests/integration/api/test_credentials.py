@@ -121,12 +121,13 @@ async def test_keys_are_listed_rotated_and_revoked(api_without_worker: Served) -
     before = (key.key_id, key.secret)
     rotate = ("keys", "rotate", "--project", project, "--key", key.key_id)
     async with api_without_worker.guest() as guest:
+        assert (await guest.get(LOGS, auth=before)).status_code == 200  # it is known from now on
         rotated = run(api_without_worker.settings, *rotate)
         assert rotated.returncode == 0, rotated.stderr
         made = json.loads(rotated.stdout)
         assert made["keyId"] == key.key_id
         after = (key.key_id, made["secret"])
-        for auth in (before, after):
+        for auth in (after, before):
             assert (await guest.get(LOGS, auth=auth)).status_code == 200
         (listed,) = run(
             api_without_worker.settings, "keys", "list", "--project", project
