@@ -1,7 +1,8 @@
 """What everybody may in a new database and nobody needs: only a superuser can take it away.
 
-A login that reads one project could fill the disk with large objects, messages in the log or the
-temporary files of a large sort, and the lock table, which all sessions share, with advisory locks.
+A login that reads one project could fill the disk with large objects, messages in the log, queued
+notifications or the temporary files of a large sort, and the lock table, which all sessions share,
+with advisory locks.
 """
 
 import psycopg
@@ -31,7 +32,7 @@ BEGIN
         WHERE pronamespace = 'pg_catalog'::regnamespace
             AND (
                 proname ~ '^(lo_|lowrite|loread|pg_(try_)?advisory_)'
-                OR proname = 'pg_logical_emit_message'
+                OR proname IN ('pg_logical_emit_message', 'pg_notify')
             )
             AND has_function_privilege('public', pg_proc.oid, 'EXECUTE')
     LOOP

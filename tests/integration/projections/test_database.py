@@ -315,6 +315,7 @@ WRITERS = [
     "SELECT pg_advisory_lock(1)",
     "SELECT pg_try_advisory_xact_lock(1, 2)",
     "SELECT pg_logical_emit_message(false, 'a', 'b')",
+    "SELECT pg_notify('a', 'b')",
 ]
 
 
