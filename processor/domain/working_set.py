@@ -199,8 +199,9 @@ class WorkingSet:
                 found.add(key)
         return sorted(found)[:limit]
 
-    def set_in(self, family: bytes, key: bytes, entry: Entry | None) -> None:
-        """Change, or delete, a small entry that ``ordered`` is to find under its family."""
+    def set_in(self, family: bytes, key: bytes, entry: Entry | bytes | None) -> None:
+        """Change, or delete, a small entry, or its JSON, that ``ordered`` is to find under its
+        family."""
         self._families.setdefault(family, set()).add(key)
         self.change(key, entry)
 

@@ -6,6 +6,7 @@ compiler is there, a test of the unit tests holds.
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +19,10 @@ from processor.domain.fast_path import COMPILED, Common, FastPath, Python, faste
 from processor.domain.inputs import Place, Record
 from processor.domain.working_set import WorkingSet
 from schemas import ids
+from schemas.instants import format_instant
 from schemas.records import ChallengeLog
 from tests.event_spec import any_of, condition, event, event_of, raw_event, streak_of
+from tests.points_spec import hold, rolling, spend, wallet_of
 from tests.spec import (
     PROJECT,
     Defined,
@@ -43,6 +46,8 @@ from tests.strategies import (
     histories,
     milestones,
 )
+from tests.strategies_points import points_histories
+from tests.tier_spec import tier_set
 
 
 def both(number: int = 0, partitions: int = 1) -> tuple[Partition, Partition]:
@@ -330,7 +335,14 @@ besides = st.lists(
             project_settings(timezone="America/St_Johns"),
             project_settings(timezone="member"),
             project_settings(limits={"metadataBytes": 20}),
-            Defined("wallet", "shop", {"id": "shop", "name": "Shop"}),
+            wallet_of("shop"),
+            rolling("P10D", group="shop", noticeDays=[3, 1], maxBalance=30),
+            rolling("PT5H", group="shop", timezone="America/St_Johns"),
+            wallet_of("shop", expiry={"type": "sliding", "after": "P3D"}),
+            wallet_of("shop", pendingFor="P1D", timezone="member"),
+            wallet_of("spring", expiry={"type": "sliding", "after": "P3D"}),
+            tier_set(0, 10),
+            replace(tier_set(0, 10), project="other"),
             Defined("boost", "twice", BOOST),
         ]
     ),
@@ -390,3 +402,59 @@ def test_events_of_a_live_member_are_common_and_so_are_repeated_ones(number: int
     partition.fold(*events, *events[:2])
     if COMPILED is not None:
         assert counted.taken == {True: number + len(events[:2])}
+
+
+@given(points_histories(), st.data())
+def test_grants_into_wallets_fold_alike(history: list[Segment], data: st.DataObject) -> None:
+    partitions = both()
+    for segment in history:
+        for partition in partitions:
+            partition.define(*segment.definitions)
+        records = [replace(record, headers=()) for record in segment.records]
+        cut = data.draw(st.integers(0, len(records)))
+        fold_alike(partitions, *records[:cut])
+        fold_alike(partitions, *records[cut:])
+
+
+EXPIRIES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "rolling": {"after": "P1M"},
+    "calendar": {"dates": ["06-30", "12-31"], "after": "PT30H"},
+    "sliding": {"after": "P10D"},
+}
+
+
+@given(
+    st.sampled_from(sorted(EXPIRIES)),
+    st.sampled_from(
+        [
+            {},
+            {"noticeDays": [3, 1], "timezone": "America/St_Johns"},
+            {"maxBalance": 90, "earnCap": {"points": 7, "period": "daily"}},
+        ]
+    ),
+    st.lists(st.integers(0, 40), min_size=1, max_size=30),
+)
+def test_grants_into_wallets_are_common(
+    expiry: str, fields: dict[str, Any], hours: list[int]
+) -> None:
+    """Also beside holds, other groups, and the tiers of other projects; those into pending lots,
+    lapsed ones and the wallets of the members' own days are not."""
+    counted = Counted()
+    partition = Partition(fast_path=counted.make)
+    wallet = wallet_of(expiry={"type": expiry} | EXPIRIES[expiry], **fields)
+    status, lucky = tier_set(0, 10), event_of("lucky", challengeGroup="spring")
+    partition.define(event_of(), lucky, wallet, replace(status, project="other"))
+    partition.fold(upsert("ann").arriving("2026-11-01T00:00:00Z"))
+    at, given_ = datetime(2026, 11, 20, tzinfo=UTC), 0
+    for number, each in enumerate(hours):
+        at += timedelta(hours=each)
+        when = format_instant(at)
+        grants = [event("visit", when), event("lucky", when), event("visit", when)]
+        partition.fold(*(replace(grant.arriving(when), headers=()) for grant in grants))
+        given_ += len(grants)
+        other = {"challengeGroup": "spring"} if number % 3 else {}
+        partition.fold(hold(1, f"hold-{number}", **other).arriving(when))
+        partition.fold(spend(1, f"spend-{number}").arriving(when))
+    if COMPILED is not None:
+        assert counted.taken == {True: given_}

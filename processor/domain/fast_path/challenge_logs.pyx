@@ -29,10 +29,13 @@ from processor.domain.aggregates.challenge import mark_of_challenge
 from processor.domain.aggregates.event import (
     LimitUsage, check_metadata, decide, decode_metadata, value_for,
 )
+from processor.domain.aggregates import wallet as wallet_of
 from processor.domain.aggregates.period import local_date, local_hour, period_end, period_key
+from processor.domain.aggregates.points import Purse as Owned
+from processor.domain.aggregates.wallet import Place
 from processor.domain.effects import Output, TooMuch
 from processor.domain.inputs import Refused
-from processor.domain.state_kinds import due_key, member_key, streak_key
+from processor.domain.state_kinds import due_key, lot_key, member_key, streak_key
 from processor.domain.working_set import UNREAD
 from schemas import event_types, ids, outputs
 from schemas.dry_runs import DRY_RUN
@@ -61,6 +64,8 @@ include "ids.pxi"
 include "rules.pxi"
 include "reading.pxi"
 include "progress.pxi"
+include "purses.pxi"
+include "wallet_rules.pxi"
 
 cdef bytes EVENTS_TOPIC = EVENTS.encode()
 cdef dict NO_METADATA = {}

@@ -12,9 +12,10 @@ from typing import Any
 from processor.domain.aggregates.challenge import Progress, ProgressSnapshot, RecordedLog
 from processor.domain.aggregates.event import Decided, Did, LimitUsage, LoggedEvent, Said
 from processor.domain.aggregates.member import Member
-from processor.domain.aggregates.points import Balances
+from processor.domain.aggregates.points import Balances, Granted, Purse
 from processor.domain.aggregates.reward import Reward
-from processor.domain.rules import Challenge, Event, Milestone, Subscriptions
+from processor.domain.aggregates.wallet import Earned, Expiry, Lot, Notice, Offer
+from processor.domain.rules import Challenge, Event, Milestone, Subscriptions, Wallet
 from schemas import outputs
 from schemas.records import ChallengeLog
 from schemas.records import Event as EventRecord
@@ -101,6 +102,19 @@ KNOWN_OF_EVENTS: Mapping[type, str] = {
         "limit_reached user_group_id"
     ),
     Balances: "groups",
+    Purse: (
+        "balance held holds pending expiring overdue lots time_changes slides_on slides_at told "
+        "first slid_until merged"
+    ),
+    Granted: "group points lot at times withdrawn",
+    Wallet: (
+        "group expiry after dates pending maximum cap cap_period notices timezone version by_member"
+    ),
+    Lot: "points expires_at activates_at notices slides overdue",
+    Notice: "days at",
+    Earned: "points",
+    Expiry: "day at",
+    Offer: "points cut cut_by",
     outputs.EventLogged: (
         "user_id event_id points type title limit maximum_reward metadata condition_reached "
         "limit_reached user_group_id id owned_by_id challenge_group idempotency_key ip occurred_at "
@@ -111,6 +125,7 @@ KNOWN_OF_EVENTS: Mapping[type, str] = {
         "event_id user_group_id source_id ip occurred_at created_at definition_version held "
         "pending cut cut_by lots base bonus boosts tier"
     ),
+    outputs.Lot: "id points activates_at expires_at",
 }
 """The same of events: where one of these differs, only events are left to Python."""
 

@@ -1,24 +1,21 @@
 """What an event leads to: its record, the entry of the points ledger, and their entries in the store.
 
 In the order of the fields of `outputs.EventLogged`, `outputs.PointsChanged`, `event.Said` and
-`points.Balances`.
+`points.Granted`.
 """
 
 cdef bytes EVENT_LOGGED = event_types.EVENT_LOGGED.name.encode()
 cdef bytes POINTS_GRANTED = event_types.POINTS_GRANTED.name.encode()
-DEF MOST_GROUPS = 100
-cdef int64_t MOST_POINTS = 10_000_000_000_000_000  # of one group: a hundred of them fit 64 bits
 
 
 cdef struct Judged:
     int64_t points
     int64_t slots  # of the limit, used before
-    int64_t balance  # of the group, afterwards
-    int64_t total
-    Py_ssize_t groups
-    bint found  # whether the member had points in the group
+    int64_t cut  # points that the wallet took away
+    int64_t earned  # in the period in which the wallet caps them, before
     bint met
     bint full
+    Having have  # what there is in the event's group; afterwards, once it was given
 
 
 cdef inline bytes truth(bint value):
@@ -56,14 +53,17 @@ cdef bytes logged(Buffer b, FastEvent event, Judged *judged, bytes user_group, i
     b.put(b',"createdAt":')
     b.moment(&event.recorded_at)
     b.put(rule.day(&event.at))
-    b.put(rule.ends)
+    b.put(rule.version)
+    b.put(b"}}")
     return b.done()
 
 
-cdef bytes granted(Buffer b, FastEvent event, Judged *judged, bytes user_group, int64_t sequence):
-    """``points.granted`` of a group that has no lots."""
+cdef bytes granted(
+    Buffer b, FastEvent event, Judged *judged, bytes lots, bytes user_group, int64_t sequence
+):
+    """``points.granted``, with the JSON of the lots that changed."""
     cdef EventRule rule = event.rule
-    cdef bytes id_ = derived(b"%b:points:event:%b" % (rule.project, event.id.text)).text
+    cdef bytes id_ = event.entry.text
     cdef bytes of_event = derived(b"%b:points:%b:0" % (rule.project, id_)).text
     begin_event(b, of_event, rule.source, POINTS_GRANTED, event.member.id, &event.at, sequence)
     b.put(b'{"id":"')
@@ -75,9 +75,9 @@ cdef bytes granted(Buffer b, FastEvent event, Judged *judged, bytes user_group, 
     b.put(rule.action)
     b.integer(judged.points)
     b.put(b',"balance":')
-    b.integer(judged.balance)
+    b.integer(judged.have.purse.balance)
     b.put(b',"totalBalance":')
-    b.integer(judged.total)
+    b.integer(judged.have.total)
     b.put(b',"operation":"grant","eventId":"')
     b.put(rule.id)
     b.put(b'","userGroupId":')
@@ -90,7 +90,45 @@ cdef bytes granted(Buffer b, FastEvent event, Judged *judged, bytes user_group, 
     b.moment(&event.at)
     b.put(b',"createdAt":')
     b.moment(&event.recorded_at)
-    b.put(rule.ends)
+    b.put(rule.version)
+    put_moved(b, event, judged, lots)
+    b.put(b"}}")
+    return b.done()
+
+
+cdef int put_moved(Buffer b, FastEvent event, Judged *judged, bytes lots) except -1:
+    """Write what is said only where it is there."""
+    cdef Purse *p = &judged.have.purse
+    if p.held:
+        b.put(b',"held":')
+        b.integer(p.held)
+    if p.pending:
+        b.put(b',"pending":')
+        b.integer(p.pending)
+    if judged.cut:
+        b.put(b',"cut":')
+        b.integer(judged.cut)
+        b.put(b',"cutBy":"')
+        b.put(event.cut_by)
+        b.put(b'"')
+    if lots:
+        b.put(b',"lots":[')
+        b.put(lots)
+        b.put(b"]")
+    return 0
+
+
+cdef bytes granted_entry(Buffer b, FastEvent event, int64_t points):
+    """Return a ``Granted``."""
+    b.put(b'["')
+    b.put(event.rule.group)
+    b.put(b'",')
+    b.integer(points)
+    b.put(b',"')
+    b.put(b"endless" if event.end.never else event.end.name)
+    b.put(b'",')
+    b.moment(&event.at)
+    b.put(b",1,false]")
     return b.done()
 
 
@@ -144,63 +182,11 @@ cdef bytes answer_entry(
 
 
 cdef bint read_slots(bytes entry, int64_t *slots) noexcept:
-    """Read a ``LimitUsage``."""
+    """Read a ``LimitUsage``, or the like: one number."""
     cdef Cursor c
     c.at = PyBytes_AS_STRING(entry)
     c.end = c.at + PyBytes_GET_SIZE(entry)
     return take(&c, b"[") and take_total(&c, slots) and take(&c, b"]") and c.at == c.end
-
-
-cdef bytes balances_entry(Buffer b, bytes entry, bytes group, Judged *judged):
-    """Return a ``Balances`` with an event's points in their group, and set what there is then; None
-    where the entry has more than balances, or very many."""
-    cdef Text name
-    judged.groups = judged.total = 0
-    judged.found = False
-    b.put(b"[{")
-    if entry is not None and not put_balances(b, entry, group, judged):
-        b.size = 0
-        return None
-    if not judged.found:
-        text_of(group, &name)
-        judged.balance = judged.points
-        put_balance(b, &name, judged.points, judged)
-    b.put(b"}]")
-    return b.done()
-
-
-cdef bint put_balances(Buffer b, bytes entry, bytes group, Judged *judged) except -1:
-    """Write the balances that an entry has, with an event's points; False where it has more."""
-    cdef Cursor c
-    cdef Text name
-    cdef int64_t points
-    c.at = PyBytes_AS_STRING(entry)
-    c.end = c.at + PyBytes_GET_SIZE(entry)
-    if not take(&c, b"[") or not take(&c, b"{"):
-        return False
-    while not take(&c, b"}"):
-        if judged.groups and not take(&c, b","):
-            return False
-        if not take_text(&c, &name) or not take(&c, b":") or not take_total(&c, &points):
-            return False
-        if judged.groups == MOST_GROUPS or not -MOST_POINTS < points < MOST_POINTS:
-            return False
-        if is_bytes(&name, group):
-            points += judged.points
-            judged.balance, judged.found = points, True
-        put_balance(b, &name, points, judged)
-    return take(&c, b"]") and c.at == c.end
-
-
-cdef int put_balance(Buffer b, Text *name, int64_t points, Judged *judged) except -1:
-    if judged.groups:
-        b.add(b",", 1)
-    b.quoted(name)
-    b.add(b":", 1)
-    b.integer(points)
-    judged.groups += 1
-    judged.total += points
-    return 0
 
 
 cdef bint is_named(bytes entry, Text *external_id) noexcept:

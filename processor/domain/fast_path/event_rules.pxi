@@ -13,6 +13,7 @@ cdef class EventRule:
     cdef object challenges
     cdef list feeds
     cdef tuple streaks
+    cdef WalletRule wallet  # None where its points live for ever
     cdef bytes project
     cdef bytes source
     cdef str zone
@@ -29,13 +30,14 @@ cdef class EventRule:
     cdef bytes title
     cdef bytes owned
     cdef bytes action
-    cdef bytes ends
+    cdef bytes version
     cdef dict user_groups
     cdef dict periods
     cdef dict days
 
-    def __init__(self, str project, event, moves, list feeds, str zone, Py_ssize_t most):
+    def __init__(self, str project, event, moves, list feeds, wallet, str zone, Py_ssize_t most):
         self.event, self.feeds = event, feeds
+        self.wallet = None if wallet is None else WalletRule(wallet)
         self.challenges, self.streaks = moves.challenges, moves.streaks
         self.project = project.encode()
         self.source = outputs.source_of(project).encode()
@@ -51,8 +53,12 @@ cdef class EventRule:
         self.title = b',"type":%b,"title":%b,"limit":%b,"maximumReward":%b,"metadata":' % shown
         self.owned = b'","challengeGroup":"%b","idempotencyKey":' % self.group
         self.action = b'","actionId":"%b","challengeGroup":"%b","points":' % (self.id, self.group)
-        self.ends = b',"definitionVersion":%d}}' % event.version
+        self.version = b',"definitionVersion":%d' % event.version
         self.user_groups, self.periods, self.days = {}, {}, {}
+
+    cdef goes_into(self):
+        """Return the wallet that the points go into, None where there is none."""
+        return None if self.wallet is None else self.wallet.wallet
 
     cdef bytes user_group(self, str name):
         """Return a user group's name as JSON."""
@@ -99,14 +105,15 @@ cdef bint is_plain_text(str text):
 
 cdef EventRule event_rule_of(definitions, str project, str event_id):
     """Return an event in force; None where none of its kind are common: what goes by the member, by
-    boosts, tiers or wallets is Python's."""
+    boosts or tiers, or waits in a wallet, is Python's."""
     event = definitions.event(project, event_id)
     if event is None or not event.active or event.asks_member or event.by_member:
         return None
-    if definitions.has_tiers() or project in definitions.with_wallets:
-        return None
     subscriptions = definitions.subscribers_of(project, event_id)
-    if subscriptions.boosts or subscriptions.tier_sets:
+    if subscriptions.boosts or definitions.tier_sets(project):  # a tier may go by any points
+        return None
+    wallet = definitions.wallet(project, event.group)
+    if wallet is not None and not may_be_common(wallet):
         return None
     if not is_plain_text(event_id) or not is_plain_text(event.group):
         return None
@@ -116,13 +123,13 @@ cdef EventRule event_rule_of(definitions, str project, str event_id):
     cdef EventRule rule = _event_rules.get((project, event_id))
     if (
         rule is None or rule.event is not event or rule.feeds != feeds
-        or rule.streaks is not subscriptions.streaks
+        or rule.streaks is not subscriptions.streaks or rule.goes_into() is not wallet
     ):
         if len(_event_rules) >= CACHED:
             _event_rules.clear()
         most = definitions.limits(project).metadata_of(by_end_user=False)
         zone = definitions.timezone(project)
         rule = _event_rules[project, event_id] = EventRule(
-            project, event, subscriptions, feeds, zone, most
+            project, event, subscriptions, feeds, wallet, zone, most
         )
     return rule

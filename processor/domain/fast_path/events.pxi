@@ -2,7 +2,8 @@
 it is written here.
 
 An event is common where its member lives, it asks for no answer and is written in plain ASCII but for
-its metadata, and nothing acts on it but its conditions, its limit and the challenges that it feeds.
+its metadata, and nothing acts on it but its conditions, its limit, the challenges that it feeds, and the
+wallet that its points go into and at once count in.
 """
 
 
@@ -18,7 +19,14 @@ cdef class FastEvent:
     cdef Member member
     cdef Id id
     cdef bytes answer_key  # None without an idempotency key
+    cdef Id entry  # of the points ledger
     cdef bytes balances_key
+    cdef bytes balances  # as they were read
+    cdef End end  # when its points lapse in a wallet
+    cdef bytes lots  # what the keys of the wallet's lots begin with
+    cdef bytes lot_key  # of the lot that they go into
+    cdef bytes earned_key  # of what its period gave, where the wallet caps that
+    cdef bytes cut_by
     cdef bytes used_key
     cdef object decoded  # its metadata
     cdef list logs
@@ -31,9 +39,10 @@ cdef class FastEvent:
 
 
 include "event_announcing.pxi"
+include "lots.pxi"
 
 
-cdef class CompiledFold(CompiledLogs):
+cdef class CompiledFold(CompiledLots):
     """Folds the common logs and events of one chunk."""
 
     cdef bint takes_events
@@ -131,6 +140,8 @@ cdef class CompiledFold(CompiledLogs):
         cdef Py_ssize_t place
         event.balances_key = b"b" + owner
         event.keys = [event.member.key, event.balances_key]
+        if rule.wallet is not None:
+            self._name_lots(event, rule.wallet)
         if event.idempotency_key.at is NULL:
             event.id = derived(
                 b"%b:event:%b:%d:%d"
@@ -158,6 +169,19 @@ cdef class CompiledFold(CompiledLogs):
                 event.keys.append(log.progress_key)
         return 0
 
+    cdef int _name_lots(self, FastEvent event, WalletRule wallet) except -1:
+        """Give an event the keys of where its points lie in a wallet."""
+        cdef bytes owner = event.member.key[1:]
+        event.lots = b"c%b%b\0" % (owner, wallet.group)
+        event.end = wallet.end(&event.at)
+        if event.end.place is not None:
+            event.lot_key = event.lots + event.end.place
+            event.keys.append(event.lot_key)
+        if wallet.capped:
+            event.earned_key = b"u" + owner + wallet.period(&event.at)
+            event.keys.append(event.earned_key)
+        return 0
+
     cdef FastLog _fed(self, FastEvent event, Rule rule, bytes amount):
         """Return the log that an event gives a challenge; one of an amount that is not plain is none
         for here, and no entry of its progress tells."""
@@ -178,8 +202,9 @@ cdef class CompiledFold(CompiledLogs):
     cdef bint fold_event(self, FastEvent event, int64_t sequence, python) except -1:
         """Fold an event; False where it is none for here."""
         cdef EventRule rule = event.rule
-        cdef bytes balances = None, hits = b"[]"
+        cdef bytes hits = b"[]"
         cdef Judged judged
+        cdef bint earns
         cdef Py_ssize_t place
         if not self._is_of_live_member(event):
             return False
@@ -191,21 +216,15 @@ cdef class CompiledFold(CompiledLogs):
                 return True
         if not self._judge(event, &judged):
             return False
-        if judged.points:
-            balances = self._balances(event, &judged)
-            if balances is None:
-                return False
+        earns = judged.points > 0
+        if earns and not self._offer(event, &judged):
+            return False
         user_group = rule.user_group(self.user_group)
         if rule.limited and judged.met and not judged.full:
             self._change(event.used_key, b"[%d]" % (judged.slots + 1))
         self._add(EVENT_RESULTS, event.member.id, logged(self.buffer, event, &judged, user_group, sequence))
-        if judged.points:
-            if judged.groups and event.balances_key not in self.changed:
-                self.entries_of.widen(judged.groups)
-            self._change(event.balances_key, balances)
-            self._add(
-                POINTS_EVENTS, event.member.id, granted(self.buffer, event, &judged, user_group, sequence)
-            )
+        if earns and not self._give_points(event, &judged, user_group, sequence):
+            return False
         if judged.met:
             if len(event.logs) < len(rule.feeds):
                 self.effects.count("not_fed", len(rule.feeds) - len(event.logs))
@@ -257,11 +276,56 @@ cdef class CompiledFold(CompiledLogs):
         judged.full, self.user_group = decided.limit_reached, decided.user_group
         return True
 
-    cdef bytes _balances(self, FastEvent event, Judged *judged):
-        """Return the entry of what the member has after an event; None where it is not plain, or has
-        more than balances."""
-        cdef bytes entry
+    cdef bint _offer(self, FastEvent event, Judged *judged) except -1:
+        """Read what the member has, and have Python say what the wallet leaves of the points; False
+        where they have lots and no wallet, or entries are not plain."""
+        cdef WalletRule wallet = event.rule.wallet
+        cdef Purse *p = &judged.have.purse
+        judged.cut = judged.earned = 0
         if event.balances_key not in self.entries:
-            return None
-        entry = self._entry(event.balances_key)
-        return balances_entry(self.buffer, entry, event.rule.group, judged)
+            return False
+        event.balances = self._entry(event.balances_key)
+        if not read_balances(event.balances, event.rule.group, &judged.have):
+            return False
+        if wallet is None:
+            return not p.told
+        if wallet.capped:
+            entry = self.read_entry(event.earned_key)
+            if entry is not None and not read_slots(<bytes>entry, &judged.earned):
+                return False
+        if wallet.caps:
+            owned = Owned(p.balance, pending=p.pending)
+            offer = wallet_of.decide(wallet.wallet, owned, judged.earned, judged.points)
+            judged.points, judged.cut = offer.points, offer.cut
+            event.cut_by = None if offer.cut_by is None else offer.cut_by.encode()
+        return True
+
+    cdef bint _give_points(
+        self, FastEvent event, Judged *judged, bytes user_group, int64_t sequence
+    ) except -1:
+        """Write an event's points; False where their lots are none for here."""
+        cdef EventRule rule = event.rule
+        cdef Having *have = &judged.have
+        cdef bytes lots = None
+        event.entry = derived(b"%b:points:event:%b" % (rule.project, event.id.text))
+        if rule.wallet is None:
+            have.purse.balance += judged.points
+        else:
+            lots = self.move_lots(event, judged.points, &have.purse)
+            if lots is None:
+                return False
+            have.whole = True
+            if judged.points and rule.wallet.capped:
+                self._change(event.earned_key, b"[%d]" % (judged.earned + judged.points))
+        have.total += judged.points
+        balances = balances_entry(self.buffer, event.balances, rule.group, have)
+        if event.balances_key not in self.changed:
+            self.entries_of.widen(have.groups)
+        self._change(event.balances_key, balances)
+        self._add(
+            POINTS_EVENTS, event.member.id,
+            granted(self.buffer, event, judged, lots, user_group, sequence),
+        )
+        if rule.wallet is not None and judged.points:
+            self._change(b"g" + event.entry.raw, granted_entry(self.buffer, event, judged.points))
+        return True

@@ -78,9 +78,13 @@ cdef bint read_amount(bytes text, int64_t *nanos):
     return take_amount(&c, nanos) and c.at == c.end
 
 
+cdef inline void point_at(bytes of, Text *out):
+    out.at, out.size = PyBytes_AS_STRING(of), PyBytes_GET_SIZE(of)
+
+
 cdef bint text_of(bytes plain, Text *out):
     """Point a text at bytes; False where JSON would write them in another way."""
-    out.at, out.size = PyBytes_AS_STRING(plain), PyBytes_GET_SIZE(plain)
+    point_at(plain, out)
     return is_plain(out)
 
 
