@@ -15,7 +15,12 @@ from functools import lru_cache
 import msgspec
 
 from processor.domain.aggregates import milestone as milestone_of
-from processor.domain.aggregates.period import local_date, period_end, skipped_days
+from processor.domain.aggregates.period import (
+    local_date,
+    period_end,
+    period_key,
+    skipped_days,
+)
 from processor.domain.rules import Milestone, Streak
 from schemas.amounts import SCALE
 
@@ -146,6 +151,12 @@ def key_of(period: str, timezone: str, at: int) -> str:
         year, week, _ = date.fromordinal(at * 7 + 1).isocalendar()
         return f"{year:04d}-W{week:02d}"
     return f"{at // 12:04d}-{at % 12 + 1:02d}"
+
+
+def likely_key(streak: Streak, moment: datetime) -> str:
+    """Return the key of the period that an event of a moment hits, as far as the definition tells:
+    a streak goes on in the period and zone that it began with."""
+    return period_key(streak.period, streak.timezone, moment)
 
 
 def ordinal_of(period: str, timezone: str, key: str) -> int | None:

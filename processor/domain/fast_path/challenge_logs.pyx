@@ -25,13 +25,14 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 from msgspec import Raw
 from msgspec.json import encode as json_of
 
+from processor.domain.aggregates import wallet as wallet_of
 from processor.domain.aggregates.challenge import mark_of_challenge
 from processor.domain.aggregates.event import (
     LimitUsage, check_metadata, decide, decode_metadata, value_for,
 )
-from processor.domain.aggregates import wallet as wallet_of
 from processor.domain.aggregates.period import local_date, local_hour, period_end, period_key
 from processor.domain.aggregates.points import Purse as Owned
+from processor.domain.aggregates.streak import likely_key
 from processor.domain.aggregates.wallet import Place
 from processor.domain.effects import Output, TooMuch
 from processor.domain.inputs import Refused

@@ -34,6 +34,7 @@ cdef class EventRule:
     cdef dict user_groups
     cdef dict periods
     cdef dict days
+    cdef dict hits
 
     def __init__(self, str project, event, moves, list feeds, wallet, str zone, Py_ssize_t most):
         self.event, self.feeds = event, feeds
@@ -54,7 +55,7 @@ cdef class EventRule:
         self.owned = b'","challengeGroup":"%b","idempotencyKey":' % self.group
         self.action = b'","actionId":"%b","challengeGroup":"%b","points":' % (self.id, self.group)
         self.version = b',"definitionVersion":%d' % event.version
-        self.user_groups, self.periods, self.days = {}, {}, {}
+        self.user_groups, self.periods, self.days, self.hits = {}, {}, {}, {}
 
     cdef goes_into(self):
         """Return the wallet that the points go into, None where there is none."""
@@ -89,6 +90,20 @@ cdef class EventRule:
             date = local_date(self.zone, moment).isoformat().encode()
             found = b',"localDate":"%b","localHour":%d' % (date, local_hour(self.zone, moment))
             self.days[when] = found
+        return found
+
+
+    cdef list hit_by(self, Moment *at):
+        """Return what the keys of how many events hit the streaks' periods of a moment end with."""
+        cdef bytes when = PyBytes_FromStringAndSize(at.text, 16)
+        found = self.hits.get(when)
+        if found is None:
+            if len(self.hits) >= MINUTES:
+                self.hits.clear()
+            moment = moment_in(at)
+            found = self.hits[when] = [
+                f"{each.id}\0{likely_key(each, moment)}".encode() for each in self.streaks
+            ]
         return found
 
 

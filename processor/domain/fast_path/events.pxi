@@ -157,8 +157,11 @@ cdef class CompiledFold(CompiledLots):
         if rule.limited:
             event.used_key = b"n" + owner + rule.period(&event.at)
             event.keys.append(event.used_key)
-        for streak in rule.streaks:
-            event.keys.append(streak_key(event.member.id.decode(), streak.id))
+        if rule.streaks:
+            for streak in rule.streaks:
+                event.keys.append(streak_key(event.member.id.decode(), streak.id))
+            for hits in rule.hit_by(&event.at):
+                event.keys.append(b"S" + owner + hits)
         event.logs = []
         for place in range(len(rule.feeds)):
             value = value_for(rule.challenges[place], event.decoded)

@@ -37,7 +37,6 @@ from processor.domain.state_kinds import (
     balances_key,
     challenge_bytes,
     slot_of,
-    streak_key,
     tier_key,
     used_key,
 )
@@ -154,9 +153,8 @@ class Events:
             keys.extend(tier_key(item.member_id, tier_set.id) for tier_set in tier_sets)
         for log in prepared.logs:
             keys += log.prepared.keys
-        keys.extend(
-            streak_key(item.member_id, streak.id) for streak in prepared.subscriptions.streaks
-        )
+        for streak in prepared.subscriptions.streaks:
+            keys += self._streaks.keys(item.member_id, streak, prepared.at)
         return keys
 
     def step(self, context: RecordContext, record: EventRecord, prepared: PreparedEvent) -> Answer:

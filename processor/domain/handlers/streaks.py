@@ -60,6 +60,12 @@ class Streaks:
         self._holders = Holders(definitions, entries)
         self._milestones = Milestones(definitions, entries)
 
+    def keys(self, member_id: str, streak: Streak, moment: datetime) -> tuple[bytes, ...]:
+        """Name the entries to prefetch for an event that may hit a streak at ``moment``."""
+        family = streak_hits_family(member_id, streak.id)
+        hits_key = streak_hits_key(family, streak_of.likely_key(streak, moment))
+        return streak_key(member_id, streak.id), hits_key
+
     def hit(
         self,
         context: RecordContext,

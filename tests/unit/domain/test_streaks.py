@@ -1,5 +1,6 @@
 """Streaks: consecutive periods, freezes, late events, milestones (`schemas/README.md#streaks`)."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from processor.domain.aggregates import streak as streak_rules
 from processor.domain.aggregates.period import skipped_days
 from processor.domain.aggregates.streak import KEPT
+from processor.domain.fast_path import MakeFastPath, fastest, in_python
 from processor.domain.rules import Streak
-from processor.domain.state_kinds import streak_key
+from processor.domain.state_kinds import streak_hits_family, streak_hits_key, streak_key
 from tests.event_spec import (
     STREAK,
     advanced,
@@ -30,6 +32,7 @@ from tests.spec import (
     ANN,
     MILESTONE,
     Happened,
+    Partition,
     ann,
     command,
     given,
@@ -436,3 +439,24 @@ def test_days_that_were_counted_before_are_numbered_anew_once() -> None:
 )
 def test_the_days_that_zones_skipped(zone: str, skipped: list[str]) -> None:
     assert [date.fromordinal(day).isoformat() for day in skipped_days(zone)] == skipped
+
+
+class Read(Partition):
+    """A partition that remembers what was read of its store, call by call."""
+
+    def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Read entries."""
+        self.calls = [*getattr(self, "calls", []), list(keys)]
+        return super().load(keys)
+
+
+@pytest.mark.parametrize("fast_path", [fastest, in_python])
+def test_how_many_events_hit_a_period_is_read_with_all_else(fast_path: MakeFastPath) -> None:
+    partition = Read(fast_path=fast_path, compared=False)
+    world = given(ann, free, streak_of(timezone="Asia/Tokyo"), partition=partition)
+    world.when(visit("2026-11-02T16:00:00Z", idempotencyKey="a").with_headers())
+    partition.calls = []
+    world.when(visit("2026-11-03T14:59:00Z", idempotencyKey="b").with_headers())
+    hits = streak_hits_key(streak_hits_family(ANN, STREAK), "2026-11-03")
+    assert partition.entries[hits] == b"[1]"
+    assert [hits in call for call in partition.calls] == [False, True]  # the first is the position
