@@ -293,10 +293,15 @@ def all_lots(family: bytes) -> tuple[bytes, bytes]:
 def lot_place(rest: bytes) -> tuple[str, Place]:
     """Return the group and the days in what follows the member's id in a lot's key."""
     group, _, days = rest.partition(b"\0")
+    return group.decode(), lot_days(days)
+
+
+def lot_days(days: bytes) -> Place:
+    """Return the days in what follows the family in a lot's key."""
     expires: int | None = int.from_bytes(days[-4:], "big")
     expires = None if expires == _NO_DAY else expires
     activates = int.from_bytes(days[1:5], "big") if days.startswith(_PENDING) else None
-    return group.decode(), Place(activates, expires)
+    return Place(activates, expires)
 
 
 def earned_key(member_id: str, group: str, period_key: str) -> bytes:

@@ -4,7 +4,7 @@ A lot is what begins to count and lapses on the same local days. The one of poin
 ever (``ENDLESS``) needs no entry: its points follow from the purse.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -172,24 +172,28 @@ def joined(before: Lot | None, more: Lot) -> Lot:
     )
 
 
-def closest(places: Sequence[Place]) -> tuple[Place, Place]:
-    """Return the two of sorted places whose days lie closest.
+def closest(places: Iterable[Place]) -> tuple[Place, Place]:
+    """Return the two of sorted places, of two at least, whose days lie closest.
 
     Of pairs that lie equally close it is one that has another lot close before it, so that no lot
-    is put off again and again.
+    is put off again and again. No places are taken beyond three of consecutive days, for none lie
+    closer: there may be 2,000.
     """
-    best: tuple[int, int, int] | None = None
-    before = _FAR
-    for number, (one, other) in enumerate(pairwise(places)):
-        gap = _gap(one, other)
-        if best is None or (gap, before) < best[:2]:
-            best = gap, before, number
-        before = gap
-    assert best is not None
-    return places[best[2]], places[best[2] + 1]
+    found: tuple[Place, Place] | None = None
+    best, before = (_FAR, _FAR), _FAR
+    for one, other in pairwise(places):
+        distance = _gap(one, other), before
+        if found is None or distance < best:
+            found, best = (one, other), distance
+            if distance == _NEXT_DAYS:
+                break
+        before = distance[0]
+    assert found is not None
+    return found
 
 
 _FAR = 10**9
+_NEXT_DAYS = 1, 1
 
 
 def _gap(one: Place, other: Place) -> int:

@@ -16,8 +16,8 @@ from processor.domain.state_kinds import (
     LOT,
     active_lots,
     all_lots,
+    lot_days,
     lot_key,
-    lot_place,
     lots_family,
     notice_due,
 )
@@ -123,7 +123,7 @@ class Lots:
         for key, lot in self._dated() if points else ():
             some = min(points, lot.points)
             self._withdraw(key, lot, some)
-            place = lot_place(key[17:])[1]
+            place = self._place(key)
             slides = place.expires == self.purse.slides_on and not lot.overdue
             took.append(Taken(place.name, some, lot.expires_at, slides))
             points -= some
@@ -201,7 +201,7 @@ class Lots:
         """Let the points of a pending lot count."""
         self._set(key, replace(lot, points=0))
         self.purse.pending -= lot.points
-        expires = lot_place(key[17:])[1].expires
+        expires = self._place(key).expires
         if expires is None or lot.expires_at is None:
             self.purse.balance += lot.points
             return
@@ -269,7 +269,7 @@ class Lots:
 
     def _take_from(self, key: bytes, points: int) -> int:
         """Take from one lot what it has and is not held; return how many points."""
-        lot, place = self._entries.get(LOT, key), lot_place(key[17:])[1]
+        lot, place = self._entries.get(LOT, key), self._place(key)
         if place == (None, None):
             return self._take_endless(points)
         if lot is None:
@@ -389,8 +389,8 @@ class Lots:
 
     def _merge(self) -> None:
         """Make one lot of the two whose days lie closest."""
-        keys = list(self._entries.ordered(self._family, *all_lots(self._family)))
-        one, other = wallet_of.closest([lot_place(key[17:])[1] for key in keys])
+        keys = self._entries.ordered(self._family, *all_lots(self._family))
+        one, other = wallet_of.closest(map(self._place, keys))
         earlier = self._entries.get(LOT, lot_key(self._family, one))
         later = self._entries.get(LOT, lot_key(self._family, other))
         assert earlier is not None
@@ -435,6 +435,10 @@ class Lots:
             first = key + b"\0"
         yield from self._entries.ordered(self._family, first, last)
 
+    def _place(self, key: bytes) -> Place:
+        """Return a lot's days, by its key."""
+        return lot_days(key[len(self._family) :])
+
     def _set(self, key: bytes, lot: Lot, before: Lot | None = None) -> None:
         """Keep a lot, or delete it where it is empty, and what is due of it."""
         if before is None:
@@ -443,7 +447,7 @@ class Lots:
         self._await(key, _due(before), _due(there))
         self._await(notice_due(key), _next_notice(before), _next_notice(there))
         self._entries.set_in(self._family, key, there)
-        place = lot_place(key[17:])[1]
+        place = self._place(key)
         if there is None:
             self.purse.lots -= 1
             if place == (None, self.purse.first):
