@@ -729,3 +729,48 @@ def test_logs_that_give_points_fold_alike_with_and_without_compiled_code() -> No
     assert [g["points"] for g in happened.of("points.granted")] == [5, 5]
     assert len(happened.of("challenge_log.recorded")) == 3
     assert recorded().type == "challenge_log.recorded"
+
+
+# What is compiled: the driver folds each chunk by Python as well, and compares.
+
+
+def test_a_late_grant_that_lapses_first_is_spent_first() -> None:
+    world = with_wallet(rolling(), grant(5, "2026-11-25"), grant(5, "2026-11-26"))
+    world.when(spend(1).arriving("2026-11-26T13:00:00Z"))  # the first lot is known from then on
+    world.when(grant(5, TODAY, arriving="2026-11-27T12:00:00Z"))
+    happened = world.when(spend(6, "spend-2").arriving("2026-11-27T13:00:00Z"))
+    assert lots_of(happened.of("points.spent")[0]) == [
+        (0, "2026-12-02T00:00:00Z"),
+        (3, "2026-12-06T00:00:00Z"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "purse",
+    [
+        b"5",
+        b"[5]",
+        b"[5,0,0,0,5,0,1]",
+        b'[5,0,0,0,5,0,1,0,0,null,true,0,null]',
+        b'[5,0,0,0,5,0,1,0,0,null,true,0,null,false]',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("lot", [b"[5,%b]", b"[5,%b,null,[]]", b"[5,%b,null,[],false,false]"])
+def test_what_an_earlier_version_kept_is_read(purse: bytes, lot: bytes) -> None:
+    world = with_wallet(rolling(), grant(5, TODAY))
+    entries = world.partition.entries
+    (key,) = (key for key in entries if key.startswith(LOT.prefix))
+    other = b'"spring":7,' if purse == b"[5]" else b'"spring":[7,2,1],'
+    entries[balances_key(ANN)] = b'[{%b"_default":%b}]' % (other, purse)
+    entries[key] = lot % b'"2026-12-02T00:00:00Z"'
+    (data,) = world.when(grant(2, TODAY)).of("points.granted")
+    assert (data["balance"], data["totalBalance"]) == (7, 14)
+    assert lots_of(data)[0] == (7, "2026-12-02T00:00:00Z")
+    assert entries[key] == b'[7,"2026-12-02T00:00:00Z",null,[],false,false]'
+
+
+def test_what_is_held_of_a_group_without_a_wallet_stays_held() -> None:
+    world = given(giving, rolling(group="spring"), ann.arriving("2026-01-01T00:00:00Z"))
+    world.when(grant(5, TODAY), hold(3).arriving(NOON))
+    happened = world.when(grant(7, "2026-11-22"))
+    happened.then(logged(7), earned(7, balance=12, held=3))
