@@ -1,7 +1,9 @@
 """Members with 2,000 lots in a wallet that lapses, against members without a wallet.
 
 The fold alone, on a real store and in one process: what everything else costs is the same for both,
-and would only hide the difference. An event gives points, which go into a lot; a spend takes some.
+and would only hide the difference. An event gives points, which go into a lot: mostly into one that
+is there, a member's first of a day into a new one (where all lots lapse together, that day's); a
+spend takes some.
 """
 
 from collections import Counter
@@ -20,14 +22,14 @@ from processor.store import StateStore
 from schemas.instants import format_instant
 from tests.bench.findings import Finding
 from tests.event_spec import event, event_of
-from tests.points_spec import adjust, rolling, spend
+from tests.points_spec import adjust, rolling, spend, wallet_of
 from tests.spec import Defined, Sent, upsert
 from tests.stack import FreshSettings
 
 MEMBERS = 50
-LOTS = MAX_LOTS - 1
-"""Each member's; the events make one more."""
 CHUNKS = 20
+LOTS = MAX_LOTS - CHUNKS - 2
+"""Each member's at first; the events make the rest, so that none have to become one."""
 _FIRST = datetime(2026, 6, 1, 12, tzinfo=UTC)
 _WANTED = 0.5
 
@@ -37,6 +39,8 @@ class Run:
     """Processor time of the fold for a record, in microseconds: the middle of all chunks."""
 
     event: float
+    first: float
+    """A member's first event of a day."""
     spend: float
 
 
@@ -46,19 +50,36 @@ def measure(
     say: Callable[[str], None],
 ) -> Sequence[Finding]:
     """Fold the same events and spends of members with very many lots, and of members with none."""
-    without = _run(directory / "without", [])
-    say(f"  no wallet: {without.event:.0f} µs an event, {without.spend:.0f} µs a spend")
-    lots = _run(directory / "lots", [rolling("P12M")])
-    say(f"  {LOTS + 1:,} lots: {lots.event:.0f} µs an event, {lots.spend:.0f} µs a spend")
-    return [
-        _finding("an event", lots.event, without.event),
-        _finding("a spend", lots.spend, without.spend),
-    ]
+    without = _told(say, "no wallet", _run(directory / "without", []))
+    found = []
+    for kind, wallet in _WALLETS.items():
+        lots = _told(say, kind, _run(directory / kind, [wallet]))
+        found += [
+            _finding(f"an event of a member with 2,000 lots, {kind}", lots.event, without.event),
+            _finding(f"that member's first event of a day, {kind}", lots.first, without.first),
+            _finding(f"a spend of that member, {kind}", lots.spend, without.spend),
+        ]
+    return found
+
+
+_WALLETS = {
+    "rolling": rolling("P12M"),
+    "calendar": wallet_of(expiry={"type": "calendar", "dates": ["12-31"]}),
+    "sliding": wallet_of(expiry={"type": "sliding", "after": "P12M"}),
+}
+
+
+def _told(say: Callable[[str], None], who: str, run: Run) -> Run:
+    say(
+        f"  {who}: {run.event:.1f} µs an event, {run.first:.1f} µs the first of a day, "
+        f"{run.spend:.1f} µs a spend"
+    )
+    return run
 
 
 def _finding(what: str, micros: float, without: float) -> Finding:
     return Finding(
-        f"{what} of a member with {LOTS + 1:,} lots, the fold alone",
+        f"{what}, the fold alone",
         f"{micros:.0f} µs",
         f"{without:.0f} µs without a wallet",
         without / micros,
@@ -106,14 +127,20 @@ def _run(directory: Path, wallets: Sequence[Defined]) -> Run:
     folding.fold([upsert(f"m{n}").arriving(early) for n in range(MEMBERS)])
     for chunk in _opening(early, LOTS if wallets else 1, lapsing=bool(wallets)):
         folding.fold(chunk)
-    events = [folding.fold(_events(number)) for number in range(CHUNKS)]
-    spends = [folding.fold(_spends(number)) for number in range(CHUNKS)]
+    chunks = range(CHUNKS)
+    events = [folding.fold(_events(timedelta(minutes=4 * n))) for n in chunks]
+    firsts = [folding.fold(_events(timedelta(days=1 + n), each=1)) for n in chunks]
+    spends = [folding.fold(_spends(timedelta(days=CHUNKS + 1, minutes=4 * n))) for n in chunks]
     records = MEMBERS * _EACH
-    return Run(median(events) / records * 1e6, median(spends) / records * 1e6)
+    return Run(
+        median(events) / records * 1e6,
+        median(firsts) / MEMBERS * 1e6,
+        median(spends) / records * 1e6,
+    )
 
 
 _EACH = 4
-"""Records of each member in a chunk."""
+"""Records of each member in most chunks."""
 
 
 def _opening(early: str, lots: int, *, lapsing: bool) -> Iterator[list[Sent]]:
@@ -127,17 +154,17 @@ def _opening(early: str, lots: int, *, lapsing: bool) -> Iterator[list[Sent]]:
         ]
 
 
-def _moments(number: int) -> Iterator[tuple[int, str]]:
+def _moments(after: timedelta, each: int) -> Iterator[tuple[int, str]]:
     """Yield a member and a moment for each record of a chunk."""
-    for record in range(MEMBERS * _EACH):
-        yield record % MEMBERS, format_instant(_FIRST + timedelta(hours=number, seconds=record))
+    for record in range(MEMBERS * each):
+        yield record % MEMBERS, format_instant(_FIRST + after + timedelta(seconds=record))
 
 
-def _events(number: int) -> list[Sent]:
-    return [event("visit", at, userId=f"m{n}").arriving(at) for n, at in _moments(number)]
+def _events(after: timedelta, each: int = _EACH) -> list[Sent]:
+    return [event("visit", at, userId=f"m{n}").arriving(at) for n, at in _moments(after, each)]
 
 
-def _spends(number: int) -> list[Sent]:
+def _spends(after: timedelta) -> list[Sent]:
     return [
-        spend(1, f"spend-{at}", userId=f"m{n}").arriving(at) for n, at in _moments(CHUNKS + number)
+        spend(1, f"spend-{at}", userId=f"m{n}").arriving(at) for n, at in _moments(after, _EACH)
     ]

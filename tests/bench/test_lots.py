@@ -16,6 +16,7 @@ def test_lots_are_measured_against_no_wallet(
     said: list[str] = []
     nothing: Any = None
     found = lots.measure(nothing, tmp_path, said.append)
-    assert [finding.what.split(" of ")[0] for finding in found] == ["an event", "a spend"]
+    kinds = [finding.what.split(", ")[1] for finding in found]
+    assert kinds == ["rolling"] * 3 + ["calendar"] * 3 + ["sliding"] * 3
     assert all(finding.ratio for finding in found)
-    assert len(said) == 2
+    assert len(said) == 4

@@ -33,7 +33,7 @@ from processor.domain.aggregates.event import (
 from processor.domain.aggregates.period import local_date, local_hour, period_end, period_key
 from processor.domain.aggregates.points import Purse as Owned
 from processor.domain.aggregates.streak import likely_key
-from processor.domain.aggregates.wallet import Place
+from processor.domain.aggregates.wallet import Expiry, Place
 from processor.domain.effects import Output, TooMuch
 from processor.domain.inputs import Refused
 from processor.domain.state_kinds import due_key, lot_key, member_key, streak_key

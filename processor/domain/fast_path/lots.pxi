@@ -45,36 +45,47 @@ cdef class CompiledLots(CompiledLogs):
         return self.shown.done()
 
     cdef bint _count(self, int64_t points, Purse *p) except -1:
-        """Add points that count at once; False where they do not, or no more lots are taken."""
+        """Add points that count at once; False where they lapse at once, or no more lots are taken."""
+        cdef WalletRule wallet = self.event.rule.wallet
         p.balance += points
         if self.end.never:
             return True
+        if wallet.slides and p.slides_at.size > 4 and not self._not_before(wallet, p):
+            return False
         if self.end.odd or self.end.at.micros <= self.event.recorded_at.micros:
             return False
         p.expiring += points
-        if self.event.rule.wallet.slides and not self._slide(p, &points):
+        if wallet.slides and not self._slide(p, &points):
             return False
         return self._put(points, p)
 
+    cdef bint _not_before(self, WalletRule wallet, Purse *p) except -1:
+        """Have the points lapse not before the others do; False where that moment is not plain."""
+        cdef Moment then
+        if not read_quoted_moment(&p.slides_at, &then):
+            return False
+        if (self.end.day, self.end.at.micros) < (p.slides_on, then.micros):
+            self.end = self.event.end = wallet.end_at(p.slides_on, &then)
+            self.event.lot_key = self.event.lots + self.end.place
+        return True
+
     cdef bint _slide(self, Purse *p, int64_t *points) except -1:
-        """Have all lots lapse when the points do, and add those of before to them; False where they
-        lapse later, or have lapsed."""
+        """Have all lots lapse when the points do, and add those of before to them; False where those
+        are past their time."""
         cdef Moment was
         cdef bytes entry, key, place
         cdef Lot lot
-        if p.slides_at.size > 4:
-            if not p.slides_on or not read_quoted_moment(&p.slides_at, &was):
-                return False
-            if p.slides_on > self.end.day:
-                return False
-            if p.slides_on == self.end.day and was.micros > self.end.at.micros:
-                return False
+        if p.slides_at.size > 4 and p.slides_on:
             place = place_of(p.slides_on)
             key = self.event.lots + place
             entry = self.read_entry(key)
-            if entry is None or not read_lot(entry, &lot):
+            if entry is None:
+                read_quoted_moment(&p.slides_at, &was)
+                if was.micros <= self.event.recorded_at.micros:
+                    return False
+            elif not read_lot(entry, &lot):
                 return False
-            if p.slides_on != self.end.day:
+            elif p.slides_on != self.end.day:
                 if not self._drop(key, p, &lot):
                     return False
                 self._show(name_of(p.slides_on), place, 0, &lot.expires)

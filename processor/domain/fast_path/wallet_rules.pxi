@@ -66,13 +66,19 @@ cdef class WalletRule:
         """Return when points lapse that are granted at a moment."""
         cdef bytes when = PyBytes_FromStringAndSize(at.text, min(self.told, at.size))
         cdef End found = self.ends.get(when)
-        if found is None:
-            if len(self.ends) >= MOST_ENDS:
-                self.ends.clear()
-            found = self.ends[when] = End(
-                self.wallet, wallet_of.expiry(self.wallet, moment_in(at))
-            )
-        return found
+        return found or self._keep(when, wallet_of.expiry(self.wallet, moment_in(at)))
+
+    cdef End end_at(self, int64_t day, Moment *at):
+        """Return the end at a moment, which lies on a local day."""
+        cdef bytes when = PyBytes_FromStringAndSize(at.text, at.size)
+        cdef End found = self.ends.get((day, when))
+        return found or self._keep((day, when), Expiry(day, moment_in(at)))
+
+    cdef End _keep(self, when, expiry):
+        if len(self.ends) >= MOST_ENDS:
+            self.ends.clear()
+        made = self.ends[when] = End(self.wallet, expiry)
+        return made
 
     cdef bytes period(self, Moment *at):
         """Return what names the period of a moment in which points are capped, and the group."""

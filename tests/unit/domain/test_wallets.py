@@ -769,6 +769,38 @@ def test_what_an_earlier_version_kept_is_read(purse: bytes, lot: bytes) -> None:
     assert entries[key] == b'[7,"2026-12-02T00:00:00Z",null,[],false,false]'
 
 
+def test_a_grant_that_would_begin_one_lot_too_many_makes_one_of_two(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wallet_of_, "MAX_LOTS", 2)
+    world = with_wallet(rolling(), grant(5, TODAY), grant(5, "2026-11-22"))
+    happened = world.when(grant(5, "2026-11-23"))
+    assert lots_of(happened.of("points.granted")[0]) == [
+        (10, "2026-12-04T00:00:00Z"),
+        (0, "2026-12-03T00:00:00Z"),
+    ]
+
+
+def test_what_slides_to_a_later_day_stays_there() -> None:
+    world = with_wallet(wallet_of(**expiry("sliding", after="P10D")))
+    world.when(adjust(5, expiresAt="2027-06-01T12:00:00Z").arriving(NOON))
+    granted = world.when(grant(5, "2026-11-22"), grant(5, "2026-11-23")).of("points.granted")
+    assert [lots_of(each) for each in granted] == [
+        [(10, "2027-06-01T12:00:00Z")],
+        [(15, "2027-06-01T12:00:00Z")],
+    ]
+    world.when(spend(15).arriving("2026-11-24T12:00:00Z"))
+    (data,) = world.when(grant(7, "2026-11-25")).of("points.granted")
+    assert lots_of(data) == [(7, "2027-06-01T12:00:00Z")]
+
+
+def test_what_slides_begins_anew_where_all_of_it_was_spent() -> None:
+    world = with_wallet(wallet_of(**expiry("sliding", after="P10D")), grant(5, TODAY))
+    world.when(spend(5).arriving(NOON))
+    (data,) = world.when(grant(7, "2026-11-22")).of("points.granted")
+    assert lots_of(data) == [(7, "2026-12-03T00:00:00Z")]
+
+
 def test_what_is_held_of_a_group_without_a_wallet_stays_held() -> None:
     world = given(giving, rolling(group="spring"), ann.arriving("2026-01-01T00:00:00Z"))
     world.when(grant(5, TODAY), hold(3).arriving(NOON))
