@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection, sql
 
 from api.auth import credentials
@@ -235,13 +236,21 @@ class Stack:
 
         async def alter() -> None:
             admin = AIOKafkaAdminClient(**self.settings.kafka_options())
-            await admin.start()
             try:
+                await admin.start()
                 await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)])
             finally:
                 await admin.close()
 
-        asyncio.run(alter())
+        async def alter_in_the_end() -> None:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while True:
+                    try:
+                        return await alter()
+                    except KafkaError:  # another fault of the schedule took the broker away
+                        await asyncio.sleep(0.5)
+
+        asyncio.run(alter_in_the_end())
 
     def note_changelog(self) -> None:
         """Note how many records the changelog has now."""
