@@ -9,7 +9,15 @@ import psycopg
 from fastapi import FastAPI, Request, Response
 
 from api import operations, resources
-from api.faces import dashboard, definitions, events, game_mechanics, pathways, records
+from api.faces import (
+    dashboard,
+    definitions,
+    events,
+    explanations,
+    game_mechanics,
+    pathways,
+    records,
+)
 from api.http import problems
 from api.http.face import FaceMiddleware, guards
 from api.http.middleware import Envelope
@@ -28,6 +36,7 @@ FACES = (
     events.FACE,
     game_mechanics.FACE,
     pathways.FACE,
+    explanations.FACE,
 )
 """The faces that are served. The OpenAPI document lists them in this order."""
 

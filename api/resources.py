@@ -20,14 +20,16 @@ from api.auth.quotas import Quotas
 from api.auth.shares import Reads
 from api.kafka import clients
 from api.kafka.barrier import Barrier
+from api.kafka.chunk_finder import ChunkFinder
+from api.kafka.definition_history import DefinitionHistory
 from api.kafka.definition_store import DefinitionStore
 from api.kafka.lag import LagWatch
 from api.kafka.processor_client import ProcessorClient
+from api.kafka.record_reader import RecordReader
 from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
 from api.siblings import Siblings
 from schemas import database_connections, database_roles
-from schemas.definition_set import DefinitionSet
 from schemas.kafka.definitions_reader import DefinitionSetReader
 from schemas.kafka.health import producer_fault
 from schemas.settings import Settings
@@ -42,6 +44,8 @@ POOL_TIMEOUT_SECONDS = 5.0
 CHECK_SECONDS = 1.0
 """The age after which an idle connection is checked before its use. One that the server closes in
 between fails one request with 503 and is replaced."""
+EXPLANATIONS = 2
+"""Explanations that are worked at together; each may hold all logs of a progress."""
 STATEMENT_SECONDS = 30
 """The statement timeout: a filter without an index must not hold its connection for long."""
 
@@ -62,6 +66,10 @@ class Resources:
     lag: LagWatch
     ticks: TickWatch
     quotas: Quotas
+    records: RecordReader
+    chunks: ChunkFinder
+    explaining: asyncio.Semaphore
+    """One permit for each explanation that is worked at."""
     background: tuple[asyncio.Task[None], ...]
     kafka_faults: Mapping[str, Callable[[], str | None]]
     """The health checks of the Kafka clients, by the client's name; they return why one has
@@ -151,7 +159,7 @@ async def opened(
         pool = await stack.enter_async_context(connection_pool(settings))
         await pool.wait()
         producer = await _producer(stack, settings)
-        reader = await stack.enter_async_context(DefinitionSetReader(settings, DefinitionSet()))
+        reader = await stack.enter_async_context(DefinitionSetReader(settings, DefinitionHistory()))
         processor = ProcessorClient(settings, producer, metrics, siblings.share_of)
         stack.push_async_callback(processor.stop)
         await processor.start()
@@ -162,6 +170,9 @@ async def opened(
         ticks = TickWatch(settings, metrics)
         stack.push_async_callback(ticks.stop)
         await ticks.start()
+        records = RecordReader(settings)
+        stack.push_async_callback(records.stop)
+        await records.start()
         definitions = DefinitionStore(settings, pool, reader, producer)
         quotas = Quotas()
         background = (
@@ -185,6 +196,9 @@ async def opened(
             lag=lag,
             ticks=ticks,
             quotas=quotas,
+            records=records,
+            chunks=ChunkFinder(records),
+            explaining=asyncio.Semaphore(EXPLANATIONS),
             background=background,
             kafka_faults={
                 "the producer": partial(producer_fault, producer),
@@ -192,6 +206,7 @@ async def opened(
                 "the reader of replies": processor.fault,
                 "the reader of ends": barrier.fault,
                 "the reader of ticks": ticks.fault,
+                "the reader of records": records.fault,
             },
         )
 

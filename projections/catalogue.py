@@ -34,7 +34,7 @@ from projections.read_models.event_stats import (
 from projections.read_models.event_user_days import EVENT_USER_DAYS
 from projections.read_models.events import EVENT_LOG
 from projections.read_models.leaderboard_days import LEADERBOARD_DAYS
-from projections.read_models.members import MEMBERS
+from projections.read_models.members import MEMBER_HISTORY, MEMBERS
 from projections.read_models.milestones import MILESTONES_REACHED, REWARD_LOGS
 from projections.read_models.pathway_standings import PATHWAY_STANDINGS
 from projections.read_models.pathways import PATHWAY_ENROLMENTS, PATHWAY_LOGS, PATHWAY_PROFILES
@@ -55,6 +55,7 @@ PROJECTIONS: Mapping[str, Projection] = {
     projection.table: projection
     for projection in (
         MEMBERS,
+        MEMBER_HISTORY,
         CHALLENGES,
         MILESTONES,
         EVENT_DEFINITIONS,

@@ -22,6 +22,7 @@ from schemas.topics import (
 
 READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "members": (MEMBER_EVENTS,),
+    "member_history": (MEMBER_EVENTS,),
     "challenges": (DEFINITIONS,),
     "milestones": (DEFINITIONS,),
     "event_definitions": (DEFINITIONS,),

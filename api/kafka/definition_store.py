@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from api.http.problems import Problem, invalid, not_found
+from api.kafka.definition_history import DefinitionHistory
 from api.kafka.processor_client import BROKER_AWAY, TIMEOUT_SECONDS, unavailable
 from api.kafka.single_flight import SingleFlight
 from api.queries import operations as queries
@@ -57,7 +58,7 @@ class DefinitionStore:
         self,
         settings: Settings,
         pool: AsyncConnectionPool[AsyncConnection],
-        reader: DefinitionSetReader[DefinitionSet],
+        reader: DefinitionSetReader[DefinitionHistory],
         producer: AIOKafkaProducer,
     ) -> None:
         self._topic = settings.topic(DEFINITIONS)
@@ -88,6 +89,11 @@ class DefinitionStore:
         """
         async with _broker_at_hand():
             await self._reader.catch_up()
+        return self._reader.definitions
+
+    @property
+    def history(self) -> DefinitionHistory:
+        """Which definitions were in force when, as far as they were read."""
         return self._reader.definitions
 
     def limits(self, project: str) -> models.Limits:

@@ -5,7 +5,8 @@ schemas <- projections
 schemas <- api
 deploy may import all of them
 
-Within api: http <- queries <- auth, kafka <- resources <- voiding <- each of the faces <- app
+Within api: http <- queries <- auth, kafka <- resources <- voiding, explaining <- each of the faces
+<- app
 and http <- documents <- app
 """
 
@@ -32,6 +33,7 @@ API_BELOW_FACES = (
     "api.siblings",
     "api.resources",
     "api.voiding",
+    "api.explaining",
 )
 FACES = tuple(
     f"api.faces.{path.stem}"
@@ -69,7 +71,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.auth": ("schemas", "api.auth", "api.queries", "api.http"),
     "api.kafka": ("schemas", "api.kafka", "api.queries", "api.http", "api.metrics"),
     "api.resources": ("schemas", "api.auth", "api.kafka", "api.metrics", "api.siblings"),
-    "api.voiding": API_BELOW_FACES[:-1],
+    "api.voiding": API_BELOW_FACES[:-2],
+    # It judges once more by the rules of the pure core, rather than have a copy of them.
+    "api.explaining": (*API_BELOW_FACES[:-2], "api.explaining", "processor.domain"),
     # No face imports another.
     **{face: (*API_BELOW_FACES, face) for face in FACES},
     "api.documents": ("schemas", "api.documents", "api.http"),

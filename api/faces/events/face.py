@@ -15,6 +15,9 @@ PATHS = ("/event", "/analytics", "/stats", "/leaderboard", "/user")
 COMMANDS = frozenset({"spend", "hold", "capture", "release", "adjust", "tier", "void"})
 """What the paths of calls end with that move points or a tier, or take something back."""
 
+WHY_NOT = "why-not"
+"""What the path of the one read ends with whose refusals programs tell apart."""
+
 LOGIN = 'Bearer realm="milestream"'
 """What a 401 asks for. Not Basic: a browser would ask an end user for a name and a password."""
 
@@ -37,7 +40,9 @@ def renderer(scope: Scope) -> Renderer:
     path: str = scope["path"]
     before, _, last = path.rpartition("/")
     is_command = last in COMMANDS and ("/user/" in before or "/event/" in before)
-    return refused_with_code if is_command and scope["method"] == "POST" else refused
+    if is_command and scope["method"] == "POST":
+        return refused_with_code
+    return refused_with_code if last == WHY_NOT and "/user/" in before else refused
 
 
 def refused(problem: Problem) -> Response:

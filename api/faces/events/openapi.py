@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.explaining.answers import WhyNot
 from api.faces.events.bodies import KEY_HEADER, AssignTierBody, EventBody
 from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.periods import BOARD_TIMEFRAMES, DEFAULT_PERIOD, PERIODS
@@ -51,7 +52,7 @@ CHAPTER = Chapter(
     _DESCRIPTION,
     security=({"bearer": []}, {"endUserToken": []}, *API_KEY),
     security_schemes=_SECURITY_SCHEMES,
-    structs=(EventBody, AssignTierBody, *BODIES, *STRUCTS),
+    structs=(EventBody, AssignTierBody, WhyNot, *BODIES, *STRUCTS),
     bodies=(EventBody, AssignTierBody, *BODIES),
     errors=ErrorSchema("EventError", _ERROR, "event-"),
     path_parameter=lambda name: text(
@@ -226,4 +227,14 @@ TIERS = _read(moments.PARAMETER, good=_json("The tiers.", _ref("TiersAnswer")), 
 ASSIGN_TIER = _commands("AssignTierBody", "TierAnswer")
 STREAKS = _read(
     moments.PARAMETER, good=_json("The streaks.", _ref("StreaksAnswer")), bad=(400, 404)
+)
+WHY_NOT = _read(
+    _named("milestoneId", "The milestone, of a challenge.") | {"required": True},
+    _named("periodKey", "2026-11-21, 2026-W47, 2026-11, 2026 or all; the present one without it."),
+    _query("uniqueIdentifier", "Of the one log that is asked about.", minLength=1, maxLength=512),
+    good=_json("How far it is, and what did not count.", _ref("WhyNot")),
+    bad=(400, 404),
+)
+WHY_NOT["responses"]["410"] = _json(
+    "The topics have these logs no more (`inputs_gone`).", _ref("EventError")
 )

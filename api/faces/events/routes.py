@@ -17,6 +17,7 @@ from api.faces.events import (
     tiers,
     users,
     voids,
+    why_not,
 )
 from api.faces.events import openapi as described
 from api.faces.events.access import Admin, Reader, Sender, require_own
@@ -104,6 +105,20 @@ async def user_streaks(request: Request, caller: Reader, id: str) -> Response:  
     if moment is None:
         return await streaks.of_user(request, caller, id)
     return await past.streaks(request, caller, id, moment)
+
+
+@router.get(
+    "/user/{id:path}/why-not",
+    summary="Why a milestone is not reached",
+    openapi_extra=described.WHY_NOT,
+)
+async def why_not_reached(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer how far a user is from a milestone, and which of its logs are nothing to it, and why.
+
+    With `uniqueIdentifier` that log alone is answered: one that counts does so once, and its
+    repeats are duplicates.
+    """
+    return await why_not.of_user(request, _own(caller, id), id)
 
 
 @router.post("/user/{id:path}/spend", summary="Spend points", openapi_extra=described.SPEND)

@@ -274,11 +274,16 @@ def reopened(before: Progress, challenge: Challenge, period_key: str, at: dateti
 
 
 def taken(log: RecordedLog, method: str, portion: int) -> int:
-    """Return what a log that counted is less when so much of it is voided: of its value, or of its
-    one where logs are counted, which goes with the whole."""
+    """Return what a log that counted is less when so much of it is voided."""
+    return taken_of(parse_amount(log.value or "0") if method == "sum" else SCALE, method, portion)
+
+
+def taken_of(added: int, method: str, portion: int) -> int:
+    """Return what ``added``, that a log moved its progress by, is less when so much of it is
+    voided: of a value, or of the one where logs are counted, which goes with the whole."""
     if method == "sum":
-        return share(parse_amount(log.value or "0"), portion)
-    return SCALE if portion == SCALE else 0
+        return share(added, portion)
+    return added if portion == SCALE else 0
 
 
 def next_milestone(progress: Progress | None, challenge: Challenge) -> Milestone | None:

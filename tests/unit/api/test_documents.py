@@ -74,6 +74,7 @@ def test_the_events_face_is_described_once_and_without_versions(api: dict[str, A
         "/leaderboard": {"get"},
         "/user/{id}/tier": {"get", "post"},
         **{f"/user/{{id}}/{what}": {"get"} for what in ("rank", "points", "challenge", "streak")},
+        "/user/{id}/why-not": {"get"},
         **{f"/user/{{id}}/{what}": {"post"} for what in ("spend", "hold", "adjust", "void")},
         **{
             f"/user/{{id}}/hold/{{holdIdentifier}}/{what}": {"post"}

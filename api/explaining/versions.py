@@ -1,0 +1,76 @@
+"""Definitions as they were, read by their versions: a version is an offset on ``definitions``."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from api.kafka.definition_history import DefinitionHistory
+from api.kafka.record_reader import RecordReader
+from processor.domain.rules import Challenge, Zone, compile_challenge
+from schemas import definitions as models
+from schemas.definition_records import DefinitionChange, read_change
+from schemas.definition_set import Stored
+from schemas.topics import DEFINITIONS
+
+_ANY_ZONE = Zone("UTC", by_member=False)
+"""Whether a log counts asks for no zone."""
+
+
+class Named(NamedTuple):
+    """A definition's kind and id, in the project at hand."""
+
+    kind: str
+    id: str
+
+
+class Versions:
+    """Reads what a project's definitions were."""
+
+    def __init__(self, reader: RecordReader, history: DefinitionHistory, project: str) -> None:
+        self._reader = reader
+        self._history = history
+        self._project = project
+        self._read: dict[int, DefinitionChange | None] = {}
+
+    async def of(self, version: int) -> DefinitionChange | None:
+        """Return what was written at an offset, None where that is no definition of the project.
+
+        Raises:
+            Removed: ``definitions`` has it no more.
+            KafkaError: the broker does not answer.
+        """
+        if version not in self._read:
+            record = await self._reader.at(self._reader.place(DEFINITIONS, 0), version)
+            try:
+                change = read_change(record.key, record.value, record.offset, record.timestamp)
+            except models.DefinitionError:
+                change = None
+            ours = change is not None and change.project == self._project
+            self._read[version] = change if ours else None
+        return self._read[version]
+
+    async def challenges(self, versions: Iterable[int]) -> Mapping[int, Challenge]:
+        """Return the rules of a challenge by its versions; see ``of``."""
+        rules = {}
+        for version in sorted(set(versions)):
+            change = await self.of(version)
+            if change is not None and isinstance(change.definition, models.Challenge):
+                rules[version] = compile_challenge(_stored(change), _ANY_ZONE)
+        return rules
+
+    def before(self, named: Named, offset: int) -> int | None:
+        """Return the version of a definition that a chunk was folded under, which knew the records
+        before ``offset``."""
+        return self._history.version_before(self._project, named.kind, named.id, offset)
+
+
+def _stored(change: DefinitionChange) -> Stored:
+    assert change.definition is not None
+    return Stored(
+        change.project,
+        change.kind,
+        change.id,
+        change.definition,
+        change.offset,
+        change.at,
+        change.at,
+    )

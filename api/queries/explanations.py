@@ -1,0 +1,185 @@
+"""SQL for explanations: what a reward, a progress or an entry of the ledger came from."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+
+_ONE: dict[str, LiteralString] = {
+    "reward_log": """
+        SELECT r.id, r.member_id, r.linked_schema_slug, r.linked_schema_record_id, r.milestone_id,
+               r.period_key, r.revoked_at IS NOT NULL AS revoked, r.sequence,
+               m.sequence AS reached_sequence
+        FROM milestream.reward_logs r
+        LEFT JOIN milestream.milestones_reached m
+            ON m.project = r.project AND m.member_id = r.member_id
+            AND m.milestone_id = r.milestone_id AND m.period_key = r.period_key
+        WHERE r.project = %s AND r.id = %s
+    """,
+    "progress": """
+        SELECT id, member_id, challenge_id, period_key, aggregation_method
+        FROM milestream.challenge_progress WHERE project = %s AND id = %s
+    """,
+    "points": """
+        SELECT id, member_id, action_id, operation, event_id, source_id, challenge_group, points,
+               balance, occurred_at, created_at, unique_identifier, void_id, boosts, tier,
+               definition_version, sequence
+        FROM milestream.points_ledger WHERE project = %s AND id = %s
+    """,
+}
+
+
+async def one(connection: AsyncConnection, project: str, kind: str, record_id: UUID) -> Row | None:
+    """Return what is to be explained, None where the project has no such thing."""
+    return await _first(connection, _ONE[kind], (project, record_id))
+
+
+_LOGS: LiteralString = """
+    SELECT l.id::text, l.unique_identifier, l.activity_at, l.activity_id, l.activity_value,
+           l.status, l.created_at, l.progress_id::text, l.period_key,
+           l.aggregation_method AS method, l.progress_value, l.progress_status,
+           l.progress_updated_at, l.achieved_milestone_reward_log_ids::text[] AS rewards,
+           l.definition_version AS version, l.sequence, l.voided_portion,
+           e.id IS NOT NULL AS fed, e.definition_version AS event_version
+    FROM milestream.challenge_logs l
+    LEFT JOIN milestream.event_log e ON e.project = l.project
+        AND e.member_id = l.member_id AND e.sequence = l.sequence
+        AND e.id = CASE WHEN l.unique_identifier ~
+            '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+            THEN l.unique_identifier::uuid END
+    WHERE l.project = %(project)s AND l.member_id = %(member)s
+        AND l.challenge_id = %(challenge)s
+        AND (%(progress)s::uuid IS NULL OR l.progress_id = %(progress)s)
+    ORDER BY l.sequence DESC
+    LIMIT %(limit)s
+"""
+
+
+async def logs(
+    connection: AsyncConnection,
+    project: str,
+    member_id: UUID,
+    challenge_id: UUID,
+    *,
+    progress_id: UUID | None,
+    limit: int,
+) -> list[Row]:
+    """Return a member's newest logs of a challenge, or those that belong to one progress."""
+    values = {
+        "project": project,
+        "member": member_id,
+        "challenge": challenge_id,
+        "progress": progress_id,
+        "limit": limit,
+    }
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_LOGS, values)
+        return await cursor.fetchall()
+
+
+async def voids(connection: AsyncConnection, project: str, log_ids: Collection[str]) -> list[Row]:
+    """Return the voids of challenge logs and events with these ids."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT void_id::text, id::text AS log_id, portion, at, sequence
+            FROM milestream.voids
+            WHERE project = %s AND id = ANY(%s::uuid[]) AND what IN ('challenge_log', 'event')
+            ORDER BY sequence, void_id
+            """,
+            (project, list(log_ids)),
+        )
+        return await cursor.fetchall()
+
+
+async def statuses(
+    connection: AsyncConnection, project: str, member_id: UUID
+) -> Sequence[tuple[int, int, str]]:
+    """Return since when, by sequence and version, a member's record has had a status."""
+    cursor = await connection.execute(
+        """
+        SELECT sequence, version, status FROM milestream.member_history
+        WHERE project = %s AND member_id = %s ORDER BY version
+        """,
+        (project, member_id),
+    )
+    return await cursor.fetchall()
+
+
+async def event(connection: AsyncConnection, project: str, log_id: UUID) -> Row | None:
+    """Return a logged event, None where there is no such one."""
+    return await _first(
+        connection,
+        """
+        SELECT id::text, event_id, points, occurred_at, created_at, definition_version, sequence
+        FROM milestream.event_log WHERE project = %s AND id = %s
+        """,
+        (project, log_id),
+    )
+
+
+async def _first(
+    connection: AsyncConnection, statement: LiteralString, values: Sequence[Any] | Mapping[str, Any]
+) -> Row | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, values)
+        return await cursor.fetchone()
+
+
+async def zone_of(connection: AsyncConnection, project: str, member_id: UUID) -> str | None:
+    """Return a member's own time zone, empty where it has none; None where the project has no such
+    member, or it is deleted."""
+    row = await _first(
+        connection,
+        """
+        SELECT coalesce(timezone, '') AS zone FROM milestream.members
+        WHERE project = %s AND member_id = %s AND status <> 'deleted'
+        """,
+        (project, member_id),
+    )
+    return None if row is None else row["zone"]
+
+
+async def standing(
+    connection: AsyncConnection,
+    project: str,
+    member_id: UUID,
+    *,
+    challenge_id: UUID,
+    milestone_id: UUID,
+    period_key: str,
+) -> Row:
+    """Return a member's ``value`` in a period of a challenge, 0 where it has none, and whether it
+    ``reached`` a milestone there, and has not lost it since."""
+    row = await _first(
+        connection,
+        """
+        SELECT coalesce((
+            SELECT current_progress_value FROM milestream.challenge_progress
+            WHERE project = %(project)s AND challenge_id = %(challenge)s
+                AND member_id = %(member)s AND period_key = %(period)s
+        ), 0) AS value,
+        EXISTS (
+            SELECT FROM milestream.milestones_reached m
+            LEFT JOIN milestream.reward_logs r ON r.project = m.project
+                AND r.member_id = m.member_id AND r.milestone_id = m.milestone_id
+                AND r.period_key = m.period_key
+            WHERE m.project = %(project)s AND m.member_id = %(member)s
+                AND m.milestone_id = %(milestone)s AND m.period_key = %(period)s
+                AND r.revoked_at IS NULL
+        ) AS reached
+        """,
+        {
+            "project": project,
+            "challenge": challenge_id,
+            "member": member_id,
+            "milestone": milestone_id,
+            "period": period_key,
+        },
+    )
+    assert row is not None
+    return row

@@ -1,0 +1,223 @@
+"""What moved a progress, told again from what the read models keep of its logs and voids.
+
+The tables have what each log said and the progress after it, not whether it counted: that is judged
+once more, by the rules of the version that it was folded under. Amounts are nanos.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Context, Decimal
+
+import msgspec
+
+from processor.domain.aggregates import challenge as challenge_of
+from processor.domain.rules import Challenge
+from schemas.amounts import DECIMALS, SCALE
+
+OTHER_PERIOD = "other_period"
+VOID = "void"
+
+_EXACT = Context(prec=1000)
+"""A sum can have more digits than an amount."""
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """A challenge log as it was recorded, with the progress that it belongs to as it was after it.
+
+    ``version`` is that of the challenge; ``fed`` tells whether an event fed it, whose log
+    ``unique_identifier`` then names. ``rewards`` are the ids of those that it reached.
+    """
+
+    id: str
+    unique_identifier: str
+    activity_at: datetime
+    activity_id: str
+    activity_value: Decimal | None
+    status: str
+    created_at: datetime
+    progress_id: str | None
+    period_key: str | None
+    method: str | None
+    progress_value: Decimal | None
+    progress_status: str | None
+    progress_updated_at: datetime | None
+    rewards: Sequence[str]
+    version: int
+    sequence: int
+    voided_portion: Decimal = Decimal(0)
+    fed: bool = False
+
+
+class Voided(msgspec.Struct, frozen=True, kw_only=True):
+    """A void that took a portion of a log: the log's own, or that of the event that fed it."""
+
+    void_id: str
+    log_id: str
+    portion: Decimal
+    at: datetime
+    sequence: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """That a member's record had a status from a place in its partition's order on."""
+
+    sequence: int
+    version: int
+    status: str
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one input did to a progress: it moved by ``added``, and was shown as ``after``."""
+
+    of: Logged | Voided
+    added: int
+    after: int
+
+
+class Judge:
+    """Judges whether logs of one member and challenge counted.
+
+    Args:
+        versions: the challenge by the versions that the logs were folded under.
+        statuses: the member's; before the first one it was live.
+    """
+
+    def __init__(self, versions: Mapping[int, Challenge], statuses: Sequence[Status]) -> None:
+        self._versions = versions
+        self._statuses = sorted(statuses, key=lambda each: each.version)
+
+    def uncounted_because(self, log: Logged) -> str | None:
+        """Tell why a log was not aggregated; None where it was."""
+        rule = self._versions.get(log.version)
+        why = None
+        if rule is not None:
+            why = challenge_of.uncounted_because(
+                rule,
+                log.activity_id,
+                log.activity_at,
+                log_live=log.status == "live",
+                member_live=self._status(log.sequence) == "live",
+            )
+        if why is None and log.progress_updated_at != log.created_at:
+            # It left no trace, and of what the rule asks only the member can have been otherwise:
+            # paused by an input that was folded together with it.
+            return challenge_of.MEMBER_NOT_LIVE
+        return why
+
+    def _status(self, sequence: int) -> str:
+        status = "live"
+        for each in self._statuses:
+            if each.sequence <= sequence:
+                status = each.status
+        return status
+
+    def why_not(self, log: Logged, period_key: str) -> str | None:
+        """Tell why a log is nothing to the progress of a period; None where it is something."""
+        why = self.uncounted_because(log)
+        if why is not None:
+            return why
+        if log.period_key != period_key:
+            return OTHER_PERIOD
+        return VOID if log.voided_portion == 1 else None
+
+
+def retell(logs: Sequence[Logged], voids: Sequence[Voided]) -> list[Step]:
+    """Return what moved one progress, in the order folded.
+
+    Args:
+        logs: those that counted in it.
+        voids: of these logs; others are left out.
+    """
+    moving = {log.id: log for log in logs}
+    by_sequence: dict[int, tuple[list[Logged], list[Voided]]] = defaultdict(lambda: ([], []))
+    for log in logs:
+        by_sequence[log.sequence][0].append(log)
+    for void in voids:
+        if void.log_id in moving:
+            by_sequence[void.sequence][1].append(void)
+    steps: list[Step] = []
+    total, portions = 0, dict.fromkeys(moving, 0)
+    for _, (together, taken) in sorted(by_sequence.items()):
+        for log in _in_order(together, total):
+            added = value_of(log)
+            total += added
+            steps.append(Step(log, added, max(total, 0)))
+        for void in taken:
+            log, before = moving[void.log_id], portions[void.log_id]
+            after = portions[void.log_id] = before + exact_nanos(void.portion)
+            gone = (_taken(log, after), _taken(log, before))
+            total -= gone[0] - gone[1]
+            if gone[0] != gone[1]:
+                steps.append(Step(void, gone[1] - gone[0], max(total, 0)))
+    return steps
+
+
+def value_of(log: Logged) -> int:
+    """Return what a log that counts adds: its value, or one."""
+    return exact_nanos(log.activity_value or Decimal(0)) if log.method == "sum" else SCALE
+
+
+def _taken(log: Logged, portion: int) -> int:
+    return challenge_of.taken_of(value_of(log), log.method or "sum", portion)
+
+
+def _in_order(together: list[Logged], total: int) -> list[Logged]:
+    """Return logs that one input brought, which had waited for their member, as they were folded:
+    the value after each is known, and where that does not tell, the older one came first."""
+    left = sorted(together, key=lambda log: (log.created_at, log.id))
+    ordered = []
+    while left:
+        fitting = (log for log in left if _shows(log, total + value_of(log)))
+        log = next(fitting, left[0])
+        left.remove(log)
+        ordered.append(log)
+        total += value_of(log)
+    return ordered
+
+
+def exact_nanos(value: Decimal) -> int:
+    """Return the nanos of a decimal, with any number of digits."""
+    return int(value.scaleb(DECIMALS, _EXACT))
+
+
+def _shows(log: Logged, total: int) -> bool:
+    return log.progress_value is not None and exact_nanos(log.progress_value) == max(total, 0)
+
+
+def up_to_reward(
+    steps: Sequence[Step], reward_id: str, changed: int, reached: int | None
+) -> list[Step]:
+    """Return the steps up to the one that last gave a reward.
+
+    Args:
+        steps: those of the progress that it is for.
+        reward_id: the reward.
+        changed: where the reward last changed: what grants it is a step, a coupon is none.
+        reached: where its milestone was first reached.
+    """
+    last = None
+    for place, step in enumerate(steps):
+        given = isinstance(step.of, Logged) and reward_id in step.of.rewards
+        raised = isinstance(step.of, Voided) and step.added > 0
+        if given or (raised and step.of.sequence in (changed, reached)):
+            last = place
+    return up_to(steps, reached) if last is None else list(steps[: last + 1])
+
+
+def up_to(steps: Sequence[Step], sequence: int | None, status: str | None = None) -> list[Step]:
+    """Return the steps up to a place in the order; of several there, up to the first one after
+    which the progress has ``status``."""
+    told: list[Step] = []
+    for step in steps:
+        if sequence is not None and step.of.sequence > sequence:
+            break
+        told.append(step)
+        if (
+            status is not None
+            and step.of.sequence == sequence
+            and isinstance(step.of, Logged)
+            and step.of.progress_status == status
+        ):
+            break
+    return told

@@ -1,0 +1,122 @@
+"""What explanations are made of, as the read models would have it: rows by the projections' own
+functions, in memory."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from api.kafka import chunk_log
+from api.kafka.chunk_log import Chunk
+from processor.domain.definitions import Definitions
+from processor.domain.retelling import Judge, Logged, Status, Voided
+from processor.domain.rules import Challenge
+from projections.catalogue import PROJECTIONS
+from projections.projection import Amended, Deleted
+from schemas import outputs
+from schemas.topics import CHUNK_LOG
+from tests.spec import OUTPUT_TOPICS, Happened
+
+Rows = list[dict[str, Any]]
+
+
+class Tables:
+    """Some read models, filled from what chunks led to."""
+
+    def __init__(self, chunks: Iterable[Happened]) -> None:
+        chunks = list(chunks)
+        self.chunks: list[Chunk] = [
+            chunk_log.decode(output.value)
+            for chunk in chunks
+            for output in chunk.outputs(CHUNK_LOG)
+        ]
+        self._events = [
+            outputs.decode(output.value)
+            for topic in OUTPUT_TOPICS
+            if topic not in ("dead-letters", "replies")
+            for chunk in chunks
+            for output in chunk.outputs(topic)
+        ]
+
+    def rows(self, table: str) -> Rows:
+        """Return the rows of a table, the newest of each key where that is what it keeps."""
+        projection = PROJECTIONS[table]
+        found: dict[Any, dict[str, Any]] = {}
+        for event in self._events:
+            for row in projection.rows(event):
+                assert not isinstance(row, Deleted)
+                if isinstance(row, Amended):
+                    continue
+                key = projection.key_of(row)
+                if projection.newest_by is not None or key not in found:
+                    found[key] = dict(zip(projection.columns, row, strict=True))
+        return list(found.values())
+
+    def logs(self) -> list[tuple[str, str, Logged]]:
+        """Return member and challenge of each challenge log, and the log."""
+        portions = {v.log_id: v.portion for v in self.voids()}
+        fed = {row["id"] for row in self.rows("event_log")}
+        return [
+            (
+                row["member_id"],
+                row["challenge_id"],
+                msgspec.convert(
+                    row
+                    | {
+                        "method": row["aggregation_method"],
+                        "version": row["definition_version"],
+                        "rewards": _array(row["achieved_milestone_reward_log_ids"]),
+                        "voided_portion": portions.get(row["id"], 0),
+                        "fed": row["unique_identifier"] in fed,
+                    },
+                    Logged,
+                    strict=False,
+                ),
+            )
+            for row in self.rows("challenge_logs")
+        ]
+
+    def voids(self) -> list[Voided]:
+        """Return the voids of challenge logs and events."""
+        return [
+            msgspec.convert(row | {"log_id": row["id"]}, Voided, strict=False)
+            for row in self.rows("voids")
+        ]
+
+    def statuses(self, member_id: str) -> list[Status]:
+        """Return what a member's record has been."""
+        return [
+            Status(row["sequence"], row["version"], row["status"])
+            for row in self.rows("member_history")
+            if row["member_id"] == member_id
+        ]
+
+    def chunk_of(self, sequence: int) -> Chunk:
+        """Return the chunk that folded the input of a place."""
+        return next(each for each in self.chunks if each.sequence <= sequence < each.end)
+
+
+class History(Definitions):
+    """Definitions that remember what challenges were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.challenges: dict[int, Challenge] = {}
+
+    def changed(self, key: Any, before: Any, after: Any) -> None:
+        """Keep the rule of each version."""
+        super().changed(key, before, after)
+        project, kind, id_ = key
+        if kind == "challenge" and after is not None:
+            rule = self.challenge(project, id_)
+            assert rule is not None
+            self.challenges[after.version] = rule
+
+
+def judge(tables: Tables, history: History, member_id: str) -> Judge:
+    """Return the judge of a member's logs."""
+    return Judge(history.challenges, tables.statuses(member_id))
+
+
+def _array(text: str) -> list[str]:
+    return [each for each in text.strip("{}").split(",") if each]
