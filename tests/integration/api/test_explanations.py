@@ -1,0 +1,297 @@
+"""Explanations with worker and projector: of records over HTTP and from any producer, which lie
+anywhere, wait for their member, and are folded under rules that change."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer
+
+from api.auth.credentials import Role
+from schemas import ids
+from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, partition_for
+from tests.integration.api.serving import Served
+from tests.integration.projections.driving import caught_up, query
+from tests.integration.removing import remove_before
+
+PROJECT = "explained"
+LOGS = "/schema/challenge_log/record"
+Place = tuple[str, int, int]
+
+
+@pytest_asyncio.fixture
+async def explainer(full_stack: Served) -> Any:
+    """An admin of the project of these tests."""
+    async with await full_stack.client(project=PROJECT) as client:
+        yield client
+
+
+async def put(client: httpx.AsyncClient, kind: str, id_: str, **fields: Any) -> None:
+    """Put a definition in force."""
+    answer = await client.put(f"/definitions/{kind}/{id_}", json=fields)
+    assert answer.status_code in (200, 201), answer.text
+
+
+def log(challenge_id: str, identifier: str, value: float, **fields: Any) -> dict[str, Any]:
+    """A challenge log of one day."""
+    known = {
+        "challengeId": challenge_id,
+        "activityAt": "2026-11-20T10:00:00Z",
+        "activityId": "bought",
+        "uniqueIdentifier": identifier,
+        "activityValue": value,
+    }
+    return known | fields
+
+
+def places(explanation: Mapping[str, Any]) -> list[Place]:
+    """Return where the inputs of an explanation lie."""
+    return [(each["topic"], each["partition"], each["offset"]) for each in explanation["inputs"]]
+
+
+def amounts(explanation: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
+    """Return value, addition and what was there after, of each input."""
+    return [(each["value"], each["added"], each["after"]) for each in explanation["inputs"]]
+
+
+class Sender:
+    """Sends records from any producer, onto any partition; notes where each lies."""
+
+    def __init__(self, served: Served, producer: AIOKafkaProducer) -> None:
+        self._settings = served.settings
+        self._producer = producer
+
+    def home(self, user: str) -> int:
+        """Return a user's own partition."""
+        return partition_for(ids.member_id(PROJECT, user), self._settings.partitions)
+
+    async def send(self, topic: str, partition: int, **fields: Any) -> Place:
+        """Send a record of the project."""
+        value = json.dumps({"project": PROJECT, **fields}).encode()
+        sent = await self._producer.send_and_wait(
+            self._settings.topic(topic), value, partition=partition
+        )
+        return topic, partition, sent.offset
+
+
+async def test_a_reward_is_explained_by_inputs_from_anywhere(
+    full_stack: Served, explainer: httpx.AsyncClient
+) -> None:
+    settings = full_stack.settings
+    challenge_id = "00000000-0000-4000-8000-00000000e001"
+    milestone_id = "00000000-0000-4000-8000-00000000e002"
+    early = {"name": "Early", "completionTargetValue": 100, "aggregationPeriod": "all_time"}
+    await put(explainer, "challenge", challenge_id, **early)
+    async with AIOKafkaProducer(**settings.kafka_options()) as producer:
+        sender = Sender(full_stack, producer)
+        home = sender.home("wanda")
+        other = 1 - home
+        member = {"ownedById": ids.member_id(PROJECT, "wanda")}
+        # It waits for its member, who comes with a log that lies on the wrong partition.
+        waited = await sender.send(CHALLENGE_LOGS, other, **log(challenge_id, "a", 10, **member))
+        await caught_up(settings)
+        owner = {"ownedBy": {"externalId": "wanda"}}
+        strayed = await sender.send(CHALLENGE_LOGS, other, **log(challenge_id, "b", 20, **owner))
+        await sender.send(CHALLENGE_LOGS, home, **log(challenge_id, "b", 20, **owner))
+        await _recorded(full_stack, challenge_id, 2)
+        await put(explainer, "challenge", challenge_id, **early | {"name": "Late"})
+        fields = {"name": "At 50", "linkedSchemaRecordId": challenge_id}
+        await put(explainer, "milestone", milestone_id, **fields, milestoneTargetValue=50, points=7)
+        draft = log(challenge_id, "c", 500, **member, status="draft")
+        await sender.send(CHALLENGE_LOGS, home, **draft)
+        void = {"what": "challenge_log", "reason": "back", "uniqueIdentifier": "v"}
+        of = {"challengeId": challenge_id, "uniqueIdentifier": "a"}
+        await _recorded(full_stack, challenge_id, 3)
+        taken = await sender.send(
+            MEMBER_COMMANDS, home, type="void", userId="wanda", portion=0.5, of=of, **void
+        )
+        reaching = await sender.send(CHALLENGE_LOGS, home, **log(challenge_id, "d", 25.5, **member))
+        await sender.send(CHALLENGE_LOGS, home, **log(challenge_id, "e", 1, **member))
+        await _recorded(full_stack, challenge_id, 5)
+    await put(explainer, "milestone", milestone_id, **fields, milestoneTargetValue=60, points=8)
+
+    progress_id = ids.progress_id(PROJECT, challenge_id, ids.member_id(PROJECT, "wanda"), "all")
+    reward_id = ids.reward_log_id(PROJECT, milestone_id, ids.member_id(PROJECT, "wanda"), "all")
+    found = await explainer.get(f"/explain/reward_log/{reward_id}")
+    assert found.status_code == 200, found.text
+    told = found.json()
+    assert list(told) == ["kind", "id", "memberId", "inputs", "definitions"]
+    assert (told["kind"], told["id"], told["memberId"]) == (
+        "reward_log",
+        reward_id,
+        ids.member_id(PROJECT, "wanda"),
+    )
+    assert set(places(told)[:2]) == {waited, strayed}
+    assert places(told)[2:] == [taken, reaching]
+    assert amounts(told)[2:] == [(None, -5, 25), (25.5, 25.5, 50.5)]
+    assert [(each["kind"], each["definition"]["name"]) for each in told["definitions"]] == [
+        ("challenge", "Early"),
+        ("challenge", "Late"),
+        ("milestone", "At 50"),
+    ]
+    assert told["definitions"][-1]["definition"]["milestoneTargetValue"] == 50
+
+    (entry,) = query(
+        settings,
+        "SELECT id FROM milestream.points_ledger WHERE project = %s AND source_id = %s",
+        PROJECT,
+        reward_id,
+    )
+    points = (await explainer.get(f"/explain/points/{entry[0]}")).json()
+    assert points["inputs"] == told["inputs"]
+    progress = (await explainer.get(f"/explain/progress/{progress_id}")).json()
+    assert amounts(progress)[-1] == (1, 1, 51.5)
+    assert progress["inputs"][:-1] == told["inputs"]
+
+    async with await full_stack.end_user("wanda", PROJECT) as own:
+        assert (await own.get(f"/explain/reward_log/{reward_id}")).json() == told
+    async with await full_stack.end_user("somebody", PROJECT) as other_user:
+        assert (await other_user.get(f"/explain/reward_log/{reward_id}")).status_code == 404
+    async with await full_stack.client(Role.ANALYST, PROJECT) as analyst:
+        assert (await analyst.get(f"/explain/progress/{progress_id}")).json() == progress
+    async with await full_stack.client(Role.PRODUCER, PROJECT) as sending:
+        assert (await sending.get(f"/explain/reward_log/{reward_id}")).status_code == 403
+    async with await full_stack.client(project="elsewhere") as elsewhere:
+        assert (await elsewhere.get(f"/explain/reward_log/{reward_id}")).status_code == 404
+
+
+async def _recorded(served: Served, challenge_id: str, count: int) -> None:
+    """Wait until so many logs of a challenge are recorded."""
+    text = "SELECT count(*) FROM milestream.challenge_logs WHERE challenge_id = %s"
+    while query(served.settings, text, challenge_id) != [(count,)]:
+        await caught_up(served.settings)
+
+
+async def test_points_are_explained_until_their_event_is_gone(
+    full_stack: Served, explainer: httpx.AsyncClient
+) -> None:
+    settings = full_stack.settings
+    await put(explainer, "event", "visit", title="Visit", reward={"default": 5})
+    await put(
+        explainer, "boost", "double", name="Double", multiplier=2, startsAt="2026-01-01T00:00:00Z"
+    )
+    await put(explainer, "wallet", "_default", name="Points", expiry={"type": "none"})
+    await explainer.post("/schema/member/record", json={"externalId": "vic"})
+    answer = await explainer.post("/event", json={"eventId": "visit", "userId": "vic"})
+    assert answer.json()["data"]["points"] == 10
+    spent = await explainer.post("/user/vic/spend", json={"points": 4, "uniqueIdentifier": "s"})
+    assert spent.status_code == 200, spent.text
+    member_id = ids.member_id(PROJECT, "vic")
+    event_id = await _entry(explainer, full_stack, member_id, "visit")
+    spend_id = await _entry(explainer, full_stack, member_id, "spend")
+
+    told = (await explainer.get(f"/explain/points/{event_id}")).json()
+    assert [place[:2] for place in places(told)] == [(EVENTS, _home(full_stack, member_id))]
+    assert amounts(told) == [(10, 10, 10)]
+    kinds = {each["kind"]: each["definition"] for each in told["definitions"]}
+    assert kinds.keys() == {"event", "boost", "wallet"}
+    assert kinds["boost"]["multiplier"] == 2
+
+    spend = (await explainer.get(f"/explain/points/{spend_id}")).json()
+    assert [place[0] for place in places(spend)] == [MEMBER_COMMANDS]
+    assert amounts(spend) == [(-4, -4, 6)]
+
+    _, partition, offset = places(told)[0]
+    await remove_before(settings, {(EVENTS, partition): offset + 1})
+    gone = await explainer.get(f"/explain/points/{event_id}")
+    assert (gone.status_code, gone.json()["code"]) == (410, "inputs_gone")
+    assert (await explainer.get(f"/explain/points/{spend_id}")).json() == spend
+    for path in ("points/nobody", "nothing/x", f"points/{ids.derive('nobody')}"):
+        assert (await explainer.get(f"/explain/{path}")).status_code == 404
+
+
+def _home(served: Served, member_id: str) -> int:
+    return partition_for(member_id, served.settings.partitions)
+
+
+async def _entry(client: httpx.AsyncClient, served: Served, member_id: str, action_id: str) -> str:
+    """Return the id of the one entry of an action, once the ledger has it."""
+    await client.get("/user/vic/points")
+    ((found,),) = query(
+        served.settings,
+        "SELECT id::text FROM milestream.points_ledger WHERE member_id = %s AND action_id = %s",
+        member_id,
+        action_id,
+    )
+    return str(found)
+
+
+async def test_why_a_milestone_is_not_reached(
+    full_stack: Served, explainer: httpx.AsyncClient
+) -> None:
+    challenge_id = "00000000-0000-4000-8000-00000000e011"
+    milestone_id = "00000000-0000-4000-8000-00000000e012"
+    fields = {"name": "Day", "completionTargetValue": 100, "activityIds": ["bought"]}
+    ends = {"endsAt": "2026-11-20T23:00:00Z"}
+    await put(explainer, "challenge", challenge_id, **fields, **ends)
+    linked = {"name": "At 50", "linkedSchemaRecordId": challenge_id, "milestoneTargetValue": 50}
+    await put(explainer, "milestone", milestone_id, **linked)
+
+    async def sent(identifier: str, value: float = 10, **more: Any) -> str:
+        body = log(challenge_id, identifier, value, ownedBy={"externalId": "why"}, **more)
+        answer = await explainer.post(LOGS, json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    await sent("counted", 30)
+    back = await sent("void")
+    await explainer.post(f"{LOGS}/{back}/void", json={"reason": "b", "uniqueIdentifier": "w"})
+    await sent("draft", status="draft")
+    await sent("walk", activityId="walked")
+    await sent("late", activityAt="2026-11-20T23:00:00Z")
+    await sent("yesterday", activityAt="2026-11-19T10:00:00Z")
+    await explainer.patch(
+        f"/schema/member/record/{ids.member_id(PROJECT, 'why')}", json={"status": "paused"}
+    )
+    await sent("paused", activityId="walked")
+    await put(explainer, "challenge", challenge_id, **fields, **ends, status="paused")
+    await sent("stopped")
+
+    path = f"/v1/user/why/why-not?milestoneId={milestone_id}&periodKey=2026-11-20"
+    answer = await explainer.get(path)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert {name: value for name, value in told.items() if name != "notCounted"} == {
+        "milestoneId": milestone_id,
+        "periodKey": "2026-11-20",
+        "reached": False,
+        "target": 50,
+        "value": 30,
+        "missing": 20,
+        "counted": 1,
+    }
+    assert [each["why"] for each in told["notCounted"]] == [
+        "void",
+        "log_not_live",
+        "activity_not_listed",
+        "outside_dates",
+        "other_period",
+        "member_not_live",
+        "challenge_not_live",
+    ]
+    assert {each["topic"] for each in told["notCounted"]} == {CHALLENGE_LOGS}
+    offsets = [each["offset"] for each in told["notCounted"]]
+    assert offsets == sorted(set(offsets))
+
+    async def why(identifier: str) -> list[str]:
+        found = (await explainer.get(f"{path}&uniqueIdentifier={identifier}")).json()
+        return [each["why"] for each in found["notCounted"]]
+
+    assert await why("counted") == ["duplicate"]
+    assert await why("draft") == ["log_not_live"]
+    assert await why("nothing") == []
+    for query_, status in (
+        ("", 400),
+        (f"?milestoneId={milestone_id}&periodKey=2026-13", 400),
+        (f"?milestoneId={challenge_id}", 404),
+    ):
+        assert (await explainer.get(f"/user/why/why-not{query_}")).status_code == status
+    assert (
+        await explainer.get(f"/user/nobody/why-not?milestoneId={milestone_id}")
+    ).status_code == 404
+    async with await full_stack.end_user("why", PROJECT) as own:
+        assert (await own.get(path)).json() == told
+        other = await own.get(f"/user/vic/why-not?milestoneId={milestone_id}")
+        assert other.status_code == 403
