@@ -10,29 +10,38 @@ from uuid import UUID
 
 from aiokafka.errors import KafkaError
 from fastapi import Request
+from msgspec import Raw
 from psycopg import AsyncConnection
 
 from api import resources
 from api.auth.access import Caller
-from api.explaining import progress
+from api.explaining import progress, streaks, tiers
 from api.explaining.answers import Definition, Explanation, Input, number
 from api.explaining.places import (
     Place,
     Places,
     Wanted,
+    is_assignment,
     is_command,
     is_event,
     is_void,
 )
-from api.explaining.progress import Facts
-from api.explaining.versions import Named, Versions
+from api.explaining.versions import Named, Versions, compiled
 from api.http.problems import Problem, not_found
 from api.kafka.processor_client import unavailable
 from api.kafka.record_reader import Removed
 from api.queries import explanations as queries
-from processor.domain.retelling import Step, up_to, up_to_reward
+from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates.period import period_key
+from processor.domain.aggregates.tier import BY_HAND, PROGRESS
+from processor.domain.retelling.progress import Step as ProgressStep
+from processor.domain.retelling.progress import up_to, up_to_reward
+from processor.domain.retelling.streaks import Step as StreakStep
+from processor.domain.retelling.streaks import Told
+from processor.domain.rules import TierSet
 from schemas import definitions as models
 from schemas import ids
+from schemas.outputs import NULL
 from schemas.topics import EVENTS, MEMBER_COMMANDS, partition_for
 
 logger = logging.getLogger(__name__)
@@ -42,9 +51,11 @@ END_USER_SECONDS = 5.0
 """How long an explanation may take. What was found is remembered: a repeat goes on from there."""
 
 READ_MODELS = {
-    "reward_log": ("reward_logs", "milestones_reached"),
+    "reward_log": ("reward_logs", "milestones_reached", "streak_progress"),
     "progress": ("challenge_progress",),
-    "points": ("points_ledger", "event_log", "reward_logs", "milestones_reached"),
+    "points": ("points_ledger", "reward_logs", "milestones_reached", "streak_progress"),
+    "streak": ("streak_progress",),
+    "tier": ("tier_history", "members", "points_ledger"),
 }
 _LOGS = ("challenge_logs", "event_log", "voids", "member_history", "challenge_progress")
 """What the tables of logs are; all are waited for, for an explanation leaves nothing out."""
@@ -111,7 +122,25 @@ async def explain(request: Request, caller: Caller, kind: str, record_id: str) -
             if row is None or not may_see(caller, row["member_id"]):
                 raise not_found(kind, record_id)
             plan = await _PLANS[kind](asked, connection, row)
-        return await _carried_out(asked, kind, row, plan)
+        return await _carried_out(asked, plan, kind, str(row["id"]), row["member_id"])
+
+
+async def explain_of_user(
+    request: Request, caller: Caller, kind: str, definition_id: str, user_id: str
+) -> Explanation:
+    """Explain a user's streak or tier; see ``explain``."""
+    member_id = UUID(ids.member_id(caller.project, user_id))
+    if not may_see(caller, member_id):
+        raise not_found(kind, definition_id)
+    async with asking(request, caller) as asked:
+        await asked.held.barrier.wait((*READ_MODELS[kind], *_LOGS))
+        read = queries.streak if kind == "streak" else queries.tier
+        async with asked.held.reads.connection() as connection:
+            row = await read(connection, caller.project, member_id, definition_id)
+            if row is None:
+                raise not_found(kind, definition_id)
+            plan = await (_streak if kind == "streak" else _tier)(asked, connection, row)
+        return await _carried_out(asked, plan, kind, definition_id, member_id)
 
 
 def may_see(caller: Caller, member_id: UUID) -> bool:
@@ -122,47 +151,105 @@ def may_see(caller: Caller, member_id: UUID) -> bool:
 
 
 @dataclass(frozen=True)
-class Retold:
-    """That a progress's logs led to it: up to which step, and for which milestone."""
+class Found:
+    """What led to something: inputs that are to be found, how they are shown, and the definitions
+    by which they counted: versions, and such of which the last input's chunk knows the version."""
 
-    facts: Facts
-    cut: Callable[[Sequence[Step]], list[Step]]
-    milestone_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Told:
-    """That one input led to it."""
-
-    wanted: Wanted
-    row: Mapping[str, Any]
-    versions: frozenset[int] = frozenset()
+    wanted: Sequence[Wanted]
+    shown: Callable[[Sequence[Place]], list[Input]]
+    versions: set[int]
     named: tuple[Named, ...] = ()
 
 
-Plan = Retold | Told
+Plan = Callable[[Places], Awaitable[Found]]
+"""What is left to do once the tables are read."""
+
+
+def _retold(
+    asked: Asking,
+    facts: progress.Facts,
+    cut: Callable[[Sequence[ProgressStep]], list[ProgressStep]],
+    *named: Named,
+) -> Plan:
+    """Return the plan of what the logs of a progress led to, up to some step."""
+
+    async def plan(_places: Places) -> Found:
+        steps = cut(await progress.steps(facts, asked.versions))
+        return Found(
+            progress.wanted(step.of for step in steps),
+            lambda found: progress.shown(steps, found),
+            progress.versions_of(facts, steps),
+            named,
+        )
+
+    return plan
 
 
 async def _reward(asked: Asking, connection: AsyncConnection, row: queries.Row) -> Plan:
-    slug = row["linked_schema_slug"]
-    if slug != "challenge":
-        raise Problem(404, f"Rewards of a {slug} are not explained.")
+    return await _reward_until(asked, connection, row, None)
+
+
+async def _reward_until(
+    asked: Asking, connection: AsyncConnection, row: queries.Row, until: int | None
+) -> Plan:
+    """Return the plan of a reward, as it was at a place in the order; None: as it last was."""
+    slug, linked = row["linked_schema_slug"], row["linked_schema_record_id"]
     id_, changed, reached = str(row["id"]), row["sequence"], row["reached_sequence"]
-    found = await _facts(asked, connection, row, row["linked_schema_record_id"])
-    return Retold(
-        found,
-        lambda steps: up_to_reward(steps, id_, changed, reached),
-        str(row["milestone_id"]),
-    )
+    milestone = Named(models.Milestone.kind, str(row["milestone_id"]))
+    if slug == "challenge":
+        facts = await _facts(asked, connection, row, linked)
+        return _retold(
+            asked,
+            facts,
+            lambda steps: up_to_reward(up_to(steps, until), id_, changed, reached),
+            milestone,
+        )
+    if slug == "streak":
+        streak = await queries.streak(connection, asked.project, row["member_id"], linked)
+        if streak is not None:
+            place = reached if until is None else until
+            period = row["period_key"]
+            return await _hit(
+                asked, connection, streak, place, lambda told: told.run_of(period), milestone
+            )
+    detail = f"What led to a reward of a {slug} is not kept."
+    raise Problem(422, detail, code="not_explained")
+
+
+async def _hit(
+    asked: Asking,
+    connection: AsyncConnection,
+    row: queries.Row,
+    until: int | None,
+    cut: Callable[[Told], list[StreakStep]],
+    *named: Named,
+) -> Plan:
+    """Return the plan of what hit the periods of a streak."""
+    facts = await streaks.facts(connection, asked.project, asked.versions, row)
+
+    async def plan(places: Places) -> Found:
+        steps = cut(await streaks.told(facts, asked.versions, places, until))
+        return Found(
+            streaks.wanted(steps),
+            lambda found: streaks.shown(steps, found),
+            streaks.versions_of(steps),
+            named,
+        )
+
+    return plan
+
+
+async def _streak(asked: Asking, connection: AsyncConnection, row: queries.Row) -> Plan:
+    return await _hit(asked, connection, row, None, Told.latest)
 
 
 async def _progress(asked: Asking, connection: AsyncConnection, row: queries.Row) -> Plan:
-    return Retold(await _facts(asked, connection, row, str(row["challenge_id"])), list)
+    return _retold(asked, await _facts(asked, connection, row, str(row["challenge_id"])), list)
 
 
 async def _facts(
     asked: Asking, connection: AsyncConnection, row: queries.Row, challenge_id: str
-) -> Facts:
+) -> progress.Facts:
     """Return the logs of the progress of a row's member and period in a challenge."""
     member_id, period_key = row["member_id"], row["period_key"]
     progress_id = ids.progress_id(asked.project, challenge_id, str(member_id), period_key)
@@ -173,44 +260,97 @@ async def _facts(
 
 
 async def _points(asked: Asking, connection: AsyncConnection, row: queries.Row) -> Plan:
-    """Points of a completion or a milestone came from the logs that led there; all others from the
-    one input that moved them."""
+    """Points of a completion or a milestone came from the inputs that led there; all others from
+    the one that moved them."""
     kind, _, _ = row["action_id"].partition(":")
-    if row["operation"] == "grant" and row["event_id"] is None:
-        if kind == "challenge":
-            of = await queries.one(connection, asked.project, "progress", UUID(row["source_id"]))
-            if of is not None:
-                found = await _facts(asked, connection, of, str(of["challenge_id"]))
-                return Retold(found, lambda steps: up_to(steps, row["sequence"], "completed"))
-        elif kind == "milestone":
-            of = await queries.one(connection, asked.project, "reward_log", UUID(row["source_id"]))
-            if of is not None:
-                plan = await _reward(asked, connection, of)
-                assert isinstance(plan, Retold)
-                cut, before = plan.cut, row["sequence"]
-                return Retold(plan.facts, lambda s: cut(up_to(s, before)), plan.milestone_id)
-    return _moved(row)
+    sequence = row["sequence"]
+    if row["operation"] == "grant" and row["event_id"] is None and kind in _GIVEN_FOR:
+        source = UUID(row["source_id"])
+        of = await queries.one(connection, asked.project, _GIVEN_FOR[kind], source)
+        if of is not None and kind == "milestone":
+            return await _reward_until(asked, connection, of, sequence)
+        if of is not None:
+            facts = await _facts(asked, connection, of, str(of["challenge_id"]))
+            return _retold(asked, facts, lambda steps: up_to(steps, sequence, "completed"))
+    found = _moved(row)
+
+    async def plan(_places: Places) -> Found:
+        return found
+
+    return plan
 
 
-def _moved(row: queries.Row) -> Told:
-    """Return what moved points with one input, and by which definitions."""
+_GIVEN_FOR = {"challenge": "progress", "milestone": "reward_log"}
+"""What the points of an action are for."""
+
+
+def _moved(row: queries.Row) -> Found:
+    """Return the one input that moved points, and the definitions by which it did."""
     sequence, at = row["sequence"], row["created_at"]
-    wallet = (Named(models.Wallet.kind, row["challenge_group"]),)
+    named = [Named(models.Wallet.kind, row["challenge_group"])]
+    versions = set[int]()
     if row["void_id"] is not None:
         wanted = Wanted(sequence, MEMBER_COMMANDS, is_void(str(row["void_id"])), at)
     elif row["event_id"] is not None:
         wanted = Wanted(sequence, EVENTS, is_event(row["source_id"]), at)
-        boosts = tuple(Named(models.Boost.kind, id_) for id_ in row["boosts"] or ())
-        tiers = row["tier"] or {}
-        sets = tuple(Named(models.TierSet.kind, id_) for id_ in sorted(tiers))
-        versions = frozenset({row["definition_version"]})
-        return Told(wanted, row, versions, (*wallet, *boosts, *sets))
-    elif row["operation"] in ("redeem", "spend", "capture", "adjust"):
+        named += [Named(models.Boost.kind, id_) for id_ in row["boosts"] or ()]
+        named += [Named(models.TierSet.kind, id_) for id_ in sorted(row["tier"] or {})]
+        versions.add(row["definition_version"])
+    elif row["operation"] in tiers.COMMANDS:
         check = is_command(row["operation"], row["source_id"])
         wanted = Wanted(sequence, MEMBER_COMMANDS, check, at)
     else:  # time did it, with whatever was folded then
         wanted = Wanted(sequence)
-    return Told(wanted, row, named=wallet)
+    return Found([wanted], lambda found: [_entry(row, found[0])], versions, tuple(named))
+
+
+async def _tier(asked: Asking, connection: AsyncConnection, row: queries.Row) -> Plan:
+    """Return the plan of a tier: the command that assigned it, or what it was judged by."""
+    versions = {row["definition_version"]}
+    rule = await asked.versions.tier_set(row["definition_version"])
+    if rule is None or (row["assigned"] and row["reason"] == BY_HAND):
+        check = None if rule is None else is_assignment(rule.id)
+        wanted = Wanted(row["sequence"], None, check, row["created_at"])
+        return _known(Found([wanted], lambda found: [_assigned(row, found[0])], versions))
+    if rule.basis == PROGRESS:
+        return await _judged_by_progress(asked, connection, row, rule)
+    current = await asked.held.definitions.current()
+    zone = current.timezone(asked.project)
+    if current.goes_by_member(asked.project):
+        zone = row["timezone"] or zone
+    stored = current.get(asked.project, models.TierSet.kind, rule.id)
+    since = row["occurred_at"] if stored is None else stored.created_at
+    facts = await tiers.facts(connection, asked.project, row, rule, zone=zone, since=since)
+    return _known(
+        Found(
+            tiers.wanted(facts),
+            lambda found: tiers.shown(facts.steps, found),
+            versions | tiers.versions_of(facts),
+        )
+    )
+
+
+async def _judged_by_progress(
+    asked: Asking, connection: AsyncConnection, row: queries.Row, rule: TierSet
+) -> Plan:
+    """Return the plan of a tier that goes by the progress in the period of its moment."""
+    until, current = row["sequence"], await asked.held.definitions.current()
+    stored = current.get(asked.project, models.Challenge.kind, rule.challenge_id)
+    if stored is None:
+        raise Problem(422, "The challenge that it goes by is gone.", code="not_explained")
+    challenge = compiled(current, stored)
+    zone = member_of.zone(challenge, row["timezone"])
+    period = period_key(challenge.period, zone, row["occurred_at"])
+    facts = await _facts(asked, connection, {**row, "period_key": period}, rule.challenge_id)
+    named = Named(models.TierSet.kind, rule.id)
+    return _retold(asked, facts, lambda steps: up_to(steps, until), named)
+
+
+def _known(found: Found) -> Plan:
+    async def plan(_places: Places) -> Found:
+        return found
+
+    return plan
 
 
 _PLANS: Mapping[str, Callable[[Asking, AsyncConnection, queries.Row], Awaitable[Plan]]] = {
@@ -220,29 +360,23 @@ _PLANS: Mapping[str, Callable[[Asking, AsyncConnection, queries.Row], Awaitable[
 }
 
 
-async def _carried_out(asked: Asking, kind: str, row: queries.Row, plan: Plan) -> Explanation:
+async def _carried_out(
+    asked: Asking, plan: Plan, kind: str, id_: str, member_id: UUID
+) -> Explanation:
     """Find the inputs, and read the definitions."""
-    member_id = str(row["member_id"])
-    places = asked.places(member_id)
-    if isinstance(plan, Retold):
-        steps = plan.cut(await progress.steps(plan.facts, asked.versions))
-        found = await places.find(progress.wanted(step.of for step in steps))
-        inputs = progress.shown(steps, found)
-        versions = progress.versions_of(plan.facts, steps)
-        milestone = plan.milestone_id
-        named: tuple[Named, ...] = ()
-        if milestone is not None:
-            named = (Named(models.Milestone.kind, milestone),)
-    else:
-        found = await places.find([plan.wanted])
-        inputs, versions, named = [_entry(plan.row, found[0])], set(plan.versions), plan.named
+    places = asked.places(str(member_id))
+    planned = await plan(places)
+    found = await places.find(planned.wanted)
+    versions = set(planned.versions)
     if found:
-        versions |= _versions_at(asked, named, found[-1])
+        known = found[-1].chunk.definitions
+        named = (asked.versions.before(each, known) for each in planned.named)
+        versions |= {version for version in named if version is not None}
     return Explanation(
         kind=kind,
-        id=str(row["id"]),
-        member_id=member_id,
-        inputs=inputs,
+        id=id_,
+        member_id=str(member_id),
+        inputs=planned.shown(found),
         definitions=await definitions(asked, versions),
     )
 
@@ -260,10 +394,17 @@ def _entry(row: Mapping[str, Any], place: Place) -> Input:
     )
 
 
-def _versions_at(asked: Asking, named: Iterable[Named], last: Place) -> set[int]:
-    """Return the versions of definitions as the last input's chunk knew them."""
-    found = (asked.versions.before(each, last.chunk.definitions) for each in named)
-    return {version for version in found if version is not None}
+def _assigned(row: Mapping[str, Any], place: Place) -> Input:
+    """Return a command that assigned a tier: it moves no basis."""
+    return Input(
+        topic=place.topic,
+        partition=place.partition,
+        offset=place.offset,
+        time=row["created_at"],
+        value=NULL,
+        added=Raw(b"0"),
+        after=number(row["basis_value"]),
+    )
 
 
 async def definitions(asked: Asking, versions: Iterable[int]) -> list[Definition]:

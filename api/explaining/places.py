@@ -23,11 +23,13 @@ from schemas.records import (
     SpendPoints,
     Void,
 )
-from schemas.topics import FORWARDED, TICKS
+from schemas.topics import CHALLENGE_LOGS, EVENTS, FORWARDED, MEMBER_COMMANDS, TICKS
 
 SPAN_BYTES = 1024 * 1024
 MOST_SPANNED = 64
 """Fetches of one chunk that has gaps, or of where a record that waited may lie: 64 MiB."""
+
+_MAY_WAIT = (CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, FORWARDED)
 
 Check = Callable[[Read], bool]
 """Tells whether an input is the one that is looked for."""
@@ -38,7 +40,7 @@ class Wanted(NamedTuple):
 
     Attributes:
         sequence: the place in the order of what it led to.
-        topic: where it was sent; None: whatever came there is meant.
+        topic: where it was sent; None: on whatever topic.
         check: tells whether a record is it; None: whatever came there is.
         recorded_at: the record's timestamp.
         is_sure: what came on the topic at that place is it: nothing that had waited came with it.
@@ -72,6 +74,11 @@ class Places:
         self._finder = finder
         self._partition = partition
 
+    async def definitions_at(self, sequence: int) -> int:
+        """Return the offset of the first definition that the input of a place was folded without;
+        see ``find``."""
+        return (await self._finder.chunks_of(self._partition, {sequence}))[sequence].definitions
+
     async def find(self, wanted: Sequence[Wanted]) -> Sequence[Place]:
         """Return where each input lies.
 
@@ -89,15 +96,15 @@ class Places:
         topic, offset = located.topic, located.offset
         if topic is None:
             topic, offset = await self._count(chunk, located.before)
-        if wanted.is_sure and topic == wanted.topic:
-            return Place(topic, self._partition, offset, chunk, None)
-        if wanted.check is None and topic != FORWARDED:
+        is_plain = topic not in (FORWARDED, TICKS) and wanted.topic in (None, topic)
+        if (wanted.check is None and topic != FORWARDED) or (wanted.is_sure and is_plain):
             return Place(topic, self._partition, offset, chunk, None)
         if topic != TICKS:
             source = await self._source(topic, offset)
             if wanted.check is None or _is(source, wanted.check):
                 return _placed(source, chunk)
-        return await self._find_waiting(wanted, chunk)
+        here = Place(topic, self._partition, offset, chunk, None)
+        return await self._find_waiting(wanted, chunk, here)
 
     async def _source(self, topic: str, offset: int) -> Input:
         place = self._reader.place(topic, self._partition)
@@ -124,17 +131,20 @@ class Places:
                     before -= 1
         raise Removed(f"the chunk from {chunk.sequence} has fewer inputs than it says")
 
-    async def _find_waiting(self, wanted: Wanted, chunk: Chunk) -> Place:
+    async def _find_waiting(self, wanted: Wanted, chunk: Chunk, here: Place) -> Place:
         """Return where an input lies that had waited for its member, and was folded with another.
 
-        Its timestamp is known, so the search begins where its topic has come to that time.
+        Its timestamp is known, so the search begins where its topic has come to that time. What
+        may have come on any topic may have waited as well, or else what came there is it.
         """
-        if wanted.check is None or wanted.topic is None or wanted.recorded_at is None:
-            raise Removed(f"nothing tells what came at {wanted.sequence}")
-        for topic in (wanted.topic, FORWARDED):
-            source = await self._scan(topic, millis_of(wanted.recorded_at), wanted.check)
-            if source is not None:
-                return _placed(source, chunk)
+        if wanted.check is not None and wanted.recorded_at is not None:
+            topics = _MAY_WAIT if wanted.topic is None else (wanted.topic, FORWARDED)
+            for topic in topics:
+                source = await self._scan(topic, millis_of(wanted.recorded_at), wanted.check)
+                if source is not None:
+                    return _placed(source, chunk)
+        if wanted.topic is None:
+            return here
         raise Removed(f"what waited until {wanted.sequence} is not there")
 
     async def _scan(self, topic: str, millis: int, check: Check) -> Input | None:
@@ -249,3 +259,8 @@ def is_assignment(tier_set_id: str) -> Check:
         return isinstance(item.record, AssignTier) and item.record.tier_set_id == tier_set_id
 
     return check
+
+
+def any_of(*checks: Check) -> Check:
+    """Return the check of what one of these takes."""
+    return lambda item: any(check(item) for check in checks)

@@ -12,7 +12,14 @@ from api.explaining.places import Place, Wanted, is_event, is_log, is_void
 from api.explaining.versions import Versions
 from api.http.problems import Problem
 from api.queries import explanations as queries
-from processor.domain.retelling import Judge, Logged, Status, Step, Voided, retell
+from processor.domain.retelling.progress import (
+    Judge,
+    Logged,
+    Statuses,
+    Step,
+    Voided,
+    retell,
+)
 from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
 
 MOST_INPUTS = 10_000
@@ -24,7 +31,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     logs: Sequence[Logged]
     voids: Sequence[Voided]
-    statuses: Sequence[Status]
+    statuses: Statuses
     events: Mapping[str, int]
     """Of logs that events fed, by their id: the version of the event's definition."""
 
@@ -35,9 +42,14 @@ class Facts(msgspec.Struct, frozen=True):
             Problem: 422.
         """
         if len(self.logs) > MOST_INPUTS:
-            detail = f"More than {MOST_INPUTS} inputs led to this."
-            raise Problem(422, detail, code="too_many_inputs")
+            raise too_many()
         return self
+
+
+def too_many() -> Problem:
+    """Return that more inputs led to something than are told."""
+    detail = f"More than {MOST_INPUTS} inputs led to this."
+    return Problem(422, detail, code="too_many_inputs")
 
 
 async def facts(
@@ -73,7 +85,7 @@ async def facts(
     return Facts(
         logs,
         voids,
-        [Status(*each) for each in statuses],
+        Statuses(statuses),
         {row["id"]: row["event_version"] for row in rows if row["fed"]},
     )
 

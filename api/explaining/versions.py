@@ -1,14 +1,22 @@
 """Definitions as they were, read by their versions: a version is an offset on ``definitions``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from api.kafka.definition_history import DefinitionHistory
 from api.kafka.record_reader import RecordReader
-from processor.domain.rules import Challenge, Zone, compile_challenge
+from processor.domain.rules import (
+    Challenge,
+    Streak,
+    TierSet,
+    Zone,
+    compile_challenge,
+    compile_streak,
+    compile_tier_set,
+)
 from schemas import definitions as models
 from schemas.definition_records import DefinitionChange, read_change
-from schemas.definition_set import Stored
+from schemas.definition_set import DefinitionSet, Stored
 from schemas.topics import DEFINITIONS
 
 _ANY_ZONE = Zone("UTC", by_member=False)
@@ -57,6 +65,28 @@ class Versions:
                 rules[version] = compile_challenge(_stored(change), _ANY_ZONE)
         return rules
 
+    def all_of(self, named: Named) -> Sequence[int]:
+        """Return every version of a definition, rising."""
+        return self._history.versions_of(self._project, named.kind, named.id)
+
+    async def streaks(self, versions: Iterable[int]) -> Mapping[int, tuple[Streak, frozenset[str]]]:
+        """Return the rules of a streak by its versions, and the events that each names; see
+        ``of``."""
+        rules = {}
+        for version in sorted(set(versions)):
+            change = await self.of(version)
+            if change is not None and isinstance(change.definition, models.Streak):
+                names = frozenset(change.definition.event_ids)
+                rules[version] = compile_streak(_stored(change), _ANY_ZONE), names
+        return rules
+
+    async def tier_set(self, version: int) -> TierSet | None:
+        """Return the rule of a tier set, None where the version is none; see ``of``."""
+        change = await self.of(version)
+        if change is None or not isinstance(change.definition, models.TierSet):
+            return None
+        return compile_tier_set(_stored(change), _ANY_ZONE)
+
     def before(self, named: Named, offset: int) -> int | None:
         """Return the version of a definition that a chunk was folded under, which knew the records
         before ``offset``."""
@@ -74,3 +104,10 @@ def _stored(change: DefinitionChange) -> Stored:
         change.at,
         change.at,
     )
+
+
+def compiled(definitions: DefinitionSet, stored: Stored) -> Challenge:
+    """Return the rule of a challenge that is in force."""
+    project = stored.project
+    zone = Zone(definitions.timezone(project), definitions.goes_by_member(project))
+    return compile_challenge(stored, zone)

@@ -12,16 +12,17 @@ from api.explaining import progress
 from api.explaining.answers import Uncounted, WhyNot, amount, number
 from api.explaining.explaining import Asking, asking
 from api.explaining.progress import Facts
+from api.explaining.versions import compiled
 from api.http.problems import Problem, clipped, invalid, not_found
 from api.queries import explanations as queries
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.period import ALL_TIME, period_end, period_key
-from processor.domain.retelling import Judge, Logged, exact_nanos
-from processor.domain.rules import Challenge, Zone, compile_challenge
+from processor.domain.retelling.progress import Judge, Logged, exact_nanos
+from processor.domain.rules import Challenge
 from schemas import definitions as models
 from schemas import ids
 from schemas.amounts import nanos_of
-from schemas.definition_set import DefinitionSet, Stored
+from schemas.definition_set import DefinitionSet
 
 MOST_UNCOUNTED = 1_000
 """Logs that are shown, the newest."""
@@ -100,13 +101,7 @@ def _defined(
     challenge = definitions.get(caller.project, models.Challenge.kind, linked)
     if challenge is None:
         raise not_found("challenge", linked)
-    return milestone, _compiled(definitions, challenge)
-
-
-def _compiled(definitions: DefinitionSet, stored: Stored) -> Challenge:
-    project = stored.project
-    zone = Zone(definitions.timezone(project), definitions.goes_by_member(project))
-    return compile_challenge(stored, zone)
+    return milestone, compiled(definitions, challenge)
 
 
 def _period(rule: Challenge, zone: str, named: str | None) -> str:

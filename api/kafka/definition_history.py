@@ -2,6 +2,7 @@
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 
 from typing_extensions import override
 
@@ -18,6 +19,10 @@ class DefinitionHistory(DefinitionSet):
     @override
     def changed(self, key: DefinitionKey, before: Stored | None, after: Stored | None) -> None:
         self._versions.setdefault(key, array("q")).append(self.next_offset - 1)
+
+    def versions_of(self, project: str, kind: str, id_: str) -> Sequence[int]:
+        """Return the offsets of all records of a definition, rising."""
+        return self._versions.get((project, kind, id_), ())
 
     def version_before(self, project: str, kind: str, id_: str, offset: int) -> int | None:
         """Return the offset of the last record of a definition before ``offset``, None where there

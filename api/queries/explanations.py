@@ -183,3 +183,105 @@ async def standing(
     )
     assert row is not None
     return row
+
+
+async def streak(
+    connection: AsyncConnection, project: str, member_id: UUID, streak_id: str
+) -> Row | None:
+    """Return a member's streak, None where it has none, or voids left nothing of it."""
+    return await _first(
+        connection,
+        """
+        SELECT id, member_id, streak_id, period, timezone FROM milestream.streak_progress
+        WHERE project = %s AND streak_id = %s AND member_id = %s AND longest_length > 0
+        """,
+        (project, streak_id, member_id),
+    )
+
+
+async def events(
+    connection: AsyncConnection,
+    project: str,
+    member_id: UUID,
+    event_ids: Collection[str],
+    limit: int,
+) -> list[Row]:
+    """Return a member's newest events of these, which met their conditions; and the place in the
+    order of the void that took the last of each one, where it is void."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT e.id::text, e.event_id, e.occurred_at, e.created_at, e.sequence,
+                   e.definition_version AS version, v.sequence AS voided_at
+            FROM milestream.event_log e
+            LEFT JOIN LATERAL (
+                SELECT max(sequence) AS sequence FROM milestream.voids
+                WHERE project = e.project AND id = e.id AND what = 'event'
+            ) v ON e.voided_portion = 1
+            WHERE e.project = %s AND e.member_id = %s AND e.event_id = ANY(%s)
+                AND e.condition_reached
+            ORDER BY e.sequence DESC
+            LIMIT %s
+            """,
+            (project, member_id, list(event_ids), limit),
+        )
+        return await cursor.fetchall()
+
+
+async def tier(
+    connection: AsyncConnection, project: str, member_id: UUID, tier_set_id: str
+) -> Row | None:
+    """Return how a member came to its tier in a set, None where it was never judged."""
+    return await _first(
+        connection,
+        """
+        SELECT h.member_id, h.assigned, h.reason, h.basis_value, h.occurred_at, h.created_at,
+               h.definition_version, h.sequence, m.timezone
+        FROM milestream.tier_history h
+        LEFT JOIN milestream.members m ON m.project = h.project AND m.member_id = h.member_id
+        WHERE h.project = %s AND h.member_id = %s AND h.tier_set_id = %s
+        ORDER BY h.version DESC LIMIT 1
+        """,
+        (project, member_id, tier_set_id),
+    )
+
+
+async def entries(
+    connection: AsyncConnection, project: str, member_id: UUID, until: int, limit: int
+) -> list[Row]:
+    """Return a member's newest entries of the ledger up to a place in the order."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT l.id::text, l.action_id, l.operation, l.event_id, l.source_id,
+                   l.void_id::text, l.challenge_group, l.occurred_at, l.created_at, l.sequence,
+                   l.definition_version AS version,
+                   CASE WHEN l.granted_at IS NULL THEN l.points
+                        ELSE l.points - l.not_recovered END AS earned, l.points,
+                   CASE WHEN l.operation = 'grant' THEN l.occurred_at ELSE l.granted_at
+                        END AS earned_at,
+                   coalesce(g.created_at, l.created_at) AS granted_at
+            FROM milestream.points_ledger l
+            LEFT JOIN milestream.points_ledger g
+                ON g.project = l.project AND g.id = l.reversed_entry_id
+            WHERE l.project = %s AND l.member_id = %s AND l.sequence <= %s
+            ORDER BY l.sequence DESC
+            LIMIT %s
+            """,
+            (project, member_id, until, limit),
+        )
+        return await cursor.fetchall()
+
+
+async def logs_at(
+    connection: AsyncConnection, project: str, member_id: UUID, sequences: Collection[int]
+) -> list[tuple[int, str, str]]:
+    """Return place, id and identifier of a member's logs that were folded at some places."""
+    cursor = await connection.execute(
+        """
+        SELECT sequence, id::text, unique_identifier FROM milestream.challenge_logs
+        WHERE project = %s AND member_id = %s AND sequence = ANY(%s)
+        """,
+        (project, member_id, list(sequences)),
+    )
+    return await cursor.fetchall()

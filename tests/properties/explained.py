@@ -2,6 +2,7 @@
 functions, in memory."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ import msgspec
 from api.kafka import chunk_log
 from api.kafka.chunk_log import Chunk
 from processor.domain.definitions import Definitions
-from processor.domain.retelling import Judge, Logged, Status, Voided
-from processor.domain.rules import Challenge
+from processor.domain.retelling.progress import Judge, Logged, Statuses, Voided
+from processor.domain.retelling.streaks import Qualifying
+from processor.domain.rules import Challenge, Streak
 from projections.catalogue import PROJECTIONS
 from projections.projection import Amended, Deleted
 from schemas import outputs
@@ -18,6 +20,16 @@ from schemas.topics import CHUNK_LOG
 from tests.spec import OUTPUT_TOPICS, Happened
 
 Rows = list[dict[str, Any]]
+
+
+class _AnyRule(msgspec.Struct, kw_only=True):
+    """The fields of ``Qualifying`` that are in a row."""
+
+    id: str
+    occurred_at: datetime
+    created_at: datetime
+    sequence: int
+    version: int
 
 
 class Tables:
@@ -83,13 +95,30 @@ class Tables:
             for row in self.rows("voids")
         ]
 
-    def statuses(self, member_id: str) -> list[Status]:
-        """Return what a member's record has been."""
-        return [
-            Status(row["sequence"], row["version"], row["status"])
+    def statuses(self, member_id: str) -> Statuses:
+        """Return what a member's status was."""
+        return Statuses(
+            (row["sequence"], row["version"], row["status"])
             for row in self.rows("member_history")
             if row["member_id"] == member_id
-        ]
+        )
+
+    def qualifying(self, history: "History", streak_id: str, member_id: str) -> list[Qualifying]:
+        """Return the events that counted for a streak."""
+        statuses, found = self.statuses(member_id), []
+        for row in self.rows("event_log"):
+            if row["member_id"] != member_id or not row["condition_reached"]:
+                continue
+            known = self.chunk_of(row["sequence"]).definitions
+            rule = history.streak_before(streak_id, known)
+            if rule is None or row["event_id"] not in rule[1]:
+                continue
+            if statuses.at(row["sequence"]) != "live":
+                continue
+            fields = row | {"version": row["definition_version"]}
+            event = msgspec.convert(fields, _AnyRule, strict=False)
+            found.append(Qualifying(**{**msgspec.structs.asdict(event), "rule": rule[0]}))
+        return found
 
     def chunk_of(self, sequence: int) -> Chunk:
         """Return the chunk that folded the input of a place."""
@@ -102,6 +131,7 @@ class History(Definitions):
     def __init__(self) -> None:
         super().__init__()
         self.challenges: dict[int, Challenge] = {}
+        self._streaks: dict[str, list[tuple[int, Streak | None, frozenset[str]]]] = {}
 
     def changed(self, key: Any, before: Any, after: Any) -> None:
         """Keep the rule of each version."""
@@ -111,6 +141,17 @@ class History(Definitions):
             rule = self.challenge(project, id_)
             assert rule is not None
             self.challenges[after.version] = rule
+        if kind == "streak":
+            names = frozenset[str]() if after is None else frozenset(after.definition.event_ids)
+            version = self.next_offset - 1
+            self._streaks.setdefault(id_, []).append((version, self.streak(project, id_), names))
+
+    def streak_before(self, id_: str, offset: int) -> tuple[Streak, frozenset[str]] | None:
+        """Return a streak as a chunk knew it, and the events that it named."""
+        known = [each for each in self._streaks.get(id_, ()) if each[0] < offset]
+        if not known or known[-1][1] is None:
+            return None
+        return known[-1][1], known[-1][2]
 
 
 def judge(tables: Tables, history: History, member_id: str) -> Judge:

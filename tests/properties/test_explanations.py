@@ -1,34 +1,56 @@
 """Every reward, and every progress, is explained by exactly the logs that a naive reference names,
 over random histories in which definitions change, members are paused, and logs are voided."""
 
-from typing import Any
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.retelling import retell, up_to_reward
+from processor.domain.retelling.progress import retell, up_to, up_to_reward
+from processor.domain.retelling.streaks import retell as retell_streak
 from schemas import ids
 from schemas.instants import from_millis
 from schemas.topics import TICKS
+from tests.properties.event_reference import EventReference
 from tests.properties.explained import History, Tables, judge
+from tests.properties.reference import Reference
+from tests.properties.streak_reference import Run, name_of
+from tests.properties.test_events import few
 from tests.properties.void_reference import Key, VoidReference, reward_id
 from tests.spec import PROJECT, Partition, Sent
 from tests.strategies import Segment, histories
+from tests.strategies_events import event_histories, streak_histories
 from tests.strategies_voids import void_histories
 
 
-class ExplainingReference(VoidReference):
-    """Remembers which records moved each progress, and which of them each reward is for."""
+class Moves(Reference):
+    """Remembers which records moved each progress and hit each streak, and which of them each
+    reward and completion is for."""
 
     def __init__(self) -> None:
         super().__init__()
         self.moved: dict[Key, list[int]] = {}
         self.for_reward: dict[str, list[int]] = {}
-        self.told_twice: set[str] = set()
+        self.for_completion: dict[tuple[Key, int], list[int]] = {}
 
     def _count(self, progress: Any, challenge: Any, key: Key, log: Any, at: Any) -> list[str]:
         self.moved.setdefault(key, []).append(self.taken)
         return super()._count(progress, challenge, key, log, at)
+
+    def _complete(self, progress: Any, challenge: Any, key: Key) -> None:
+        self.for_completion[key, self.taken] = list(self.moved[key])
+        super()._complete(progress, challenge, key)
+
+    def _reward(self, reward: Key, milestone: Any, challenge: Any) -> None:
+        super()._reward(reward, milestone, challenge)
+        key = (challenge["id"], reward[1], reward[2])
+        self.for_reward[reward_id(reward)] = list(self.moved[key])
+
+
+class OfVoids(Moves, VoidReference):
+    """Of histories with voids."""
 
     def _add_up(self, key: Key) -> Any:
         change = super()._add_up(key)
@@ -36,10 +58,33 @@ class ExplainingReference(VoidReference):
             self.moved[key].append(self.taken)
         return change
 
-    def _reward(self, reward: Key, milestone: Any, challenge: Any) -> None:
-        super()._reward(reward, milestone, challenge)
-        key = (challenge["id"], reward[1], reward[2])
-        self.for_reward[reward_id(reward)] = list(self.moved[key])
+
+@dataclass
+class Hits:
+    """Which record hit each period of a streak first; and the runs as they were after each."""
+
+    by_period: dict[int, int] = field(default_factory=dict)
+    runs: dict[int, list[Run]] = field(default_factory=dict)
+
+    def of(self, run: Run) -> list[int]:
+        """Return the records of a run, in order."""
+        return sorted(self.by_period[number] for number in run.hits)
+
+
+class OfEvents(Moves, EventReference):
+    """Of histories of events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hits: dict[tuple[str, str], Hits] = defaultdict(Hits)
+
+    def _advance(self, id_: str, definition: Any, member: str, at: Any) -> None:
+        before = set(self.streaks[id_, member].hits) if (id_, member) in self.streaks else set()
+        super()._advance(id_, definition, member, at)
+        streak, hits = self.streaks[id_, member], self.hits[id_, member]
+        for number in streak.hits - before:
+            hits.by_period[number] = self.taken
+            hits.runs[self.taken] = streak.runs
 
 
 def place_of(tables: Tables, sequence: int) -> tuple[str, int]:
@@ -49,9 +94,14 @@ def place_of(tables: Tables, sequence: int) -> tuple[str, int]:
     return located.topic, located.offset
 
 
-def explain(history: list[Segment], data: st.DataObject) -> None:
-    """Fold a history and explain all that it led to."""
-    partition, reference = Partition(definitions=History()), ExplainingReference()
+Reference_ = TypeVar("Reference_", OfVoids, OfEvents)
+
+
+def fold(
+    history: list[Segment], data: st.DataObject, reference: Reference_
+) -> tuple[Tables, History, list[Sent]]:
+    """Fold a history for real, in any chunks, and by the reference."""
+    partition = Partition(definitions=History())
     chunks, sent = [], list[Sent]()
     for segment in history:
         partition.define(*segment.definitions)
@@ -69,18 +119,27 @@ def explain(history: list[Segment], data: st.DataObject) -> None:
             else:
                 reference.take(record.topic, record.value, record.timestamp)
 
-    tables = Tables(chunks)
     assert isinstance(partition.definitions, History)
+    return Tables(chunks), partition.definitions, sent
+
+
+def explain(tables: Tables, history: History, sent: list[Sent], reference: Reference_) -> None:
+    """Explain each progress, reward of a challenge, and completion."""
     logs, voids = tables.logs(), tables.voids()
-    rewards = {row["id"]: row for row in tables.rows("reward_logs")}
+    rewards = [
+        row for row in tables.rows("reward_logs") if row["linked_schema_slug"] == "challenge"
+    ]
     reached = {
         (row["milestone_id"], row["member_id"], row["period_key"]): row["sequence"]
         for row in tables.rows("milestones_reached")
     }
+    completions = [
+        row for row in tables.rows("points_ledger") if row["action_id"].startswith("challenge:")
+    ]
     explained: dict[str, list[int]] = {}
     for key, moved in reference.moved.items():
         challenge_id, member_id, period_key = key
-        judging = judge(tables, partition.definitions, member_id)
+        judging = judge(tables, history, member_id)
         progress_id = ids.progress_id(PROJECT, *key)
         counted = [
             log
@@ -91,25 +150,70 @@ def explain(history: list[Segment], data: st.DataObject) -> None:
         ]
         steps = retell(counted, voids)
         assert [step.of.sequence for step in steps] == moved
-        assert [place_of(tables, n) for n in moved] == [
-            (sent[n].topic, sent[n].offset) for n in moved
-        ]
+        lie = [(sent[n].topic, sent[n].offset) for n in moved]
+        assert [place_of(tables, n) for n in moved] == lie
         total = reference.progress[key]["total"]
         assert not steps or steps[-1].after == max(int(total * 10**9), 0)
-        for id_, row in rewards.items():
+        for row in rewards:
             if (row["linked_schema_record_id"], row["member_id"], row["period_key"]) == key:
-                told = up_to_reward(
-                    steps, id_, row["sequence"], reached[row["milestone_id"], member_id, period_key]
-                )
-                explained[id_] = [step.of.sequence for step in told]
+                of = reached[row["milestone_id"], member_id, period_key]
+                told = up_to_reward(steps, row["id"], row["sequence"], of)
+                explained[row["id"]] = [step.of.sequence for step in told]
+        for row in completions:
+            if row["source_id"] == progress_id:
+                told = up_to(steps, row["sequence"], "completed")
+                expected = reference.for_completion[key, row["sequence"]]
+                assert [step.of.sequence for step in told] == expected
     assert explained == reference.for_reward
+
+
+def explain_streaks(tables: Tables, history: History, reference: OfEvents) -> None:
+    """Explain each streak, and each reward of one, but for those that go by their member's day:
+    the tables do not have which zone that was."""
+    rewards = [row for row in tables.rows("reward_logs") if row["linked_schema_slug"] == "streak"]
+    reached = {row["id"]: row["sequence"] for row in tables.rows("milestones_reached")}
+    for row in tables.rows("streak_progress"):
+        streak_id, member_id = row["streak_id"], row["member_id"]
+        streak = reference.streaks[streak_id, member_id]
+        if streak.by_member:
+            continue
+        hits = reference.hits[streak_id, member_id]
+        events = tables.qualifying(history, streak_id, member_id)
+        told = retell_streak(events, row["period"], row["timezone"])
+        assert [step.of.sequence for step in told.latest()] == hits.of(streak.runs[-1])
+        for reward in rewards:
+            if (reward["linked_schema_record_id"], reward["member_id"]) == (streak_id, member_id):
+                period_key = reward["period_key"]
+                id_ = ids.milestone_reached_id(
+                    PROJECT, reward["milestone_id"], member_id, period_key
+                )
+                then = retell_streak(events, row["period"], row["timezone"], reached[id_])
+                run = next(
+                    run
+                    for run in hits.runs[reached[id_]]
+                    if period_key in [name_of(streak.period, number) for number in run.hits]
+                )
+                assert [step.of.sequence for step in then.run_of(period_key)] == hits.of(run)
 
 
 @given(void_histories(), st.data())
 def test_rewards_of_histories_with_voids(history: list[Segment], data: st.DataObject) -> None:
-    explain(history, data)
+    reference = OfVoids()
+    explain(*fold(history, data, reference), reference)
 
 
 @given(histories(), st.data())
 def test_rewards_of_histories_of_all_kinds(history: list[Segment], data: st.DataObject) -> None:
-    explain(history, data)
+    reference = OfVoids()
+    explain(*fold(history, data, reference), reference)
+
+
+@few
+@given(st.one_of(event_histories(), streak_histories()), st.data())
+def test_rewards_and_streaks_that_events_lead_to(
+    history: list[Segment], data: st.DataObject
+) -> None:
+    reference = OfEvents()
+    tables, definitions, sent = fold(history, data, reference)
+    explain(tables, definitions, sent, reference)
+    explain_streaks(tables, definitions, reference)

@@ -1,4 +1,4 @@
-"""A chunk is found by the place of any of its inputs, in few requests, however uneven chunks are."""
+"""A chunk is found by the place of any of its inputs, in few requests."""
 
 import asyncio
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Log:
     async def fetch(self, _place: TopicPartition, offset: int, most_bytes: int) -> Fetched:
         self.requests += 1
         assert offset >= self.begin
-        found = []
+        found: list[Any] = []
         while offset < self.end_offset and (not found or len(found) * ALIKE < most_bytes):
             if offset in self.records:
                 value = msgspec.json.encode(self.records[offset])

@@ -4,14 +4,16 @@ The tables have what each log said and the progress after it, not whether it cou
 once more, by the rules of the version that it was folded under. Amounts are nanos.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Context, Decimal
 
 import msgspec
 
 from processor.domain.aggregates import challenge as challenge_of
+from processor.domain.aggregates.member import LIVE
 from processor.domain.rules import Challenge
 from schemas.amounts import DECIMALS, SCALE
 
@@ -59,12 +61,20 @@ class Voided(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
 
 
-class Status(msgspec.Struct, frozen=True):
-    """That a member's record had a status from a place in its partition's order on."""
+class Statuses:
+    """What a member's status was: live, but for what is told of it."""
 
-    sequence: int
-    version: int
-    status: str
+    def __init__(self, changes: Iterable[tuple[int, int, str]] = ()) -> None:
+        """``changes`` are places in the order, versions of the member's record, and the status
+        since then."""
+        by_version = sorted(changes, key=lambda change: change[1])
+        self._sequences = [sequence for sequence, _, _ in by_version]
+        self._statuses = [status for _, _, status in by_version]
+
+    def at(self, sequence: int) -> str:
+        """Return the status with which the input of a place was folded."""
+        place = bisect_right(self._sequences, sequence)
+        return self._statuses[place - 1] if place else LIVE
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -80,12 +90,12 @@ class Judge:
 
     Args:
         versions: the challenge by the versions that the logs were folded under.
-        statuses: the member's; before the first one it was live.
+        statuses: the member's.
     """
 
-    def __init__(self, versions: Mapping[int, Challenge], statuses: Sequence[Status]) -> None:
+    def __init__(self, versions: Mapping[int, Challenge], statuses: Statuses) -> None:
         self._versions = versions
-        self._statuses = sorted(statuses, key=lambda each: each.version)
+        self._statuses = statuses
 
     def uncounted_because(self, log: Logged) -> str | None:
         """Tell why a log was not aggregated; None where it was."""
@@ -96,21 +106,14 @@ class Judge:
                 rule,
                 log.activity_id,
                 log.activity_at,
-                log_live=log.status == "live",
-                member_live=self._status(log.sequence) == "live",
+                log_live=log.status == LIVE,
+                member_live=self._statuses.at(log.sequence) == LIVE,
             )
         if why is None and log.progress_updated_at != log.created_at:
             # It left no trace, and of what the rule asks only the member can have been otherwise:
             # paused by an input that was folded together with it.
             return challenge_of.MEMBER_NOT_LIVE
         return why
-
-    def _status(self, sequence: int) -> str:
-        status = "live"
-        for each in self._statuses:
-            if each.sequence <= sequence:
-                status = each.status
-        return status
 
     def why_not(self, log: Logged, period_key: str) -> str | None:
         """Tell why a log is nothing to the progress of a period; None where it is something."""

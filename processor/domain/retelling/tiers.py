@@ -1,0 +1,73 @@
+"""The entries of the ledger that a tier's basis was made of when the tier last changed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from processor.domain.aggregates import tier as tier_of
+from processor.domain.aggregates.tier import Earning
+from processor.domain.rules import TierSet
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the ledger. ``earned_at`` is when the points of a grant counted, and of one whose
+    points a void took back, None for all else; ``granted_at`` is when that grant was recorded.
+    ``points`` are those that count as earned, or do so no more, recovered or not; of all else those
+    that moved."""
+
+    id: str
+    action_id: str
+    operation: str
+    event_id: str | None
+    source_id: str
+    void_id: str | None
+    challenge_group: str
+    points: Decimal
+    earned_at: datetime | None
+    granted_at: datetime
+    occurred_at: datetime
+    created_at: datetime
+    sequence: int
+
+
+class Step(msgspec.Struct, frozen=True):
+    """An entry that moved a basis, and what that was after it, in points."""
+
+    of: Entry
+    after: int
+
+
+def retell(
+    entries: Sequence[Entry], rule: TierSet, *, zone: str, at: datetime, since: datetime
+) -> list[Step]:
+    """Return the entries that a tier was judged by.
+
+    Args:
+        entries: the member's, up to the place in the order at which it was.
+        rule: the set, judged by what was earned or by the balance.
+        zone: the one that its days are of.
+        at: the moment at which it was judged.
+        since: when the set was first defined: windows count nothing that was folded before.
+    """
+    steps, total = list[Step](), 0
+    for entry in sorted(entries, key=lambda each: (each.sequence, each.id)):
+        if _counts(entry, rule, zone, at, since):
+            total += int(entry.points)
+            steps.append(Step(entry, total))
+    return steps
+
+
+def _counts(entry: Entry, rule: TierSet, zone: str, at: datetime, since: datetime) -> bool:
+    if rule.basis == tier_of.BALANCE:
+        return rule.wallet in (None, entry.challenge_group)
+    if entry.earned_at is None:
+        return False
+    point = Earning(entry.challenge_group, 1, entry.earned_at)
+    if not tier_of.counts(rule, point):
+        return False
+    if not rule.for_life and entry.granted_at < since:
+        return False
+    alone = tier_of.earn(tier_of.initial(), rule, point, zone, at)
+    return tier_of.earned(alone, rule, zone, at).value > 0
