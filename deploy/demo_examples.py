@@ -3,12 +3,14 @@
 import asyncio
 import shlex
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
 from deploy import demo_events, demo_people
 from deploy.end_user_tokens import end_user_token
+from processor.domain.aggregates.period import period_key
 from schemas import ids
 from schemas.settings import Settings
 
@@ -19,8 +21,8 @@ FIRST_ORDER = 120.5
 
 
 def examples(settings: Settings) -> str:
-    """Return commands to paste: a challenge log, an event, its statistics, its void; how to see the
-    page.
+    """Return commands to paste: a challenge log, an event, statistics, an explanation, a void; how
+    to see the page.
 
     The key is made at the first call, with role admin in project `default`, and kept in the data
     dir. The token is good for a day.
@@ -46,10 +48,20 @@ def examples(settings: Settings) -> str:
         "\n# Your points, and the tier that they make:\n"
         f"curl -s {url}/v1/user/{you}/points {user}\n"
         f"curl -s {url}/v1/user/{you}/tier {user}\n"
+        "\n# Which records led to the reward, by which definitions; what the next one is missing:\n"
+        f"curl -s {url}/explain/reward_log/{_reward()} {user}\n"
+        f"curl -s '{url}/v1/user/{you}/why-not?milestoneId={demo_people.TEN_OFF}' {user}\n"
         "\n# That order sent back, with the key: its points go, and all that it led to:\n"
         f"curl -s {url}/v1/user/{you}/void \\\n  {key} \\\n  {json} \\\n  -d {_void()}\n"
         f"\n# The dashboard, {url}/, asks for a name and a password:\n#   {key_id}\n#   {secret}"
     )
+
+
+def _reward() -> str:
+    """Return the id of the reward that a first log of this month gives the user called you."""
+    you = ids.member_id(ids.DEFAULT_PROJECT, demo_people.YOU.external_id)
+    month = period_key("monthly", "UTC", datetime.now(UTC))
+    return ids.reward_log_id(ids.DEFAULT_PROJECT, demo_people.FREE_SHIPPING, you, month)
 
 
 def _log() -> str:

@@ -9,6 +9,8 @@ from msgspec import Raw
 from schemas.records import ChallengeLog, OwnedBy
 
 SPEND = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a01"
+FREE_SHIPPING = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a11"
+TEN_OFF = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a12"
 VISITS = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a02"
 STEPS = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a03"
 

@@ -94,8 +94,8 @@ async def test_a_reward_is_explained_by_inputs_from_anywhere(
         await caught_up(settings)
         owner = {"ownedBy": {"externalId": "wanda"}}
         strayed = await sender.send(CHALLENGE_LOGS, other, **log(challenge_id, "b", 20, **owner))
-        await sender.send(CHALLENGE_LOGS, home, **log(challenge_id, "b", 20, **owner))
         await _recorded(full_stack, challenge_id, 2)
+        await sender.send(CHALLENGE_LOGS, home, **log(challenge_id, "b", 20, **owner))
         await put(explainer, "challenge", challenge_id, **early | {"name": "Late"})
         fields = {"name": "At 50", "linkedSchemaRecordId": challenge_id}
         await put(explainer, "milestone", milestone_id, **fields, milestoneTargetValue=50, points=7)

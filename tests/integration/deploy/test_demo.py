@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deploy.demo import MEMBERS, apply_definitions, demo_documents, send_history
 from deploy.demo_examples import FIRST_ORDER, KEY_FILE, examples
-from deploy.demo_people import SPEND, YOU
+from deploy.demo_people import FREE_SHIPPING, SPEND, TEN_OFF, YOU
 from processor.definitions import DefinitionsReader
 from projections.migrate import migrate
+from schemas import ids
 from schemas.records import ChallengeLog, Event
 from schemas.settings import Settings
 from tests.integration.deploy.conftest import Run, committed, polling
@@ -80,12 +81,16 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
     assert void["of"] == {"idempotencyKey": sent.idempotency_key}
     assert sent.idempotency_key is not None
     assert sent.idempotency_key.startswith("order-")
+    you, month = ids.member_id("default", YOU.external_id), datetime.now(UTC).strftime("%Y-%m")
+    explained = ids.reward_log_id("default", FREE_SHIPPING, you, month)
     assert [next(word for word in call if word.startswith("http")) for call in calls] == [
         f"{settings.public_url}{path}"
         for path in (
             "/schema/challenge_log/record", "/v1/event", "/v1/event?dryRun=true&trace=true",
             "/v1/stats/event?period=7d",
             "/v1/leaderboard?limit=3", "/v1/user/you/points", "/v1/user/you/tier",
+            f"/explain/reward_log/{explained}",
+            f"/v1/user/you/why-not?milestoneId={TEN_OFF}",
             "/v1/user/you/void",
         )
     ]  # fmt: skip
