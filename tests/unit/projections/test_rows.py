@@ -15,7 +15,7 @@ from projections.projection import Amended, Change, Deleted, Projection, Row
 from projections.read_models.challenges import CHALLENGE_LOGS, CHALLENGE_PROGRESS
 from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import CHALLENGES, DEFINITION_HISTORY, MILESTONES
-from projections.read_models.members import MEMBERS
+from projections.read_models.members import MEMBER_HISTORY, MEMBERS
 from projections.read_models.milestones import MILESTONES_REACHED, REWARD_LOGS
 from projections.sources import Source
 from schemas import ids, outputs
@@ -249,6 +249,21 @@ def test_a_member_whose_data_was_erased_has_none() -> None:
     assert (named["member_id"], named["external_id"]) == (MEMBER, "user-1")
 
 
+def test_what_a_members_status_was_is_told_from_its_first_change_on() -> None:
+    events = [
+        _read(member_upserted(1, 1, email="a@example.org")),
+        _read(member_upserted(1, 2, status="paused", version=2)),
+        _read(member_upserted(1, 3, status="live", version=3)),
+    ]
+    _, rows = _after(MEMBER_HISTORY, events)
+    named = [_named(MEMBER_HISTORY, row) for row in rows]
+    assert [(row["sequence"], row["version"], row["status"]) for row in named] == [
+        (2, 2, "paused"),
+        (3, 3, "live"),
+    ]
+    assert {row["member_id"] for row in named} == {MEMBER}
+
+
 def _definition(kind: str, offset: int, **fields: Any) -> DefinitionChange:
     given = {"id": CHALLENGE if kind == "challenge" else MILESTONE, "name": "n"} | fields
     return DefinitionChange(
@@ -348,7 +363,7 @@ EVENTS = [
     milestone_reached(MEMBER, "1", 1),
     reward_changed(REWARD_GRANTED, MEMBER, 1),
     reward_changed(REWARD_UPDATED, MEMBER, 1),
-    member_upserted(1, 1),
+    member_upserted(1, 1, version=2),  # that it began live is no change of its status
     event_logged(MEMBER, 1),
     points_changed(MEMBER, 1, 5, lots=[lot_of("a", 5)]),
     points_changed(MEMBER, 1, -5, lots=[lot_of("a", 3)]),
