@@ -1,7 +1,7 @@
 """Why a user has not reached a milestone: how far it is, and which logs are nothing to it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -112,9 +112,15 @@ def _period(rule: Challenge, zone: str, named: str | None) -> str:
     """
     if named is None:
         return period_key(rule.period, member_of.zone(rule, zone or None), datetime.now(UTC))
-    if named != ALL_TIME and all(period_end(each, "UTC", named) is None for each in _PERIODS):
+    if named != ALL_TIME and not any(_is_key(each, named) for each in _PERIODS):
         raise invalid("periodKey", "is no period: 2026-11-21, 2026-W47, 2026-11, 2026 or all")
     return named
+
+
+def _is_key(period: str, named: str) -> bool:
+    """Tell whether a text is the key of a period, in its one spelling."""
+    end = period_end(period, "UTC", named)
+    return end is not None and period_key(period, "UTC", end - timedelta(microseconds=1)) == named
 
 
 def _nothing(

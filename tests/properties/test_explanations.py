@@ -3,7 +3,7 @@ over random histories in which definitions change, members are paused, and logs 
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,50 +13,16 @@ from processor.domain.retelling.streaks import retell as retell_streak
 from schemas import ids
 from schemas.instants import from_millis
 from schemas.topics import TICKS
-from tests.properties.event_reference import EventReference
 from tests.properties.explained import History, Tables, judge
 from tests.properties.reference import Reference
 from tests.properties.streak_reference import Run, name_of
 from tests.properties.test_events import few
-from tests.properties.void_reference import Key, VoidReference, reward_id
+from tests.properties.void_reference import Key, reward_id
 from tests.spec import PROJECT, Partition, Sent
 from tests.strategies import Segment, histories
 from tests.strategies_events import event_histories, streak_histories
-from tests.strategies_voids import void_histories
-
-
-class Moves(Reference):
-    """Remembers which records moved each progress and hit each streak, and which of them each
-    reward and completion is for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.moved: dict[Key, list[int]] = {}
-        self.for_reward: dict[str, list[int]] = {}
-        self.for_completion: dict[tuple[Key, int], list[int]] = {}
-
-    def _count(self, progress: Any, challenge: Any, key: Key, log: Any, at: Any) -> list[str]:
-        self.moved.setdefault(key, []).append(self.taken)
-        return super()._count(progress, challenge, key, log, at)
-
-    def _complete(self, progress: Any, challenge: Any, key: Key) -> None:
-        self.for_completion[key, self.taken] = list(self.moved[key])
-        super()._complete(progress, challenge, key)
-
-    def _reward(self, reward: Key, milestone: Any, challenge: Any) -> None:
-        super()._reward(reward, milestone, challenge)
-        key = (challenge["id"], reward[1], reward[2])
-        self.for_reward[reward_id(reward)] = list(self.moved[key])
-
-
-class OfVoids(Moves, VoidReference):
-    """Of histories with voids."""
-
-    def _add_up(self, key: Key) -> Any:
-        change = super()._add_up(key)
-        if change:
-            self.moved[key].append(self.taken)
-        return change
+from tests.strategies_voids import visit_histories, void_histories
+from tests.strategies_whole import whole_histories
 
 
 @dataclass
@@ -71,20 +37,45 @@ class Hits:
         return sorted(self.by_period[number] for number in run.hits)
 
 
-class OfEvents(Moves, EventReference):
-    """Of histories of events."""
+class Remembering(Reference):
+    """Remembers which records moved each progress and hit each streak, and which of them each
+    reward and completion is for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hits: dict[tuple[str, str], Hits] = defaultdict(Hits)
+        self.moved: dict[Key, list[int]] = {}
+        self.for_reward: dict[str, list[int]] = {}
+        self.for_completion: dict[tuple[Key, int], list[int]] = {}
+        self.hit_by: dict[tuple[str, str], Hits] = defaultdict(Hits)
 
-    def _advance(self, id_: str, definition: Any, member: str, at: Any) -> None:
+    def _count(self, progress: Any, challenge: Any, key: Key, log: Any, at: Any) -> list[str]:
+        self.moved.setdefault(key, []).append(self.taken)
+        return super()._count(progress, challenge, key, log, at)
+
+    def _add_up(self, key: Key) -> Any:
+        change = super()._add_up(key)
+        if change:
+            self.moved[key].append(self.taken)
+        return change
+
+    def _complete(self, progress: Any, challenge: Any, key: Key, at: Any) -> None:
+        self.for_completion[key, self.taken] = list(self.moved[key])
+        super()._complete(progress, challenge, key, at)
+
+    def _reward(self, reward: Key, milestone: Any, at: Any, challenge: Any = None) -> None:
+        super()._reward(reward, milestone, at, challenge)
+        if challenge is not None:
+            key = (challenge["id"], reward[1], reward[2])
+            self.for_reward[reward_id(reward)] = list(self.moved[key])
+
+    def _advance(self, id_: str, definition: Any, member: str, at: Any) -> tuple[str, str, int]:
         before = set(self.streaks[id_, member].hits) if (id_, member) in self.streaks else set()
-        super()._advance(id_, definition, member, at)
-        streak, hits = self.streaks[id_, member], self.hits[id_, member]
+        hit = super()._advance(id_, definition, member, at)
+        streak, hits = self.streaks[id_, member], self.hit_by[id_, member]
         for number in streak.hits - before:
             hits.by_period[number] = self.taken
             hits.runs[self.taken] = streak.runs
+        return hit
 
 
 def place_of(tables: Tables, sequence: int) -> tuple[str, int]:
@@ -94,11 +85,8 @@ def place_of(tables: Tables, sequence: int) -> tuple[str, int]:
     return located.topic, located.offset
 
 
-Reference_ = TypeVar("Reference_", OfVoids, OfEvents)
-
-
 def fold(
-    history: list[Segment], data: st.DataObject, reference: Reference_
+    history: list[Segment], data: st.DataObject, reference: Remembering
 ) -> tuple[Tables, History, list[Sent]]:
     """Fold a history for real, in any chunks, and by the reference."""
     partition = Partition(definitions=History())
@@ -123,7 +111,7 @@ def fold(
     return Tables(chunks), partition.definitions, sent
 
 
-def explain(tables: Tables, history: History, sent: list[Sent], reference: Reference_) -> None:
+def explain(tables: Tables, history: History, sent: list[Sent], reference: Remembering) -> None:
     """Explain each progress, reward of a challenge, and completion."""
     logs, voids = tables.logs(), tables.voids()
     rewards = [
@@ -167,7 +155,7 @@ def explain(tables: Tables, history: History, sent: list[Sent], reference: Refer
     assert explained == reference.for_reward
 
 
-def explain_streaks(tables: Tables, history: History, reference: OfEvents) -> None:
+def explain_streaks(tables: Tables, history: History, reference: Remembering) -> None:
     """Explain each streak, and each reward of one, but for those that go by their member's day:
     the tables do not have which zone that was."""
     rewards = [row for row in tables.rows("reward_logs") if row["linked_schema_slug"] == "streak"]
@@ -177,7 +165,7 @@ def explain_streaks(tables: Tables, history: History, reference: OfEvents) -> No
         streak = reference.streaks[streak_id, member_id]
         if streak.by_member:
             continue
-        hits = reference.hits[streak_id, member_id]
+        hits = reference.hit_by[streak_id, member_id]
         events = tables.qualifying(history, streak_id, member_id)
         told = retell_streak(events, row["period"], row["timezone"])
         assert [step.of.sequence for step in told.latest()] == hits.of(streak.runs[-1])
@@ -196,15 +184,15 @@ def explain_streaks(tables: Tables, history: History, reference: OfEvents) -> No
                 assert [step.of.sequence for step in then.run_of(period_key)] == hits.of(run)
 
 
-@given(void_histories(), st.data())
+@given(st.one_of(void_histories(), visit_histories()), st.data())
 def test_rewards_of_histories_with_voids(history: list[Segment], data: st.DataObject) -> None:
-    reference = OfVoids()
+    reference = Remembering()
     explain(*fold(history, data, reference), reference)
 
 
 @given(histories(), st.data())
 def test_rewards_of_histories_of_all_kinds(history: list[Segment], data: st.DataObject) -> None:
-    reference = OfVoids()
+    reference = Remembering()
     explain(*fold(history, data, reference), reference)
 
 
@@ -213,7 +201,14 @@ def test_rewards_of_histories_of_all_kinds(history: list[Segment], data: st.Data
 def test_rewards_and_streaks_that_events_lead_to(
     history: list[Segment], data: st.DataObject
 ) -> None:
-    reference = OfEvents()
+    reference = Remembering()
     tables, definitions, sent = fold(history, data, reference)
     explain(tables, definitions, sent, reference)
     explain_streaks(tables, definitions, reference)
+
+
+@few
+@given(whole_histories(), st.data())
+def test_rewards_of_histories_of_everything(history: list[Segment], data: st.DataObject) -> None:
+    reference = Remembering()
+    explain(*fold(history, data, reference), reference)

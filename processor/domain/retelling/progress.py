@@ -16,6 +16,7 @@ from processor.domain.aggregates import challenge as challenge_of
 from processor.domain.aggregates.member import LIVE
 from processor.domain.rules import Challenge
 from schemas.amounts import DECIMALS, SCALE
+from schemas.dry_runs import MEMBER_NOT_LIVE
 
 OTHER_PERIOD = "other_period"
 VOID = "void"
@@ -100,20 +101,21 @@ class Judge:
     def uncounted_because(self, log: Logged) -> str | None:
         """Tell why a log was not aggregated; None where it was."""
         rule = self._versions.get(log.version)
-        why = None
-        if rule is not None:
-            why = challenge_of.uncounted_because(
-                rule,
-                log.activity_id,
-                log.activity_at,
-                log_live=log.status == LIVE,
-                member_live=self._statuses.at(log.sequence) == LIVE,
-            )
+        why = None if rule is None else self._unfit(rule, log)
         if why is None and log.progress_updated_at != log.created_at:
             # It left no trace, and of what the rule asks only the member can have been otherwise:
             # paused by an input that was folded together with it.
-            return challenge_of.MEMBER_NOT_LIVE
+            return MEMBER_NOT_LIVE
         return why
+
+    def _unfit(self, rule: Challenge, log: Logged) -> str | None:
+        """Tell why a log does not fit a challenge as it was; None where it does."""
+        lives, member_lives = log.status == LIVE, self._statuses.at(log.sequence) == LIVE
+        if lives and member_lives and challenge_of.counts(rule, log.activity_id, log.activity_at):
+            return None
+        return challenge_of.uncounted_because(
+            rule, log.activity_id, log_lives=lives, member_lives=member_lives
+        )
 
     def why_not(self, log: Logged, period_key: str) -> str | None:
         """Tell why a log is nothing to the progress of a period; None where it is something."""
