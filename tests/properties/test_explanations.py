@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processor.domain.retelling.progress import retell, up_to, up_to_reward
 from processor.domain.retelling.streaks import retell as retell_streak
@@ -136,7 +137,9 @@ def explain(tables: Tables, history: History, sent: list[Sent], reference: Remem
             and log.progress_id == progress_id
             and judging.uncounted_because(log) is None
         ]
-        steps = retell(counted, voids)
+        of_event = {log.unique_identifier: log.id for log in counted if log.fed}
+        taken = [replace(v, log_id=of_event.get(v.log_id, v.log_id)) for v in voids]
+        steps = retell(counted, taken)
         assert [step.of.sequence for step in steps] == moved
         lie = [(sent[n].topic, sent[n].offset) for n in moved]
         assert [place_of(tables, n) for n in moved] == lie
