@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 from processor.domain.definitions import Definitions
-from processor.domain.fold import ChunkLogged, Part
+from processor.domain.fold import FOLD_VERSION, ChunkLogged, Part
 from schemas.definitions import DefinitionError
 from schemas.kafka import consumers
 from schemas.kafka.end_offsets import EndOffsets
@@ -31,6 +31,10 @@ _CHUNK = msgspec.json.Decoder(ChunkLogged)
 
 class RecordMissing(Exception):
     """A topic has not, or no longer, what the chunk log says was there."""
+
+
+class FoldedByNewer(Exception):
+    """A chunk was folded by rules that this version does not have; nothing is said of it."""
 
 
 class Cursor:
@@ -93,6 +97,21 @@ class RecordedChunk(NamedTuple):
     record: Any
     logged: ChunkLogged
     parts: Sequence[Part]
+
+
+def require_known(chunk: RecordedChunk) -> None:
+    """Check that a chunk can be folded as it was.
+
+    Raises:
+        FoldedByNewer: it was folded by a later version of the fold.
+    """
+    partition, fold = chunk.logged.partition, chunk.logged.fold
+    if fold > FOLD_VERSION:
+        raise FoldedByNewer(
+            f"chunk-log, partition {partition}, offset {chunk.record.offset}: folded by version "
+            f"{fold} of the fold, and this one knows {FOLD_VERSION} and those before: use the "
+            "version of Milestream that folded it"
+        )
 
 
 class RecordedPartition:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processor.domain.fold import FOLD_VERSION, ChunkLogged, fold_chunk
+from processor.domain.fold import fold_chunk
 from processor.domain.inputs import Place
 from processor.recorded import (
     Cursor,
     RecordedPartition,
     RecordMissing,
     recorded_partition,
+    require_known,
 )
 from processor.store import StateStore
 from schemas.kafka.end_offsets import EndOffsets
@@ -32,10 +33,6 @@ Progress = Callable[[int], None]
 
 class Difference(Exception):
     """The outputs are not what the inputs give; the message says where they first differ."""
-
-
-class FoldedByNewer(Exception):
-    """A chunk was folded by rules that this version does not have; nothing is said of it."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,9 @@ class _Replay:
         store = states.open(self._partition)
         place = Place(self._partition, self._settings.partitions, {})
         inputs = outputs = changelog = 0
-        async for record, chunk, parts in recorded.chunks():
-            self._require_known(record, chunk)
+        async for each in recorded.chunks():
+            require_known(each)
+            record, chunk, parts = each
             await recorded.define(chunk.definitions)
             effects = fold_chunk(
                 place,
@@ -105,14 +103,6 @@ class _Replay:
         await self._no_surplus(recorded)
         states.close_all_but(())
         return inputs, outputs
-
-    def _require_known(self, record: Any, chunk: ChunkLogged) -> None:
-        if chunk.fold > FOLD_VERSION:
-            raise FoldedByNewer(
-                f"chunk-log, partition {self._partition}, offset {record.offset}: folded by "
-                f"version {chunk.fold} of the fold, and this one knows {FOLD_VERSION} and those "
-                "before: verify with the version of Milestream that folded it"
-            )
 
     async def _no_surplus(self, recorded: RecordedPartition) -> None:
         """Check that the outputs end where the chunks do."""

@@ -14,7 +14,8 @@ from schemas.settings import Settings
 def command() -> None:
     """Fold all inputs again, in the order of the chunk log, and compare every output."""
     from deploy.topics_create import check_topics
-    from processor.verification import Difference, FoldedByNewer, verify
+    from processor.recorded import FoldedByNewer
+    from processor.verification import Difference, verify
 
     settings = Settings.from_env()
     columns = (TextColumn("folded again"), MofNCompleteColumn(), TimeElapsedColumn())

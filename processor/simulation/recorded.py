@@ -8,9 +8,9 @@ import msgspec
 from aiokafka import TopicPartition
 
 from processor.domain.definitions import Definitions
-from processor.domain.fold import Part, Poison
+from processor.domain.fold import FOLD_VERSION, Part, Poison
 from processor.domain.inputs import Place
-from processor.recorded import RecordedChunk, RecordedPartition, recorded_partition
+from processor.recorded import RecordedChunk, RecordedPartition, recorded_partition, require_known
 from processor.simulation.figures import Calendar, Figures
 from processor.simulation.world import World, scratch_stores
 from schemas.ids import DEFAULT_PROJECT
@@ -42,6 +42,7 @@ async def simulate_recorded(
 
     Raises:
         RecordMissing: inputs are not there any more.
+        FoldedByNewer: some were folded by a later version of the fold.
         KafkaError: the broker does not answer, or refuses.
     """
     chunk_logs = [
@@ -79,9 +80,11 @@ async def _replay(
     read: Callable[[int], None],
 ) -> None:
     """Fold the chunks of one partition in all worlds; ``read`` is told how far that is."""
-    gathered = _Gathered(project, worlds)
+    gathered = _Gathered(project, *worlds)
     async for chunk in recorded.chunks():
-        if chunk.logged.definitions > recorded.definitions.next_offset or gathered.is_full:
+        require_known(chunk)
+        defined = chunk.logged.definitions > recorded.definitions.next_offset
+        if defined or gathered.is_full or chunk.logged.fold != gathered.version:
             gathered.fold()
             await recorded.define(chunk.logged.definitions)
         gathered.take(chunk)
@@ -91,10 +94,13 @@ async def _replay(
 
 @dataclass
 class _Gathered:
-    """Chunks that are folded at once."""
+    """Chunks that are folded at once: ``tried`` by today's fold, ``was`` by that of then."""
 
     project: str
-    worlds: tuple[World, World]
+    tried: World
+    was: World
+    version: int = FOLD_VERSION
+    """That of the fold which its chunks were folded by."""
     parts: list[Part] = field(default_factory=list)
     poisoned: dict[tuple[str, int], str] = field(default_factory=dict)
     records: int = 0
@@ -114,13 +120,14 @@ class _Gathered:
                 self.records += len(own)
                 self.size += _size(own)
         self.poisoned |= chunk.logged.errors()
+        self.version = chunk.logged.fold
 
     def fold(self) -> None:
         """Fold all that was added, and begin anew."""
         if self.parts:
             poisoned: Poison = self.poisoned
-            for world in self.worlds:
-                world.fold(self.parts, poisoned)
+            self.tried.fold(self.parts, poisoned)
+            self.was.fold(self.parts, poisoned, version=self.version)
         self.parts, self.poisoned, self.records, self.size = [], {}, 0, 0
 
     def _is_own(self, value: bytes | None) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.member import Member
 from processor.domain.definitions import Definitions
-from processor.domain.fold import Part, Poison, fold_chunk
+from processor.domain.fold import FOLD_VERSION, Part, Poison, fold_chunk
 from processor.domain.inputs import Place
 from processor.domain.state_kinds import MEMBER
 from processor.simulation.figures import Adding, Calendar, Figures
@@ -48,9 +48,15 @@ class World:
         self._adding = Adding(figures, calendar, self._load)
         self._changes = 0
 
-    def fold(self, parts: Sequence[Part], poisoned: Poison = _NO_POISON) -> bool:
-        """Fold one chunk, in as many pieces as it takes; return whether more is due than a tick in
-        it could do."""
+    def fold(
+        self,
+        parts: Sequence[Part],
+        poisoned: Poison = _NO_POISON,
+        *,
+        version: int = FOLD_VERSION,
+    ) -> bool:
+        """Fold one chunk as that ``version`` of the fold did, in as many pieces as it takes; return
+        whether more is due than a tick in it could do."""
         more_due = False
         while True:
             effects = fold_chunk(
@@ -60,6 +66,7 @@ class World:
                 self._load,
                 self._store.scan,
                 poisoned=poisoned,
+                version=version,
             )
             if not effects.writes:
                 return more_due

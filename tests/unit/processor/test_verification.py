@@ -10,8 +10,8 @@ import pytest
 from aiokafka import TopicPartition
 
 from processor.domain.fold import FOLD_VERSION, ChunkLogged
-from processor.recorded import RecordedPartition
-from processor.verification import Difference, FoldedByNewer, _Replay
+from processor.recorded import FoldedByNewer, RecordedPartition
+from processor.verification import Difference, _Replay
 from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, DEFINITIONS, INPUT_TOPICS, MEMBER_COMMANDS, OUTPUT_TOPICS
 from tests.spec import Happened, Partition, Sent, ann, upsert
