@@ -7,6 +7,7 @@ from api.documents import json_schemas
 from api.http.component_refs import ref
 from schemas import definitions as models
 from schemas import outputs, replies, topics
+from schemas.definition_records import ACTOR, MAX_ACTOR
 from schemas.event_types import EVENT_TYPES, EventType
 from schemas.records import MemberCommand
 from schemas.settings import Settings
@@ -85,6 +86,8 @@ def _messages_of(topic: str) -> dict[str, Document]:
         return {"Reply": {**_plain("Reply"), "headers": _REPLY_HEADERS}}
     if topic == topics.DEAD_LETTERS:
         return {"DeadLetter": _plain("DeadLetter")}
+    if topic == topics.DEFINITIONS:
+        return {name: {**_plain(name), "headers": _ACTOR_HEADERS} for name in _INPUTS[topic]}
     if topic in _INPUTS:
         return {name: _plain(name) for name in _INPUTS[topic]}
     name = _FREE[topic]
@@ -120,6 +123,16 @@ def _event(event_type: EventType) -> Document:
     }
 
 
+_ACTOR_HEADERS = {
+    "type": "object",
+    "properties": {
+        ACTOR: {
+            "type": "string",
+            "description": "Who writes it, for `definition_history`.",
+            "maxLength": MAX_ACTOR,
+        }
+    },
+}
 _REPLY_HEADERS = {
     "type": "object",
     "properties": {replies.CORRELATION_ID: {"type": "string", "description": "The request's."}},

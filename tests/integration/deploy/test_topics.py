@@ -7,7 +7,13 @@ from deploy.clients import admin_client
 from deploy.errors import CommandError
 from deploy.topics_create import TopicsError, catalogue, check_topics, ensure_topics, topic_states
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, TOPICS, changelog_topic
+from schemas.topics import (
+    CHALLENGE_LOGS,
+    OUTPUT_TOPICS,
+    POINTS_EVENTS,
+    TOPICS,
+    changelog_topic,
+)
 from tests.integration.deploy.conftest import Run, polling
 
 
@@ -60,6 +66,19 @@ async def test_another_configuration_is_brought_back_and_an_operators_own_kept(
         config = await config_of(topics, CHALLENGE_LOGS)
         if wanted.items() <= config.items():
             assert config["segment.bytes"] == "2000000"
+            return
+
+
+async def test_outputs_of_before_get_the_brokers_time(topics: Settings) -> None:
+    await set_config(topics, POINTS_EVENTS, {"message.timestamp.type": "CreateTime"})
+    await ensure_topics(topics)
+    async for _ in polling():
+        for name in OUTPUT_TOPICS:
+            config = await config_of(topics, name)
+            if config["message.timestamp.type"] != "LogAppendTime":
+                assert name == POINTS_EVENTS
+                break
+        else:
             return
 
 
