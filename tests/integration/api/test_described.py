@@ -54,7 +54,7 @@ _NOTHING_IS_BAD = {
     *("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi"),
     *("/", "/dashboard/data"),
     # They look at an id besides, and any text may be one.
-    *("/event/{eventId}", "/user/{id}/points", "/user/{id}/streak", "GET /user/{id}/tier"),
+    "/event/{eventId}",
 }
 """Routes that no data is bad for; of some, with their verb, only that one."""
 _HEALTH = ("/healthz", "/readyz")
@@ -68,13 +68,17 @@ _DIGITS = (
     r"at most 20 digits before and 9 after the point",
     "JSON Schema cannot count the digits of a number",
 )
+_MOMENT = (r"asOf: must not be in the future", "it does not know the present")
 _PROJECT = (r"project: must be", "the project is that of the credentials")
 _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
     r"GET /schema/\w+/record$": (
         (r"filters: .*at most 100 digits", "JSON Schema cannot count the digits of a number"),
         (r"filters: .*must be in one of", "it knows no part of a text"),
         (r"filters: must not (be nested deeper|have more)", "it cannot bound a whole tree either"),
+        _MOMENT,
     ),
+    r"GET /schema/challenge_progress/record/": (_MOMENT,),
+    r"GET /user/\S*/(points|streak|tier)$": (_MOMENT,),
     r"POST /schema/challenge_log/": (
         _DIGITS,
         (r"ownedById: (is required|must not be given)", "one of two fields, and null is none"),
