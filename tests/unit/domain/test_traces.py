@@ -8,6 +8,7 @@ import pytest
 
 from processor.domain import trace as trace_of
 from schemas import dry_runs
+from schemas.topics import FORWARDED, partition_for
 from tests.event_spec import (
     all_of,
     any_of,
@@ -20,6 +21,8 @@ from tests.event_spec import (
 )
 from tests.points_spec import spend, wallet_of
 from tests.spec import (
+    ANN,
+    ASKING,
     CHALLENGE,
     MILESTONE,
     OTHER_CHALLENGE,
@@ -291,3 +294,13 @@ def test_what_was_found_is_left_out_where_it_is_long() -> None:
     world = (ann, event_of(conditions=condition("a", "exists")))
     (step,) = trace(event(metadata={"a": "x" * 2000}), *world)
     assert step["conditions"] == [{"path": "a", "operator": "exists", "holds": True}]
+
+
+def test_a_record_that_was_forwarded_has_its_trace() -> None:
+    home = partition_for(ANN, 4)
+    away, at_home = Partition((home + 1) % 4, 4), Partition(home, 4)
+    asking = log("a", 5).with_headers(*ASKING, dry_runs.TRACED)
+    (forward,) = given(challenge(), partition=away).when(asking).forwards
+    moved = Sent(FORWARDED, forward.value, forward.key, headers=tuple(forward.headers))
+    ((_, body),) = given(ann, challenge(), partition=at_home).when(moved).answers
+    assert [step["outcome"] for step in body["trace"]] == ["counted"]
