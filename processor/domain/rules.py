@@ -10,7 +10,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from processor.domain.aggregates.conditions import Check, compile_condition
+from processor.domain.aggregates.conditions import Check, compile_condition, cost_of
+from processor.domain.aggregates.work import FREE, Cost
 from schemas import definitions as models
 from schemas.amounts import format_amount, nanos_of
 from schemas.definition_set import Stored
@@ -150,7 +151,8 @@ class Pathway:
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """A boost as the fold needs it, exact; ``asks_member`` tells whether its conditions do."""
+    """A boost as the fold needs it, exact; ``asks_member`` tells whether its conditions do, and
+    ``cost`` what they take."""
 
     id: str
     multiplier: Fraction
@@ -163,6 +165,7 @@ class Boost:
     stacking: str
     max_bonus: Fraction | None
     live: bool
+    cost: Cost = FREE
 
     def runs(self, at: datetime) -> bool:
         """Tell whether it holds for events of a moment."""
@@ -427,6 +430,7 @@ def compile_boost(stored: Stored, _project: Zone) -> Boost:
         stacking=definition.stacking,
         max_bonus=None if bonus is None else Fraction(bonus),
         live=definition.status == "live",
+        cost=FREE if conditions is None else cost_of(conditions),
     )
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,9 @@ def of_other_checks() -> Mapping[str, Check]:
     from api.http import bodies
     from processor.domain import inputs
     from processor.domain.aggregates import event
-    from schemas import amounts, instants, json_limits, records
+    from processor.domain.aggregates.conditions import compile_condition
+    from processor.domain.aggregates.work import work_on
+    from schemas import amounts, definitions, instants, json_limits, records
 
     def read(value: bytes) -> None:
         with suppress(inputs.Refused):
@@ -151,6 +154,28 @@ def of_other_checks() -> Mapping[str, Check]:
     def metadata(text: bytes) -> None:
         with suppress(inputs.Refused):
             event.number_field(event.decode_metadata(msgspec.Raw(text)), "v")
+
+    def conditions(operator: str, wanted: object) -> Callable[[bytes], None]:
+        comparison = {"field": "v", "operator": operator, "value": wanted}
+        group = {"type": "OR", "conditions": [comparison] * 100}
+        tree = {"type": "OR", "conditions": [group] * 7}
+        check = compile_condition(definitions.Condition.model_validate(tree))
+
+        def look(text: bytes) -> None:
+            with suppress(inputs.Refused):
+                metadata = event.decode_metadata(msgspec.Raw(text))
+                check(metadata, None, work_on(msgspec.Raw(text)))
+
+        return look
+
+    def values(text: bytes) -> None:
+        metadata = event.decode_metadata(msgspec.Raw(text))
+        for _ in range(definitions.MAX_CHALLENGES_FED * 20):
+            with suppress(inputs.Refused):
+                event.number_field(metadata, "v")
+
+    def listed(items: bytes) -> bytes:
+        return b'{"v":[' + items * (SIZE // 4 // len(items)) + b"0]}"
 
     nested = b"[" * 129 + b'"' + b'\\"' * (SIZE // 2)
     flat = b"[" + b"[]," * (SIZE // 3) + b"[]]"
@@ -174,6 +199,39 @@ def of_other_checks() -> Mapping[str, Check]:
         "a time that is none": (moment, digits),
         "metadata": (metadata, b'{"v":1.' + digits.encode() + b"}"),
         "metadata of a whole number": (metadata, b'{"v":' + digits.encode() + b"}"),
+        "the values of a whole number": (values, b'{"v":%b}' % (b"1" * 4000)),
+        "conditions on a list of lists": (conditions("contains", [2]), listed(b"[1],")),
+        "conditions on a list of objects": (conditions("contains", {"a": 2}), listed(b'{"a":1},')),
+        "conditions on a list of numbers": (conditions("contains", 2), listed(b"1.5,")),
+        "conditions on a list of one hash": (
+            conditions("contains", 2),
+            b'{"v":[%s]}' % b",".join(b"%d" % (n * (2**61 - 1)) for n in range(12_000)),
+        ),
+        "conditions on a list of texts": (conditions("contains", "b"), listed(b'"a",')),
+        "conditions on a text": (
+            conditions("contains", "a" * 30 + "ba"),
+            b'{"v":"%b"}' % (b"a" * (SIZE // 4)),
+        ),
+        "conditions on a shorter text": (
+            conditions("contains", "a" * 30 + "ba"),
+            b'{"v":"%b"}' % (b"a" * 29_999),
+        ),
+        "conditions on a whole number": (
+            conditions("greater_than", Decimal("0.5")),
+            b'{"v":%b}' % (b"1" * 4000),
+        ),
+        "conditions that equal a whole number": (
+            conditions("equals", Decimal("0.5")),
+            b'{"v":%b}' % (b"1" * 4000),
+        ),
+        "conditions on a long fraction": (
+            conditions("greater_than", 1),
+            b'{"v":1.%b1}' % (b"0" * (SIZE // 4)),
+        ),
+        "conditions that list what may be": (
+            conditions("in", [[1]] * 9),
+            listed(b"[1],"),
+        ),
     }
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from processor.domain.aggregates.conditions import MemberFacts
+from processor.domain.aggregates.work import Work
 from processor.domain.rules import Boost
 from schemas.amounts import MAX_POINTS
 
@@ -34,9 +35,18 @@ class Multiplied(msgspec.Struct, frozen=True, gc=False):
         return Raw(msgspec.json.encode(dict(self.tiers) or None))
 
 
-def applies(boost: Boost, metadata: Mapping[str, Any], member: MemberFacts | None) -> bool:
-    """Tell whether a boost that runs acts on an event; ``member`` is there where it asks."""
-    return boost.conditions is None or boost.conditions(metadata, member)
+def applies(
+    boost: Boost, metadata: Mapping[str, Any], member: MemberFacts | None, work: Work
+) -> bool:
+    """Tell whether a boost that runs acts on an event; ``member`` is there where it asks.
+
+    Raises:
+        Refused: with it, what looks at the event looks at too much.
+    """
+    if boost.conditions is None:
+        return True
+    work.begin(boost.cost)
+    return boost.conditions(metadata, member, work)
 
 
 def decide(

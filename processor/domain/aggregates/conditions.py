@@ -7,7 +7,7 @@ A field that is missing (null counts as missing), or a value of another type tha
 makes every operator false but ``not_exists``. Numbers are exact: ints and ``Decimal``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,18 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from processor.domain.aggregates.json_values import (
+    FEW,
+    Elements,
+    among,
+    is_huge,
+    key_of,
+    same,
+    type_of,
+)
 from processor.domain.aggregates.member import Member
+from processor.domain.aggregates.work import SHORT_TEXT, Cost, Work, cost_of_comparison
+from processor.domain.inputs import Refused
 from schemas import attributes
 from schemas.definitions import OF_ATTRIBUTE, OF_MEMBER, OF_TIER, Condition
 from schemas.dry_runs import TraceComparison
@@ -34,13 +45,22 @@ class MemberFacts:
     def __init__(self, member: Member, tier_in: Callable[[str], str | None]) -> None:
         self._member = member
         self._tier_in = tier_in
+        self._found: dict[str, Any] = {}
 
     @cached_property
     def _attributes(self) -> Mapping[str, Any]:
         return attributes.decoded(self._member.attributes)
 
     def of(self, path: str) -> Any | None:
-        """Return what a path that begins with ``member.`` names; None where there is none."""
+        """Return what a path that begins with ``member.`` names; None where there is none.
+
+        It is looked up once: many comparisons may name the same.
+        """
+        if path not in self._found:
+            self._found[path] = self._look_up(path)
+        return self._found[path]
+
+    def _look_up(self, path: str) -> Any | None:
         if path.startswith(OF_ATTRIBUTE):
             return self._attributes.get(path.removeprefix(OF_ATTRIBUTE))
         if path.startswith(OF_TIER):
@@ -55,13 +75,33 @@ _FACTS: Mapping[str, Callable[[Member], Any]] = {
 }
 
 
-Check = Callable[[Metadata, MemberFacts | None], bool]
-"""Tells whether metadata, and the member where a comparison names it, meet a condition."""
+Check = Callable[[Metadata, MemberFacts | None, Work], bool]
+"""Tells whether metadata, and the member where a comparison names it, meet a condition; raises
+``Refused`` where that would be too much work. It counts the searches through texts; ``cost_of``
+tells what else its comparisons take."""
 
 
-def holds(condition: Condition, metadata: Metadata, member: MemberFacts | None = None) -> bool:
-    """Tell whether metadata, and the member where a comparison names it, meet a condition."""
-    return compile_condition(condition)(metadata, member)
+def holds(
+    condition: Condition,
+    metadata: Metadata,
+    member: MemberFacts | None = None,
+    work: Work | None = None,
+) -> bool:
+    """Tell whether metadata, and the member where a comparison names it, meet a condition.
+
+    Raises:
+        Refused: to find out would be too much work.
+    """
+    return compile_condition(condition)(metadata, member, work or Work())
+
+
+def cost_of(condition: Condition) -> Cost:
+    """Return what all comparisons and groups of a condition take."""
+    own = len(condition.field or "") + len(_JSON.encode(condition.value))
+    cost = cost_of_comparison(own)
+    for each in condition.conditions or ():
+        cost = cost.with_(cost_of(each))
+    return cost
 
 
 def compile_condition(condition: Condition) -> Check:
@@ -77,9 +117,13 @@ def compile_condition(condition: Condition) -> Check:
     assert condition.operator is not None
     found = _finder(condition.field)
     if condition.operator == "exists":
-        return lambda metadata, member: found(metadata, member) is not None
+        return lambda metadata, member, _: found(metadata, member) is not None
     if condition.operator == "not_exists":
-        return lambda metadata, member: found(metadata, member) is None
+        return lambda metadata, member, _: found(metadata, member) is None
+    if condition.operator == "contains":
+        return _contains(found, condition.value)
+    if condition.operator in ("in", "not_in"):
+        return _in(found, condition.value, holds_for=condition.operator == "in")
     return _comparison(found, _COMPARISONS[condition.operator], condition.value)
 
 
@@ -89,40 +133,60 @@ MAX_FOUND_BYTES = 1024
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
+_TELLING = 32
+"""How many times as much it takes to tell of a comparison as to make it."""
+
+
 def compared(
-    condition: Condition, metadata: Metadata, member: MemberFacts | None
+    condition: Condition, metadata: Metadata, member: MemberFacts | None, work: Work
 ) -> list[TraceComparison]:
-    """Return every comparison of a condition, in order, whatever decides it."""
-    if condition.conditions is not None:
-        each_of = (compared(each, metadata, member) for each in condition.conditions)
-        return [comparison for comparisons in each_of for comparison in comparisons]
+    """Return every comparison of a condition, in order, whatever decides it; the first ones where
+    all would be too much work."""
+    told = []
+    try:
+        for each in _comparisons(condition):
+            work.begin(cost_of(each).times(_TELLING))
+            told.append(_compared(each, metadata, member, work))
+    except Refused:  # of the telling alone, which decides nothing
+        pass
+    return told
+
+
+def _comparisons(condition: Condition) -> Iterator[Condition]:
+    if condition.conditions is None:
+        yield condition
+    for each in condition.conditions or ():
+        yield from _comparisons(each)
+
+
+def _compared(
+    condition: Condition, metadata: Metadata, member: MemberFacts | None, work: Work
+) -> TraceComparison:
     assert condition.field is not None
     assert condition.operator is not None
-    return [
-        TraceComparison(
-            path=condition.field,
-            operator=condition.operator,
-            wanted=UNSET if condition.operator in ("exists", "not_exists") else condition.value,
-            found=_told(condition.field, metadata),
-            holds=holds(condition, metadata, member),
-        )
-    ]
+    return TraceComparison(
+        path=condition.field,
+        operator=condition.operator,
+        wanted=UNSET if condition.operator in ("exists", "not_exists") else condition.value,
+        found=_told(condition.field, metadata, work),
+        holds=holds(condition, metadata, member, work),
+    )
 
 
-def _told(field: str, metadata: Metadata) -> Raw | UnsetType:
+def _told(field: str, metadata: Metadata, work: Work) -> Raw | UnsetType:
     """Return the JSON of what a path names; nothing where that is the member's own, or long."""
     if field.startswith(OF_MEMBER):
         return UNSET
-    found = _JSON.encode(_finder(field)(metadata, None))
+    found = work.json_of(_finder(field)(metadata, None))
     return Raw(found) if len(found) <= MAX_FOUND_BYTES else UNSET
 
 
 def _group(checks: tuple[Check, ...], *, unless_decided: bool) -> Check:
     """Return what checks several conditions in order, until one decides."""
 
-    def check(metadata: Metadata, member: MemberFacts | None) -> bool:
+    def check(metadata: Metadata, member: MemberFacts | None, work: Work) -> bool:
         for each in checks:
-            if each(metadata, member) is not unless_decided:
+            if each(metadata, member, work) is not unless_decided:
                 return not unless_decided
         return unless_decided
 
@@ -130,9 +194,47 @@ def _group(checks: tuple[Check, ...], *, unless_decided: bool) -> Check:
 
 
 def _comparison(found: "_Find", compare: Callable[[Any, Any], bool], wanted: Any) -> Check:
-    def check(metadata: Metadata, member: MemberFacts | None) -> bool:
+    def check(metadata: Metadata, member: MemberFacts | None, _: Work) -> bool:
         value = found(metadata, member)
         return value is not None and compare(value, wanted)
+
+    return check
+
+
+def _contains(found: "_Find", wanted: Any) -> Check:
+    """Return what looks for an element of a list, or a part of a text."""
+    type_, key, is_text = type_of(wanted), key_of(wanted), isinstance(wanted, str)
+
+    def check(metadata: Metadata, member: MemberFacts | None, work: Work) -> bool:
+        value = found(metadata, member)
+        if isinstance(value, list):
+            if len(value) <= FEW:
+                return among(wanted, value)
+            return work.elements_of(value).have(type_, key)
+        if not (is_text and isinstance(value, str)):
+            return False
+        if len(value) > SHORT_TEXT:
+            work.begin_search(value, wanted)
+        return wanted in value
+
+    return check
+
+
+def _in(found: "_Find", wanted: list[Any], *, holds_for: bool) -> Check:
+    """Return what looks for a value in a list of them, and holds where it is found, or is not."""
+    types = frozenset(type_of(each) for each in wanted)
+    elements, are_few = Elements(wanted), len(wanted) <= FEW
+
+    def check(metadata: Metadata, member: MemberFacts | None, work: Work) -> bool:
+        value = found(metadata, member)
+        if value is None:
+            return False
+        type_ = type_of(value)
+        if type_ not in types:
+            return not (holds_for or types)
+        if are_few and not work.size:
+            return among(value, wanted) is holds_for
+        return elements.have(type_, work.key_of(value)) is holds_for
 
     return check
 
@@ -161,80 +263,16 @@ def lookup(metadata: Metadata, field: str) -> Any | None:
     return value
 
 
-def type_of(value: Any) -> str:
-    """Return the JSON name of a value's type."""
-    return _TYPES.get(value.__class__, "null")
-
-
-_TYPES: Mapping[type, str] = {
-    bool: "boolean",
+_ORDERED: Mapping[type, str] = {
     int: "number",
     Decimal: "number",
     float: "number",
     str: "string",
-    list: "array",
-    dict: "object",
 }
-"""By the class that a JSON decoder makes."""
-
-_ORDERED: Mapping[type, str] = {
-    kind: name for kind, name in _TYPES.items() if name in ("number", "string")
-}
-
-
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two JSON values are equal, with their types: true is not 1.
-
-    Without recursion, for metadata may nest deeper than Python recurses.
-    """
-    pending = [(one, other)]
-    while pending:
-        a, b = pending.pop()
-        if type_of(a) != type_of(b):
-            return False
-        if isinstance(a, dict):
-            if a.keys() != b.keys():
-                return False
-            pending.extend((a[key], b[key]) for key in a)
-        elif isinstance(a, list):
-            if len(a) != len(b):
-                return False
-            pending.extend(zip(a, b, strict=True))
-        elif a != b:
-            return False
-    return True
 
 
 def _not_equals(found: Any, wanted: Any) -> bool:
     return type_of(found) == type_of(wanted) and not same(found, wanted)
-
-
-def _in(found: Any, wanted: list[Any]) -> bool:
-    return _among(found, wanted)
-
-
-def _among(value: Any, items: list[Any]) -> bool:
-    """Tell whether one of many items is the same as a value; a list of metadata may be long, and
-    each of many comparisons looks at it, so what C can compare is compared there."""
-    if isinstance(value, dict | list):
-        alike = (item for item in items if item.__class__ is value.__class__)
-        return any(len(item) == len(value) and same(item, value) for item in alike)
-    if isinstance(value, bool):
-        return value in [item for item in items if item.__class__ is bool]
-    if isinstance(value, int | Decimal | float):
-        return value in [item for item in items if item.__class__ is not bool]
-    return value in items
-
-
-def _not_in(found: Any, wanted: list[Any]) -> bool:
-    comparable = not wanted or any(type_of(found) == type_of(each) for each in wanted)
-    return comparable and not _in(found, wanted)
-
-
-def _contains(found: Any, wanted: Any) -> bool:
-    if isinstance(found, list):
-        return _among(wanted, found)
-    return isinstance(found, str) and isinstance(wanted, str) and wanted in found
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -242,9 +280,14 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
     def comparison(found: Any, wanted: Any) -> bool:
         kind = _ORDERED.get(found.__class__)
-        return (
-            kind is not None and kind is _ORDERED.get(wanted.__class__) and compare(found, wanted)
-        )
+        if kind is None or kind is not _ORDERED.get(wanted.__class__):
+            return False
+        if found.__class__ is not wanted.__class__:
+            if is_huge(found):
+                return compare(found, 0)
+            if is_huge(wanted):
+                return compare(0, wanted)
+        return compare(found, wanted)
 
     return comparison
 
@@ -256,7 +299,4 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "greater_than_or_equals": _ordered(lambda found, wanted: found >= wanted),
     "less_than": _ordered(lambda found, wanted: found < wanted),
     "less_than_or_equals": _ordered(lambda found, wanted: found <= wanted),
-    "in": _in,
-    "not_in": _not_in,
-    "contains": _contains,
 }

@@ -15,10 +15,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from processor.domain.aggregates.conditions import MemberFacts, lookup, type_of
+from processor.domain.aggregates.conditions import MemberFacts, lookup
+from processor.domain.aggregates.json_values import FEW, is_huge, type_of
+from processor.domain.aggregates.work import Work
 from processor.domain.inputs import Refused
 from processor.domain.rules import Challenge, Event
-from schemas.amounts import MAX_POINTS, SCALE, AmountError, format_amount, nanos_of
+from schemas.amounts import MAX_POINTS, RULE, SCALE, AmountError, format_amount, nanos_of
 from schemas.dead_letter import Reason
 from schemas.definitions import Limits
 from schemas.json_limits import exact_number
@@ -176,14 +178,16 @@ def decide(
     *,
     earns: bool,
     member: MemberFacts | None = None,
+    work: Work | None = None,
 ) -> Decided:
     """Judge an event. ``groups`` are those the sender may name, None for any; ``member`` is there
-    where the event's conditions ask for it.
+    where the event's conditions ask for it; ``work`` is needed where metadata are not small, or
+    more is looked at than the event's own conditions.
 
     Raises:
-        Refused: its value leads to no number of points.
+        Refused: its value leads to no number of points, or its conditions look at too much.
     """
-    met = event.conditions is None or event.conditions(metadata, member)
+    met = event.conditions is None or event.conditions(metadata, member, work or Work())
     full = event.limit is not None and used.slots >= event.limit
     group = _user_group(event, metadata, groups)
     points = _points(event, metadata, group) if met and not full and earns else 0
@@ -192,9 +196,12 @@ def decide(
 
 def _user_group(event: Event, metadata: Mapping[str, Any], groups: Collection[str] | None) -> str:
     named = metadata.get("usergroup")
+    if groups is not None and isinstance(named, list) and len(named) > FEW:
+        groups = frozenset(groups)
     for group in named if isinstance(named, list) else [named]:
-        allowed = groups is None or group in groups
-        if allowed and isinstance(group, str) and group in event.rewards:
+        if not isinstance(group, str) or group not in event.rewards:
+            continue
+        if groups is None or group in groups:
             return group
     return DEFAULT_USER_GROUP
 
@@ -238,6 +245,8 @@ def number_field(metadata: Mapping[str, Any], field: str | None) -> int | None:
     value = None if field is None else lookup(metadata, field)
     if value is None or type_of(value) != "number":
         return None
+    if is_huge(value):
+        raise Refused(Reason.INVALID, RULE, f"metadata.{field}")
     try:
         return nanos_of(value if value.__class__ is Decimal else Decimal(value))
     except AmountError as error:

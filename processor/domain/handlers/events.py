@@ -17,6 +17,7 @@ from processor.domain.aggregates.event import Decided, Did, LimitUsage, LoggedEv
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.period import local_date, local_hour, period_key
 from processor.domain.aggregates.points import Entry
+from processor.domain.aggregates.work import Work, work_on
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
@@ -225,9 +226,12 @@ class Events:
         groups = member.groups if record.by_end_user else None
         live = member.status == member_of.LIVE
         facts = self._tiers.facts(context, member) if event.asks_member else None
-        decided = event_of.decide(event, prepared.metadata, used, groups, earns=live, member=facts)
+        metadata, work = prepared.metadata, work_on(record.metadata)
+        decided = event_of.decide(
+            event, metadata, used, groups, earns=live, member=facts, work=work
+        )
         if context.trace is not None:
-            self._look_at_event(context, prepared, decided, used, member)
+            self._look_at_event(context, record, prepared, decided, used, member=member)
         if slot is not None and decided.takes_slot and live:
             self._entries.set(LIMIT, slot, LimitUsage(used.slots + 1))
         subscriptions = prepared.subscriptions
@@ -243,12 +247,13 @@ class Events:
             decided,
             subscriptions.boosts,
             tiers,
-            metadata=prepared.metadata,
+            metadata=metadata,
             at=prepared.at,
             member=facts or self._tiers.facts(context, member),
+            work=work,
         )
         if context.trace is not None:
-            self._look_at_multipliers(context, prepared, tiers, multiplied, member)
+            self._look_at_multipliers(context, record, prepared, tiers, multiplied, member=member)
         if multiplied is not None:
             decided = msgspec.structs.replace(decided, points=multiplied.points)
         return decided, multiplied
@@ -256,9 +261,11 @@ class Events:
     def _look_at_event(
         self,
         context: RecordContext,
+        record: EventRecord,
         prepared: PreparedEvent,
         decided: Decided,
         used: LimitUsage,
+        *,
         member: Member,
     ) -> None:
         """Tell what an event's conditions, its limit and its maximum came to."""
@@ -266,7 +273,7 @@ class Events:
         assert trace is not None
         assert event is not None
         earns = member.status == member_of.LIVE
-        comparisons = self._comparisons(context, metadata, member)
+        comparisons = self._comparisons(context, record, metadata, member)
         looking.at_event(trace, event, decided, used, comparisons, earns=earns)
         takes = earns and decided.takes_slot
         if takes and event.type == "TRANSACTION" and event.maximum is not None:
@@ -276,9 +283,11 @@ class Events:
     def _look_at_multipliers(
         self,
         context: RecordContext,
+        record: EventRecord,
         prepared: PreparedEvent,
         tiers: Sequence[tuple[TierSet, str | None]],
         multiplied: Multiplied | None,
+        *,
         member: Member,
     ) -> None:
         """Tell which tiers and boosts act on an event's points."""
@@ -287,16 +296,21 @@ class Events:
         looking.at_tiers(trace, tiers)
         facts = self._tiers.facts_as_kept(context, member)
         running = prepared.subscriptions.boosts.running(prepared.at)
-        applying = {each.id for each in running if boost_of.applies(each, metadata, facts)}
+        work = _work_of_telling(record)
+        applying = {each.id for each in running if boost_of.applies(each, metadata, facts, work)}
         acted = () if multiplied is None else multiplied.boosts
-        comparisons = self._comparisons(context, metadata, member)
+        comparisons = self._comparisons(context, record, metadata, member)
         looking.at_boosts(trace, running, applying, acted, comparisons)
 
     def _comparisons(
-        self, context: RecordContext, metadata: Mapping[str, Any], member: Member
+        self,
+        context: RecordContext,
+        record: EventRecord,
+        metadata: Mapping[str, Any],
+        member: Member,
     ) -> looking.Comparisons:
-        facts = self._tiers.facts_as_kept(context, member)
-        return looking.Comparisons(self._definitions, context.project, metadata, facts)
+        facts, work = self._tiers.facts_as_kept(context, member), _work_of_telling(record)
+        return looking.Comparisons(self._definitions, context.project, metadata, facts, work)
 
     def _logged(
         self,
@@ -344,8 +358,12 @@ class Events:
         metadata: Mapping[str, Any],
     ) -> list[FedLog]:
         logs = []
+        values: dict[tuple[str | None, str], Raw | None] = {}
         for challenge in subscriptions.challenges:
-            value = event_of.value_for(challenge, metadata)
+            by = challenge.value_field, challenge.method
+            if by not in values:  # a number may be long, and many challenges name it
+                values[by] = event_of.value_for(challenge, metadata)
+            value = values[by]
             if value is None:
                 continue
             log = ChallengeLog(
@@ -411,6 +429,13 @@ class Events:
             self._effects.count("not_fed")
             if context.trace is not None and prepared.challenge is not None:
                 looking.at_uncounted(context.trace, prepared.challenge, NO_VALUE)
+
+
+def _work_of_telling(record: EventRecord) -> Work:
+    """Return work of a trace: it has more room, so that no trace changes what comes of a record."""
+    work = work_on(record.metadata)
+    work.most *= 2
+    return work
 
 
 _NO_PERIODS: Sequence[str] = ()

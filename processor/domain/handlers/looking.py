@@ -11,6 +11,7 @@ from processor.domain.aggregates.challenge import Progress
 from processor.domain.aggregates.conditions import MemberFacts, Metadata, compared
 from processor.domain.aggregates.event import Decided, LimitUsage
 from processor.domain.aggregates.wallet import Offer
+from processor.domain.aggregates.work import Work
 from processor.domain.definitions import Definitions
 from processor.domain.rules import Boost, Challenge, Event, Milestone, Streak, TierSet, Wallet
 from processor.domain.trace import Trace, amount, whole
@@ -33,11 +34,13 @@ class Comparisons:
         project: str,
         metadata: Metadata,
         member: MemberFacts | None,
+        work: Work,
     ) -> None:
         self._definitions = definitions
         self._project = project
         self._metadata = metadata
         self._member = member
+        self._work = work
 
     def version_of(self, boost: Boost) -> int:
         """Return the version of a boost's definition."""
@@ -51,7 +54,9 @@ class Comparisons:
         assert stored is not None
         assert isinstance(stored.definition, models.Event | models.Boost)
         conditions = stored.definition.conditions
-        return () if conditions is None else compared(conditions, self._metadata, self._member)
+        if conditions is None:
+            return ()
+        return compared(conditions, self._metadata, self._member, self._work)
 
 
 def at_event(

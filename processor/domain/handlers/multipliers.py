@@ -8,6 +8,7 @@ from processor.domain.aggregates import event as event_of
 from processor.domain.aggregates.boost import Multiplied
 from processor.domain.aggregates.conditions import MemberFacts, Metadata
 from processor.domain.aggregates.event import Decided
+from processor.domain.aggregates.work import Work
 from processor.domain.rules import Boosts, Event, TierSet
 
 
@@ -20,6 +21,7 @@ def multiplied(
     metadata: Metadata,
     at: datetime,
     member: MemberFacts,
+    work: Work,
 ) -> Multiplied | None:
     """Return what an event gives with multipliers; None where none acts.
 
@@ -31,8 +33,13 @@ def multiplied(
         metadata: the event's own.
         at: when it happened.
         member: what boosts may ask of its member.
+        work: what its own conditions took, and they may take.
+
+    Raises:
+        Refused: together they look at too much.
     """
-    acting = [each for each in boosts.running(at) if boost_of.applies(each, metadata, member)]
+    running = boosts.running(at)
+    acting = [each for each in running if boost_of.applies(each, metadata, member, work)]
     named = {tier_set.id: tier for tier_set, tier in tiers if tier is not None}
     if not acting and not named:
         return None
