@@ -117,14 +117,15 @@ def test_the_group_is_the_first_one_named_that_has_a_reward(
     )
 
 
+@pytest.mark.parametrize("usergroup", ["gold", ["gold", *["unknown"] * 20]])
 @pytest.mark.parametrize(
     ("groups", "group"), [(["gold"], "gold"), (["vip"], "default"), ([], "default")]
 )
 def test_an_end_user_s_group_counts_only_where_the_member_is_in_it(
-    groups: list[str], group: str
+    groups: list[str], group: str, usergroup: Any
 ) -> None:
     definition = event_of(reward={"default": 2, "gold": 10, "vip": 7})
-    named = {"usergroup": "gold"}
+    named = {"usergroup": usergroup}
     member = upsert("ann", groups=groups)
     happened = given(member, definition).when(event(metadata=named, byEndUser=True))
     assert happened.of("event.logged")[0]["userGroupId"] == group
