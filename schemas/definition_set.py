@@ -49,6 +49,9 @@ class DefinitionSet:
         """By project and kind, then by id."""
         self._projects: dict[str, models.Project] = {}
         """The settings of the projects that have some."""
+        self.clocks: dict[str, datetime] = {}
+        """The projects that have, or had, a clock that is moved by hand: the moment at which it
+        stands until it is first moved, the timestamp of the record that gave it to the project."""
         self._linked_to: dict[DefinitionKey, set[str]] = {}
         """The ids of milestones, by what they are linked to."""
         self._named_by: dict[DefinitionKey, set[str]] = {}
@@ -127,6 +130,11 @@ class DefinitionSet:
         settings = self._projects.get(project)
         return settings is not None and settings.member_spend
 
+    def is_manual(self, project: str) -> bool:
+        """Tell whether the clock of a project is moved by hand, by its definition."""
+        settings = self._projects.get(project)
+        return settings is not None and settings.clock == models.MANUAL
+
     def limits(self, project: str) -> models.Limits:
         """Return what a project's callers may take."""
         settings = self._projects.get(project)
@@ -152,6 +160,8 @@ class DefinitionSet:
 
     def _index(self, before: Stored | None, after: Stored | None) -> None:
         """Update the projects' settings, and what names an event or is linked to a definition."""
+        if after is not None and _is_manual(after) and (before is None or not _is_manual(before)):
+            self.clocks[after.project] = after.updated_at
         for stored in (before, after):
             if stored is None:
                 continue
@@ -180,6 +190,16 @@ def _events_of(definition: models.Definition) -> Sequence[str]:
     if isinstance(definition, models.Challenge | models.Streak):
         return definition.event_ids or ()
     return ()
+
+
+def _is_manual(stored: Stored) -> bool:
+    """Tell whether these are a project's settings, and its clock is moved by hand."""
+    definition = stored.definition
+    return (
+        isinstance(definition, models.Project)
+        and stored.id == stored.project
+        and definition.clock == models.MANUAL
+    )
 
 
 def link_of(project: str, milestone: models.Milestone) -> DefinitionKey:

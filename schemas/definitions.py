@@ -146,6 +146,8 @@ def _clean_throughout(value: Any) -> Any:
 Number = Annotated[Decimal, BeforeValidator(_number)]
 Positive = Annotated[Number, Field(gt=0)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+MANUAL = "manual"
+"""The clock of a project that is moved by hand."""
 MEMBER_ZONE = "member"
 """Stands for the time zone of each member."""
 Zone = Annotated[
@@ -165,6 +167,7 @@ Description = Annotated[Clean, Field(max_length=1024)]
 Points = Annotated[int, Field(ge=0, le=MAX_POINTS)]
 Rate = Annotated[int, Field(ge=0, le=1_000_000)]
 Status = Literal["draft", "live", "paused"]
+Clock = Literal["live", "manual"]
 Period = Literal["daily", "weekly", "monthly", "yearly", "all_time"]
 AggregationMethod = Literal["sum", "count"]
 LinkedSlug = Literal["challenge", "streak", "pathway"]
@@ -214,6 +217,7 @@ class Project(Definition):
     name: Name | None = None
     timezone: Zone = "UTC"
     member_spend: bool = False
+    clock: Clock = "live"
     limits: Limits = Limits()
 
 

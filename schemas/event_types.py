@@ -141,6 +141,9 @@ POINTS_EXPIRING = EventType(
 TIER_CHANGED = EventType(
     "milestream.tier.changed.v1", topics.TIER_EVENTS, outputs.TierChanged, id_seed="tier.changed"
 )
+CLOCK_MOVED = EventType(
+    "milestream.clock.moved.v1", topics.CLOCK_EVENTS, outputs.ClockMoved, id_seed="clock.moved"
+)
 STREAK_ADVANCED = EventType(
     "milestream.streak.advanced.v1",
     topics.STREAK_EVENTS,
@@ -261,6 +264,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
         ACTIVITY_REVERTED,
         MEMBER_UPSERTED,
         TIER_CHANGED,
+        CLOCK_MOVED,
         CHALLENGE_LOG_VOIDED,
         CHALLENGE_REOPENED,
         REWARD_REVOKED,

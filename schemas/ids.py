@@ -89,6 +89,11 @@ def _joins_two_ways(pathway_id: str, activity_id: str) -> bool:
     return ":" in pathway_id or ":" in activity_id
 
 
+def clock_id(project: str, partition: int) -> str:
+    """Return the id of a project's test clock on a partition."""
+    return derive(f"{project}:clock:{partition}")
+
+
 def tier_id(project: str, member: str, tier_set_id: str) -> str:
     """Return the id of a member's tier in a set."""
     return derive(f"{project}:tier:{member}:{tier_set_id}")

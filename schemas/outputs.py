@@ -483,6 +483,17 @@ class TierChanged(_Record, kw_only=True):
     definition_version: int
 
 
+class ClockMoved(_Record, kw_only=True):
+    """``data`` of ``clock.moved``: one partition has done all that was due in a project by the
+    moment that its test clock shows from now on. ``version`` counts that partition's moves."""
+
+    id: str
+    partition: int
+    now: datetime
+    version: int
+    created_at: datetime
+
+
 class TierAnswer(_Record, kw_only=True):
     """The answer to ``assign-tier``: the member's tier in the set afterwards."""
 
@@ -669,6 +680,7 @@ Data = (
     | Enrolled
     | ActivityChanged
     | TierChanged
+    | ClockMoved
     | ChallengeLogVoided
     | EventVoided
     | PointsReversed

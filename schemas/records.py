@@ -110,11 +110,16 @@ class Event(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc
     by_end_user: bool = False
 
 
-class Tick(msgspec.Struct, kw_only=True):
+class Tick(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Time on a partition: the record's timestamp. ``ends`` are where the partition's other inputs
-    ended when it was written, by topic without prefix: it is folded after those."""
+    ended when it was written, by topic without prefix: it is folded after those.
 
-    ends: dict[str, int]
+    With ``project`` and ``now`` it moves the clock of that project to that moment instead.
+    """
+
+    ends: dict[str, int] | UnsetType = UNSET
+    project: str | None = None
+    now: Instant | None = None
 
 
 class CheckIn(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -483,6 +488,23 @@ def check_uuid(field: str, text: str) -> str:
     if not ids.is_uuid(lower):
         raise RecordError(field, "must be a UUID")
     return lower
+
+
+def check_tick(tick: Tick) -> None:
+    """Check that a record of ``ticks`` is a tick, or moves a project's clock.
+
+    Raises:
+        RecordError: with the field at fault.
+    """
+    if tick.project is None and tick.now is None:
+        if tick.ends is UNSET:
+            raise RecordError("ends", "is required, or project and now")
+    elif tick.project is None:
+        raise RecordError("project", "is required beside now")
+    elif tick.now is None:
+        raise RecordError("now", "is required beside project")
+    else:
+        check_project(tick.project)
 
 
 def check_profile(profile: OwnedBy) -> None:

@@ -66,6 +66,7 @@ STREAK_EVENTS = "streak-events"
 PATHWAY_EVENTS = "pathway-events"
 MEMBER_EVENTS = "member-events"
 TIER_EVENTS = "tier-events"
+CLOCK_EVENTS = "clock-events"
 DEAD_LETTERS = "dead-letters"
 REPLIES = "replies"
 
@@ -100,6 +101,7 @@ TOPICS: Mapping[str, Topic] = {
         Topic(PATHWAY_EVENTS, "output: pathways", config=_OUTPUT),
         Topic(MEMBER_EVENTS, "output: members, with their personal fields", config=_OUTPUT),
         Topic(TIER_EVENTS, "output: tiers", config=_OUTPUT),
+        Topic(CLOCK_EVENTS, "output: test clocks, as each partition moved them", config=_OUTPUT),
         Topic(DEAD_LETTERS, "output: what was refused, and why", config=_OUTPUT),
         Topic(REPLIES, "output: answers to requests", config={**_OUTPUT, **_SHORT_LIVED}),
     )
@@ -123,6 +125,7 @@ OUTPUT_TOPICS = (
     PATHWAY_EVENTS,
     MEMBER_EVENTS,
     TIER_EVENTS,
+    CLOCK_EVENTS,
     DEAD_LETTERS,
 )
 """What the processor writes on the partition that it folds: a function of its inputs."""

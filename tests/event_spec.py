@@ -79,6 +79,13 @@ def tick(at: str, **ends: int) -> Sent:
     return Sent(topics.TICKS, value, timestamp=millis(when), headers=())
 
 
+def clock_to(at: str, project: str = PROJECT) -> Sent:
+    """The control record that moves a project's clock to a time (a day alone: its midnight)."""
+    when = at if "T" in at else f"{at}T00:00:00Z"
+    value = _JSON.encode({"project": project, "now": when})
+    return Sent(topics.TICKS, value, headers=())
+
+
 def redeem(points: int, identifier: str = "redeem-1", **fields: Any) -> Sent:
     """The command that redeems points of Ann's."""
     known = {"userId": "ann", "points": points, "uniqueIdentifier": identifier}
@@ -116,6 +123,12 @@ def broken(first_missed: str, **fields: Any) -> Fact:
 def streak_completed(**fields: Any) -> Fact:
     """``streak.completed``."""
     return Fact("streak.completed", fields)
+
+
+def moved(now: str, **fields: Any) -> Fact:
+    """``clock.moved``."""
+    when = now if "T" in now else f"{now}T00:00:00Z"
+    return Fact("clock.moved", {"now": when, **fields})
 
 
 def failed(**fields: Any) -> Fact:

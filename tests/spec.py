@@ -466,7 +466,7 @@ class Happened:
 
 _ORDER = (
     *("challenge", "challenge_log", "milestone", "reward", "member"),
-    *("points", "event", "streak", "activity", "tier", "refused"),
+    *("points", "event", "streak", "activity", "tier", "clock", "refused"),
 )
 
 

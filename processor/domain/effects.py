@@ -52,7 +52,8 @@ class Effects:
 
     ``writes`` are entries of the state store and so records of the changelog; None deletes one.
     ``counts`` are for metrics: ``folded``, ``duplicates``, ``forwarded``, ``skipped``, ``dues``,
-    ``dues_refused``, ``replies_refused`` and ``dead_letter:<reason>``.
+    ``clock_dues``, ``dues_refused``, ``clock_refused``, ``replies_refused`` and
+    ``dead_letter:<reason>``.
 
     What one input leads to is added between ``begin`` and the next one, and can be taken back.
     """
@@ -70,6 +71,8 @@ class Effects:
     """What went wrong with records that had waited and with dues, and was no rule: for the log."""
     more_due: bool = False
     """True where a tick left dues for the partition's next one."""
+    more_moves: bool = False
+    """True where test clocks have not arrived: the partition's next tick goes on."""
     size: int = 0
     """Bytes of the outputs, forwards, answers (those that cannot arrive included) and writes; the
     writes are guessed until they are made."""

@@ -21,6 +21,7 @@ from processor.domain.fast_path import Common, Completed, Hits, MakeFastPath, fa
 from processor.domain.handlers.activity_logs import ActivityLogs
 from processor.domain.handlers.activity_voids import ActivityVoids
 from processor.domain.handlers.challenge_logs import ChallengeLogs
+from processor.domain.handlers.clocks import Clocks
 from processor.domain.handlers.event_voids import EventVoids
 from processor.domain.handlers.events import Events
 from processor.domain.handlers.handler import Handler
@@ -235,12 +236,14 @@ class ChunkFold:
             **dict.fromkeys(get_args(MemberCommand), commands),
         }
         self._parking = Parking(self._entries)
+        self._clocks = Clocks(definitions, entries, self.effects, place.partition)
         self._ticks = Ticks(
             definitions,
             entries,
             self.effects,
             spending=spending,
             tiers=self._tiers,
+            clocks=self._clocks,
             look_at_parked=self._look_at_parked,
         )
 
@@ -385,7 +388,9 @@ class ChunkFold:
     def _take_read(self, ready: _Ready) -> None:
         item, handler = ready.read, ready.handler
         if handler is None:
-            self._ticks.step(from_millis(item.input.timestamp), self._position.sequence)
+            assert isinstance(item.record, Tick)
+            at = from_millis(item.input.timestamp)
+            self._ticks.step(item.record, at, self._position.sequence)
             return
         self._entries.begin()
         self.effects.begin()
@@ -398,6 +403,8 @@ class ChunkFold:
                 if item.input.headers:
                     self._answer(item.input, answer)
                 for member_id in tuple(self._entries.made_known):
+                    if item.project in self._definitions.clocks:
+                        self._clocks.keep(item.project, member_id)
                     self._release(member_id)
         except Refused as refused:
             self._take_back(item, refused)
@@ -411,9 +418,12 @@ class ChunkFold:
     def _context(
         self, project: str, member_id: str, timestamp: int, source: Input | None = None
     ) -> RecordContext:
-        at, sequence = from_millis(timestamp), self._position.sequence
+        at = now = from_millis(timestamp)
+        if project in self._definitions.clocks:
+            now = self._clocks.now_of(project, member_id) or at
+        sequence = self._position.sequence
         trace = None if source is None else source.trace
-        return RecordContext(self.effects, project, member_id, at, sequence, source, trace)
+        return RecordContext(self.effects, project, member_id, at, now, sequence, source, trace)
 
     def _take_back(self, item: Read, refused: Refused) -> None:
         self._entries.undo()

@@ -28,6 +28,7 @@ from schemas.records import (
     check_adjustment,
     check_profile,
     check_project,
+    check_tick,
     check_uuid,
     check_void,
     contains_nul,
@@ -210,11 +211,14 @@ def read(source: Input) -> Read:
         raise Refused(Reason.MALFORMED, f"no JSON object: {error}") from error
     if not 0 <= source.timestamp <= MAX_TIMESTAMP:
         raise Refused(Reason.INVALID, "the record's timestamp is no time since 1970")
-    if isinstance(record, Tick):
-        return Read(source, record, "", "")
     if source.trace is not None and isinstance(record, Event) and record.by_end_user:
         source.trace.for_end_user()
     try:
+        if isinstance(record, Tick):
+            check_tick(record)
+            if record.now is not None:
+                record.now = _utc("now", record.now)
+            return Read(source, record, "", "")
         _bring_to_utc(record)
         project = check_project(record.project)
         member = _member_of(project, record)

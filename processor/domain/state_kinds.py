@@ -14,6 +14,7 @@ import msgspec
 
 from processor.domain.aggregates.activity_history import History, Recent
 from processor.domain.aggregates.challenge import Progress, RecordedLog
+from processor.domain.aggregates.clock import Clock, Move, OnClock
 from processor.domain.aggregates.event import Answered, LimitUsage, LoggedEvent
 from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
@@ -101,6 +102,10 @@ ACTIVITY_HISTORY = StateKind(b"H", History, extra_bytes=lambda history: history.
 PARKED = StateKind(b"k", Parked, items=lambda parked: len(parked.waiting))
 HELD = StateKind(b"h", Held, once=True, extra_bytes=lambda held: held.size)
 DUE = StateKind(b"t", DueMarker, once=True)
+CLOCK = StateKind(b"C", Clock)
+MOVE = StateKind(b"M", Move)
+ON_CLOCK = StateKind(b"O", OnClock)
+CLOCK_DUE = StateKind(b"T", DueMarker, once=True)
 
 
 def by_prefix(*kinds: StateKind[Any]) -> Mapping[bytes, StateKind[Any]]:
@@ -147,6 +152,10 @@ STATE_KINDS = by_prefix(
     PARKED,
     HELD,
     DUE,
+    CLOCK,
+    MOVE,
+    ON_CLOCK,
+    CLOCK_DUE,
 )
 """Every kind by its prefix."""
 
@@ -366,19 +375,54 @@ def void_key(void_id: str) -> bytes:
     return VOID.prefix + uuid_bytes(void_id)
 
 
-def due_key(at: datetime, entry: bytes) -> bytes:
-    """Return the key under which an entry waits in the due-index: sorted by the moment."""
-    return DUE.prefix + millis_of(at).to_bytes(8, "big") + entry
+def due_key(at: datetime, entry: bytes, index: bytes = DUE.prefix) -> bytes:
+    """Return the key under which an entry waits in a due-index: sorted by the moment. ``index`` is
+    what all keys of the index begin with."""
+    return index + millis_of(at).to_bytes(8, "big") + entry
 
 
-def due_entry(key: bytes) -> tuple[datetime, bytes]:
-    """Return the moment and the entry's key of a key of the due-index."""
-    return from_millis(int.from_bytes(key[1:9], "big")), key[9:]
+def due_entry(key: bytes, index: bytes = DUE.prefix) -> tuple[datetime, bytes]:
+    """Return the moment and the entry's key of a key of a due-index."""
+    begins = len(index)
+    return from_millis(int.from_bytes(key[begins : begins + 8], "big")), key[begins + 8 :]
 
 
-def due_range(until: datetime) -> tuple[bytes, bytes]:
-    """Return the range, first inclusive and last exclusive, of what is due at ``until``."""
-    return DUE.prefix, DUE.prefix + (millis_of(until) + 1).to_bytes(8, "big")
+def due_range(until: datetime, index: bytes = DUE.prefix, since: int = 0) -> tuple[bytes, bytes]:
+    """Return the range, first inclusive and last exclusive, of what is due at ``until``, and not
+    before ``since`` (milliseconds since 1970)."""
+    first = index + since.to_bytes(8, "big") if since else index
+    return first, index + (millis_of(until) + 1).to_bytes(8, "big")
+
+
+def clock_key(project: str) -> bytes:
+    """Return the key of a project's own clock."""
+    return CLOCK.prefix + project.encode()
+
+
+def move_key(project: str) -> bytes:
+    """Return the key of a move of a project's clock that is under way."""
+    return MOVE.prefix + project.encode()
+
+
+MOVES = MOVE.prefix, MOVE.prefix + b"\xff"
+"""The range, first inclusive and last exclusive, of all moves."""
+
+
+def project_of_move(key: bytes) -> str:
+    """Return the project in the key of a move."""
+    return key[1:].decode()
+
+
+def on_clock_key(member_id: str) -> bytes:
+    """Return the key of what says that a member goes by its project's own clock."""
+    return ON_CLOCK.prefix + member_key(member_id)[1:]
+
+
+@lru_cache(maxsize=4096)
+def clock_dues(project: str) -> bytes:
+    """Return what the keys of the due-index of a project's own clock begin with. No project has
+    U+0000."""
+    return CLOCK_DUE.prefix + project.encode() + b"\0"
 
 
 def member_of(entry: bytes) -> tuple[str, bytes]:

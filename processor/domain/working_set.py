@@ -9,13 +9,14 @@ import msgspec
 from processor.domain.aggregates.tier import Earning
 from processor.domain.effects import TooMuch
 from processor.domain.state_kinds import (
-    DUE,
     MEMBER,
+    PARKED,
     DueMarker,
     E,
     StateKind,
     due_key,
-    due_range,
+    kind_of,
+    member_key,
     member_of,
 )
 from schemas.topics import MAX_VALUE_BYTES
@@ -79,6 +80,10 @@ class WorkingSet:
 
         self.earned: list[Earning] = []
         """What the member was granted since ``begin``: tiers are judged by that."""
+
+        self._clock_dues: dict[bytes, bytes] = {}
+        """The members that go by their project's own clock, as ``go_by_clock`` was told: what the
+        keys of their dues begin with, by the 16 bytes of their ids."""
 
         self.read = 0
         """Bytes of the entries that were read, which are all kept."""
@@ -179,18 +184,32 @@ class WorkingSet:
         """Delete an entry."""
         self.change(key, None)
 
+    def go_by_clock(self, member_id: str, index: bytes) -> None:
+        """Have a member's dues wait in a due-index of its project's own clock; ``index`` is what
+        its keys begin with."""
+        self._clock_dues[member_key(member_id)[1:]] = index
+
     def add_due(self, at: datetime, entry: bytes) -> None:
         """Have a tick look at an entry at a moment."""
-        self.change(due_key(at, entry), DueMarker())
+        self.change(self._due_key(at, entry), DueMarker())
 
     def drop_due(self, at: datetime, entry: bytes) -> None:
         """Take an entry out of the due-index."""
-        self.change(due_key(at, entry), None)
+        self.change(self._due_key(at, entry), None)
 
-    def dues(self, until: datetime, limit: int) -> list[bytes]:
-        """Return the first keys of what is due by ``until``, at most ``limit``, in order."""
-        first, last = due_range(until)
-        changed = {key: entry for key, entry in self.changed.items() if key.startswith(DUE.prefix)}
+    def _due_key(self, at: datetime, entry: bytes) -> bytes:
+        """Return the key of a due. What waits for a member that nobody knows yet waits for its
+        sender, so it always goes by time itself."""
+        if not self._clock_dues or kind_of(entry) == PARKED.prefix:
+            return due_key(at, entry)
+        index = self._clock_dues.get(entry[1:17])
+        return due_key(at, entry) if index is None else due_key(at, entry, index)
+
+    def keys(self, first: bytes, last: bytes, limit: int) -> list[bytes]:
+        """Return the first keys in [first, last), in order, at most ``limit``; all have the kind
+        that ``first`` begins with."""
+        kind = kind_of(first)
+        changed = {key: entry for key, entry in self.changed.items() if key.startswith(kind)}
         found = set(self._scan(first, last, limit + len(changed)))
         for key, entry in changed.items():
             if entry is None:

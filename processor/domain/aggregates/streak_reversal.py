@@ -51,7 +51,9 @@ def removal(before: State, at: int, streak: Streak) -> Removal:
     return Removal(at, run, hits, cut, given, inherited, lost)
 
 
-def evolve(before: State, fact: Removal, streak: Streak, recorded_at: datetime) -> State:
+def evolve(
+    before: State, fact: Removal, streak: Streak, *, recorded_at: datetime, now: datetime
+) -> State:
     """Return the streak with one period less.
 
     A gap that this makes counts as announced, and what is over by now is broken at once: no
@@ -81,7 +83,7 @@ def evolve(before: State, fact: Removal, streak: Streak, recorded_at: datetime) 
         return after
     latest = fact.cut.runs[-1]
     ends = streak_of.breaks_at(after, latest, streak.freezes)
-    if ends is not None and ends <= recorded_at:
+    if ends is not None and ends <= now:
         return streak_of.broken_off(after, latest, recorded_at)
     return msgspec.structs.replace(after, due=ends)
 

@@ -124,6 +124,8 @@ cdef EventRule event_rule_of(definitions, str project, str event_id):
     event = definitions.event(project, event_id)
     if event is None or not event.active or event.asks_member or event.by_member:
         return None
+    if project in definitions.clocks:  # members may go by its own clock
+        return None
     subscriptions = definitions.subscribers_of(project, event_id)
     if subscriptions.boosts or definitions.tier_sets(project):  # a tier may go by any points
         return None

@@ -110,10 +110,12 @@ class Events:
 
     def prepare(self, item: Read, record: EventRecord) -> PreparedEvent:
         """Look the event up and name the entries that it needs."""
+        return self._prepared(item, record, record.occurred_at or from_millis(item.input.timestamp))
+
+    def _prepared(self, item: Read, record: EventRecord, at: datetime) -> PreparedEvent:
         event = self._definitions.event(item.project, record.event_id)
         if event is None:
             return _UNKNOWN
-        at = record.occurred_at or from_millis(item.input.timestamp)
         metadata: Mapping[str, Any] = {}
         wrong = None
         try:
@@ -164,11 +166,13 @@ class Events:
         Raises:
             Refused: nothing was changed.
         """
+        if record.occurred_at is None and context.now is not context.recorded_at:
+            prepared = self._at_present(context, record)
         event = _usable(prepared.event, record)
         member = require_member(self._entries, context, message=_NO_SUCH_USER)
         if prepared.wrong is not None:
             raise prepared.wrong
-        not_ahead(context.recorded_at, "occurredAt", prepared.at)
+        not_ahead(context.now, "occurredAt", prepared.at)
         event_of.check_metadata(event, prepared.metadata)
         if record.idempotency_key is not None:
             answered = self._entries.get(ANSWER, prepared.answer_key)
@@ -199,6 +203,13 @@ class Events:
             said = _raw(Said(*_said(logged)))
             self._entries.set(ANSWER, prepared.answer_key, LoggedEvent(said, did))
         return lambda: replies.Reply(200, _answer(Said(*_said(logged))))
+
+    def _at_present(self, context: RecordContext, record: EventRecord) -> PreparedEvent:
+        """Return what an event that does not say when it happened leads to, by the clock that its
+        member goes by: what that shows was not known when the event was read."""
+        assert context.source is not None
+        item = Read(context.source, record, context.project, context.member_id)
+        return self._prepared(item, record, context.now)
 
     def _slot(
         self, context: RecordContext, prepared: PreparedEvent, event: Event, member: Member

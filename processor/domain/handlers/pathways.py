@@ -174,7 +174,7 @@ class Pathways:
 
     def _enrol(self, context: PathwayContext, *, enrolled: bool) -> Answer:
         before = self._enrolment(context)
-        now = context.record.recorded_at
+        now = context.record.now
         after = pathway_of.enrol(before, enrolled=enrolled, at=now)
         data = _enrolled(context, after)
         if after is not before:
@@ -189,12 +189,13 @@ class Pathways:
         before = self._entries.get(ACTIVITY, context.activity_key(activity))
         if activity.fulfilment != types.UPLOAD_REVIEW or before is None or before.url is None:
             raise Refused(Reason.INVALID, "has no upload to be reviewed", "activityId")
-        at = context.record.recorded_at
+        at = context.record.now
         after = pathway_of.reviewed(before, approved=command.approved, at=at)
         if after is before:
             data = _activity_changed(context, activity, self._enrolment(context), before)
         else:
             key = context.activity_key(activity)
+            after = msgspec.structs.replace(after, updated_at=context.record.recorded_at)
             self.histories.keep(key, activity, before, history_of.approval(at))
             data = self.progress(context, activity, before, after)
         return lambda: replies.Reply(200, Raw(outputs.encode(data)))

@@ -14,6 +14,7 @@ from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
 from processor.domain.handlers.achievements import Achievements, progress_record, progressed
+from processor.domain.handlers.clocks import Clocks
 from processor.domain.handlers.lot_dues import LotDues
 from processor.domain.handlers.spending import Spending
 from processor.domain.handlers.streaks import Streaks
@@ -29,6 +30,7 @@ from processor.domain.state_kinds import (
     STREAK,
     TIER,
     due_entry,
+    due_range,
     kind_of,
     member_key,
     member_of,
@@ -36,6 +38,7 @@ from processor.domain.state_kinds import (
 from processor.domain.working_set import NOBODYS_FAULT, WorkingSet
 from schemas.event_types import CHALLENGE_FAILED
 from schemas.ids import uuid_text
+from schemas.records import Tick
 
 _SOON = timedelta(minutes=1)
 """How long after its moment a due is looked at again whose definition is paused or gone then."""
@@ -63,10 +66,12 @@ class Ticks:
         *,
         spending: Spending,
         tiers: Tiers,
+        clocks: Clocks,
         look_at_parked: LookAtParked,
     ) -> None:
         self._look_at_parked = look_at_parked
         self._definitions = definitions
+        self._clocks = clocks
         self._entries = entries
         self._effects = effects
         self._achievements = Achievements(definitions, entries)
@@ -83,9 +88,18 @@ class Ticks:
             TIER.prefix: tiers.fall_due,
         }
 
-    def step(self, now: datetime, sequence: int) -> None:
-        """Do what is due at ``now``."""
-        dues = self._entries.dues(now, self._left + 1)
+    def step(self, tick: Tick, recorded_at: datetime, sequence: int) -> None:
+        """Do what is due at a tick's timestamp, or by the clock that it moves; and go on with the
+        clocks that are being moved."""
+        if tick.project is None or tick.now is None:
+            self._pass_time(recorded_at, sequence)
+        else:
+            self._clocks.move(tick.project, tick.now)
+        if self._definitions.clocks:
+            self._clocks.go_on(self._do_due, recorded_at, sequence)
+
+    def _pass_time(self, now: datetime, sequence: int) -> None:
+        dues = self._entries.keys(*due_range(now), self._left + 1)
         done = 0
         for key in dues:
             size = self._effects.size + self._entries.weight
@@ -93,25 +107,30 @@ class Ticks:
                 self._effects.more_due = True
                 break
             done += 1
-            at, entry = due_entry(key)
-            self._entries.begin()
-            self._effects.begin()
-            self._entries.drop_due(at, entry)
-            try:
-                self._do(entry, now, sequence)
-            except NOBODYS_FAULT:
-                raise
-            except Exception as error:  # noqa: BLE001  # it must not come again, nor hold up others
-                self._entries.undo()
-                self._effects.undo()
-                self._entries.drop_due(at, entry)
-                self._effects.count("dues_refused")
-                if not isinstance(error, TooMuch):
-                    self._effects.faults.append(error)
+            self._do_due(key, due_entry(key)[1], now, now, sequence)
         self._left -= done
         self._effects.counts["dues"] += done
 
-    def _do(self, entry: bytes, now: datetime, sequence: int) -> None:
+    def _do_due(
+        self, key: bytes, entry: bytes, now: datetime, recorded_at: datetime, sequence: int
+    ) -> None:
+        """Take a key out of its due-index, and do what is due of the entry; that never fails."""
+        self._entries.begin()
+        self._effects.begin()
+        self._entries.drop(key)
+        try:
+            self._do(entry, now, recorded_at, sequence)
+        except NOBODYS_FAULT:
+            raise
+        except Exception as error:  # noqa: BLE001  # it must not come again, nor hold up others
+            self._entries.undo()
+            self._effects.undo()
+            self._entries.drop(key)
+            self._effects.count("dues_refused")
+            if not isinstance(error, TooMuch):
+                self._effects.faults.append(error)
+
+    def _do(self, entry: bytes, now: datetime, recorded_at: datetime, sequence: int) -> None:
         member_id, rest = member_of(entry)
         kind = kind_of(entry)
         if kind == PARKED.prefix:
@@ -119,7 +138,9 @@ class Ticks:
             return
         member = self._entries.get(MEMBER, member_key(member_id))
         if member is not None:
-            context = RecordContext(self._effects, member.project, member_id, now, sequence)
+            context = RecordContext(
+                self._effects, member.project, member_id, recorded_at, now, sequence
+            )
             since = self._dues[kind](context, member.external_id, entry, rest)
             if since is not None:
                 self._entries.add_due(_next_look(since, now), entry)
@@ -137,7 +158,7 @@ class Ticks:
         before = self._entries.get(PROGRESS, key)
         if before is None:
             return None
-        now, period_key = context.recorded_at, rest[16:].decode()
+        now, period_key = context.now, rest[16:].decode()
         end = challenge_of.ends(before, challenge, period_key)
         if challenge is not None and end is not None and end > now:  # its end was moved
             self._entries.add_due(end, key)
@@ -146,7 +167,7 @@ class Ticks:
             return _due_since(before, end, now)
         if end is None:
             return None
-        after = challenge_of.ended(before, challenge, end, now)
+        after = challenge_of.ended(before, challenge, end, context.recorded_at)
         if after is not before:
             self._entries.set(PROGRESS, key, after)
             self._announce(context, challenge, period_key, before=before, after=after)

@@ -1,0 +1,32 @@
+"""Test clocks: how far the clock of a project may be moved at once.
+
+The fold holds every move against this, and the API says so before it is written.
+"""
+
+from datetime import UTC, datetime
+
+MOST_YEARS = 5
+"""That one call may move a clock by."""
+LAST = datetime(9998, 12, 31, tzinfo=UTC)
+"""No clock goes beyond: what is due is reckoned with dates after it."""
+
+
+def furthest(now: datetime) -> datetime:
+    """Return how far a clock that shows ``now`` may be moved at once; from a 29 February to a 28th
+    where the year has none."""
+    year = now.year + MOST_YEARS
+    if year > LAST.year:
+        return LAST
+    try:
+        return now.replace(year=year)
+    except ValueError:
+        return now.replace(year=year, day=28)
+
+
+def fault(now: datetime, to: datetime) -> str | None:
+    """Return why a clock that shows ``now`` cannot be moved to a moment; None where it can."""
+    if to < now:
+        return "must not be before what the clock shows"
+    if to > furthest(now):
+        return f"must be at most {MOST_YEARS} years after what the clock shows"
+    return None
