@@ -1,11 +1,10 @@
-"""A project on a test clock folds exactly as a live project would whose ticks came at the moments of
-its dues."""
+"""A project on a test clock folds exactly as a live project whose ticks came at the moments of its
+dues."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +13,11 @@ from processor.domain.state_kinds import CLOCK_DUE, DUE, MOVE, due_entry
 from schemas.instants import format_instant, from_millis
 from schemas.topics import TICKS
 from tests.event_spec import clock_to, tick
-from tests.spec import Happened, Partition, Sent, millis, project_settings
+from tests.properties.test_tiers import BUY, History, in_chunks, made
+from tests.properties.test_tiers import histories as tier_histories
+from tests.spec import Defined, Happened, Partition, Sent, ann, project_settings
 from tests.strategies import Segment, histories
-from tests.strategies_events import event_histories
+from tests.strategies_events import event_histories, streak_histories
 from tests.strategies_points import points_histories
 from tests.strategies_voids import void_histories
 
@@ -72,7 +73,9 @@ class Live:
 
     def pass_time(self, until: int) -> None:
         for _ in range(10_000):
-            due = min((key for key in self.partition.entries if key.startswith(DUE.prefix)), default=None)
+            due = min(
+                (key for key in self.partition.entries if key.startswith(DUE.prefix)), default=None
+            )
             if due is None or due_entry(due)[0] > from_millis(until):
                 break
             self.tick(format_instant(due_entry(due)[0]))
@@ -82,15 +85,16 @@ class Live:
         self.happened.append(self.partition.fold(tick(at)))
 
     def take(self, record: Sent, at: int) -> None:
-        self.happened.append(self.partition.fold(_at(record, at)))
+        self.happened.append(self.partition.fold(record.arriving(format_instant(from_millis(at)))))
 
 
 class OnClock:
     """The project on a test clock, moved to the moment of each record."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: int) -> None:
         self.partition = Partition(compared=False)
-        self.partition.define(project_settings(clock="manual"))
+        manual = project_settings(clock="manual")
+        self.partition.definitions.apply(manual.key, manual.value, 0, since)
         self.happened: list[Happened] = []
 
     def pass_time(self, until: int) -> None:
@@ -104,19 +108,20 @@ class OnClock:
         self.happened.append(self.partition.fold(record.arriving(REAL)))
 
 
-def _at(record: Sent, at: int) -> Sent:
-    return msgspec.structs.replace(record) if False else record.arriving(format_instant(from_millis(at)))
+def on_clock(definition: Defined) -> Defined:
+    """Return a definition as it is where the project goes by a test clock."""
+    return definition.but(clock="manual") if definition.kind == "project" else definition
 
 
 def check(history: list[Segment]) -> None:
-    live, manual = Live(), OnClock()
+    now = min(record.timestamp for segment in history for record in segment.records)
+    live, manual = Live(), OnClock(now)
     live.partition.define(project_settings())
-    now = 0
     for segment in history:
-        for world in (live, manual):
-            world.partition.define(*segment.definitions)
+        live.partition.define(*segment.definitions)
+        manual.partition.define(*map(on_clock, segment.definitions))
         for record in segment.records:
-            now = max(now, record.timestamp, millis("2026-11-21T11:59:00Z"))
+            now = max(now, record.timestamp)
             live.pass_time(now)
             manual.pass_time(now)
             if record.topic != TICKS:
@@ -140,7 +145,30 @@ def kinds(partition: Partition, prefix: bytes) -> list[bytes]:
     return sorted(key[begins:] for key in partition.entries if key.startswith(prefix))
 
 
-@given(points_histories(), st.integers(1, 5))
+def as_segments(history: History) -> list[Segment]:
+    """Return a history of tiers as the others are."""
+    first, second = in_chunks(history)
+    begins = format_instant(history.steps[0].arrives)
+    project = project_settings(timezone=history.zone)
+    return [
+        Segment([project, BUY, *made(history, 0)], [ann.arriving(begins), *first]),
+        Segment(made(history, history.second)[1:], second),
+    ]
+
+
+@given(st.one_of(points_histories(), tier_histories().map(as_segments)), st.integers(1, 5))
 def test_points_fold_as_live_ones(history: list[Segment], most: int) -> None:
+    with at_most(most):
+        check(history)
+
+
+@given(st.one_of(event_histories(), streak_histories()), st.integers(1, 5))
+def test_events_fold_as_live_ones(history: list[Segment], most: int) -> None:
+    with at_most(most):
+        check(history)
+
+
+@given(st.one_of(histories(), void_histories()), st.integers(1, 5))
+def test_logs_fold_as_live_ones(history: list[Segment], most: int) -> None:
     with at_most(most):
         check(history)

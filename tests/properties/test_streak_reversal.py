@@ -74,9 +74,7 @@ class Both:
             return
         expected = self.reference.take_back(at, self.milestones, self.now, ZONE, revoke=revoke)
         fact = reversal_of.removal(self.state, at, self.rules)
-        after = reversal_of.evolve(
-            self.state, fact, self.rules, recorded_at=self.now, now=self.now
-        )
+        after = reversal_of.evolve(self.state, fact, self.rules, recorded_at=self.now, now=self.now)
         lost = fact.lost if revoke else ()
         self.state = reversal_of.revoked(after, lost)
         assert sorted((each.milestone.id, each.reward_at) for each in lost) == sorted(expected)
