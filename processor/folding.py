@@ -20,6 +20,7 @@ from processor.domain.effects import MAX_OUTPUT_BYTES, Effects
 from processor.domain.fold import Part, fold_chunk
 from processor.domain.inputs import Place
 from processor.journal import Journal
+from processor.move_pace import MovePace
 from processor.open_transactions import OpenTransactions
 from processor.pieces import Pace, Pieces, Rest, size
 from processor.reading import Reading
@@ -75,6 +76,7 @@ class Folding:
         self._is_member = is_member
         self._open = OpenTransactions()
         self._pace = Pace()
+        self._move_pace = MovePace(time.monotonic)
         self._pieces: dict[int, Pieces] = {}
         self._taken_back: dict[int, int] = {}
 
@@ -160,10 +162,20 @@ class Folding:
                     partition,
                     exc_info=fault,
                 )
-            if effects.more_due:
-                context.ticker.soon([partition])
-            _count(effects, folded - started, time.perf_counter() - folded)
+            ended = time.perf_counter()
+            self._go_on(partition, piece, effects, ended - started)
+            _count(effects, folded - started, ended - folded)
             return effects
+
+    def _go_on(
+        self, partition: int, piece: Sequence[Part], effects: Effects, seconds: float
+    ) -> None:
+        """Have a tick come for what a piece left to be done; it took so many seconds."""
+        self._move_pace.done(piece, effects.counts["clock_dues"], seconds)
+        if effects.more_due:
+            self._context.ticker.soon([partition])
+        elif effects.more_moves:
+            self._context.ticker.soon([partition], self._move_pace.pause())
 
     def _fold(
         self, partition: int, store: PartitionStore, pieces: Pieces, piece: Sequence[Part]

@@ -65,9 +65,11 @@ class Ticker:
         """Return why ticks are written no more; None where they are."""
         return None if self._producer is None else producer_fault(self._producer)
 
-    def soon(self, partitions: Iterable[int]) -> None:
-        """Publish the next tick of these partitions at once."""
-        self._next.update(dict.fromkeys(partitions, 0.0))
+    def soon(self, partitions: Iterable[int], seconds: float = 0.0) -> None:
+        """Publish the next tick of these partitions at once, or after so many seconds at most."""
+        at = _now() + seconds if seconds else 0.0
+        for partition in partitions:
+            self._next[partition] = min(self._next.get(partition, at), at)
         self._wake.set()
 
     async def run(self) -> None:

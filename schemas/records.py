@@ -114,12 +114,12 @@ class Tick(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Time on a partition: the record's timestamp. ``ends`` are where the partition's other inputs
     ended when it was written, by topic without prefix: it is folded after those.
 
-    With ``project`` and ``now`` it moves the clock of that project to that moment instead.
+    With ``project`` and ``moves_to`` it moves the clock of that project to that moment instead.
     """
 
     ends: dict[str, int] | UnsetType = UNSET
     project: str | None = None
-    now: Instant | None = None
+    moves_to: Instant | None = msgspec.field(default=None, name="now")
 
 
 class CheckIn(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -496,12 +496,12 @@ def check_tick(tick: Tick) -> None:
     Raises:
         RecordError: with the field at fault.
     """
-    if tick.project is None and tick.now is None:
+    if tick.project is None and tick.moves_to is None:
         if tick.ends is UNSET:
             raise RecordError("ends", "is required, or project and now")
     elif tick.project is None:
         raise RecordError("project", "is required beside now")
-    elif tick.now is None:
+    elif tick.moves_to is None:
         raise RecordError("now", "is required beside project")
     else:
         check_project(tick.project)

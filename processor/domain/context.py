@@ -18,16 +18,16 @@ _sequence_text = lru_cache(maxsize=1)(outputs.sequence_text)  # an input leads t
 class RecordContext(msgspec.Struct, frozen=True, gc=False):
     """Whose record is folded, when it was recorded, and its place in line.
 
-    ``recorded_at`` is the record's timestamp, and ``now`` what time it is: the same, but where the
-    member goes by its project's own clock. ``sequence`` is the number of inputs that its partition
-    folded before it.
+    ``recorded_at`` is the record's timestamp, and ``present`` what time it is: the same, but where
+    the member goes by its project's own clock. ``sequence`` is the number of inputs that its
+    partition folded before it.
     """
 
     effects: Effects
     project: str
     member_id: str
     recorded_at: datetime
-    now: datetime
+    present: datetime
     sequence: int
     source: Input | None = None
     """The record as it lay first; a tick's dues have none."""

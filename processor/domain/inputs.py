@@ -216,8 +216,8 @@ def read(source: Input) -> Read:
     try:
         if isinstance(record, Tick):
             check_tick(record)
-            if record.now is not None:
-                record.now = _utc("now", record.now)
+            if record.moves_to is not None:
+                record.moves_to = _utc("now", record.moves_to)
             return Read(source, record, "", "")
         _bring_to_utc(record)
         project = check_project(record.project)

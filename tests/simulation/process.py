@@ -122,7 +122,7 @@ class Process:
             producers=Producers(settings),
             ends=ends,
             log_ends=log_ends,
-            ticker=cast("Any", SimpleNamespace(soon=lambda _: None)),
+            ticker=cast("Any", SimpleNamespace(soon=lambda *_: None)),
             definitions=definitions,
             reply_partitions={},
             cluster_id="simulated",

@@ -14,18 +14,16 @@ from schemas import test_clocks
 class Clock(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the clock shows; ``moves`` counts those that are done."""
 
-    now: datetime
+    shows: datetime
     moves: int = 0
 
 
 class Move(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A move that is under way: where to, and the moment (milliseconds since 1970) before which
-    nothing is left to be done; 0: it has not begun, and what came late may be due still. It
-    ``stays`` where the clock stands there already."""
+    nothing is left to be done; 0: it has not begun, and what came late may be due still."""
 
     to: datetime
     reached: int = 0
-    stays: bool = False
 
 
 class OnClock(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -48,8 +46,8 @@ def decide(clock: Clock, move: Move | None, to: datetime) -> Move | None:
 
     To the same moment again, what came late is done.
     """
-    if test_clocks.fault(clock.now if move is None else move.to, to) is not None:
+    if test_clocks.fault(clock.shows if move is None else move.to, to) is not None:
         return None
     if move is None:
-        return Move(to, stays=to == clock.now)
-    return move if to == move.to else msgspec.structs.replace(move, to=to, stays=False)
+        return Move(to)
+    return move if to == move.to else msgspec.structs.replace(move, to=to)

@@ -77,7 +77,7 @@ class Achievements:
             data = progressed(record, challenge.version)
             context.emit(CHALLENGE_COMPLETED, data, at=at, version=after.reopened)
             if challenge.points:
-                at = record.challenge_completed_at or context.now
+                at = record.challenge_completed_at or context.present
                 self.give_points(context, challenge, record.id, at, reopened=bool(after.reopened))
         for each in given:
             self._milestones.announce(context, each.reached, each.reward)

@@ -63,7 +63,7 @@ class ActivityLogs:
         pathway = self._pathways.pathway(context.project, record.pathway_id)
         activity = require_activity(pathway, record.activity_id)
         working = self._pathways.context(context, pathway)
-        not_ahead(context.now, "occurredAt", record.occurred_at)
+        not_ahead(context.present, "occurredAt", record.occurred_at)
         report = _report(record, activity, context)
         if self._entries.get(ACTIVITY_LOG, prepared) is not None:
             context.repeat()

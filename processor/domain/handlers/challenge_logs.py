@@ -134,8 +134,8 @@ class ChallengeLogs:
         """
         challenge = prepared.challenge or self._unknown(prepared)
         at = context.recorded_at
-        if record.activity_at > context.now:
-            not_ahead(context.now, "activityAt", record.activity_at)
+        if record.activity_at > context.present:
+            not_ahead(context.present, "activityAt", record.activity_at)
         if challenge.by_member:
             prepared = self._in_own_zone(context, record, prepared, challenge)
         before = self._entries.get(PROGRESS, prepared.progress_key)

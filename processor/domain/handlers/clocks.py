@@ -76,7 +76,7 @@ class Clocks:
         if not on_clock:
             return None
         self._entries.go_by_clock(member_id, clock_dues(project))
-        return self._clock(project).now
+        return self._clock(project).shows
 
     def keep(self, project: str, member_id: str) -> None:
         """Have a member that was just made go by its project's clock for good."""
@@ -131,9 +131,9 @@ class Clocks:
             if key in self._entries.changed and self._entries.changed[key] is None:
                 continue  # what was done before it has put it off
             at, entry = due_entry(key, index)
-            clock, done = replace(clock, now=max(clock.now, at)), done + 1
+            clock, done = replace(clock, shows=max(clock.shows, at)), done + 1
             self._entries.go_by_clock(member_of(entry)[0], index)
-            do_due(key, entry, clock.now, recorded_at, sequence)
+            do_due(key, entry, clock.shows, recorded_at, sequence)
             move = replace(move, reached=millis_of(at))
             for new in self._entries.touched():
                 if new.startswith(index) and new < bound and self._entries.changed.get(new):
@@ -156,22 +156,20 @@ class Clocks:
     def _arrive(
         self, project: str, clock: Clock, move: Move, recorded_at: datetime, sequence: int
     ) -> None:
-        """End a move, and publish it; one to where the clock stood has only done what came late."""
+        """End a move, and publish it."""
         self._entries.drop(move_key(project))
-        if move.stays:
-            return
         after = clock_of.evolve(clock, move)
         self._entries.set(CLOCK, clock_key(project), after)
         data = outputs.ClockMoved(
             id=ids.clock_id(project, self._partition),
             partition=self._partition,
-            now=after.now,
+            now=after.shows,
             version=after.moves,
             created_at=recorded_at,
         )
         # No member's: the event's subject and key are the project.
-        context = RecordContext(self._effects, project, project, recorded_at, after.now, sequence)
-        context.emit(CLOCK_MOVED, data, at=after.now, version=after.moves)
+        context = RecordContext(self._effects, project, project, recorded_at, after.shows, sequence)
+        context.emit(CLOCK_MOVED, data, at=after.shows, version=after.moves)
 
     def _is_full(self) -> bool:
         return self._effects.size + self._entries.weight > MAX_OUTPUT_BYTES

@@ -166,13 +166,13 @@ class Events:
         Raises:
             Refused: nothing was changed.
         """
-        if record.occurred_at is None and context.now is not context.recorded_at:
+        if record.occurred_at is None and context.present is not context.recorded_at:
             prepared = self._at_present(context, record)
         event = _usable(prepared.event, record)
         member = require_member(self._entries, context, message=_NO_SUCH_USER)
         if prepared.wrong is not None:
             raise prepared.wrong
-        not_ahead(context.now, "occurredAt", prepared.at)
+        not_ahead(context.present, "occurredAt", prepared.at)
         event_of.check_metadata(event, prepared.metadata)
         if record.idempotency_key is not None:
             answered = self._entries.get(ANSWER, prepared.answer_key)
@@ -209,7 +209,7 @@ class Events:
         member goes by: what that shows was not known when the event was read."""
         assert context.source is not None
         item = Read(context.source, record, context.project, context.member_id)
-        return self._prepared(item, record, context.now)
+        return self._prepared(item, record, context.present)
 
     def _slot(
         self, context: RecordContext, prepared: PreparedEvent, event: Event, member: Member

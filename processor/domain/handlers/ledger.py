@@ -227,7 +227,7 @@ class Ledger:
         lots = self.lots(context, granted.group)
         taken = lots.take_back(points, granted.lot)
         if points and self._definitions.has_tiers():
-            at = granted.at or context.now
+            at = granted.at or context.present
             self._entries.earned.append(Earning(granted.group, -points, at))
         self._reversed(
             context,

@@ -215,7 +215,7 @@ class LogVoids:
     ) -> None:
         """Publish that a completed challenge fell short again; a tick looks at its end."""
         data = progressed(record, challenge.version)
-        context.emit(CHALLENGE_REOPENED, data, at=context.now, version=after.reopened)
+        context.emit(CHALLENGE_REOPENED, data, at=context.present, version=after.reopened)
         end = challenge_of.ends(after, challenge, voided.log.period_key)
         if after.status == challenge_of.IN_PROGRESS and end is not None:
             place = progress_key(context.member_id, voided.challenge_id, voided.log.period_key)

@@ -101,7 +101,7 @@ class LotDues:
         at = None if lot is None else lot.activates_at or lot.expires_at
         if lot is None or at is None:
             return None
-        if millis_of(at) > millis_of(context.now):
+        if millis_of(at) > millis_of(context.present):
             self._entries.add_due(at, key)
             return None
         return lot

@@ -87,7 +87,7 @@ class Lots:
         if wallet is None:
             return self._count(None, points)
         activates = None if at_once else wallet_of.activates_at(wallet, at)
-        if activates is None or activates <= self._context.now:
+        if activates is None or activates <= self._context.present:
             return self._count(wallet_of.expiry(wallet, activates or at), points)
         expiry = wallet_of.expiry(wallet, activates)
         slides = wallet.expiry == "sliding"
@@ -105,7 +105,7 @@ class Lots:
         They count at once and lapse as a grant of now would. Where all lots lapse together, these
         points lapse with the others and put nothing off: only grants do, and this is none.
         """
-        now, purse = self._context.now, self.purse
+        now, purse = self._context.present, self.purse
         slides = self.wallet is not None and self.wallet.expiry == "sliding"
         if slides and purse.slides_at is not None and purse.slides_at > now:
             return self._count(Expiry(purse.slides_on, purse.slides_at), points)
@@ -155,7 +155,7 @@ class Lots:
             if expiry is None:
                 continue
             self.purse.expiring += taken.points
-            if expiry.at <= self._context.now:
+            if expiry.at <= self._context.present:
                 self._come_late(expiry, taken.points)
             else:
                 self._put(Place(None, expiry.day), Lot(taken.points, expiry.at))
@@ -236,7 +236,7 @@ class Lots:
         if slides and self.purse.slides_at is not None:
             expiry = max(expiry, Expiry(self.purse.slides_on, self.purse.slides_at))
         self.purse.expiring += points
-        if expiry.at <= self._context.now:
+        if expiry.at <= self._context.present:
             return self._come_late(expiry, points)
         if slides:
             self._slide(expiry, points)
@@ -306,7 +306,7 @@ class Lots:
     def _waits(self, place: Place) -> bool:
         """Tell whether points of a lot that is not there wait still, by the day alone: asked only
         where they may wait in another one."""
-        now, zone = self._context.now, self.wallet.timezone if self.wallet else "UTC"
+        now, zone = self._context.present, self.wallet.timezone if self.wallet else "UTC"
         return (place.activates or 0) > local_date(zone, now).toordinal()
 
     def _after(self, key: bytes, last: bytes) -> Iterator[bytes]:
@@ -359,7 +359,7 @@ class Lots:
         key = lot_key(self._family, Place(None, day))
         lot = self._entries.get(LOT, key)
         if lot is None or lot.overdue:
-            if was <= self._context.now:
+            if was <= self._context.present:
                 purse.slid_until = was
             return expiry, 0
         if day == expiry.day:
@@ -381,7 +381,7 @@ class Lots:
             if place.activates is None and place.expires is not None:
                 self.purse.first = min(self.purse.first, place.expires)
             if self.wallet is not None and place.activates is None:
-                now = self._context.now
+                now = self._context.present
                 lot = replace(lot, notices=wallet_of.notices(self.wallet, lot.expires_at, now))
         self._set(key, lot, before)
         if before is None and self.purse.lots > wallet_of.MAX_LOTS:

@@ -170,7 +170,7 @@ class MemberCommands:
     def _update_reward(self, context: RecordContext, command: UpdateRewardLog) -> Answer:
         require_member(self._entries, context, deleted=True)
         if isinstance(command.reward_issued_at, datetime):
-            not_ahead(context.now, "rewardIssuedAt", command.reward_issued_at)
+            not_ahead(context.present, "rewardIssuedAt", command.reward_issued_at)
         reward_id = command.reward_log_id.lower()
         key = reward_key(reward_id) if is_uuid(reward_id) else None
         before = None if key is None else self._entries.get(REWARD, key)
@@ -205,7 +205,7 @@ class MemberCommands:
             source_id=ids.redemption_source(context.member_id, command.unique_identifier),
             action_id=points_of.REDEEM,
             points=-command.points,
-            at=context.now,
+            at=context.present,
             group=command.challenge_group or DEFAULT_GROUP,
             ip=command.ip,
         )

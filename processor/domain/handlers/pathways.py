@@ -174,7 +174,7 @@ class Pathways:
 
     def _enrol(self, context: PathwayContext, *, enrolled: bool) -> Answer:
         before = self._enrolment(context)
-        now = context.record.now
+        now = context.record.present
         after = pathway_of.enrol(before, enrolled=enrolled, at=now)
         data = _enrolled(context, after)
         if after is not before:
@@ -189,7 +189,7 @@ class Pathways:
         before = self._entries.get(ACTIVITY, context.activity_key(activity))
         if activity.fulfilment != types.UPLOAD_REVIEW or before is None or before.url is None:
             raise Refused(Reason.INVALID, "has no upload to be reviewed", "activityId")
-        at = context.record.now
+        at = context.record.present
         after = pathway_of.reviewed(before, approved=command.approved, at=at)
         if after is before:
             data = _activity_changed(context, activity, self._enrolment(context), before)

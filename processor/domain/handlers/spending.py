@@ -80,7 +80,7 @@ class Spending:
         if isinstance(command, HoldPoints):
             return self._hold(context, command)
         if isinstance(command, AdjustPoints) and command.occurred_at is not None:
-            not_ahead(context.now, "occurredAt", command.occurred_at)
+            not_ahead(context.present, "occurredAt", command.occurred_at)
         member = require_member(self._entries, context)
         key = moved_key(_entry_id(context, command))
         first = self._entries.get(MOVED, key)
@@ -124,7 +124,7 @@ class Spending:
         self, context: RecordContext, member: Member, command: SpendPoints | AdjustPoints
     ) -> Moved:
         """Take, or give, all points of a command."""
-        points, at, event_type = _signed(command), context.now, POINTS_SPENT
+        points, at, event_type = _signed(command), context.present, POINTS_SPENT
         lots, took = self._ledger.lots(context, _group(command)), list[Taken]()
         if isinstance(command, AdjustPoints):
             event_type, at = POINTS_ADJUSTED, command.occurred_at or at
@@ -143,7 +143,7 @@ class Spending:
 
     def _hold(self, context: RecordContext, command: HoldPoints) -> Answer:
         key = _key_of_hold(context, command.unique_identifier)
-        first, at = self._entries.get(HOLD, key), context.now
+        first, at = self._entries.get(HOLD, key), context.present
         until = at if first is not None else hold_of.until_of(command, at)
         member = require_member(self._entries, context)
         if first is not None:
@@ -184,7 +184,7 @@ class Spending:
         hold, lots = self._closed(context, key, before, status, spent)
         took = lots.take(spent)
         if capture:
-            entry = _entry(context, command, hold.group, -spent, at=context.now)
+            entry = _entry(context, command, hold.group, -spent, at=context.present)
             said = _said(member, command, hold_of.record(hold))
             self._ledger.move(context, POINTS_CAPTURED, entry, lots, said)
         else:
@@ -192,7 +192,7 @@ class Spending:
         if spent < hold.points:
             self._reserved(context, POINTS_RELEASED, user_id, hold, lots.purse, command=command)
         lapsed = lots.lapse_released()
-        self._ledger.expire(context, user_id, lots, lapsed, context.now)
+        self._ledger.expire(context, user_id, lots, lapsed, context.present)
         return _moved(lots, spent if capture else hold.points, took)
 
     def lapse(self, context: RecordContext, user_id: str, key: bytes, rest: bytes) -> None:  # noqa: ARG002
@@ -209,7 +209,7 @@ class Spending:
         self, context: RecordContext, key: bytes, before: Hold, status: str, spent: int
     ) -> tuple[Hold, Lots]:
         """Close a hold; return it, and the points of its group, of which it holds none more."""
-        at = before.until if status == hold_of.LAPSED else context.now
+        at = before.until if status == hold_of.LAPSED else context.present
         hold = hold_of.evolve(before, status, spent, at)
         self._entries.set(HOLD, key, hold)
         lots = self._ledger.lots(context, hold.group)
@@ -271,12 +271,12 @@ class Spending:
                 balance=purse.balance,
                 held=purse.held,
                 available=purse.available,
-                occurred_at=context.now,
+                occurred_at=context.present,
                 created_at=context.recorded_at,
                 reason=command.reason,
                 actor=command.actor if isinstance(command, AdjustPoints) else None,
             )
-            context.emit(POINTS_REFUSED, data, at=context.now)
+            context.emit(POINTS_REFUSED, data, at=context.present)
         return partial(_insufficient, asked, purse.available)
 
 

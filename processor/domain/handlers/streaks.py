@@ -164,7 +164,7 @@ class Streaks:
             return
         fact = reversal_of.removal(before, at, streak)
         after = reversal_of.evolve(
-            before, fact, streak, recorded_at=context.recorded_at, now=context.now
+            before, fact, streak, recorded_at=context.recorded_at, now=context.present
         )
         now = Now(member.external_id, streak, after, reversal_of.latest(fact))
         self._emit_reverted(context, voiding, now, fact)
@@ -228,13 +228,13 @@ class Streaks:
             return
         latest = streak_of.latest_run(before, streak.freezes)
         due = streak_of.due(before, latest, streak.freezes)
-        if due is None or due > context.now:
+        if due is None or due > context.present:
             self._set(key, before, msgspec.structs.replace(before, due=due))
             return
         after = streak_of.broken_off(before, latest, context.recorded_at)
         self._set(key, before, after)
         now = Now(member.external_id, streak, after, latest)
-        self._broken(context, now, latest, context.now)
+        self._broken(context, now, latest, context.present)
 
     def _streak(self, key: bytes, streak: Streak, zone: str) -> State | None:
         """Return a streak that began; in the zone of its member where it goes by that."""

@@ -91,10 +91,10 @@ class Ticks:
     def step(self, tick: Tick, recorded_at: datetime, sequence: int) -> None:
         """Do what is due at a tick's timestamp, or by the clock that it moves; and go on with the
         clocks that are being moved."""
-        if tick.project is None or tick.now is None:
+        if tick.project is None or tick.moves_to is None:
             self._pass_time(recorded_at, sequence)
         else:
-            self._clocks.move(tick.project, tick.now)
+            self._clocks.move(tick.project, tick.moves_to)
         if self._definitions.clocks:
             self._clocks.go_on(self._do_due, recorded_at, sequence)
 
@@ -158,7 +158,7 @@ class Ticks:
         before = self._entries.get(PROGRESS, key)
         if before is None:
             return None
-        now, period_key = context.now, rest[16:].decode()
+        now, period_key = context.present, rest[16:].decode()
         end = challenge_of.ends(before, challenge, period_key)
         if challenge is not None and end is not None and end > now:  # its end was moved
             self._entries.add_due(end, key)

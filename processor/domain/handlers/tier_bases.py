@@ -70,7 +70,7 @@ class Bases:
         """Tell whether the record moved what a set judges by."""
         if tier_set.basis == tier_of.EARNED:
             return any(tier_of.counts(tier_set, earning) for earning in self._entries.earned)
-        zone, now = member_of.zone(tier_set, member.timezone), context.now
+        zone, now = member_of.zone(tier_set, member.timezone), context.present
         before = self.at_begin(context, tier_set, _NEVER, zone, now)
         return self.current(context, tier_set, _NEVER, zone, now) != before
 

@@ -139,7 +139,7 @@ class Tiers:
             raise Refused(Reason.UNKNOWN_TIER_SET, "no such tier set", "tierSetId")
         if command.tier_id is not None and tier_set.rank(command.tier_id) < 0:
             raise Refused(Reason.UNKNOWN_TIER, "no such tier in the set", "tierId")
-        if command.until is not None and command.until <= context.now:
+        if command.until is not None and command.until <= context.present:
             raise Refused(Reason.INVALID, "must be after the record's timestamp", "until")
         after = self._assigned(context, member, tier_set, command)
         body = Raw(outputs.encode(_answer(member, command, tier_set, after)))
@@ -234,7 +234,7 @@ class Tiers:
         while state.judged_at is not None:
             basis = self._bases.at_begin(context, tier_set, state, zone, state.judged_at)
             at = tier_of.next_moment(state, basis)
-            if at is None or not state.judged_at < at <= context.now:
+            if at is None or not state.judged_at < at <= context.present:
                 break
             basis = self._bases.at_begin(context, tier_set, state, zone, at)
             after = tier_of.judged(state, tier_set, basis, zone, at)
@@ -313,7 +313,7 @@ class Tiers:
 def _now(context: RecordContext, state: State) -> datetime:
     """Return the moment at which a state is judged: time does not go back for it."""
     at = state.judged_at
-    return context.now if at is None else max(at, context.now)
+    return context.present if at is None else max(at, context.present)
 
 
 def _answer(

@@ -54,7 +54,7 @@ class Voids:
             void_id=ids.void_id(context.project, context.member_id, command.unique_identifier),
             user_id=member.external_id,
             portion=portion_nanos(command.portion),
-            at=context.now,
+            at=context.present,
         )
         void = self._kinds.get(command.what)
         if void is None:

@@ -115,8 +115,8 @@ def test_the_same_moment_again_does_what_came_late() -> None:
     partition.fold(*real(clock_to("2026-12-01")))
     partition.fold(*real(log("late", 30)))  # of 21 November, which is over
     happened = partition.fold(*real(clock_to("2026-12-01")))
-    happened.then(failed(challengeFailedAt="2026-11-22T00:00:00Z"))
-    partition.fold(*real(clock_to("2026-12-01"))).then()
+    happened.then(failed(challengeFailedAt="2026-11-22T00:00:00Z"), moved("2026-12-01", version=2))
+    partition.fold(*real(clock_to("2026-12-01"))).then(moved("2026-12-01", version=3))
 
 
 def test_a_clock_goes_forward_only_and_five_years_at_once() -> None:
@@ -161,7 +161,7 @@ def test_two_moves_at_once_end_at_the_later_moment_on_every_partition() -> None:
         partition = world(challenge()).and_given(*real(log("a", 30))).partition
         partition.fold(*real(clock_to(first), clock_to(second)))
         (key,) = of_kind(partition, CLOCK.prefix)
-        assert CLOCK.decode(partition.entries[key]).now == parse_instant("2026-12-09T00:00:00Z")
+        assert CLOCK.decode(partition.entries[key]).shows == parse_instant("2026-12-09T00:00:00Z")
 
 
 # In pieces.

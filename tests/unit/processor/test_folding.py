@@ -52,7 +52,7 @@ class Worker:
             producers=self,
             definitions=SimpleNamespace(definitions=Definitions()),
             reply_partitions={},
-            ticker=SimpleNamespace(soon=lambda _: None),
+            ticker=SimpleNamespace(soon=lambda *_: None),
             outstanding=Outstanding(),
         )
         self.folding = Folding(context, self.take_back, self.ask_group)
