@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from api import operations, resources
 from api.faces import (
+    clock,
     dashboard,
     definitions,
     events,
@@ -32,6 +33,7 @@ FACES = (
     operations.FACE,
     dashboard.FACE,
     definitions.FACE,
+    clock.FACE,
     records.FACE,
     events.FACE,
     game_mechanics.FACE,

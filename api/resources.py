@@ -21,6 +21,7 @@ from api.auth.shares import Reads
 from api.kafka import clients
 from api.kafka.barrier import Barrier
 from api.kafka.chunk_finder import ChunkFinder
+from api.kafka.clocks import Clocks
 from api.kafka.definition_history import DefinitionHistory
 from api.kafka.definition_store import DefinitionStore
 from api.kafka.lag import LagWatch
@@ -62,6 +63,7 @@ class Resources:
     keyring: Keyring
     processor: ProcessorClient
     definitions: DefinitionStore
+    clocks: Clocks
     barrier: Barrier
     lag: LagWatch
     ticks: TickWatch
@@ -192,6 +194,7 @@ async def opened(
             keyring=Keyring(pool, settings.master_key),
             processor=processor,
             definitions=definitions,
+            clocks=Clocks(settings, pool, producer, barrier),
             barrier=barrier,
             lag=lag,
             ticks=ticks,

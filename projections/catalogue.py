@@ -12,6 +12,7 @@ from projections.read_models.challenges import (
     CHALLENGE_PROGRESS,
     CHALLENGE_PROGRESS_HISTORY,
 )
+from projections.read_models.clocks import PROJECT_CLOCKS
 from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import (
     BOOSTS,
@@ -84,6 +85,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         STREAK_HISTORY,
         MEMBER_TIERS,
         TIER_HISTORY,
+        PROJECT_CLOCKS,
         VOIDS,
         PATHWAY_PROFILES,
         PATHWAY_ENROLMENTS,

@@ -146,8 +146,8 @@ def _clean_throughout(value: Any) -> Any:
 Number = Annotated[Decimal, BeforeValidator(_number)]
 Positive = Annotated[Number, Field(gt=0)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
-MANUAL = "manual"
-"""The clock of a project that is moved by hand."""
+LIVE, MANUAL = "live", "manual"
+"""The clock of a project: time itself, or one that is moved by hand."""
 MEMBER_ZONE = "member"
 """Stands for the time zone of each member."""
 Zone = Annotated[

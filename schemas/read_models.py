@@ -7,6 +7,7 @@ the checkpoints of the tables that it is about to read.
 from collections.abc import Mapping
 
 from schemas.topics import (
+    CLOCK_EVENTS,
     DEAD_LETTERS,
     DEFINITIONS,
     EVENT_RESULTS,
@@ -54,6 +55,7 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "pathway_logs": (PATHWAY_EVENTS,),
     "member_tiers": (TIER_EVENTS,),
     "tier_history": (TIER_EVENTS,),
+    "project_clocks": (CLOCK_EVENTS,),
     "voids": (PROGRESS_EVENTS, EVENT_RESULTS, POINTS_EVENTS, PATHWAY_EVENTS),
     "dead_letters": (DEAD_LETTERS,),
     "event_user_days": (EVENT_RESULTS,),

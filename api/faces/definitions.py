@@ -16,6 +16,7 @@ from api.http.responses import json_response
 from api.http.routing import StrictRoute
 from api.kafka.definition_store import parsed, without
 from api.kafka.processor_client import unavailable
+from api.queries import clocks
 from api.queries import users as queries
 from schemas import definitions as models
 from schemas.definition_set import Stored
@@ -112,14 +113,17 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
     if definition.id != spelled(kind, id):
         raise Problem(400, "id: must be the id in the path", errors=[("id", "must be the path's")])
 
+    store = resources.of(request).definitions
+    clock = await _clock_to_keep(request, caller.project, definition)
+
     def judge(before: Stored | None) -> models.Definition:
         if before is not None:
             expected_version(request, before.version)
         elif "if-match" in request.headers:
             raise not_found(kind, id)
+        _same_clock(before, clock)
         return definition
 
-    store = resources.of(request).definitions
     before, after = await store.write(caller.project, kind, definition.id, judge, actor=actor)
     if after is None:
         raise Problem(409, "The definition was deleted by somebody else meanwhile.")
@@ -135,16 +139,19 @@ async def put(request: Request, caller: Writer, kind: str, id: str) -> Response:
 )
 async def delete(request: Request, caller: Writer, kind: str, id: str) -> Response:  # noqa: A002
     """Delete a definition; what was given under it stays. A wallet goes when nobody has points in
-    it."""
+    it, the settings of a project on a test clock while it has no members."""
     _known(kind)
     actor = actors.named(request)
     store = resources.of(request).definitions
     name = spelled(kind, id)
+    gone = models.Project(id=caller.project) if kind == models.Project.kind else None
+    clock = await _clock_to_keep(request, caller.project, gone)
 
     def judge(before: Stored | None) -> None:
         if before is None:
             raise not_found(kind, id)
         expected_version(request, before.version)
+        _same_clock(before, clock)
 
     if kind == models.Wallet.kind:
         judge((await store.current()).get(caller.project, kind, name))
@@ -166,6 +173,44 @@ async def require_empty(request: Request, project: str, wallet: str) -> None:
         if await queries.has_points(connection, project, wallet):
             detail = f"Members have points in the wallet {clipped(wallet)!r}."
             raise Problem(409, detail, code="wallet_in_use")
+
+
+async def _clock_to_keep(
+    request: Request, project: str, after: models.Definition | None
+) -> str | None:
+    """Return the clock that a project has, where its settings are to give it another one; None
+    where nothing is said of its clock.
+
+    Raises:
+        Problem: 409, the project has members, which keep theirs; or 503, it is not known whether.
+    """
+    if not isinstance(after, models.Project):
+        return None
+    held = resources.of(request)
+    clock = models.MANUAL if (await held.definitions.current()).is_manual(project) else models.LIVE
+    if after.clock == clock:
+        return clock
+    if not await held.barrier.wait(("members",)):
+        raise unavailable("The members are not up to date; try again.")
+    async with held.reads.connection() as connection:
+        if await clocks.has_members(connection, project):
+            detail = f"The project has members, so its clock stays {clock}."
+            raise Problem(409, detail, code="clock_in_use")
+    return clock
+
+
+def _same_clock(before: Stored | None, clock: str | None) -> None:
+    """Refuse a write where the clock is not what it was when the members were looked for.
+
+    Raises:
+        Problem: 409.
+    """
+    if clock is None:
+        return
+    settings = None if before is None else before.definition
+    was = settings.clock if isinstance(settings, models.Project) else models.LIVE
+    if was != clock:
+        raise Problem(409, "The project's clock was changed by somebody else meanwhile.")
 
 
 def document(stored: Stored) -> dict[str, Any]:

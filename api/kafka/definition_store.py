@@ -96,9 +96,14 @@ class DefinitionStore:
         """Which definitions were in force when, as far as they were read."""
         return self._reader.definitions
 
+    @property
+    def followed(self) -> DefinitionSet:
+        """The definitions, at most a second old."""
+        return self._reader.definitions
+
     def limits(self, project: str) -> models.Limits:
         """Return a project's limits, at most a second old."""
-        return self._reader.definitions.limits(project)
+        return self.followed.limits(project)
 
     async def follow(self) -> None:
         """Follow the topic until cancelled."""

@@ -127,6 +127,8 @@ async def challenges(
     member_id: UUID,
     zones: Zones,
     ids: Collection[str] | None = None,
+    *,
+    present: datetime,
 ) -> list[dict[str, Any]]:
     """Return the running challenges, or those with these ids whether they run or not, with a
     member's progress in their current period.
@@ -142,7 +144,8 @@ async def challenges(
                    p.challenge_completed_at
             FROM (
                 SELECT c.*, CASE aggregation_period WHEN 'all_time' THEN 'all' ELSE to_char(
-                    now() AT TIME ZONE CASE coalesce(c.timezone, %(project_zone)s)
+                    %(present)s::timestamptz
+                        AT TIME ZONE CASE coalesce(c.timezone, %(project_zone)s)
                         WHEN %(by_member)s THEN coalesce(m.timezone, %(fallback)s)
                         ELSE coalesce(c.timezone, %(project_zone)s)
                     END,
@@ -155,8 +158,8 @@ async def challenges(
                     ON m.project = %(project)s AND m.member_id = %(member)s
                 WHERE c.project = %(project)s AND CASE
                     WHEN %(ids)s::uuid[] IS NOT NULL THEN c.id = ANY (%(ids)s::uuid[])
-                    ELSE c.status = 'live' AND coalesce(starts_at <= now(), true)
-                        AND coalesce(ends_at > now(), true)
+                    ELSE c.status = 'live' AND coalesce(starts_at <= %(present)s, true)
+                        AND coalesce(ends_at > %(present)s, true)
                 END
             ) c
             LEFT JOIN milestream.challenge_progress p ON p.project = %(project)s
@@ -170,6 +173,7 @@ async def challenges(
                 "project_zone": zones.project,
                 "fallback": zones.fallback,
                 "by_member": MEMBER_ZONE,
+                "present": present,
                 "ids": None if ids is None else list(ids),
             },
         )
@@ -177,7 +181,7 @@ async def challenges(
 
 
 async def streak_analytics(
-    connection: AsyncConnection, project: str, streak_id: str
+    connection: AsyncConnection, project: str, streak_id: str, present: datetime
 ) -> dict[str, Any] | None:
     """Return a streak's figures over all participants, None where there are none. Of whom voids
     took every hit is none."""
@@ -190,19 +194,19 @@ async def streak_analytics(
                    max(longest_length) AS longest,
                    round(avg(completed::integer), 2) AS completed
             FROM (
-                SELECT *, status <> 'broken' AND coalesce(active_until > now(), true) AS alive
+                SELECT *, status <> 'broken' AND coalesce(active_until > %s, true) AS alive
                 FROM milestream.streak_progress
                 WHERE project = %s AND streak_id = %s AND longest_length > 0
             ) p
             HAVING count(*) > 0
             """,
-            (project, streak_id),
+            (present, project, streak_id),
         )
         return await cursor.fetchone()
 
 
 async def streaks(
-    connection: AsyncConnection, project: str, member_id: UUID
+    connection: AsyncConnection, project: str, member_id: UUID, present: datetime
 ) -> list[dict[str, Any]]:
     """Return every streak that a member ever took part in, as of now; not one of which voids left
     nothing."""
@@ -213,12 +217,12 @@ async def streaks(
                    CASE WHEN alive THEN current_length ELSE 0 END AS current_length,
                    CASE WHEN alive THEN status ELSE 'broken' END AS status
             FROM (
-                SELECT *, status <> 'broken' AND coalesce(active_until > now(), true) AS alive
+                SELECT *, status <> 'broken' AND coalesce(active_until > %s, true) AS alive
                 FROM milestream.streak_progress
                 WHERE project = %s AND member_id = %s AND longest_length > 0
             ) p
             ORDER BY streak_id
             """,
-            (project, member_id),
+            (present, project, member_id),
         )
         return await cursor.fetchall()

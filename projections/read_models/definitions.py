@@ -138,7 +138,7 @@ STREAKS = _in_force(
 LEADERBOARDS = _in_force("leaderboards", models.Leaderboard, ("event_ids", "groups"))
 PATHWAYS = _in_force("pathways", models.Pathway, ("name",), computed={"definition": _as_written})
 """``pathway_activities`` is a view of their definitions."""
-PROJECTS = _in_force("projects", models.Project, ("name", "timezone", "member_spend"))
+PROJECTS = _in_force("projects", models.Project, ("name", "timezone", "member_spend", "clock"))
 """What the other tables' local days and times follow from."""
 WALLETS = _in_force(
     "wallets",

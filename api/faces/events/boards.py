@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from api.faces.events.users import found_in
 from api.http.responses import json_response
 from api.queries import leaderboards as queries
 from api.queries.leaderboards import Board, Rank
+from api.resources import Resources
 from schemas import definitions as models
 from schemas.definition_set import DefinitionSet
 
@@ -34,11 +35,12 @@ async def leaderboard(request: Request, caller: Caller) -> Response:
     """Answer the top of a leaderboard."""
     group_id = text(request, "groupId")
     limit = whole(request, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
-    span = periods.of_board(request.query_params, _today())
     held = resources.of(request)
     definitions, _ = await asyncio.gather(
         held.definitions.current(), held.barrier.wait(("members", "leaderboard_points"))
     )
+    day = await _today(held, definitions, caller.project)
+    span = periods.of_board(request.query_params, day)
     async with held.reads.connection() as connection:
         board = board_of(definitions, caller.project, group_id, span)
         places = await queries.top(connection, board, limit)
@@ -48,8 +50,9 @@ async def leaderboard(request: Request, caller: Caller) -> Response:
 async def rank(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer a user's points and ranks of the last days, and who stands beside."""
     group_id = text(request, "groupId")
-    definitions = await resources.of(request).definitions.current()
-    day = _today()
+    held = resources.of(request)
+    definitions = await held.definitions.current()
+    day = await _today(held, definitions, caller.project)
     shown: dict[str, object] = {}
     async with found_in(request, caller, user_id, "leaderboard_points") as (connection, member_id):
         for name, days in BOARD_TIMEFRAMES.items():
@@ -121,6 +124,6 @@ def username(place: Rank) -> str:
     return " ".join(part for part in (place.first_name, initial) if part) or place.external_id
 
 
-def _today() -> date:
+async def _today(held: Resources, definitions: DefinitionSet, project: str) -> date:
     """Return today in UTC: boards add up UTC days, whatever the project's zone."""
-    return datetime.now(UTC).date()
+    return (await held.clocks.present(definitions, project)).astimezone(UTC).date()

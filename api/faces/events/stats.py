@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 from fastapi import Request, Response
 from psycopg import AsyncConnection
@@ -50,7 +50,8 @@ async def events(request: Request, caller: Caller) -> Response:
         held.definitions.current(),
         held.barrier.wait(_FOR_ALL if event_id is None else _FOR_ONE),
     )
-    day = periods.today(definitions.timezone(caller.project), datetime.now(UTC))
+    present = await held.clocks.present(definitions, caller.project)
+    day = periods.today(definitions.timezone(caller.project), present)
     span = periods.of_stats(request.query_params, day)
     async with held.reads.connection() as connection, snapshot(connection):
         if span.start is None:

@@ -19,8 +19,9 @@ async def analytics(request: Request, caller: Caller) -> Response:
         raise invalid("streakId", "is missing")
     held = resources.of(request)
     await held.barrier.wait(("streak_progress",))
+    present = await held.clocks.present(held.definitions.followed, caller.project)
     async with held.reads.connection() as connection:
-        row = await queries.streak_analytics(connection, caller.project, streak_id)
+        row = await queries.streak_analytics(connection, caller.project, streak_id, present)
     if row is None:
         return json_response(None)
     return json_response(
@@ -37,6 +38,8 @@ async def analytics(request: Request, caller: Caller) -> Response:
 
 async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer a user's streaks."""
+    held = resources.of(request)
+    present = await held.clocks.present(held.definitions.followed, caller.project)
     async with found_in(request, caller, user_id, "streak_progress") as (connection, member_id):
-        rows = await queries.streaks(connection, caller.project, member_id)
+        rows = await queries.streaks(connection, caller.project, member_id, present)
     return json_response(StreaksAnswer(streaks=[UserStreak(**row) for row in rows]))

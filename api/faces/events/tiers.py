@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -37,7 +38,9 @@ _PENDING = "The command was taken, but its result did not come in time; repeatin
 
 async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer a user's tier in each set of the project, as of now."""
-    definitions = await resources.of(request).definitions.current()
+    held = resources.of(request)
+    definitions = await held.definitions.current()
+    present = await held.clocks.present(definitions, caller.project)
     sets = [
         cast("models.TierSet", stored.definition)
         for stored in definitions.of(caller.project, models.TierSet.kind)
@@ -52,7 +55,8 @@ async def of_user(request: Request, caller: Caller, user_id: str) -> Response:
         snapshot(connection),
     ):
         rows = await queries.of_member(connection, caller.project, member_id)
-        values = await values_of(sets, _Now(connection, caller.project, member_id, zones))
+        now = _Now(connection, caller.project, member_id, zones, present)
+        values = await values_of(sets, now)
     return answer(sets, rows, values)
 
 
@@ -108,11 +112,13 @@ class _Now:
     project: str
     member_id: UUID
     zones: users.Zones
+    present: datetime
 
     async def earned(self, sets: Sequence[models.TierSet]) -> Mapping[str, Decimal]:
         windows = [window_of(each) for each in sets]
         return await queries.earned(
-            self.connection, self.project, self.member_id, windows, self.zones
+            self.connection, self.project, self.member_id, windows, self.zones,
+            then=queries.Then(self.present),
         )
 
     async def balances(self) -> tuple[int, Mapping[str, users.Purse]]:
@@ -120,7 +126,8 @@ class _Now:
 
     async def progress(self, challenge_ids: Collection[str]) -> Mapping[str, Decimal]:
         rows = await users.challenges(
-            self.connection, self.project, self.member_id, self.zones, challenge_ids
+            self.connection, self.project, self.member_id, self.zones, challenge_ids,
+            present=self.present,
         )
         return {str(row["id"]): row["current_progress_value"] or Decimal(0) for row in rows}
 

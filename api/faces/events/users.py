@@ -93,11 +93,15 @@ def balances(user_id: str, total: int, purses: Mapping[str, Purse]) -> PointsAns
 async def challenges(request: Request, caller: Caller, user_id: str) -> Response:
     """Answer the challenges that run now, with the user's progress."""
     completed = flag(request, "completed", None)
-    definitions = await resources.of(request).definitions.current()
+    held = resources.of(request)
+    definitions = await held.definitions.current()
+    present = await held.clocks.present(definitions, caller.project)
     zones = zones_of(definitions, caller.project)
     models = ("challenges", "challenge_progress")
     async with found_in(request, caller, user_id, *models) as (connection, member_id):
-        rows = await queries.challenges(connection, caller.project, member_id, zones)
+        rows = await queries.challenges(
+            connection, caller.project, member_id, zones, present=present
+        )
     shown = [_challenge(row) for row in rows]
     return json_response(
         ChallengesAnswer(challenges=[c for c in shown if completed in (None, c.completed)])

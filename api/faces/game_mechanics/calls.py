@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from uuid import UUID
 
@@ -73,6 +73,6 @@ def unknown_user() -> CallError:
     return unauthorized("there is no user with this UID")
 
 
-def recently() -> datetime:
+async def recently(call: Call) -> datetime:
     """Return the beginning of the recent period."""
-    return datetime.now(UTC) - RECENT
+    return await call.held.clocks.present(call.held.definitions.followed, call.project) - RECENT

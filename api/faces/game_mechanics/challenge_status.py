@@ -48,7 +48,7 @@ async def status(call: Call, presentation: Presentation) -> Response:
     full = call.parameters.choice("details", "basic", "full") == "full"
     include, exclude = _listed(call.parameters, "includeChallenges"), _excluded(call.parameters)
     definitions = await call.held.definitions.current()
-    since = recently()
+    since = await recently(call)
     ranks: Sequence[Ranks] = ()
     async with call.member(*_MODELS) as (connection, member_id):
         points = await queries.points(connection, call.project, member_id, since)
@@ -75,13 +75,14 @@ async def top(call: Call, presentation: Presentation) -> Response:
     else:
         member_id = None
         await call.held.barrier.wait(("members", *_MODELS))
+    since = await recently(call)
     async with call.held.reads.connection() as connection:
         standings = await queries.top(
             connection,
             call.project,
             group,
             period,
-            recently(),
+            since,
             limit=limit,
             member_id=member_id,
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from schemas import test_clocks
+from schemas import clocks
 
 
 class Clock(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -46,7 +46,7 @@ def decide(clock: Clock, move: Move | None, to: datetime) -> Move | None:
 
     To the same moment again, what came late is done.
     """
-    if test_clocks.fault(clock.shows if move is None else move.to, to) is not None:
+    if clocks.fault(clock.shows if move is None else move.to, to) is not None:
         return None
     if move is None:
         return Move(to)

@@ -7,8 +7,8 @@ import pytest
 
 from processor.domain.handlers import clocks
 from processor.domain.state_kinds import CLOCK, CLOCK_DUE, DUE, MOVE, ON_CLOCK
+from schemas.clocks import fault, furthest
 from schemas.instants import parse_instant
-from schemas.test_clocks import fault, furthest
 from tests.event_spec import (
     advanced,
     broken,

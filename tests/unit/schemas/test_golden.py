@@ -19,6 +19,7 @@ from schemas.event_types import (
     CHALLENGE_LOG_RECORDED,
     CHALLENGE_LOG_VOIDED,
     CHALLENGE_REOPENED,
+    CLOCK_MOVED,
     EVENT_TYPES,
     EVENT_VOIDED,
     MEMBER_UPSERTED,
@@ -28,8 +29,17 @@ from schemas.event_types import (
     STREAK_REVERTED,
     TIER_CHANGED,
 )
-from schemas.topics import CHUNK_LOG, DEAD_LETTERS, POINTS_EVENTS, TIER_EVENTS
-from tests.event_spec import condition, event, event_of, purchase_of, redeem, streak_of, tick
+from schemas.topics import CHUNK_LOG, CLOCK_EVENTS, DEAD_LETTERS, POINTS_EVENTS, TIER_EVENTS
+from tests.event_spec import (
+    clock_to,
+    condition,
+    event,
+    event_of,
+    purchase_of,
+    redeem,
+    streak_of,
+    tick,
+)
 from tests.pathway_spec import activity, did, enrolled, pathway, pathway_command
 from tests.points_spec import adjust, capture, hold, rolling, spend
 from tests.spec import (
@@ -44,6 +54,7 @@ from tests.spec import (
     log,
     milestone,
     numbered,
+    project_settings,
     raw_log,
 )
 from tests.tier_spec import assign, tier_set
@@ -212,7 +223,15 @@ def _of_reversals() -> dict[str, bytes]:
     voided = (STREAK_REVERTED.name, ACTIVITY_REVERTED.name)
     events = [o.value for topic in OUTPUT_TOPICS for o in happened.outputs(topic)]
     found = {outputs.decode(value).type: value for value in events}
-    return {name: value for name, value in found.items() if name in voided}
+    return {name: value for name, value in found.items() if name in voided} | _of_a_clock()
+
+
+def _of_a_clock() -> dict[str, bytes]:
+    """Fold a ninth one, whose clock is moved by hand."""
+    partition = Partition()
+    partition.define(project_settings(clock="manual"))
+    happened = partition.fold(clock_to("2026-12-24"))
+    return {CLOCK_MOVED.name: happened.outputs(CLOCK_EVENTS)[0].value}
 
 
 def file_of(name: str) -> Path:
@@ -231,7 +250,8 @@ def test_every_event_that_was_ever_written_can_be_read(name: str) -> None:
     envelope = outputs.decode(stored)
     data = msgspec.json.decode(envelope.data, type=EVENT_TYPES[name].data)
     assert msgspec.json.decode(outputs.encode(data)) == msgspec.json.decode(envelope.data)
-    assert (envelope.type, envelope.project, envelope.subject) == (name, "default", ANN)
+    subject = "default" if name == CLOCK_MOVED.name else ANN  # a clock is a project's
+    assert (envelope.type, envelope.project, envelope.subject) == (name, "default", subject)
 
 
 def test_a_chunk_of_before_there_were_versions_is_of_the_first_one_and_written_as_it_was() -> None:

@@ -16,8 +16,8 @@ INPUTS = {
 }  # fmt: skip
 OUTPUTS = {
     "progress-events", "milestone-events", "reward-events", "points-events", "event-results",
-    "streak-events", "pathway-events", "member-events", "tier-events", "dead-letters",
-    "replies",
+    "streak-events", "pathway-events", "member-events", "tier-events", "clock-events",
+    "dead-letters", "replies",
 }  # fmt: skip
 
 SHORT_LIVED = {"dry-runs", "replies"}

@@ -1,0 +1,78 @@
+"""SQL of test clocks: what they show on each partition, and how far they were asked to go."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.rows import scalar_row
+
+from schemas import clocks
+
+
+class Shown(NamedTuple):
+    """What a clock shows on a partition, and how often it was moved there."""
+
+    now: datetime
+    version: int
+
+
+async def asked(connection: AsyncConnection, project: str, since: datetime) -> datetime:
+    """Return how far a project's clock was asked to go; ``since`` where it never was.
+
+    Where the database was made anew, what the partitions show stands for that.
+    """
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT greatest(%(since)s::timestamptz,
+                (SELECT now FROM milestream_private.clock_calls WHERE project = %(project)s),
+                (SELECT max(now) FROM milestream.project_clocks WHERE project = %(project)s))
+            """,
+            {"project": project, "since": since},
+        )
+        found: datetime | None = await cursor.fetchone()
+        assert found is not None
+        return found
+
+
+async def by_partition(connection: AsyncConnection, project: str) -> Mapping[int, Shown]:
+    """Return what a project's clock shows on each partition on which it was moved."""
+    cursor = await connection.execute(
+        "SELECT partition, now, version FROM milestream.project_clocks WHERE project = %s",
+        (project,),
+    )
+    return {partition: Shown(now, version) async for partition, now, version in cursor}
+
+
+async def ask(
+    connection: AsyncConnection, project: str, since: datetime, to: datetime
+) -> tuple[datetime, str | None]:
+    """Note how far a clock is to go, where it may; return where it was asked to go before, and why
+    it may not. Calls about one project take turns."""
+    async with connection.transaction():
+        before = await asked(connection, project, since)
+        await connection.execute(
+            "INSERT INTO milestream_private.clock_calls VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (project, before),
+        )
+        cursor = await connection.execute(
+            "SELECT FROM milestream_private.clock_calls WHERE project = %s FOR UPDATE", (project,)
+        )
+        await cursor.fetchone()
+        before = await asked(connection, project, since)  # by now, where another call came first
+        fault = clocks.fault(before, to)
+        if fault is None:
+            await connection.execute(
+                "UPDATE milestream_private.clock_calls SET now = %s WHERE project = %s",
+                (to, project),
+            )
+        return before, fault
+
+
+async def has_members(connection: AsyncConnection, project: str) -> bool:
+    """Tell whether a project has, or had, a member."""
+    cursor = await connection.execute(
+        "SELECT FROM milestream.members WHERE project = %s LIMIT 1", (project,)
+    )
+    return await cursor.fetchone() is not None
