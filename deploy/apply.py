@@ -21,6 +21,7 @@ import yaml
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from deploy.clock_changes import with_members
 from deploy.errors import CommandError
 from deploy.texts import decode_text
 from deploy.topics_create import check_topics
@@ -217,10 +218,11 @@ async def publish(
     ``definition_history`` is to show it.
 
     Raises:
-        ApplyError: a milestone names a challenge that is not there, or there would be more
-            definitions than may be linked or fed, or than the project may have. Nothing was
-            written.
-        CommandError: the broker does not answer, or refuses.
+        ApplyError: a milestone names a challenge that is not there, a project with members would
+            get another clock, or there would be more definitions than may be linked or fed, or than
+            the project may have. Nothing was written.
+        CommandError: the broker does not answer, or refuses; or the database, where a project is
+            to get another clock.
     """
     late = (
         f"the definitions could not be read to their end within {PUBLISH_SECONDS} s: the "
@@ -236,6 +238,7 @@ async def publish(
             for document, outcome in zip(documents, outcomes, strict=True)
             if outcome.what != "unchanged"
         ]
+        await _check_clocks(settings, reader.definitions, changes)
         _check_room(reader.definitions, changes)
         if changes:
             await reader.catch_up(await _write(settings, changes, actor))
@@ -324,6 +327,24 @@ def _check_links(definitions: Definitions, documents: Sequence[Document]) -> Non
             key = models.definition_key(document.project, models.Challenge.kind, linked)
             if key not in keys and definitions.challenge(document.project, linked) is None:
                 faults.append(f"{document.where}: linkedSchemaRecordId: there is no such challenge")
+    if faults:
+        raise ApplyError("nothing was written:\n" + "\n".join(faults))
+
+
+async def _check_clocks(
+    settings: Settings, definitions: Definitions, changes: Sequence[Document]
+) -> None:
+    """Refuse to give a project with members another clock."""
+    changed = {
+        document.project: document
+        for document in changes
+        if isinstance(document.definition, models.Project)
+        and (document.definition.clock == models.MANUAL) != definitions.is_manual(document.project)
+    }
+    faults = [
+        f"{changed[project].where}: clock: cannot be changed, for the project has members"
+        for project in await with_members(settings, list(changed))
+    ]
     if faults:
         raise ApplyError("nothing was written:\n" + "\n".join(faults))
 
