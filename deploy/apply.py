@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -286,6 +286,18 @@ def as_whole_set(documents: Sequence[Document]) -> tuple[str, Definitions]:
     _check_links(definitions, documents)
     _check_room(definitions, documents)
     return project, definitions
+
+
+async def projects_on_clocks(settings: Settings) -> Set[str]:
+    """Return the projects that have, or had, a clock that is moved by hand.
+
+    Raises:
+        CommandError: the broker does not answer, or refuses.
+    """
+    late = f"the broker does not answer within {PUBLISH_SECONDS} s"
+    async with _reading(settings, late) as reader:
+        await reader.catch_up(await reader.committed_end())
+        return reader.definitions.clocks.keys()
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ import cramjam
 import msgspec
 from aiokafka import AIOKafkaProducer
 
+from deploy.apply import projects_on_clocks
 from deploy.batches import Batches
 from deploy.clients import partitions_of_topic, transactional_producer
 from deploy.errors import CommandError
@@ -124,7 +125,8 @@ async def run_import(settings: Settings, job: Import, watcher: Watcher) -> Outco
     async with transactional_producer(settings, name, max_request_size=4 * MIB) as producer:
         start = await _start(settings, job)
         partitions = await partitions_of_topic(settings, settings.topic(job.topic))
-        check = RecordCheck(job.topic, len(partitions), round(time.time() * 1000))
+        manual = await projects_on_clocks(settings)
+        check = RecordCheck(job.topic, len(partitions), round(time.time() * 1000), manual)
         try:
             tape = Tape(job.file)
         except OSError as error:

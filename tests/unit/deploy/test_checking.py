@@ -119,3 +119,10 @@ def test_a_project_is_written_into_objects_that_name_none(value: bytes, result: 
 
 def test_an_opening_balance_is_a_command_like_any_other() -> None:
     assert home_of("member-commands", COMMAND | ADJUSTMENT) == home_of("member-commands", COMMAND)
+
+
+def test_what_lies_ahead_is_for_the_clock_of_its_project_to_say() -> None:
+    value = json.dumps(EVENT | {"occurredAt": "2031-01-01T00:00:00Z"}).encode()
+    with pytest.raises(BadRecord, match="occurredAt"):
+        RecordCheck("events", 4, NOW, {"lab"}).check(value)
+    RecordCheck("events", 4, NOW, {"default"}).check(value)
