@@ -25,9 +25,10 @@ async def asked(connection: AsyncConnection, project: str, since: datetime) -> d
     async with connection.cursor(row_factory=scalar_row) as cursor:
         await cursor.execute(
             """
-            SELECT greatest(%(since)s::timestamptz,
+            SELECT coalesce(greatest(
                 (SELECT now FROM milestream_private.clock_calls WHERE project = %(project)s),
-                (SELECT max(now) FROM milestream.project_clocks WHERE project = %(project)s))
+                (SELECT max(now) FROM milestream.project_clocks WHERE project = %(project)s)
+            ), %(since)s)
             """,
             {"project": project, "since": since},
         )
