@@ -214,17 +214,26 @@ def read(source: Input) -> Read:
     if source.trace is not None and isinstance(record, Event) and record.by_end_user:
         source.trace.for_end_user()
     try:
-        if isinstance(record, Tick):
-            check_tick(record)
-            if record.moves_to is not None:
-                record.moves_to = _utc("now", record.moves_to)
-            return Read(source, record, "", "")
-        _bring_to_utc(record)
-        project = check_project(record.project)
-        member = _member_of(project, record)
+        project, member = _whose(record)
     except RecordError as error:
         raise Refused(Reason.INVALID, error.message, error.field) from error
     return Read(source, record, project, member)
+
+
+def _whose(record: records.Record) -> tuple[str, str]:
+    """Bring a record's times to UTC; return its project and its member's id, of a tick neither.
+
+    Raises:
+        RecordError: it is of no possible member, or a time lies outside of the calendar.
+    """
+    if isinstance(record, Tick):
+        check_tick(record)
+        if record.moves_to is not None:
+            record.moves_to = _utc("now", record.moves_to)
+        return "", ""
+    _bring_to_utc(record)
+    project = check_project(record.project)
+    return project, _member_of(project, record)
 
 
 def _decode(topic: str, value: bytes) -> records.Record:
