@@ -106,7 +106,6 @@ async def earned(
             "project": project,
             "member": member_id,
             "zone": await _zone(connection, project, member_id, zones),
-            "present": present,
             "ids": ids,
             "wallets": wallets,
             "types": types,

@@ -13,13 +13,13 @@ from processor.domain.state_kinds import CLOCK_DUE, DUE, MOVE, due_entry
 from schemas.instants import format_instant, from_millis
 from schemas.topics import TICKS
 from tests.event_spec import clock_to, tick
-from tests.properties.test_tiers import BUY, History, in_chunks, made
-from tests.properties.test_tiers import histories as tier_histories
-from tests.spec import Defined, Happened, Partition, Sent, ann, project_settings
+from tests.spec import Defined, Happened, Partition, Sent, project_settings
 from tests.strategies import Segment, histories
 from tests.strategies_events import event_histories, streak_histories
 from tests.strategies_points import points_histories
+from tests.strategies_tiers import tier_histories
 from tests.strategies_voids import void_histories
+from tests.strategies_whole import whole_histories
 
 REAL = "2040-01-01T00:00:00Z"
 """The timestamp of all records of the project on a test clock."""
@@ -145,18 +145,7 @@ def kinds(partition: Partition, prefix: bytes) -> list[bytes]:
     return sorted(key[begins:] for key in partition.entries if key.startswith(prefix))
 
 
-def as_segments(history: History) -> list[Segment]:
-    """Return a history of tiers as the others are."""
-    first, second = in_chunks(history)
-    begins = format_instant(history.steps[0].arrives)
-    project = project_settings(timezone=history.zone)
-    return [
-        Segment([project, BUY, *made(history, 0)], [ann.arriving(begins), *first]),
-        Segment(made(history, history.second)[1:], second),
-    ]
-
-
-@given(st.one_of(points_histories(), tier_histories().map(as_segments)), st.integers(1, 5))
+@given(st.one_of(points_histories(), tier_histories(), whole_histories()), st.integers(1, 5))
 def test_points_fold_as_live_ones(history: list[Segment], most: int) -> None:
     with at_most(most):
         check(history)

@@ -117,7 +117,11 @@ class _Now:
     async def earned(self, sets: Sequence[models.TierSet]) -> Mapping[str, Decimal]:
         windows = [window_of(each) for each in sets]
         return await queries.earned(
-            self.connection, self.project, self.member_id, windows, self.zones,
+            self.connection,
+            self.project,
+            self.member_id,
+            windows,
+            self.zones,
             then=queries.Then(self.present),
         )
 
@@ -126,7 +130,11 @@ class _Now:
 
     async def progress(self, challenge_ids: Collection[str]) -> Mapping[str, Decimal]:
         rows = await users.challenges(
-            self.connection, self.project, self.member_id, self.zones, challenge_ids,
+            self.connection,
+            self.project,
+            self.member_id,
+            self.zones,
+            challenge_ids,
             present=self.present,
         )
         return {str(row["id"]): row["current_progress_value"] or Decimal(0) for row in rows}
