@@ -1,7 +1,7 @@
 """Why a user has not reached a milestone: how far it is, and which logs are nothing to it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -54,14 +54,16 @@ async def answer(request: Request, caller: Caller, user_id: str, question: Quest
     """
     member_id = UUID(ids.member_id(caller.project, user_id))
     async with asking(request, caller) as asked:
-        milestone, rule = _defined(await asked.held.definitions.current(), caller, question)
+        definitions = await asked.held.definitions.current()
+        present = await asked.held.clocks.present(definitions, caller.project)
+        milestone, rule = _defined(definitions, caller, question)
         await asked.held.barrier.wait(READ_MODELS)
         async with asked.held.reads.connection() as connection:
             zone = await queries.zone_of(connection, caller.project, member_id)
             if zone is None:
                 detail = f"The user {clipped(user_id)!r} could not be found in the project."
                 raise Problem(404, detail)
-            key = _period(rule, zone, question.period_key)
+            key = _period(rule, zone, question.period_key, present)
             state = await queries.standing(
                 connection,
                 caller.project,
@@ -104,14 +106,14 @@ def _defined(
     return milestone, compiled(definitions, challenge)
 
 
-def _period(rule: Challenge, zone: str, named: str | None) -> str:
+def _period(rule: Challenge, zone: str, named: str | None, present: datetime) -> str:
     """Return the period that is asked about; one of another length is one of before.
 
     Raises:
         Problem: 400, there is no such period.
     """
     if named is None:
-        return period_key(rule.period, member_of.zone(rule, zone or None), datetime.now(UTC))
+        return period_key(rule.period, member_of.zone(rule, zone or None), present)
     if named != ALL_TIME and not any(_is_key(each, named) for each in _PERIODS):
         raise invalid("periodKey", "is no period: 2026-11-21, 2026-W47, 2026-11, 2026 or all")
     return named
