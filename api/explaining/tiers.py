@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 from msgspec import Raw
@@ -22,7 +21,7 @@ from api.explaining.places import (
 )
 from api.explaining.progress import MOST_INPUTS, too_many
 from api.queries import explanations as queries
-from processor.domain.retelling.tiers import Entry, Step, retell
+from processor.domain.retelling.tiers import Entry, Judged, Step, retell
 from processor.domain.rules import TierSet
 
 COMMANDS = ("redeem", "spend", "capture", "adjust")
@@ -61,28 +60,13 @@ async def facts(
         msgspec.convert(each | {"points": each["earned" if earned else "points"]}, Entry)
         for each in rows
     ]
-    steps = _judged(entries, row, rule, zone, since)
+    judged = Judged(row["occurred_at"], row["basis_value"], sequence, zone, since)
+    steps = retell(entries, rule, judged)
     others = {step.of.sequence for step in steps if _is_given(step.of)}
     logs: dict[int, list[Check]] = {}
     for place, log_id, identifier in await queries.logs_at(connection, project, member_id, others):
         logs.setdefault(place, []).append(any_of(is_log(log_id), is_event(identifier)))
     return Facts(steps, logs, {each["id"]: each["version"] for each in rows if each["event_id"]})
-
-
-def _judged(
-    entries: Sequence[Entry], row: queries.Row, rule: TierSet, zone: str, since: datetime
-) -> list[Step]:
-    """Return the entries by which a tier changed: what time did is judged before the record that
-    is folded then, and the basis that was announced tells."""
-    at, value = row["occurred_at"], row["basis_value"]
-    steps = retell(entries, rule, zone=zone, at=at, since=since)
-    before = [entry for entry in entries if entry.sequence < row["sequence"]]
-    without = retell(before, rule, zone=zone, at=at, since=since)
-    return steps if _value(steps) == value or _value(without) != value else without
-
-
-def _value(steps: Sequence[Step]) -> Decimal:
-    return Decimal(max(steps[-1].after, 0) if steps else 0)
 
 
 def _is_given(entry: Entry) -> bool:

@@ -12,7 +12,8 @@ from api.kafka.chunk_log import Chunk
 from processor.domain.definitions import Definitions
 from processor.domain.retelling.progress import Judge, Logged, Statuses, Voided
 from processor.domain.retelling.streaks import Qualifying
-from processor.domain.rules import Challenge, Streak
+from processor.domain.retelling.tiers import Entry
+from processor.domain.rules import Challenge, Streak, TierSet
 from projections.catalogue import PROJECTIONS
 from projections.projection import Amended, Deleted
 from schemas import outputs
@@ -120,6 +121,28 @@ class Tables:
             found.append(Qualifying(**{**msgspec.structs.asdict(event), "rule": rule[0]}))
         return found
 
+    def entries(self, member_id: str, *, earned: bool) -> list[Entry]:
+        """Return a member's entries of the ledger, with what they add to what is earned, or to the
+        balance."""
+        rows = [row for row in self.rows("points_ledger") if row["member_id"] == member_id]
+        by_id = {row["id"]: row for row in rows}
+        return [
+            msgspec.convert(
+                row
+                | {
+                    "points": int(row["points"])
+                    - (int(row["not_recovered"]) if earned and row["granted_at"] else 0),
+                    "earned_at": row["occurred_at"]
+                    if row["operation"] == "grant"
+                    else row["granted_at"],
+                    "granted_at": by_id.get(row["reversed_entry_id"], row)["created_at"],
+                },
+                Entry,
+                strict=False,
+            )
+            for row in rows
+        ]
+
     def chunk_of(self, sequence: int) -> Chunk:
         """Return the chunk that folded the input of a place."""
         return next(each for each in self.chunks if each.sequence <= sequence < each.end)
@@ -131,6 +154,8 @@ class History(Definitions):
     def __init__(self) -> None:
         super().__init__()
         self.challenges: dict[int, Challenge] = {}
+        self.sets: dict[int, tuple[TierSet, int]] = {}
+        """By version, with the one that the set was first defined with."""
         self._streaks: dict[str, list[tuple[int, Streak | None, frozenset[str]]]] = {}
 
     def changed(self, key: Any, before: Any, after: Any) -> None:
@@ -141,6 +166,10 @@ class History(Definitions):
             rule = self.challenge(project, id_)
             assert rule is not None
             self.challenges[after.version] = rule
+        if kind == "tier-set" and after is not None:
+            found = self.tier_set(project, id_)
+            assert found is not None
+            self.sets[after.version] = found, after.first
         if kind == "streak":
             names = frozenset[str]() if after is None else frozenset(after.definition.event_ids)
             version = self.next_offset - 1

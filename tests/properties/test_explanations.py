@@ -3,14 +3,18 @@ over random histories in which definitions change, members are paused, and logs 
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from processor.domain.retelling.progress import retell, up_to, up_to_reward
 from processor.domain.retelling.streaks import retell as retell_streak
+from processor.domain.retelling.tiers import Judged
+from processor.domain.retelling.tiers import retell as retell_tier
 from schemas import ids
 from schemas.instants import from_millis
 from schemas.topics import TICKS
@@ -22,8 +26,11 @@ from tests.properties.void_reference import Key, reward_id
 from tests.spec import PROJECT, Partition, Sent
 from tests.strategies import Segment, histories
 from tests.strategies_events import event_histories, streak_histories
+from tests.strategies_tiers import tier_histories
 from tests.strategies_voids import visit_histories, void_histories
 from tests.strategies_whole import whole_histories
+
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -215,3 +222,32 @@ def test_rewards_and_streaks_that_events_lead_to(
 def test_rewards_of_histories_of_everything(history: list[Segment], data: st.DataObject) -> None:
     reference = Remembering()
     explain(*fold(history, data, reference), reference)
+
+
+@few
+@given(tier_histories(), st.data())
+def test_tiers_are_explained_by_entries_that_come_to_their_basis(
+    history: list[Segment], data: st.DataObject
+) -> None:
+    tables, definitions, _ = fold(history, data, Remembering())
+    latest = {(row["member_id"], row["tier_set_id"]): row for row in tables.rows("tier_history")}
+    for (member_id, _), row in latest.items():
+        rule, first = definitions.sets[row["definition_version"]]
+        if rule.basis == "progress" or rule.by_member or row["assigned"]:
+            continue
+        entries = tables.entries(member_id, earned=rule.basis == "earned")
+        known = [e for e in entries if tables.chunk_of(e.sequence).definitions > first]
+        since = min((entry.created_at for entry in known), default=LATEST)
+        judged = msgspec.convert(
+            row
+            | {
+                "at": row["occurred_at"],
+                "value": row["basis_value"],
+                "zone": rule.timezone,
+                "since": since,
+            },
+            Judged,
+            strict=False,
+        )
+        steps = retell_tier(entries, rule, judged)
+        assert (max(steps[-1].after, 0) if steps else 0) == judged.value

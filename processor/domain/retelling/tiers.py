@@ -39,27 +39,45 @@ class Step(msgspec.Struct, frozen=True):
     after: int
 
 
-def retell(
-    entries: Sequence[Entry], rule: TierSet, *, zone: str, at: datetime, since: datetime
-) -> list[Step]:
-    """Return the entries that a tier was judged by.
+class Judged(msgspec.Struct, frozen=True):
+    """When and with what basis, in points, a tier was judged, with the input of which place; and
+    since when, as records go, its set is defined: windows count nothing that was folded before."""
 
-    Args:
-        entries: the member's, up to the place in the order at which it was.
-        rule: the set, judged by what was earned or by the balance.
-        zone: the one that its days are of.
-        at: the moment at which it was judged.
-        since: when the set was first defined: windows count nothing that was folded before.
+    at: datetime
+    value: Decimal
+    sequence: int
+    zone: str
+    since: datetime
+
+
+def retell(entries: Sequence[Entry], rule: TierSet, judged: Judged) -> list[Step]:
+    """Return the entries of a member's that a tier was judged by, as it last changed.
+
+    What time did is judged before the input that is folded then: the basis tells.
     """
+    entries = [entry for entry in entries if entry.sequence <= judged.sequence]
+    steps = _counted(entries, rule, judged)
+    if _value(steps) == judged.value:
+        return steps
+    before = [entry for entry in entries if entry.sequence < judged.sequence]
+    without = _counted(before, rule, judged)
+    return without if _value(without) == judged.value else steps
+
+
+def _value(steps: Sequence[Step]) -> int:
+    return max(steps[-1].after, 0) if steps else 0
+
+
+def _counted(entries: Sequence[Entry], rule: TierSet, judged: Judged) -> list[Step]:
     steps, total = list[Step](), 0
     for entry in sorted(entries, key=lambda each: (each.sequence, each.id)):
-        if _counts(entry, rule, zone, at, since):
+        if _counts(entry, rule, judged):
             total += int(entry.points)
             steps.append(Step(entry, total))
     return steps
 
 
-def _counts(entry: Entry, rule: TierSet, zone: str, at: datetime, since: datetime) -> bool:
+def _counts(entry: Entry, rule: TierSet, judged: Judged) -> bool:
     if rule.basis == tier_of.BALANCE:
         return rule.wallet in (None, entry.challenge_group)
     if entry.earned_at is None:
@@ -67,7 +85,7 @@ def _counts(entry: Entry, rule: TierSet, zone: str, at: datetime, since: datetim
     point = Earning(entry.challenge_group, 1, entry.earned_at)
     if not tier_of.counts(rule, point):
         return False
-    if not rule.for_life and entry.granted_at < since:
+    if not rule.for_life and entry.granted_at < judged.since:
         return False
-    alone = tier_of.earn(tier_of.initial(), rule, point, zone, at)
-    return tier_of.earned(alone, rule, zone, at).value > 0
+    alone = tier_of.earn(tier_of.initial(), rule, point, judged.zone, judged.at)
+    return tier_of.earned(alone, rule, judged.zone, judged.at).value > 0

@@ -294,3 +294,62 @@ async def test_why_a_milestone_is_not_reached(
         assert (await own.get(path)).json() == told
         other = await own.get(f"/user/vic/why-not?milestoneId={milestone_id}")
         assert other.status_code == 403
+
+
+async def test_streaks_and_tiers_are_explained_by_what_made_them(
+    full_stack: Served, explainer: httpx.AsyncClient
+) -> None:
+    await put(explainer, "event", "run", title="Run", reward={"default": 30}, challengeGroup="runs")
+    names = {"period": "daily", "targetLength": 5}
+    await put(explainer, "streak", "daily", eventIds=["walk"], **names)
+    tiers = [
+        {"id": "none", "name": "None", "threshold": 0},
+        {"id": "gold", "name": "Gold", "threshold": 50},
+    ]
+    basis = {"type": "earned", "wallet": "runs"}
+    window = {"type": "lifetime"}
+    await put(explainer, "tier-set", "status", name="S", basis=basis, window=window, tiers=tiers)
+    await explainer.post("/schema/member/record", json={"externalId": "sue"})
+
+    async def run(day: int, key: str) -> None:
+        body = {"eventId": "run", "userId": "sue", "idempotencyKey": key}
+        at = f"2026-11-{day}T10:00:00Z"
+        answer = await explainer.post("/event", json={**body, "occurredAt": at})
+        assert answer.status_code == 200, answer.text
+
+    await run(16, "before")  # the streak does not name it yet
+    await put(explainer, "streak", "daily", eventIds=["run"], **names)
+    for day in (17, 18, 18, 20, 19):
+        await run(day, f"{day} {day == 18}")
+    missing = await explainer.get("/explain/streak/daily")
+    assert missing.status_code == 400
+    streak = await explainer.get("/explain/streak/daily?userId=sue")
+    assert streak.status_code == 200, streak.text
+    told = streak.json()
+    assert (told["kind"], told["id"]) == ("streak", "daily")
+    assert [each["time"][:10] for each in told["inputs"]] == [
+        "2026-11-17",
+        "2026-11-18",
+        "2026-11-20",
+        "2026-11-19",
+    ]
+    assert [each["after"] for each in told["inputs"]] == [1, 2, 1, 4]
+    streaks = [each for each in told["definitions"] if each["kind"] == "streak"]
+    assert [each["definition"]["eventIds"] for each in streaks] == [["run"]]
+
+    tier = await explainer.get("/explain/tier/status?userId=sue")
+    assert tier.status_code == 200, tier.text
+    assert amounts(tier.json()) == [(30, 30, 30), (30, 30, 60)]
+    assert places(tier.json())[1] == places(told)[0]
+    kinds = [each["kind"] for each in tier.json()["definitions"]]
+    assert kinds == ["event", "tier-set"]
+    by_hand = {"tierSetId": "status", "tierId": "gold", "uniqueIdentifier": "t", "reason": "vip"}
+    assert (await explainer.post("/user/sue/tier", json=by_hand)).status_code == 200
+    assigned = (await explainer.get("/explain/tier/status?userId=sue")).json()
+    assert [place[0] for place in places(assigned)] == [MEMBER_COMMANDS]
+
+    async with await full_stack.end_user("sue", PROJECT) as own:
+        assert (await own.get("/explain/streak/daily")).json() == told
+    async with await full_stack.end_user("vic", PROJECT) as other:
+        assert (await other.get("/explain/streak/daily")).status_code == 404
+        assert (await other.get("/explain/streak/daily?userId=sue")).status_code == 404
