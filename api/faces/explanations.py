@@ -9,7 +9,7 @@ from api.auth.credentials import Role
 from api.explaining import answers, explaining
 from api.http.component_refs import Schema, ref, text
 from api.http.face import API_KEY, Chapter, Face
-from api.http.problems import Problem, clipped, invalid
+from api.http.problems import Problem, clipped, invalid, not_found
 from api.http.responses import json_response
 from api.http.routing import StrictRoute
 
@@ -18,10 +18,7 @@ TAG = "explanations"
 USER = "userId"
 MAX_LENGTH = 256
 
-RECORDS = ("reward_log", "points", "progress")
-OF_A_USER = ("streak", "tier")
-"""What has a definition's id, and is a user's."""
-KINDS = (*RECORDS, *OF_A_USER)
+KINDS = ("reward_log", "points", "progress")
 
 reader = require(Role.ADMIN, Role.ANALYST, end_users=True)
 
@@ -42,14 +39,6 @@ def _problem(description: str) -> dict[str, Any]:
 
 
 _EXPLAIN: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": USER,
-            "in": "query",
-            "description": "Whose streak or tier; an end user's own by default.",
-            "schema": text(minLength=1, maxLength=MAX_LENGTH),
-        }
-    ],
     "responses": {
         "200": {
             "description": "The inputs, in the order in which they were folded; the definitions.",
@@ -64,24 +53,46 @@ _EXPLAIN: dict[str, Any] = {
         "503": {"$ref": "#/components/responses/503"},
     },
 }
+_USER = {
+    "name": USER,
+    "in": "query",
+    "description": "Whose; an end user's own by default.",
+    "schema": text(minLength=1, maxLength=MAX_LENGTH),
+}
+_OF_A_USER: dict[str, Any] = {"parameters": [_USER], **_EXPLAIN}
+
+
+@router.get("/explain/streak/{id}", summary="Explain a streak", openapi_extra=_OF_A_USER)
+async def explain_streak(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer which events hit the periods of the latest run of a user's streak."""
+    return await _of_a_user(request, caller, "streak", id)
+
+
+@router.get("/explain/tier/{id}", summary="Explain a tier", openapi_extra=_OF_A_USER)
+async def explain_tier(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer what a user's tier in a set was judged by when it last changed."""
+    return await _of_a_user(request, caller, "tier", id)
+
+
+async def _of_a_user(request: Request, caller: Caller, kind: str, id_: str) -> Response:
+    """Answer what is of the user that is asked about, or of the one who asks: a key is none."""
+    user_id = request.query_params.get(USER, "" if caller.user is None else caller.user.user_id)
+    if USER in request.query_params and not 1 <= len(user_id) <= MAX_LENGTH:
+        raise invalid(USER, f"must have 1 to {MAX_LENGTH} characters")
+    if "\x00" in id_ or len(id_) > MAX_LENGTH:
+        raise not_found(kind, id_)
+    if not user_id:
+        raise Problem(404, f"Whose {kind} is it? A key has none of its own: give {USER}.")
+    return json_response(await explaining.explain_of_user(request, caller, kind, id_, user_id))
 
 
 @router.get("/explain/{kind}/{id}", summary="Explain how it came about", openapi_extra=_EXPLAIN)
 async def explain(request: Request, caller: Reader, kind: str, id: str) -> Response:  # noqa: A002
-    """Answer which inputs led to a reward, an entry of the ledger, a progress, a streak or a tier.
-
-    A streak and a tier are those of `userId`, for an end user its own.
-    """
+    """Answer which inputs led to a reward, an entry of the ledger, or a progress."""
     if kind not in KINDS:
-        raise Problem(404, f"There is no kind {clipped(kind)!r}; there are {', '.join(KINDS)}.")
-    if kind in RECORDS:
-        if USER in request.query_params:
-            raise invalid(USER, f"is not asked for a {kind}")
-        return json_response(await explaining.explain(request, caller, kind, id))
-    user_id = request.query_params.get(USER, "" if caller.user is None else caller.user.user_id)
-    if not 1 <= len(user_id) <= MAX_LENGTH:
-        raise invalid(USER, f"is required: 1 to {MAX_LENGTH} characters")
-    return json_response(await explaining.explain_of_user(request, caller, kind, id, user_id))
+        kinds = ", ".join((*KINDS, "streak", "tier"))
+        raise Problem(404, f"There is no kind {clipped(kind)!r}; there are {kinds}.")
+    return json_response(await explaining.explain(request, caller, kind, id))
 
 
 def _path_parameter(name: str) -> Schema:

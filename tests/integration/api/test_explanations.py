@@ -170,7 +170,13 @@ async def test_points_are_explained_until_their_event_is_gone(
     settings = full_stack.settings
     await put(explainer, "event", "visit", title="Visit", reward={"default": 5})
     await put(
-        explainer, "boost", "double", name="Double", multiplier=2, startsAt="2026-01-01T00:00:00Z"
+        explainer,
+        "boost",
+        "double",
+        name="Double",
+        multiplier=2,
+        startsAt="2026-01-01T00:00:00Z",
+        wallets=["_default"],
     )
     await put(explainer, "wallet", "_default", name="Points", expiry={"type": "none"})
     await explainer.post("/schema/member/record", json={"externalId": "vic"})
@@ -198,7 +204,12 @@ async def test_points_are_explained_until_their_event_is_gone(
     gone = await explainer.get(f"/explain/points/{event_id}")
     assert (gone.status_code, gone.json()["code"]) == (410, "inputs_gone")
     assert (await explainer.get(f"/explain/points/{spend_id}")).json() == spend
-    for path in ("points/nobody", "nothing/x", f"points/{ids.derive('nobody')}"):
+    for path in (
+        "streak/%00?userId=vic",
+        "points/nobody",
+        "nothing/x",
+        f"points/{ids.derive('nobody')}",
+    ):
         assert (await explainer.get(f"/explain/{path}")).status_code == 404
 
 
@@ -322,7 +333,7 @@ async def test_streaks_and_tiers_are_explained_by_what_made_them(
     for day in (17, 18, 18, 20, 19):
         await run(day, f"{day} {day == 18}")
     missing = await explainer.get("/explain/streak/daily")
-    assert missing.status_code == 400
+    assert missing.status_code == 404
     streak = await explainer.get("/explain/streak/daily?userId=sue")
     assert streak.status_code == 200, streak.text
     told = streak.json()
