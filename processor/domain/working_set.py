@@ -218,6 +218,10 @@ class WorkingSet:
                 found.add(key)
         return sorted(found)[:limit]
 
+    def is_still_due(self, key: bytes) -> bool:
+        """Tell whether a key that was found there is still in the due-index."""
+        return self.changed.get(key, key) is not None
+
     def set_in(self, family: bytes, key: bytes, entry: Entry | bytes | None) -> None:
         """Change, or delete, a small entry, or its JSON, that ``ordered`` is to find under its
         family."""

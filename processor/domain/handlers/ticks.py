@@ -115,6 +115,8 @@ class Ticks:
         self, key: bytes, entry: bytes, now: datetime, recorded_at: datetime, sequence: int
     ) -> None:
         """Take a key out of its due-index, and do what is due of the entry; that never fails."""
+        if not self._entries.is_still_due(key):  # what was due before it put it off
+            return
         self._entries.begin()
         self._effects.begin()
         self._entries.drop(key)

@@ -395,6 +395,23 @@ def test_pending_points_of_one_day_are_one_lot_that_counts_with_the_later() -> N
     world.when(tick("2026-11-22T20:00:00Z")).then(activated(12, balance=12))
 
 
+def test_a_lot_that_a_late_tick_puts_off_lapses_after_what_comes_before() -> None:
+    """Points that come to count join a lot that lapses later by that; a hold ends meanwhile."""
+    wallet = rolling("P1DT6H", pendingFor="PT5H")
+    world = with_wallet(wallet, grant(23, "2027-02-26T23:30:00Z"))
+    world.and_given(
+        adjust(10).arriving("2027-02-26T23:30:00Z"),
+        hold(4, until="2027-02-28T08:00:00Z").arriving("2027-02-26T23:40:00Z"),
+    )
+    late = tick("2027-03-30")
+    world.when(late).then(
+        activated(23, occurredAt="2027-02-27T04:30:00Z", balance=33, held=4),
+        released(4, "lapsed", occurredAt="2027-02-28T08:00:00Z", balance=33, held=0),
+    )
+    end = "2027-02-28T10:30:00Z"
+    world.when(late).then(expired(-33, occurredAt=end, balance=0))
+
+
 def test_what_is_given_by_hand_never_waits() -> None:
     happened = with_wallet(rolling(pendingFor="P3D")).when(
         adjust(5, occurredAt="2026-11-20T00:00:00Z")
