@@ -1,6 +1,7 @@
 """Test clocks: how far the clock of a project may be moved at once.
 
-The fold holds every move against this, and the API says so before it is written.
+The API holds every call against this before it is written. The fold refuses only what goes back, or
+beyond the last moment: a partition that missed one call must be able to take the next.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ def furthest(now: datetime) -> datetime:
     """Return how far a clock that shows ``now`` may be moved at once; from a 29 February to a 28th
     where the year has none."""
     year = now.year + MOST_YEARS
-    if year > LAST.year:
+    if year >= LAST.year:
         return LAST
     try:
         return now.replace(year=year)

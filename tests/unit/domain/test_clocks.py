@@ -7,7 +7,7 @@ import pytest
 
 from processor.domain.handlers import clocks
 from processor.domain.state_kinds import CLOCK, CLOCK_DUE, DUE, MOVE, ON_CLOCK
-from schemas.clocks import fault, furthest
+from schemas.clocks import LAST, fault, furthest
 from schemas.instants import parse_instant
 from tests.event_spec import (
     advanced,
@@ -119,19 +119,34 @@ def test_the_same_moment_again_does_what_came_late() -> None:
     partition.fold(*real(clock_to("2026-12-01"))).then(moved("2026-12-01", version=3))
 
 
-def test_a_clock_goes_forward_only_and_five_years_at_once() -> None:
+def test_a_clock_goes_forward_only() -> None:
     partition = world().partition
     partition.fold(*real(clock_to("2026-12-01")))
-    for at in ("2026-11-30T23:59:59Z", "2031-12-01T00:00:01Z", "2032-12-01"):
+    for at in ("2026-11-30T23:59:59Z", "9998-12-31T00:00:01Z"):
         happened = partition.fold(*real(clock_to(at)))
         happened.then()
         assert happened.counts["clock_refused"] == 1
     partition.fold(*real(clock_to("2031-12-01"))).then(moved("2031-12-01", version=2))
 
 
+def test_a_partition_that_missed_a_call_takes_the_next() -> None:
+    """Each call goes less than five years beyond the one before it, which came to other partitions
+    only."""
+    partition = world(challenge()).and_given(*real(log("a", 30))).partition
+    partition.fold(*real(clock_to("2032-01-01"))).then(failed(), moved("2032-01-01", version=1))
+
+
+def test_one_call_moves_a_clock_by_five_years_at_most() -> None:
+    now = parse_instant("2026-12-01T00:00:00Z")
+    assert fault(now, parse_instant("2031-12-01T00:00:00Z")) is None
+    assert fault(now, parse_instant("2031-12-01T00:00:01Z"))
+    assert fault(now, parse_instant("2026-11-30T23:59:59Z"))
+
+
 def test_five_years_after_a_29_february_are_a_28th() -> None:
     assert furthest(parse_instant("2028-02-29T12:00:00Z")) == parse_instant("2033-02-28T12:00:00Z")
-    assert furthest(parse_instant("9997-02-28T12:00:00Z")) < parse_instant("9999-01-01T00:00:00Z")
+    for late in ("9993-12-31T12:00:00Z", "9997-02-28T12:00:00Z"):  # the fold takes no later one
+        assert furthest(parse_instant(late)) == LAST
     assert fault(parse_instant("2028-02-29T12:00:00Z"), parse_instant("2033-03-01T00:00:00Z"))
 
 
@@ -212,6 +227,21 @@ def test_a_clock_on_its_way_can_be_sent_further() -> None:
     partition.fold(*real(clock_to("2026-12-01")))
     happened = arrived(partition, partition.fold(*real(clock_to("2026-12-09"))))
     happened.then(failed(), moved("2026-12-09"))
+
+
+@pytest.mark.parametrize("again", ["2027-11-21", "2027-12-21"])
+def test_a_call_that_finds_a_move_under_way_does_what_came_late_meanwhile(again: str) -> None:
+    partition = world(challenge()).partition
+    crowd(partition, clocks.MAX_DUES + 1)
+    assert partition.fold(*real(clock_to("2027-11-21"))).effects.more_moves
+    partition.fold(*real(log("late", 30, activityAt="2026-11-20T12:00:00Z")))
+    happened = [partition.fold(*real(clock_to(again)))]
+    while happened[-1].effects.more_moves:
+        happened.append(partition.fold(tick(LIVE)))
+    ends = [
+        fact["challengeFailedAt"] for each in happened for fact in each.of("challenge.failed")
+    ]
+    assert sorted(ends) == ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]
 
 
 def test_projects_that_move_at_once_share_what_a_chunk_does() -> None:
