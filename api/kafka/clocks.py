@@ -7,7 +7,7 @@ written was noted, and whoever was cut off in between repeats the call, which wr
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +22,7 @@ from api.kafka.processor_client import TIMEOUT_SECONDS, unavailable
 from api.queries import clocks as queries
 from api.queries.clocks import Shown
 from schemas.definition_set import DefinitionSet
+from schemas.instants import from_millis
 from schemas.records import Tick, encode
 from schemas.settings import Settings
 from schemas.topics import TICKS
@@ -89,37 +90,59 @@ class Clocks:
             raise invalid("now", fault)
         done: Mapping[int, Shown] = {}
         is_current = True
-        if to == before:  # the same again: done when each partition has done it once more
+        again = to == before
+        if again:  # done when each partition has done it once more
             is_current = await self._barrier.wait(_TABLES)
             async with self._pool.connection() as connection:
                 done = await queries.by_partition(connection, project)
-        await self._write(encode(Tick(project=project, moves_to=to)))
+        written = await self._write(encode(Tick(project=project, moves_to=to)))
         while True:
             async with self._pool.connection() as connection:
                 shown = await queries.by_partition(connection, project)
             behind = sum(
                 not is_current
-                or partition not in shown
-                or shown[partition].now < to
-                or (partition in done and shown[partition].version <= done[partition].version)
+                or not has_arrived(
+                    shown.get(partition), to, done.get(partition), written[partition], again=again
+                )
                 for partition in self._partitions
             )
             if not behind or time.monotonic() - began > TIMEOUT_SECONDS:
                 return Standing(to, behind)
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _write(self, record: bytes) -> None:
-        """Write a control record onto every partition of `ticks`."""
+    async def _write(self, record: bytes) -> Sequence[datetime]:
+        """Write a control record onto every partition of `ticks`; return by which times of the
+        broker it lies there."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 sent = [
                     await self._producer.send(self._topic, record, partition=partition)
                     for partition in self._partitions
                 ]
-                await asyncio.gather(*sent)
+                return [from_millis(each.timestamp) for each in await asyncio.gather(*sent)]
         except (KafkaError, TimeoutError) as error:
             logger.warning("cannot move a clock: %s", error or type(error).__name__)
             raise unavailable(_NOT_CONFIRMED) from error
+
+
+def has_arrived(
+    shown: Shown | None, to: datetime, before: Shown | None, written: datetime, *, again: bool
+) -> bool:
+    """Tell whether a partition has done what a call to move its clock asks for.
+
+    Args:
+        before: what the partition showed before the call was written.
+        written: the broker's time of the call's own record.
+        again: whether the clock was asked to go there before. Then the earlier move may arrive
+            first, which has not done what came between the two: the arrival must be of a record
+            that is no older than the call's own.
+    """
+    if shown is None or shown.now < to:
+        return False
+    if not again or shown.now > to:
+        return True
+    is_new = before is None or shown.version > before.version
+    return is_new and shown.moved_at >= written
 
 
 def _shows(shown: Mapping[int, Shown], partition: int, since: datetime) -> datetime:

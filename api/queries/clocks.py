@@ -11,10 +11,12 @@ from schemas import clocks
 
 
 class Shown(NamedTuple):
-    """What a clock shows on a partition, and how often it was moved there."""
+    """What a clock shows on a partition, how often it was moved there, and the timestamp of the
+    record of ``ticks`` with which the last move was done."""
 
     now: datetime
     version: int
+    moved_at: datetime
 
 
 async def asked(connection: AsyncConnection, project: str, since: datetime) -> datetime:
@@ -40,10 +42,11 @@ async def asked(connection: AsyncConnection, project: str, since: datetime) -> d
 async def by_partition(connection: AsyncConnection, project: str) -> Mapping[int, Shown]:
     """Return what a project's clock shows on each partition on which it was moved."""
     cursor = await connection.execute(
-        "SELECT partition, now, version FROM milestream.project_clocks WHERE project = %s",
+        "SELECT partition, now, version, moved_at FROM milestream.project_clocks"
+        " WHERE project = %s",
         (project,),
     )
-    return {partition: Shown(now, version) async for partition, now, version in cursor}
+    return {partition: Shown(*shown) async for partition, *shown in cursor}
 
 
 async def ask(

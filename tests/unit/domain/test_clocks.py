@@ -238,9 +238,7 @@ def test_a_call_that_finds_a_move_under_way_does_what_came_late_meanwhile(again:
     happened = [partition.fold(*real(clock_to(again)))]
     while happened[-1].effects.more_moves:
         happened.append(partition.fold(tick(LIVE)))
-    ends = [
-        fact["challengeFailedAt"] for each in happened for fact in each.of("challenge.failed")
-    ]
+    ends = [fact["challengeFailedAt"] for each in happened for fact in each.of("challenge.failed")]
     assert sorted(ends) == ["2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"]
 
 
