@@ -63,15 +63,18 @@ class DryRuns:
         self._came = asyncio.Event()
 
     def take(self, chunk: Chunk, is_current: Callable[[], bool], turn: asyncio.Lock) -> None:
-        """Have the dry runs of a chunk answered; it was folded."""
-        size = sum(map(weigh, chunk.dry_runs))
-        if self._bytes + size > MAX_WAITING_BYTES:
-            _count("given_up", len(chunk.dry_runs))
-            return
-        self._bytes += size
-        waiting = Waiting(chunk.partition, chunk.dry_runs, is_current, turn)
-        self._waiting.append(waiting)
-        self._came.set()
+        """Have the dry runs of a chunk answered; it was folded. Those for which there is no room
+        are given up."""
+        room = []
+        for record in chunk.dry_runs:
+            size = weigh(record)
+            if self._bytes + size <= MAX_WAITING_BYTES:
+                self._bytes += size
+                room.append(record)
+        _count("given_up", len(chunk.dry_runs) - len(room))
+        if room:
+            self._waiting.append(Waiting(chunk.partition, room, is_current, turn))
+            self._came.set()
 
     async def run(self) -> None:
         """Answer until cancelled.

@@ -123,13 +123,24 @@ async def test_what_comes_too_fast_is_given_up(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dry_runs, "MAX_WAITING_BYTES", 1500)
-    worker.take(trial(0))
-    worker.take(trial(1), trial(2))
+    worker.take(*map(trial, range(9)))
+    await worker.settle(lambda: False)
+    answered = len(worker.happened) - 1
+    assert 0 < answered < 9
+    assert worker.happened == [f"dry-runs 0 passed up to {answered}", *["200"] * answered]
+    worker.happened.clear()
+    worker.take(trial(9))
     await worker.settle(lambda: len(worker.happened) == 2)
-    assert worker.happened == ["dry-runs 0 passed up to 1", "200"]
-    worker.take(trial(3))
-    await worker.settle(lambda: len(worker.happened) == 4)
-    assert worker.happened[2:] == ["dry-runs 0 passed up to 4", "200"]
+    assert worker.happened == ["dry-runs 0 passed up to 10", "200"]
+
+
+async def test_one_for_which_there_is_no_room_is_given_up_alone(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_runs, "MAX_WAITING_BYTES", 3000)
+    worker.take(trial(0), trial(1, log("x" * 5000, 5)), trial(2))
+    await worker.settle(lambda: len(worker.happened) == 3)
+    assert worker.happened == ["dry-runs 0 passed up to 3", "200", "200"]
 
 
 async def test_one_that_asks_nobody_is_answered_by_nothing(worker: Worker) -> None:
