@@ -14,6 +14,7 @@ from processor import dry_runs
 from processor.chunking import Chunk
 from processor.domain.effects import Answer
 from processor.dry_runs import DryRuns
+from processor.store import StoreError
 from schemas import dry_runs as headers
 from schemas.topics import DRY_RUNS, REPLIES
 from tests.spec import NOW, Partition, Sent, ann, challenge, given, log, millis
@@ -22,6 +23,8 @@ from tests.spec import NOW, Partition, Sent, ann, challenge, given, log, millis
 class Worker:
     """What dry runs see of a worker, and what came of them."""
 
+    running: asyncio.Task[None]
+
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.partition = given(ann, challenge()).partition
         self.happened: list[str] = []
@@ -29,9 +32,9 @@ class Worker:
         self.current = True
         self.turn = asyncio.Lock()
         context: Any = SimpleNamespace(
-            settings=SimpleNamespace(partitions=1, topic=str),
+            settings=SimpleNamespace(partitions=2, topic=str),
             reply_partitions={REPLIES: 4},
-            store=[self.partition],
+            store=[self.partition, self.partition],
             definitions=SimpleNamespace(definitions=self.partition.definitions),
             destinations=None,
         )
@@ -42,8 +45,8 @@ class Worker:
 
     async def pass_over(self, next_offsets: Mapping[TopicPartition, int]) -> bool:
         """Remember it, where the group does."""
-        ((place, offset),) = next_offsets.items()
-        self.happened.append(f"{place.topic} {place.partition} passed up to {offset}")
+        for place, offset in next_offsets.items():
+            self.happened.append(f"{place.topic} {place.partition} passed up to {offset}")
         return self.passes
 
     async def send(self, answer: Answer) -> bool:
@@ -54,9 +57,10 @@ class Worker:
     def is_current(self) -> bool:
         return self.current
 
-    def take(self, *records: Sent) -> None:
+    def take(self, *records: Sent, partition: int = 0, turn: asyncio.Lock | None = None) -> None:
         """Have records answered, as those of a chunk."""
-        self.dry_runs.take(Chunk(0, [], 1, 0, records), self.is_current, self.turn)
+        chunk = Chunk(partition, [], 1, 0, records)
+        self.dry_runs.take(chunk, self.is_current, turn or self.turn)
 
     async def settle(self, until: Callable[[], bool]) -> None:
         """Let everything happen that can."""
@@ -77,10 +81,10 @@ def trial(offset: int, record: Sent | None = None, *, age: float = 0) -> Sent:
 @pytest.fixture
 async def worker(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Worker]:
     made = Worker(monkeypatch)
-    running = asyncio.create_task(made.dry_runs.run())
+    made.running = asyncio.create_task(made.dry_runs.run())
     yield made
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    made.running.cancel()
+    await asyncio.gather(made.running, return_exceptions=True)
 
 
 async def test_they_are_passed_over_and_then_answered(worker: Worker) -> None:
@@ -163,3 +167,58 @@ async def test_one_that_cannot_be_folded_harms_no_other(
     worker.take(trial(1))
     await worker.settle(lambda: len(worker.happened) == 3)
     assert worker.happened[2:] == ["200"]
+
+
+async def test_a_partition_whose_turn_does_not_come_holds_up_no_other(worker: Worker) -> None:
+    async with worker.turn:
+        worker.take(trial(0), trial(1))
+        worker.take(trial(0), partition=1, turn=asyncio.Lock())
+        await worker.settle(lambda: "200" in worker.happened)
+    assert worker.happened[2:] == ["200"]
+    await worker.settle(lambda: len(worker.happened) == 5)
+    assert worker.happened[2:] == ["200"] * 3
+
+
+async def test_one_whose_turn_does_not_come_while_somebody_waits_is_given_up(
+    worker: Worker,
+) -> None:
+    async with worker.turn:
+        worker.take(trial(0, age=headers.ANSWER_SECONDS - 0.01))
+        for _ in range(1000):
+            if not worker.dry_runs._bytes:
+                break
+            await asyncio.sleep(0.01)
+    worker.take(trial(1))
+    await worker.settle(lambda: len(worker.happened) == 3)
+    assert worker.happened == ["dry-runs 0 passed up to 1", "dry-runs 0 passed up to 2", "200"]
+
+
+class Turns(asyncio.Lock):
+    """Counts how often it was taken."""
+
+    taken = 0
+
+    async def acquire(self) -> Any:
+        """Count it."""
+        self.taken += 1
+        return await super().acquire()
+
+
+async def test_many_are_folded_in_few_turns(worker: Worker) -> None:
+    turns = Turns()
+    worker.take(*map(trial, range(dry_runs.MAX_A_TURN + 1)), turn=turns)
+    await worker.settle(lambda: len(worker.happened) == dry_runs.MAX_A_TURN + 2)
+    assert worker.happened[1:] == ["200"] * (dry_runs.MAX_A_TURN + 1)
+    assert turns.taken == 2
+
+
+async def test_a_store_that_cannot_be_read_ends_it(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise StoreError("gone")
+
+    monkeypatch.setattr(dry_runs, "fold_dry", fail)
+    worker.take(trial(0))
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(worker.running, 10)
