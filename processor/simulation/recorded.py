@@ -84,10 +84,13 @@ async def _replay(
     async for chunk in recorded.chunks():
         require_known(chunk)
         defined = chunk.logged.definitions > recorded.definitions.next_offset
-        if defined or gathered.is_full or chunk.logged.fold != gathered.version:
+        ticks = any(part.topic == TICKS for part in chunk.parts)
+        if ticks or defined or gathered.is_full or chunk.logged.fold != gathered.version:
             gathered.fold()
             await recorded.define(chunk.logged.definitions)
         gathered.take(chunk)
+        if ticks:  # what is due has bounds of its own in each chunk
+            gathered.fold()
         read(chunk.record.offset)
     gathered.fold()
 
