@@ -158,6 +158,7 @@ def _from_topics(settings: Settings, project: str, tried: Definitions, console: 
 
         async def run() -> tuple[Figures, Figures]:
             await check_topics(settings)
+            check_clock(project, tried, await apply.in_force(settings))
             return await simulate_recorded(
                 settings,
                 project,
@@ -176,6 +177,23 @@ def _from_topics(settings: Settings, project: str, tried: Definitions, console: 
         except KafkaError as error:
             raise CommandError(f"Kafka refused: {error!r}") from error
     return _Found(here, there, _notes(here))
+
+
+def check_clock(project: str, tried: Definitions, in_force: Definitions) -> None:
+    """Check that documents leave a project the clock that its members go by.
+
+    Raises:
+        CommandError: they name another.
+    """
+    if tried.is_manual(project) != in_force.is_manual(project):
+        named, gone_by = (
+            "manual" if each.is_manual(project) else "live" for each in (tried, in_force)
+        )
+        raise CommandError(
+            f"the clock of the project {project} is {gone_by}, and {named} in the documents: what "
+            f"is recorded can be folded by its own only. Give it the document of the project with "
+            f"clock: {gone_by}"
+        )
 
 
 def _notes(tried: Figures) -> tuple[str, ...]:

@@ -88,6 +88,7 @@ async def _replay(
         if ticks or defined or gathered.is_full or chunk.logged.fold != gathered.version:
             gathered.fold()
             await recorded.define(chunk.logged.definitions)
+            worlds[0].begin_clock(project, recorded.definitions.clocks.get(project))
         gathered.take(chunk)
         if ticks:  # what is due has bounds of its own in each chunk
             gathered.fold()

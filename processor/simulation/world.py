@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,12 @@ class World:
         self._known = known
         self._adding = Adding(figures, calendar, self._load)
         self._changes = 0
+
+    def begin_clock(self, project: str, since: datetime | None) -> None:
+        """Have a project's test clock stand at a moment until it is moved: what nobody wrote at any
+        time has none itself."""
+        if since is not None:
+            self._definitions.clocks[project] = since
 
     def fold(
         self,

@@ -7,6 +7,8 @@ from click.testing import CliRunner, Result
 
 from deploy.apply import ApplyError, as_whole_set, read
 from deploy.cli import load
+from deploy.commands.simulate import check_clock
+from deploy.errors import CommandError
 
 CHALLENGE = """
 kind: challenge
@@ -20,6 +22,11 @@ project: shop
 eventId: visit
 title: A visit
 reward: {default: 5}
+"""
+ON_CLOCK = """
+kind: project
+id: default
+clock: manual
 """
 LOOSE = """
 kind: milestone
@@ -92,3 +99,15 @@ def test_documents_that_are_no_set_are_refused(text: str, fault: str, documents:
         as_whole_set(read([documents]))
     failed = simulate("-f", str(documents), "--from-topics")
     assert isinstance(failed.exception, ApplyError)
+
+
+def test_documents_leave_a_project_its_clock(documents: Path) -> None:
+    _, live = as_whole_set(read([documents]))
+    documents.write_text(f"{CHALLENGE}---{ON_CLOCK}")
+    _, manual = as_whole_set(read([documents]))
+    for same in (live, manual):
+        check_clock("default", same, same)
+    with pytest.raises(CommandError, match=r"is manual, and live in the documents: .* clock: man"):
+        check_clock("default", live, manual)
+    with pytest.raises(CommandError, match=r"is live, and manual in the documents: .* clock: liv"):
+        check_clock("default", manual, live)

@@ -333,3 +333,15 @@ def test_figures_stand_beside_those_in_force() -> None:
         ("2026-09", 0, 0, Counts(rewards=1)),
         ("2026-10", 2, 50, Counts(counted=2)),
     ]
+
+
+def test_a_file_of_a_project_on_a_test_clock_goes_by_its_own_times(tmp_path: Path) -> None:
+    logs = some_logs(Random(0))
+    manual = project_settings(clock="manual")
+    defined = (challenge(completionTargetValue=100, aggregationPeriod="monthly"), milestone(60))
+    tried, then = simulated(
+        ndjson(tmp_path / "logs.ndjson", logs), in_force(manual, *defined), in_force(*defined)
+    )
+    assert not tried.refused
+    assert tried.rows == then.rows
+    assert tried.rows

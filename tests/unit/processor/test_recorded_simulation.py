@@ -11,14 +11,25 @@ from processor.domain.handlers import ticks
 from processor.domain.inputs import Place
 from processor.domain.state_kinds import DUE
 from processor.recorded import RecordedChunk, RecordedPartition
-from processor.simulation.figures import Calendar, Figures
+from processor.simulation.figures import Calendar, Figures, beside
 from processor.simulation.recorded import _replay
 from processor.simulation.world import World, scratch_stores
 from processor.store import PartitionStore
-from tests.event_spec import tick
-from tests.spec import NOW, Defined, Partition, Sent, challenge, log, millis
+from tests.event_spec import clock_to, event, event_of, streak_of, tick
+from tests.spec import (
+    NOW,
+    Defined,
+    Partition,
+    Sent,
+    ann,
+    challenge,
+    log,
+    millis,
+    project_settings,
+)
 
 AT = Place(0, 1, {})
+visit_of = event_of(reward={"default": 5})
 
 
 class Recorded:
@@ -79,3 +90,18 @@ async def test_ticks_do_as_much_as_they_did_apart(monkeypatch: pytest.MonkeyPatc
         await replayed(recorded, in_force(challenge()), stores)
         for store in stores:
             assert store.scan(DUE.prefix, DUE.prefix + b"\xff", 100) == []
+
+
+async def test_a_test_clock_stands_where_it_stood_when_it_was_recorded() -> None:
+    manual = project_settings(clock="manual")
+    defined = (manual, challenge(), visit_of, streak_of())
+    chunks = [[ann], [log("a", 500)], [event("visit")], [clock_to("2026-11-23")], [event("visit")]]
+    recorded = Recorded(chunks, defined)
+    with scratch_stores(0) as stores:
+        here, there = await replayed(recorded, in_force(*defined), stores)
+    assert not here.refused
+    assert beside(here, there)
+    for figure in beside(here, there):
+        counted = figure.counted, figure.points, figure.rewards, figure.completions
+        was = figure.in_force
+        assert counted == (was.counted, was.points, was.rewards, was.completions)
