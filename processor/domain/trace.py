@@ -12,7 +12,7 @@ from schemas.amounts import format_amount
 from schemas.dry_runs import CHALLENGE_NOT_LIVE, Kind, Outcome, TraceComparison, TraceStep
 
 MAX_BYTES = 512 * 1024
-"""Of the JSON of a trace; steps that do not fit any more are left out."""
+"""Of the JSON of a trace; it ends before the first step that does not fit any more."""
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -25,6 +25,7 @@ class Trace:
     def __init__(self) -> None:
         self._steps: list[bytes] = []
         self._bytes = 0
+        self._is_full = False
         self._by_end_user = False
 
     def for_end_user(self) -> None:
@@ -45,19 +46,22 @@ class Trace:
         after: Raw | UnsetType = UNSET,
     ) -> None:
         """Note that a rule was looked at; see ``TraceStep``."""
-        if self._by_end_user and (outcome in _NOT_LIVE or why in _NOT_LIVE):
+        if self._is_full or (self._by_end_user and (outcome in _NOT_LIVE or why in _NOT_LIVE)):
             return
         shown = UNSET if self._by_end_user or not conditions else list(conditions)
         of = UNSET if self._by_end_user else version
         because = UNSET if why is None else why
         step = TraceStep(kind, id_, of, outcome, because, shown, before, after)
-        if not self._append(step) and shown:
-            self._append(msgspec.structs.replace(step, conditions=UNSET))
+        self._is_full = not (
+            self._append(step)
+            or (shown and self._append(msgspec.structs.replace(step, conditions=UNSET)))
+        )
 
     def repeat(self) -> None:
         """Note that the record is a repeat: of such nothing else is said."""
         self._steps.clear()
         self._bytes = 0
+        self._is_full = False
         self._append(TraceStep("duplicate"))
 
     def _append(self, step: TraceStep) -> bool:

@@ -290,6 +290,18 @@ def test_a_trace_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "conditions" not in steps[0]
 
 
+def test_a_trace_ends_before_the_first_step_that_has_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trace_of, "MAX_BYTES", 200)
+    long = trace_of.Trace()
+    for id_ in ("a", "b" * 200, "c"):
+        long.add("milestone", id_, 1, "reached")
+    assert [step["id"] for step in msgspec.json.decode(long.json())] == ["a"]
+    long.repeat()
+    assert msgspec.json.decode(long.json()) == [{"kind": "duplicate"}]
+
+
 def test_what_was_found_is_left_out_where_it_is_long() -> None:
     world = (ann, event_of(conditions=condition("a", "exists")))
     (step,) = trace(event(metadata={"a": "x" * 2000}), *world)
