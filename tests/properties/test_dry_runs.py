@@ -11,11 +11,17 @@ from hypothesis.strategies import SearchStrategy
 
 from processor.domain.effects import Effects
 from schemas import dry_runs
-from tests.spec import Partition, Sent, as_tried
+from schemas.instants import format_instant, from_millis
+from schemas.topics import TICKS
+from tests.event_spec import clock_to, tick
+from tests.properties.test_clocks import REAL, on_clock
+from tests.spec import Partition, Sent, as_tried, project_settings
 from tests.strategies import Segment, histories
 from tests.strategies_events import event_histories, streak_histories
 from tests.strategies_points import points_histories
+from tests.strategies_tiers import tier_histories
 from tests.strategies_voids import void_histories
+from tests.strategies_whole import whole_histories
 
 HISTORIES: list[SearchStrategy[list[Segment]]] = [
     histories(),
@@ -23,6 +29,8 @@ HISTORIES: list[SearchStrategy[list[Segment]]] = [
     streak_histories(),
     points_histories(),
     void_histories(),
+    tier_histories(),
+    whole_histories(),
 ]
 
 
@@ -62,7 +70,7 @@ def check(alone: Partition, beside: Partition, record: Sent) -> None:
 
 
 few = settings(max_examples=max(1, (settings.default or settings()).max_examples // 2))
-"""There are five kinds of histories, and each record is folded four times."""
+"""There are seven kinds of histories, and each record is folded four times."""
 
 
 @few
@@ -75,4 +83,31 @@ def test_a_dry_run_is_the_real_call_but_for_what_it_leaves(kind: int, data: st.D
             partition.define(*segment.definitions)
         for record in segment.records:
             check(alone, beside, record)
+    assert alone.entries == beside.entries
+
+
+def move(partition: Partition, until: int) -> None:
+    """Move a project's clock, and let it arrive."""
+    happened = partition.fold(clock_to(format_instant(from_millis(until))).arriving(REAL))
+    while happened.effects.more_moves:
+        happened = partition.fold(tick(REAL))
+
+
+@few
+@given(st.one_of(*HISTORIES))
+def test_a_dry_run_is_the_real_call_on_a_test_clock(history: list[Segment]) -> None:
+    now = min(record.timestamp for segment in history for record in segment.records)
+    alone, beside = Partition(compared=False), Partition(compared=False)
+    manual = project_settings(clock="manual")
+    for partition in (alone, beside):
+        partition.definitions.apply(manual.key, manual.value, 0, now)
+    for segment in history:
+        for partition in (alone, beside):
+            partition.define(*map(on_clock, segment.definitions))
+        for record in segment.records:
+            now = max(now, record.timestamp)
+            for partition in (alone, beside):
+                move(partition, now)
+            if record.topic != TICKS:
+                check(alone, beside, record.arriving(REAL))
     assert alone.entries == beside.entries
