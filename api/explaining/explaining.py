@@ -28,7 +28,7 @@ from api.explaining.places import (
 )
 from api.explaining.versions import Named, Versions, compiled
 from api.http.problems import Problem, not_found
-from api.kafka.processor_client import unavailable
+from api.kafka.processor_client import BEHIND, unavailable
 from api.kafka.record_reader import Removed
 from api.queries import explanations as queries
 from processor.domain.aggregates import member as member_of
@@ -79,6 +79,16 @@ class Asking:
         partition = partition_for(member_id, self.held.settings.partitions)
         return Places(self.held.records, self.held.chunks, partition)
 
+    async def caught_up(self, models: Sequence[str]) -> None:
+        """Wait until tables have all that was folded.
+
+        Raises:
+            Problem: 503, they are behind. Nothing would tell an answer that lacks inputs from a
+                whole one.
+        """
+        if not await self.held.barrier.wait(models):
+            raise unavailable(BEHIND)
+
 
 @asynccontextmanager
 async def asking(request: Request, caller: Caller) -> AsyncIterator[Asking]:
@@ -116,7 +126,7 @@ async def explain(request: Request, caller: Caller, kind: str, record_id: str) -
     if not ids.is_uuid(id_):
         raise not_found(kind, record_id)
     async with asking(request, caller) as asked:
-        await asked.held.barrier.wait((*READ_MODELS[kind], *_LOGS))
+        await asked.caught_up((*READ_MODELS[kind], *_LOGS))
         async with asked.held.reads.connection() as connection:
             row = await queries.one(connection, caller.project, kind, UUID(id_))
             if row is None or not may_see(caller, row["member_id"]):
@@ -133,7 +143,7 @@ async def explain_of_user(
     if not may_see(caller, member_id):
         raise not_found(kind, definition_id)
     async with asking(request, caller) as asked:
-        await asked.held.barrier.wait((*READ_MODELS[kind], *_LOGS))
+        await asked.caught_up((*READ_MODELS[kind], *_LOGS))
         read = queries.streak if kind == "streak" else queries.tier
         async with asked.held.reads.connection() as connection:
             row = await read(connection, caller.project, member_id, definition_id)

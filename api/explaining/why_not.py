@@ -57,7 +57,7 @@ async def answer(request: Request, caller: Caller, user_id: str, question: Quest
         definitions = await asked.held.definitions.current()
         present = await asked.held.clocks.present(definitions, caller.project)
         milestone, rule = _defined(definitions, caller, question)
-        await asked.held.barrier.wait(READ_MODELS)
+        await asked.caught_up(READ_MODELS)
         async with asked.held.reads.connection() as connection:
             zone = await queries.zone_of(connection, caller.project, member_id)
             if zone is None:

@@ -1,0 +1,83 @@
+"""What explanations refuse before they ask the tables."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from api.auth.access import Caller
+from api.explaining import explaining, why_not
+from api.explaining.why_not import Question
+from api.http.problems import Problem
+from schemas import ids
+from schemas.definition_set import DefinitionSet
+from tests.spec import MILESTONE, NOW, PROJECT, challenge, milestone, millis
+
+
+class Behind:
+    """What a process holds whose tables never come to the end of the outputs."""
+
+    def __init__(self) -> None:
+        self.records = self.chunks = None
+        self.explaining = asyncio.Semaphore(1)
+        self.asked: list[Collection[str]] = []
+
+    @property
+    def barrier(self) -> "Behind":
+        return self
+
+    @property
+    def definitions(self) -> Any:
+        defined = DefinitionSet()
+        for offset, each in enumerate([challenge(), milestone(50)]):
+            defined.apply(each.key, each.value, offset, millis(NOW))
+
+        async def current() -> DefinitionSet:
+            return defined
+
+        return SimpleNamespace(current=current, history=None)
+
+    @property
+    def clocks(self) -> Any:
+        async def present(_definitions: DefinitionSet, _project: str) -> datetime:
+            return datetime.now(UTC)
+
+        return SimpleNamespace(present=present)
+
+    async def wait(self, models: Collection[str]) -> bool:
+        self.asked.append(models)
+        return False
+
+
+def asking(held: Any) -> Request:
+    app = SimpleNamespace(state=SimpleNamespace(resources=held))
+    return Request({"type": "http", "app": app, "headers": [], "query_string": b""})
+
+
+ASKED: dict[str, Callable[[Request], Awaitable[Any]]] = {
+    "a reward": lambda request: explaining.explain(
+        request, Caller(PROJECT), "reward_log", ids.derive("reward")
+    ),
+    "a streak": lambda request: explaining.explain_of_user(
+        request, Caller(PROJECT), "streak", "daily", "ann"
+    ),
+    "a tier": lambda request: explaining.explain_of_user(
+        request, Caller(PROJECT), "tier", "status", "ann"
+    ),
+    "a milestone": lambda request: why_not.answer(
+        request, Caller(PROJECT), "ann", Question(MILESTONE, None, None)
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+async def test_what_tables_have_in_part_is_not_explained(what: str) -> None:
+    held = Behind()
+    with pytest.raises(Problem) as refused:
+        await ASKED[what](asking(held))
+    assert (refused.value.status, refused.value.code) == (503, "unavailable")
+    assert len(held.asked) == 1
