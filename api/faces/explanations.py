@@ -82,7 +82,7 @@ async def _of_a_user(request: Request, caller: Caller, kind: str, id_: str) -> R
     if "\x00" in id_ or len(id_) > MAX_LENGTH:
         raise not_found(kind, id_)
     if not user_id:
-        raise Problem(404, f"Whose {kind} is it? A key has none of its own: give {USER}.")
+        raise invalid(USER, "is required: a key has none of its own")
     return json_response(await explaining.explain_of_user(request, caller, kind, id_, user_id))
 
 

@@ -4,8 +4,10 @@ import re
 from typing import Any
 
 from fastapi import Response
+from starlette.datastructures import QueryParams
 from starlette.types import Scope
 
+from api.http import moments
 from api.http.problems import Problem, Renderer
 from api.http.responses import json_response
 
@@ -16,7 +18,11 @@ COMMANDS = frozenset({"spend", "hold", "capture", "release", "adjust", "tier", "
 """What the paths of calls end with that move points or a tier, or take something back."""
 
 WHY_NOT = "why-not"
-"""What the path of the one read ends with whose refusals programs tell apart."""
+"""What the path of the read ends with whose refusals programs tell apart."""
+
+OF_THEN = frozenset({"points", "streak", "tier"})
+"""What the paths of a user's reads end with that take ``asOf``: of an earlier moment, a 503 says
+whether tables must be rebuilt first or trying again is enough."""
 
 LOGIN = 'Bearer realm="milestream"'
 """What a 401 asks for. Not Basic: a browser would ask an end user for a name and a password."""
@@ -42,7 +48,9 @@ def renderer(scope: Scope) -> Renderer:
     is_command = last in COMMANDS and ("/user/" in before or "/event/" in before)
     if is_command and scope["method"] == "POST":
         return refused_with_code
-    return refused_with_code if last == WHY_NOT and "/user/" in before else refused
+    of_then = last in OF_THEN and moments.NAME in QueryParams(scope.get("query_string", b""))
+    tells_apart = last == WHY_NOT or of_then
+    return refused_with_code if tells_apart and "/user/" in before else refused
 
 
 def refused(problem: Problem) -> Response:
@@ -52,7 +60,7 @@ def refused(problem: Problem) -> Response:
 
 
 def refused_with_code(problem: Problem) -> Response:
-    """Return a problem of a command: with a word for programs, and what is short."""
+    """Return a problem with a word for programs, and, of a command, what is short."""
     body = body_of(
         problem.status, problem.detail, code=problem.code, **problem.more, **problem.tried
     )

@@ -35,8 +35,9 @@ _ERROR: Operation = {
         "message": {"type": "string"},
         "code": {
             "type": "string",
-            "description": "Of calls that move or take back something: a word for programs.",
-            "examples": ["insufficient_points", "unknown_hold", "over_voided"],
+            "description": "Of calls that move or take back something, and reads of why-not and "
+            "with asOf: a word for programs.",
+            "examples": ["insufficient_points", "unknown_hold", "over_voided", "rebuild_needed"],
         },
         "asked": {
             "type": "integer",

@@ -333,7 +333,8 @@ async def test_streaks_and_tiers_are_explained_by_what_made_them(
     for day in (17, 18, 18, 20, 19):
         await run(day, f"{day} {day == 18}")
     missing = await explainer.get("/explain/streak/daily")
-    assert missing.status_code == 404
+    assert missing.status_code == 400
+    assert [each["field"] for each in missing.json()["errors"]] == ["userId"]
     streak = await explainer.get("/explain/streak/daily?userId=sue")
     assert streak.status_code == 200, streak.text
     told = streak.json()

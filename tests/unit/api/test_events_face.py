@@ -15,6 +15,7 @@ from api.faces.events.face import refused, renderer, stripped
 from api.faces.events.spending import named_hold
 from api.http.body_stream import MAX_BODY_BYTES
 from api.http.problems import Problem, invalid
+from api.kafka.past import rebuild_first
 from schemas.settings import Settings
 from tests.plain_http import NO_TLS
 
@@ -87,6 +88,26 @@ def test_commands_say_a_code(method: str, path: str, with_code: bool) -> None:
     said = {"statusCode": 409, "message": "Too few."}
     coded = {**said, "code": "insufficient_points", **more}
     assert json.loads(bytes(answer.body)) == (coded if with_code else said)
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "with_code"),
+    [
+        ("/v1/user/ann/points", b"asOf=2026-11-21T10:30:00Z", True),
+        ("/user/a/b/streak", b"x=1&asOf=2026-11-21T10:30:00Z", True),
+        ("/user/ann/tier", b"asOf=2026-11-21T10:30:00Z", True),
+        ("/user/ann/tier", b"", False),
+        ("/user/ann/points", b"has=asOf", False),
+        ("/analytics/streak", b"asOf=2026-11-21T10:30:00Z", False),
+    ],
+)
+def test_reads_of_then_say_whether_tables_must_be_rebuilt(
+    path: str, query: bytes, with_code: bool
+) -> None:
+    answer = renderer({"method": "GET", "path": path, "query_string": query})(rebuild_first("t"))
+    said = json.loads(bytes(answer.body))
+    assert said["statusCode"] == 503
+    assert said.get("code") == ("rebuild_needed" if with_code else None)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from api.auth.access import Caller
 from api.explaining import explaining, why_not
 from api.explaining.why_not import Question
+from api.faces import explanations
 from api.http.problems import Problem
 from schemas import ids
 from schemas.definition_set import DefinitionSet
@@ -81,3 +82,11 @@ async def test_what_tables_have_in_part_is_not_explained(what: str) -> None:
         await ASKED[what](asking(held))
     assert (refused.value.status, refused.value.code) == (503, "unavailable")
     assert len(held.asked) == 1
+
+
+@pytest.mark.parametrize("read", [explanations.explain_streak, explanations.explain_tier])
+async def test_a_key_says_whose_it_is(read: Callable[..., Awaitable[Any]]) -> None:
+    with pytest.raises(Problem) as refused:
+        await read(asking(Behind()), Caller(PROJECT), "daily")
+    assert refused.value.status == 400
+    assert [field for field, _ in refused.value.errors] == ["userId"]
