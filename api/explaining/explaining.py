@@ -328,8 +328,8 @@ async def _tier(asked: Asking, connection: AsyncConnection, row: queries.Row) ->
     zone = current.timezone(asked.project)
     if current.goes_by_member(asked.project):
         zone = row["timezone"] or zone
-    stored = current.get(asked.project, models.TierSet.kind, rule.id)
-    since = row["occurred_at"] if stored is None else stored.created_at
+    named = Named(models.TierSet.kind, rule.id)
+    since = await asked.versions.defined_since(named, rule.version)
     facts = await tiers.facts(connection, asked.project, row, rule, zone=zone, since=since)
     return _known(
         Found(

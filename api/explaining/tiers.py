@@ -20,6 +20,7 @@ from api.explaining.places import (
     is_void,
 )
 from api.explaining.progress import MOST_INPUTS, too_many
+from api.http.problems import Problem
 from api.queries import explanations as queries
 from processor.domain.retelling.tiers import Entry, Judged, Step, retell
 from processor.domain.rules import TierSet
@@ -49,7 +50,7 @@ async def facts(
     """Return what a tier was judged by, where that is what was earned or the balance.
 
     Raises:
-        Problem: 422, more inputs than are told.
+        Problem: 422, more inputs than are told, or they do not come to the basis.
     """
     member_id, sequence = row["member_id"], row["sequence"]
     rows = await queries.entries(connection, project, member_id, sequence, MOST_INPUTS + 1)
@@ -62,6 +63,9 @@ async def facts(
     ]
     judged = Judged(row["occurred_at"], row["basis_value"], sequence, zone, since)
     steps = retell(entries, rule, judged)
+    if steps is None:
+        detail = "What the tables have does not come to what the tier was judged by."
+        raise Problem(422, detail, code="not_explained")
     others = {step.of.sequence for step in steps if _is_given(step.of)}
     logs: dict[int, list[Check]] = {}
     for place, log_id, identifier in await queries.logs_at(connection, project, member_id, others):

@@ -1,10 +1,11 @@
 """Definitions as they were, read by their versions: a version is an offset on ``definitions``."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from api.kafka.definition_history import DefinitionHistory
-from api.kafka.record_reader import RecordReader
+from api.kafka.record_reader import RecordReader, Removed
 from processor.domain.rules import (
     Challenge,
     Streak,
@@ -86,6 +87,15 @@ class Versions:
         if change is None or not isinstance(change.definition, models.TierSet):
             return None
         return compile_tier_set(_stored(change), _ANY_ZONE)
+
+    async def defined_since(self, named: Named, version: int) -> datetime:
+        """Return since when a definition was in force without a break, as it had a version; see
+        ``of``."""
+        first = self._history.first_of(self._project, named.kind, named.id, version)
+        change = await self.of(version if first is None else first)
+        if change is None:
+            raise Removed(f"definitions: {first} of {named.id}")
+        return change.at
 
     def before(self, named: Named, offset: int) -> int | None:
         """Return the version of a definition that a chunk was folded under, which knew the records

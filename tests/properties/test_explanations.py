@@ -250,4 +250,5 @@ def test_tiers_are_explained_by_entries_that_come_to_their_basis(
             strict=False,
         )
         steps = retell_tier(entries, rule, judged)
+        assert steps is not None
         assert (max(steps[-1].after, 0) if steps else 0) == judged.value

@@ -41,7 +41,8 @@ class Step(msgspec.Struct, frozen=True):
 
 class Judged(msgspec.Struct, frozen=True):
     """When and with what basis, in points, a tier was judged, with the input of which place; and
-    since when, as records go, its set is defined: windows count nothing that was folded before."""
+    since when, as records go, its set was defined then: windows count nothing that was folded
+    before."""
 
     at: datetime
     value: Decimal
@@ -50,8 +51,9 @@ class Judged(msgspec.Struct, frozen=True):
     since: datetime
 
 
-def retell(entries: Sequence[Entry], rule: TierSet, judged: Judged) -> list[Step]:
-    """Return the entries of a member's that a tier was judged by, as it last changed.
+def retell(entries: Sequence[Entry], rule: TierSet, judged: Judged) -> list[Step] | None:
+    """Return the entries of a member's that a tier was judged by, as it last changed; None where
+    they do not come to the basis that it was judged with, so that these are not all.
 
     What time did is judged before the input that is folded then: the basis tells.
     """
@@ -61,7 +63,7 @@ def retell(entries: Sequence[Entry], rule: TierSet, judged: Judged) -> list[Step
         return steps
     before = [entry for entry in entries if entry.sequence < judged.sequence]
     without = _counted(before, rule, judged)
-    return without if _value(without) == judged.value else steps
+    return without if _value(without) == judged.value else None
 
 
 def _value(steps: Sequence[Step]) -> int:

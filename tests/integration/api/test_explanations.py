@@ -365,3 +365,29 @@ async def test_streaks_and_tiers_are_explained_by_what_made_them(
     async with await full_stack.end_user("vic", PROJECT) as other:
         assert (await other.get("/explain/streak/daily")).status_code == 404
         assert (await other.get("/explain/streak/daily?userId=sue")).status_code == 404
+
+
+async def test_a_tier_is_explained_as_its_set_was_then(explainer: httpx.AsyncClient) -> None:
+    await put(explainer, "event", "ride", title="R", reward={"default": 30}, challengeGroup="rides")
+    tiers = [
+        {"id": "none", "name": "None", "threshold": 0},
+        {"id": "gold", "name": "Gold", "threshold": 50},
+    ]
+    fields = {
+        "name": "R",
+        "basis": {"type": "earned", "wallet": "rides"},
+        "window": {"type": "rolling", "length": "P1Y"},
+        "tiers": tiers,
+    }
+    await put(explainer, "tier-set", "riders", **fields)
+    await explainer.post("/schema/member/record", json={"externalId": "ria"})
+    for key in ("r1", "r2"):
+        body = {"eventId": "ride", "userId": "ria", "idempotencyKey": key}
+        assert (await explainer.post("/event", json=body)).status_code == 200
+    path = "/explain/tier/riders?userId=ria"
+    told = (await explainer.get(path)).json()
+    assert amounts(told) == [(30, 30, 30), (30, 30, 60)]
+    assert (await explainer.delete("/definitions/tier-set/riders")).status_code == 204
+    assert (await explainer.get(path)).json() == told
+    await put(explainer, "tier-set", "riders", **fields)
+    assert (await explainer.get(path)).json() == told
