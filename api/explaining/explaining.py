@@ -37,7 +37,6 @@ from processor.domain.aggregates.tier import BY_HAND, PROGRESS
 from processor.domain.retelling.progress import Step as ProgressStep
 from processor.domain.retelling.progress import up_to, up_to_reward
 from processor.domain.retelling.streaks import Step as StreakStep
-from processor.domain.retelling.streaks import Told
 from processor.domain.rules import TierSet
 from schemas import definitions as models
 from schemas import ids
@@ -217,40 +216,53 @@ async def _reward_until(
     if slug == "streak":
         streak = await queries.streak(connection, asked.project, row["member_id"], linked)
         if streak is not None:
-            place = reached if until is None else until
-            period = row["period_key"]
-            return await _hit(
-                asked, connection, streak, place, lambda told: told.run_of(period), milestone
-            )
+            reward = streaks.Reward(milestone, row["period_key"], changed, reached)
+            return await _run(asked, connection, streak, reward, until)
     detail = f"What led to a reward of a {slug} is not kept."
     raise Problem(422, detail, code="not_explained")
 
 
-async def _hit(
+async def _run(
     asked: Asking,
     connection: AsyncConnection,
     row: queries.Row,
+    reward: streaks.Reward,
     until: int | None,
-    cut: Callable[[Told], list[StreakStep]],
-    *named: Named,
 ) -> Plan:
-    """Return the plan of what hit the periods of a streak."""
+    """Return the plan of the run that a reward of a streak was given for, as it was at a place in
+    the order; None: when it was last given."""
     facts = await streaks.facts(connection, asked.project, asked.versions, row)
 
     async def plan(places: Places) -> Found:
-        steps = cut(await streaks.told(facts, asked.versions, places, until))
-        return Found(
-            streaks.wanted(steps),
-            lambda found: streaks.shown(steps, found),
-            streaks.versions_of(steps),
-            named,
-        )
+        events = await streaks.counted(facts, asked.versions, places)
+        place = until
+        if place is None:
+            place = await streaks.given_at(facts, events, reward, asked.versions, places)
+        told = streaks.told(facts, events, place)
+        return _hit(told.run_of(reward.period_key), reward.milestone)
 
     return plan
 
 
 async def _streak(asked: Asking, connection: AsyncConnection, row: queries.Row) -> Plan:
-    return await _hit(asked, connection, row, None, Told.latest)
+    """Return the plan of a streak's latest run."""
+    facts = await streaks.facts(connection, asked.project, asked.versions, row)
+
+    async def plan(places: Places) -> Found:
+        events = await streaks.counted(facts, asked.versions, places)
+        return _hit(streaks.told(facts, events, None).latest())
+
+    return plan
+
+
+def _hit(steps: Sequence[StreakStep], *named: Named) -> Found:
+    """Return what hit periods of a streak."""
+    return Found(
+        streaks.wanted(steps),
+        lambda found: streaks.shown(steps, found),
+        streaks.versions_of(steps),
+        named,
+    )
 
 
 async def _progress(asked: Asking, connection: AsyncConnection, row: queries.Row) -> Plan:

@@ -1,5 +1,6 @@
 """The events that a streak's periods were hit by."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from api.explaining.progress import MOST_INPUTS, too_many
 from api.explaining.versions import Named, Versions
 from api.queries import explanations as queries
 from processor.domain.retelling.progress import Statuses
-from processor.domain.retelling.streaks import Qualifying, Step, Told, retell
+from processor.domain.retelling.streaks import Qualifying, Step, Told, last_reached, retell
 from processor.domain.rules import Streak
 from schemas import definitions as models
 from schemas.outputs import NULL
@@ -56,8 +57,8 @@ async def facts(
     return Facts(streak_id, row["period"], row["timezone"], rules, found, statuses)
 
 
-async def told(facts: Facts, versions: Versions, places: Places, until: int | None) -> Told:
-    """Return what hit the streak up to a place in the order; see ``Places.find``."""
+async def counted(facts: Facts, versions: Versions, places: Places) -> list[Qualifying]:
+    """Return the events that counted for the streak, voided or not; see ``Places.find``."""
     events = sorted(facts.events, key=lambda row: row["sequence"])
     sequences = [row["sequence"] for row in events]
     in_force = await _in_force(facts, versions, places, sequences)
@@ -70,7 +71,49 @@ async def told(facts: Facts, versions: Versions, places: Places, until: int | No
             and facts.statuses.at(row["sequence"]) == "live"
         ):
             qualifying.append(_qualifying(row, rule))
-    return retell(qualifying, facts.period, facts.timezone, until)
+    return qualifying
+
+
+def told(facts: Facts, events: Sequence[Qualifying], until: int | None) -> Told:
+    """Return what hit the streak up to a place in the order."""
+    return retell(events, facts.period, facts.timezone, until)
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A reward of a streak: the milestone, the period it is of, where it last changed, and where
+    its milestone was first reached, None where no table has that."""
+
+    milestone: Named
+    period_key: str
+    changed: int
+    reached: int | None
+
+
+async def given_at(
+    facts: Facts,
+    events: Sequence[Qualifying],
+    reward: Reward,
+    versions: Versions,
+    places: Places,
+) -> int | None:
+    """Return the place in the order at which a reward was last given, None where no table has it;
+    see ``Places.find``."""
+    if reward.reached is None or all(event.voided_at is None for event in events):
+        return reward.reached
+    known = versions.before(reward.milestone, await places.definitions_at(reward.changed))
+    change = None if known is None else await versions.of(known)
+    if change is None or not isinstance(change.definition, models.Milestone):
+        return reward.reached
+    return last_reached(
+        events,
+        facts.period,
+        facts.timezone,
+        reward.period_key,
+        target=math.ceil(change.definition.milestone_target_value),
+        first=reward.reached,
+        until=reward.changed,
+    )
 
 
 def _qualifying(row: queries.Row, rule: Streak) -> Qualifying:

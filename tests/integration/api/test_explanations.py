@@ -391,3 +391,44 @@ async def test_a_tier_is_explained_as_its_set_was_then(explainer: httpx.AsyncCli
     assert (await explainer.get(path)).json() == told
     await put(explainer, "tier-set", "riders", **fields)
     assert (await explainer.get(path)).json() == told
+
+
+async def test_a_reward_of_a_streak_is_explained_by_the_hit_that_it_was_given_again_for(
+    explainer: httpx.AsyncClient,
+) -> None:
+    milestone_id = "00000000-0000-4000-8000-00000000e021"
+    await put(explainer, "event", "swim", title="Swim", reward={"default": 1})
+    names = {"period": "daily", "targetLength": 9}
+    await put(explainer, "streak", "swims", eventIds=["swim"], **names)
+    linked = {"linkedSchemaSlug": "streak", "linkedSchemaRecordId": "swims"}
+    fields = {"name": "Three", "milestoneTargetValue": 3, **linked}
+    await put(explainer, "milestone", milestone_id, **fields)
+    await explainer.post("/schema/member/record", json={"externalId": "sid"})
+    member_id = ids.member_id(PROJECT, "sid")
+
+    async def swim(day: int, key: str) -> None:
+        body = {"eventId": "swim", "userId": "sid", "idempotencyKey": key}
+        at = f"2026-11-{day}T10:00:00Z"
+        answer = await explainer.post("/event", json={**body, "occurredAt": at})
+        assert answer.status_code == 200, answer.text
+
+    for day in (17, 18, 19):
+        await swim(day, f"first {day}")
+    reward_id = ids.reward_log_id(PROJECT, milestone_id, member_id, "2026-11-19")
+    path = f"/explain/reward_log/{reward_id}"
+    first = (await explainer.get(path)).json()
+    assert [each["after"] for each in first["inputs"]] == [1, 2, 3]
+    void = {"reason": "back", "uniqueIdentifier": "v", "rewards": "revoke"}
+    voided = ids.event_log_id(PROJECT, member_id, "first 18")
+    answer = await explainer.post(f"/event/{voided}/void", json=void)
+    assert answer.status_code == 200, answer.text
+    assert (await explainer.get(path)).json() == first, "it was given for that"
+    await swim(18, "again")
+    again = (await explainer.get(path)).json()
+    assert [each["time"][:10] for each in again["inputs"]] == [
+        "2026-11-17",
+        "2026-11-19",
+        "2026-11-18",
+    ]
+    assert places(again)[:2] == [places(first)[0], places(first)[2]]
+    assert places(again)[2][2] > places(first)[2][2]

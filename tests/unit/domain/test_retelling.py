@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import pytest
 
+from processor.domain.retelling.streaks import Qualifying, last_reached
 from processor.domain.retelling.tiers import Entry, Judged, retell
-from processor.domain.rules import TierSet, Zone, compile_tier_set
+from processor.domain.rules import Streak, TierSet, Zone, compile_streak, compile_tier_set
 from schemas.definition_set import DefinitionSet
 from schemas.instants import parse_instant
+from tests.event_spec import STREAK, streak_of
 from tests.spec import NOW, PROJECT, millis
 from tests.tier_spec import STATUS, YEAR, tier_set
 
@@ -69,3 +71,57 @@ def test_a_tier_is_explained_by_entries_that_come_to_its_basis(
 ) -> None:
     steps = retell(ENTRIES, rule(), judged(value, since))
     assert (steps if steps is None else [step.of.sequence for step in steps]) == expected
+
+
+def streak_rule(freezes: int) -> Streak:
+    """A streak of days."""
+    defined = DefinitionSet()
+    each = streak_of(freezes=freezes)
+    defined.apply(each.key, each.value, 0, millis(NOW))
+    stored = defined.get(PROJECT, "streak", STREAK)
+    assert stored is not None
+    return compile_streak(stored, Zone("UTC", by_member=False))
+
+
+def hit(day: int, sequence: int, voided_at: int | None = None, freezes: int = 0) -> Qualifying:
+    """An event of a day in November."""
+    at = parse_instant(f"2026-11-{day:02}T10:00:00Z")
+    return Qualifying(
+        id=str(sequence),
+        occurred_at=at,
+        created_at=at,
+        sequence=sequence,
+        version=0,
+        rule=streak_rule(freezes),
+        voided_at=voided_at,
+    )
+
+
+RUN = [hit(2, 1), hit(3, 2), hit(4, 3, voided_at=5), hit(5, 4)]
+"""Three days were hit with the third event; a void took that."""
+
+
+@pytest.mark.parametrize(
+    ("events", "until", "expected"),
+    [
+        (RUN, 5, 3),
+        ([*RUN, hit(4, 6)], 6, 6),
+        ([*RUN, hit(4, 6)], 5, 3),
+        ([*RUN, hit(4, 6), hit(6, 7)], 9, 6),
+        ([*RUN, hit(4, 6, voided_at=7), hit(4, 8)], 8, 8),
+        ([*RUN, hit(4, 6, voided_at=7), hit(4, 8)], 7, 6),
+        ([*RUN[:2], hit(4, 3), hit(5, 4, voided_at=5), hit(5, 6)], 6, 3),
+        ([*RUN[:2], hit(4, 3, voided_at=5), hit(4, 4), hit(4, 6)], 6, 3),
+        ([*RUN[:3], hit(4, 4, voided_at=6), hit(4, 7)], 7, 7),
+        ([*RUN, hit(1, 6), hit(6, 7, freezes=1)], 7, 7),
+    ],
+    ids=[
+        *("taken", "again", "before", "longer", "twice", "taken again"),
+        *("enough is left", "another stands", "both are taken", "bridged"),
+    ],
+)
+def test_a_reward_that_was_given_again_is_for_the_hit_that_came_to_it_last(
+    events: list[Qualifying], until: int, expected: int
+) -> None:
+    place = last_reached(events, "daily", "UTC", "2026-11-04", target=3, first=3, until=until)
+    assert place == expected
