@@ -276,7 +276,11 @@ async def _facts(
     member_id, period_key = row["member_id"], row["period_key"]
     progress_id = ids.progress_id(asked.project, challenge_id, str(member_id), period_key)
     found = await progress.facts(
-        connection, asked.project, member_id, UUID(challenge_id), UUID(progress_id)
+        connection,
+        asked.project,
+        member_id,
+        UUID(challenge_id),
+        progress_id=UUID(progress_id),
     )
     return found.checked()
 

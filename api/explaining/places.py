@@ -88,8 +88,25 @@ class Places:
         """
         chunks = await self._finder.chunks_of(self._partition, {w.sequence for w in wanted})
         found = [await self._find(each, chunks[each.sequence]) for each in wanted]
-        await self._check_there(found)
+        for each, is_there in zip(found, await self._are_there(found), strict=True):
+            if not is_there:
+                raise Removed(f"{each.topic} {each.partition}: {each.offset}")
         return found
+
+    async def find_left(self, wanted: Sequence[Wanted]) -> Sequence[Place | None]:
+        """Return where each input lies, None for those that were removed; see ``find``."""
+        sequences = {each.sequence for each in wanted}
+        chunks = await self._finder.chunks_left_of(self._partition, sequences)
+        found = [await self._find_left(each, chunks.get(each.sequence)) for each in wanted]
+        there = await self._are_there([each for each in found if each is not None])
+        is_there = iter(there)
+        return [each if each is not None and next(is_there) else None for each in found]
+
+    async def _find_left(self, wanted: Wanted, chunk: Chunk | None) -> Place | None:
+        try:
+            return None if chunk is None else await self._find(wanted, chunk)
+        except Removed:
+            return None
 
     async def _find(self, wanted: Wanted, chunk: Chunk) -> Place:
         located = chunk.locate(wanted.sequence)
@@ -165,19 +182,13 @@ class Places:
             offset = following
         return None
 
-    async def _check_there(self, found: Sequence[Place]) -> None:
-        """Check that the topics still have what was found.
-
-        Raises:
-            Removed: one has it no more.
-        """
+    async def _are_there(self, found: Sequence[Place]) -> list[bool]:
+        """Tell of what was found whether the topics still have it."""
         places = [self._reader.place(each.topic, each.partition) for each in found]
         begins: Mapping[TopicPartition, int] = {}
         if places:
             begins = await self._reader.begins(set(places))
-        for place, each in zip(places, found, strict=True):
-            if each.offset < begins[place]:
-                raise Removed(f"{place}: {each.offset}")
+        return [each.offset >= begins[at] for at, each in zip(places, found, strict=True)]
 
 
 def _placed(source: Input, chunk: Chunk) -> Place:

@@ -57,15 +57,19 @@ async def facts(
     project: str,
     member_id: UUID,
     challenge_id: UUID,
+    *,
     progress_id: UUID | None = None,
+    unique_identifier: str | None = None,
 ) -> Facts:
-    """Return a member's newest logs of a challenge, or all of one progress, and their voids."""
+    """Return a member's newest logs of a challenge, or all of one progress, or the one with an
+    identifier, and their voids."""
     rows = await queries.logs(
         connection,
         project,
         member_id,
         challenge_id,
         progress_id=progress_id,
+        unique_identifier=unique_identifier,
         limit=MOST_INPUTS + 1,
     )
     logs = [msgspec.convert(row, Logged) for row in rows]

@@ -73,10 +73,19 @@ async def answer(request: Request, caller: Caller, user_id: str, question: Quest
                 period_key=key,
             )
             facts = await progress.facts(connection, caller.project, member_id, UUID(rule.id))
+            named = question.unique_identifier
+            of_one = None
+            if named is not None:
+                of_one = await progress.facts(
+                    connection, caller.project, member_id, UUID(rule.id), unique_identifier=named
+                )
         judge = await progress.judge(facts, asked.versions)
         target = nanos_of(milestone.milestone_target_value)
         value = exact_nanos(state["value"])
-        nothing = _nothing(facts, judge, key, question.unique_identifier)
+        if of_one is not None:
+            nothing = _named(of_one, await progress.judge(of_one, asked.versions), key)
+        else:
+            nothing = _nothing(facts, judge, key)[-MOST_UNCOUNTED:]
         return WhyNot(
             milestone_id=milestone.id,
             period_key=key,
@@ -85,7 +94,7 @@ async def answer(request: Request, caller: Caller, user_id: str, question: Quest
             value=amount(value),
             missing=amount(max(target - value, 0)),
             counted=sum(judge.why_not(log, key) is None for log in facts.logs),
-            not_counted=await _placed(asked, str(member_id), nothing[-MOST_UNCOUNTED:]),
+            not_counted=await _placed(asked, str(member_id), nothing, named=of_one is not None),
         )
 
 
@@ -125,28 +134,26 @@ def _is_key(period: str, named: str) -> bool:
     return end is not None and period_key(period, "UTC", end - timedelta(microseconds=1)) == named
 
 
-def _nothing(
-    facts: Facts, judge: Judge, key: str, identifier: str | None
-) -> list[tuple[Logged, str]]:
-    """Return the logs that are nothing to a period, the oldest first, and why. Of one that is
-    named and does count, each repeat does not."""
-    found = []
-    for log in sorted(facts.logs, key=lambda log: log.sequence):
-        why = judge.why_not(log, key)
-        if identifier is not None:
-            if log.unique_identifier != identifier:
-                continue
-            why = why or DUPLICATE
-        if why is not None:
-            found.append((log, why))
-    return found
+def _nothing(facts: Facts, judge: Judge, key: str) -> list[tuple[Logged, str]]:
+    """Return the logs that are nothing to a period, the oldest first, and why."""
+    logs = sorted(facts.logs, key=lambda log: log.sequence)
+    judged = ((log, judge.why_not(log, key)) for log in logs)
+    return [(log, why) for log, why in judged if why is not None]
+
+
+def _named(facts: Facts, judge: Judge, key: str) -> list[tuple[Logged, str]]:
+    """Return of a log that is named why it is nothing; of one that counts, each repeat is."""
+    return [(log, judge.why_not(log, key) or DUPLICATE) for log in facts.logs]
 
 
 async def _placed(
-    asked: Asking, member_id: str, nothing: Sequence[tuple[Logged, str]]
+    asked: Asking, member_id: str, nothing: Sequence[tuple[Logged, str]], *, named: bool
 ) -> list[Uncounted]:
+    """Return logs with their places. Those that retention took are left out; see ``Places.find``
+    for one that is named."""
     places = asked.places(member_id)
-    found = await places.find(progress.wanted(log for log, _ in nothing))
+    find = places.find if named else places.find_left
+    found = await find(progress.wanted(log for log, _ in nothing))
     return [
         Uncounted(
             topic=place.topic,
@@ -157,4 +164,5 @@ async def _placed(
             why=why,
         )
         for (log, why), place in zip(nothing, found, strict=True)
+        if place is not None
     ]

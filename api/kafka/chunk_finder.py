@@ -45,6 +45,16 @@ class ChunkFinder:
             Removed: ``chunk-log`` has it no more.
             KafkaError: the broker does not answer.
         """
+        found = await self.chunks_left_of(partition, sequences)
+        for sequence in sequences:
+            if sequence not in found:
+                raise Removed(f"chunk-log {partition}: no chunk has {sequence}")
+        return found
+
+    async def chunks_left_of(
+        self, partition: int, sequences: Collection[int]
+    ) -> Mapping[int, Chunk]:
+        """Return the chunk of each place of which ``chunk-log`` still has it; see ``chunks_of``."""
         found = {n: self._kept[partition, n] for n in sequences if (partition, n) in self._kept}
         missing = sorted(set(sequences) - found.keys())
         if missing:
@@ -57,7 +67,11 @@ class ChunkFinder:
         await search.begin()
         found = {}
         for sequence in sequences:
-            found[sequence] = self._kept[partition, sequence] = await search.find(sequence)
+            try:
+                chunk = await search.find(sequence)
+            except Removed:
+                continue
+            found[sequence] = self._kept[partition, sequence] = chunk
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return found

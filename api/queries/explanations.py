@@ -54,6 +54,7 @@ _LOGS: LiteralString = """
     WHERE l.project = %(project)s AND l.member_id = %(member)s
         AND l.challenge_id = %(challenge)s
         AND (%(progress)s::uuid IS NULL OR l.progress_id = %(progress)s)
+        AND (%(identifier)s::text IS NULL OR l.unique_identifier = %(identifier)s)
     ORDER BY l.sequence DESC
     LIMIT %(limit)s
 """
@@ -66,14 +67,17 @@ async def logs(
     challenge_id: UUID,
     *,
     progress_id: UUID | None,
+    unique_identifier: str | None,
     limit: int,
 ) -> list[Row]:
-    """Return a member's newest logs of a challenge, or those that belong to one progress."""
+    """Return a member's newest logs of a challenge; of those the ones that belong to a progress, or
+    have an identifier, where one is named."""
     values = {
         "project": project,
         "member": member_id,
         "challenge": challenge_id,
         "progress": progress_id,
+        "identifier": unique_identifier,
         "limit": limit,
     }
     async with connection.cursor(row_factory=dict_row) as cursor:

@@ -237,5 +237,5 @@ WHY_NOT = _read(
     bad=(400, 404),
 )
 WHY_NOT["responses"]["410"] = _json(
-    "The topics have these logs no more (`inputs_gone`).", _ref("EventError")
+    "The topics have the log that is named no more (`inputs_gone`).", _ref("EventError")
 )

@@ -306,6 +306,13 @@ async def test_why_a_milestone_is_not_reached(
         other = await own.get(f"/user/vic/why-not?milestoneId={milestone_id}")
         assert other.status_code == 403
 
+    home = _home(full_stack, ids.member_id(PROJECT, "why"))
+    await remove_before(full_stack.settings, {(CHALLENGE_LOGS, home): offsets[1]})
+    left = (await explainer.get(path)).json()
+    assert left == told | {"notCounted": told["notCounted"][1:]}
+    gone = await explainer.get(f"{path}&uniqueIdentifier=void")
+    assert (gone.status_code, gone.json()["code"]) == (410, "inputs_gone")
+
 
 async def test_streaks_and_tiers_are_explained_by_what_made_them(
     full_stack: Served, explainer: httpx.AsyncClient

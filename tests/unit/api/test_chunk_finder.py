@@ -92,6 +92,13 @@ def test_what_the_topic_has_no_more_or_not_yet_is_told(sequence: int) -> None:
         find(Log([3, 3], first_sequence=7), sequence)
 
 
+def test_what_the_topic_has_no_more_hides_nothing_that_it_has() -> None:
+    log = Log([3] * 300, first_sequence=7)
+    finder = ChunkFinder(cast("RecordReader", cast("Any", log)))
+    wanted = {0, 6, 7, 500, 906, 907, 9_000}
+    assert asyncio.run(finder.chunks_left_of(0, wanted)).keys() == {7, 500, 906}
+
+
 def test_what_was_found_is_remembered() -> None:
     log = Log([5] * 100)
     finder = ChunkFinder(cast("RecordReader", cast("Any", log)))
