@@ -17,7 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.auth.credentials import Keyring
 from api.auth.quotas import Quotas
-from api.auth.shares import Reads
+from api.auth.shares import Reads, Shares
 from api.kafka import clients
 from api.kafka.barrier import Barrier
 from api.kafka.chunk_finder import ChunkFinder
@@ -45,8 +45,9 @@ POOL_TIMEOUT_SECONDS = 5.0
 CHECK_SECONDS = 1.0
 """The age after which an idle connection is checked before its use. One that the server closes in
 between fails one request with 503 and is replaced."""
-EXPLANATIONS = 2
-"""Explanations that are worked at together; each may hold all logs of a progress."""
+EXPLANATIONS = 4
+"""Explanations that are worked at together, two of one project; each may hold all logs of a
+progress."""
 STATEMENT_SECONDS = 30
 """The statement timeout: a filter without an index must not hold its connection for long."""
 
@@ -70,7 +71,7 @@ class Resources:
     quotas: Quotas
     records: RecordReader
     chunks: ChunkFinder
-    explaining: asyncio.Semaphore
+    explaining: Shares
     """One permit for each explanation that is worked at."""
     background: tuple[asyncio.Task[None], ...]
     kafka_faults: Mapping[str, Callable[[], str | None]]
@@ -201,7 +202,7 @@ async def opened(
             quotas=quotas,
             records=records,
             chunks=ChunkFinder(records),
-            explaining=asyncio.Semaphore(EXPLANATIONS),
+            explaining=Shares(EXPLANATIONS),
             background=background,
             kafka_faults={
                 "the producer": partial(producer_fault, producer),

@@ -2,7 +2,7 @@
 
 The more projects read at a time, the fewer connections each may hold; one is always left for a
 project that comes. A project that holds its share waits until one of its own connections is
-returned.
+returned. Explanations are shared out in the same way.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -171,6 +171,23 @@ class Reads:
                     raise
                 detail = "This takes too long; ask for less, or try again."
                 raise Problem(503, detail, headers={"retry-after": "5"}) from error
+
+
+@contextlib.asynccontextmanager
+async def while_read() -> AsyncIterator[None]:
+    """Cancel the body of this context when the reader's client disconnects; the reads in it look
+    for that no more.
+
+    Raises:
+        ClientDisconnect: it is.
+    """
+    reader = READER.get()
+    before = READER.set(replace(reader, receive=None))
+    try:
+        async with _while_there(reader.receive):
+            yield
+    finally:
+        READER.reset(before)
 
 
 @contextlib.asynccontextmanager

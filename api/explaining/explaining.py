@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 
 from api import resources
 from api.auth.access import Caller
+from api.auth.shares import while_read
 from api.explaining import progress, streaks, tiers
 from api.explaining.answers import Definition, Explanation, Input, number
 from api.explaining.places import (
@@ -94,14 +95,19 @@ async def asking(request: Request, caller: Caller) -> AsyncIterator[Asking]:
     """Yield what an explanation is made with, and bound the time that it takes.
 
     Raises:
-        Problem: 410, a topic has the inputs no more; or 503, it takes too long, or the broker does
-            not answer.
+        Problem: 410, a topic has the inputs no more; or 503, it takes too long, the project has
+            others under way, or the broker does not answer.
+        ClientDisconnect: the client is gone.
     """
     held = resources.of(request)
     versions = Versions(held.records, held.definitions.history, caller.project)
     seconds = END_USER_SECONDS if caller.key is None else KEY_SECONDS
     try:
-        async with asyncio.timeout(seconds), held.explaining:
+        async with (
+            asyncio.timeout(seconds),
+            while_read(),
+            held.explaining.permit(caller.project),
+        ):
             await held.definitions.current()  # their history as well
             yield Asking(held, caller, versions)
     except Removed as error:
