@@ -22,7 +22,7 @@ from api.explaining.places import (
 from api.explaining.progress import MOST_INPUTS, too_many
 from api.http.problems import Problem
 from api.queries import explanations as queries
-from processor.domain.retelling.tiers import Entry, Judged, Step, retell
+from processor.domain.retelling.tiers import Entry, Judged, Step, earliest, retell
 from processor.domain.rules import TierSet
 
 COMMANDS = ("redeem", "spend", "capture", "adjust")
@@ -53,10 +53,18 @@ async def facts(
         Problem: 422, more inputs than are told, or they do not come to the basis.
     """
     member_id, sequence = row["member_id"], row["sequence"]
-    rows = await queries.entries(connection, project, member_id, sequence, MOST_INPUTS + 1)
+    earned = rule.basis == "earned"
+    moving = queries.Moving(
+        wallet=rule.wallet,
+        earned=earned,
+        earliest=earliest(rule, row["occurred_at"]),
+        since=None if rule.for_life else since,
+    )
+    rows = await queries.entries(
+        connection, project, member_id, moving, until=sequence, limit=MOST_INPUTS + 1
+    )
     if len(rows) > MOST_INPUTS:
         raise too_many()
-    earned = rule.basis == "earned"
     entries = [
         msgspec.convert(each | {"points": each["earned" if earned else "points"]}, Entry)
         for each in rows

@@ -1,7 +1,8 @@
 """SQL for explanations: what a reward, a progress or an entry of the ledger came from."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, LiteralString
+from datetime import datetime
+from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -250,29 +251,55 @@ async def tier(
     )
 
 
+class Moving(NamedTuple):
+    """Which entries of the ledger may have moved a basis: of ``wallet`` (None: any); where it is
+    what was ``earned``, such alone, not before ``earliest``, granted not before ``since`` (None:
+    whenever)."""
+
+    wallet: str | None
+    earned: bool
+    earliest: datetime | None
+    since: datetime | None
+
+
 async def entries(
-    connection: AsyncConnection, project: str, member_id: UUID, until: int, limit: int
+    connection: AsyncConnection,
+    project: str,
+    member_id: UUID,
+    moving: Moving,
+    *,
+    until: int,
+    limit: int,
 ) -> list[Row]:
-    """Return a member's newest entries of the ledger up to a place in the order."""
+    """Return a member's newest entries of the ledger up to a place in the order that may have moved
+    a basis."""
+    values = {"project": project, "member": member_id, "until": until, "limit": limit}
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """
-            SELECT l.id::text, l.action_id, l.operation, l.event_id, l.source_id,
-                   l.void_id::text, l.challenge_group, l.occurred_at, l.created_at, l.sequence,
-                   l.definition_version AS version,
-                   CASE WHEN l.granted_at IS NULL THEN l.points
-                        ELSE l.points - l.not_recovered END AS earned, l.points,
-                   CASE WHEN l.operation = 'grant' THEN l.occurred_at ELSE l.granted_at
-                        END AS earned_at,
-                   coalesce(g.created_at, l.created_at) AS granted_at
-            FROM milestream.points_ledger l
-            LEFT JOIN milestream.points_ledger g
-                ON g.project = l.project AND g.id = l.reversed_entry_id
-            WHERE l.project = %s AND l.member_id = %s AND l.sequence <= %s
-            ORDER BY l.sequence DESC
-            LIMIT %s
+            SELECT * FROM (
+                SELECT l.id::text, l.action_id, l.operation, l.event_id, l.source_id,
+                       l.void_id::text, l.challenge_group, l.occurred_at, l.created_at, l.sequence,
+                       l.definition_version AS version,
+                       CASE WHEN l.granted_at IS NULL THEN l.points
+                            ELSE l.points - l.not_recovered END AS earned, l.points,
+                       CASE WHEN l.operation = 'grant' THEN l.occurred_at ELSE l.granted_at
+                            END AS earned_at,
+                       coalesce(g.created_at, l.created_at) AS granted_at
+                FROM milestream.points_ledger l
+                LEFT JOIN milestream.points_ledger g
+                    ON g.project = l.project AND g.id = l.reversed_entry_id
+                WHERE l.project = %(project)s AND l.member_id = %(member)s
+                    AND l.sequence <= %(until)s
+                    AND (%(wallet)s::text IS NULL OR l.challenge_group = %(wallet)s)
+            ) AS e
+            WHERE NOT %(earned)s OR e.earned_at IS NOT NULL
+                AND (%(earliest)s::timestamptz IS NULL OR e.earned_at >= %(earliest)s)
+                AND (%(since)s::timestamptz IS NULL OR e.granted_at >= %(since)s)
+            ORDER BY e.sequence DESC
+            LIMIT %(limit)s
             """,
-            (project, member_id, until, limit),
+            values | moving._asdict(),
         )
         return await cursor.fetchall()
 

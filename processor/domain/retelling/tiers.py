@@ -1,7 +1,7 @@
 """The entries of the ledger that a tier's basis was made of when the tier last changed."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -49,6 +49,26 @@ class Judged(msgspec.Struct, frozen=True):
     sequence: int
     zone: str
     since: datetime
+
+
+def earliest(rule: TierSet, at: datetime) -> datetime | None:
+    """Return a moment before which nothing was earned that the window of a moment counts, in any
+    time zone; None where all of it may count."""
+    if rule.basis != tier_of.EARNED or rule.for_life:
+        return None
+    days = _YEAR_DAYS
+    if rule.window == tier_of.ROLLING and rule.length is not None:
+        days = _MONTH_DAYS * rule.length.months + rule.length.days + 1
+        days += rule.length.seconds // _DAY_SECONDS
+    try:
+        return at - timedelta(days=days + _ZONES_DAYS)
+    except OverflowError:  # before the calendar's first year
+        return None
+
+
+_YEAR_DAYS, _MONTH_DAYS, _DAY_SECONDS = 366, 31, 86_400
+_ZONES_DAYS = 2
+"""So far may one moment's days lie apart, rounded up."""
 
 
 def retell(entries: Sequence[Entry], rule: TierSet, judged: Judged) -> list[Step] | None:

@@ -2,25 +2,28 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from processor.domain.retelling.streaks import Qualifying, last_reached
-from processor.domain.retelling.tiers import Entry, Judged, retell
+from processor.domain.retelling.tiers import Entry, Judged, earliest, retell
 from processor.domain.rules import Streak, TierSet, Zone, compile_streak, compile_tier_set
 from schemas.definition_set import DefinitionSet
 from schemas.instants import parse_instant
 from tests.event_spec import STREAK, streak_of
 from tests.spec import NOW, PROJECT, millis
-from tests.tier_spec import STATUS, YEAR, tier_set
+from tests.tier_spec import STATUS, YEAR, rolling, tier_set
 
 AT = parse_instant(NOW)
+EVER = parse_instant("2020-01-01T00:00:00Z")
 
 
-def rule() -> TierSet:
+def rule(**fields: Any) -> TierSet:
     """A set that goes by what is earned in a year."""
     defined = DefinitionSet()
-    each = tier_set(0, 50, window=YEAR)
+    each = tier_set(0, 50, **{"window": YEAR, **fields})
     defined.apply(each.key, each.value, 0, millis(NOW))
     stored = defined.get(PROJECT, "tier-set", STATUS)
     assert stored is not None
@@ -71,6 +74,31 @@ def test_a_tier_is_explained_by_entries_that_come_to_its_basis(
 ) -> None:
     steps = retell(ENTRIES, rule(), judged(value, since))
     assert (steps if steps is None else [step.of.sequence for step in steps]) == expected
+
+
+@pytest.mark.parametrize("window", [YEAR, rolling("P1M"), rolling("P30D"), rolling("P1Y1M")])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"])
+@pytest.mark.parametrize(
+    "at", ["2026-12-31T23:30:00Z", "2026-03-31T11:30:00Z", "2028-02-29T00:30:00Z"]
+)
+def test_what_a_window_counts_is_not_left_unread(window: Any, zone: str, at: str) -> None:
+    judged_at = parse_instant(at)
+    found = earliest(rule(window=window), judged_at)
+    assert found is not None
+    days = [structs.replace(entry(1, 1), earned_at=found - timedelta(days=n)) for n in (0, 40, 400)]
+    judged_by = Judged(judged_at, Decimal(1), 1, zone, EVER)
+    for each in days:
+        assert retell([each], rule(window=window), judged_by) is None
+    now = structs.replace(entry(1, 1), earned_at=judged_at)
+    assert retell([now], rule(window=window), judged_by) is not None
+
+
+@pytest.mark.parametrize(
+    "fields", [{"window": {"type": "lifetime"}}, {"basis": {"type": "balance"}}]
+)
+def test_what_counts_for_life_is_read_for_life(fields: Any) -> None:
+    window = {"window": {"type": "lifetime"}} | fields
+    assert earliest(rule(**window), AT) is None
 
 
 def streak_rule(freezes: int) -> Streak:
