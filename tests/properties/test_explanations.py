@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from processor.domain.retelling.progress import retell, up_to, up_to_reward
+from processor.domain.retelling.streaks import last_reached
 from processor.domain.retelling.streaks import retell as retell_streak
 from processor.domain.retelling.tiers import Judged
 from processor.domain.retelling.tiers import retell as retell_tier
@@ -54,6 +55,7 @@ class Remembering(Reference):
         self.moved: dict[Key, list[int]] = {}
         self.for_reward: dict[str, list[int]] = {}
         self.for_completion: dict[tuple[Key, int], list[int]] = {}
+        self.given_at: dict[str, list[int]] = defaultdict(list)
         self.hit_by: dict[tuple[str, str], Hits] = defaultdict(Hits)
 
     def _count(self, progress: Any, challenge: Any, key: Key, log: Any, at: Any) -> list[str]:
@@ -72,6 +74,7 @@ class Remembering(Reference):
 
     def _reward(self, reward: Key, milestone: Any, at: Any, challenge: Any = None) -> None:
         super()._reward(reward, milestone, at, challenge)
+        self.given_at[reward_id(reward)].append(self.taken)
         if challenge is not None:
             key = (challenge["id"], reward[1], reward[2])
             self.for_reward[reward_id(reward)] = list(self.moved[key])
@@ -198,6 +201,39 @@ def explain_streaks(tables: Tables, history: History, reference: Remembering) ->
 def test_rewards_of_histories_with_voids(history: list[Segment], data: st.DataObject) -> None:
     reference = Remembering()
     explain(*fold(history, data, reference), reference)
+
+
+@given(visit_histories(), st.data())
+def test_rewards_of_streaks_that_were_given_again(
+    history: list[Segment], data: st.DataObject
+) -> None:
+    """Of one that is revoked now no table tells whether a run that a void had left too short, and
+    that grew again, had kept its reward meanwhile."""
+    reference = Remembering()
+    tables, definitions, _ = fold(history, data, reference)
+    gone = {row["id"]: row["sequence"] for row in tables.rows("voids")}
+    reached = {row["id"]: row["sequence"] for row in tables.rows("milestones_reached")}
+    streaks = {row["streak_id"]: row for row in tables.rows("streak_progress")}
+    for row in tables.rows("reward_logs"):
+        if row["revoked_at"] is not None:
+            continue
+        streak, member_id = streaks[row["linked_schema_record_id"]], row["member_id"]
+        events = [
+            replace(event, voided_at=gone.get(event.id))
+            for event in tables.qualifying(definitions, streak["streak_id"], member_id)
+        ]
+        milestone = reference.definitions["milestone", row["milestone_id"]]
+        key = (row["milestone_id"], member_id, row["period_key"])
+        place = last_reached(
+            events,
+            streak["period"],
+            streak["timezone"],
+            row["period_key"],
+            target=milestone["milestoneTargetValue"],
+            first=reached[ids.milestone_reached_id(PROJECT, *key)],
+            until=row["sequence"],
+        )
+        assert place == reference.given_at[row["id"]][-1]
 
 
 @given(histories(), st.data())
