@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 UV := uv==0.13.9
 # How many processes share a run of the tests: they wait more than they work.
-JOBS ?= 3
+JOBS ?= 4
 # What is started imports much: it is compiled once, not at every start, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE :=
 

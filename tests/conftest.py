@@ -50,7 +50,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where several processes share the run (`-n 3`), start the servers once for all of them."""
+    """Where several processes share the run (`-n 4`), start the servers once for all of them."""
     if config.getoption("dist", "no") == "no" or are_shared():
         return
     open_servers = ExitStack()
