@@ -67,7 +67,7 @@ class FreshSettings:
             return
         with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
             for settings in self._made:
-                _drop(connection, urlsplit(settings.database_url).path[1:])
+                drop_database(connection, urlsplit(settings.database_url).path[1:])
         asyncio.run(self._delete_topics())
 
     async def _delete_topics(self) -> None:
@@ -84,7 +84,7 @@ class FreshSettings:
             await admin.close()
 
 
-def _drop(connection: psycopg.Connection, name: str) -> None:
+def drop_database(connection: psycopg.Connection, name: str) -> None:
     """Drop a database.
 
     An owner may not end the server's own processes there, such as autovacuum: `FORCE` fails for

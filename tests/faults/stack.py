@@ -35,6 +35,7 @@ from tests.faults.processes import Process
 from tests.faults.servers import Brokers, Database, environment
 from tests.integration.processor.driving import drain
 from tests.ports import free_port
+from tests.stack import drop_database
 
 _TAKEN = re.compile(r"took over partitions \[(.*?)\]")
 _DAMAGED = re.compile(r"cannot open|[Cc]orrupt|delete it|not an sstable|File too large")
@@ -367,9 +368,7 @@ class Stack:
         for process in self.own:
             process.stop(signal.SIGKILL)
         with psycopg.connect(self.servers.database.url, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name))
-            )
+            drop_database(connection, self.name)
         asyncio.run(self._delete_topics())
         if os.environ.get("FAULTS_KEEP") is None:
             shutil.rmtree(self.directory)
