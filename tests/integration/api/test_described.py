@@ -115,6 +115,9 @@ _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
         (r"^(id|of\S*): ", "it takes one of two fields, and what is in that goes by `what`"),
         (r"portion: must be 1", "a portion of what may have one"),
     ),
+    r"GET /explain/(streak|tier)/": (
+        (r"userId: is required", "a key has none of its own, and it knows not who asks"),
+    ),
     r"GET /stats/event$": ((r"month: must be", "it is looked at with timeframe=month only"),),
     r"GET /leaderboard$": ((r"timeframe: must not be given together", "one of two parameters"),),
     r"(GET|POST) /gm\.": (
