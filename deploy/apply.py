@@ -294,10 +294,7 @@ async def projects_on_clocks(settings: Settings) -> Set[str]:
     Raises:
         CommandError: the broker does not answer, or refuses.
     """
-    late = f"the broker does not answer within {PUBLISH_SECONDS} s"
-    async with _reading(settings, late) as reader:
-        await reader.catch_up(await reader.committed_end())
-        return reader.definitions.clocks.keys()
+    return (await in_force(settings)).clocks.keys()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from api.explaining.places import Place
 from api.http.numbers import number_text
 from schemas.amounts import format_amount
 from schemas.outputs import NULL
@@ -66,6 +67,19 @@ class WhyNot(msgspec.Struct, rename="camel", kw_only=True):
     missing: Raw
     counted: int
     not_counted: list[Uncounted]
+
+
+def input_at(place: Place, time: datetime, *, value: Raw, added: Raw, after: Raw) -> Input:
+    """Return the input of a place as it is answered."""
+    return Input(
+        topic=place.topic,
+        partition=place.partition,
+        offset=place.offset,
+        time=time,
+        value=value,
+        added=added,
+        after=after,
+    )
 
 
 def amount(nanos: int) -> Raw:

@@ -17,7 +17,7 @@ from api import resources
 from api.auth.access import Caller
 from api.auth.shares import while_read
 from api.explaining import progress, streaks, tiers
-from api.explaining.answers import Definition, Explanation, Input, number
+from api.explaining.answers import Definition, Explanation, Input, input_at, number
 from api.explaining.places import (
     Place,
     Places,
@@ -415,11 +415,9 @@ async def _carried_out(
 
 def _entry(row: Mapping[str, Any], place: Place) -> Input:
     points = number(row["points"])
-    return Input(
-        topic=place.topic,
-        partition=place.partition,
-        offset=place.offset,
-        time=row["occurred_at"],
+    return input_at(
+        place,
+        row["occurred_at"],
         value=points,
         added=points,
         after=number(row["balance"]),
@@ -428,11 +426,9 @@ def _entry(row: Mapping[str, Any], place: Place) -> Input:
 
 def _assigned(row: Mapping[str, Any], place: Place) -> Input:
     """Return a command that assigned a tier: it moves no basis."""
-    return Input(
-        topic=place.topic,
-        partition=place.partition,
-        offset=place.offset,
-        time=row["created_at"],
+    return input_at(
+        place,
+        row["created_at"],
         value=NULL,
         added=Raw(b"0"),
         after=number(row["basis_value"]),

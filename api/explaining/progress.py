@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 
-from api.explaining.answers import Input, amount, number
+from api.explaining.answers import Input, amount, input_at, number
 from api.explaining.places import Place, Wanted, is_event, is_log, is_void
 from api.explaining.versions import Versions
 from api.http.problems import Problem
@@ -131,11 +131,9 @@ def _wanted(thing: Logged | Voided, *, is_sure: bool) -> Wanted:
 def shown(steps: Sequence[Step], places: Sequence[Place]) -> list[Input]:
     """Return the steps as they are answered."""
     return [
-        Input(
-            topic=place.topic,
-            partition=place.partition,
-            offset=place.offset,
-            time=step.of.at if isinstance(step.of, Voided) else step.of.activity_at,
+        input_at(
+            place,
+            step.of.at if isinstance(step.of, Voided) else step.of.activity_at,
             value=number(value_of(step.of)),
             added=amount(step.added),
             after=amount(step.after),

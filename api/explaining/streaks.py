@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from msgspec import Raw
 from psycopg import AsyncConnection
 
-from api.explaining.answers import Input
+from api.explaining.answers import Input, input_at
 from api.explaining.places import Place, Places, Wanted, is_event
 from api.explaining.progress import MOST_INPUTS, too_many
 from api.explaining.versions import Named, Versions
@@ -178,11 +178,9 @@ def wanted(steps: Sequence[Step]) -> list[Wanted]:
 def shown(steps: Sequence[Step], places: Sequence[Place]) -> list[Input]:
     """Return the steps as they are answered: each adds a period to its run."""
     return [
-        Input(
-            topic=place.topic,
-            partition=place.partition,
-            offset=place.offset,
-            time=step.of.occurred_at,
+        input_at(
+            place,
+            step.of.occurred_at,
             value=NULL,
             added=Raw(b"1"),
             after=Raw(b"%d" % step.after),

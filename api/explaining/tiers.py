@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 from psycopg import AsyncConnection
 
-from api.explaining.answers import Input, number
+from api.explaining.answers import Input, input_at, number
 from api.explaining.places import (
     Check,
     Place,
@@ -107,11 +107,9 @@ def _wanted(facts: Facts, entry: Entry, *, is_sure: bool) -> Wanted:
 def shown(steps: Sequence[Step], places: Sequence[Place]) -> list[Input]:
     """Return the entries as they are answered."""
     return [
-        Input(
-            topic=place.topic,
-            partition=place.partition,
-            offset=place.offset,
-            time=step.of.occurred_at,
+        input_at(
+            place,
+            step.of.occurred_at,
             value=number(step.of.points),
             added=number(step.of.points),
             after=Raw(b"%d" % step.after),
