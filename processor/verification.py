@@ -7,6 +7,7 @@ what stands on the output topics. Replies and forwarded records are left out: th
 partitions, among those of other chunks.
 """
 
+import asyncio
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, OUTPUT_TOPICS
 
+SIDE_BY_SIDE = 4
+"""Partitions that are replayed at once: while one waits for the broker, another folds."""
+
 Progress = Callable[[int], None]
 """Is told how many more input records were folded again."""
 
@@ -44,23 +48,36 @@ class Verified:
 
 
 async def verify(settings: Settings, progress: Progress) -> Verified:
-    """Replay every partition.
+    """Replay every partition; the first difference ends them all.
 
     Raises:
         Difference: outputs and inputs do not fit each other.
         FoldedByNewer: some were folded by a later version of the fold.
     """
-    inputs = outputs = 0
-    for partition in range(settings.partitions):
-        replay = _Replay(settings, partition, progress)
-        async with recorded_partition(settings, partition, OUTPUT_TOPICS) as recorded:
-            with tempfile.TemporaryDirectory(prefix="milestream-verify-") as directory:
-                try:
-                    folded, compared = await replay.run(recorded, Path(directory))
-                except RecordMissing as missing:
-                    raise Difference(str(missing)) from missing
-        inputs, outputs = inputs + folded, outputs + compared
-    return Verified(inputs, outputs)
+    room = asyncio.Semaphore(SIDE_BY_SIDE)
+    replays = [
+        asyncio.create_task(_partition(settings, partition, progress, room))
+        for partition in range(settings.partitions)
+    ]
+    try:
+        found = await asyncio.gather(*replays)
+    finally:
+        for replay in replays:
+            replay.cancel()
+        await asyncio.gather(*replays, return_exceptions=True)
+    return Verified(sum(each.inputs for each in found), sum(each.outputs for each in found))
+
+
+async def _partition(
+    settings: Settings, partition: int, progress: Progress, room: asyncio.Semaphore
+) -> Verified:
+    replay = _Replay(settings, partition, progress)
+    async with room, recorded_partition(settings, partition, OUTPUT_TOPICS) as recorded:
+        with tempfile.TemporaryDirectory(prefix="milestream-verify-") as directory:
+            try:
+                return await replay.run(recorded, Path(directory))
+            except RecordMissing as missing:
+                raise Difference(str(missing)) from missing
 
 
 class _Replay:
@@ -71,8 +88,8 @@ class _Replay:
         self._partition = partition
         self._progress = progress
 
-    async def run(self, recorded: RecordedPartition, directory: Path) -> tuple[int, int]:
-        """Fold every chunk again; return how many inputs and outputs were compared."""
+    async def run(self, recorded: RecordedPartition, directory: Path) -> Verified:
+        """Fold every chunk again; say what was compared."""
         states = StateStore(directory)
         store = states.open(self._partition)
         place = Place(self._partition, self._settings.partitions, {})
@@ -102,7 +119,7 @@ class _Replay:
             self._progress(chunk.count)
         await self._no_surplus(recorded)
         states.close_all_but(())
-        return inputs, outputs
+        return Verified(inputs, outputs)
 
     async def _no_surplus(self, recorded: RecordedPartition) -> None:
         """Check that the outputs end where the chunks do."""

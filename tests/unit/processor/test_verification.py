@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from processor.domain.fold import FOLD_VERSION, ChunkLogged
 from processor.recorded import FoldedByNewer, RecordedPartition
-from processor.verification import Difference, _Replay
+from processor.verification import Difference, Verified, _Replay
 from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, DEFINITIONS, INPUT_TOPICS, MEMBER_COMMANDS, OUTPUT_TOPICS
 from tests.spec import Happened, Partition, Sent, ann, upsert
@@ -52,7 +52,7 @@ def _folded() -> tuple[list[Sent], list[Happened]]:
     return sent, [partition.fold(*sent[:2]), partition.fold(sent[2])]
 
 
-async def _verify(chunks: Sequence[bytes], directory: Path) -> tuple[int, int]:
+async def _verify(chunks: Sequence[bytes], directory: Path) -> Verified:
     sent, happened = _folded()
     written: dict[str, list[Any]] = {MEMBER_COMMANDS: sent}
     written[CHUNK_LOG] = [Written(n, None, value) for n, value in enumerate(chunks)]
@@ -93,7 +93,7 @@ async def test_chunks_of_every_version_are_compared_as_they_were(tmp_path: Path)
         assert all((b"fold" in chunk) == (v > 0) for chunk, v in zip(chunks, versions, strict=True))
         directory = tmp_path / "-".join(map(str, versions))
         directory.mkdir()
-        assert await _verify(chunks, directory) == (3, 3)
+        assert await _verify(chunks, directory) == Verified(inputs=3, outputs=3)
 
 
 async def test_a_chunk_of_a_later_version_is_not_judged(tmp_path: Path) -> None:
