@@ -8,7 +8,7 @@ from importlib import metadata
 import psycopg
 from fastapi import FastAPI, Request, Response
 
-from api import operations, resources
+from api import operations, reference, resources
 from api.faces import (
     clock,
     dashboard,
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 FACES = (
     operations.FACE,
+    reference.FACE,
     dashboard.FACE,
     definitions.FACE,
     clock.FACE,
@@ -62,7 +63,7 @@ def create_app(settings: Settings, siblings: Siblings | None = None) -> FastAPI:
         version=metadata.version("milestream"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        # FastAPI's own pages load scripts from other sites; those of `operations` do not.
+        # FastAPI's own pages load scripts from other sites; those of `reference` do not.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,

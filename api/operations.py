@@ -1,4 +1,4 @@
-"""Health, readiness, metrics and the API's own documents."""
+"""Health, readiness and metrics."""
 
 import asyncio
 from typing import Any
@@ -6,11 +6,10 @@ from typing import Any
 import psycopg
 from aiokafka.errors import KafkaError
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
 from psycopg_pool import PoolTimeout
 
-from api import pages, resources
-from api.documents import asyncapi, openapi
+from api import resources
 from api.http.face import Chapter, Face
 from api.http.responses import json_response
 from api.http.routing import DirectRoute
@@ -63,25 +62,6 @@ async def metrics(request: Request) -> Response:
     """Answer the metrics of all API processes in Prometheus' text format."""
     held = resources.of(request)
     return Response(held.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
-
-
-@router.get("/openapi.json", summary="This API, as OpenAPI 3.1")
-async def openapi_json(request: Request) -> Response:
-    """Answer the OpenAPI document."""
-    return json_response(openapi.document(request.app))
-
-
-@router.get("/asyncapi", summary="The Kafka topics, as AsyncAPI 3.0")
-async def asyncapi_json(request: Request) -> Response:
-    """Answer the AsyncAPI document."""
-    held = resources.of(request)
-    return json_response(asyncapi.document(held.settings, request.app.version))
-
-
-@router.get("/docs", summary="This API, for people", response_class=HTMLResponse)
-async def docs() -> Response:
-    """Answer a page that shows the OpenAPI document; it loads nothing from elsewhere."""
-    return pages.page("docs.html")
 
 
 async def _broker(held: Resources) -> dict[str, Any]:

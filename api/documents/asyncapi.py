@@ -1,4 +1,4 @@
-"""`/asyncapi`: an AsyncAPI 3.0 document of the topics, from the catalogue and the structs."""
+"""`/asyncapi.json`: an AsyncAPI 3.0 document of the topics, from the catalogue and the structs."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -69,11 +69,12 @@ def document(settings: Settings, version: str) -> Document:
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": _schemas()},
+        "components": {"messages": messages, "schemas": schemas()},
     }
 
 
-def _schemas() -> dict[str, Document]:
+def schemas() -> dict[str, Document]:
+    """Return the components of definitions, inputs and what output events carry, by name."""
     structs = json_schemas.INPUT_STRUCTS + json_schemas.EVENT_STRUCTS
     return {**json_schemas.of_definitions(), **json_schemas.of_structs(structs)}
 
@@ -81,7 +82,7 @@ def _schemas() -> dict[str, Document]:
 def _messages_of(topic: str) -> dict[str, Document]:
     events = [each for each in EVENT_TYPES.values() if each.topic == topic]
     if events:
-        return {each.name: _event(each) for each in events}
+        return {each.name: event(each) for each in events}
     if topic == topics.REPLIES:
         return {"Reply": {**_plain("Reply"), "headers": _REPLY_HEADERS}}
     if topic == topics.DEAD_LETTERS:
@@ -98,7 +99,7 @@ def _plain(name: str) -> Document:
     return {"name": name, "payload": ref(name)}
 
 
-def _event(event_type: EventType) -> Document:
+def event(event_type: EventType) -> Document:
     """Return the message of a CloudEvent."""
     text, time = {"type": "string"}, {"type": "string", "format": "date-time"}
     return {

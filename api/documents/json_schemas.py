@@ -1,4 +1,4 @@
-"""JSON Schemas for `/openapi.json` and `/asyncapi`, made from the structs and models that
+"""JSON Schemas for `/openapi.json` and `/asyncapi.json`, made from the structs and models that
 validate, so that they cannot differ."""
 
 from collections.abc import Collection, Sequence

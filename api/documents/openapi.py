@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.documents import json_schemas
+from api.documents import examples, json_schemas
 from api.http import dry_runs
 from api.http.component_refs import Schema, ref
 from api.http.face import Chapter
@@ -77,9 +77,10 @@ def _document(app: FastAPI, chapters: Sequence[Chapter]) -> dict[str, Any]:
         if chapter.description
     ]
     by_tag = {chapter.tag: chapter for chapter in chapters}
-    for item in found["paths"].values():
-        for operation in item.values():
+    for path, item in found["paths"].items():
+        for verb, operation in item.items():
             _complete(operation, by_tag[operation["tags"][0]])
+            examples.add(operation, verb, path)
     return found
 
 

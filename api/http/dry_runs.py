@@ -34,7 +34,11 @@ SCHEMAS: dict[str, Schema] = {
                 "items": ref("TraceStep"),
                 "description": "Of `trace=true`: the rules that were looked at, in order.",
             },
-            DRY_RUN: {"const": True, "description": "Nothing came of it: `dryRun=true`."},
+            DRY_RUN: {
+                "type": "boolean",
+                "enum": [True],
+                "description": "Nothing came of it: `dryRun=true`.",
+            },
         },
     }
 }

@@ -61,7 +61,7 @@ _FULFILMENT: Schema = {
                 "timestamp": _TIMESTAMP,
             },
         },
-        {"type": "array", "maxItems": 0},
+        {"type": "array", "items": {}, "maxItems": 0},
     ],
 }
 _LOG = _object(

@@ -12,7 +12,7 @@ from api.faces.records.bodies import (
     RewardLogPatch,
 )
 from api.http import actors, dry_runs, moments
-from api.http.component_refs import UUID, ZONES, ZONES_OR_MEMBER, text
+from api.http.component_refs import NULL, UUID, ZONES, ZONES_OR_MEMBER, text
 from api.http.face import Chapter
 from api.queries.record_fields import RECORDS, Field, Kind, Records
 from api.queries.record_filters import (
@@ -138,15 +138,16 @@ def filters_of(records: Records) -> str:
 
 def filter_components(records: Records) -> dict[str, Operation]:
     """Return the components of a filter of such records: a tree of conditions."""
-    every, some = _group(records, "AND"), _group(records, "OR", minItems=1)
-    presence = _condition(records.fields, tuple(PRESENCES), {"enum": [None, True]}, "fieldSlug")
-    conditions = [presence]
+    name = filters_of(records)
+    groups = {f"{name}All": _group(name, "AND"), f"{name}Any": _group(name, "OR", minItems=1)}
+    ignored: Operation = {"anyOf": [{"type": "boolean", "enum": [True]}, NULL]}
+    conditions = [_condition(records.fields, tuple(PRESENCES), ignored, "fieldSlug")]
     alike: dict[tuple[Kind, tuple[str, ...]], list[Field]] = {}
     for field in records.fields:
         alike.setdefault((field.kind, field.values), []).append(field)
     for (kind, _), fields in alike.items():
         conditions += _comparisons(kind, fields)
-    return {filters_of(records): {"anyOf": [every, some, *conditions]}}
+    return {name: {"anyOf": [*map(_ref, groups), *conditions]}, **groups}
 
 
 def _comparisons(kind: Kind, fields: Sequence[Field]) -> list[Operation]:
@@ -173,7 +174,7 @@ def _value_of(field: Field) -> Operation:
     return ZONES_OR_MEMBER if field.allowed > zones() else {"enum": list(field.values)}
 
 
-def _group(records: Records, joiner: str, **more: int) -> Operation:
+def _group(filter_: str, joiner: str, **more: int) -> Operation:
     return {
         "type": "object",
         "description": f"At most {MAX_DEPTH} deep, and {MAX_CONDITIONS} conditions in all.",
@@ -181,7 +182,7 @@ def _group(records: Records, joiner: str, **more: int) -> Operation:
         "additionalProperties": False,
         "properties": {
             "type": {"enum": [joiner]},
-            "conditions": {"type": "array", "items": _ref(filters_of(records)), **more},
+            "conditions": {"type": "array", "items": _ref(filter_), **more},
         },
     }
 
@@ -332,11 +333,12 @@ def _derived(components: Mapping[str, Operation]) -> dict[str, Operation]:
     """Return the components of records that lack fields, and of filters."""
     derived: dict[str, Operation] = {}
     for slug, records in RECORDS.items():
-        part = {**components[SHOWN[slug]], "required": []}
+        name = part_of(SHOWN[slug])
+        part = {**components[SHOWN[slug]], "title": name, "required": []}
         silent = {field.name: _value_of(field) for field in records.fields if field.silent}
         if silent:
             part["properties"] = {**part["properties"], **silent}
-        derived[part_of(SHOWN[slug])] = part
+        derived[name] = part
         derived |= filter_components(records)
     return derived
 

@@ -52,6 +52,9 @@ OPERATIONS = [
 _NOTHING_IS_BAD = {
     # They look at nothing of a request, or at its credentials alone.
     *("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi"),
+    *("/asyncapi.json", "/schemas"),
+    "/schemas/{name}",
+    "/assets/{name}",
     *("/", "/dashboard/data", "GET /clock"),
     # They look at an id besides, and any text may be one.
     "/event/{eventId}",

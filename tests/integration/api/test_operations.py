@@ -17,7 +17,16 @@ from tests.integration.api.serving import Served, process, run, wait_until_ready
 from tests.ports import free_port
 from tests.stack import FreshSettings
 
-PUBLIC = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi")
+PUBLIC = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+    "/asyncapi",
+    "/asyncapi.json",
+    "/schemas",
+)
 
 
 FAILING_FETCHER = """
@@ -107,7 +116,7 @@ async def watching(settings: Settings, clock: Callable[[], float]) -> AsyncItera
 
 async def test_pages_load_nothing_from_elsewhere(api_without_worker: Served) -> None:
     async with await api_without_worker.client() as admin:
-        for path in ("/", "/docs"):
+        for path in ("/", "/docs", "/asyncapi"):
             page = await admin.get(path)
             assert page.headers["content-type"].startswith("text/html")
             assert "default-src 'none'" in page.headers["content-security-policy"]
