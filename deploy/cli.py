@@ -44,6 +44,7 @@ SUB_COMMANDS = {
     "rebuild": SubCommand("Rebuild read models from the topics.", "rebuild"),
     "simulate": SubCommand("Say what other definitions would have given.", "simulate"),
     "verify": SubCommand("Check that a replay gives what was written.", "verify"),
+    "doctor": SubCommand("Look whether all is well, and say what to do.", "doctor"),
     "demo-traffic": SubCommand("Keep demo data flowing.", "demo_traffic", hidden=True),
 }
 

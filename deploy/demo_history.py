@@ -1,21 +1,20 @@
 """How far the demo's history has come. Until it is through, every answer waits behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from deploy.clients import admin_client, reader
+from deploy.clients import admin_client
 from deploy.demo import HISTORY_DAYS, POSITION_KEY
+from deploy.lag import Offsets, ends_of, folded, projected
 from deploy.positions import read_positions
 from projections.catalogue import PROJECTIONS
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, TOPICS, Partitioning
+from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
 
 PATIENCE_SECONDS = 600
 """After so long nobody waits for it any more: something is slow, and the logs say what."""
@@ -24,8 +23,6 @@ _INPUTS = (CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS)
 
 Tell = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and how much there is."""
-
-Offsets = Mapping[TopicPartition, int]
 
 
 async def wait_for_history(settings: Settings, tell: Tell, look: Callable[[], object]) -> bool:
@@ -38,13 +35,13 @@ async def wait_for_history(settings: Settings, tell: Tell, look: Callable[[], ob
             async for days in _days_sent(settings):
                 look()
                 tell("sending", days, HISTORY_DAYS)
-            ends = await _ends(settings, _INPUTS)
-            async for done in _reached(ends, lambda: _folded(settings, admin, list(ends))):
+            ends = await ends_of(settings, _INPUTS)
+            async for done in _reached(ends, lambda: folded(settings, admin, list(ends))):
                 look()
                 tell("folding", done, sum(ends.values()))
             outputs = {topic for projection in PROJECTIONS.values() for topic in projection.topics}
-            ends = await _ends(settings, tuple(outputs))
-            async for done in _reached(ends, lambda: _projected(settings)):
+            ends = await ends_of(settings, tuple(outputs))
+            async for done in _reached(ends, lambda: projected(settings)):
                 look()
                 tell("showing", done, sum(ends.values()))
             return True
@@ -75,37 +72,3 @@ async def _reached(ends: Offsets, ask: Callable[[], Awaitable[Offsets]]) -> Asyn
             if all(reached.get(place, 0) >= end - 1 for place, end in ends.items()):
                 return
         await asyncio.sleep(_LOOK_SECONDS)
-
-
-async def _ends(settings: Settings, topics: tuple[str, ...]) -> Offsets:
-    places = [
-        TopicPartition(settings.topic(topic), partition)
-        for topic in topics
-        for partition in range(
-            settings.partitions if TOPICS[topic].partitioning is Partitioning.MEMBER else 1
-        )
-    ]
-    async with reader(settings, "read_committed") as consumer:
-        ends: Offsets = await consumer.end_offsets(places)
-    return ends
-
-
-async def _folded(
-    settings: Settings, admin: AIOKafkaAdminClient, places: list[TopicPartition]
-) -> Offsets:
-    group = settings.topic(settings.application_id)
-    found = await admin.list_consumer_group_offsets(group, partitions=places)
-    return {place: committed.offset for place, committed in found.items()}
-
-
-async def _projected(settings: Settings) -> Offsets:
-    """Return how far the read model is that is furthest behind, by the topic's partition."""
-    async with await psycopg.AsyncConnection.connect(settings.database_url) as connection:
-        rows = await connection.execute(
-            "SELECT topic, partition, min(next_offset) FROM milestream.projection_checkpoints "
-            "GROUP BY topic, partition"
-        )
-        return {
-            TopicPartition(settings.topic(topic), partition): offset
-            async for topic, partition, offset in rows
-        }

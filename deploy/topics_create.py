@@ -59,19 +59,19 @@ def create_topics(settings: Settings) -> None:
 async def ensure_topics(settings: Settings) -> None:
     """Do what `create_topics` does, inside a running event loop."""
     async with admin_client(settings) as admin:
-        states = await _states(admin, settings)
-        _refuse([state for state in states if state.partitions is not None])
-        missing = [state for state in states if state.partitions is None]
+        found = await states(admin, settings)
+        _refuse([state for state in found if state.partitions is not None])
+        missing = [state for state in found if state.partitions is None]
         if missing:
             await _create(admin, settings, missing)
-        await _alter(admin, [state for state in states if state.partitions is not None])
+        await _alter(admin, [state for state in found if state.partitions is not None])
         await _wait_until_known(admin, settings)
 
 
 async def topic_states(settings: Settings) -> list[TopicState]:
     """Return how each topic of the catalogue stands on the broker."""
     async with admin_client(settings) as admin:
-        return await _states(admin, settings)
+        return await states(admin, settings)
 
 
 async def check_topics(settings: Settings) -> None:
@@ -96,7 +96,8 @@ def _refuse(states: Iterable[TopicState]) -> None:
         raise TopicsError(fault)
 
 
-async def _states(admin: AdminClient, settings: Settings) -> list[TopicState]:
+async def states(admin: AdminClient, settings: Settings) -> list[TopicState]:
+    """Return how each topic of the catalogue stands, as a connected client is told."""
     return _as_described(await admin.describe_topics(list(catalogue(settings))), settings)
 
 
@@ -138,16 +139,28 @@ async def _alter(admin: AdminClient, states: Iterable[TopicState]) -> None:
     wanted = {state.name: dict(state.topic.config) for state in states}
     if not wanted:
         return
-    changes = []
-    for name, (effective, own) in (await _configs(admin, wanted)).items():
-        if any(effective.get(key) != value for key, value in wanted[name].items()):
-            merged = {**own, **wanted[name]}
-            changes.append(ConfigResource(ConfigResourceType.TOPIC, name, merged))
+    changes = [
+        ConfigResource(ConfigResourceType.TOPIC, name, {**own, **wanted[name]})
+        for name, (effective, own) in (await _configs(admin, wanted)).items()
+        if _drifted(effective, wanted[name])
+    ]
     if not changes:
         return
     for response in await admin.alter_configs(changes):
         for code, message, _kind, name in response.resources:
             _raise_for(code, name, detail=message)
+
+
+async def drifted(admin: AdminClient, states: Iterable[TopicState]) -> dict[str, list[str]]:
+    """Return, by the names of topics that are there, which settings differ from the catalogue."""
+    wanted = {state.name: state.topic.config for state in states if state.partitions is not None}
+    configs = await _configs(admin, wanted) if wanted else {}
+    found = {name: _drifted(effective, wanted[name]) for name, (effective, _) in configs.items()}
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def _drifted(effective: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    return [key for key, value in wanted.items() if effective.get(key) != value]
 
 
 async def _configs(

@@ -1,6 +1,10 @@
 """What operators and tools ask, and what surrounds every request."""
 
+import asyncio
 import contextlib
+import json
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,7 +17,13 @@ from api.metrics import Metrics
 from deploy.topics_create import create_topics, ensure_topics
 from schemas.settings import Settings
 from schemas.topics import TICKS
-from tests.integration.api.serving import Served, process, run, wait_until_ready
+from tests.integration.api.serving import (
+    PATIENCE_SECONDS,
+    Served,
+    process,
+    run,
+    wait_until_ready,
+)
 from tests.ports import free_port
 from tests.stack import FreshSettings
 
@@ -190,3 +200,15 @@ def test_the_api_says_which_topics_it_misses(fresh_settings: FreshSettings) -> N
     assert refused.returncode == 1
     assert f"{settings.topic_prefix}challenge-logs" in refused.stderr
     assert "milestream topics create" in refused.stderr
+
+
+async def test_the_doctor_finds_nothing_to_do_on_a_whole_stack(full_stack: Served) -> None:
+    doctor = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from deploy.cli import main; main()", "doctor", "--json"),
+        env={**os.environ, **full_stack.settings.to_env()},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await asyncio.wait_for(doctor.communicate(), PATIENCE_SECONDS)
+    found = json.loads(out)
+    assert found["ok"], [each for each in found["checks"] if not each["ok"]]
+    assert doctor.returncode == 0

@@ -46,9 +46,9 @@ async def test_what_runs_is_said_to_run_when_all_is_through(
     monkeypatch.setattr(demo_history, "_LOOK_SECONDS", 0)
     monkeypatch.setattr(demo_history, "admin_client", admin)
     monkeypatch.setattr(demo_history, "_days_sent", days)
-    monkeypatch.setattr(demo_history, "_ends", ends)
-    monkeypatch.setattr(demo_history, "_folded", are_folded)
-    monkeypatch.setattr(demo_history, "_projected", are_shown)
+    monkeypatch.setattr(demo_history, "ends_of", ends)
+    monkeypatch.setattr(demo_history, "folded", are_folded)
+    monkeypatch.setattr(demo_history, "projected", are_shown)
     told: list[tuple[str, int, int]] = []
     assert await wait_for_history(Settings(), lambda *said: told.append(said), lambda: None)
     assert told == [

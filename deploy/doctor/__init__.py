@@ -1,0 +1,1 @@
+"""`milestream doctor`: is everything that Milestream needs there, and as it should be."""
