@@ -11,8 +11,8 @@ from projections.migrate import migrations
 from schemas import database_roles
 from schemas.settings import Settings
 
-OLDEST = 14
-"""The oldest PostgreSQL that the tests have run with by hand."""
+OLDEST = 15
+"""The oldest PostgreSQL that Milestream runs on."""
 MAX_LAG = 10_000
 MAX_CLOCK_SECONDS = 5.0
 
