@@ -18,6 +18,7 @@ from api.faces import (
     game_mechanics,
     pathways,
     records,
+    sessions,
 )
 from api.http import problems
 from api.http.face import FaceMiddleware, guards
@@ -33,6 +34,7 @@ FACES = (
     operations.FACE,
     reference.FACE,
     dashboard.FACE,
+    sessions.FACE,
     definitions.FACE,
     clock.FACE,
     records.FACE,

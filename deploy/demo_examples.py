@@ -27,7 +27,7 @@ def examples(settings: Settings) -> str:
     The key is made at the first call, with role admin in project `default`, and kept in the data
     dir. The token is good for a day.
     """
-    key_id, secret, bearer = asyncio.run(_credentials(settings))
+    key_id, secret, bearer, link = asyncio.run(_credentials(settings))
     key = f"-H 'x-api-key: {key_id}' -H 'x-api-secret: {secret}'"
     user = key if bearer is None else f"-H 'authorization: Bearer {bearer}'"
     json = "-H 'content-type: application/json'"
@@ -53,7 +53,9 @@ def examples(settings: Settings) -> str:
         f"curl -s '{url}/v1/user/{you}/why-not?milestoneId={demo_people.TEN_OFF}' {user}\n"
         "\n# That order sent back, with the key: its points go, and all that it led to:\n"
         f"curl -s {url}/v1/user/{you}/void \\\n  {key} \\\n  {json} \\\n  -d {_void()}\n"
-        f"\n# The dashboard, {url}/, asks for a name and a password:\n#   {key_id}\n#   {secret}"
+        "\n# The dashboard; this link opens once, within ten minutes:\n"
+        f"#   {url}/login?token={link}\n"
+        f"# After that {url}/ asks for a name and a password:\n#   {key_id}\n#   {secret}"
     )
 
 
@@ -109,14 +111,16 @@ def _of_the_order(body: Mapping[str, object]) -> str:
     return shlex.quote(orjson.dumps(body).decode()).replace("ORDER", "'\"$ORDER\"'")
 
 
-async def _credentials(settings: Settings) -> tuple[str, str, str | None]:
-    """Return the demo's admin key, made anew where the database does not know it, and a token.
+async def _credentials(settings: Settings) -> tuple[str, str, str | None, str]:
+    """Return the demo's admin key, made anew where the database does not know it, a token, and the
+    token of a link to the dashboard.
 
-    The token is None where the project's tokens are signed by somebody else.
+    The end user's token is None where the project's tokens are signed by somebody else.
     """
     from psycopg import AsyncConnection
 
     from api.auth.credentials import CredentialsError, Role, create_key, jwt_secret
+    from api.auth.sessions import make_link
     from api.queries import credentials as queries
     from deploy.stack.data_dir import write_private
 
@@ -131,10 +135,11 @@ async def _credentials(settings: Settings) -> tuple[str, str, str | None]:
             bearer = end_user_token(signing, project, demo_people.YOU.external_id, TOKEN_SECONDS)
         kept = _kept(path)
         if kept is not None and await queries.api_key(connection, kept[0]) is not None:
-            return *kept, bearer
+            return *kept, bearer, await make_link(connection, kept[0])
         key = await create_key(connection, project, Role.ADMIN, settings.master_key, signing=False)
+        link = await make_link(connection, key.key_id)
     write_private(path, {"keyId": key.key_id, "secret": key.secret})
-    return key.key_id, key.secret, bearer
+    return key.key_id, key.secret, bearer, link
 
 
 def _kept(path: Path) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from api.auth import quotas, shares, tokens
+from api.auth import quotas, sessions, shares, tokens
 from api.auth.credentials import CredentialsError, Keyring, Role, VerifiedKey
 from api.auth.tokens import EndUser, TokenError
 from api.http.problems import Problem
@@ -48,7 +48,7 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
     """Return the caller of a request.
 
     `wanted` is the message for a request without credentials. An API key takes precedence over a
-    token: a backend may pass its user's token along.
+    token: a backend may pass its user's token along. Both do over a browser's session.
 
     Raises:
         Problem: 401 for a guest, and for credentials that are not good; 429 for a caller that
@@ -57,9 +57,12 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
     """
     given = _api_key_of(request)
     token = None if given is not None else _token_of(request)
-    if given is None and token is None:
+    session = sessions.cookie_of(request) if given is None and token is None else None
+    if given is None and token is None and session is None:
         raise Problem(401, wanted)
     keyring: Keyring = request.app.state.resources.keyring
+    if session is not None:
+        return await _of_session(request, keyring, session)
     if given is not None:
         key = await keyring.verify(*given)
         if key is None:
@@ -81,6 +84,20 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
         detail = f"its exp lies more than {limits.token_days} days ahead"
         raise Problem(401, f"The token is refused: {detail}.")
     caller = Caller(user.project, user=user)
+    count(request, caller)
+    return caller
+
+
+async def _of_session(request: Request, keyring: Keyring, session: str) -> Caller:
+    """Return whom a browser that is signed in acts as.
+
+    Raises:
+        Problem: 401, it is not signed in any more.
+    """
+    key = await keyring.of_session(session)
+    if key is None:
+        raise Problem(401, "The session is over: open a new link, or sign in with an API key.")
+    caller = Caller(key.project, key=key)
     count(request, caller)
     return caller
 

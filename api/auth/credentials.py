@@ -24,6 +24,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from api.queries import credentials as queries
+from api.queries import sessions
 
 CACHE_SECONDS = 2.0
 """How long a key is cached: a revoked key stops working within this time."""
@@ -284,6 +285,7 @@ class Keyring:
         self._master_key = master_key
         self._api_keys = _Cached[queries.ApiKey]()
         self._token_keys = _Cached[TokenKey]()
+        self._sessions = _Cached[VerifiedKey]()
 
     async def verify(self, key_id: str, secret: str) -> VerifiedKey | None:
         """Return the key of this id if the secret is right, else None."""
@@ -298,6 +300,20 @@ class Keyring:
                 return None
             self._api_keys.put(key_id, key)
         return VerifiedKey(key_id, key.project, Role(key.role))
+
+    async def of_session(self, session: str) -> VerifiedKey | None:
+        """Return the key that a browser's session acts as; None where it is over."""
+        hashed = hash_of(session)
+        name = hashed.hex()
+        key = self._sessions.get(name)
+        if key is None:
+            async with self._pool.connection() as connection:
+                found = await sessions.key_of_session(connection, hashed)
+            if found is None:
+                return None
+            key = VerifiedKey(found.key_id, found.project, Role(found.role))
+            self._sessions.put(name, key)
+        return key
 
     async def token_key(self, project: str) -> TokenKey | None:
         """Return a project's key for tokens, None where it has none.

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 from psycopg import AsyncConnection
 
-from api.auth import credentials
+from api.auth import credentials, sessions
 from api.auth.credentials import CredentialsError, Role
 from api.queries import credentials as queries
 from deploy.apply import limits_of
@@ -134,6 +134,20 @@ def rotate(project: Project, key: Key, until: Until = None) -> None:
         ),
     )
     typer.echo(json.dumps({"keyId": made.key_id, "secret": made.secret}))
+
+
+@app.command()
+def link(project: Project, key: Key) -> None:
+    """Print a link that opens the dashboard once, within ten minutes, and acts as an API key."""
+    settings = Settings.from_env()
+
+    async def make(connection: AsyncConnection) -> str:
+        known = await queries.api_keys(connection, project)
+        if not any(each.key_id == key and each.revoked_at is None for each in known):
+            raise CommandError(f"project {project} has no key {key!r}")
+        return await sessions.make_link(connection, key)
+
+    typer.echo(f"{settings.public_url}/login?token={_with_database(settings, make)}")
 
 
 @app.command("jwt-secret")

@@ -13,7 +13,7 @@ from schemas.topics import TOPICS
 SETTINGS = Settings(topic_prefix="test.")
 PUBLIC = (
     *("/healthz", "/readyz", "/metrics"),
-    *("/docs", "/openapi.json", "/asyncapi", "/asyncapi.json"),
+    *("/docs", "/openapi.json", "/asyncapi", "/asyncapi.json", "/login", "/logout"),
 )
 
 
