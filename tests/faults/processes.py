@@ -14,7 +14,10 @@ import deploy.stack.child
 from deploy.stack.child import Child
 
 _CHILD_PROGRAM = Path(deploy.stack.child.__file__)
-_MESSAGE = re.compile(r"CRITICAL|ERROR|[Ee]rror\b|cannot|another worker|Broker shutdown|FATAL")
+_MESSAGE = re.compile(
+    r"CRITICAL|ERROR|[Ee]rror\b|cannot|another worker|Broker shutdown|FATAL|^milestream: ",
+    re.MULTILINE,
+)
 RESTART_SECONDS = 0.5
 """How long a supervisor waits before it starts again what died."""
 END_SECONDS = 60
