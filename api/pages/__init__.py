@@ -23,7 +23,8 @@ def _load(name: str) -> tuple[str, str]:
         digest = base64.b64encode(sha256(match[2].encode()).digest()).decode("ascii")
         allowed[match[1]].append(f"'sha256-{digest}'")
     policy = (
-        f"default-src 'none'; connect-src 'self'; script-src {' '.join(allowed['script'])}; "
+        f"default-src 'none'; connect-src 'self'; img-src data:; "
+        f"script-src {' '.join(allowed['script'])}; "
         f"style-src {' '.join(allowed['style'])}; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )

@@ -31,7 +31,7 @@ def _all_well(found: list[Finding]) -> bool:
 
 async def _look(settings: Settings, *, shown: bool) -> list[Finding]:
     console = Console(highlight=False, soft_wrap=True)
-    width = max(len(name) for name, *_ in LOOKS)
+    width = max(len(look.name) for look in LOOKS)
     found = []
     async for each in checkup(settings):
         found.append(each)

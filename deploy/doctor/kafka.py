@@ -35,31 +35,39 @@ async def brokers(settings: Settings) -> Finding:
 
 
 async def topics(settings: Settings) -> Finding:
-    """Look whether every topic is there, with its partitions, leaders and configuration."""
+    """Look whether every topic is there, with its partitions."""
+    states = await topics_create.topic_states(settings)
+    wrong = [
+        f"{state.name} "
+        + ("is missing" if state.partitions is None else f"has {state.partitions} partitions")
+        for state in states
+        if state.partitions != state.wanted
+    ]
+    if wrong:
+        advice = "run `milestream topics create`; partition counts cannot change, so set "
+        advice += f"{variable('partitions')} to what is there"
+        return ill("topics", "; ".join(wrong), advice)
+    return well("topics", f"{len(states)}, those of members with {settings.partitions} partitions")
+
+
+async def topic_settings(settings: Settings) -> Finding:
+    """Look whether the topics have leaders, and the catalogue's configuration."""
     async with admin_client(settings) as admin:
         states = await topics_create.states(admin, settings)
-        wrong = [
-            f"{state.name} "
-            + ("is missing" if state.partitions is None else f"has {state.partitions} partitions")
-            for state in states
-            if state.partitions != state.wanted
-        ]
-        led = [state.name for state in states if state.partitions is not None]
-        wrong += await _unled(admin, led)
+        wrong = await _unled(admin, [state.name for state in states])
         wrong += [
             f"{name} has another {key}"
             for name, keys in (await topics_create.drifted(admin, states)).items()
             for key in keys
         ]
     if wrong:
-        advice = "run `milestream topics create`; partition counts cannot change, so set "
-        advice += f"{variable('partitions')} to what is there"
-        return ill("topics", "; ".join(wrong), advice)
-    return well("topics", f"{len(states)} as they should be, {settings.partitions} partitions each")
+        advice = "run `milestream topics create`; leaders come back with their brokers"
+        return ill("topic settings", "; ".join(wrong), advice)
+    return well("topic settings", "as they should be")
 
 
 async def _unled(admin: AdminClient, names: list[str]) -> list[str]:
-    described = await admin.describe_topics(names) if names else []
+    described = await admin.describe_topics(names)
     return [
         f"{entry['topic']} has no leader for partition {partition['partition']}"
         for entry in described

@@ -127,7 +127,7 @@ async def watching(settings: Settings, clock: Callable[[], float]) -> AsyncItera
 async def test_pages_load_nothing_from_elsewhere(api_without_worker: Served) -> None:
     async with await api_without_worker.client() as admin:
         for path in ("/", "/docs", "/asyncapi"):
-            page = await admin.get(path)
+            page = await admin.get(path, headers={"accept": "text/html"})
             assert page.headers["content-type"].startswith("text/html")
             assert "default-src 'none'" in page.headers["content-security-policy"]
             assert "http://" not in page.text
