@@ -56,6 +56,26 @@ def parse_amount(text: str) -> int:
     return nanos_of(Decimal(text))
 
 
+_SUM = re.compile(r"(-?)(0|[1-9][0-9]{0,39})(?:\.([0-9]{1,9}))?")
+
+
+def parse_sum(text: str) -> int:
+    """Return the nanos of a sum's text as ``format_amount`` writes it: many amounts together may
+    have more digits than one.
+
+    Raises:
+        AmountError: no plain JSON number, or more than 40 digits before or 9 after the point.
+    """
+    match = _SUM.fullmatch(text)
+    if match is None:
+        raise AmountError(
+            "must be a plain number with at most 40 digits before and 9 after the point"
+        )
+    sign, whole, fraction = match.groups()
+    nanos = int(whole) * SCALE + int((fraction or "").ljust(DECIMALS, "0"))
+    return -nanos if sign else nanos
+
+
 def nanos_of(value: Decimal) -> int:
     """Return the nanos of a decimal.
 

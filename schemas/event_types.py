@@ -199,6 +199,12 @@ CHALLENGE_REOPENED = EventType(
     outputs.ChallengeProgressed,
     id_seed="challenge.reopened",
 )
+CHALLENGE_PROGRESS_CORRECTED = EventType(
+    "milestream.challenge_progress.corrected.v1",
+    topics.PROGRESS_EVENTS,
+    outputs.ProgressCorrected,
+    id_seed="challenge_progress.corrected",
+)
 REWARD_REVOKED = EventType(
     "milestream.reward.revoked.v1",
     topics.REWARD_EVENTS,
@@ -267,6 +273,7 @@ EVENT_TYPES: Mapping[str, EventType] = {
         CLOCK_MOVED,
         CHALLENGE_LOG_VOIDED,
         CHALLENGE_REOPENED,
+        CHALLENGE_PROGRESS_CORRECTED,
         REWARD_REVOKED,
     )
 }

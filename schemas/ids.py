@@ -175,6 +175,23 @@ def void_id(project: str, member: str, unique_identifier: str) -> str:
     return derive(f"{project}:void:{member}:{unique_identifier}")
 
 
+def correction_id(project: str, member: str, unique_identifier: str) -> str:
+    """Return the id of a command that corrects a progress."""
+    return derive(f"{project}:correction:{member}:{unique_identifier}")
+
+
+def correction_identifier(recalculation_id: str, challenge_id: str, period_key: str) -> str:
+    """Return the ``uniqueIdentifier`` of the one command that a recalculation has for a member's
+    progress."""
+    return f"{recalculation_id}:{challenge_id}:{period_key}"
+
+
+def more_points_source(first: str, recalculation_id: str) -> str:
+    """Return what the entry of points that a recalculation gives is told from others of its source
+    by, given what its source's first entry is told by."""
+    return f"{first}:{recalculation_id}"
+
+
 def reversal_source(void_id: str, entry_id: str) -> str:
     """Return what the entry of a void is told from others by, given whose points move back."""
     return f"{void_id}:{entry_id}"

@@ -142,6 +142,27 @@ class ChallengeProgressed(ProgressRecord):
     definition_version: int
 
 
+class ProgressCorrected(_Record, kw_only=True, omit_defaults=True):
+    """``data`` of ``challenge_progress.corrected``: a progress before and after the correction that
+    a recalculation sent; ``before`` is null where there was none.
+
+    ``difference`` is what the exact sum, or count, moved by. ``id`` is the correction's,
+    ``unique_identifier`` the command's.
+    """
+
+    id: str
+    recalculation_id: str
+    challenge_id: str
+    owned_by_id: str
+    period_key: str
+    difference: Raw
+    before: ProgressRecord | None
+    after: ProgressRecord
+    unique_identifier: str
+    corrected_at: datetime
+    definition_version: int
+
+
 class MilestoneReached(MilestoneReachedRecord, kw_only=True):
     """``data`` of ``milestone.reached``."""
 
@@ -663,9 +684,26 @@ class VoidAnswer(_Record, kw_only=True):
     not_revoked: list[RewardReference]
 
 
+class CorrectionAnswer(_Record, kw_only=True):
+    """The answer to ``correct-progress``: the value before and after, whether that completed the
+    challenge, how many rewards it granted, and how many points were to be more."""
+
+    user_id: str
+    unique_identifier: str
+    recalculation_id: str
+    challenge_id: str
+    period_key: str
+    before: Raw
+    after: Raw
+    completed: bool
+    rewards: int
+    more_points: int
+
+
 Data = (
     ChallengeLogRecorded
     | ChallengeProgressed
+    | ProgressCorrected
     | MilestoneReached
     | RewardChanged
     | MemberRecord

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from schemas import attributes, ids
-from schemas.amounts import MAX_POINTS, SCALE, AmountError, parse_amount
+from schemas.amounts import MAX_POINTS, SCALE, AmountError, parse_amount, parse_sum
 from schemas.instants import is_zone
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -110,16 +110,25 @@ class Event(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc
     by_end_user: bool = False
 
 
+class Cut(msgspec.Struct, kw_only=True, rename="camel", gc=False):
+    """What a recalculation marks a place in the fold of each partition by."""
+
+    recalculation_id: Text
+
+
 class Tick(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Time on a partition: the record's timestamp. ``ends`` are where the partition's other inputs
     ended when it was written, by topic without prefix: it is folded after those.
 
     With ``project`` and ``moves_to`` it moves the clock of that project to that moment instead.
+    With ``project`` and ``cut`` it changes nothing: where it lies in ``chunk-log``, a recalculation
+    of that project tells what was folded before it from what comes after.
     """
 
     ends: dict[str, int] | UnsetType = UNSET
     project: str | None = None
     moves_to: Instant | None = msgspec.field(default=None, name="now")
+    cut: Cut | None = None
 
 
 class CheckIn(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -416,6 +425,53 @@ class Void(
     rewards: Literal["keep", "revoke"] = "keep"
 
 
+class ReachedMilestone(msgspec.Struct, kw_only=True, rename="camel", gc=False):
+    """A milestone that a recalculation found to be reached: when, and with what value."""
+
+    milestone_id: Text
+    at: Instant
+    value: Raw
+
+
+class MorePoints(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """Points that something should have given beyond those that it gave at ``at``: a milestone, or
+    the completion where none is named."""
+
+    points: Points
+    at: Instant
+    milestone_id: Text | None = None
+
+
+class CorrectProgress(
+    _NamedMember,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    tag_field="type",
+    tag="correct-progress",
+):
+    """Bring a progress to what a recalculation came to; only recalculations send it.
+
+    All is said of the recalculation's cut, and what was folded since is kept. ``difference`` is
+    what the exact sum, or count, is to be more (below 0: less). ``completed_at`` says that it was
+    completed, and when; ``reopens`` that it was and is not to be. ``reached`` are milestones that
+    had not been reached, ``points`` are for what had been given for fewer. ``started_at`` is when
+    the first log counted. ``unique_identifier`` is unique within the member's commands of this
+    type: a repeat changes nothing and gets the first answer.
+    """
+
+    recalculation_id: Text
+    challenge_id: Text
+    period_key: Annotated[str, Meta(min_length=1, max_length=32)]
+    difference: Raw
+    unique_identifier: Identifier
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    reopens: bool = False
+    reached: Annotated[list[ReachedMilestone], Meta(max_length=10_000)] = []
+    points: Annotated[list[MorePoints], Meta(max_length=10_000)] = []
+
+
 PathwayCommand = Enrol | Unenrol | ReviewActivity
 PointsCommand = SpendPoints | HoldPoints | CaptureHold | ReleaseHold | AdjustPoints
 MemberCommand = (
@@ -428,6 +484,7 @@ MemberCommand = (
     | PathwayCommand
     | AssignTier
     | Void
+    | CorrectProgress
 )
 Record = ChallengeLog | Event | ActivityLog | Tick | MemberCommand
 """What an input topic holds."""
@@ -491,20 +548,24 @@ def check_uuid(field: str, text: str) -> str:
 
 
 def check_tick(tick: Tick) -> None:
-    """Check that a record of ``ticks`` is a tick, or moves a project's clock.
+    """Check that a record of ``ticks`` is a tick, moves a project's clock, or is a cut.
 
     Raises:
         RecordError: with the field at fault.
     """
-    if tick.project is None and tick.moves_to is None:
+    if tick.project is None and tick.moves_to is None and tick.cut is None:
         if tick.ends is UNSET:
             raise RecordError("ends", "is required, or project and now")
-    elif tick.project is None:
-        raise RecordError("project", "is required beside now")
-    elif tick.moves_to is None:
+        return
+    if tick.project is None:
+        raise RecordError("project", f"is required beside {'now' if tick.cut is None else 'cut'}")
+    if tick.moves_to is None and tick.cut is None:
         raise RecordError("now", "is required beside project")
-    else:
-        check_project(tick.project)
+    if tick.moves_to is not None and tick.cut is not None:
+        raise RecordError("now", "must not be given together with cut")
+    check_project(tick.project)
+    if tick.cut is not None:
+        tick.cut.recalculation_id = check_uuid("cut.recalculationId", tick.cut.recalculation_id)
 
 
 def check_profile(profile: OwnedBy) -> None:
@@ -571,6 +632,43 @@ def check_void(command: Void) -> None:
         _check_natural_key(command.what, command.of)
     if portion_nanos(command.portion) != SCALE and command.what == "activity_log":
         raise RecordError("portion", "must be 1: an activity log is voided whole")
+
+
+def sum_nanos(field: str, value: Raw) -> int:
+    """Return the nanos of a sum, which may have more digits than an amount.
+
+    Raises:
+        RecordError: no plain JSON number, or more than 40 digits before or 9 after the point.
+    """
+    try:
+        return parse_sum(bytes(value).strip().decode())
+    except (AmountError, UnicodeDecodeError) as error:
+        raise RecordError(field, str(error)) from error
+
+
+def check_correction(command: CorrectProgress) -> None:
+    """Check what the types of a correction cannot say, and bring its ids to lower case.
+
+    Raises:
+        RecordError: with the field at fault.
+    """
+    command.recalculation_id = check_uuid("recalculationId", command.recalculation_id)
+    command.challenge_id = check_uuid("challengeId", command.challenge_id)
+    sum_nanos("difference", command.difference)
+    if command.reopens and command.completed_at is not None:
+        raise RecordError("reopens", "must not be given together with completedAt")
+    for reached in command.reached:
+        reached.milestone_id = check_uuid("reached.milestoneId", reached.milestone_id)
+        sum_nanos("reached.value", reached.value)
+    for more in command.points:
+        if more.milestone_id is not None:
+            more.milestone_id = check_uuid("points.milestoneId", more.milestone_id)
+    for field, named in (
+        ("reached", [each.milestone_id for each in command.reached]),
+        ("points", [each.milestone_id for each in command.points]),
+    ):
+        if len(set(named)) < len(named):
+            raise RecordError(field, "must not name a milestone twice")
 
 
 def _check_named_by_id(command: Void) -> None:

@@ -465,14 +465,14 @@ class Happened:
 
 
 _ORDER = (
-    *("challenge", "challenge_log", "milestone", "reward", "member"),
+    *("challenge", "challenge_log", "challenge_progress", "milestone", "reward", "member"),
     *("points", "event", "streak", "activity", "tier", "clock", "refused"),
 )
 
 
 def _topic_order(fact: Fact) -> int:
     """Sort facts by topic: across topics there is no order."""
-    return max(1, _ORDER.index(fact.type.split(".")[0]))
+    return max(2, _ORDER.index(fact.type.split(".")[0]))
 
 
 def _decoded(topic: str, output: Output) -> Fact:

@@ -22,6 +22,7 @@ from processor.domain.handlers.activity_logs import ActivityLogs
 from processor.domain.handlers.activity_voids import ActivityVoids
 from processor.domain.handlers.challenge_logs import ChallengeLogs
 from processor.domain.handlers.clocks import Clocks
+from processor.domain.handlers.corrections import Corrections
 from processor.domain.handlers.event_voids import EventVoids
 from processor.domain.handlers.events import Events
 from processor.domain.handlers.handler import Handler
@@ -220,6 +221,7 @@ class ChunkFold:
             spending=spending,
             tiers=self._tiers,
             voids=Voids(entries, self.effects, _voids(definitions, entries, pathways)),
+            corrections=Corrections(definitions, entries),
         )
         self._events = Events(
             definitions,

@@ -17,6 +17,7 @@ from schemas.records import (
     AdjustPoints,
     AssignTier,
     ChallengeLog,
+    CorrectProgress,
     Event,
     HoldPoints,
     MemberCommand,
@@ -26,6 +27,7 @@ from schemas.records import (
     UpsertMember,
     Void,
     check_adjustment,
+    check_correction,
     check_profile,
     check_project,
     check_tick,
@@ -275,7 +277,12 @@ def _bring_to_utc(record: ChallengeLog | Event | ActivityLog | MemberCommand) ->
     elif isinstance(record, Event | ActivityLog):
         if record.occurred_at is not None:
             record.occurred_at = _utc("occurredAt", record.occurred_at)
-    elif isinstance(record, UpdateRewardLog):
+    else:
+        _bring_command_to_utc(record)
+
+
+def _bring_command_to_utc(record: MemberCommand) -> None:
+    if isinstance(record, UpdateRewardLog):
         if isinstance(record.reward_issued_at, datetime):
             record.reward_issued_at = _utc("rewardIssuedAt", record.reward_issued_at)
         if isinstance(record.reward_expiry_at, datetime):
@@ -288,6 +295,19 @@ def _bring_to_utc(record: ChallengeLog | Event | ActivityLog | MemberCommand) ->
             record.occurred_at = _utc("occurredAt", record.occurred_at)
         if record.expires_at is not None:
             record.expires_at = _utc("expiresAt", record.expires_at)
+    elif isinstance(record, CorrectProgress):
+        _bring_correction_to_utc(record)
+
+
+def _bring_correction_to_utc(record: CorrectProgress) -> None:
+    if record.started_at is not None:
+        record.started_at = _utc("startedAt", record.started_at)
+    if record.completed_at is not None:
+        record.completed_at = _utc("completedAt", record.completed_at)
+    for reached in record.reached:
+        reached.at = _utc("reached.at", reached.at)
+    for more in record.points:
+        more.at = _utc("points.at", more.at)
 
 
 def _utc(field: str, moment: datetime) -> datetime:
@@ -309,6 +329,8 @@ def _member_of(project: str, record: ChallengeLog | Event | ActivityLog | Member
         check_adjustment(record)
     elif isinstance(record, Void):
         check_void(record)
+    elif isinstance(record, CorrectProgress):
+        check_correction(record)
     if record.member_id is not None and record.user_id is not None:
         raise RecordError("memberId", "must not be given together with userId")
     if record.member_id is not None:

@@ -15,6 +15,7 @@ import msgspec
 from processor.domain.aggregates.activity_history import History, Recent
 from processor.domain.aggregates.challenge import Progress, RecordedLog
 from processor.domain.aggregates.clock import Clock, Move, OnClock
+from processor.domain.aggregates.correction import Corrected
 from processor.domain.aggregates.event import Answered, LimitUsage, LoggedEvent
 from processor.domain.aggregates.hold import Hold
 from processor.domain.aggregates.member import Member
@@ -92,6 +93,7 @@ TIER = StateKind(b"y", Tier, items=lambda tier: len(tier.days))
 ASSIGNMENT = StateKind(b"z", Answered, once=True)
 VOIDED = StateKind(b"f", Voided, once=True)
 VOID = StateKind(b"j", Answered, once=True, extra_bytes=json_bytes)
+CORRECTION = StateKind(b"K", Corrected, once=True)
 ACTIVITY_LOG = StateKind(b"a", SeenMarker, once=True)
 ENROLMENT = StateKind(
     b"w", Enrolment, items=lambda enrolment: len(enrolment.completed) + len(enrolment.given)
@@ -144,6 +146,7 @@ STATE_KINDS = by_prefix(
     ASSIGNMENT,
     VOIDED,
     VOID,
+    CORRECTION,
     ACTIVITY_LOG,
     ENROLMENT,
     ACTIVITY,
@@ -373,6 +376,11 @@ def voided_key(id_: str) -> bytes:
 def void_key(void_id: str) -> bytes:
     """Return the key of the first answer to a command that voids."""
     return VOID.prefix + uuid_bytes(void_id)
+
+
+def correction_key(correction_id: str) -> bytes:
+    """Return the key of what a command did that corrected a progress."""
+    return CORRECTION.prefix + uuid_bytes(correction_id)
 
 
 def due_key(at: datetime, entry: bytes, index: bytes = DUE.prefix) -> bytes:

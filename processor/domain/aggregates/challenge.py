@@ -196,10 +196,17 @@ def evolve(before: Progress, log: Log, challenge: Challenge) -> Progress:
     Completed stays completed, reached stays reached; a late log can turn failed to completed.
     """
     total = before.total + (log.nanos if before.method == "sum" else SCALE)
+    return moved(before, total, challenge, at=log.at, recorded_at=log.recorded_at)
+
+
+def moved(
+    before: Progress, total: int, challenge: Challenge, *, at: datetime, recorded_at: datetime
+) -> Progress:
+    """Return the progress with another exact sum, and what that reaches by something of ``at``."""
     status = before.status
     completed_at, failed_at = before.completed_at, before.failed_at
     if status != COMPLETED and total >= challenge.target:
-        status, completed_at, failed_at = COMPLETED, log.at, None
+        status, completed_at, failed_at = COMPLETED, at, None
     reached = before.reached
     for milestone in milestone_of.reached(challenge.milestones, total, reached):
         reached = (*reached, milestone.id)
@@ -209,11 +216,11 @@ def evolve(before: Progress, log: Log, challenge: Challenge) -> Progress:
         before.method,
         before.period,
         before.timezone,
-        min(before.started_at, log.at),
+        min(before.started_at, at),
         completed_at,
         failed_at,
         before.created_at,
-        log.recorded_at,
+        recorded_at,
         reached,
         before.reopened,
     )

@@ -59,6 +59,17 @@ def period_end(period: str, timezone: str, key: str) -> datetime | None:
     return midnight.astimezone(UTC)
 
 
+def is_key(period: str, key: str) -> bool:
+    """Tell whether a text is the key of one of a kind of period."""
+    if period == "all_time":
+        return key == ALL_TIME
+    try:
+        first = _first_date(period, key)
+    except ValueError:
+        return False
+    return _key(period, first) == key
+
+
 def day_after(day: date, duration: Duration) -> date:
     """Return the day some months and days later; a month without such a day has its last one.
 
@@ -134,6 +145,18 @@ def _key(period: str, day: date) -> str:
             return f"{day.year:04d}"
         case _:
             raise ValueError(f"no such period: {period}")
+
+
+def _first_date(period: str, key: str) -> date:
+    match period:
+        case "daily":
+            return date.fromisoformat(key)
+        case "weekly":
+            return date.fromisocalendar(int(key[:4]), int(key[6:]), 1)
+        case "monthly":
+            return date(int(key[:4]), int(key[5:]), 1)
+        case _:
+            return date(int(key), 1, 1)
 
 
 def _first_date_after(period: str, key: str) -> date | None:

@@ -13,6 +13,7 @@ from msgspec import Raw
 from processor.domain.aggregates.boost import Multiplied
 from processor.domain.aggregates.event import DEFAULT_USER_GROUP
 from processor.domain.rules import DEFAULT_GROUP
+from schemas import ids
 
 GRANT = "grant"
 REDEEM = "redeem"
@@ -129,11 +130,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What tiers and boosts made of the points of an event, where some acted."""
     again: int = 0
     """How often its source gave points before, which were taken back each time."""
+    recalculation_id: str | None = None
+    """The recalculation by which its source gives more than it did; those are no time of their
+    own."""
 
     @property
     def own_id(self) -> str:
         """What tells it from all entries of its source: each time that it gives points is one."""
-        return own_id(self.source_id, self.again)
+        own = own_id(self.source_id, self.again)
+        if self.recalculation_id is None:
+            return own
+        return ids.more_points_source(own, self.recalculation_id)
 
 
 def own_id(source_id: str, again: int) -> str:
@@ -174,6 +181,14 @@ class Redeemed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     body: Raw
     took: Took | None = None
+
+
+def remembered(before: Granted | None, entry: Entry, lot: str) -> Granted:
+    """Return what is kept of an entry that gave points, which lie in a lot. What a recalculation
+    gives more is of the same time as what there was: it is taken back together."""
+    if before is not None and entry.recalculation_id is not None:
+        return msgspec.structs.replace(before, points=before.points + entry.points)
+    return Granted(entry.group, entry.points, lot, entry.at, entry.again + 1)
 
 
 def given_back(took: Took, done: int, until: int) -> Took:

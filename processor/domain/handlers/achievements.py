@@ -1,8 +1,9 @@
 """What a progress leads to when it rises: a challenge completed, milestones reached, what they
 give."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -11,13 +12,14 @@ from processor.domain.aggregates.challenge import Decided, Progress
 from processor.domain.aggregates.points import Entry
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
-from processor.domain.handlers.ledger import CHALLENGE, Ledger
+from processor.domain.handlers.ledger import CHALLENGE, MILESTONE, Ledger
 from processor.domain.handlers.milestones import Milestones, Reached
 from processor.domain.rules import Challenge
 from processor.domain.working_set import WorkingSet
 from schemas import ids, outputs
 from schemas.amounts import format_amount
 from schemas.event_types import CHALLENGE_COMPLETED
+from schemas.records import MorePoints
 
 
 class Given(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +27,16 @@ class Given(msgspec.Struct, frozen=True, gc=False):
 
     reached: Reached
     reward: outputs.RewardLogRecord
+
+
+class Crossing(NamedTuple):
+    """When a milestone was reached, and with what value."""
+
+    at: datetime
+    value: Raw
+
+
+_NONE_CROSSED: Mapping[str, Crossing] = {}
 
 
 class Achievements:
@@ -43,17 +55,25 @@ class Achievements:
         *,
         after: Progress,
         at: datetime,
+        crossed: Mapping[str, Crossing] = _NONE_CROSSED,
     ) -> tuple[Decided, Sequence[Given]]:
-        """Grant what was reached, but for what was given in this period by another challenge."""
+        """Grant what was reached, but for what was given in this period by another challenge.
+
+        It was reached at ``at`` with the value that there is, but for what ``crossed`` says, by
+        milestone.
+        """
         given = []
         for milestone in decided.reached:
+            crossing = crossed.get(milestone.id)
+            if crossing is None:
+                crossing = Crossing(at, Raw(format_amount(after.shown).encode()))
             reached = Reached(
                 slug="challenge",
                 linked_id=challenge.id,
                 milestone=milestone,
                 period_key=period_key,
-                value=Raw(format_amount(after.shown).encode()),
-                at=at,
+                value=crossing.value,
+                at=crossing.at,
                 group=challenge.group,
             )
             reward = self._milestones.grant(context, reached)
@@ -108,6 +128,41 @@ class Achievements:
             group=challenge.group,
             version=challenge.version,
             again=again,
+        )
+        self._ledger.add(context, entry)
+
+    def give_more(
+        self,
+        context: RecordContext,
+        challenge: Challenge,
+        period_key: str,
+        more: MorePoints,
+        recalculation_id: str,
+    ) -> None:
+        """Give the points that a recalculation found missing of a completion or a milestone, into
+        the group of those that were given; none where they were taken back since."""
+        member_id, milestone_id = context.member_id, more.milestone_id
+        if milestone_id is None:
+            source, action_id = CHALLENGE, f"challenge:{challenge.id}"
+            id_ = ids.progress_id(context.project, challenge.id, member_id, period_key)
+        else:
+            source, action_id = MILESTONE, f"milestone:{milestone_id}"
+            id_ = ids.reward_log_id(context.project, milestone_id, member_id, period_key)
+        before = self._ledger.granted(context, source, id_)
+        if before is not None and before.withdrawn:
+            return
+        if source == MILESTONE and self._milestones.is_revoked(id_):
+            return
+        entry = Entry(
+            source=source,
+            source_id=id_,
+            action_id=action_id,
+            points=more.points,
+            at=more.at,
+            group=challenge.group if before is None else before.group,
+            version=challenge.version,
+            again=0 if before is None else before.times - 1,
+            recalculation_id=recalculation_id,
         )
         self._ledger.add(context, entry)
 

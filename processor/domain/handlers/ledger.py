@@ -32,11 +32,13 @@ from processor.domain.state_kinds import (
     EARNED,
     GRANTED,
     MEMBER,
+    REWARD,
     UNEARNED,
     balances_key,
     earned_key,
     granted_key,
     member_key,
+    reward_key,
     unearned_key,
 )
 from processor.domain.working_set import WorkingSet
@@ -385,8 +387,18 @@ class Ledger:
     def _remember(self, context: RecordContext, entry: Entry, lot: str) -> None:
         """Keep what a source gave: its definition may be another when that is taken back."""
         key = granted_key(ids.points_entry_id(context.project, entry.source, entry.source_id))
-        granted = Granted(entry.group, entry.points, lot, entry.at, entry.again + 1)
-        self._entries.set(GRANTED, key, granted)
+        before = None if entry.recalculation_id is None else self._entries.get(GRANTED, key)
+        if before is None and self._gave_unremembered(entry):
+            return
+        self._entries.set(GRANTED, key, points_of.remembered(before, entry, lot))
+
+    def _gave_unremembered(self, entry: Entry) -> bool:
+        """Tell whether a recalculation gives more where nobody remembers what was given: what is
+        known in part cannot be taken back."""
+        if entry.recalculation_id is None or entry.source != MILESTONE:
+            return False
+        reward = self._entries.get(REWARD, reward_key(entry.source_id))
+        return reward is None or not reward.remembers
 
     def _wallet(self, context: RecordContext, group: str) -> Wallet | None:
         """Return a group's wallet, whose days are the member's where it goes by them."""

@@ -14,6 +14,7 @@ from processor.domain.aggregates.points import Entry, Redeemed
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
+from processor.domain.handlers.corrections import Corrections
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger
 from processor.domain.handlers.members import (
@@ -48,6 +49,7 @@ from schemas.records import (
     AdjustPoints,
     AssignTier,
     CaptureHold,
+    CorrectProgress,
     DeleteMember,
     Enrol,
     HoldPoints,
@@ -79,6 +81,7 @@ class MemberCommands:
         spending: Spending,
         tiers: Tiers,
         voids: Voids,
+        corrections: Corrections,
     ) -> None:
         self._definitions = definitions
         self._entries = entries
@@ -88,6 +91,7 @@ class MemberCommands:
         self._spending = spending
         self._tiers = tiers
         self._voids = voids
+        self._corrections = corrections
 
     def prepare(self, item: Read, record: MemberCommand) -> None:
         """Prepare nothing: a command names what it needs itself."""
@@ -104,6 +108,8 @@ class MemberCommands:
             return self._tiers.keys(item, record)
         if isinstance(record, Void):
             return self._voids.keys(item, record)
+        if isinstance(record, CorrectProgress):
+            return self._corrections.keys(item, record)
         if isinstance(record, PathwayCommand):
             enrolment = enrolment_key(item.member_id, record.pathway_id)
             if not isinstance(record, ReviewActivity):
@@ -138,6 +144,8 @@ class MemberCommands:
                 return self._tiers.assign(context, record)
             case Void():
                 return self._voids.command(context, record)
+            case CorrectProgress():
+                return self._corrections.command(context, record)
             case Enrol() | Unenrol() | ReviewActivity():
                 return self._pathways.command(context, record)
 

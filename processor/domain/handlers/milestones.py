@@ -76,6 +76,11 @@ class Milestones:
         reward = self._entries.get(REWARD, reward_key(id_))
         return reward is not None and reward.revoked_at is None
 
+    def is_revoked(self, reward_id: str) -> bool:
+        """Tell whether a reward was taken back, and not granted again."""
+        reward = self._entries.get(REWARD, reward_key(reward_id))
+        return reward is not None and reward.revoked_at is not None
+
     def announce(
         self, context: RecordContext, reached: Reached, reward: outputs.RewardLogRecord
     ) -> None:

@@ -91,6 +91,8 @@ class Ticks:
     def step(self, tick: Tick, recorded_at: datetime, sequence: int) -> None:
         """Do what is due at a tick's timestamp, or by the clock that it moves; and go on with the
         clocks that are being moved."""
+        if tick.cut is not None:
+            return
         if tick.project is None or tick.moves_to is None:
             self._pass_time(recorded_at, sequence)
         else:
