@@ -13,6 +13,7 @@ from projections.read_models.challenges import (
     CHALLENGE_PROGRESS_HISTORY,
 )
 from projections.read_models.clocks import PROJECT_CLOCKS
+from projections.read_models.corrections import PROGRESS_CORRECTIONS
 from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import (
     BOOSTS,
@@ -71,6 +72,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         CHALLENGE_LOGS,
         CHALLENGE_PROGRESS,
         CHALLENGE_PROGRESS_HISTORY,
+        PROGRESS_CORRECTIONS,
         MILESTONES_REACHED,
         REWARD_LOGS,
         EVENT_LOG,

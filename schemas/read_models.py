@@ -38,6 +38,7 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "challenge_logs": (PROGRESS_EVENTS,),
     "challenge_progress": (PROGRESS_EVENTS,),
     "challenge_progress_history": (PROGRESS_EVENTS,),
+    "progress_corrections": (PROGRESS_EVENTS,),
     "milestones_reached": (MILESTONE_EVENTS,),
     "reward_logs": (REWARD_EVENTS,),
     "event_log": (EVENT_RESULTS,),

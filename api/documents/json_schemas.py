@@ -58,6 +58,7 @@ _RAW: dict[str, Schema] = {
     "portion": PORTION,
     "voidedPortion": PORTION,
     "change": NUMBER,
+    "difference": NUMBER,
     "before": NUMBER,
     "after": NUMBER,
     "maximumReward": _nullable(NUMBER),

@@ -12,6 +12,7 @@ from schemas.event_types import (
     CHALLENGE_FAILED,
     CHALLENGE_LOG_RECORDED,
     CHALLENGE_LOG_VOIDED,
+    CHALLENGE_PROGRESS_CORRECTED,
     CHALLENGE_REOPENED,
 )
 from schemas.outputs import Envelope
@@ -215,6 +216,22 @@ def _changed(event: Envelope) -> Iterable[Row]:
     yield _row(event, progress, progress.definition_version)
 
 
+class _Corrected(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.ProgressCorrected``."""
+
+    after: _LoggedProgress
+    definition_version: int
+
+
+_CORRECTED = msgspec.json.Decoder(_Corrected)
+
+
+def _corrected(event: Envelope) -> Iterable[Row]:
+    """The progress after a correction."""
+    data = _CORRECTED.decode(event.data)
+    yield _row(event, data.after, data.definition_version)
+
+
 def _row(event: Envelope, progress: _LoggedProgress, definition_version: int) -> Row:
     return (
         event.project,
@@ -233,6 +250,7 @@ _WITHOUT_LOG = {
     CHALLENGE_FAILED: _changed,
     CHALLENGE_LOG_VOIDED: _voided,
     CHALLENGE_REOPENED: _changed,
+    CHALLENGE_PROGRESS_CORRECTED: _corrected,
 }
 
 CHALLENGE_PROGRESS = of_events(

@@ -68,6 +68,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
     return {
         "schemas.attributes.NAME": (attributes.NAME.fullmatch, letters),
         "schemas.amounts._PLAIN": (amounts._PLAIN.fullmatch, digits),
+        "schemas.amounts._SUM": (amounts._SUM.fullmatch, digits),
         "schemas.amounts._JSON_NUMBER": (amounts._JSON_NUMBER.fullmatch, digits + "e"),
         "schemas.caseless.*": (caseless.caseless, "a" + "\u0301\u0323" * (SIZE // 4)),
         "schemas.definitions._MONTH_DAY": (definitions._MONTH_DAY.fullmatch, digits),

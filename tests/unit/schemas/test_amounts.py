@@ -11,6 +11,7 @@ from schemas.amounts import (
     format_amount,
     nanos_of,
     parse_amount,
+    parse_sum,
 )
 
 
@@ -32,6 +33,19 @@ from schemas.amounts import (
 )
 def test_a_number_is_read_exactly(text: str, nanos: int) -> None:
     assert parse_amount(text) == nanos
+
+
+@pytest.mark.parametrize("nanos", [0, 1, -1, 10**9, -(10**29), 10**40, 10**49 - 1, 123_456_789_012])
+def test_a_sum_is_read_as_it_was_written(nanos: int) -> None:
+    assert parse_sum(format_amount(nanos)) == nanos
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1e3", "01", "+1", " 1", "1.", ".5", "0.0000000001", "1" + "0" * 40, "--1", "NaN"]
+)
+def test_what_is_no_sum_is_refused(text: str) -> None:
+    with pytest.raises(AmountError, match="40 digits before and 9 after"):
+        parse_sum(text)
 
 
 @pytest.mark.parametrize(

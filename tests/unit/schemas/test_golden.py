@@ -18,6 +18,7 @@ from schemas.event_types import (
     ACTIVITY_REVERTED,
     CHALLENGE_LOG_RECORDED,
     CHALLENGE_LOG_VOIDED,
+    CHALLENGE_PROGRESS_CORRECTED,
     CHALLENGE_REOPENED,
     CLOCK_MOVED,
     EVENT_TYPES,
@@ -29,7 +30,15 @@ from schemas.event_types import (
     STREAK_REVERTED,
     TIER_CHANGED,
 )
-from schemas.topics import CHUNK_LOG, CLOCK_EVENTS, DEAD_LETTERS, POINTS_EVENTS, TIER_EVENTS
+from schemas.topics import (
+    CHUNK_LOG,
+    CLOCK_EVENTS,
+    DEAD_LETTERS,
+    POINTS_EVENTS,
+    PROGRESS_EVENTS,
+    TIER_EVENTS,
+)
+from tests.correction_spec import correct
 from tests.event_spec import (
     clock_to,
     condition,
@@ -231,7 +240,18 @@ def _of_a_clock() -> dict[str, bytes]:
     partition = Partition()
     partition.define(project_settings(clock="manual"))
     happened = partition.fold(clock_to("2026-12-24"))
-    return {CLOCK_MOVED.name: happened.outputs(CLOCK_EVENTS)[0].value}
+    clock = {CLOCK_MOVED.name: happened.outputs(CLOCK_EVENTS)[0].value}
+    return clock | _of_a_correction()
+
+
+def _of_a_correction() -> dict[str, bytes]:
+    """Fold a tenth one, in which a progress is corrected."""
+    partition = Partition()
+    partition.define(challenge())
+    recorded = log("order-1", Decimal("60.5"), activityAt="2026-11-21T10:00:00.250Z")
+    happened = partition.fold(ann, recorded, correct(Decimal("-7.25")))
+    corrected = happened.outputs(PROGRESS_EVENTS)[-1].value
+    return {CHALLENGE_PROGRESS_CORRECTED.name: corrected}
 
 
 def file_of(name: str) -> Path:
