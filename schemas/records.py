@@ -453,11 +453,12 @@ class CorrectProgress(
     """Bring a progress to what a recalculation came to; only recalculations send it.
 
     All is said of the recalculation's cut, and what was folded since is kept. ``difference`` is
-    what the exact sum, or count, is to be more (below 0: less). ``completed_at`` says that it was
-    completed, and when; ``reopens`` that it was and is not to be. ``reached`` are milestones that
-    had not been reached, ``points`` are for what had been given for fewer. ``started_at`` is when
-    the first log counted. ``unique_identifier`` is unique within the member's commands of this
-    type: a repeat changes nothing and gets the first answer.
+    what the exact sum, or count, is to be more; below 0 it is less, which it becomes only where
+    that is ``exact``. ``completed_at`` says that it was completed, and when; ``reopens`` that it
+    was and is not to be. ``reached`` are milestones that had not been reached, ``points`` are for
+    what had been given for fewer. ``started_at`` is when the first log counted, and ``apart`` what
+    the fold had kept apart (``challenge.Apart``). ``unique_identifier`` is unique within the
+    member's commands of this type: a repeat changes nothing and gets the first answer.
     """
 
     recalculation_id: Text
@@ -465,6 +466,8 @@ class CorrectProgress(
     period_key: Annotated[str, Meta(min_length=1, max_length=32)]
     difference: Raw
     unique_identifier: Identifier
+    exact: bool = False
+    apart: Raw = ABSENT
     started_at: Instant | None = None
     completed_at: Instant | None = None
     reopens: bool = False
@@ -646,6 +649,15 @@ def sum_nanos(field: str, value: Raw) -> int:
         raise RecordError(field, str(error)) from error
 
 
+def apart_nanos(command: CorrectProgress) -> int:
+    """Return the nanos that a correction says were kept apart.
+
+    Raises:
+        RecordError: it says what is no sum.
+    """
+    return sum_nanos("apart", command.apart) if bytes(command.apart) else 0
+
+
 def check_correction(command: CorrectProgress) -> None:
     """Check what the types of a correction cannot say, and bring its ids to lower case.
 
@@ -655,6 +667,9 @@ def check_correction(command: CorrectProgress) -> None:
     command.recalculation_id = check_uuid("recalculationId", command.recalculation_id)
     command.challenge_id = check_uuid("challengeId", command.challenge_id)
     sum_nanos("difference", command.difference)
+    apart_nanos(command)
+    if command.reopens and not command.exact:
+        raise RecordError("reopens", "is for corrections that are exact")
     if command.reopens and command.completed_at is not None:
         raise RecordError("reopens", "must not be given together with completedAt")
     for reached in command.reached:

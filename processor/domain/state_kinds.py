@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from processor.domain.aggregates.activity_history import History, Recent
-from processor.domain.aggregates.challenge import Progress, RecordedLog
+from processor.domain.aggregates.challenge import Apart, Progress, RecordedLog
 from processor.domain.aggregates.clock import Clock, Move, OnClock
 from processor.domain.aggregates.correction import Corrected
 from processor.domain.aggregates.event import Answered, LimitUsage, LoggedEvent
@@ -73,6 +73,7 @@ class DueMarker(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 MEMBER = StateKind(b"m", Member)
 PROGRESS = StateKind(b"p", Progress, items=lambda progress: len(progress.reached))
+APART = StateKind(b"A", Apart)
 LOG = StateKind(b"l", RecordedLog, once=True)
 REWARD = StateKind(b"r", Reward)
 ANSWER = StateKind(b"e", LoggedEvent, once=True, extra_bytes=json_bytes)
@@ -127,6 +128,7 @@ def by_prefix(*kinds: StateKind[Any]) -> Mapping[bytes, StateKind[Any]]:
 STATE_KINDS = by_prefix(
     MEMBER,
     PROGRESS,
+    APART,
     LOG,
     REWARD,
     ANSWER,
@@ -190,6 +192,11 @@ def progress_key(member_id: str, challenge_id: str, period_key: str) -> bytes:
         + challenge_bytes(challenge_id)
         + period_key.encode()
     )
+
+
+def apart_key(progress: bytes) -> bytes:
+    """Return the key of what is kept apart of a progress, by the progress' key."""
+    return APART.prefix + progress[1:]
 
 
 def log_key(challenge_log_id: str) -> bytes:

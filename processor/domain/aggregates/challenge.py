@@ -50,6 +50,13 @@ class Progress(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return max(self.total, 0)
 
 
+class Apart(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How much more a progress would have moved by its challenge's method than by its own, in all
+    the time that the two differed. It only runs on: what matters is by how much it changed."""
+
+    nanos: int = 0
+
+
 class ProgressSnapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A progress as it was after one log; what never changes is in the progress itself."""
 
@@ -195,8 +202,13 @@ def evolve(before: Progress, log: Log, challenge: Challenge) -> Progress:
 
     Completed stays completed, reached stays reached; a late log can turn failed to completed.
     """
-    total = before.total + (log.nanos if before.method == "sum" else SCALE)
+    total = before.total + added(log.nanos, before.method)
     return moved(before, total, challenge, at=log.at, recorded_at=log.recorded_at)
+
+
+def added(nanos: int, method: str) -> int:
+    """Return what a log with such an amount adds by a method."""
+    return nanos if method == "sum" else SCALE
 
 
 def moved(

@@ -29,11 +29,16 @@ class Corrected(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A correction as it is folded: ``difference`` in nanos; ``timezone`` is the member's for the
-    challenge, ``present`` what time it is, ``lives`` whether its challenge and member do."""
+    """A correction as it is folded.
+
+    ``difference`` is in nanos, and so is ``apart``: what was kept apart since the cut. ``timezone``
+    is the member's for the challenge, ``present`` what time it is, ``lives`` whether its challenge
+    and member do.
+    """
 
     command: CorrectProgress
     difference: int
+    apart: int
     timezone: str
     present: datetime
     recorded_at: datetime
@@ -56,8 +61,9 @@ def evolve(before: Progress, challenge: Challenge, correction: Correction) -> Pr
     logs have reached since, and it counts from now.
     """
     command, period_key = correction.command, correction.command.period_key
-    known = _as_found(_taken_over(before, challenge, correction), challenge, correction)
-    total = before.total + correction.difference
+    taken_over = _taken_over(before, challenge, correction)
+    known = _as_found(taken_over, challenge, correction)
+    total = before.total + _change(before, taken_over, correction)
     if correction.lives:
         after = challenge_of.moved(
             known, total, challenge, at=correction.present, recorded_at=correction.recorded_at
@@ -94,6 +100,15 @@ def check_moments(command: CorrectProgress, present: datetime) -> None:
         not_ahead(present, "reached.at", reached.at)
     for more in command.points:
         not_ahead(present, "points.at", more.at)
+
+
+def _change(before: Progress, after: Progress, correction: Correction) -> int:
+    """Return what the exact sum moves by; where the method is another one, what was folded since
+    the cut counts by that."""
+    change = correction.difference
+    if before.method != after.method:
+        change += correction.apart
+    return change if correction.command.exact else max(change, 0)
 
 
 def _taken_over(before: Progress, challenge: Challenge, correction: Correction) -> Progress:

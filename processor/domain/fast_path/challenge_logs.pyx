@@ -301,6 +301,8 @@ cdef class CompiledLogs:
         sums = is_text(&p.method, b"sum", 3)
         if sums and not log.has_amount:
             return False
+        if sums != rule.sums:  # Python keeps apart what the challenge's method would make of it
+            return False
         p.total += log.nanos if sums else SCALE
         completes = p.total >= rule.target and not is_text(&p.status, b"completed", 9)
         if completes and rule.has_points and (not log.fed or self.python is None):

@@ -36,6 +36,7 @@ cdef class Rule:
     cdef object challenge
     cdef object activity_ids
     cdef bint has_points
+    cdef bint sums
     cdef bytes project
     cdef bytes source
     cdef bytes id
@@ -56,6 +57,7 @@ cdef class Rule:
         self.challenge = challenge
         self.activity_ids = challenge.activity_ids
         self.has_points = challenge.points != 0
+        self.sums = challenge.method == "sum"
         self.project = project
         self.source = outputs.source_of(project.decode()).encode()
         self.id = challenge.id.encode()

@@ -30,6 +30,7 @@ from processor.domain.definitions import Definitions
 from processor.domain.effects import Effects
 from processor.domain.handlers import looking
 from processor.domain.handlers.achievements import Achievements, Given, progress_record
+from processor.domain.handlers.apart import keep_apart
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.members import require_member, store_member
 from processor.domain.inputs import Read, Refused, not_ahead
@@ -203,6 +204,11 @@ class ChallengeLogs:
                 context, challenge, prepared.period_key, decided, after=after, at=counted.at
             )
         self._entries.set(PROGRESS, prepared.progress_key, after)
+        if begun.method != challenge.method:
+            was, would_be = (
+                challenge_of.added(counted.nanos, each) for each in (begun.method, challenge.method)
+            )
+            keep_apart(self._entries, prepared.progress_key, would_be - was)
         if before is None or challenge.ends_at is not None:  # it may have been moved since
             self._await_end(prepared, challenge, after)
         return after, decided, given

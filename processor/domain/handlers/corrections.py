@@ -19,6 +19,7 @@ from processor.domain.handlers.achievements import (
     progress_record,
     progressed,
 )
+from processor.domain.handlers.apart import kept_apart
 from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.members import differs, precondition_failed, require_member
 from processor.domain.inputs import Read, Refused
@@ -35,7 +36,7 @@ from schemas import ids, outputs, replies
 from schemas.amounts import format_amount
 from schemas.dead_letter import Reason
 from schemas.event_types import CHALLENGE_PROGRESS_CORRECTED, CHALLENGE_REOPENED
-from schemas.records import CorrectProgress, sum_nanos
+from schemas.records import CorrectProgress, apart_nanos, sum_nanos
 
 
 class Corrections:
@@ -86,6 +87,7 @@ class Corrections:
         correction = Correction(
             command=command,
             difference=sum_nanos("difference", command.difference),
+            apart=kept_apart(self._entries, place) - apart_nanos(command),
             timezone=member_of.zone(challenge, member.timezone),
             present=context.present,
             recorded_at=context.recorded_at,

@@ -24,6 +24,7 @@ from processor.domain.handlers.achievements import (
     progress_record,
     progressed,
 )
+from processor.domain.handlers.apart import keep_apart
 from processor.domain.handlers.holders import Holder, Holders
 from processor.domain.handlers.ledger import CHALLENGE, Ledger
 from processor.domain.handlers.milestones import Milestones
@@ -131,8 +132,11 @@ class LogVoids:
         place = progress_key(context.member_id, voided.challenge_id, log.period_key)
         progress, change = self._entries.get(PROGRESS, place), 0
         if log.counted and progress is not None:
-            change = challenge_of.taken(log, progress.method, before.portion)
-            change -= challenge_of.taken(log, progress.method, after.portion)
+            change = _change(log, progress.method, before, after)
+            challenge = self._definitions.challenge(context.project, voided.challenge_id)
+            if challenge is not None and challenge.method != progress.method:
+                would_be = _change(log, challenge.method, before, after)
+                keep_apart(self._entries, place, would_be - change)
         if progress is None:
             self._tell(context, voiding, voided, after, record=None)
         elif not change:
@@ -283,6 +287,13 @@ class LogVoids:
             voided_at=voiding.at,
         )
         context.emit(CHALLENGE_LOG_VOIDED, data, at=voiding.at, version=portions.times)
+
+
+def _change(log: RecordedLog, method: str, before: Voided, after: Voided) -> int:
+    """Return what a progress moves by where more of a log is voided than before."""
+    return challenge_of.taken(log, method, before.portion) - challenge_of.taken(
+        log, method, after.portion
+    )
 
 
 def _record(

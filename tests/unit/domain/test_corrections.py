@@ -118,7 +118,9 @@ def test_a_bad_cut_is_refused_with_its_field(value: str, field: str) -> None:
         ({"difference": Raw(b"1" + b"0" * 40)}, "difference"),
         ({"completedAt": "2026-11-21T10:00:00"}, "completedAt"),
         ({"completedAt": "2026-11-22T12:00:01Z"}, "completedAt"),
-        ({"completedAt": AT, "reopens": True}, "reopens"),
+        ({"completedAt": AT, "reopens": True, "exact": True}, "reopens"),
+        ({"reopens": True}, "reopens"),
+        ({"apart": Raw(b"null")}, "apart"),
         ({"startedAt": "2026-11-22T12:00:01Z"}, "startedAt"),
         ({"reached": [crossing(1, at="2026-11-22T12:00:01Z")]}, "reached.at"),
         ({"reached": [crossing(1, "7")]}, "reached.milestoneId"),
@@ -182,13 +184,15 @@ def test_what_was_folded_since_the_cut_is_kept() -> None:
 
 
 def test_the_exact_sum_goes_below_what_is_shown() -> None:
-    happened = world(log(value=60)).when(correct(-80)).then(corrected(60, 0, difference=-80))
+    happened = (
+        world(log(value=60)).when(correct(-80, exact=True)).then(corrected(60, 0, difference=-80))
+    )
     happened.and_when(log("more", 30)).then(recorded(progress(10)))
 
 
 def test_a_sum_may_have_more_digits_than_an_amount() -> None:
     largest = 10**20 - 1
-    happened = world(log("a", largest), log("b", largest)).when(correct(-2 * largest))
+    happened = world(log("a", largest), log("b", largest)).when(correct(-2 * largest, exact=True))
     happened.then(corrected(2 * largest, 0, "completed"))
 
 
@@ -316,7 +320,7 @@ def test_a_failed_progress_goes_on_where_its_end_was_moved() -> None:
 def test_method_and_zone_are_the_challenges() -> None:
     lived = world(log(value=60))
     lived.and_given(challenge(aggregationMethod="count", timezone="Europe/Berlin"))
-    happened = lived.when(correct(-59))
+    happened = lived.when(correct(-59, exact=True, apart=0))
     happened.then(
         corrected(
             60,
@@ -350,19 +354,47 @@ def test_a_period_of_another_kind_keeps_its_own() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "difference", "value"),
+    [("sum", "count", 3 - 71, 4), ("count", "sum", 71 - 3, Decimal("123.5"))],
+)
+def test_what_came_since_the_cut_counts_by_the_new_method(
+    before: str, after: str, difference: int, value: Any
+) -> None:
+    """Three logs before the cut, of which one is voided since; and two since, of which one is
+    voided by half."""
+    lived = world(log("a", 30), log("b", 30), log("c", 11), aggregationMethod=before)
+    lived.and_given(challenge(aggregationMethod=after), cut(), log("since", 60), log("half", 7))
+    lived.and_given(void_log("half", portion=Decimal("0.5")), void_log("c", "void-2"))
+    (fact, *_) = lived.when(correct(difference, exact=True, apart=0)).facts
+    assert fact.data["after"]["currentProgressValue"] == value
+
+
+def test_what_was_apart_at_the_cut_is_in_the_difference() -> None:
+    lived = world(log("a", 30)).and_given(challenge(aggregationMethod="count"))
+    lived.and_given(log("b", 30), cut(), log("c", 30))
+    lived.when(correct(2 - 60, exact=True, apart=1 - 30)).then(corrected(90, 3))
+
+
+def test_a_correction_that_is_not_exact_lowers_nothing() -> None:
+    lived = world(log("a", 30)).and_given(challenge(aggregationMethod="count"), log("b", 30))
+    lived.when(correct(2, apart=0)).then(corrected(60, 60, now={"aggregationMethod": "count"}))
+    lived.when(correct(-7, OTHER_RECALCULATION)).then(corrected(60, 60))
+
+
 # Less.
 
 
 def test_a_completed_challenge_that_falls_short_is_open_again_and_keeps_what_it_gave() -> None:
     lived = world(milestone(50), log(value=100), pointsOnCompletion=50)
-    happened = lived.when(correct(-70, reopens=True))
+    happened = lived.when(correct(-70, exact=True, reopens=True))
     happened.then(corrected(100, 30), reopened(currentProgressValue=30))
     again = happened.and_when(log("more", 70))
     again.then(recorded(progress(100, "completed")), completed())
 
 
 def test_one_whose_period_is_over_failed() -> None:
-    world(log(value=100)).when(correct(-70, reopens=True).arriving(TOMORROW)).then(
+    world(log(value=100)).when(correct(-70, exact=True, reopens=True).arriving(TOMORROW)).then(
         corrected(100, 30, "failed"),
         reopened("failed", challengeFailedAt="2026-11-22T00:00:00Z"),
     )
@@ -371,13 +403,15 @@ def test_one_whose_period_is_over_failed() -> None:
 def test_without_that_word_completed_stays_completed() -> None:
     lived = world(log(value=100)).and_given(challenge(completionTargetValue=200))
     lived.when(correct(0)).then(corrected(100, 100, "completed"))
-    lived.when(correct(0, OTHER_RECALCULATION, reopens=True)).then(corrected(100, 100), reopened())
+    lived.when(correct(0, OTHER_RECALCULATION, exact=True, reopens=True)).then(
+        corrected(100, 100), reopened()
+    )
 
 
 def test_a_challenge_that_live_logs_completed_since_stays_completed() -> None:
-    world(log(value=100), cut(), log("since", 80)).when(correct(-70, reopens=True)).then(
-        corrected(180, 110, "completed")
-    )
+    world(log(value=100), cut(), log("since", 80)).when(
+        correct(-70, exact=True, reopens=True)
+    ).then(corrected(180, 110, "completed"))
 
 
 # More points.
