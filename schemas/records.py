@@ -455,7 +455,7 @@ class CorrectProgress(
     All is said of the recalculation's cut, and what was folded since is kept. ``difference`` is
     what the exact sum, or count, is to be more; below 0 it is less, which it becomes only where
     that is ``exact``. ``completed_at`` says that it was completed, and when; ``reopens`` that it
-    was and is not to be. ``reached`` are milestones that had not been reached, ``points`` are for
+    was not to be. ``reached`` are milestones that had not been reached, ``points`` are for
     what had been given for fewer. ``started_at`` is when the first log counted, and ``apart`` what
     the fold had kept apart (``challenge.Apart``). ``unique_identifier`` is unique within the
     member's commands of this type: a repeat changes nothing and gets the first answer.
