@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from api.explaining.places import Place
 from api.http.numbers import number_text
@@ -36,13 +36,15 @@ class Definition(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class Explanation(msgspec.Struct, rename="camel", kw_only=True):
-    """Which inputs led to something, in the order in which they were folded, by which rules."""
+    """Which inputs led to something, in the order in which they were folded, by which rules; and by
+    which recalculation, where one corrected it."""
 
     kind: str
     id: str
     member_id: str
     inputs: list[Input]
     definitions: list[Definition]
+    recalculation: str | UnsetType = UNSET
 
 
 class Uncounted(msgspec.Struct, rename="camel", kw_only=True):

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiokafka.errors import KafkaError
 from fastapi import Request
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from psycopg import AsyncConnection
 
 from api import resources
@@ -57,7 +57,10 @@ READ_MODELS = {
     "streak": ("streak_progress",),
     "tier": ("tier_history", "members", "points_ledger"),
 }
-_LOGS = ("challenge_logs", "event_log", "voids", "member_history", "challenge_progress")
+_LOGS = (
+    *("challenge_logs", "event_log", "voids", "member_history", "challenge_progress"),
+    "progress_corrections",
+)
 """What the tables of logs are; all are waited for, for an explanation leaves nothing out."""
 
 
@@ -174,6 +177,7 @@ class Found:
     shown: Callable[[Sequence[Place]], list[Input]]
     versions: set[int]
     named: tuple[Named, ...] = ()
+    recalculation: str | None = None
 
 
 Plan = Callable[[Places], Awaitable[Found]]
@@ -195,6 +199,7 @@ def _retold(
             lambda found: progress.shown(steps, found),
             progress.versions_of(facts, steps),
             named,
+            progress.recalculation_of(steps),
         )
 
     return plan
@@ -410,6 +415,7 @@ async def _carried_out(
         member_id=str(member_id),
         inputs=planned.shown(found),
         definitions=await definitions(asked, versions),
+        recalculation=UNSET if planned.recalculation is None else planned.recalculation,
     )
 
 

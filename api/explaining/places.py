@@ -18,6 +18,7 @@ from schemas.records import (
     AssignTier,
     CaptureHold,
     ChallengeLog,
+    CorrectProgress,
     Event,
     RedeemPoints,
     SpendPoints,
@@ -237,6 +238,18 @@ def is_void(void_id: str) -> Check:
     def check(item: Read) -> bool:
         record = item.record
         return isinstance(record, Void) and void_id == ids.void_id(
+            item.project, item.member_id, record.unique_identifier
+        )
+
+    return check
+
+
+def is_correction(correction_id: str) -> Check:
+    """Return the check of a correction of a progress."""
+
+    def check(item: Read) -> bool:
+        record = item.record
+        return isinstance(record, CorrectProgress) and correction_id == ids.correction_id(
             item.project, item.member_id, record.unique_identifier
         )
 

@@ -1,4 +1,5 @@
-"""The inputs of a progress: its logs and their voids out of the tables, judged and told again."""
+"""The inputs of a progress: its logs, their voids and corrections out of the tables, judged and
+told again."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -8,13 +9,15 @@ import msgspec
 from psycopg import AsyncConnection
 
 from api.explaining.answers import Input, amount, input_at, number
-from api.explaining.places import Place, Wanted, is_event, is_log, is_void
+from api.explaining.places import Place, Wanted, is_correction, is_event, is_log, is_void
 from api.explaining.versions import Versions
 from api.http.problems import Problem
 from api.queries import explanations as queries
 from processor.domain.retelling.progress import (
+    Corrected,
     Judge,
     Logged,
+    Moving,
     Statuses,
     Step,
     Voided,
@@ -34,6 +37,8 @@ class Facts(msgspec.Struct, frozen=True):
     statuses: Statuses
     events: Mapping[str, int]
     """Of logs that events fed, by their id: the version of the event's definition."""
+    corrections: Sequence[Corrected] = ()
+    """Of the progress, where one is named."""
 
     def checked(self) -> "Facts":
         """Return them where they are not too many.
@@ -86,11 +91,16 @@ async def facts(
         for row in await queries.voids(connection, project, named)
     ]
     statuses = await queries.statuses(connection, project, member_id)
+    corrections: list[Corrected] = []
+    if progress_id is not None:
+        found = await queries.corrections(connection, project, progress_id)
+        corrections = [msgspec.convert(row, Corrected) for row in found]
     return Facts(
         logs,
         voids,
         Statuses(statuses),
         {row["id"]: row["event_version"] for row in rows if row["fed"]},
+        corrections,
     )
 
 
@@ -104,11 +114,11 @@ async def steps(facts: Facts, versions: Versions) -> list[Step]:
     """Return what moved the progress that the logs belong to; see ``Versions.of``."""
     judging = await judge(facts, versions)
     counted = [log for log in facts.logs if judging.uncounted_because(log) is None]
-    return retell(counted, facts.voids)
+    return retell(counted, facts.voids, facts.corrections)
 
 
-def wanted(things: Iterable[Logged | Voided]) -> list[Wanted]:
-    """Return how the inputs of logs and voids are found.
+def wanted(things: Iterable[Moving]) -> list[Wanted]:
+    """Return how the inputs of logs, voids and corrections are found.
 
     What waited for its member was folded with the input that brought it, before all that the
     member has beside, or by ticks: only what stands first may have come with another.
@@ -118,9 +128,11 @@ def wanted(things: Iterable[Logged | Voided]) -> list[Wanted]:
     return [_wanted(each, is_sure=each.sequence != first) for each in things]
 
 
-def _wanted(thing: Logged | Voided, *, is_sure: bool) -> Wanted:
+def _wanted(thing: Moving, *, is_sure: bool) -> Wanted:
     if isinstance(thing, Voided):
         return Wanted(thing.sequence, MEMBER_COMMANDS, is_void(thing.void_id), thing.at)
+    if isinstance(thing, Corrected):
+        return Wanted(thing.sequence, MEMBER_COMMANDS, is_correction(thing.id), thing.at)
     if thing.fed:
         check, topic = is_event(thing.unique_identifier), EVENTS
     else:
@@ -133,7 +145,7 @@ def shown(steps: Sequence[Step], places: Sequence[Place]) -> list[Input]:
     return [
         input_at(
             place,
-            step.of.at if isinstance(step.of, Voided) else step.of.activity_at,
+            step.of.activity_at if isinstance(step.of, Logged) else step.of.at,
             value=number(value_of(step.of)),
             added=amount(step.added),
             after=amount(step.after),
@@ -142,16 +154,25 @@ def shown(steps: Sequence[Step], places: Sequence[Place]) -> list[Input]:
     ]
 
 
-def value_of(thing: Logged | Voided) -> Decimal | None:
-    """Return what an input says: a log's value; of a void nothing."""
+def value_of(thing: Moving) -> Decimal | None:
+    """Return what an input says: a log's value, what a correction moves; of a void nothing."""
+    if isinstance(thing, Corrected):
+        return thing.difference
     return None if isinstance(thing, Voided) else thing.activity_value
 
 
+def recalculation_of(steps: Sequence[Step]) -> str | None:
+    """Return the latest recalculation that corrected the progress, None where none did."""
+    corrected = [step.of for step in steps if isinstance(step.of, Corrected)]
+    return corrected[-1].recalculation_id if corrected else None
+
+
 def versions_of(facts: Facts, steps: Sequence[Step]) -> set[int]:
-    """Return the versions of the challenge, and of events that fed it, by which logs counted."""
+    """Return the versions of the challenge, and of events that fed it, by which logs counted and
+    corrections were made."""
     found: set[int] = set()
     for step in steps:
-        if isinstance(step.of, Logged):
+        if isinstance(step.of, Logged | Corrected):
             found.add(step.of.version)
             if step.of.id in facts.events:
                 found.add(facts.events[step.of.id])

@@ -101,6 +101,21 @@ async def voids(connection: AsyncConnection, project: str, log_ids: Collection[s
         return await cursor.fetchall()
 
 
+async def corrections(connection: AsyncConnection, project: str, progress_id: UUID) -> list[Row]:
+    """Return the corrections of a progress by recalculations, in the order folded."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT id::text, recalculation_id::text, difference, aggregation_method AS method,
+                   corrected_at AS at, definition_version AS version, sequence
+            FROM milestream.progress_corrections WHERE project = %s AND progress_id = %s
+            ORDER BY sequence
+            """,
+            (project, progress_id),
+        )
+        return await cursor.fetchall()
+
+
 async def statuses(
     connection: AsyncConnection, project: str, member_id: UUID
 ) -> Sequence[tuple[int, int, str]]:

@@ -8,6 +8,7 @@ CREATE TABLE milestream.progress_corrections (
     member_id uuid NOT NULL,
     period_key text NOT NULL,
     progress_id uuid NOT NULL,
+    aggregation_method text NOT NULL,
     difference numeric NOT NULL,
     value_before numeric,
     value_after numeric NOT NULL,
@@ -38,6 +39,8 @@ COMMENT ON COLUMN milestream.progress_corrections.period_key IS
     'The period: 2026-11-21, 2026-W47, 2026-11, 2026 or all.';
 COMMENT ON COLUMN milestream.progress_corrections.progress_id IS
     'The progress (challenge_progress.id); uuid5 of project, challenge, member and period.';
+COMMENT ON COLUMN milestream.progress_corrections.aggregation_method IS
+    'Method that the progress goes by since: sum or count.';
 COMMENT ON COLUMN milestream.progress_corrections.difference IS
     'What the exact sum, or count, moved by; below 0: it fell.';
 COMMENT ON COLUMN milestream.progress_corrections.value_before IS

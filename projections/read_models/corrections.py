@@ -13,6 +13,7 @@ class _Shown(msgspec.Struct, rename="camel", gc=False):
     """What it takes of ``outputs.ProgressRecord``."""
 
     id: str
+    aggregation_method: str
     current_progress_value: msgspec.Raw
 
     @property
@@ -50,6 +51,7 @@ def _correction(event: Envelope) -> Iterable[Row]:
         data.owned_by_id,
         data.period_key,
         data.after.id,
+        data.after.aggregation_method,
         str(data.difference, "ascii"),
         None if data.before is None else data.before.value,
         data.after.value,
@@ -70,6 +72,7 @@ PROGRESS_CORRECTIONS = of_events(
         "member_id",
         "period_key",
         "progress_id",
+        "aggregation_method",
         "difference",
         "value_before",
         "value_after",

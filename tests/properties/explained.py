@@ -10,7 +10,7 @@ import msgspec
 from api.kafka import chunk_log
 from api.kafka.chunk_log import Chunk
 from processor.domain.definitions import Definitions
-from processor.domain.retelling.progress import Judge, Logged, Statuses, Voided
+from processor.domain.retelling.progress import Corrected, Judge, Logged, Statuses, Voided
 from processor.domain.retelling.streaks import Qualifying
 from processor.domain.retelling.tiers import Entry
 from processor.domain.rules import Challenge, Streak, TierSet
@@ -94,6 +94,23 @@ class Tables:
         return [
             msgspec.convert(row | {"log_id": row["id"]}, Voided, strict=False)
             for row in self.rows("voids")
+        ]
+
+    def corrections(self, progress_id: str) -> list[Corrected]:
+        """Return the corrections of a progress."""
+        return [
+            msgspec.convert(
+                row
+                | {
+                    "method": row["aggregation_method"],
+                    "at": row["corrected_at"],
+                    "version": row["definition_version"],
+                },
+                Corrected,
+                strict=False,
+            )
+            for row in self.rows("progress_corrections")
+            if row["progress_id"] == progress_id
         ]
 
     def statuses(self, member_id: str) -> Statuses:

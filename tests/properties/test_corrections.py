@@ -6,12 +6,14 @@ differs there is said.
 """
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from hypothesis import given
 
 from processor.domain.aggregates.challenge import COMPLETED, Progress
+from processor.domain.retelling.progress import exact_nanos, retell, up_to_reward
 from processor.domain.state_kinds import (
     APART,
     BALANCES,
@@ -28,6 +30,7 @@ from schemas.ids import uuid_text
 from schemas.instants import format_instant
 from tests.correction_spec import RECALCULATION, correct, cut
 from tests.event_spec import tick
+from tests.properties.explained import History, Tables, judge
 from tests.spec import CHALLENGE, PROJECT, Happened, Partition, Sent
 from tests.strategies_corrections import (
     CORRECTED,
@@ -43,16 +46,16 @@ class World:
     """A partition, and the milestones that were reached on it."""
 
     def __init__(self) -> None:
-        self.partition = Partition(compared=False)
+        self.history = History()
+        self.partition = Partition(definitions=self.history, compared=False)
+        self.happened: list[Happened] = []
         self.reached: dict[tuple[str, str, str], Mapping[str, Any]] = {}
 
     def fold(self, records: Iterable[Sent]) -> None:
         for record in records:
-            self._note(self.partition.fold(record))
-
-    def _note(self, happened: Happened) -> None:
-        for fact in happened.of("milestone.reached"):
-            self.reached[fact["ownedById"], fact["milestoneId"], fact["periodKey"]] = fact
+            self.happened.append(self.partition.fold(record))
+            for fact in self.happened[-1].of("milestone.reached"):
+                self.reached[fact["ownedById"], fact["milestoneId"], fact["periodKey"]] = fact
 
     def progress(self) -> dict[tuple[str, str], Progress]:
         """All progress by member and period."""
@@ -197,6 +200,29 @@ def shape(progress: Progress) -> Any:
     )
 
 
+def explain(world: World) -> None:
+    """See that each progress, told again, comes to what is shown of it; and that what gave each
+    reward is among what moved its progress."""
+    tables = Tables(world.happened)
+    voids, logs = tables.voids(), tables.logs()
+    reached = {row["id"]: row["sequence"] for row in tables.rows("milestones_reached")}
+    for row in tables.rows("challenge_progress"):
+        judging = judge(tables, world.history, row["member_id"])
+        counted = [
+            log
+            for _, _, log in logs
+            if log.progress_id == row["id"] and judging.uncounted_because(log) is None
+        ]
+        steps = retell(counted, voids, tables.corrections(row["id"]))
+        assert steps[-1].after == exact_nanos(Decimal(row["current_progress_value"]))
+        for reward in tables.rows("reward_logs"):
+            key = (row["member_id"], row["period_key"])
+            if (reward["member_id"], reward["period_key"]) == key:
+                id_ = ids.milestone_reached_id(PROJECT, reward["milestone_id"], *key)
+                told = up_to_reward(steps, reward["id"], reward["sequence"], reached[id_])
+                assert told[-1].of.sequence == reached[id_]
+
+
 @given(changed_histories(rising=True))
 def test_what_rises_by_a_recalculation_is_as_if_it_had_always_been_so(history: Changed) -> None:
     for exact in (True, False):
@@ -224,6 +250,7 @@ def test_what_is_exact_has_the_values_of_a_world_in_which_it_had_always_been_so(
         assert set(found.pop(key).reached) >= set(expected.reached)
     assert not any(each.total for each in found.values())  # periods of a kind that it has no more
     assert was.rewards() >= now.rewards()
+    explain(was)
 
 
 @given(changed_histories(rising=False))

@@ -1,4 +1,5 @@
-"""What moved a progress, told again from what the read models keep of its logs and voids.
+"""What moved a progress, told again from what the read models keep of its logs, their voids, and
+corrections by recalculations.
 
 The tables have what each log said and the progress after it, not whether it counted: that is judged
 once more, by the rules of the version that it was folded under. Amounts are nanos.
@@ -7,6 +8,7 @@ once more, by the rules of the version that it was folded under. Amounts are nan
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal
 
@@ -62,6 +64,19 @@ class Voided(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
 
 
+class Corrected(msgspec.Struct, frozen=True, kw_only=True):
+    """A correction of a progress, which moved it by ``difference``; ``method`` is that which the
+    progress goes by since, ``version`` the challenge's."""
+
+    id: str
+    recalculation_id: str
+    difference: Decimal
+    method: str
+    at: datetime
+    version: int
+    sequence: int
+
+
 class Statuses:
     """What a member's status was: live, but for what is told of it."""
 
@@ -78,10 +93,14 @@ class Statuses:
         return self._statuses[place - 1] if place else LIVE
 
 
+Moving = Logged | Voided | Corrected
+"""What moves a progress."""
+
+
 class Step(msgspec.Struct, frozen=True):
     """What one input did to a progress: it moved by ``added``, and was shown as ``after``."""
 
-    of: Logged | Voided
+    of: Moving
     added: int
     after: int
 
@@ -127,44 +146,65 @@ class Judge:
         return VOID if log.voided_portion == 1 else None
 
 
-def retell(logs: Sequence[Logged], voids: Sequence[Voided]) -> list[Step]:
+@dataclass
+class _Together:
+    """What one input did to a progress."""
+
+    logs: list[Logged] = field(default_factory=list)
+    voids: list[Voided] = field(default_factory=list)
+    corrections: list[Corrected] = field(default_factory=list)
+
+
+def retell(
+    logs: Sequence[Logged], voids: Sequence[Voided], corrections: Sequence[Corrected] = ()
+) -> list[Step]:
     """Return what moved one progress, in the order folded.
 
     Args:
         logs: those that counted in it.
         voids: of these logs; others are left out.
+        corrections: of the progress.
     """
     moving = {log.id: log for log in logs}
-    by_sequence: dict[int, tuple[list[Logged], list[Voided]]] = defaultdict(lambda: ([], []))
+    by_sequence: dict[int, _Together] = defaultdict(_Together)
     for log in logs:
-        by_sequence[log.sequence][0].append(log)
+        by_sequence[log.sequence].logs.append(log)
     for void in voids:
         if void.log_id in moving:
-            by_sequence[void.sequence][1].append(void)
+            by_sequence[void.sequence].voids.append(void)
+    for correction in corrections:
+        by_sequence[correction.sequence].corrections.append(correction)
     steps: list[Step] = []
-    total, portions = 0, dict.fromkeys(moving, 0)
-    for _, (together, taken) in sorted(by_sequence.items()):
-        for log in _in_order(together, total):
+    total, portions, method = 0, dict.fromkeys(moving, 0), None
+    for _, together in sorted(by_sequence.items()):
+        for log in _in_order(together.logs, total):
             added = value_of(log)
             total += added
             steps.append(Step(log, added, max(total, 0)))
-        for void in taken:
+        for void in together.voids:
             log, before = moving[void.log_id], portions[void.log_id]
             after = portions[void.log_id] = before + exact_nanos(void.portion)
-            gone = (_taken(log, after), _taken(log, before))
-            total -= gone[0] - gone[1]
-            if gone[0] != gone[1]:
-                steps.append(Step(void, gone[1] - gone[0], max(total, 0)))
+            change = _taken(log, before, method) - _taken(log, after, method)
+            total += change
+            if change:
+                steps.append(Step(void, change, max(total, 0)))
+        for correction in together.corrections:
+            added, method = exact_nanos(correction.difference), correction.method
+            total += added
+            steps.append(Step(correction, added, max(total, 0)))
     return steps
 
 
-def value_of(log: Logged) -> int:
-    """Return what a log that counts adds: its value, or one."""
-    return exact_nanos(log.activity_value or Decimal(0)) if log.method == "sum" else SCALE
+def value_of(log: Logged, method: str | None = None) -> int:
+    """Return what a log that counts adds: its value, or one; by another method where one is
+    named."""
+    by = method or log.method
+    return exact_nanos(log.activity_value or Decimal(0)) if by == "sum" else SCALE
 
 
-def _taken(log: Logged, portion: int) -> int:
-    return challenge_of.taken_of(value_of(log), log.method or "sum", portion)
+def _taken(log: Logged, portion: int, method: str | None) -> int:
+    by = method or log.method or "sum"
+    return challenge_of.taken_of(value_of(log, by), by, portion)
 
 
 def _in_order(together: list[Logged], total: int) -> list[Logged]:
@@ -205,7 +245,8 @@ def up_to_reward(
     for place, step in enumerate(steps):
         given = isinstance(step.of, Logged) and reward_id in step.of.rewards
         raised = isinstance(step.of, Voided) and step.added > 0
-        if given or (raised and step.of.sequence in (changed, reached)):
+        may_give = raised or isinstance(step.of, Corrected)
+        if given or (may_give and step.of.sequence in (changed, reached)):
             last = place
     return up_to(steps, reached) if last is None else list(steps[: last + 1])
 

@@ -64,6 +64,7 @@ def test_a_correction_is_a_row_and_the_newest_progress() -> None:
         "member_id": MEMBER,
         "period_key": PERIOD,
         "progress_id": PROGRESS_ID,
+        "aggregation_method": "sum",
         "difference": "40.5",
         "value_before": "60",
         "value_after": "100.5",
