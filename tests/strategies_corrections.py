@@ -51,11 +51,15 @@ class Changed:
     after: list[Sent]
 
 
+periods: SearchStrategy[str] = st.sampled_from(["daily", "weekly", "monthly", "all_time"])
+
+
 @st.composite
-def _challenges(draw: st.DrawFn) -> Defined:
+def _challenges(draw: st.DrawFn, period: str | None = None) -> Defined:
+    """A challenge; mostly with such a period where one is named."""
     return challenge(
         aggregationMethod=draw(st.sampled_from(["sum", "count"])),
-        aggregationPeriod=draw(st.sampled_from(["daily", "weekly", "monthly", "all_time"])),
+        aggregationPeriod=draw(periods) if period is None or draw(seldom(False, True)) else period,
         completionTargetValue=draw(targets),
         activityIds=draw(st.sampled_from([None, ["a"], ["a", "b"]])),
         pointsOnCompletion=draw(st.sampled_from([None, 7, 50])),
@@ -134,7 +138,8 @@ def changed_histories(draw: st.DrawFn, *, rising: bool) -> Changed:
     if rising:
         are = [draw(_risen(each)) for each in were]
     else:
-        are = [draw(_challenges()), *(draw(_milestones(each.id)) for each in were[1:])]
+        period = (were[0].fields or {})["aggregationPeriod"]
+        are = [draw(_challenges(period)), *(draw(_milestones(each.id)) for each in were[1:])]
     are.append(draw(_milestones(MILESTONES[2])))
     of = positive if rising else amounts
     none = range(0)

@@ -249,7 +249,7 @@ def _of_a_correction() -> dict[str, bytes]:
     partition = Partition()
     partition.define(challenge())
     recorded = log("order-1", Decimal("60.5"), activityAt="2026-11-21T10:00:00.250Z")
-    happened = partition.fold(ann, recorded, correct(Decimal("-7.25")))
+    happened = partition.fold(ann, recorded, correct(Decimal("-7.25"), exact=True))
     corrected = happened.outputs(PROGRESS_EVENTS)[-1].value
     return {CHALLENGE_PROGRESS_CORRECTED.name: corrected}
 
