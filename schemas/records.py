@@ -47,8 +47,8 @@ class RecordError(ValueError):
         self.message = message
 
 
-class _Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
-    """The fields of a member that a backend may set."""
+class Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """The fields of a member that a backend may set; all of them are personal data."""
 
     first_name: Name | None | UnsetType = UNSET
     last_name: Name | None | UnsetType = UNSET
@@ -64,15 +64,22 @@ class _Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True,
 
 
 PROFILE_FIELDS: Mapping[str, str] = {
-    f.name: f.encode_name for f in msgspec.structs.fields(_Profile)
+    f.name: f.encode_name for f in msgspec.structs.fields(Profile)
 }
 """A profile field's name in Python, and on the wire."""
 
 
-class OwnedBy(_Profile, kw_only=True, rename="camel", omit_defaults=True):
+class OwnedBy(Profile, kw_only=True, rename="camel", omit_defaults=True):
     """A member, named by its external id and upserted with the fields given."""
 
     external_id: Text
+
+
+class Owner(OwnedBy, kw_only=True, rename="camel", omit_defaults=True):
+    """A member as it travels: with its fields, or with all of them ``sealed`` under a key of its
+    own (`schemas.sealing`)."""
+
+    sealed: str | None = None
 
 
 class ChallengeLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
@@ -87,7 +94,7 @@ class ChallengeLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=T
     unique_identifier: Identifier
     project: str = ids.DEFAULT_PROJECT
     owned_by_id: Text | None = None
-    owned_by: OwnedBy | None = None
+    owned_by: Owner | None = None
     activity_value: Raw = ABSENT
     status: LogStatus = "live"
 
@@ -171,7 +178,7 @@ class ActivityLog(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class UpsertMember(
-    OwnedBy, kw_only=True, rename="camel", omit_defaults=True, tag_field="type", tag="upsert-member"
+    Owner, kw_only=True, rename="camel", omit_defaults=True, tag_field="type", tag="upsert-member"
 ):
     """Create a member or change the fields given; a deleted member lives again.
 
@@ -571,7 +578,38 @@ def check_tick(tick: Tick) -> None:
         tick.cut.recalculation_id = check_uuid("cut.recalculationId", tick.cut.recalculation_id)
 
 
-def check_profile(profile: OwnedBy) -> None:
+def open_sealed(owner: Owner, profile: Profile | None) -> None:
+    """Put opened fields in the place of the sealed ones; None: they are absent."""
+    owner.sealed = None
+    if profile is not None:
+        for name in PROFILE_FIELDS:
+            setattr(owner, name, getattr(profile, name))
+
+
+_SEALED = re.compile(r"1\.[A-Za-z0-9_-]{1,32}\.[A-Za-z0-9_-]+")
+"""The form of sealed fields: version, id of the key, nonce and ciphertext."""
+
+
+def check_owner(owner: Owner) -> None:
+    """Check what the types of a member cannot say, of its fields or of the form of sealed ones.
+
+    Whether sealed fields can be opened is not asked: a record must be as good after the member was
+    forgotten as before.
+
+    Raises:
+        RecordError: with the field at fault.
+    """
+    if owner.sealed is None:
+        check_profile(owner)
+        return
+    if not _SEALED.fullmatch(owner.sealed):
+        raise RecordError("sealed", "is in no form that sealed fields have")
+    for name, on_the_wire in PROFILE_FIELDS.items():
+        if getattr(owner, name) is not UNSET:
+            raise RecordError(on_the_wire, "must not be given together with sealed")
+
+
+def check_profile(profile: Profile) -> None:
     """Check what the types of a profile cannot say: E.164 numbers, zone names and attributes, whose
     values get the form in which they are kept.
 

@@ -69,6 +69,17 @@ TIER_EVENTS = "tier-events"
 CLOCK_EVENTS = "clock-events"
 DEAD_LETTERS = "dead-letters"
 REPLIES = "replies"
+MEMBER_KEYS = "member-keys"
+
+# Who is forgotten is so once the cleaner has been there. It leaves a segment alone that is written
+# to; a worker or process that reads the topic finds a removal there for a day.
+_KEYS = {
+    "cleanup.policy": "compact",
+    "max.message.bytes": str(MIB),
+    "segment.ms": str(3600 * 1000),
+    "max.compaction.lag.ms": str(3600 * 1000),
+    "delete.retention.ms": str(24 * 3600 * 1000),
+}
 
 TOPICS: Mapping[str, Topic] = {
     topic.name: topic
@@ -90,6 +101,11 @@ TOPICS: Mapping[str, Topic] = {
             DRY_RUNS,
             "internal: records that are folded for their answer alone",
             config={**_INPUT, **_SHORT_LIVED, "message.timestamp.type": "LogAppendTime"},
+        ),
+        Topic(
+            MEMBER_KEYS,
+            "internal: the keys that members' fields are sealed under, each under the master key",
+            config=_KEYS,
         ),
         Topic(DEFINITIONS, "input: the rules in force", Partitioning.SINGLE, _INPUT),
         Topic(PROGRESS_EVENTS, "output: challenge logs and progress", config=_OUTPUT),

@@ -16,20 +16,18 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Generic, TypeVar
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from api.queries import credentials as queries
 from api.queries import sessions
+from schemas import sealing
 
 CACHE_SECONDS = 2.0
 """How long a key is cached: a revoked key stops working within this time."""
 
-_NONCE_BYTES = 12
 _PLAIN, _ENCRYPTED = b"\x00", b"\x01"
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -157,8 +155,7 @@ def seal(master_key: bytes | None, label: str, secret: str) -> bytes:
     """
     if master_key is None:
         return _PLAIN + secret.encode()
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return _ENCRYPTED + nonce + AESGCM(master_key).encrypt(nonce, secret.encode(), label.encode())
+    return _ENCRYPTED + sealing.seal(master_key, label, secret.encode())
 
 
 def unseal(master_key: bytes | None, label: str, sealed: bytes) -> str:
@@ -175,9 +172,8 @@ def unseal(master_key: bytes | None, label: str, sealed: bytes) -> str:
             "MILESTREAM_MASTER_KEY must be set: the secret is encrypted under it"
         )
     try:
-        cipher = AESGCM(master_key)
-        return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], label.encode()).decode()
-    except InvalidTag:
+        return sealing.unseal(master_key, label, rest).decode()
+    except sealing.SealError:
         message = "MILESTREAM_MASTER_KEY is not the one that the secret was encrypted under"
         raise CredentialsError(message) from None
 

@@ -28,12 +28,15 @@ _FREE: Mapping[str, str] = {
     topics.FORWARDED: "Forwarded",
     topics.CHUNK_LOG: "Chunk",
     topics.DRY_RUNS: "DryRun",
+    topics.MEMBER_KEYS: "MemberKey",
 }
 """Topics whose messages are described as plain objects, and the names of the messages."""
 
 _ACTIONS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(_INPUTS, ("receive",)),
-    **dict.fromkeys((topics.TICKS, topics.FORWARDED, topics.CHUNK_LOG), ("send", "receive")),
+    **dict.fromkeys(
+        (topics.TICKS, topics.FORWARDED, topics.CHUNK_LOG, topics.MEMBER_KEYS), ("send", "receive")
+    ),
     topics.DRY_RUNS: ("receive",),
 }
 """What Milestream does with a topic, unless it only sends."""

@@ -11,6 +11,7 @@ from processor.domain.effects import Effects
 from processor.domain.fast_path import in_python
 from processor.domain.fold import NO_POISON, ChunkFold, poison
 from processor.domain.inputs import Input, Place, Read, Record, Refused, as_it_came
+from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.domain.working_set import NOBODYS_FAULT, Load, Scan, WorkingSet
 from schemas import dry_runs, replies
 from schemas.dead_letter import Reason
@@ -23,13 +24,19 @@ _TRUE = b"true"
 
 
 def fold_dry(
-    place: Place, record: Record, definitions: Definitions, load: Load, scan: Scan
+    place: Place,
+    record: Record,
+    definitions: Definitions,
+    load: Load,
+    scan: Scan,
+    *,
+    keys: MemberKeys = NO_KEYS,
 ) -> Effects:
     """Fold a record of ``dry-runs``; of the effects only ``answers`` and ``faults`` are to be used.
 
     There is no answer where the record names no topic to which one may go.
     """
-    fold = _DryFold(place, definitions, WorkingSet(load, scan), in_python, NO_POISON)
+    fold = _DryFold(place, definitions, WorkingSet(load, scan), in_python, NO_POISON, keys=keys)
     fold.run_alone(record)
     return fold.effects
 

@@ -48,6 +48,7 @@ from processor.domain.inputs import (
     origin_header,
     read,
 )
+from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.domain.state_kinds import MEMBER, POSITION, member_key
 from processor.domain.working_set import NOBODYS_FAULT, Load, Scan, WorkingSet
 from schemas import dead_letter, replies
@@ -55,7 +56,16 @@ from schemas.dead_letter import DeadLetter, Reason
 from schemas.ids import is_project
 from schemas.instants import EPOCH, from_millis
 from schemas.json_limits import BOM
-from schemas.records import ActivityLog, ChallengeLog, Event, MemberCommand, Tick, Voidable
+from schemas.records import (
+    ActivityLog,
+    ChallengeLog,
+    Event,
+    MemberCommand,
+    Owner,
+    Tick,
+    Voidable,
+    open_sealed,
+)
 from schemas.topics import (
     CHALLENGE_LOGS,
     CHUNK_LOG,
@@ -170,8 +180,11 @@ def fold_chunk(
     poisoned: Poison = NO_POISON,
     whole: bool = False,
     version: int = FOLD_VERSION,
+    keys: MemberKeys = NO_KEYS,
 ) -> Effects:
     """Fold one chunk under ``definitions`` as they are now, as that ``version`` of the fold did.
+
+    Fields that ``keys`` do not open are absent.
 
     An input that ``poisoned`` names is not even read: it becomes a dead letter, and changes
     nothing. A chunk that leads to too much is cut, unless it is known to be ``whole``: the chunk
@@ -181,7 +194,7 @@ def fold_chunk(
     repeated delivery changes nothing even where the consumer group's offset was lost.
     """
     entries = WorkingSet(load, scan)
-    fold = ChunkFold(place, definitions, entries, fast_path, poisoned, version=version)
+    fold = ChunkFold(place, definitions, entries, fast_path, poisoned, version=version, keys=keys)
     fold.run(parts, whole=whole)
     return fold.effects
 
@@ -198,8 +211,10 @@ class ChunkFold:
         poisoned: Poison,
         *,
         version: int = FOLD_VERSION,
+        keys: MemberKeys = NO_KEYS,
     ) -> None:
         self.effects = Effects()
+        self._member_keys = keys
         self._poisoned = poisoned
         self._version = version
         self._place = place
@@ -398,6 +413,8 @@ class ChunkFold:
         self.effects.begin()
         try:
             if self._is_at_home(item):
+                if item.sealed is not None:
+                    self._open(item.member_id, item.sealed)
                 context = self._context_of(item)
                 answer = handler.step(context, item.record, ready.prepared)
                 if self._has_tiers:
@@ -412,6 +429,12 @@ class ChunkFold:
             self._take_back(item, refused)
         except TooMuch as error:
             self._take_back(item, Refused(Reason.TOO_LARGE, str(error)))
+
+    def _open(self, member_id: str, owner: Owner) -> None:
+        """Open what is sealed of a record's member, just before the record is folded: a command
+        before it may have forgotten the member."""
+        if owner.sealed is not None:
+            open_sealed(owner, self._member_keys.opened(member_id, owner.sealed))
 
     def _context_of(self, item: Read) -> RecordContext:
         source = item.input

@@ -21,6 +21,7 @@ from schemas.records import (
     Event,
     HoldPoints,
     MemberCommand,
+    Owner,
     RecordError,
     Tick,
     UpdateRewardLog,
@@ -28,7 +29,7 @@ from schemas.records import (
     Void,
     check_adjustment,
     check_correction,
-    check_profile,
+    check_owner,
     check_project,
     check_tick,
     check_uuid,
@@ -113,6 +114,8 @@ class Read(msgspec.Struct, frozen=True, gc=False):
     record: records.Record
     project: str
     member_id: str
+    sealed: Owner | None = None
+    """The part of the record whose fields are sealed; its place is ``record``, or in it."""
 
 
 _Decoder = (
@@ -219,7 +222,7 @@ def read(source: Input) -> Read:
         project, member = _whose(record)
     except RecordError as error:
         raise Refused(Reason.INVALID, error.message, error.field) from error
-    return Read(source, record, project, member)
+    return Read(source, record, project, member, _sealed_in(record))
 
 
 def _whose(record: records.Record) -> tuple[str, str]:
@@ -236,6 +239,12 @@ def _whose(record: records.Record) -> tuple[str, str]:
     _bring_to_utc(record)
     project = check_project(record.project)
     return project, _member_of(project, record)
+
+
+def _sealed_in(record: records.Record) -> Owner | None:
+    """Return the part of a record whose fields are sealed."""
+    owner = record.owned_by if isinstance(record, ChallengeLog) else record
+    return owner if isinstance(owner, Owner) and owner.sealed is not None else None
 
 
 def _decode(topic: str, value: bytes) -> records.Record:
@@ -323,7 +332,7 @@ def _member_of(project: str, record: ChallengeLog | Event | ActivityLog | Member
     if isinstance(record, Event | ActivityLog):
         return ids.member_id(project, record.user_id)
     if isinstance(record, UpsertMember):
-        check_profile(record)
+        check_owner(record)
         return ids.member_id(project, record.external_id)
     if isinstance(record, AdjustPoints):
         check_adjustment(record)
@@ -345,7 +354,7 @@ def _owner_of(project: str, log: ChallengeLog) -> str:
         if log.owned_by_id is not None:
             raise RecordError("ownedById", "must not be given together with ownedBy")
         try:
-            check_profile(log.owned_by)
+            check_owner(log.owned_by)
         except RecordError as error:
             raise RecordError(f"ownedBy.{error.field}", error.message) from error
         return ids.member_id(project, log.owned_by.external_id)
