@@ -27,6 +27,7 @@ from api.kafka.definition_store import DefinitionStore
 from api.kafka.lag import LagWatch
 from api.kafka.processor_client import ProcessorClient
 from api.kafka.record_reader import RecordReader
+from api.kafka.sealer import Sealer
 from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
 from api.siblings import Siblings
@@ -63,6 +64,7 @@ class Resources:
     reads: Reads
     keyring: Keyring
     processor: ProcessorClient
+    sealer: Sealer
     definitions: DefinitionStore
     clocks: Clocks
     barrier: Barrier
@@ -178,7 +180,9 @@ async def opened(
         await records.start()
         definitions = DefinitionStore(settings, pool, reader, producer)
         quotas = Quotas()
+        sealer = Sealer(settings, producer)
         background = (
+            asyncio.create_task(sealer.run(), name="members' keys"),
             asyncio.create_task(processor.run(), name="replies"),
             asyncio.create_task(lag.run(), name="lag"),
             asyncio.create_task(ticks.run(), name="ticks"),
@@ -186,6 +190,7 @@ async def opened(
             asyncio.create_task(quotas.run(pool), name="quotas"),
         )
         stack.push_async_callback(_end, background)
+        await sealer.started(background[0])
         yield Resources(
             settings=settings,
             metrics=metrics,
@@ -194,6 +199,7 @@ async def opened(
             reads=Reads(pool, READS),
             keyring=Keyring(pool, settings.master_key),
             processor=processor,
+            sealer=sealer,
             definitions=definitions,
             clocks=Clocks(settings, pool, producer, barrier),
             barrier=barrier,
@@ -208,6 +214,7 @@ async def opened(
                 "the producer": partial(producer_fault, producer),
                 "the reader of definitions": reader.fault,
                 "the reader of replies": processor.fault,
+                "the reader of members' keys": sealer.fault,
                 "the reader of ends": barrier.fault,
                 "the reader of ticks": ticks.fault,
                 "the reader of records": records.fault,

@@ -112,6 +112,12 @@ async def _serve(
     sockets: Sequence[socket.socket] | None,
     parent_ends: int | None,
 ) -> int:
+    if settings.master_key is None:
+        logger.critical(
+            "the API cannot start: MILESTREAM_MASTER_KEY must be set: what it writes of members is "
+            "sealed"
+        )
+        return 1
     try:
         await check_topics(settings)
     except (TopicsError, KafkaError) as error:

@@ -14,7 +14,7 @@ from schemas.records import (
     ChallengeLog,
     Event,
     NaturalKey,
-    OwnedBy,
+    Owner,
     SpendPoints,
     UpsertMember,
     Void,
@@ -35,7 +35,7 @@ also while the history is. Commands do not wait for events that lie before them.
 _GOODS = (("a coffee", 20), ("a tote bag", 60), ("a mug", 90), ("a voucher", 250))
 
 
-def upsert(owner: OwnedBy) -> UpsertMember:
+def upsert(owner: Owner) -> UpsertMember:
     """Return the command that makes a person known, with its profile."""
     return UpsertMember(**msgspec.structs.asdict(owner))
 
@@ -76,7 +76,7 @@ class Crowd:
             self._bought.append((self._next, made))
         return made
 
-    def _spend(self, owner: OwnedBy) -> SpendPoints:
+    def _spend(self, owner: Owner) -> SpendPoints:
         """Spend points of the shop; some ask for more than they have, and get nothing."""
         what, price = self._chance.choice(_GOODS)
         return SpendPoints(
@@ -101,7 +101,7 @@ class Crowd:
             unique_identifier=f"refund-{purchase.idempotency_key}",
         )
 
-    def _log(self, owner: OwnedBy) -> ChallengeLog:
+    def _log(self, owner: Owner) -> ChallengeLog:
         at, name = datetime.now(UTC).replace(microsecond=0), str(self._next)
         kind = self._chance.random()
         if kind < 0.25:
@@ -110,7 +110,7 @@ class Crowd:
             return demo_people.visit(owner, at, name)
         return demo_people.walk(self._chance, owner, at, name)
 
-    def _event(self, owner: OwnedBy) -> Event:
+    def _event(self, owner: Owner) -> Event:
         """Make an event: most happen now, a few come late from a phone that was offline."""
         chance, name = self._chance, str(self._next)
         at = None

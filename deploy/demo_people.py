@@ -6,7 +6,7 @@ from random import Random
 
 from msgspec import Raw
 
-from schemas.records import ChallengeLog, OwnedBy
+from schemas.records import ChallengeLog, Owner
 
 SPEND = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a01"
 FREE_SHIPPING = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a11"
@@ -33,16 +33,16 @@ _CITIES = (
     ("Valencia", "ES"), ("Torino", "IT"), ("Utrecht", "NL"), ("Aarhus", "DK"), ("Leeds", "GB"),
 )  # fmt: skip
 
-YOU = OwnedBy(external_id="you", first_name="Robin", groups=["gold"])
+YOU = Owner(external_id="you", first_name="Robin", groups=["gold"])
 """Whoever looks at the demo."""
 
 
-def person(number: int) -> OwnedBy:
+def person(number: int) -> Owner:
     """Return the member `number` with its profile."""
     chance = Random(f"person {number}")  # noqa: S311  (nothing here is secret)
     first, last = chance.choice(_FIRST_NAMES), chance.choice(_LAST_NAMES)
     city, country = chance.choice(_CITIES)
-    return OwnedBy(
+    return Owner(
         external_id=external_id(number),
         first_name=first,
         last_name=last,
@@ -59,7 +59,7 @@ def external_id(number: int) -> str:
     return f"user-{number:05d}"
 
 
-def purchase(chance: Random, owner: OwnedBy, at: datetime, name: str) -> ChallengeLog:
+def purchase(chance: Random, owner: Owner, at: datetime, name: str) -> ChallengeLog:
     """Return an order of 4 to some 200, most of them small."""
     cents = min(19_999, 400 + int(chance.expovariate(1 / 2800)))
     return ChallengeLog(
@@ -72,7 +72,7 @@ def purchase(chance: Random, owner: OwnedBy, at: datetime, name: str) -> Challen
     )
 
 
-def visit(owner: OwnedBy, at: datetime, name: str) -> ChallengeLog:
+def visit(owner: Owner, at: datetime, name: str) -> ChallengeLog:
     """Return a visit to the café."""
     return ChallengeLog(
         challenge_id=VISITS,
@@ -83,7 +83,7 @@ def visit(owner: OwnedBy, at: datetime, name: str) -> ChallengeLog:
     )
 
 
-def walk(chance: Random, owner: OwnedBy, at: datetime, name: str) -> ChallengeLog:
+def walk(chance: Random, owner: Owner, at: datetime, name: str) -> ChallengeLog:
     """Return a walk of 300 to 14,000 steps."""
     steps = 300 + int(min(13_700, chance.expovariate(1 / 5200)))
     return ChallengeLog(

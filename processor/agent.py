@@ -112,7 +112,7 @@ class ChunkAgent:
 
     async def _take(self, chunk: Chunk) -> bool:
         """Fold and write a chunk; False where it is another's, or is read again."""
-        if not await self._know_definitions(chunk):
+        if not await self._know_definitions(chunk) or not await self._know_keys(chunk):
             return False
         store = self._context.store[chunk.partition]
         check_nothing_left_out(chunk, store.position().offsets)
@@ -139,6 +139,21 @@ class ChunkAgent:
             await reader.follow()
             self._context.outstanding.step()
             metrics.DEFINITIONS_REFUSED.set(reader.refused)
+        return False
+
+    async def _know_keys(self, chunk: Chunk) -> bool:
+        """Read the keys of the partition's members on to where they ended when the chunk was
+        fetched; see ``_know_definitions``.
+
+        Raises:
+            KeysUnreadable: there are keys that this worker cannot use.
+        """
+        reader, partition = self._context.member_keys, chunk.partition
+        while self._is_current(chunk):
+            if reader.reached(partition) >= chunk.keys:
+                return True
+            await reader.follow({partition}, partition, chunk.keys)
+            self._context.outstanding.step()
         return False
 
     async def _give_up(self, chunk: Chunk, fenced: Fenced) -> None:
@@ -196,6 +211,7 @@ def joined(chunks: Iterable[Chunk]) -> list[Chunk]:
             last.stretches.extend(chunk.stretches)
             last.dry_runs = [*last.dry_runs, *chunk.dry_runs]
             last.definitions = max(last.definitions, chunk.definitions)
+            last.keys = max(last.keys, chunk.keys)
         else:
             made.append(dataclasses.replace(chunk, stretches=[*chunk.stretches]))
             records, weight = chunk.size, chunk.bytes

@@ -25,7 +25,7 @@ from aiokafka import TopicPartition
 
 from processor.fetching import NO_EPOCH, Fetch, Offsets, Records, weigh
 from schemas.settings import Settings
-from schemas.topics import DRY_RUNS, INPUT_TOPICS, MEMBER_COMMANDS, TICKS
+from schemas.topics import DRY_RUNS, INPUT_TOPICS, MEMBER_COMMANDS, MEMBER_KEYS, TICKS
 
 MAX_DRY_RUNS = 256
 """Of a partition that are handed on together; the others wait for the next round."""
@@ -53,6 +53,8 @@ class Chunk:
     """Where ``definitions`` ended after the fetch: the fold must know at least so much."""
     dry_runs: Sequence[Any] = ()
     """Records that are answered afterwards, and change nothing."""
+    keys: int = 0
+    """Where ``member-keys`` ended after the fetch: likewise."""
 
     @property
     def size(self) -> int:
@@ -70,7 +72,7 @@ class Asked:
     """What was asked of the broker after a fetch, what transactions have open included."""
 
     ends: Offsets
-    """Where the inputs ended that `ChunkAssembler.to_ask` named."""
+    """Where the topics ended that `ChunkAssembler.to_ask` named."""
     definitions: int
     """Where ``definitions`` ended."""
 
@@ -110,6 +112,7 @@ class ChunkAssembler:
         self._commands = settings.topic(MEMBER_COMMANDS)
         self._ticks = settings.topic(TICKS)
         self._dry_runs = settings.topic(DRY_RUNS)
+        self._keys = settings.topic(MEMBER_KEYS)
         self._held: dict[int, _Held] = {}
         self._held_ticks: dict[int, _HeldTicks] = {}
         self._held_dry_runs: dict[int, _HeldDryRuns] = {}
@@ -147,10 +150,11 @@ class ChunkAssembler:
         return len(self._held_ticks)
 
     def to_ask(self, fetched: Records) -> set[TopicPartition]:
-        """Name the inputs whose ends decide how long ``fetched`` must wait: the commands of each
+        """Name the topics whose ends decide how long ``fetched`` must wait: the commands of each
         partition, all other inputs of those of which ticks were fetched, and all of those of which
-        dry runs were."""
-        asked: set[TopicPartition] = set()
+        dry runs were; and the keys of each partition of which a chunk may come."""
+        partitions = {tp.partition for tp in fetched} | self._partitions_held()
+        asked = {TopicPartition(self._keys, partition) for partition in partitions}
         for tp in fetched:
             if tp.topic == self._ticks:
                 asked |= self._beside_ticks(tp.partition)
@@ -181,14 +185,17 @@ class ChunkAssembler:
                 ticks[tp.partition] = stretch
             else:
                 by_partition.setdefault(tp.partition, []).append(stretch)
-        held = self._held.keys() | self._held_ticks.keys() | self._held_dry_runs.keys()
-        for partition in by_partition.keys() | ticks.keys() | held:
+        for partition in by_partition.keys() | ticks.keys() | self._partitions_held():
             new = by_partition.get(partition, [])
             ready, definitions = self._release(partition, new, fetch.positions, asked)
             ready += self._release_ticks(partition, ticks.get(partition), fetch.positions, asked)
             dry, known = self._release_dry_runs(partition, fetch.positions)
             if ready or dry:
-                yield Chunk(partition, ready, fetch.epoch, max(definitions, known), dry)
+                keys = asked.ends.get(TopicPartition(self._keys, partition), 0)
+                yield Chunk(partition, ready, fetch.epoch, max(definitions, known), dry, keys)
+
+    def _partitions_held(self) -> set[int]:
+        return self._held.keys() | self._held_ticks.keys() | self._held_dry_runs.keys()
 
     def _release(
         self, partition: int, new: list[Stretch], positions: Offsets, asked: Asked

@@ -16,6 +16,7 @@ from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
 from schemas.kafka.end_offsets import EndOffsets
+from schemas.kafka.member_keys import MemberKeysReader
 from schemas.kafka.removal import Removals
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, INPUT_TOPICS
@@ -115,6 +116,7 @@ class WorkerContext:
     """Asks where logs end, what transactions have open included."""
     ticker: Ticker
     definitions: DefinitionsReader
+    member_keys: MemberKeysReader
     reply_partitions: Mapping[str, int]
     cluster_id: str
     destinations: Destinations | None = None

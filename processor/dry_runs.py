@@ -21,8 +21,9 @@ from processor.context import WorkerContext
 from processor.domain.dry_run import fold_dry
 from processor.domain.effects import Answer
 from processor.domain.inputs import Place
+from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.fetching import weigh
-from processor.reading import Reading
+from processor.reading import DryRunKeys, Reading
 from schemas.dry_runs import ANSWER_SECONDS
 from schemas.kafka import sequences
 from schemas.kafka.health import producer_fault
@@ -63,6 +64,8 @@ class DryRuns:
         self._context = context
         self._pass_over = pass_over
         self._replies = _Replies(context.settings)
+        master_key = context.settings.master_key
+        self._keys: MemberKeys = NO_KEYS if master_key is None else DryRunKeys(master_key)
         self._waiting: list[Waiting] = []
         self._answering: dict[int, deque[Waiting]] = {}
         """By partition, those that are answered one after the other; gone once none is left."""
@@ -184,7 +187,12 @@ class DryRuns:
         reading = Reading(context.store[partition])
         try:
             effects = fold_dry(
-                place, record, context.definitions.definitions, reading.load, reading.scan
+                place,
+                record,
+                context.definitions.definitions,
+                reading.load,
+                reading.scan,
+                keys=self._keys,
             )
         except MemoryError:
             logger.exception("partition %d: a dry run needs too much memory", partition)

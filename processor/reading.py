@@ -1,8 +1,13 @@
-"""Reading a partition's store for the fold: what cannot be read is no record's fault."""
+"""Reading a partition's store and keys for the fold: what cannot be read is no record's fault."""
 
+import sqlite3
 from collections.abc import Sequence
 
+from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.store import PartitionStore, StoreError
+from schemas import sealing
+from schemas.kafka.member_keys import PartitionKeys
+from schemas.records import Profile
 
 
 class Reading:
@@ -28,3 +33,51 @@ class Reading:
             raise
         except Exception as error:
             raise StoreError(f"{self._store.path} cannot be read: {error}") from error
+
+
+class KeysOnDisk:
+    """The keys of a partition's members, for the fold."""
+
+    def __init__(self, keys: PartitionKeys) -> None:
+        self._keys = keys
+
+    def opened(self, member_id: str, sealed: str) -> Profile | None:
+        """Return a member's sealed fields; None where they cannot be opened."""
+        try:
+            return self._keys.opened(member_id, sealed)
+        except sqlite3.Error as error:
+            raise _unreadable(error) from error
+
+    def key_ids(self, member_id: str) -> Sequence[str]:
+        """Return the ids of a member's keys, in their order."""
+        try:
+            return self._keys.key_ids(member_id)
+        except sqlite3.Error as error:
+            raise _unreadable(error) from error
+
+
+def keys_on_disk(keys: PartitionKeys | None) -> MemberKeys:
+    """Return the keys of a partition, which may have none, for the fold."""
+    return NO_KEYS if keys is None else KeysOnDisk(keys)
+
+
+def _unreadable(error: sqlite3.Error) -> StoreError:
+    return StoreError(f"the keys of members cannot be read: {error}")
+
+
+class DryRunKeys:
+    """What opens the fields of dry runs: the master key, and no key of a member."""
+
+    def __init__(self, master_key: bytes) -> None:
+        self._master_key = master_key
+
+    def opened(self, member_id: str, sealed: str) -> Profile | None:
+        """Return a member's sealed fields; None where they cannot be opened."""
+        if sealing.key_id_of(sealed) != sealing.DRY_RUN_KEY:
+            return None
+        key = sealing.dry_run_key(self._master_key, member_id)
+        return sealing.opened(member_id, sealed, key)
+
+    def key_ids(self, member_id: str) -> Sequence[str]:  # noqa: ARG002
+        """Know no key: a dry run forgets nobody."""
+        return ()

@@ -17,9 +17,12 @@ from aiokafka.errors import KafkaTimeoutError
 
 from processor.domain.definitions import Definitions
 from processor.domain.fold import FOLD_VERSION, ChunkLogged, Part
+from processor.domain.member_keys import NO_KEYS, MemberKeys
+from processor.reading import keys_on_disk
 from schemas.definitions import DefinitionError
 from schemas.kafka import consumers
 from schemas.kafka.end_offsets import EndOffsets
+from schemas.kafka.member_keys import MemberKeysReader
 from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, DEFINITIONS, INPUT_TOPICS
 
@@ -117,7 +120,9 @@ def require_known(chunk: RecordedChunk) -> None:
 class RecordedPartition:
     """One partition: read once, from its first chunk to the last that there was when it began."""
 
-    def __init__(self, cursors: Mapping[str, Cursor]) -> None:
+    def __init__(self, cursors: Mapping[str, Cursor], keys: MemberKeys = NO_KEYS) -> None:
+        """``keys`` open what is sealed in the inputs, of members who were not forgotten since."""
+        self.keys = keys
         self.cursors = cursors
         """By name without prefix: ``chunk-log``, ``definitions``, the inputs, and what else was
         asked for."""
@@ -161,7 +166,11 @@ async def recorded_partition(
     settings: Settings, partition: int, outputs: Sequence[str] = ()
 ) -> AsyncIterator[RecordedPartition]:
     """Give what is recorded of a partition, with cursors of the topics ``outputs`` (without prefix)
-    as well."""
+    as well.
+
+    Raises:
+        KeysUnreadable: members' keys are there, and there is no master key, or another.
+    """
     places = {
         name: TopicPartition(settings.topic(name), 0 if name == DEFINITIONS else partition)
         for name in (CHUNK_LOG, DEFINITIONS, *INPUT_TOPICS, *outputs)
@@ -185,8 +194,11 @@ async def recorded_partition(
             ends |= await asking.of(rest)
         consumer.assign(list(places.values()))
         await consumer.seek_to_beginning(*places.values())
-        yield RecordedPartition(
-            {name: Cursor(consumer, place, ends[place]) for name, place in places.items()}
-        )
+        async with MemberKeysReader(settings) as keys:
+            await keys.read({partition})  # after the ends: a key is there before what it opens
+            yield RecordedPartition(
+                {name: Cursor(consumer, place, ends[place]) for name, place in places.items()},
+                keys_on_disk(keys.of(partition)),
+            )
     finally:
         await consumer.stop()

@@ -53,6 +53,7 @@ async def verify(settings: Settings, progress: Progress) -> Verified:
     Raises:
         Difference: outputs and inputs do not fit each other.
         FoldedByNewer: some were folded by a later version of the fold.
+        KeysUnreadable: there are members' keys that cannot be used.
     """
     room = asyncio.Semaphore(SIDE_BY_SIDE)
     replays = [
@@ -107,6 +108,7 @@ class _Replay:
                 poisoned=chunk.errors(),
                 whole=True,
                 version=chunk.fold,
+                keys=recorded.keys,
             )
             changelog += 1
             store.apply(effects.writes, changelog)

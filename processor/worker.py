@@ -28,6 +28,7 @@ from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
 from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.health import ClientStopped
+from schemas.kafka.member_keys import MemberKeysReader
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 from schemas.topics import REPLIES
@@ -165,6 +166,8 @@ async def _context(
     ends = await stack.enter_async_context(EndOffsets(settings))
     log_ends = await stack.enter_async_context(EndOffsets(settings, "read_uncommitted"))
     producers, store = Producers(settings, destinations), StateStore(instance.directory)
+    keys = MemberKeysReader(settings, lambda: [partition for partition, _ in store.items()])
+    await stack.enter_async_context(keys)
     return WorkerContext(
         settings=settings,
         store=store,
@@ -178,6 +181,7 @@ async def _context(
             lambda partition, tick: store.is_due(partition, datetime.now(UTC), tick),
         ),
         definitions=definitions,
+        member_keys=keys,
         reply_partitions=reply_partitions,
         cluster_id=cluster_id,
         destinations=destinations,

@@ -63,9 +63,7 @@ class Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, 
     """Merged into those that are there; a value of null removes one."""
 
 
-PROFILE_FIELDS: Mapping[str, str] = {
-    f.name: f.encode_name for f in msgspec.structs.fields(Profile)
-}
+PROFILE_FIELDS: Mapping[str, str] = {f.name: f.encode_name for f in msgspec.structs.fields(Profile)}
 """A profile field's name in Python, and on the wire."""
 
 
@@ -576,6 +574,13 @@ def check_tick(tick: Tick) -> None:
     check_project(tick.project)
     if tick.cut is not None:
         tick.cut.recalculation_id = check_uuid("cut.recalculationId", tick.cut.recalculation_id)
+
+
+def seal(owner: Owner, text: str | None) -> None:
+    """Put a sealed text in the place of a member's fields."""
+    for name in PROFILE_FIELDS:
+        setattr(owner, name, UNSET)
+    owner.sealed = text
 
 
 def open_sealed(owner: Owner, profile: Profile | None) -> None:

@@ -20,6 +20,7 @@ from processor.domain.effects import Answer, Effects, Forward, Output
 from processor.domain.fast_path import COMPILED, MakeFastPath, fastest, in_python
 from processor.domain.fold import Part, Poison, fold_chunk
 from processor.domain.inputs import Place, Record
+from processor.domain.member_keys import NO_KEYS, MemberKeys
 from schemas import dry_runs, ids, replies, topics
 from schemas.definitions import decode_numbers
 from schemas.instants import parse_instant
@@ -242,6 +243,8 @@ class Partition:
     offsets: Counter[str] = field(default_factory=Counter)
     fast_path: MakeFastPath = fastest
     """Who takes common logs."""
+    keys: MemberKeys = NO_KEYS
+    """What opens sealed fields."""
     compared: bool = True
     """Whether each chunk is folded by the fast path and by Python besides, and compared."""
 
@@ -291,6 +294,7 @@ class Partition:
             fast_path=fast_path,
             poisoned=poisoned,
             whole=whole,
+            keys=self.keys,
         )
 
     def try_out(self, record: Sent) -> Effects:
@@ -304,7 +308,7 @@ class Partition:
     def dry(self, record: Sent) -> Effects:
         """Fold a record of ``dry-runs``."""
         place = Place(self.number, self.partitions, self.reply_partitions)
-        return fold_dry(place, record, self.definitions, self.load, self.scan)
+        return fold_dry(place, record, self.definitions, self.load, self.scan, keys=self.keys)
 
     def _tried(self, records: Sequence[Sent]) -> list[Any] | None:
         """Return what a dry run of a chunk's only record answers; None where it has others, or none

@@ -24,6 +24,7 @@ from processor.domain.definitions import Definitions
 from processor.recorded import FoldedByNewer, RecordMissing
 from processor.simulation.figures import Figure, Figures, beside, refused_in_words
 from processor.simulation.recorded import simulate_recorded
+from schemas.kafka.member_keys import KeysUnreadable
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
 
@@ -170,8 +171,8 @@ def _from_topics(settings: Settings, project: str, tried: Definitions, console: 
             here, there = asyncio.run(run())
         except RecordMissing as missing:
             raise CommandError(f"what was folded is not all there any more: {missing}") from missing
-        except FoldedByNewer as newer:
-            raise CommandError(str(newer)) from newer
+        except (FoldedByNewer, KeysUnreadable) as error:
+            raise CommandError(str(error)) from error
         except KafkaConnectionError as error:
             raise unreachable(settings) from error
         except KafkaError as error:

@@ -8,6 +8,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from deploy.clients import unreachable
 from deploy.errors import CommandError
+from schemas.kafka.member_keys import KeysUnreadable
 from schemas.settings import Settings
 
 
@@ -29,7 +30,7 @@ def command() -> None:
 
         try:
             answer = asyncio.run(run())
-        except (Difference, FoldedByNewer) as found:
+        except (Difference, FoldedByNewer, KeysUnreadable) as found:
             raise CommandError(str(found)) from found
         except KafkaConnectionError as error:
             raise unreachable(settings) from error

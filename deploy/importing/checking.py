@@ -66,7 +66,11 @@ class RecordCheck:
         Raises:
             BadRecord: as ``read``.
         """
-        return self._homes.of(self.read(value).member_id)
+        return self.home(self.read(value))
+
+    def home(self, found: Read) -> Home:
+        """Return where a record belongs."""
+        return self._homes.of(found.member_id)
 
     def read(self, value: bytes) -> Read:
         """Return the record with this value.

@@ -12,14 +12,15 @@ nobody can say which lines are new; `--restart` imports all of it again.
 
 **A bad line** (a row that does not fit its header, or a record that `checking` refuses) ends the
 import by default: what stands before it is committed, nothing after it is sent. Corrected from that
-line on, the same command goes on there. Every other line is sent as it is.
+line on, the same command goes on there. Every other line is sent as it is, but for the personal
+fields of members, which are sealed.
 """
 
 import asyncio
 import hashlib
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from deploy.clients import partitions_of_topic, transactional_producer
 from deploy.errors import CommandError
 from deploy.importing.checking import BadRecord, RecordCheck, with_project
 from deploy.importing.columns import FileColumns
+from deploy.importing.sealing import NewKey, Sealing
 from deploy.importing.sources import READERS, STDIN, Format, Line, SourceError, Tape
 from deploy.positions import read_positions
 from schemas import ids
@@ -107,6 +109,8 @@ class _Chunk:
     """What one transaction sends."""
 
     batches: Batches
+    keys: Sequence[NewKey] = ()
+    """Keys of members that its records are sealed under, and that are not written yet."""
     records: int = 0
     bad: list[tuple[int, str]] = field(default_factory=list)
     position: int = 0
@@ -134,8 +138,9 @@ async def run_import(settings: Settings, job: Import, watcher: Watcher) -> Outco
         try:
             if start.position:
                 await asyncio.to_thread(_check_beginning, job, start)
-            run = _Run(settings, job, watcher, producer, check, tape, start)
-            return await run.transfer()
+            async with Sealing(settings, len(partitions)) as sealing:
+                run = _Run(settings, job, watcher, producer, check, sealing, tape, start)
+                return await run.transfer()
         except (SourceError, OSError, EOFError, zlib.error, cramjam.DecompressionError) as error:
             raise CommandError(f"{job.file}: {error}") from error
         finally:
@@ -176,6 +181,7 @@ class _Run:
     watcher: Watcher
     producer: AIOKafkaProducer
     check: RecordCheck
+    sealing: Sealing
     tape: Tape
     start: Position
     outcome: Outcome = field(init=False)
@@ -227,6 +233,7 @@ class _Run:
         else:
             chunk.last = True
             tape.accept()
+        chunk.keys = self.sealing.take_new()
         chunk.position, chunk.sha256 = tape.accepted, tape.digest()
         chunk.on_disk = tape.bytes_on_disk()
         return chunk
@@ -236,7 +243,9 @@ class _Run:
         try:
             if self.job.project is not None:
                 value = with_project(value, self.job.project)
-            key, partition = self.check.check(value)
+            found = self.check.read(value)
+            key, partition = self.check.home(found)
+            value = self.sealing.sealed(found, value, partition)
         except BadRecord as error:
             return str(error)
         chunk.batches.add(self.topic, partition, key, value)
@@ -262,6 +271,7 @@ class _Run:
                 )
                 key = f"import/{self.job.key}".encode()
                 chunk.batches.add(self.positions, 0, key, msgspec.json.encode(reached))
+            await self.sealing.write(chunk.keys)
             async with self.producer.transaction():
                 await chunk.batches.send()
         outcome.records += chunk.records

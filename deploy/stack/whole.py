@@ -26,7 +26,7 @@ _TELL_SECONDS = 10
 _SERVICES_STAGE = 2  # after the servers on the way up, before them on the way down
 
 _WITHHELD = {
-    "worker": ("database_url", "master_key"),
+    "worker": ("database_url",),
     "demo-traffic": ("database_url", "master_key"),
     "projector": ("master_key",),
 }

@@ -43,6 +43,7 @@ async def simulate_recorded(
     Raises:
         RecordMissing: inputs are not there any more.
         FoldedByNewer: some were folded by a later version of the fold.
+        KeysUnreadable: there are members' keys that cannot be used.
         KafkaError: the broker does not answer, or refuses.
     """
     chunk_logs = [
@@ -62,10 +63,10 @@ async def simulate_recorded(
         async with recorded_partition(settings, place.partition) as recorded:
             with scratch_stores(place.partition) as stores:
                 at = Place(place.partition, settings.partitions, {})
-                was = recorded.definitions
+                was, keys = recorded.definitions, recorded.keys
                 worlds = (
-                    World(at, stores[0], tried, here, Calendar(project, tried)),
-                    World(at, stores[1], was, there, Calendar(project, tried, was)),
+                    World(at, stores[0], tried, here, Calendar(project, tried), keys=keys),
+                    World(at, stores[1], was, there, Calendar(project, tried, was), keys=keys),
                 )
                 await _replay(recorded, project, worlds, read)
         done += ends[place]

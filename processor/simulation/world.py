@@ -13,6 +13,7 @@ from processor.domain.aggregates.member import Member
 from processor.domain.definitions import Definitions
 from processor.domain.fold import FOLD_VERSION, Part, Poison, fold_chunk
 from processor.domain.inputs import Place
+from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.domain.state_kinds import MEMBER
 from processor.simulation.figures import Adding, Calendar, Figures
 from processor.store import PartitionStore, StateStore
@@ -30,6 +31,7 @@ class World:
         figures: where what comes of it is added up.
         known: an entry that every member has who is in no input, None where unknown members stay
             unknown.
+        keys: open what is sealed in the inputs.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class World:
         calendar: Calendar,
         *,
         known: bytes | None = None,
+        keys: MemberKeys = NO_KEYS,
     ) -> None:
         self._place = place
         self._store = store
         self._definitions = definitions
         self._known = known
+        self._keys = keys
         self._adding = Adding(figures, calendar, self._load)
         self._changes = 0
 
@@ -74,6 +78,7 @@ class World:
                 self._store.scan,
                 poisoned=poisoned,
                 version=version,
+                keys=self._keys,
             )
             if not effects.writes:
                 return more_due

@@ -18,6 +18,7 @@ from processor.folding import Folding
 from processor.recovery import take_back
 from processor.transactions import Producers
 from schemas.kafka.end_offsets import EndOffsets
+from schemas.kafka.member_keys import MemberKeysReader
 from schemas.settings import Settings
 from schemas.topics import INPUT_TOPICS, changelog_topic
 from tests.simulation.broker import Cluster, Log
@@ -124,6 +125,7 @@ class Process:
             log_ends=log_ends,
             ticker=cast("Any", SimpleNamespace(soon=lambda *_: None)),
             definitions=definitions,
+            member_keys=await stack.enter_async_context(MemberKeysReader(settings)),
             reply_partitions={},
             cluster_id="simulated",
         )

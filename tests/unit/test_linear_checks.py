@@ -60,6 +60,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
         durations,
         ids,
         records,
+        sealing,
         wire_values,
     )
 
@@ -76,6 +77,8 @@ def of_regular_expressions() -> Mapping[str, Check]:
         "schemas.ids._PROJECT": (ids._PROJECT.fullmatch, letters),
         "schemas.ids._UUID": (ids._UUID.fullmatch, letters),
         "schemas.records._PHONE": (records._PHONE.fullmatch, "+" + digits),
+        "schemas.records._SEALED": (records._SEALED.fullmatch, "1.a." + letters + "."),
+        "schemas.sealing._KEY_ID": (sealing._KEY_ID.fullmatch, letters),
         "schemas.wire_values._FINE": (wire_values._FINE.search, b":11.111111" * (SIZE // 10)),
         "schemas.wire_values._FINER": (wire_values.cut_fraction, ":11.111111" * (SIZE // 10)),
         "projections.json_text._SUSPECT": (json_text.storable, ("1" * 999 + ",") * (SIZE // 1000)),

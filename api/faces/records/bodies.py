@@ -32,7 +32,7 @@ class ChallengeLogBody(
 ):
     """A challenge log as it is posted; its project is that of the credentials."""
 
-    owned_by: OwnedByBody | None = None
+    owned_by: OwnedByBody | None = None  # type: ignore[assignment]  # is sealed on its way
     status: LogStatus | None = "live"  # type: ignore[assignment]
 
 

@@ -1,6 +1,7 @@
 """Challenge logs: the write that members' progress comes from."""
 
 from fastapi import Request, Response
+from msgspec import structs
 
 from api import resources, voiding
 from api.auth.access import Caller
@@ -9,6 +10,7 @@ from api.http import bodies, dry_runs
 from api.http.responses import json_response, pending
 from api.kafka.processor_client import refusal
 from schemas import ids, records
+from schemas.records import ChallengeLog, Owner
 from schemas.topics import CHALLENGE_LOGS
 
 
@@ -22,9 +24,13 @@ async def create(request: Request, caller: Caller) -> Response:
         caller.project, body.challenge_id, member_id, body.unique_identifier
     )
     location = f"/schema/challenge_log/record/{log_id}"
-    reply = await resources.of(request).processor.send(
-        CHALLENGE_LOGS, member_id, records.encode(body), asked
-    )
+    held = resources.of(request)
+    log: ChallengeLog = body
+    if body.owned_by is not None:
+        owner = Owner(**structs.asdict(body.owned_by))
+        await held.sealer.seal(member_id, owner, dry_run=asked.dry_run)
+        log = structs.replace(body, owned_by=owner)
+    reply = await held.processor.send(CHALLENGE_LOGS, member_id, records.encode(log), asked)
     if reply is None:
         return pending(log_id, location)
     if reply.status >= 400:

@@ -80,8 +80,11 @@ def _upsert(body: MemberBody, project: str, external_id: str) -> UpsertMember:
 
 
 async def _ask(request: Request, member_id: str, command: MemberCommand) -> Reply | None:
+    held = resources.of(request)
+    if isinstance(command, UpsertMember):
+        await held.sealer.seal(member_id, command)
     value = records.encode(command)
-    return await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value)
+    return await held.processor.send(MEMBER_COMMANDS, member_id, value)
 
 
 def _location(member_id: str) -> str:

@@ -87,7 +87,7 @@ class Worker:
                     f"{self._prepared}\nfrom deploy.cli import main; main()",
                     "worker",
                 ],
-                env=os.environ | self.settings.to_env(without=("database_url", "master_key")),
+                env=os.environ | self.settings.to_env(without=("database_url",)),
                 stdout=log,
                 stderr=log,
             )

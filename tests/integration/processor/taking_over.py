@@ -10,6 +10,7 @@ from processor.ticker import Ticker
 from processor.transactions import Producers
 from schemas.kafka.descriptions import Describer
 from schemas.kafka.end_offsets import EndOffsets
+from schemas.kafka.member_keys import MemberKeysReader
 from schemas.settings import Settings
 
 PARTITION = 1
@@ -34,6 +35,7 @@ async def recovered(
         log_ends=log_ends,
         ticker=Ticker(settings, log_ends, lambda: producers.partitions, lambda *_: False),
         definitions=await stack.enter_async_context(DefinitionsReader(settings)),
+        member_keys=await stack.enter_async_context(MemberKeysReader(settings)),
         reply_partitions={},
         cluster_id="test",
         describer=await stack.enter_async_context(Describer(settings)) if binding else None,

@@ -45,6 +45,7 @@ def test_each_part_is_given_the_secrets_that_it_uses_and_no_others() -> None:
     assert {name: sorted(found) for name, found in given.items() if found} == {
         "migrate": ["MILESTREAM_DATABASE_URL"],
         "projector": ["MILESTREAM_DATABASE_URL"],
+        "worker": ["MILESTREAM_MASTER_KEY"],
         "api": ["MILESTREAM_DATABASE_URL", "MILESTREAM_MASTER_KEY"],
     }
 

@@ -31,11 +31,15 @@ class Worker:
         reader = SimpleNamespace(
             definitions=self.definitions, refused=0, follow=self.follow_definitions
         )
+        self.keys: dict[int, int] = defaultdict(int)
+        """By partition, up to where its members' keys are known."""
+        self.more_keys = asyncio.Event()
         self.position = Position()
         self.outstanding = Outstanding()
         self.discarded: list[int] = []
         context: Any = SimpleNamespace(
             definitions=reader,
+            member_keys=SimpleNamespace(reached=self.keys.__getitem__, follow=self.follow_keys),
             outstanding=self.outstanding,
             fail=self.failed.append,
             store=defaultdict(lambda: SimpleNamespace(position=lambda: self.position)),
@@ -55,6 +59,11 @@ class Worker:
         """Come to know one definition more when one is there."""
         await self.more_definitions.wait()
         self.definitions.next_offset += 1
+
+    async def follow_keys(self, _: set[int], awaited: int, end: int) -> None:
+        """Come to know the keys of a partition when they are there."""
+        await self.more_keys.wait()
+        self.keys[awaited] = end
 
     async def discard(self, partition: int) -> None:
         """Close a fenced producer, which says once more that it is fenced."""
@@ -208,6 +217,21 @@ async def test_a_chunk_that_waited_for_definitions_is_not_folded_after_a_revocat
     assert worker.begun == []
     assert worker.acked == ["a2"]
     await _end(running)
+
+
+async def test_a_chunk_waits_for_the_keys_of_its_members(worker: Worker) -> None:
+    waiting = _chunk("a1")
+    waiting.keys = 3
+    running = await worker.start(waiting, "b1")
+    await worker.settle()
+    assert worker.begun == ["b1"]
+    worker.more_keys.set()
+    await worker.settle()
+    assert worker.begun == ["b1", "a1"]
+    assert worker.keys == {0: 3, 1: 0}
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_definitions_that_do_not_come_hold_no_other_partition(worker: Worker) -> None:

@@ -32,7 +32,7 @@ class Worker:
         self.current = True
         self.turn = asyncio.Lock()
         context: Any = SimpleNamespace(
-            settings=SimpleNamespace(partitions=2, topic=str),
+            settings=SimpleNamespace(partitions=2, topic=str, master_key=None),
             reply_partitions={REPLIES: 4},
             store=[self.partition, self.partition],
             definitions=SimpleNamespace(definitions=self.partition.definitions),
@@ -156,7 +156,7 @@ async def test_one_that_asks_nobody_is_answered_by_nothing(worker: Worker) -> No
 async def test_one_that_cannot_be_folded_harms_no_other(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise MemoryError
 
     load = Partition.load
@@ -215,7 +215,7 @@ async def test_many_are_folded_in_few_turns(worker: Worker) -> None:
 async def test_a_store_that_cannot_be_read_ends_it(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise StoreError("gone")
 
     monkeypatch.setattr(dry_runs, "fold_dry", fail)

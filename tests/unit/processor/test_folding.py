@@ -23,6 +23,7 @@ from processor.folding import Folding
 from processor.open_transactions import OpenTransactions
 from processor.store import StateStore, StoreError
 from processor.transactions import Fenced, Superseded
+from schemas.kafka.member_keys import MemberKeysReader
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEAD_LETTERS
 
@@ -51,6 +52,7 @@ class Worker:
             store=self.store,
             producers=self,
             definitions=SimpleNamespace(definitions=Definitions()),
+            member_keys=MemberKeysReader(Settings.of({})),
             reply_partitions={},
             ticker=SimpleNamespace(soon=lambda *_: None),
             outstanding=Outstanding(),
@@ -174,12 +176,12 @@ def _letters(effects: Effects) -> list[tuple[int, str]]:
 async def test_a_record_that_cannot_be_folded_is_isolated(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fold(place: Any, parts: Any, *rest: Any, poisoned: Any) -> Effects:
+    def fold(place: Any, parts: Any, *rest: Any, poisoned: Any, keys: Any) -> Effects:
         for topic, records in parts:
             for each in records:
                 if each.offset == 33 and (topic, 33) not in poisoned:
                     raise ZeroDivisionError
-        return fold_chunk(place, parts, *rest, poisoned=poisoned)
+        return fold_chunk(place, parts, *rest, poisoned=poisoned, keys=keys)
 
     monkeypatch.setattr(folding, "fold_chunk", fold)
     assert await worker.fold([record(n) for n in range(100)])
@@ -219,10 +221,10 @@ async def test_what_a_chunk_that_leads_to_too_much_costs_grows_with_its_records(
     monkeypatch.setattr(folding, "MAX_OUTPUT_BYTES", 5_000)
     prepared = 0
 
-    def fold(place: Any, parts: Any, *rest: Any, poisoned: Any) -> Effects:
+    def fold(place: Any, parts: Any, *rest: Any, poisoned: Any, keys: Any) -> Effects:
         nonlocal prepared
         prepared += sum(len(part.records) for part in parts)
-        return fold_chunk(place, parts, *rest, poisoned=poisoned)
+        return fold_chunk(place, parts, *rest, poisoned=poisoned, keys=keys)
 
     monkeypatch.setattr(folding, "fold_chunk", fold)
     assert await worker.fold([record(n) for n in range(1_000)])

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw
 from schemas import records
 from schemas.dead_letter import ATTEMPTS, attempts_of
 from schemas.instants import InstantError, format_instant, from_millis, parse_instant
-from schemas.records import ChallengeLog, OwnedBy, RecordError, UpdateRewardLog, UpsertMember
+from schemas.records import ChallengeLog, OwnedBy, Owner, RecordError, UpdateRewardLog, UpsertMember
 from schemas.replies import MissingReplyTopic, correlation_id_of, headers_for, reply_to
 from tests.spec import ANN, CHALLENGE
 
@@ -22,7 +22,7 @@ def test_a_log_is_written_without_what_it_does_not_say_and_read_back() -> None:
         activity_at=AT,
         activity_id="purchase",
         unique_identifier="a",
-        owned_by=OwnedBy(external_id="ann", city=None),
+        owned_by=Owner(external_id="ann", city=None),
         activity_value=Raw(b"12.50"),
     )
     text = records.encode(log)

@@ -1,0 +1,95 @@
+"""The keys of members that a process knows: kept, found and removed; unusable ones stop it."""
+
+import secrets
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from schemas import sealing
+from schemas.kafka.member_keys import KeysUnreadable, MemberKeysReader, PartitionKeys, database
+from schemas.sealing import MemberKey
+from schemas.settings import Settings
+
+MASTER = secrets.token_bytes(32)
+ANN, BOB = str(UUID(int=1)), str(UUID(int=2))
+
+
+def row(member_id: str, key: MemberKey) -> tuple[str, str, bytes]:
+    return member_id, key.id, sealing.wrapped(MASTER, member_id, key)
+
+
+def test_keys_are_found_by_member_and_removed_one_by_one() -> None:
+    keys = PartitionKeys(database(), 0, MASTER)
+    a, b = sorted((sealing.new_key(), sealing.new_key()))
+    keys.apply([row(ANN, b), row(ANN, a), row(BOB, b), row(ANN, b)])
+    assert keys.key_ids(ANN) == [a.id, b.id]
+    assert keys.key(ANN) == a
+    keys.apply([(ANN, a.id, None), (ANN, "unknown", None)])
+    assert keys.key(ANN) == b
+    keys.apply([(ANN, b.id, None)])
+    assert keys.key(ANN) is None
+    assert keys.key_ids(ANN) == []
+    assert keys.key(BOB) == b
+
+
+def test_partitions_are_kept_apart() -> None:
+    shared = database()
+    here, there = PartitionKeys(shared, 0, MASTER), PartitionKeys(shared, 1, MASTER)
+    key = sealing.new_key()
+    here.apply([row(ANN, key)])
+    there.apply([row(BOB, key)])
+    here.drop()
+    assert here.key(ANN) is None
+    assert there.key(BOB) == key
+
+
+class Topic:
+    """What a reader reads, in place of its consumer."""
+
+    def __init__(self, master_key: bytes | None = MASTER) -> None:
+        self.reader = MemberKeysReader(Settings(master_key=master_key))
+
+    def apply(self, *records: tuple[bytes | None, bytes | None]) -> None:
+        """Apply records of partition 0."""
+        found = [
+            SimpleNamespace(key=key, value=value, partition=0, offset=n)
+            for n, (key, value) in enumerate(records)
+        ]
+        keys = self.reader.of(0)
+        assert keys is not None
+        keys.apply(list(self.reader._rows(found)))
+
+
+def record(member_id: str, key: MemberKey, master: bytes = MASTER) -> tuple[bytes, bytes]:
+    place = sealing.key_place(member_id, key.id)
+    return place, sealing.wrapped(master, member_id, key)
+
+
+def test_records_that_are_no_keys_are_passed_over_and_counted() -> None:
+    topic, key = Topic(), sealing.new_key()
+    topic.apply((None, b"x"), (b"ann/1", b"x"), (f"{ANN}/x".encode(), b"{}"), record(ANN, key))
+    assert topic.reader.refused == 3
+    assert topic.reader.of(0).key(ANN) == key  # type: ignore[union-attr]
+    topic.apply((sealing.key_place(ANN, key.id), None))
+    assert topic.reader.of(0).key(ANN) is None  # type: ignore[union-attr]
+
+
+def test_a_key_under_another_master_key_stops_who_reads_it() -> None:
+    with pytest.raises(KeysUnreadable, match="MILESTREAM_MASTER_KEY is not the one"):
+        Topic().apply(record(ANN, sealing.new_key(), secrets.token_bytes(32)))
+
+
+async def test_keys_without_a_master_key_stop_who_reads_them() -> None:
+    reader: Any = MemberKeysReader(Settings())
+    await reader.catch_up({0: 0})  # nothing is there, and nothing is asked
+    with pytest.raises(KeysUnreadable, match="MILESTREAM_MASTER_KEY must be set"):
+        await reader.catch_up({0: 1})
+
+
+def test_what_is_removed_is_not_used_before_it_is_read_again() -> None:
+    topic, key = Topic(), sealing.new_key()
+    topic.apply(record(ANN, key))
+    topic.reader.remove(0, [None, b"x", sealing.key_place(ANN, key.id)])
+    assert topic.reader.of(0).key(ANN) is None  # type: ignore[union-attr]
