@@ -198,7 +198,8 @@ class Settings(BaseModel):
     master_key: Annotated[bytes | None, BeforeValidator(_master_key)] = Field(
         default=None, repr=False
     )
-    """32 bytes (base64 in the variable): encrypts the secrets of signing keys."""
+    """32 bytes (base64 in the variable): encrypts the secrets of signing keys, and the keys that
+    members' fields are sealed under."""
 
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port of a worker's or projector's Prometheus metrics, on 127.0.0.1; 0: no metrics server."""

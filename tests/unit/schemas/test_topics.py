@@ -12,7 +12,7 @@ from schemas.topics import (
 
 INPUTS = {
     "challenge-logs", "events", "activity-logs", "member-commands", "ticks", "forwarded",
-    "chunk-log", "definitions", "dry-runs",
+    "chunk-log", "definitions", "dry-runs", "member-keys",
 }  # fmt: skip
 OUTPUTS = {
     "progress-events", "milestone-events", "reward-events", "points-events", "event-results",
@@ -34,7 +34,7 @@ def test_all_topics_but_definitions_have_a_partition_for_each_of_the_members() -
 
 
 def test_inputs_outputs_and_definitions_are_kept_for_ever_and_not_compacted() -> None:
-    for name in TOPICS.keys() - SHORT_LIVED:
+    for name in TOPICS.keys() - SHORT_LIVED - {"member-keys"}:
         assert TOPICS[name].config["retention.ms"] == "-1"
         assert TOPICS[name].config["cleanup.policy"] == "delete"
 
@@ -44,6 +44,14 @@ def test_questions_and_answers_are_kept_for_an_hour() -> None:
         assert TOPICS[name].config["retention.ms"] == "3600000"
         assert TOPICS[name].config["segment.ms"] == "600000"
     assert "dry-runs" not in INPUT_TOPICS
+
+
+def test_keys_of_members_are_compacted_soon_and_their_removal_is_to_be_found_for_a_day() -> None:
+    config = TOPICS["member-keys"].config
+    assert config["cleanup.policy"] == "compact"
+    assert config["max.compaction.lag.ms"] == "3600000"
+    assert config["delete.retention.ms"] == "86400000"
+    assert "member-keys" not in INPUT_TOPICS
 
 
 def test_dead_letters_take_four_mebibytes() -> None:
