@@ -26,7 +26,6 @@ from processor.pieces import Pace, Pieces, Rest, size
 from processor.reading import Reading, keys_on_disk
 from processor.store import PartitionStore, StoreError
 from processor.transactions import Fenced, PartitionProducer, RecordTooLarge, Superseded
-from schemas.topics import MEMBER_KEYS
 
 logger = logging.getLogger(__name__)
 
@@ -157,8 +156,6 @@ class Folding:
                 if not self._has(partition, producer):
                     return None  # recovery reads it from the changelog
                 store.apply(effects.writes, end)
-                removed = effects.outputs.get(MEMBER_KEYS, ())
-                context.member_keys.remove(partition, (output.key for output in removed))
             for fault in effects.faults:
                 logger.error(
                     "partition %d: what waited or was due could not be folded, and is given up",

@@ -46,23 +46,12 @@ class KeysOnDisk:
         try:
             return self._keys.opened(member_id, sealed)
         except sqlite3.Error as error:
-            raise _unreadable(error) from error
-
-    def key_ids(self, member_id: str) -> Sequence[str]:
-        """Return the ids of a member's keys, in their order."""
-        try:
-            return self._keys.key_ids(member_id)
-        except sqlite3.Error as error:
-            raise _unreadable(error) from error
+            raise StoreError(f"the keys of members cannot be read: {error}") from error
 
 
 def keys_on_disk(keys: PartitionKeys | None) -> MemberKeys:
     """Return the keys of a partition, which may have none, for the fold."""
     return NO_KEYS if keys is None else KeysOnDisk(keys)
-
-
-def _unreadable(error: sqlite3.Error) -> StoreError:
-    return StoreError(f"the keys of members cannot be read: {error}")
 
 
 class DryRunKeys:
@@ -77,7 +66,3 @@ class DryRunKeys:
             return None
         key = sealing.dry_run_key(self._master_key, member_id)
         return sealing.opened(member_id, sealed, key)
-
-    def key_ids(self, member_id: str) -> Sequence[str]:  # noqa: ARG002
-        """Know no key: a dry run forgets nobody."""
-        return ()

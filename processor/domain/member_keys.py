@@ -1,7 +1,6 @@
 """What the fold knows of members' keys: it asks for what is sealed to be opened, as it asks for
 entries to be loaded."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from schemas.records import Profile
@@ -15,20 +14,12 @@ class MemberKeys(Protocol):
         gone."""
         ...
 
-    def key_ids(self, member_id: str) -> Sequence[str]:
-        """Return the ids of a member's keys, in their order."""
-        ...
-
 
 class NoKeys:
     """Opens nothing."""
 
     def opened(self, member_id: str, sealed: str) -> None:
         """Open nothing."""
-
-    def key_ids(self, member_id: str) -> Sequence[str]:  # noqa: ARG002
-        """Know no key."""
-        return ()
 
 
 NO_KEYS = NoKeys()

@@ -154,9 +154,16 @@ class MemberKeysReader:
         """Return the offset up to which a partition's keys were read, exclusive."""
         return self._reached.get(partition, 0)
 
-    def remove(self, partition: int, places: Iterable[bytes | None]) -> None:
-        """Stop using keys whose removal was written a moment ago, by what records are named on the
-        topic; it is read there in its time."""
+    def places_of(self, partition: int, member_id: str) -> Sequence[bytes]:
+        """Return the keys that the records of a member's keys have on the topic."""
+        keys = self.of(partition)
+        if keys is None:
+            return ()
+        return [sealing.key_place(member_id, key_id) for key_id in keys.key_ids(member_id)]
+
+    def remove(self, partition: int, places: Iterable[bytes]) -> None:
+        """Stop using keys whose removal was written a moment ago, as `places_of` names them; it is
+        read on the topic in its time."""
         named = [named for place in places if (named := sealing.split_key_place(place))]
         if named and (keys := self.of(partition)) is not None:
             keys.apply([(member_id, key_id, None) for member_id, key_id in named])

@@ -91,5 +91,6 @@ async def test_keys_without_a_master_key_stop_who_reads_them() -> None:
 def test_what_is_removed_is_not_used_before_it_is_read_again() -> None:
     topic, key = Topic(), sealing.new_key()
     topic.apply(record(ANN, key))
-    topic.reader.remove(0, [None, b"x", sealing.key_place(ANN, key.id)])
+    assert topic.reader.places_of(0, BOB) == []
+    topic.reader.remove(0, topic.reader.places_of(0, ANN))
     assert topic.reader.of(0).key(ANN) is None  # type: ignore[union-attr]
