@@ -31,7 +31,7 @@ from tests.spec import (
 )
 
 MASTER = bytes(range(32))
-KEY = sealing.new_key()
+KEY = MemberKey("key-1", bytes(32))
 FIELDS: dict[str, Any] = {
     "firstName": "Ann",
     "lastName": None,
@@ -114,6 +114,7 @@ def test_gone_fields_clear_nothing() -> None:
         f"1.{KEY.id}.AAAA",
         text_of(KEY, phoneNumber="0151"),
     ],
+    ids=["another's", "changed", "too short", "no profile"],
 )
 def test_what_does_not_open_is_absent_and_no_dead_letter(text: str) -> None:
     given(partition=partition(KEY)).when(upsert(sealed=text)).then(upserted(firstName=None))

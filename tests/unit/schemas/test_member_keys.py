@@ -12,7 +12,7 @@ from schemas.kafka.member_keys import KeysUnreadable, MemberKeysReader, Partitio
 from schemas.sealing import MemberKey
 from schemas.settings import Settings
 
-MASTER = secrets.token_bytes(32)
+MASTER = bytes(range(32))
 ANN, BOB = str(UUID(int=1)), str(UUID(int=2))
 
 

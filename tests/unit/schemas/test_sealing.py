@@ -12,9 +12,9 @@ from schemas import records, sealing
 from schemas.records import PROFILE_FIELDS, OwnedBy, Owner, Profile, RecordError
 from schemas.sealing import MemberKey, SealError
 
-MASTER = secrets.token_bytes(32)
+MASTER = bytes(range(32))
 ANN, BOB = str(UUID(int=1)), str(UUID(int=2))
-KEY = sealing.new_key()
+KEY = MemberKey("key-1", bytes(32))
 WHOLE = OwnedBy(
     external_id="ann",
     first_name="Ann",
