@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from aiokafka import AIOKafkaProducer
@@ -254,10 +255,22 @@ class Maker:
 
     def _command(self, member: str, identifier: str) -> dict[str, Any]:
         rng = self.rng
-        kinds = ("upsert", "redeem", "spend", "hold", "close", "adjust", "status", "void")
-        match rng.choices(kinds, (1, 2, 2, 2, 2, 1, 1, 7))[0]:
+        kinds = (
+            "upsert",
+            "redeem",
+            "spend",
+            "hold",
+            "close",
+            "adjust",
+            "status",
+            "void",
+            "correct",
+        )
+        match rng.choices(kinds, (1, 2, 2, 2, 2, 1, 1, 7, 2))[0]:
             case "void":
                 return self._void(member, identifier)
+            case "correct":
+                return self._correction(member)
             case "close" if self.holds:
                 return self._close(identifier)
             case "adjust":
@@ -300,6 +313,32 @@ class Maker:
             "rewards": rng.choice(("keep", "keep", "revoke")),
             "reason": "sent back", "uniqueIdentifier": identifier,
         }  # fmt: skip
+
+    def _correction(self, member: str) -> dict[str, Any]:
+        """Return a correction, as a recalculation would send it, of some progress."""
+        rng, at = self.rng, self._time()
+        challenge, more = rng.choice(CHALLENGES), rng.random()
+        local = datetime.fromisoformat(at).astimezone(ZoneInfo("Europe/Berlin"))
+        period = {MONTHLY: f"{local:%Y-%m}", DAILY: f"{local:%Y-%m-%d}"}.get(challenge, "all")
+        recalculation = f"cccccccc-0000-4000-8000-{rng.randrange(9):012d}"
+        differences = (1, 2, -1) if challenge == DAILY else (40, 0, -30, Decimal("12.25"))
+        named = {MONTHLY: "bbbbbbbb-0000-4000-8000-000000000001"}.get(challenge)
+        correction: dict[str, Any] = {
+            "type": "correct-progress", "userId": member, "challengeId": challenge,
+            "recalculationId": recalculation, "periodKey": period, "startedAt": at,
+            "uniqueIdentifier": f"{recalculation}:{challenge}:{period}",
+            "difference": rng.choice(differences),
+        }  # fmt: skip
+        if more < 0.5:
+            correction["exact"] = True
+            correction |= {"reopens": True} if more < 0.2 else {"completedAt": at}
+        if named is not None and more > 0.4:
+            correction["reached"] = [{"milestoneId": named, "at": at, "value": 100}]
+        if more > 0.8:
+            correction["points"] = [{"points": 3, "at": at}]
+        if named is not None and more > 0.9:
+            correction["points"] = [{"points": 2, "at": at, "milestoneId": named}]
+        return correction
 
     def _remember(self, topic: str, member: str, value: dict[str, Any]) -> None:
         """Keep what a void may name."""

@@ -30,6 +30,7 @@ GRANT = ("actionId", "userGroupId", "cut", "cutBy", "base", "bonus", "boosts", "
 ABOUT: Mapping[str, tuple[str, ...]] = {
     "challenge_log.recorded": LOG,
     "challenge_log.voided": (*LOG, "change"),
+    "challenge_progress.corrected": (*PROGRESS, "difference"),
     "challenge.completed": PROGRESS,
     "challenge.failed": PROGRESS,
     "challenge.reopened": PROGRESS,
@@ -84,6 +85,8 @@ def as_reference(event: Mapping[str, Any]) -> Fact:
     if type_ == "challenge_log.recorded":
         progress = data["challengeProgress"]
         fact["value"] = progress and progress["currentProgressValue"]
+    elif type_ == "challenge_progress.corrected":
+        fact["value"] = data["after"]["currentProgressValue"]
     elif type_ == "challenge.reopened":
         fact["status"] = data["challengeProgressStatus"]
     elif "balance" in ABOUT[type_]:

@@ -3,20 +3,21 @@
 It is written from the text of `schemas/README.md` alone, keeps every record and every grant that
 there ever was, and looks at all of them each time: members and challenge logs (`log_reference`);
 events, streaks and ticks (`event_reference`); points (`points_reference`); voids
-(`void_reference`); and tiers (`tier_reference`), which are judged here.
+(`void_reference`); corrections by recalculations (`correction_reference`); and tiers
+(`tier_reference`), which are judged here.
 """
 
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from tests.properties.correction_reference import CorrectionReference
 from tests.properties.log_reference import Answer, Refusal, member_id
 from tests.properties.points_reference import Due
 from tests.properties.tier_reference import Standing
-from tests.properties.void_reference import VoidReference
 
 
-class Reference(VoidReference):
+class Reference(CorrectionReference):
     """All that the rules know of one project."""
 
     def __init__(self, most_lots: int = 2000) -> None:
