@@ -14,7 +14,7 @@ from schemas.instants import format_instant, parse_instant
 from tests.event_spec import event, event_of, redeem, tick
 from tests.points_spec import adjust, capture, hold, release, spend, wallet_of
 from tests.spec import Defined, Sent, command, upsert
-from tests.strategies import Segment
+from tests.strategies import ZONES, Segment
 from tests.void_spec import void_event, void_of
 
 MEMBERS = ("ann", "ben")
@@ -62,9 +62,11 @@ WALLETS: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
             st.sampled_from(["daily", "weekly", "monthly", "yearly"]),
         ),
         "noticeDays": st.sampled_from([[1], [7, 1], [3, 2, 1]]),
-        "timezone": st.sampled_from(["Europe/Berlin", "America/New_York", "Pacific/Apia"]),
+        "timezone": st.sampled_from([*ZONES[1:], "member", "member"]),
     },
 )
+HOMES = st.sampled_from([None, *ZONES[1:]])
+"""The members' own time zones."""
 
 
 def granting(points: int, group: str) -> Defined:
@@ -81,7 +83,8 @@ def points_histories(draw: st.DrawFn) -> list[Segment]:
     """A history of points: segments of definitions, and the records that come under them."""
     now = parse_instant(draw(st.sampled_from(STARTS)))
     definitions = [granting(points, group) for points in set(AMOUNTS) for group in GROUPS]
-    history = [Segment(definitions, [upsert(name) for name in MEMBERS])]
+    known = [upsert(name, timezone=draw(HOMES)) for name in MEMBERS]
+    history = [Segment(definitions, known)]
     history[0].records[:] = [sent.arriving(format_instant(now)) for sent in history[0].records]
     done: list[tuple[str, str, str]] = []
     for _ in range(draw(st.integers(1, 4))):
@@ -119,7 +122,8 @@ def _records(draw: st.DrawFn, now: datetime, done: list[tuple[str, str, str]]) -
 
 @st.composite
 def moves(draw: st.DrawFn, kind: str, now: datetime, done: list[tuple[str, str, str]]) -> Sent:
-    """A command of a kind that moves points, or pauses a member; see ``_records``."""
+    """A command of a kind that moves points, or a member to another time zone, or pauses it; see
+    ``_records``."""
     who = {"userId": draw(st.sampled_from(OFTEN_ANN))}
     group = draw(st.sampled_from(OFTEN_DEFAULT))
     points = draw(st.sampled_from(SMALL if kind == "spend" else AMOUNTS))
@@ -149,6 +153,8 @@ def moves(draw: st.DrawFn, kind: str, now: datetime, done: list[tuple[str, str, 
         case "redeem":
             done.append(("redemption", f"q{number}", who["userId"]))
             return redeem(points, f"q{number}", **in_group)
+        case "move":
+            return upsert(who["userId"], timezone=draw(HOMES))
         case "pause":
             status = draw(st.sampled_from(["live", "live", "paused"]))
             return command("update-member-status", status=status, **who)
@@ -174,5 +180,5 @@ def _voids(draw: st.DrawFn, done: list[tuple[str, str, str]]) -> Sent:
 
 KINDS = (
     *(["grant"] * 10 + ["spend"] * 4 + ["hold"] * 4 + ["capture"] * 4 + ["release"] * 2),
-    *(["redeem"] + ["adjust"] * 2 + ["pause"] + ["tick"] * 7 + ["void"] * 6),
+    *(["redeem"] + ["adjust"] * 2 + ["pause", "move"] + ["tick"] * 7 + ["void"] * 6),
 )

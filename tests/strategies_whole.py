@@ -31,6 +31,7 @@ from tests.strategies_events import boosts
 from tests.strategies_points import (
     BACK,
     GROUPS,
+    HOMES,
     MEMBERS,
     OFTEN_ANN,
     OFTEN_DEFAULT,
@@ -127,7 +128,7 @@ def whole_histories(draw: st.DrawFn, length: int = 14) -> list[Segment]:
     definitions += [wallet_of(group, **draw(WALLETS)) for group in GROUPS if draw(st.booleans())]
     definitions += [draw(multiplying_sets(id_)) for id_ in SETS if draw(st.integers(0, 2))]
     definitions += [draw(boosts(n, now)).but(eventIds=None) for n in range(draw(st.integers(0, 2)))]
-    known = [upsert(name) for name in MEMBERS]
+    known = [upsert(name, timezone=draw(HOMES)) for name in MEMBERS]
     known += [
         adjust(draw(st.sampled_from([1, 40, 90])), f"first-{group}", challengeGroup=group)
         for group in GROUPS
@@ -214,6 +215,6 @@ def whole_voids(draw: st.DrawFn, done: Known) -> Sent:
 
 
 KINDS = (
-    *(["event"] * 12 + ["log"] * 2 + ["void"] * 7 + ["tick"] * 6 + ["assign", "issue", "pause"]),
+    *(["event"] * 12 + ["log"] * 2 + ["void"] * 7 + ["tick"] * 6 + ["assign", "issue", "pause", "move"]),
     *(["spend"] * 3 + ["hold"] * 3 + ["capture"] * 3 + ["release", "redeem"] + ["adjust"] * 2),
 )

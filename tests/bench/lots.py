@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -66,7 +67,12 @@ _WALLETS = {
     "rolling": rolling("P12M"),
     "calendar": wallet_of(expiry={"type": "calendar", "dates": ["12-31"]}),
     "sliding": wallet_of(expiry={"type": "sliding", "after": "P12M"}),
+    "after hours": rolling("P1DT6H"),
+    "waiting": rolling("P12M", pendingFor="P3D"),
+    "own days": rolling("P12M", timezone="member"),
 }
+_ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia")
+"""The members', one after another."""
 
 
 def _told(say: Callable[[str], None], who: str, run: Run) -> Run:
@@ -124,7 +130,8 @@ class _Folding:
 def _run(directory: Path, wallets: Sequence[Defined]) -> Run:
     folding = _Folding(directory, [event_of(), *wallets])
     early = format_instant(_FIRST - timedelta(days=1))
-    folding.fold([upsert(f"m{n}").arriving(early) for n in range(MEMBERS)])
+    zones = dict(zip(range(MEMBERS), cycle(_ZONES)))
+    folding.fold([upsert(f"m{n}", timezone=zones[n]).arriving(early) for n in range(MEMBERS)])
     for chunk in _opening(early, LOTS if wallets else 1, lapsing=bool(wallets)):
         folding.fold(chunk)
     chunks = range(CHUNKS)

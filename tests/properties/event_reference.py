@@ -40,7 +40,7 @@ class EventReference(LogReference):
 
     def __init__(self, most_lots: int = 2000) -> None:
         super().__init__()
-        self.ledger = PointsReference(self._tell, most_lots)
+        self.ledger = PointsReference(self._tell, self._zone_of_wallet, most_lots)
         self.slots: Counter[tuple[str, str, str]] = Counter()
         """How many events of a member took a slot, by member, event and period."""
         self.keyed: dict[tuple[str, str], dict[str, Any]] = {}
@@ -60,12 +60,12 @@ class EventReference(LogReference):
     def define(self, key: bytes, value: bytes | None) -> None:
         """The last value of a key is in force, null deletes."""
         super().define(key, value)
-        zone = self._zone_of({}, None)
         self.ledger.wallets = {
-            id_: {"timezone": zone, **wallet}
-            for (kind_, id_), wallet in self.definitions.items()
-            if kind_ == "wallet"
+            id_: wallet for (kind, id_), wallet in self.definitions.items() if kind == "wallet"
         }
+
+    def _zone_of_wallet(self, wallet: dict[str, Any], member: str) -> str:
+        return self._zone_of(wallet, self.members[member].get("timezone"))
 
     def _dispatch(self, topic: str, record: dict[str, Any], arrived: datetime) -> Answer:
         if topic == "events":

@@ -127,10 +127,17 @@ Due = tuple[int, str, str, tuple[Any, ...]]
 
 
 class PointsReference:
-    """The points of all members of one project. ``tell`` is called with all that happens."""
+    """The points of all members of one project. ``tell`` is called with all that happens, ``zone``
+    says by which days a wallet goes for a member."""
 
-    def __init__(self, tell: Callable[..., None], most_lots: int = 2000) -> None:
+    def __init__(
+        self,
+        tell: Callable[..., None],
+        zone: Callable[[dict[str, Any], str], str],
+        most_lots: int = 2000,
+    ) -> None:
         self._out = tell
+        self._zone = zone
         self.most_lots = most_lots
         self.wallets: dict[str, dict[str, Any]] = {}
         self.purses: dict[tuple[str, str], Purse] = {}
@@ -151,7 +158,7 @@ class PointsReference:
         self, member: str, group: str, points: int, at: datetime, now: datetime, **said: Any
     ) -> Done:
         """Give points that were earned; return what was given, for it to be taken back."""
-        wallet = self.wallets.get(group)
+        wallet = self._wallet(member, group)
         purse = self.purse(member, group)
         given, cut_by, late = points, None, None
         period = (member, group, period_of(wallet, at))
@@ -166,7 +173,7 @@ class PointsReference:
         self.placed = None
         if given:
             self.ever.append((member, group, given, at))
-            late = self._put_away(purse, group, given, at, now)
+            late = self._put_away(purse, wallet, given, at, now)
         if "base" in said:
             said["bonus"] = given - said["base"]
         done = Done(group, given, self.placed, at)
@@ -224,6 +231,11 @@ class PointsReference:
         """Return what a member has in a group."""
         return self.purses.setdefault((member, group), Purse())
 
+    def _wallet(self, member: str, group: str) -> dict[str, Any] | None:
+        """Return the wallet of a group as it is for a member, None where the group has none."""
+        wallet = self.wallets.get(group)
+        return wallet and {**wallet, "timezone": self._zone(wallet, member)}
+
     # Commands.
 
     def _spend_points(self, command: dict[str, Any], member: str, now: datetime) -> dict[str, Any]:
@@ -239,22 +251,24 @@ class PointsReference:
         purse, late = self.purse(member, group), None
         at = datetime.fromisoformat(command.get("occurredAt") or now.isoformat())
         expires = command.get("expiresAt")
-        if expires and group not in self.wallets:
+        wallet = self._wallet(member, group)
+        if expires and wallet is None:
             raise Refusal("invalid")
         if points < 0:
             self._suffices(member, group, -points)
             self._take(purse, -points)
+        elif wallet is None:
+            purse.endless += points
         elif expires:
             moment = datetime.fromisoformat(expires)
-            day = moment.astimezone(zone_of(self.wallets[group])).date()
-            late = self._count(purse, self.wallets[group], points, (day, moment), now)
+            day = moment.astimezone(zone_of(wallet)).date()
+            late = self._count(purse, wallet, points, (day, moment), now)
         else:
-            wallet = self.wallets.get(group, {})
-            slides = wallet and wallet["expiry"]["type"] == "sliding"
+            slides = wallet["expiry"]["type"] == "sliding"
             if slides and not command.get("occurredAt") and purse.slides and purse.slides[1] > now:
                 late = self._count(purse, wallet, points, purse.slides, now)
             else:
-                late = self._put_away(purse, group, points, at, now, waits=False)
+                late = self._put_away(purse, wallet, points, at, now, waits=False)
         self._tell_with(late, "adjusted", (member, group), points, at)
         return self._answer(command, member, group, points)
 
@@ -338,7 +352,7 @@ class PointsReference:
         """Take points back from the lot that they were put into, then as a spend; return how many
         were."""
         purse, left = self.purse(member, done.group), points
-        for days in self._where_it_is(done, purse, now):
+        for days in self._where_it_is(member, done, purse, now):
             free = purse.balance - purse.held
             if days == (None, None):
                 some = min(left, purse.endless, free)
@@ -355,7 +369,9 @@ class PointsReference:
         self._take(purse, rest)
         return points - left + rest
 
-    def _where_it_is(self, done: Done, purse: Purse, now: datetime) -> list[Days]:
+    def _where_it_is(
+        self, member: str, done: Done, purse: Purse, now: datetime
+    ) -> list[Days]:
         """Return where points are: in their lot; in the one that lapses on the same day where they
         count since; in that which all lots moved on to; in the next later one where lots were made
         one."""
@@ -363,7 +379,7 @@ class PointsReference:
         if days in purse.lots or days == (None, None):
             return [days]
         if days[0] is not None:
-            today = now.astimezone(zone_of(self.wallets.get(done.group, {}))).date()
+            today = now.astimezone(zone_of(self._wallet(member, done.group) or {})).date()
             if purse.merged and days[0] > today:
                 return self._next([each for each in purse.lots if each[0]], days)
             days = (None, days[1])
@@ -387,7 +403,7 @@ class PointsReference:
     def _give_back(self, done: Done, before: int, after: int, member: str, now: datetime) -> None:
         """Put points back where they were taken from, those that were taken last first; what would
         have lapsed meanwhile lapses at once."""
-        purse, wallet = self.purse(member, done.group), self.wallets.get(done.group)
+        purse, wallet = self.purse(member, done.group), self._wallet(member, done.group)
         back, late, place = [], [], 0
         for taken in reversed(done.took):
             points = min(place + taken.points, after) - max(place, before)
@@ -449,7 +465,7 @@ class PointsReference:
     def _put_away(
         self,
         purse: Purse,
-        group: str,
+        wallet: dict[str, Any] | None,
         points: int,
         at: datetime,
         now: datetime,
@@ -458,7 +474,6 @@ class PointsReference:
     ) -> tuple[int, datetime] | None:
         """Put points that were granted at a moment where they belong; return how many of them
         lapse at once, and when they did."""
-        wallet = self.wallets.get(group)
         self.placed = None
         if wallet is None:
             purse.endless += points
@@ -660,7 +675,7 @@ class PointsReference:
                 self._tell("expired", member, group, -lapsing, lot.expires_at)
             return
         del purse.lots[days]
-        wallet = self.wallets.get(group)
+        wallet = self._wallet(member, group)
         if lot.expires_at is None:
             purse.endless += lot.points
         elif lot.slides:

@@ -13,8 +13,10 @@ from schemas.durations import Duration
 from schemas.instants import EPOCH
 
 ALL_TIME = "all"
-_QUARTER = timedelta(minutes=15)
-_LAST_OF_QUARTER = _QUARTER - timedelta(microseconds=1)
+QUARTER = timedelta(minutes=15)
+"""A zone's clocks are set once in it at most: what is true of its first moment and of its last one
+is true of all between, where it differs before and after the clocks are set, or a day ends."""
+LAST_OF_QUARTER = QUARTER - timedelta(microseconds=1)
 
 
 def period_key(period: str, timezone: str, moment: datetime) -> str:
@@ -34,7 +36,7 @@ def local_date(timezone: str, moment: datetime) -> date:
     """
     if timezone == "UTC":
         return moment.date()
-    return _date_of_quarter(timezone, (moment - EPOCH) // _QUARTER) or _convert(timezone, moment)
+    return _date_of_quarter(timezone, (moment - EPOCH) // QUARTER) or _convert(timezone, moment)
 
 
 def local_hour(timezone: str, moment: datetime) -> int:
@@ -119,9 +121,9 @@ def _offset(timezone: str, moment: datetime) -> timedelta:
 @lru_cache(maxsize=65536)
 def _date_of_quarter(timezone: str, quarter: int) -> date | None:
     """Return the date on the wall all through a quarter of an hour, None where it changes."""
-    start = EPOCH + quarter * _QUARTER
+    start = EPOCH + quarter * QUARTER
     first = _convert(timezone, start)
-    return first if first == _convert(timezone, start + _LAST_OF_QUARTER) else None
+    return first if first == _convert(timezone, start + LAST_OF_QUARTER) else None
 
 
 def _convert(timezone: str, moment: datetime) -> date:

@@ -4,7 +4,8 @@ A lot is what begins to count and lapses on the same local days. The one of poin
 ever (``ENDLESS``) needs no entry: its points follow from the purse.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -13,10 +14,19 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from processor.domain.aggregates.period import day_after, local_date, moment_after, period_end
+from processor.domain.aggregates import member as member_of
+from processor.domain.aggregates.period import (
+    LAST_OF_QUARTER,
+    QUARTER,
+    day_after,
+    local_date,
+    moment_after,
+    period_end,
+)
 from processor.domain.aggregates.points import Purse
 from processor.domain.rules import Wallet
 from schemas.durations import Duration
+from schemas.instants import EPOCH
 
 EARN_CAP, MAX_BALANCE = "earnCap", "maxBalance"
 
@@ -90,6 +100,22 @@ class Expiry(NamedTuple):
     at: datetime
 
 
+class Start(NamedTuple):
+    """When points that wait begin to count: the local day (an ordinal), and the moment."""
+
+    day: int
+    at: datetime
+
+
+class Steady(NamedTuple):
+    """What is true of all moments of a quarter of an hour: what follows of them lies on one local
+    day (an ordinal), at one moment, or, where ``at`` is None, as much ``later`` than each."""
+
+    day: int
+    at: datetime | None
+    later: timedelta
+
+
 class Offer(NamedTuple):
     """What is granted of the points that were earned, and what cut the rest."""
 
@@ -110,6 +136,12 @@ def decide(wallet: Wallet, purse: Purse, earned: int, points: int) -> Offer:
     return Offer(granted, points - granted, cut_by)
 
 
+@lru_cache(maxsize=4096)
+def of_member(wallet: Wallet, timezone: str | None) -> Wallet:
+    """Return a wallet as it is for a member that has a time zone, or none."""
+    return replace(wallet, timezone=member_of.zone(wallet, timezone))
+
+
 def activates_at(wallet: Wallet, at: datetime) -> datetime | None:
     """Return when points that were granted at a moment begin to count; None: with it."""
     if wallet.pending is None:
@@ -118,6 +150,12 @@ def activates_at(wallet: Wallet, at: datetime) -> datetime | None:
         return moment_after(wallet.timezone, max(at, _EARLIEST), wallet.pending)
     except OverflowError:  # beyond the calendar's last year
         return None
+
+
+def start(wallet: Wallet, at: datetime) -> Start | None:
+    """Return the same with its local day."""
+    activates = activates_at(wallet, at)
+    return None if activates is None else Start(day_of(wallet, activates), activates)
 
 
 def expiry(wallet: Wallet, begins: datetime) -> Expiry | None:
@@ -131,6 +169,21 @@ def expiry(wallet: Wallet, begins: datetime) -> Expiry | None:
     except OverflowError:  # beyond the calendar's last year
         pass
     return None
+
+
+def steady(
+    wallet: Wallet, rule: Callable[[Wallet, datetime], Expiry | Start | None], quarter: int
+) -> Steady | None:
+    """Return what ``start`` or ``expiry`` says of all moments of a quarter of an hour, the number
+    of those since 1970; None where it does not say the same of all, or nothing."""
+    begins = EPOCH + quarter * QUARTER
+    first, last = rule(wallet, begins), rule(wallet, begins + LAST_OF_QUARTER)
+    if first is None or last is None or first.day != last.day:
+        return None
+    if first.at == last.at:
+        return Steady(first.day, first.at, timedelta(0))
+    later = first.at - begins
+    return Steady(first.day, None, later) if last.at - first.at == LAST_OF_QUARTER else None
 
 
 def day_of(wallet: Wallet, moment: datetime) -> int:

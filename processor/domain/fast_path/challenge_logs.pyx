@@ -10,6 +10,7 @@ False before anything has changed, and Python folds the log. The rules are in `a
 fields that are known here.
 """
 
+from datetime import timedelta
 from hashlib import sha1
 
 cimport cython
@@ -25,7 +26,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 from msgspec import Raw
 from msgspec.json import encode as json_of
 
-from processor.domain.aggregates import wallet as wallet_of
+from processor.domain.aggregates import period as period_of, wallet as wallet_of
 from processor.domain.aggregates.challenge import mark_of_challenge
 from processor.domain.aggregates.event import (
     LimitUsage, check_metadata, decide, decode_metadata, value_for,
@@ -33,7 +34,7 @@ from processor.domain.aggregates.event import (
 from processor.domain.aggregates.period import local_date, local_hour, period_end, period_key
 from processor.domain.aggregates.points import Purse as Owned
 from processor.domain.aggregates.streak import likely_key
-from processor.domain.aggregates.wallet import Expiry, Place
+from processor.domain.aggregates.wallet import Place
 from processor.domain.effects import Output, TooMuch
 from processor.domain.inputs import Refused
 from processor.domain.state_kinds import due_key, lot_key, member_key, streak_key
@@ -81,6 +82,7 @@ cdef class Member:
 
     cdef bytes id
     cdef bytes key
+    cdef bytes zone  # as it was when it was looked at last
 
 
 @cython.no_gc
@@ -140,7 +142,7 @@ cdef Member member_of(bytes project, bytes named, bint by_id):
             _members.clear()
         member = _members[key] = Member()
         text = named.decode() if by_id else ids.member_id(project.decode(), named.decode())
-        member.id, member.key = text.encode(), member_key(text)
+        member.id, member.key, member.zone = text.encode(), member_key(text), b""
     return member
 
 

@@ -125,7 +125,7 @@ cdef bytes granted_entry(Buffer b, FastEvent event, int64_t points):
     b.put(b'",')
     b.integer(points)
     b.put(b',"')
-    b.put(b"endless" if event.end.never else event.end.name)
+    b.put(b"endless" if event.days is None else event.days.name)
     b.put(b'",')
     b.moment(&event.at)
     b.put(b",1,false]")

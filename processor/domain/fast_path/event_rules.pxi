@@ -120,9 +120,11 @@ cdef bint is_plain_text(str text):
 
 cdef EventRule event_rule_of(definitions, str project, str event_id):
     """Return an event in force; None where none of its kind are common: what goes by the member, by
-    boosts or tiers, or waits in a wallet, is Python's."""
+    boosts or tiers, is Python's."""
     event = definitions.event(project, event_id)
-    if event is None or not event.active or event.asks_member or event.by_member:
+    if event is None or not event.active or event.asks_member:
+        return None
+    if event.by_member and event.limit is not None:
         return None
     if project in definitions.clocks:  # members may go by its own clock
         return None
@@ -130,8 +132,6 @@ cdef EventRule event_rule_of(definitions, str project, str event_id):
     if subscriptions.boosts or definitions.tier_sets(project):  # a tier may go by any points
         return None
     wallet = definitions.wallet(project, event.group)
-    if wallet is not None and not may_be_common(wallet):
-        return None
     if not is_plain_text(event_id) or not is_plain_text(event.group):
         return None
     cdef list feeds = [rule_of(definitions, project, each.id) for each in subscriptions.challenges]

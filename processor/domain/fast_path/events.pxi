@@ -3,7 +3,7 @@ it is written here.
 
 An event is common where its member lives, it asks for no answer and is written in plain ASCII but for
 its metadata, and nothing acts on it but its conditions, its limit, the challenges that it feeds, and the
-wallet that its points go into and at once count in.
+wallet that its points go into.
 """
 
 
@@ -22,9 +22,13 @@ cdef class FastEvent:
     cdef Id entry  # of the points ledger
     cdef bytes balances_key
     cdef bytes balances  # as they were read
-    cdef End end  # when its points lapse in a wallet
+    cdef WalletRule wallet  # that its points go into; None where they live for ever
+    cdef Then start  # when they begin to count; None where they do with it
+    cdef Then end  # when they lapse
+    cdef Then slid  # when they would, had they not to wait, where all lots lapse together
     cdef bytes lots  # what the keys of the wallet's lots begin with
-    cdef bytes lot_key  # of the lot that they go into
+    cdef LotDays days  # of the lot that they go into; None where they live for ever
+    cdef bytes lot_key
     cdef bytes earned_key  # of what its period gave, where the wallet caps that
     cdef bytes cut_by
     cdef bytes used_key
@@ -36,6 +40,11 @@ cdef class FastEvent:
     cdef Text idempotency_key
     cdef Text ip
     cdef Text metadata
+
+    cdef int go_into(self, LotDays days) except -1:
+        """Have the points go into a lot."""
+        self.days, self.lot_key = days, self.lots + days.place
+        return 0
 
 
 include "event_announcing.pxi"
@@ -141,7 +150,11 @@ cdef class CompiledFold(CompiledLots):
         event.balances_key = b"b" + owner
         event.keys = [event.member.key, event.balances_key]
         if rule.wallet is not None:
-            self._name_lots(event, rule.wallet)
+            self._name_lots(event, self._likely_wallet(event))
+            if event.lot_key is not None:
+                event.keys.append(event.lot_key)
+            if event.earned_key is not None:
+                event.keys.append(event.earned_key)
         if event.idempotency_key.at is NULL:
             event.id = derived(
                 b"%b:event:%b:%d:%d"
@@ -175,15 +188,44 @@ cdef class CompiledFold(CompiledLots):
     cdef int _name_lots(self, FastEvent event, WalletRule wallet) except -1:
         """Give an event the keys of where its points lie in a wallet."""
         cdef bytes owner = event.member.key[1:]
+        cdef Then start = wallet.start(&event.at) if wallet.waits else None
+        cdef bint begun = start is None or start.never
+        event.wallet, event.start, event.days, event.lot_key = wallet, start, None, None
         event.lots = b"c%b%b\0" % (owner, wallet.group)
-        event.end = wallet.end(&event.at)
-        if event.end.place is not None:
-            event.lot_key = event.lots + event.end.place
-            event.keys.append(event.lot_key)
+        if begun or not start.odd and start.at.micros <= event.recorded_at.micros:
+            event.start, event.end = None, wallet.end(&event.at if begun else &start.at)
+            if event.end.days is not None:
+                event.go_into(event.end.days)
+        elif start.odd:
+            event.end = start
+        else:
+            event.end = wallet.end(&start.at)
+            event.slid = wallet.end(&event.at) if wallet.slides else None
+            event.go_into(lot_days(start.day, None if event.end.never else event.end.day))
         if wallet.capped:
             event.earned_key = b"u" + owner + wallet.period(&event.at)
-            event.keys.append(event.earned_key)
         return 0
+
+    cdef WalletRule _likely_wallet(self, FastEvent event):
+        """Return the wallet of an event's points; where it goes by the member's days, by those that
+        the member had when it was looked at last: which entries are read ahead depends on it, and
+        nothing else."""
+        cdef WalletRule wallet = event.rule.wallet
+        if not wallet.by_member:
+            return wallet
+        return wallet.of_member(event.member.zone)
+
+    cdef bint _goes_by_member(self, FastEvent event, bytes entry) except -1:
+        """Have an event go by its member's days; False where the member's zone is not plain."""
+        cdef WalletRule wallet
+        cdef bytes zone = zone_of(entry)
+        if zone is None:
+            return False
+        event.member.zone = zone
+        wallet = event.rule.wallet.of_member(zone)
+        if wallet is not event.wallet:
+            self._name_lots(event, wallet)
+        return True
 
     cdef FastLog _fed(self, FastEvent event, Rule rule, bytes amount):
         """Return the log that an event gives a challenge; one of an amount that is not plain is none
@@ -209,8 +251,12 @@ cdef class CompiledFold(CompiledLots):
         cdef Judged judged
         cdef bint earns
         cdef Py_ssize_t place
-        if not self._is_of_live_member(event):
+        cdef bytes member = self._live_member(event)
+        if member is None:
             return False
+        if rule.wallet is not None and rule.wallet.by_member:
+            if not self._goes_by_member(event, member):
+                return False
         if event.answer_key is not None:
             if event.answer_key not in self.entries:
                 return False
@@ -252,14 +298,13 @@ cdef class CompiledFold(CompiledLots):
         ))
         return json_of([(streak.id, period) for streak, period in zip(streaks, periods)])
 
-    cdef bint _is_of_live_member(self, FastEvent event) except -1:
+    cdef bytes _live_member(self, FastEvent event):
+        """Return the entry of an event's member, None where it does not live."""
         cdef bytes key = event.member.key
         cdef bytes entry = self._entry(key) if key in self.entries else None
-        return (
-            entry is not None
-            and is_live_member(entry, event.rule.project)
-            and is_named(entry, &event.user_id)
-        )
+        if entry is None or not is_live_member(entry, event.rule.project):
+            return None
+        return entry if is_named(entry, &event.user_id) else None
 
     cdef bint _judge(self, FastEvent event, Judged *judged) except -1:
         """Have Python judge an event; False where it refuses it, or entries were not read."""
@@ -282,7 +327,7 @@ cdef class CompiledFold(CompiledLots):
     cdef bint _offer(self, FastEvent event, Judged *judged) except -1:
         """Read what the member has, and have Python say what the wallet leaves of the points; False
         where they have lots and no wallet, or entries are not plain."""
-        cdef WalletRule wallet = event.rule.wallet
+        cdef WalletRule wallet = event.wallet
         cdef Purse *p = &judged.have.purse
         judged.cut = judged.earned = 0
         if event.balances_key not in self.entries:
@@ -311,16 +356,16 @@ cdef class CompiledFold(CompiledLots):
         cdef Having *have = &judged.have
         cdef bytes lots = None
         event.entry = derived(b"%b:points:event:%b" % (rule.project, event.id.text))
-        if rule.wallet is None:
+        if event.wallet is None:
             have.purse.balance += judged.points
         else:
             lots = self.move_lots(event, judged.points, &have.purse)
             if lots is None:
                 return False
             have.whole = True
-            if judged.points and rule.wallet.capped:
+            if judged.points and event.wallet.capped:
                 self._change(event.earned_key, b"[%d]" % (judged.earned + judged.points))
-        have.total += judged.points
+        have.total += judged.points if event.start is None else 0  # what waits is in no balance
         balances = balances_entry(self.buffer, event.balances, rule.group, have)
         if event.balances_key not in self.changed:
             self.entries_of.widen(have.groups)
@@ -329,6 +374,6 @@ cdef class CompiledFold(CompiledLots):
             POINTS_EVENTS, event.member.id,
             granted(self.buffer, event, judged, lots, user_group, sequence),
         )
-        if rule.wallet is not None and judged.points:
+        if event.wallet is not None and judged.points:
             self._change(b"g" + event.entry.raw, granted_entry(self.buffer, event, judged.points))
         return True

@@ -31,6 +31,9 @@ cdef class Buffer:
     cdef int text(self, Text *text) except -1:
         return self.add(text.at, text.size)
 
+    cdef int text_or_null(self, Text *text) except -1:
+        return self.add(b"null", 4) if text is NULL else self.text(text)
+
     cdef int quoted(self, Text *text) except -1:
         self.add(b'"', 1)
         self.text(text)

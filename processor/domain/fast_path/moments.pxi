@@ -115,3 +115,22 @@ cdef void moment_of_millis(int64_t millis, Moment *out) noexcept nogil:
     put_digits(&out.text[17], rest % 60, 2)
     finish_moment(out, <int>(millis % 1000) * 1000)
     out.micros = millis * 1000
+
+
+cdef bint moment_of_micros(int64_t micros, Moment *out) noexcept nogil:
+    """Write a moment of the years 1980 to 9998."""
+    if not FIRST_MILLIS * 1000 <= micros < LAST_MILLIS * 1000:
+        return False
+    moment_of_millis(micros // 1000, out)
+    finish_moment(out, <int>(micros % 1_000_000))
+    out.micros = micros
+    return True
+
+
+cdef bytes quoted_moment(Moment *at):
+    """Return a moment's text with its quotes."""
+    cdef char text[MOMENT + 2]
+    text[0] = b'"'
+    memcpy(&text[1], at.text, at.size)
+    text[at.size + 1] = b'"'
+    return PyBytes_FromStringAndSize(text, at.size + 2)

@@ -124,3 +124,46 @@ cdef bint is_live_member(bytes entry, bytes project) noexcept:
         and take(&c, b",") and take_total(&c, &version) and version > 0
         and take(&c, b",") and take_text(&c, &status) and is_text(&status, b"live", 4)
     )
+
+
+cdef bint skip_text_or_null(Cursor *c) noexcept nogil:
+    if c.end - c.at >= 4 and memcmp(c.at, b"null", 4) == 0:
+        c.at += 4
+        return True
+    return skip_text(c)
+
+
+cdef bint skip_texts(Cursor *c) noexcept nogil:
+    """Pass a list of any strings."""
+    if not take(c, b"["):
+        return False
+    while c.at < c.end and c.at[0] != b"]":
+        if not skip_text(c) or not (take(c, b",") or c.at < c.end and c.at[0] == b"]"):
+            return False
+    return take(c, b"]")
+
+
+cdef bytes zone_of(bytes entry):
+    """Return the time zone of a live ``Member``, empty where it has none; None where that, or what
+    comes before it, is not plain."""
+    cdef Cursor c
+    cdef Text name
+    cdef int64_t version
+    cdef int place
+    c.at = PyBytes_AS_STRING(entry)
+    c.end = c.at + PyBytes_GET_SIZE(entry)
+    if not take(&c, b"["):
+        return None
+    for place in range(4):
+        if not skip_text(&c) or not take(&c, b","):
+            return None
+    if not take_total(&c, &version):
+        return None
+    for place in range(8):  # the status, and what it is called, and where it lives
+        if not take(&c, b",") or not skip_text_or_null(&c):
+            return None
+    if not take(&c, b",") or not skip_texts(&c) or not take(&c, b","):
+        return None
+    if not take_moment_or_null(&c, &name):
+        return None
+    return b"" if name.at[0] == b"n" else PyBytes_FromStringAndSize(name.at + 1, name.size - 2)

@@ -1,12 +1,10 @@
 """Writing entries into the members' points ledgers within a chunk."""
 
-import dataclasses
 from copy import copy
 from datetime import datetime
 
 import msgspec
 
-from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates import points as points_of
 from processor.domain.aggregates import wallet as wallet_of
 from processor.domain.aggregates.boost import LIMIT
@@ -406,8 +404,7 @@ class Ledger:
         if wallet is None or not wallet.by_member:
             return wallet
         member = self._entries.get(MEMBER, member_key(context.member_id))
-        zone = member_of.zone(wallet, None if member is None else member.timezone)
-        return dataclasses.replace(wallet, timezone=zone)
+        return wallet_of.of_member(wallet, None if member is None else member.timezone)
 
     def _earned(self, context: RecordContext, wallet: Wallet, at: datetime) -> int:
         """Return how many points the period of a moment gave, where the wallet caps them."""
