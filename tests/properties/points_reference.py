@@ -34,6 +34,7 @@ class Lot:
     slides: bool = False
     overdue: bool = False
     notices: list[tuple[datetime, int]] = field(default_factory=list)
+    put_off: int = 0
 
     @property
     def due(self) -> datetime | None:
@@ -369,9 +370,7 @@ class PointsReference:
         self._take(purse, rest)
         return points - left + rest
 
-    def _where_it_is(
-        self, member: str, done: Done, purse: Purse, now: datetime
-    ) -> list[Days]:
+    def _where_it_is(self, member: str, done: Done, purse: Purse, now: datetime) -> list[Days]:
         """Return where points are: in their lot; in the one that lapses on the same day where they
         count since; in that which all lots moved on to; in the next later one where lots were made
         one."""
@@ -555,7 +554,8 @@ class PointsReference:
                 points += moved.points
                 del purse.lots[None, purse.slides[0]]
         purse.slides = end
-        if points:
+        there = purse.lots.get((None, end[0]))
+        if points or (there and not there.overdue and there.expires_at < end[1]):  # type: ignore[operator]
             self._join(purse, wallet, (None, end[0]), Lot(points, None, end[1]), now)
 
     def _join(
@@ -570,6 +570,7 @@ class PointsReference:
                 setattr(there, name, None if None in (ours, theirs) else max(ours, theirs))
             there.slides = there.slides or lot.slides
             there.overdue = there.overdue and lot.overdue
+            there.put_off = max(there.put_off, lot.put_off)
             return
         purse.lots[days] = lot
         if days[0] is None and wallet is not None and lot.expires_at is not None:
@@ -583,7 +584,8 @@ class PointsReference:
             self._merge(purse, now)
 
     def _merge(self, purse: Purse, now: datetime) -> None:
-        """Make one lot of the two whose days lie closest."""
+        """Make one lot of the two whose days lie closest; one that was made of several has the days
+        of all."""
         purse.merged = True
         active = sorted((d for d in purse.lots if d[0] is None), key=lambda d: d[1] or date.max)
         waiting = sorted(
@@ -594,11 +596,12 @@ class PointsReference:
         before = 10**9
         for number in range(len(places) - 1):
             gap = distance(places[number], places[number + 1])
-            pairs.append((gap, before, number))
+            pairs.append((gap + purse.lots[places[number]].put_off, before, number))
             before = gap
-        _, _, number = min(pairs)
+        apart, _, number = min(pairs)
         one, other = places[number], places[number + 1]
         first, second = purse.lots.pop(one), purse.lots[other]
+        first.put_off = apart
         days = other
         if one[0] is not None:
             ends = (one[1], other[1])
@@ -610,6 +613,7 @@ class PointsReference:
                 moments = (first.expires_at, second.expires_at)
                 first.expires_at = None if None in moments else max(moments)  # type: ignore[type-var]
                 first.slides = first.slides or second.slides
+                first.put_off = max(first.put_off, second.put_off)
         elif purse.slides and purse.slides[0] == one[1]:
             purse.slides = (other[1], second.expires_at)  # type: ignore[assignment]
         self._join(purse, None, days, first, now)
@@ -681,7 +685,7 @@ class PointsReference:
         elif lot.slides:
             self._slide(purse, wallet, (days[1], lot.expires_at), lot.points, now)  # type: ignore[arg-type]
         else:
-            ends = Lot(lot.points, None, lot.expires_at)
+            ends = Lot(lot.points, None, lot.expires_at, put_off=lot.put_off)
             self._join(purse, wallet, (None, days[1]), ends, now)
         self._tell("activated", member, group, lot.points, lot.activates_at)
 

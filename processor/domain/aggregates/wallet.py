@@ -4,7 +4,7 @@ A lot is what begins to count and lapses on the same local days. The one of poin
 ever (``ENDLESS``) needs no entry: its points follow from the purse.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -49,7 +49,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Lot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One lot. ``activates_at`` is set while it is pending, ``notices`` are those to come;
     ``slides`` tells whether a pending one is of a wallet whose lots lapse together, and ``overdue``
-    whether its time came while it was held."""
+    whether its time came while it was held. ``put_off`` is by how many days some of its points lie
+    behind their own days, as there were too many lots."""
 
     points: int
     expires_at: datetime | None = None
@@ -57,6 +58,7 @@ class Lot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     notices: tuple[Notice, ...] = ()
     slides: bool = False
     overdue: bool = False
+    put_off: int = 0
 
 
 class Earned(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -211,8 +213,10 @@ def joined(before: Lot | None, more: Lot) -> Lot:
     those of the one that was there."""
     if before is None:
         return more
+    put_off = max(before.put_off, more.put_off)
     if before.expires_at == more.expires_at and more.activates_at is None and not before.overdue:
-        return Lot(before.points + more.points, before.expires_at, None, before.notices)
+        points = before.points + more.points
+        return Lot(points, before.expires_at, None, before.notices, put_off=put_off)
     ends = before.expires_at, more.expires_at
     starts = [at for at in (before.activates_at, more.activates_at) if at is not None]
     return Lot(
@@ -222,34 +226,55 @@ def joined(before: Lot | None, more: Lot) -> Lot:
         before.notices,
         before.slides or more.slides,
         before.overdue and more.overdue,
+        put_off,
     )
 
 
-def closest(places: Iterable[Place]) -> tuple[Place, Place]:
+class _Pair(NamedTuple):
+    apart: int
+    before: int
+    """How far the first lies from the one before it."""
+    number: int
+    one: Place
+    other: Place
+
+
+def closest(places: Iterable[Place], put_off: Callable[[Place], int]) -> tuple[Place, Place]:
     """Return the two of sorted places, of two at least, whose days lie closest.
 
-    Of pairs that lie equally close it is one that has another lot close before it, so that no lot
-    is put off again and again. No places are taken beyond three of consecutive days, for none lie
-    closer: there may be 2,000.
+    A lot that was made of several has the days of all, so that it lies as much farther from the
+    next one as ``put_off`` says: else one lot would take each new day, and never lapse. Of pairs
+    that lie equally close it is one that has another lot close before it.
     """
-    found: tuple[Place, Place] | None = None
-    best, before = (_FAR, _FAR), _FAR
-    for one, other in pairwise(places):
-        distance = _gap(one, other), before
-        if found is None or distance < best:
-            found, best = (one, other), distance
-            if distance == _NEXT_DAYS:
-                break
-        before = distance[0]
+    found: _Pair | None = None
+    for pair in sorted(_pairs(places, put_off)):
+        if found is not None and pair >= found:
+            break  # none that follows lies closer
+        whole = pair._replace(apart=pair.apart + put_off(pair.one))
+        if found is None or whole < found:
+            found = whole
     assert found is not None
-    return found
+    return found.one, found.other
+
+
+def _pairs(places: Iterable[Place], put_off: Callable[[Place], int]) -> Iterator[_Pair]:
+    """Iterate over neighbours, as far apart as their own days are. There may be 2,000, so none are
+    taken beyond three of consecutive days: none lie closer."""
+    before = _FAR
+    for number, (one, other) in enumerate(pairwise(places)):
+        apart = distance(one, other)
+        yield _Pair(apart, before, number, one, other)
+        if apart == before == 1 and not put_off(one):
+            return
+        before = apart
 
 
 _FAR = 10**9
-_NEXT_DAYS = 1, 1
 
 
-def _gap(one: Place, other: Place) -> int:
+def distance(one: Place, other: Place) -> int:
+    """Return how many days two places lie apart, those on which lots begin to count included; very
+    many where one of them waits and the other does not."""
     if (one.activates is None) != (other.activates is None):
         return _FAR
     return _days(one.activates, other.activates) + _days(one.expires, other.expires)

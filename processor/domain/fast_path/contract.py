@@ -14,7 +14,7 @@ from processor.domain.aggregates.event import Decided, Did, LimitUsage, LoggedEv
 from processor.domain.aggregates.member import Member
 from processor.domain.aggregates.points import Balances, Granted, Purse
 from processor.domain.aggregates.reward import Reward
-from processor.domain.aggregates.wallet import Earned, Expiry, Lot, Notice, Offer
+from processor.domain.aggregates.wallet import Earned, Expiry, Lot, Notice, Offer, Start, Steady
 from processor.domain.rules import Challenge, Event, Milestone, Subscriptions, Wallet
 from schemas import outputs
 from schemas.records import ChallengeLog
@@ -110,10 +110,12 @@ KNOWN_OF_EVENTS: Mapping[type, str] = {
     Wallet: (
         "group expiry after dates pending maximum cap cap_period notices timezone version by_member"
     ),
-    Lot: "points expires_at activates_at notices slides overdue",
+    Lot: "points expires_at activates_at notices slides overdue put_off",
     Notice: "days at",
     Earned: "points",
     Expiry: "day at",
+    Start: "day at",
+    Steady: "day at later",
     Offer: "points cut cut_by",
     outputs.EventLogged: (
         "user_id event_id points type title limit maximum_reward metadata condition_reached "

@@ -14,6 +14,7 @@ cdef struct Lot:
     Text activates  # likewise
     Text notices  # with its brackets
     bint slides
+    int64_t put_off
 
 
 cdef class CompiledLots(CompiledLogs):
@@ -88,7 +89,7 @@ cdef class CompiledLots(CompiledLogs):
             if p.lots > wallet_of.MAX_LOTS:
                 return False
             self._change(start.due + key, b"[]")
-            lot.points, lot.slides = points, self.event.wallet.slides
+            lot.points, lot.slides, lot.put_off = points, self.event.wallet.slides, 0
             point_at(start.text, &lot.activates)
             point_at(b"null" if self.end.never else self.end.text, &lot.expires)
             point_at(b"[]", &lot.notices)
@@ -227,7 +228,7 @@ cdef class CompiledLots(CompiledLogs):
         given, notices = self._notices()
         if given:
             self._change(due_key(given[0].at, b"i" + key[1:]), b"[]")
-        lot.points, lot.slides = points, False
+        lot.points, lot.slides, lot.put_off = points, False, 0
         point_at(self.end.text, &lot.expires)
         point_at(b"null", &lot.activates)
         point_at(notices, &lot.notices)
@@ -296,7 +297,15 @@ cdef bint read_lot(bytes entry, Lot *lot):
     lot.slides = not take_word(&c, b",false", 6)
     if lot.slides and not take_word(&c, b",true", 5):
         return False
-    return take_word(&c, b",false]", 7) and c.at == c.end
+    if not take_word(&c, b",false", 6) or not take_put_off(&c, lot):
+        return False
+    return take(&c, b"]") and c.at == c.end
+
+
+cdef bint take_put_off(Cursor *c, Lot *lot) noexcept nogil:
+    """Pass it where it is there: entries of before lots knew have none."""
+    lot.put_off = 0
+    return c.at >= c.end or c.at[0] != b"," or take_next(c, &lot.put_off)
 
 
 cdef bint read_active_lot(bytes entry, Lot *lot):
@@ -358,5 +367,7 @@ cdef bytes lot_entry(Buffer b, Lot *lot):
     b.text(&lot.activates)
     b.put(b",")
     b.text(&lot.notices)
-    b.put(b",true,false]" if lot.slides else b",false,false]")
+    b.put(b",true,false" if lot.slides else b",false,false")
+    put_next(b, lot.put_off)
+    b.put(b"]")
     return b.done()

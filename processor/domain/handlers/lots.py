@@ -211,7 +211,8 @@ class Lots:
         if lot.slides:
             expiry, more = self._moved_on(expiry)
             lot = replace(lot, points=lot.points + more, expires_at=expiry.at)
-        self._put(Place(None, expiry.day), Lot(lot.points, lot.expires_at))
+        counts = Lot(lot.points, lot.expires_at, put_off=lot.put_off)
+        self._put(Place(None, expiry.day), counts)
 
     def give_notice(self, key: bytes, lot: Lot) -> int:
         """Take a lot's first notice off, and wait for its next one; return as
@@ -345,8 +346,18 @@ class Lots:
         if expiry is None:
             return
         expiry, more = self._moved_on(expiry)
-        if points + more:
+        if points + more or self._ends_before(expiry):
             self._put(Place(None, expiry.day), Lot(points + more, expiry.at))
+
+    def _ends_before(self, expiry: Expiry) -> bool:
+        """Tell whether a lot ends on a day, before a moment of it."""
+        lot = self._entries.get(LOT, lot_key(self._family, Place(None, expiry.day)))
+        return (
+            lot is not None
+            and not lot.overdue
+            and lot.expires_at is not None
+            and lot.expires_at < expiry.at
+        )
 
     def _moved_on(self, expiry: Expiry) -> tuple[Expiry, int]:
         """Return when lots lapse together, and the points that leave an earlier lot for that."""
@@ -390,7 +401,7 @@ class Lots:
     def _merge(self) -> None:
         """Make one lot of the two whose days lie closest."""
         keys = self._entries.ordered(self._family, *all_lots(self._family))
-        one, other = wallet_of.closest(map(self._place, keys))
+        one, other = wallet_of.closest(map(self._place, keys), self._put_off)
         earlier = self._entries.get(LOT, lot_key(self._family, one))
         later = self._entries.get(LOT, lot_key(self._family, other))
         assert earlier is not None
@@ -400,6 +411,8 @@ class Lots:
         if earlier.overdue:
             self.purse.overdue -= earlier.points
         place = other
+        put_off = earlier.put_off + wallet_of.distance(one, other)
+        earlier = replace(earlier, put_off=put_off)
         if one.activates is not None:
             place = Place(other.activates, _later(one.expires, other.expires))
             if place != other:
@@ -410,6 +423,13 @@ class Lots:
             self.purse.slides_on = other.expires or 0
             self.purse.slides_at = later.expires_at
         self._put(place, earlier)
+
+    def _put_off(self, place: Place) -> int:
+        """Return by how many days points of a lot were put off."""
+        if not self.purse.merged:
+            return 0
+        lot = self._entries.get(LOT, lot_key(self._family, place))
+        return 0 if lot is None else lot.put_off
 
     def _dated(self, points: int | None = None) -> Iterator[tuple[bytes, Lot]]:
         """Iterate over the lots that will lapse, the one that lapses first foremost; or over those

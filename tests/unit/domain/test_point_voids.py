@@ -625,6 +625,15 @@ def test_a_moment_within_the_day_is_kept() -> None:
     start.when(tick("2026-11-03T12:00:00Z")).then(expired(-5))
 
 
+def test_what_goes_back_lapses_with_the_lot_of_its_day_though_its_own_moment_was_past() -> None:
+    start = world(rolling("PT1H"), give(5, "a", "2026-11-01T12:00:00Z"))
+    start.when(spend(5).arriving("2026-11-01T12:30:00Z"))
+    start.when(give(1, "b", "2026-11-01T14:00:00Z"))
+    happened = start.when(void_of("spend").arriving("2026-11-01T14:30:00Z"))
+    assert lots_after(happened) == [(6, "2026-11-01T15:00:00Z")]
+    start.when(tick("2026-11-01T15:00:00Z")).then(expired(-6))
+
+
 def test_no_cap_holds_for_what_goes_back() -> None:
     start = world(wallet_of(maxBalance=10), give(10), spend(8), give(8, "key-2"))
     start.when(void_of("spend")).then(reversed_(8, balance=18))

@@ -302,6 +302,15 @@ def test_what_is_held_does_not_lapse_while_it_is() -> None:
     ).answering((200, {"points": 30, "balance": 0, "held": 0, "available": 0}))
 
 
+def test_a_grant_into_a_lot_that_is_over_and_held_gives_it_another_end() -> None:
+    world = with_wallet(rolling("PT3H"), grant(5, NOON), hold(4).arriving(NOON))
+    world.when(tick("2026-11-21T15:00:00Z")).then(expired(-1, balance=4))
+    (data,) = world.when(grant(2, "2026-11-21T16:00:00Z")).of("points.granted")
+    assert lots_of(data) == [(6, "2026-11-21T19:00:00Z")]
+    silent(world.when(tick("2026-11-21T18:59:59Z")))
+    world.when(tick("2026-11-21T19:00:00Z")).then(expired(-2, balance=4))
+
+
 def test_a_release_lets_lapse_only_what_is_over() -> None:
     world = with_wallet(rolling(), grant(20, TODAY), grant(7, "2026-11-28"))
     world.and_given(hold(10).arriving("2026-12-01T12:00:00Z"))
@@ -449,6 +458,20 @@ def test_a_grant_that_waits_lengthens_lives_at_once() -> None:
     world.and_given(grant(7, "2026-11-10"))
     world.when(tick("2026-11-20T23:59:59Z")).then(activated(7, balance=12))
     world.when(tick("2026-11-26")).then(expired(-12))
+
+
+def test_a_grant_that_waits_lengthens_lives_within_the_day() -> None:
+    fields = expiry("sliding", after="P1DT6H")
+    world = with_wallet(wallet_of(**fields), grant(5, NOON))
+    world.and_given(wallet_of(**fields, pendingFor="P1D"))
+    happened = world.when(grant(7, "2026-11-21T15:00:00Z"))
+    assert lots_of(happened.of("points.granted")[0]) == [
+        (5, "2026-11-22T21:00:00Z"),
+        (7, "2026-11-23T21:00:00Z"),
+    ]
+    silent(world.when(tick("2026-11-22T14:59:59Z")))
+    world.when(tick("2026-11-22T20:00:00Z")).then(activated(7, balance=12))
+    world.when(tick("2026-11-23T21:00:00Z")).then(expired(-12))
 
 
 def test_points_given_by_hand_put_no_end_off_for_they_are_no_grant() -> None:
@@ -772,7 +795,15 @@ def test_a_late_grant_that_lapses_first_is_spent_first() -> None:
         b'[5,0,0,0,5,0,1,0,0,null,true,0,null,false]',
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("lot", [b"[5,%b]", b"[5,%b,null,[]]", b"[5,%b,null,[],false,false]"])
+@pytest.mark.parametrize(
+    "lot",
+    [
+        b"[5,%b]",
+        b"[5,%b,null,[]]",
+        b"[5,%b,null,[],false,false]",
+        b"[5,%b,null,[],false,false,0]",
+    ],
+)
 def test_what_an_earlier_version_kept_is_read(purse: bytes, lot: bytes) -> None:
     world = with_wallet(rolling(), grant(5, TODAY))
     entries = world.partition.entries
@@ -783,7 +814,7 @@ def test_what_an_earlier_version_kept_is_read(purse: bytes, lot: bytes) -> None:
     (data,) = world.when(grant(2, TODAY)).of("points.granted")
     assert (data["balance"], data["totalBalance"]) == (7, 14)
     assert lots_of(data)[0] == (7, "2026-12-02T00:00:00Z")
-    assert entries[key] == b'[7,"2026-12-02T00:00:00Z",null,[],false,false]'
+    assert entries[key] == b'[7,"2026-12-02T00:00:00Z",null,[],false,false,0]'
 
 
 def test_a_grant_that_would_begin_one_lot_too_many_makes_one_of_two(
@@ -796,6 +827,25 @@ def test_a_grant_that_would_begin_one_lot_too_many_makes_one_of_two(
         (10, "2026-12-04T00:00:00Z"),
         (0, "2026-12-03T00:00:00Z"),
     ]
+
+
+@pytest.mark.parametrize("waits", [{}, {"pendingFor": "P2D"}])
+def test_who_earns_each_day_beside_lots_far_apart_loses_what_is_over(
+    monkeypatch: pytest.MonkeyPatch, waits: dict[str, str]
+) -> None:
+    """One lot takes the days as far as others lie apart, not all that come: it lapses."""
+    monkeypatch.setattr(wallet_of_, "MAX_LOTS", 6)
+    world = with_wallet(rolling("P10D", **waits))
+    far = [datetime(2027, 6, 1, tzinfo=UTC) + timedelta(days=10 * number) for number in range(5)]
+    opening = (adjust(100, f"{at}", expiresAt=format_instant(at)).arriving(NOON) for at in far)
+    world.when(*opening)
+    gone: dict[str, int] = {}
+    for day in range(40):
+        at = datetime(2026, 11, 21, 12, tzinfo=UTC) + timedelta(days=day)
+        happened = world.when(grant(1, format_instant(at)), tick(format_instant(at)))
+        gone |= {e["occurredAt"][:10]: -e["points"] for e in happened.of("points.expired")}
+    assert min(gone) <= "2026-12-13"  # 10 days, and 2 that they waited, after the first one's end
+    assert max(gone.values()) <= 11
 
 
 def test_what_slides_to_a_later_day_stays_there() -> None:
