@@ -118,7 +118,7 @@ def multiplying_sets(draw: st.DrawFn, id_: str) -> Defined:
 def whole_histories(draw: st.DrawFn, length: int = 14) -> list[Segment]:
     """A history of everything: segments of definitions, and the records that come under them."""
     now = parse_instant(draw(st.sampled_from(STARTS)))
-    definitions = [project_settings(timezone=draw(st.sampled_from(ZONES)))]
+    definitions = [project_settings(timezone=draw(st.sampled_from([*ZONES, "member"])))]
     definitions += draw(events_defined())
     definitions += [draw(challenges_defined(number)) for number in range(2)]
     definitions.append(
@@ -215,6 +215,7 @@ def whole_voids(draw: st.DrawFn, done: Known) -> Sent:
 
 
 KINDS = (
-    *(["event"] * 12 + ["log"] * 2 + ["void"] * 7 + ["tick"] * 6 + ["assign", "issue", "pause", "move"]),
+    *(["event"] * 12 + ["log"] * 2 + ["void"] * 7 + ["tick"] * 6),
+    *("assign", "issue", "pause", "move"),
     *(["spend"] * 3 + ["hold"] * 3 + ["capture"] * 3 + ["release", "redeem"] + ["adjust"] * 2),
 )

@@ -17,6 +17,7 @@ def test_lots_are_measured_against_no_wallet(
     nothing: Any = None
     found = lots.measure(nothing, tmp_path, said.append)
     kinds = [finding.what.split(", ")[1] for finding in found]
-    assert kinds == ["rolling"] * 3 + ["calendar"] * 3 + ["sliding"] * 3
+    wallets = ["rolling", "calendar", "sliding", "after hours", "waiting", "own days"]
+    assert kinds == [wallet for wallet in wallets for _ in range(3)]
     assert all(finding.ratio for finding in found)
-    assert len(said) == 4
+    assert len(said) == 1 + len(wallets)

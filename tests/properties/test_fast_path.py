@@ -340,13 +340,15 @@ besides = st.lists(
             rolling("PT5H", group="shop", timezone="America/St_Johns"),
             wallet_of("shop", expiry={"type": "sliding", "after": "P3D"}),
             wallet_of("shop", pendingFor="P1D", timezone="member"),
+            rolling("PT90M", group="shop", pendingFor="PT20M", timezone="Pacific/Apia"),
+            rolling("P1DT6H", group="shop", timezone="member", noticeDays=[1]),
             wallet_of("spring", expiry={"type": "sliding", "after": "P3D"}),
             tier_set(0, 10),
             replace(tier_set(0, 10), project="other"),
             Defined("boost", "twice", BOOST),
         ]
     ),
-    max_size=1,
+    max_size=2,
 )
 
 
@@ -377,7 +379,8 @@ def test_any_text_of_an_event_folds_alike(
     partitions = both(*place)
     for partition in partitions:
         partition.define(*defined)
-        partition.fold(*(upsert(name).arriving(ARRIVALS[0]) for name in ("ann", "ben", "paused")))
+        partition.fold(*(upsert(name).arriving(ARRIVALS[0]) for name in ("ann", "paused")))
+        partition.fold(upsert("ben", timezone="Asia/Kathmandu").arriving(ARRIVALS[0]))
         partition.fold(upsert("paused", status="paused").arriving(ARRIVALS[0]))
     records = [replace(raw_event(text).arriving(at), headers=headers) for text, headers, at in sent]
     fold_alike(partitions, *records[::2])
@@ -416,36 +419,39 @@ def test_grants_into_wallets_fold_alike(history: list[Segment], data: st.DataObj
         fold_alike(partitions, *records[cut:])
 
 
-EXPIRIES: dict[str, dict[str, Any]] = {
-    "none": {},
-    "rolling": {"after": "P1M"},
-    "calendar": {"dates": ["06-30", "12-31"], "after": "PT30H"},
-    "sliding": {"after": "P10D"},
-}
+EXPIRIES: list[dict[str, Any]] = [
+    {"type": "none"},
+    {"type": "rolling", "after": "P1M"},
+    {"type": "rolling", "after": "P1DT6H"},
+    {"type": "calendar", "dates": ["06-30", "12-31"], "after": "PT30H"},
+    {"type": "sliding", "after": "P10D"},
+]
 
 
 @given(
-    st.sampled_from(sorted(EXPIRIES)),
+    st.sampled_from(EXPIRIES),
     st.sampled_from(
         [
             {},
             {"noticeDays": [3, 1], "timezone": "America/St_Johns"},
-            {"maxBalance": 90, "earnCap": {"points": 7, "period": "daily"}},
+            {"noticeDays": [1], "timezone": "member", "pendingFor": "PT5H"},
+            {"maxBalance": 90, "earnCap": {"points": 7, "period": "daily"}, "timezone": "member"},
+            {"maxBalance": 90, "pendingFor": "P3D"},
         ]
     ),
     st.lists(st.integers(0, 40), min_size=1, max_size=30),
 )
 def test_grants_into_wallets_are_common(
-    expiry: str, fields: dict[str, Any], hours: list[int]
+    expiry: dict[str, Any], fields: dict[str, Any], hours: list[int]
 ) -> None:
-    """Also beside holds, other groups, and the tiers of other projects; those into pending lots,
-    lapsed ones and the wallets of the members' own days are not."""
+    """Also beside holds, other groups, and the tiers of other projects, and by the members' own
+    days; those into lapsed lots are not."""
     counted = Counted()
     partition = Partition(fast_path=counted.make)
-    wallet = wallet_of(expiry={"type": expiry} | EXPIRIES[expiry], **fields)
+    wallet = wallet_of(expiry=expiry, **fields)
     status, lucky = tier_set(0, 10), event_of("lucky", challengeGroup="spring")
     partition.define(event_of(), lucky, wallet, replace(status, project="other"))
-    partition.fold(upsert("ann").arriving("2026-11-01T00:00:00Z"))
+    partition.fold(upsert("ann", timezone="Pacific/Apia").arriving("2026-11-01T00:00:00Z"))
     at, given_ = datetime(2026, 11, 20, tzinfo=UTC), 0
     for number, each in enumerate(hours):
         at += timedelta(hours=each)

@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -12,9 +13,13 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.domain.aggregates.period import local_date, period_end, period_key
+from processor.domain.aggregates import wallet as wallet_of
+from processor.domain.aggregates.period import QUARTER, local_date, period_end, period_key
+from processor.domain.rules import Wallet
 from schemas import ids
 from schemas.amounts import LIMIT, SCALE, AmountError, amount_decimal, format_amount, parse_amount
+from schemas.durations import parse_duration
+from schemas.instants import EPOCH
 from schemas.topics import partition_for
 
 nanos = st.integers(-LIMIT + 1, LIMIT - 1)
@@ -96,3 +101,39 @@ def test_days_are_right_around_odd_changes_of_the_clocks(zone: str) -> None:
             )
             at = datetime(year, month, day, chance.randint(0, 5), minute, second, tzinfo=UTC)
             assert local_date(zone, at) == at.astimezone(ZoneInfo(zone)).date()
+
+
+CLOCKS_CHANGE = (
+    *("2026-03-29T01:00", "2026-10-25T01:00", "2026-03-08T07:00", "2026-11-01T06:00"),
+    *("2011-12-30T10:00", "1987-10-25T02:30", "2006-10-29T02:30", "2026-04-04T15:00"),
+)
+"""Moments (UTC) about which clocks are changed somewhere, across midnight or a whole day."""
+lives = st.sampled_from(
+    ["P1D", "P10D", "P1M", "P12M", "PT90M", "PT12H", "P1DT6H", "P1MT1H", "P364DT0S", "P7DT23H"]
+)
+
+
+@st.composite
+def moments_of_clocks(draw: st.DrawFn) -> datetime:
+    """A moment near one at which clocks are changed, or some time before."""
+    changed = datetime.fromisoformat(f"{draw(st.sampled_from(CLOCKS_CHANGE))}Z")
+    before = timedelta(days=draw(st.sampled_from([0, 0, 1, 2, 8, 10, 28, 31, 364, 365])))
+    return changed - before + timedelta(microseconds=draw(st.integers(-(10**11), 10**11)))
+
+
+@given(
+    st.one_of(zones, st.sampled_from(["Europe/Berlin", "America/St_Johns", "Pacific/Apia"])),
+    moments_of_clocks(),
+    lives,
+    st.sampled_from(["rolling", "calendar"]),
+)
+def test_what_a_wallet_says_of_both_ends_of_a_quarter_it_says_of_all_between(
+    zone: str, moment: datetime, after: str, expiry: str
+) -> None:
+    duration, dates = parse_duration(after), ((3, 29), (10, 25), (12, 31))
+    none: dict[str, Any] = {"maximum": None, "cap": None, "cap_period": "all_time", "notices": ()}
+    wallet = Wallet("g", expiry, duration, dates, duration, timezone=zone, version=0, **none)
+    for rule in (wallet_of.start, wallet_of.expiry):
+        steady = wallet_of.steady(wallet, rule, (moment - EPOCH) // QUARTER)
+        if steady is not None:
+            assert rule(wallet, moment) == (steady.day, steady.at or moment + steady.later)

@@ -2,10 +2,9 @@
 
 Common logs are of a member that lives, ask for no answer and move no points; repeated ones too.
 Common events are those on which nothing acts but their conditions, their limit, the challenges that
-they feed, and the wallet that their points go into and at once count in. The compiled code folds
-them for a fraction of what they cost in Python, byte for byte the same. Python folds everything
-else, and everything where the fast path is missing: the rules are in ``aggregates`` and
-``handlers``.
+they feed, and the wallet that their points go into. The compiled code folds them for a fraction of
+what they cost in Python, byte for byte the same. Python folds everything else, and everything where
+the fast path is missing: the rules are in ``aggregates`` and ``handlers``.
 """
 
 from collections.abc import Callable, Sequence
