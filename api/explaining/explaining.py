@@ -35,8 +35,8 @@ from api.queries import explanations as queries
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.period import period_key
 from processor.domain.aggregates.tier import BY_HAND, PROGRESS
+from processor.domain.retelling.progress import Crossing, up_to, up_to_reward
 from processor.domain.retelling.progress import Step as ProgressStep
-from processor.domain.retelling.progress import up_to, up_to_reward
 from processor.domain.retelling.streaks import Step as StreakStep
 from processor.domain.rules import TierSet
 from schemas import definitions as models
@@ -218,10 +218,13 @@ async def _reward_until(
     milestone = Named(models.Milestone.kind, str(row["milestone_id"]))
     if slug == "challenge":
         facts = await _facts(asked, connection, row, linked)
+        crossing = None
+        if reached is not None:
+            crossing = Crossing(row["reached_at"], row["reached_value"])
         return _retold(
             asked,
             facts,
-            lambda steps: up_to_reward(up_to(steps, until), id_, changed, reached),
+            lambda steps: up_to_reward(up_to(steps, until), id_, changed, reached, crossing),
             milestone,
         )
     if slug == "streak":

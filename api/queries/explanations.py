@@ -14,7 +14,7 @@ _ONE: dict[str, LiteralString] = {
     "reward_log": """
         SELECT r.id, r.member_id, r.linked_schema_slug, r.linked_schema_record_id, r.milestone_id,
                r.period_key, r.revoked_at IS NOT NULL AS revoked, r.sequence,
-               m.sequence AS reached_sequence
+               m.sequence AS reached_sequence, m.reached_at, m.value AS reached_value
         FROM milestream.reward_logs r
         LEFT JOIN milestream.milestones_reached m
             ON m.project = r.project AND m.member_id = r.member_id

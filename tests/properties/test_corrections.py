@@ -6,6 +6,7 @@ differs there is said.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,13 @@ import msgspec
 from hypothesis import given
 
 from processor.domain.aggregates.challenge import COMPLETED, Progress
-from processor.domain.retelling.progress import exact_nanos, retell, up_to_reward
+from processor.domain.retelling.progress import (
+    Corrected,
+    Crossing,
+    exact_nanos,
+    retell,
+    up_to_reward,
+)
 from processor.domain.state_kinds import (
     APART,
     BALANCES,
@@ -205,7 +212,7 @@ def explain(world: World) -> None:
     reward is among what moved its progress."""
     tables = Tables(world.happened)
     voids, logs = tables.voids(), tables.logs()
-    reached = {row["id"]: row["sequence"] for row in tables.rows("milestones_reached")}
+    reached = {row["id"]: row for row in tables.rows("milestones_reached")}
     for row in tables.rows("challenge_progress"):
         judging = judge(tables, world.history, row["member_id"])
         counted = [
@@ -219,8 +226,16 @@ def explain(world: World) -> None:
             key = (row["member_id"], row["period_key"])
             if (reward["member_id"], reward["period_key"]) == key:
                 id_ = ids.milestone_reached_id(PROJECT, reward["milestone_id"], *key)
-                told = up_to_reward(steps, reward["id"], reward["sequence"], reached[id_])
-                assert told[-1].of.sequence == reached[id_]
+                fact = reached[id_]
+                at = datetime.fromisoformat(fact["reached_at"])
+                crossing = Crossing(at, Decimal(fact["value"]))
+                told = up_to_reward(
+                    steps, reward["id"], reward["sequence"], fact["sequence"], crossing
+                )
+                by = told[-1]
+                assert by.of.sequence == fact["sequence"]
+                if isinstance(by.of, Corrected) and not by.added and len(told) < len(steps):
+                    assert told[-2].after == exact_nanos(crossing.value)
 
 
 @given(changed_histories(rising=True))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -91,6 +92,13 @@ class Statuses:
         """Return the status with which the input of a place was folded."""
         place = bisect_right(self._sequences, sequence)
         return self._statuses[place - 1] if place else LIVE
+
+
+class Crossing(NamedTuple):
+    """When a milestone was reached, and with what value."""
+
+    at: datetime
+    value: Decimal
 
 
 Moving = Logged | Voided | Corrected
@@ -231,15 +239,21 @@ def _shows(log: Logged, total: int) -> bool:
 
 
 def up_to_reward(
-    steps: Sequence[Step], reward_id: str, changed: int, reached: int | None
+    steps: Sequence[Step],
+    reward_id: str,
+    changed: int,
+    reached: int | None,
+    crossing: Crossing | None = None,
 ) -> list[Step]:
-    """Return the steps up to the one that last gave a reward.
+    """Return the steps up to the one that last gave a reward. Where that is a correction which
+    moved nothing, the log that had crossed its target comes before it, and none in between.
 
     Args:
         steps: those of the progress that it is for.
         reward_id: the reward.
         changed: where the reward last changed: what grants it is a step, a coupon is none.
         reached: where its milestone was first reached.
+        crossing: what is said of that.
     """
     last = None
     for place, step in enumerate(steps):
@@ -248,7 +262,22 @@ def up_to_reward(
         may_give = raised or isinstance(step.of, Corrected)
         if given or (may_give and step.of.sequence in (changed, reached)):
             last = place
-    return up_to(steps, reached) if last is None else list(steps[: last + 1])
+    if last is None:
+        return up_to(steps, reached)
+    told, by = list(steps[: last + 1]), steps[last]
+    if crossing is None or by.added or not isinstance(by.of, Corrected):
+        return told
+    crossed = next((n for n, step in enumerate(told) if _crosses(step, crossing)), last - 1)
+    return [*told[: crossed + 1], by]
+
+
+def _crosses(step: Step, crossing: Crossing) -> bool:
+    log = step.of
+    return (
+        isinstance(log, Logged)
+        and log.activity_at == crossing.at
+        and step.after == exact_nanos(crossing.value)
+    )
 
 
 def up_to(steps: Sequence[Step], sequence: int | None, status: str | None = None) -> list[Step]:
