@@ -40,13 +40,15 @@ async def newest_milestones(
         await cursor.execute(
             """
             SELECT r.reached_at AS "reachedAt", r.period_key AS "periodKey", r.value,
-                   r.member_id AS "memberId", m.name AS milestone,
+                   r.member_id AS "memberId", who.external_id AS member, m.name AS milestone,
                    coalesce(c.name, r.linked_schema_record_id) AS challenge
             FROM (
                 SELECT * FROM milestream.milestones_reached
                 WHERE project = %s ORDER BY reached_at DESC, id LIMIT %s
             ) r
             LEFT JOIN milestream.milestones m ON m.project = r.project AND m.id = r.milestone_id
+            LEFT JOIN milestream.members who
+                ON who.project = r.project AND who.member_id = r.member_id
             LEFT JOIN milestream.challenges c
                 ON c.project = r.project AND c.id::text = r.linked_schema_record_id
             ORDER BY r.reached_at DESC, r.id
@@ -64,14 +66,59 @@ async def newest_rewards(
         await cursor.execute(
             """
             SELECT r.id, r.created_at AS "createdAt", r.period_key AS "periodKey",
-                   r.member_id AS "memberId", r.coupon_code AS "couponCode", m.name AS milestone
+                   r.member_id AS "memberId", r.coupon_code AS "couponCode",
+                   who.external_id AS member, m.name AS milestone
             FROM (
                 SELECT * FROM milestream.reward_logs
                 WHERE project = %s ORDER BY created_at DESC, id LIMIT %s
             ) r
             LEFT JOIN milestream.milestones m ON m.project = r.project AND m.id = r.milestone_id
+            LEFT JOIN milestream.members who
+                ON who.project = r.project AND who.member_id = r.member_id
             ORDER BY r.created_at DESC, r.id
             """,
             (project, limit),
+        )
+        return await cursor.fetchall()
+
+
+async def funnels(connection: AsyncConnection, project: str) -> list[dict[str, Any]]:
+    """Return for each live challenge its newest period: who began, who completed, and how many
+    reached each of its milestones."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            WITH reached AS MATERIALIZED (
+                SELECT milestone_id, period_key, count(*) AS members
+                FROM milestream.milestones_reached WHERE project = %(project)s GROUP BY 1, 2
+            )
+            SELECT c.id, c.name, newest.period_key AS "periodKey", counted.started,
+                counted.completed, coalesce(along.milestones, '[]') AS milestones
+            FROM milestream.challenges AS c
+            CROSS JOIN LATERAL (
+                SELECT period_key FROM milestream.challenge_progress AS p
+                WHERE p.project = %(project)s AND p.challenge_id = c.id
+                ORDER BY p.created_at DESC LIMIT 1
+            ) AS newest
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS started,
+                    count(*) FILTER (WHERE p.status = 'completed') AS completed
+                FROM milestream.challenge_progress AS p
+                WHERE p.project = %(project)s AND p.challenge_id = c.id
+                    AND p.period_key = newest.period_key
+            ) AS counted
+            LEFT JOIN LATERAL (
+                SELECT json_agg(json_build_object('name', m.name, 'target',
+                    m.milestone_target_value, 'reached', coalesce(r.members, 0))
+                    ORDER BY m.milestone_target_value, m.id) AS milestones
+                FROM milestream.milestones AS m
+                LEFT JOIN reached AS r
+                    ON r.milestone_id = m.id AND r.period_key = newest.period_key
+                WHERE m.project = %(project)s AND m.linked_schema_record_id = c.id::text
+            ) AS along ON true
+            WHERE c.project = %(project)s AND c.status = 'live'
+            ORDER BY counted.started DESC, c.id LIMIT 50
+            """,
+            {"project": project},
         )
         return await cursor.fetchall()

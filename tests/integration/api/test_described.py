@@ -53,9 +53,10 @@ _NOTHING_IS_BAD = {
     # They look at nothing of a request, or at its credentials alone.
     *("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/asyncapi"),
     *("/asyncapi.json", "/schemas"),
+    "/dashboard/members/{id}",
     "/schemas/{name}",
     "/assets/{name}",
-    *("/", "/dashboard/data", "GET /clock"),
+    *("/", "/dashboard/data", "/dashboard/challenges", "/login", "/logout", "GET /clock"),
     # They look at an id besides, and any text may be one.
     "/event/{eventId}",
 }

@@ -49,7 +49,8 @@ console.log(JSON.stringify({ topics: document?.channels().all().length ?? 0, fau
 """
 
 
-def _run(*command: str | Path, cwd: Path, stdin: str = "", **env: str) -> str:
+def run_beside(*command: str | Path, cwd: Path, stdin: str = "", **env: str) -> str:
+    """Run a program to its end; return what it printed."""
     ran = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -70,16 +71,16 @@ async def test_a_generated_client_calls_the_api(full_stack: Served, tmp_path: Pa
     (tmp_path / "config.yaml").write_text(_CONFIG)
     options = ("--path", "openapi.json", "--config", "config.yaml", "--output-path", "made")
     uv = Path(sys.executable).with_name("uv")
-    said = _run(
+    said = run_beside(
         *(uv, "tool", "run", "--from", GENERATOR, "openapi-python-client", "generate"),
         *options,
         cwd=tmp_path,
     )
     assert "Unable to parse" not in said
     assert "Cannot parse" not in said
-    _run(sys.executable, "-m", "compileall", "-q", "made", cwd=tmp_path)
+    run_beside(sys.executable, "-m", "compileall", "-q", "made", cwd=tmp_path)
     key = await full_stack.key()
-    _run(
+    run_beside(
         *(sys.executable, "-c", _SMOKE, full_stack.url, key.key_id, key.secret),
         cwd=tmp_path,
         PYTHONPATH=str(tmp_path / "made"),
@@ -94,8 +95,8 @@ async def test_the_official_parser_takes_the_asyncapi_document(
         document = (await guest.get("/asyncapi.json")).text
     (tmp_path / "package.json").write_text("{}")
     (tmp_path / "parse.mjs").write_text(_PARSE)
-    _run("npm", "install", "--silent", "--no-audit", "--no-fund", PARSER, cwd=tmp_path)
-    found = json.loads(_run("node", "parse.mjs", cwd=tmp_path, stdin=document))
+    run_beside("npm", "install", "--silent", "--no-audit", "--no-fund", PARSER, cwd=tmp_path)
+    found = json.loads(run_beside("node", "parse.mjs", cwd=tmp_path, stdin=document))
     assert found == {"topics": len(json.loads(document)["channels"]), "faults": []}
 
 
@@ -105,7 +106,7 @@ async def test_a_browser_shows_the_pages(full_stack: Served, tmp_path: Path) -> 
         ("/docs", ("POST", "/schema/challenge_log/record", "Log an event")),
         ("/asyncapi", ("challenge-logs", "milestream.reward.granted.v1", "What you publish")),
     ):
-        dom = _run(
+        dom = run_beside(
             *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
             *(f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000"),
             full_stack.url + path,

@@ -1,0 +1,123 @@
+"""The dashboard: what it shows of challenges and members, to whom, and in a browser."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from psycopg import AsyncConnection
+
+from api.auth import sessions
+from api.auth.credentials import Role
+from tests.integration.api.serving import Served
+from tests.integration.api.test_reference import run_beside
+
+NAME = "<img src=x onerror=alert(1)>"
+TIME = "2026-11-20T10:00:00Z"
+PROJECT = "shown"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def member(full_stack: Served) -> str:
+    """The id of a member that reached a milestone; challenge and member have a name to escape."""
+    async with await full_stack.client(project=PROJECT) as admin:
+        challenge = {
+            "name": f"Spend {NAME}", "aggregationMethod": "sum", "aggregationPeriod": "monthly",
+            "completionTargetValue": 100, "timezone": "UTC",
+        }  # fmt: skip
+        made = (await admin.post("/schema/challenge/record", json=challenge)).json()
+        milestone = {
+            "name": "Half", "milestoneTargetValue": 50, "linkedSchemaRecordId": made["id"],
+            "linkedSchemaSlug": "challenge",
+        }  # fmt: skip
+        created = await admin.post("/schema/milestone/record", json=milestone)
+        assert created.status_code == 201, created.text
+        log = {
+            "challengeId": made["id"],
+            "ownedBy": {"externalId": "ada", "firstName": NAME, "email": "ada@example.com"},
+            "activityAt": TIME, "activityId": "bought", "uniqueIdentifier": "o-1",
+            "activityValue": 60,
+        }  # fmt: skip
+        logged = (await admin.post("/schema/challenge_log/record", json=log)).json()
+        # A read of records waits until the tables have it; the dashboard does not wait.
+        await admin.get(f"/schema/challenge_log/record/{logged['id']}")
+        await admin.get("/schema/reward_log/record")
+    return str(logged["ownedById"])
+
+
+async def found(admin: httpx.AsyncClient, text: str) -> list[Any]:
+    answer = await admin.get("/dashboard/members", params={"search": text})
+    assert answer.status_code == 200, answer.text
+    return [each["memberId"] for each in answer.json()["members"]]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_members_are_found_by_what_names_them(full_stack: Served, member: str) -> None:
+    async with await full_stack.client(Role.ANALYST, PROJECT) as analyst:
+        for text in ("ada", "ad", "ADA@example.com", "onerror", member):
+            assert await found(analyst, text) == [member], text
+        for text in ("nobody", "%", "_", "00000000-0000-4000-8000-000000000000"):
+            assert await found(analyst, text) == [], text
+        for bad in ("", " ", "x" * 257, "a\x00b"):
+            answer = await analyst.get("/dashboard/members", params={"search": bad})
+            assert answer.status_code == 400, bad
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_member_is_shown_with_names(full_stack: Served, member: str) -> None:
+    async with await full_stack.client(Role.ANALYST, PROJECT) as analyst:
+        shown = (await analyst.get(f"/dashboard/members/{member}")).json()
+        challenges = (await analyst.get("/dashboard/challenges")).json()["challenges"]
+    assert shown["member"]["externalId"] == "ada"
+    assert [(p["name"], p["value"], p["target"]) for p in shown["progress"]] == [
+        (f"Spend {NAME}", 60, 100)
+    ]
+    assert [(r["milestone"], r["status"]) for r in shown["rewards"]] == [("Half", "granted")]
+    assert [(t["kind"], t["identifier"]) for t in shown["timeline"]] == [("log", "o-1")]
+    (funnel,) = challenges
+    assert (funnel["periodKey"], funnel["started"], funnel["completed"]) == ("2026-11", 1, 0)
+    assert funnel["milestones"] == [{"name": "Half", "target": 50, "reached": 1}]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_others_are_shown_nothing(full_stack: Served, member: str) -> None:
+    paths = (
+        "/dashboard/challenges",
+        "/dashboard/members?search=ada",
+        f"/dashboard/members/{member}",
+    )
+    async with await full_stack.client(Role.PRODUCER, PROJECT) as producer:
+        assert {(await producer.get(path)).status_code for path in paths} == {403}
+    async with await full_stack.client(project="elsewhere") as other:
+        assert (await other.get(f"/dashboard/members/{member}")).status_code == 404
+        assert await found(other, "ada") == []
+        assert (await other.get("/dashboard/members/no-uuid")).status_code == 404
+    async with await full_stack.end_user("ada", PROJECT) as user:
+        assert {(await user.get(path)).status_code for path in paths} == {403}
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no browser")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_browser_signs_in_and_shows_a_member(
+    full_stack: Served, member: str, tmp_path: Path
+) -> None:
+    key = await full_stack.key(project=PROJECT)
+    async with await AsyncConnection.connect(full_stack.settings.database_url) as connection:
+        token = await sessions.make_link(connection, key.key_id)
+
+    def opened(path: str) -> str:
+        return run_beside(
+            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+            *(f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000"),
+            full_stack.url + path,
+            cwd=tmp_path,
+        )
+
+    opened(f"/login?token={token}")
+    page = opened(f"/#member/{member}")
+    assert "&lt;img src=x onerror=alert(1)&gt; (ada)" in page
+    assert "<img" not in page
+    for text in ("ada@example.com", "Half", "2026-11", "What if"):
+        assert text in page, text
