@@ -21,7 +21,6 @@ import yaml
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from deploy.clock_changes import with_members
 from deploy.errors import CommandError
 from deploy.texts import decode_text
 from deploy.topics_create import check_topics
@@ -350,6 +349,10 @@ async def _check_clocks(
         if isinstance(document.definition, models.Project)
         and (document.definition.clock == models.MANUAL) != definitions.is_manual(document.project)
     }
+    if not changed:
+        return
+    from deploy.clock_changes import with_members  # a database's driver, which nothing else wants
+
     faults = [
         f"{changed[project].where}: clock: cannot be changed, for the project has members"
         for project in await with_members(settings, list(changed))

@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from deploy.errors import CommandError
+from deploy.imports import kept_for_life
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class LazyGroup(TyperGroup):
 def load(name: str) -> Any:
     """Import a sub-command and return its click command."""
     sub = SUB_COMMANDS[name]
-    module = import_module(f"deploy.commands.{sub.module}")
+    with kept_for_life():
+        module = import_module(f"deploy.commands.{sub.module}")
     group: typer.Typer | None = getattr(module, "app", None)
     if group is None:
         group = typer.Typer(add_completion=False)

@@ -2,13 +2,15 @@
 
 from deploy.database_errors import database_errors
 from deploy.errors import CommandError
+from deploy.imports import kept_for_life
 from schemas.settings import Settings
 
 
 def command() -> None:
     """Serve the HTTP API, until told to stop."""
-    from api.server import main
-    from projections.migrate import MigrationError, migrate
+    with kept_for_life():
+        from api.server import main
+        from projections.migrate import MigrationError, migrate
 
     settings = Settings.from_env()
     try:

@@ -13,9 +13,7 @@ from psycopg import AsyncConnection
 from api.auth import credentials, sessions
 from api.auth.credentials import CredentialsError, Role
 from api.queries import credentials as queries
-from deploy.apply import limits_of
 from deploy.database_errors import database_errors
-from deploy.end_user_tokens import end_user_token
 from deploy.errors import CommandError
 from deploy.texts import decode_text
 from projections.migrate import MigrationError, migrate
@@ -186,6 +184,10 @@ def token(
     hours: Annotated[int, typer.Option(min=1, max=8760, help="How long it is good for.")] = 24,
 ) -> None:
     """Print an end user's token, to try things out: otherwise your own backend signs them."""
+    # Half of all that is imported here, and no other command of these wants it.
+    from deploy.apply import limits_of
+    from deploy.end_user_tokens import end_user_token
+
     settings = Settings.from_env()
     if hours > LEAST_HOURS:
         most = asyncio.run(limits_of(settings, project)).token_days

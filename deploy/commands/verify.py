@@ -8,15 +8,17 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from deploy.clients import unreachable
 from deploy.errors import CommandError
+from deploy.imports import kept_for_life
 from schemas.kafka.member_keys import KeysUnreadable
 from schemas.settings import Settings
 
 
 def command() -> None:
     """Fold all inputs again, in the order of the chunk log, and compare every output."""
-    from deploy.topics_create import check_topics
-    from processor.recorded import FoldedByNewer
-    from processor.verification import Difference, verify
+    with kept_for_life():
+        from deploy.topics_create import check_topics
+        from processor.recorded import FoldedByNewer
+        from processor.verification import Difference, verify
 
     settings = Settings.from_env()
     columns = (TextColumn("folded again"), MofNCompleteColumn(), TimeElapsedColumn())

@@ -2,13 +2,15 @@
 
 import asyncio
 
+from deploy.imports import kept_for_life, without_aiohttp
 from schemas.settings import Settings
 
 
 def command() -> None:
     """Fold input records into state and events, until told to stop."""
-    from deploy.topics_create import check_topics
-    from processor.worker import main
+    with kept_for_life(), without_aiohttp():
+        from deploy.topics_create import check_topics
+        from processor.worker import main
 
     settings = Settings.from_env()
     asyncio.run(check_topics(settings))
