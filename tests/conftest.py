@@ -14,6 +14,7 @@ from tests.stack import (
     DATABASE_URL_VARIABLE,
     KAFKA_VARIABLE,
     FreshSettings,
+    Template,
     are_shared,
     describe,
     running_servers,
@@ -97,24 +98,32 @@ def servers() -> Iterator[Settings]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def template(servers: Settings) -> Iterator[Template]:
+    """What migrated databases are copied from."""
+    made = Template(servers)
+    yield made
+    made.remove()
+
+
 @pytest.fixture
-def fresh_settings(servers: Settings) -> Iterator[FreshSettings]:
+def fresh_settings(servers: Settings, template: Template) -> Iterator[FreshSettings]:
     """Make settings of one's own: `fresh_settings(partitions=2)`; see `tests.stack`. What a test
     made with them is removed after it."""
-    with _removed_after(servers) as fresh:
+    with _removed_after(servers, template) as fresh:
         yield fresh
 
 
 @pytest.fixture(scope="session")
-def lasting_settings(servers: Settings) -> Iterator[FreshSettings]:
+def lasting_settings(servers: Settings, template: Template) -> Iterator[FreshSettings]:
     """Make settings for what several tests share, removed after the last test."""
-    with _removed_after(servers) as fresh:
+    with _removed_after(servers, template) as fresh:
         yield fresh
 
 
 @contextmanager
-def _removed_after(servers: Settings) -> Iterator[FreshSettings]:
+def _removed_after(servers: Settings, template: Template) -> Iterator[FreshSettings]:
     with stack_directory() as data_dir:
-        fresh = FreshSettings(servers, data_dir)
+        fresh = FreshSettings(servers, data_dir, template)
         yield fresh
         fresh.remove()

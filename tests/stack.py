@@ -9,18 +9,17 @@ import asyncio
 import os
 import secrets
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from psycopg import sql
-from psycopg.errors import InsufficientPrivilege, ObjectInUse
 
 from deploy.stack import LocalServers
+from projections.migrate import migrate
 from schemas.settings import Settings
+from tests.databases import copy_database, drop_database, make_database, make_ready
 from tests.ports import free_port
 
 KAFKA_VARIABLE = "MILESTREAM_TEST_KAFKA"
@@ -28,29 +27,37 @@ DATABASE_URL_VARIABLE = "MILESTREAM_TEST_DATABASE_URL"
 _CONTAINERS = "MILESTREAM_TEST_CONTAINERS"
 KAFKA_IMAGE = "apache/kafka:4.1.0"
 DATABASE_IMAGE = "postgres:18"
-REMOVE_SECONDS = 60
 
 
 class FreshSettings:
     """Makes settings with a topic prefix, a database and a data dir that nothing else has.
 
-    The topics are not made yet, and the database is empty.
+    The topics are not made yet.
     """
 
-    def __init__(self, servers: Settings, data_dir: Path) -> None:
+    def __init__(self, servers: Settings, data_dir: Path, template: "Template") -> None:
         self._servers = servers
         self._data_dir = data_dir
+        self._template = template
         self._made: list[Settings] = []
 
     def __call__(self, **overrides: object) -> Settings:
-        """Return such settings, with `overrides` by field name."""
-        name = f"t{secrets.token_hex(5)}"
+        """Return such settings, with `overrides` by field name. The database is empty."""
+        return self._make(make_database, overrides)
+
+    def migrated(self, **overrides: object) -> Settings:
+        """Return such settings; the database is migrated, and otherwise empty."""
+        return self._make(self._template.copy, overrides)
+
+    def _make(
+        self, make: Callable[[psycopg.Connection, str], None], overrides: Mapping[str, object]
+    ) -> Settings:
+        name = _fresh_name()
         with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        parts = urlsplit(self._servers.database_url)
+            make(connection, name)
         fields = {
             "kafka": self._servers.kafka,
-            "database_url": urlunsplit(parts._replace(path=f"/{name}")),
+            "database_url": _url_of(self._servers, name),
             "topic_prefix": f"{name}.",
             "application_id": name,
             "data_dir": self._data_dir / name,
@@ -84,24 +91,34 @@ class FreshSettings:
             await admin.close()
 
 
-def drop_database(connection: psycopg.Connection, name: str) -> None:
-    """Drop a database.
+class Template:
+    """A migrated database that others are copied from, made when the first one is."""
 
-    An owner may not end the server's own processes there, such as autovacuum: `FORCE` fails for
-    them. Without it, the server ends them itself, but no sessions; so each has its turn.
-    """
-    drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
-    deadline = time.monotonic() + REMOVE_SECONDS
-    while True:
-        for statement in (drop + sql.SQL(" WITH (FORCE)"), drop):
-            try:
-                connection.execute(statement)
-            except (InsufficientPrivilege, ObjectInUse):
-                if time.monotonic() > deadline:
-                    raise
-            else:
-                return
-        time.sleep(0.2)
+    def __init__(self, servers: Settings) -> None:
+        self._servers = servers
+        self._name: str | None = None
+
+    def copy(self, connection: psycopg.Connection, name: str) -> None:
+        """Make a database like it."""
+        if self._name is None:
+            self._name = _fresh_name()
+            make_database(connection, self._name)
+            migrate(_url_of(self._servers, self._name))
+        copy_database(connection, self._name, name)
+
+    def remove(self) -> None:
+        """Drop it, where it was made."""
+        if self._name is not None:
+            with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
+                drop_database(connection, self._name)
+
+
+def _fresh_name() -> str:
+    return f"t{secrets.token_hex(5)}"
+
+
+def _url_of(servers: Settings, database: str) -> str:
+    return urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{database}"))
 
 
 @contextmanager
@@ -141,9 +158,8 @@ def running_servers() -> Iterator[Settings]:
 
         os.environ["JAVA_TOOL_OPTIONS"] = java_options()
         with stack_directory() as data_dir, LocalServers(data_dir) as servers:
-            # Every test has a database of its own, and it belongs to an owner that is no superuser.
-            with psycopg.connect(servers.superuser_url) as connection:
-                connection.execute("ALTER ROLE milestream CREATEDB")
+            with psycopg.connect(servers.superuser_url, autocommit=True) as connection:
+                make_ready(connection, urlsplit(servers.settings.database_url).password or "")
             yield servers.settings
 
 

@@ -34,7 +34,7 @@ from tests.bench.peers import (
 from tests.bench.report import Report, Row
 from tests.bench.stats import ask_stats
 from tests.bench.workload import Workload, publish_definitions, write_logs
-from tests.stack import FreshSettings, are_shared, running_servers
+from tests.stack import FreshSettings, Template, are_shared, running_servers
 
 PARTS = ("fold", "events", "stats")
 """What there is to measure, beside the modules of `_FINDERS`. Stats take minutes more."""
@@ -77,7 +77,7 @@ def main(  # noqa: PLR0917  (Typer reads the arguments' order)
         tempfile.TemporaryDirectory(prefix="milestream-bench-") as directory,
         running_servers() as servers,
     ):
-        fresh = FreshSettings(servers, Path(directory))
+        fresh = FreshSettings(servers, Path(directory), Template(servers))
         report = Report(asdict(workload))
         if "fold" in parts:
             report = asyncio.run(_run(fresh(), workload, names, Path(directory)))

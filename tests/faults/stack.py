@@ -30,12 +30,12 @@ from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from schemas.settings import Settings
 from schemas.topics import changelog_topic
+from tests.databases import drop_database
 from tests.faults.entry import CLOCK, CONTROL, CRASH_AT, CRASHED
 from tests.faults.processes import Process
 from tests.faults.servers import Brokers, Database, environment
 from tests.integration.processor.driving import drain
 from tests.ports import free_port
-from tests.stack import drop_database
 
 _TAKEN = re.compile(r"took over partitions \[(.*?)\]")
 _DAMAGED = re.compile(r"cannot open|[Cc]orrupt|delete it|not an sstable|File too large")

@@ -18,7 +18,6 @@ from psycopg import AsyncConnection
 from api.auth import credentials
 from api.auth.credentials import NewKey, Role
 from deploy.topics_create import create_topics
-from projections.migrate import migrate
 from schemas.settings import PREFIX, Settings
 from tests.plain_http import NO_TLS
 from tests.ports import free_port
@@ -86,9 +85,8 @@ def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator
 
     Beside a worker it is a patient one; that it gives up soon is to be seen where nobody answers.
     """
-    settings = fresh_settings(api_port=free_port(), partitions=2)
+    settings = fresh_settings.migrated(api_port=free_port(), partitions=2)
     create_topics(settings)
-    migrate(settings.database_url)
     with contextlib.ExitStack() as stack:
         for command in (*commands, "api"):
             patient = "worker" in commands

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.auth.credentials import CACHE_SECONDS, Role
-from projections.migrate import migrate
 from tests.integration.api.serving import PROJECT, Served, run
 from tests.stack import FreshSettings
 
@@ -239,8 +238,7 @@ def test_keys_are_made_on_an_empty_database(fresh_settings: FreshSettings, tmp_p
 def test_a_database_that_refuses_is_one_line(
     fresh_settings: FreshSettings, command: tuple[str, ...]
 ) -> None:
-    settings = fresh_settings()
-    migrate(settings.database_url)
+    settings = fresh_settings.migrated()
     with psycopg.connect(settings.database_url) as connection:
         connection.execute(
             "INSERT INTO milestream_private.migrations (version, name) VALUES (9999, 'later')"

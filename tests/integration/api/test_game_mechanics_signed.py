@@ -16,7 +16,6 @@ import pytest
 from api.auth.credentials import NewKey, Role
 from api.faces.game_mechanics import signature
 from deploy.topics_create import create_topics
-from projections.migrate import migrate
 from tests.integration.api.game_mechanics import (
     define_action,
     make_member,
@@ -59,12 +58,11 @@ def site(
     lasting_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     log = tmp_path_factory.mktemp("site")
-    settings = lasting_settings(
+    settings = lasting_settings.migrated(
         api_port=free_port(), partitions=2, public_url=PUBLIC_URL, log_level="debug"
     )
     other = settings.model_copy(update={"api_port": free_port()})
     create_topics(settings)
-    migrate(settings.database_url)
     with (
         process(settings, "worker", log),
         process(settings, "projector", log),

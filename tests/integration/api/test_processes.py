@@ -16,7 +16,6 @@ import pytest
 import pytest_asyncio
 
 from deploy.topics_create import create_topics
-from projections.migrate import migrate
 from schemas.settings import Settings
 from tests.integration.api.serving import (
     PATIENCE_SECONDS,
@@ -75,10 +74,9 @@ def pair(
     lasting_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
     """Such an API with a worker and a projector."""
-    settings = lasting_settings(api_port=free_port(), partitions=2, api_processes=2)
+    settings = lasting_settings.migrated(api_port=free_port(), partitions=2, api_processes=2)
     log_dir = tmp_path_factory.mktemp("processes")
     create_topics(settings)
-    migrate(settings.database_url)
     with contextlib.ExitStack() as stack:
         for command in ("worker", "projector"):
             stack.enter_context(process(settings, command, log_dir))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jwt
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -15,11 +16,19 @@ from deploy.demo import MEMBERS, apply_definitions, demo_documents, send_history
 from deploy.demo_examples import FIRST_ORDER, KEY_FILE, examples
 from deploy.demo_people import FREE_SHIPPING, SPEND, TEN_OFF, YOU
 from processor.definitions import DefinitionsReader
-from projections.migrate import migrate
 from schemas import ids
 from schemas.records import ChallengeLog, Event
 from schemas.settings import Settings
 from tests.integration.deploy.conftest import Run, committed, polling
+from tests.stack import FreshSettings
+
+
+@pytest.fixture
+def migrated(fresh_settings: FreshSettings) -> Settings:
+    """Settings with a migrated database and a data dir."""
+    made = fresh_settings.migrated()
+    made.data_dir.mkdir()
+    return made
 
 
 async def test_definitions_are_written_once(topics: Settings) -> None:
@@ -68,10 +77,8 @@ def today() -> bytes:
     return datetime.now(UTC).date().isoformat().encode()
 
 
-def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) -> None:
-    settings.data_dir.mkdir()
-    migrate(settings.database_url)
-    calls = pasted(examples(settings))
+def test_the_examples_can_be_pasted_and_their_key_is_kept(migrated: Settings) -> None:
+    calls = pasted(examples(migrated))
     log, event = (call[call.index("-d") + 1] for call in calls[:2])
     decoded = msgspec.json.decode(log, type=ChallengeLog)
     assert (decoded.challenge_id, float(bytes(decoded.activity_value))) == (SPEND, FIRST_ORDER)
@@ -84,7 +91,7 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
     you, month = ids.member_id("default", YOU.external_id), datetime.now(UTC).strftime("%Y-%m")
     explained = ids.reward_log_id("default", FREE_SHIPPING, you, month)
     assert [next(word for word in call if word.startswith("http")) for call in calls] == [
-        f"{settings.public_url}{path}"
+        f"{migrated.public_url}{path}"
         for path in (
             "/schema/challenge_log/record", "/v1/event", "/v1/event?dryRun=true&trace=true",
             "/v1/stats/event?period=7d",
@@ -94,25 +101,21 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(settings: Settings) ->
             "/v1/user/you/void",
         )
     ]  # fmt: skip
-    assert pasted(examples(settings))[3] == calls[3]
-    kept = settings.data_dir / KEY_FILE
+    assert pasted(examples(migrated))[3] == calls[3]
+    kept = migrated.data_dir / KEY_FILE
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_events_example_has_a_token_of_the_demos_own_member(settings: Settings) -> None:
-    settings.data_dir.mkdir()
-    migrate(settings.database_url)
-    call = pasted(examples(settings))[1]
+def test_the_events_example_has_a_token_of_the_demos_own_member(migrated: Settings) -> None:
+    call = pasted(examples(migrated))[1]
     (bearer,) = [word for word in call if word.startswith("authorization: Bearer ")]
     claims = jwt.decode(bearer.split()[2], options={"verify_signature": False})
     assert (claims["sub"], claims["aud"]) == (YOU.external_id, "default")
 
 
-def test_a_key_that_the_database_does_not_know_is_made_anew(settings: Settings) -> None:
-    settings.data_dir.mkdir()
-    migrate(settings.database_url)
-    (settings.data_dir / KEY_FILE).write_text('{"keyId": "gone", "secret": "s"}')
-    assert "x-api-key: gone" not in examples(settings)
+def test_a_key_that_the_database_does_not_know_is_made_anew(migrated: Settings) -> None:
+    (migrated.data_dir / KEY_FILE).write_text('{"keyId": "gone", "secret": "s"}')
+    assert "x-api-key: gone" not in examples(migrated)
 
 
 def test_where_somebody_else_signs_tokens_the_event_goes_with_the_key(

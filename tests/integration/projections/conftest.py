@@ -8,7 +8,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from projections.catalogue import PROJECTIONS
 from projections.feed import MissingTopics, partitions_of
-from projections.migrate import migrate
 from schemas.settings import Settings
 from schemas.topics import TOPICS, Partitioning
 from tests.stack import FreshSettings
@@ -21,17 +20,15 @@ def database_url(fresh_settings: FreshSettings) -> str:
 
 
 @pytest.fixture
-def migrated_url(database_url: str) -> str:
+def migrated_url(fresh_settings: FreshSettings) -> str:
     """Make a database with the read models, empty."""
-    migrate(database_url)
-    return database_url
+    return fresh_settings.migrated().database_url
 
 
 @pytest.fixture
 async def settings(fresh_settings: FreshSettings) -> Settings:
     """Make a migrated database, and the topics that projections read and no others."""
-    settings = fresh_settings()
-    await asyncio.to_thread(migrate, settings.database_url)
+    settings = await asyncio.to_thread(fresh_settings.migrated)
     topics = {topic for projection in PROJECTIONS.values() for topic in projection.topics}
     admin = AIOKafkaAdminClient(**settings.kafka_options())
     await admin.start()

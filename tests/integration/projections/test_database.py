@@ -28,6 +28,22 @@ def test_migrating_again_changes_nothing(migrated_url: str) -> None:
         assert [row[0] for row in rows] == [m.version for m in migrations()]
 
 
+def test_a_copy_lets_in_whom_a_migrated_database_does(migrated_url: str, database_url: str) -> None:
+    migrate(database_url)
+    rights = [_rights(url) for url in (migrated_url, database_url)]
+    assert rights[0] == rights[1]
+
+
+def _rights(url: str) -> set[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return set(
+            connection.execute(
+                "SELECT grantee, privilege_type, is_grantable FROM pg_database, aclexplode(datacl) "
+                "WHERE datname = current_database()"
+            )
+        )
+
+
 def test_several_processes_may_migrate_at_once(database_url: str) -> None:
     failures: list[BaseException] = []
 
