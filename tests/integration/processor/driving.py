@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import ConsumerRecord
 
 from schemas import ids
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, DEFINITIONS, TICKS, partition_for
+from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEFINITIONS, TICKS, partition_for
 
 CHALLENGE = "11111111-1111-4111-8111-111111111111"
 MILESTONES = {
@@ -336,31 +337,47 @@ class History:
 
 
 def recorded_count(settings: Settings) -> int:
-    """Return how many inputs but ticks were folded, by the chunk log: quick to read, it is short.
+    """Return how many inputs but ticks were folded, by the chunk log, which is short."""
+    return sum(map(_inputs_of, drain(settings, CHUNK_LOG, settled=False)))
+
+
+def _inputs_of(chunk: ConsumerRecord) -> int:
+    """Return how many inputs but ticks a chunk has.
 
     Ticks have no gaps between their offsets, for no transaction writes them.
     """
-    chunks: list[Any] = [json.loads(r.value) for r in drain(settings, "chunk-log", settled=False)]
-    folded: int = sum(chunk["count"] for chunk in chunks)
+    told: Any = json.loads(chunk.value)
     ticks: int = sum(
-        span["last"] - span["first"] + 1
-        for chunk in chunks
-        for span in chunk["inputs"]
-        if span["topic"] == TICKS
+        span["last"] - span["first"] + 1 for span in told["inputs"] if span["topic"] == TICKS
     )
-    return folded - ticks
+    count: int = told["count"] - ticks
+    return count
 
 
 def wait_folded(settings: Settings, inputs: int, seconds: float = 240, *workers: Worker) -> None:
     """Wait until the chunk log accounts for ``inputs`` input records, ticks apart."""
-    wait_until(
-        lambda: recorded_count(settings) >= inputs,
-        seconds,
-        lambda: (
-            f"{recorded_count(settings)} of {inputs} folded\n"
-            + "\n".join(w.text()[-2000:] for w in workers)
-        ),
+    found = asyncio.run(_read_chunk_log(settings, inputs, seconds))
+    assert found >= inputs, f"{found} of {inputs} folded\n" + "\n".join(
+        w.text()[-2000:] for w in workers
     )
+
+
+async def _read_chunk_log(settings: Settings, wanted: int, seconds: float) -> int:
+    """Read the chunk log as it grows, until so many inputs are in it or the time is over."""
+    deadline, found = time.monotonic() + seconds, 0
+    places = [
+        TopicPartition(settings.topic(CHUNK_LOG), number) for number in range(settings.partitions)
+    ]
+    async with AIOKafkaConsumer(
+        **settings.kafka_options(), isolation_level="read_committed", auto_offset_reset="earliest"
+    ) as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        while found < wanted and time.monotonic() < deadline:
+            for chunks in (await consumer.getmany(timeout_ms=1000)).values():
+                found += sum(map(_inputs_of, chunks))
+            await asyncio.sleep(0.1)  # several chunks at a look: workers need the processors
+    return found
 
 
 def fold_under_kills(
