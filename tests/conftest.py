@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from schemas.settings import PREFIX, Settings
+from tests import rewritten
 from tests.stack import (
     DATABASE_URL_VARIABLE,
     KAFKA_VARIABLE,
@@ -56,7 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     open_servers = ExitStack()
     config.add_cleanup(open_servers.close)
-    found = open_servers.enter_context(running_servers())
+    with rewritten.meanwhile(config):
+        found = open_servers.enter_context(running_servers())
     environment = open_servers.enter_context(pytest.MonkeyPatch.context())
     environment.setenv(KAFKA_VARIABLE, found.kafka)
     environment.setenv(DATABASE_URL_VARIABLE, found.database_url)
