@@ -12,8 +12,9 @@ from api.auth.credentials import Role
 from deploy.topics_create import create_topics
 from projections.migrate import migrate
 from schemas.settings import Settings
+from tests.bench.processes import process
 from tests.bench.workload import PROJECT, publish_definitions
-from tests.integration.api.serving import Served, process, wait_until_ready
+from tests.integration.api.serving import Served, wait_until_ready
 from tests.ports import free_port
 from tests.stack import FreshSettings
 

@@ -39,8 +39,8 @@ from schemas.topics import EVENTS, MEMBER_COMMANDS, POINTS_EVENTS, partition_for
 from tests.bench.events import EVENT, LIMIT, publish_event_definitions, write_members
 from tests.bench.findings import Finding
 from tests.bench.measure import PeerFailed
+from tests.bench.processes import process
 from tests.bench.workload import PROJECT, Workload, first_moment
-from tests.integration.api.serving import process
 from tests.stack import FreshSettings
 
 SUBSCRIBER_MS, ROW_MS = 150.0, 300.0

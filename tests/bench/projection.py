@@ -25,8 +25,8 @@ from schemas.settings import Settings
 from tests.bench.findings import Finding
 from tests.bench.folded import fold_logs
 from tests.bench.measure import PeerFailed
+from tests.bench.processes import process
 from tests.bench.workload import Workload
-from tests.integration.api.serving import process
 from tests.stack import FreshSettings
 
 RECORDS = int(os.environ.get("MILESTREAM_BENCH_PROJECTION_RECORDS", "200000"))

@@ -20,8 +20,8 @@ from schemas.settings import Settings
 from tests.bench.findings import Finding
 from tests.bench.folded import fold_logs
 from tests.bench.measure import PeerFailed, Timing
+from tests.bench.processes import process
 from tests.bench.workload import Workload
-from tests.integration.api.serving import process
 from tests.plain_http import NO_TLS
 from tests.ports import free_port
 from tests.stack import FreshSettings

@@ -20,7 +20,7 @@ from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
 from tests.bench.folded_offsets import FoldedOffsets, folded_offsets
 from tests.bench.measure import PeerFailed
-from tests.integration.api.serving import process
+from tests.bench.processes import process
 
 SAMPLE_SECONDS = 0.1
 _SILENCE_SECONDS = 90

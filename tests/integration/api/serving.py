@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from api.auth import credentials
 from api.auth.credentials import NewKey, Role
 from deploy.topics_create import create_topics
 from schemas.settings import PREFIX, Settings
+from tests import forking
+from tests.forking import Forked
 from tests.plain_http import NO_TLS
 from tests.ports import free_port
 from tests.stack import FreshSettings
@@ -99,19 +100,14 @@ def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator
 @contextlib.contextmanager
 def process(
     settings: Settings, command: str, log: Path, *, patient: bool = False, prepared: str = ""
-) -> Iterator["subprocess.Popen[bytes]"]:
+) -> Iterator[Forked]:
     """Run `milestream <command>` until the context ends; an API or a worker may be a patient one.
 
     `prepared` is Python that runs in its process before it starts.
     """
     prepared += _PATIENT.get(command, "") if patient else ""
     with (log / f"{command}.log").open("ab") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-c", f"{prepared}from deploy.cli import main; main()", command],
-            env=environment(settings),
-            stdout=output,
-            stderr=output,
-        )
+        child = forking.start([command], environment(settings), output, prepared=prepared)
     try:
         yield child
     finally:
@@ -125,15 +121,7 @@ def process(
 
 def run(settings: Settings, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
     """Run `milestream …` to its end."""
-    return subprocess.run(
-        [sys.executable, "-c", "from deploy.cli import main; main()", *arguments],
-        env=environment(settings),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    return forking.run(arguments, environment(settings), stdin=stdin, seconds=PATIENCE_SECONDS)
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -13,6 +13,7 @@ from aiokafka.structs import ConsumerRecord
 
 from deploy.topics_create import ensure_topics
 from schemas.settings import Settings
+from tests import forking
 from tests.stack import FreshSettings
 
 MILESTREAM = str(Path(sys.executable).with_name("milestream"))
@@ -45,11 +46,7 @@ def run(environment: Mapping[str, str]) -> Run:
     """Run `milestream` to its end."""
 
     def run_command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [MILESTREAM, *arguments],
-            env=dict(environment), input=stdin, capture_output=True, text=True, timeout=300,
-            check=False,
-        )  # fmt: skip
+        return forking.run(arguments, environment, stdin=stdin, seconds=300)
 
     return run_command
 

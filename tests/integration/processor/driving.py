@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -23,6 +22,8 @@ from aiokafka.structs import ConsumerRecord
 from schemas import ids
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEFINITIONS, TICKS, partition_for
+from tests import forking
+from tests.forking import Forked
 
 CHALLENGE = "11111111-1111-4111-8111-111111111111"
 MILESTONES = {
@@ -63,7 +64,7 @@ class Worker:
                 update={"worker_instance": name, "data_dir": settings.data_dir / name}
             )
         self.log = settings.data_dir / f"{name or 'unnamed'}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -73,7 +74,7 @@ class Worker:
         self.kill()
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Forked:
         assert self._process is not None
         return self._process
 
@@ -81,17 +82,8 @@ class Worker:
         """Start it; it is not ready yet."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    f"{self._prepared}\nfrom deploy.cli import main; main()",
-                    "worker",
-                ],
-                env=os.environ | self.settings.to_env(without=("database_url",)),
-                stdout=log,
-                stderr=log,
-            )
+            environment = os.environ | self.settings.to_env(without=("database_url",))
+            self._process = forking.start(["worker"], environment, log, prepared=self._prepared)
 
     def ready(self, times: int = 1, seconds: float = 180) -> None:
         """Wait until it took partitions over so many times in its life."""
@@ -129,7 +121,7 @@ def wait_until(
     condition: Callable[[], bool],
     seconds: float,
     complain: Callable[[], str],
-    watch: subprocess.Popen[bytes] | None = None,
+    watch: Forked | None = None,
 ) -> None:
     """Poll until ``condition`` holds; fail where it does not in time or ``watch`` ends.
 

@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 
 from schemas.settings import Settings
+from tests import forking
 from tests.integration.processor.driving import (
     Worker,
     drain,
@@ -19,14 +19,7 @@ MEMBERS = 500
 
 
 def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *arguments],
-        env=os.environ | settings.to_env(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return forking.run(arguments, os.environ | settings.to_env(), seconds=300)
 
 
 def without_key(settings: Settings) -> Settings:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from schemas.settings import Settings
 from schemas.topics import TOPICS
+from tests import forking
 from tests.integration.processor.driving import (
     CHALLENGE,
     MILESTONES,
@@ -48,14 +48,7 @@ Figures = dict[tuple[str, str, str], dict[str, Any]]
 
 
 def simulate(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "simulate", *arguments],
-        env=os.environ | settings.to_env(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return forking.run(("simulate", *arguments), os.environ | settings.to_env(), seconds=300)
 
 
 def figures(found: subprocess.CompletedProcess[str]) -> Figures:

@@ -4,13 +4,13 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 
 from aiokafka import TopicPartition
 
 from processor.recorded import Cursor
 from schemas.kafka.consumers import consumer
 from schemas.settings import Settings
+from tests import forking
 from tests.integration.processor.driving import (
     History,
     Record,
@@ -27,14 +27,7 @@ CHANGED = "22222222-2222-4222-8222-222222222201"
 
 
 def verify(settings: Settings) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "verify"],
-        env=os.environ | settings.to_env(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return forking.run(["verify"], os.environ | settings.to_env(), seconds=300)
 
 
 def folded(settings: Settings) -> int:

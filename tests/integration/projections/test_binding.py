@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 
 import psycopg
 import pytest
@@ -16,6 +14,7 @@ from projections.source_binding import OtherSource
 from schemas.kafka.descriptions import Describer
 from schemas.settings import Settings
 from schemas.topics import MEMBER_EVENTS
+from tests import forking
 from tests.integration.projections.driving import caught_up, projecting, query, table, writing
 from tests.unit.projections.events import member_upserted
 
@@ -61,15 +60,8 @@ async def test_the_commands_say_so_and_fail(settings: Settings, command: list[st
     await _project_one_member(settings)
     with psycopg.connect(settings.database_url) as connection:
         connection.execute("UPDATE milestream_private.projection_source SET cluster_id = 'another'")
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", "from deploy.cli import main; main()", *command],
-        env=os.environ | settings.to_env(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = os.environ | settings.to_env()
+    done = await asyncio.to_thread(forking.run, command, environment, seconds=300)
     assert done.returncode == 1
     assert "cluster 'another'" in done.stderr
     assert "Traceback" not in done.stderr

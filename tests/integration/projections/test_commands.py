@@ -3,33 +3,24 @@
 import asyncio
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from schemas.settings import Settings
+from tests import forking
 from tests.integration.projections.driving import caught_up, writing
 from tests.ports import free_port
 from tests.unit.projections.events import log_recorded, member_of
 
-MILESTREAM = [sys.executable, "-c", "from deploy.cli import main; main()"]
-
 
 def _run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*MILESTREAM, *arguments],
-        env=os.environ | settings.to_env(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return forking.run(arguments, os.environ | settings.to_env(), seconds=300)
 
 
 @pytest.mark.parametrize("option", [[], ["--json"]])
@@ -56,19 +47,14 @@ def test_analysts_create_refuses_what_is_no_project(settings: Settings) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
 
 
-def _start(settings: Settings) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*MILESTREAM, "projector"],
-        env=os.environ | settings.to_env(),
-        stderr=subprocess.PIPE,
-    )
-
-
 async def test_a_projector_shows_its_metrics_and_ends_cleanly_when_told_to(
-    settings: Settings,
+    settings: Settings, tmp_path: Path
 ) -> None:
     port = free_port()
-    child = _start(settings.model_copy(update={"metrics_port": port}))
+    shown = settings.model_copy(update={"metrics_port": port})
+    log = tmp_path / "projector.log"
+    with log.open("wb") as output:
+        child = forking.start(["projector"], os.environ | shown.to_env(), output)
     try:
         async with writing(settings) as writer:
             await writer.commit(log_recorded(member_of(1), 1))
@@ -77,10 +63,9 @@ async def test_a_projector_shows_its_metrics_and_ends_cleanly_when_told_to(
         assert 'milestream_projector_rows_total{table="challenge_logs"} 1.0' in text
         assert 'milestream_projector_lag{partition="' in text
         assert "milestream_projector_transaction_seconds_count" in text
-        child.send_signal(signal.SIGTERM)
-        _, log = await asyncio.to_thread(child.communicate, timeout=60)
-        assert child.returncode == 0
-        assert b"Traceback" not in log
+        child.terminate()
+        assert await asyncio.to_thread(child.wait, 60) == 0
+        assert b"Traceback" not in log.read_bytes()
     finally:
         child.kill()
         child.wait()

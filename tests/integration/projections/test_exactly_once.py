@@ -3,8 +3,7 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from decimal import Decimal
@@ -18,6 +17,8 @@ from schemas import topics
 from schemas.dead_letter import DeadLetter, Header
 from schemas.outputs import encode
 from schemas.settings import Settings
+from tests import forking
+from tests.forking import Forked
 from tests.integration.projections.driving import (
     Writer,
     caught_up,
@@ -102,18 +103,15 @@ RETRIES = "milestream_projector_retries_total"
 
 
 @contextmanager
-def _process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def _process(settings: Settings) -> Iterator[Forked]:
     """Run ``milestream projector``; it does not outlive the test."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", "from deploy.cli import main; main()", "projector"],
-        env=os.environ | settings.to_env(),
-        stderr=subprocess.PIPE,
-    )
+    with tempfile.TemporaryFile() as log:
+        child = forking.start(["projector"], os.environ | settings.to_env(), log)
     try:
         yield child
     finally:
         child.kill()
-        child.communicate()
+        child.wait()
 
 
 async def _flow(writer: Writer, history: History, total: int) -> None:

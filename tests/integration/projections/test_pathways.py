@@ -4,8 +4,7 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
-import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +31,8 @@ from schemas.topics import (
     PATHWAY_EVENTS,
     partition_for,
 )
+from tests import forking
+from tests.forking import Forked
 from tests.integration.projections.driving import caught_up, projecting, query
 from tests.spec import NOW, PROJECT, Defined, Partition, Sent, command, upsert
 
@@ -377,17 +378,14 @@ async def test_projectors_that_fight_or_share_count_each_record_once(
 
 
 @contextmanager
-def _process(settings: Settings) -> Iterator["subprocess.Popen[bytes]"]:
-    child = subprocess.Popen(
-        [sys.executable, "-c", "from deploy.cli import main; main()", "projector"],
-        env=os.environ | settings.to_env(),
-        stderr=subprocess.PIPE,
-    )
+def _process(settings: Settings) -> Iterator[Forked]:
+    with tempfile.TemporaryFile() as log:
+        child = forking.start(["projector"], os.environ | settings.to_env(), log)
     try:
         yield child
     finally:
         child.kill()
-        child.communicate()
+        child.wait()
 
 
 async def test_a_projector_killed_again_and_again_loses_and_doubles_nothing(

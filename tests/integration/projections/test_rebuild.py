@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from schemas.definitions import definition_key, encode, parse
 from schemas.event_types import REWARD_GRANTED, STREAK_ADVANCED
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
+from tests import forking
 from tests.integration.projections import recomputation
 from tests.integration.projections.driving import caught_up, projecting, query, table, writing
 from tests.integration.projections.histories import Events
@@ -258,17 +258,8 @@ async def test_a_rebuild_that_was_killed_is_in_nobodys_way(settings: Settings) -
 
 
 async def _command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from deploy.cli import main; main()", *arguments],
-            env=os.environ | settings.to_env(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    return await asyncio.to_thread(run)
+    environment = os.environ | settings.to_env()
+    return await asyncio.to_thread(forking.run, arguments, environment, seconds=300)
 
 
 async def test_the_command_says_what_there_is_and_what_it_did(settings: Settings) -> None:

@@ -3,8 +3,6 @@ recomputation, in plain SQL over the log and in plain Python over the file."""
 
 import asyncio
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 from schemas.settings import Settings
+from tests import forking
 from tests.integration.api.serving import environment, run
 from tests.integration.processor.driving import Worker, produce, wait_until
 from tests.integration.projections import recomputation
@@ -40,7 +39,7 @@ class Killed:
     def __init__(
         self, settings: Settings, arguments: tuple[str, ...], log: Path, kills: int, pause: float
     ) -> None:
-        self._command = [sys.executable, "-m", "deploy.cli", *arguments]
+        self._arguments = arguments
         self._environment = environment(settings)
         self._log = log
         self._kills = kills
@@ -70,9 +69,7 @@ class Killed:
     def _live(self) -> None:
         while True:
             with self._log.open("ab") as log:
-                process = subprocess.Popen(
-                    self._command, env=self._environment, stdout=log, stderr=log
-                )
+                process = forking.start(self._arguments, self._environment, log)
             killing = self.killed < self._kills
             until = time.monotonic() + self._chance.uniform(self._pause, 2 * self._pause)
             while process.poll() is None and not self._ending.is_set():
