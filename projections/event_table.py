@@ -31,6 +31,7 @@ def event_table(
     kept: tuple[str, ...] = (),
     amended_by: Mapping[EventType, Reader] | None = None,
     amend: LiteralString | None = None,
+    forgets: bool = False,
 ) -> Projection:
     """Return the read model of what events of these types say.
 
@@ -51,6 +52,7 @@ def event_table(
         kept: columns that keep the value that the row began with.
         amended_by: events that make no rows, but change some; see ``Projection.amend``.
         amend: how they do.
+        forgets: whether a member that is forgotten has no row; its key is project and member.
     """
     types = tuple(types)
     described = _fields(types)
@@ -67,6 +69,7 @@ def event_table(
         newest_by=newest_by,
         kept=kept,
         amend=amend,
+        forgets=forgets,
     )
 
 

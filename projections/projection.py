@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, Generic, Literal, LiteralString, TypeVar
+from typing import Any, ClassVar, Generic, Literal, LiteralString, TypeVar
 
 import msgspec
 
@@ -41,6 +41,18 @@ class Amended:
 
 
 Change = Row | Deleted | Amended
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What a record of ``member-events`` without value says: all that was published there of a
+    member is no more."""
+
+    project: str
+    member_id: str
+    type: ClassVar[str] = "forgotten"
+    """Its place among the types of events."""
+
 
 Combination = Literal["sum", "union", "greatest"]
 """How two values in one column are merged: their sum, the bits of both, or the greater one."""
@@ -149,16 +161,24 @@ def of_events(
     combined: Mapping[str, Combination] | None = None,
     derived: Derived | None = None,
     amend: LiteralString | None = None,
+    forgets: bool = False,
 ) -> Projection:
     """Return the read model that these readers make of their types of event; others make no rows.
+
+    Where it ``forgets``, its key is project and member, and a member that is forgotten has no row.
 
     Raises:
         ValueError: a type is published on another topic than the catalogue has for the table.
     """
-    readers = {event_type.name: reader for event_type, reader in events.items()}
+    readers: dict[str, Callable[[Any], Iterable[Change]]] = {
+        event_type.name: reader for event_type, reader in events.items()
+    }
     for event_type in events:
         if event_type.topic not in READ_MODELS[table]:
             raise ValueError(f"{table} is not made from {event_type.topic}: {event_type.name}")
+
+    if forgets:
+        readers[Forgotten.type] = _gone
 
     def rows(event: Envelope) -> Iterable[Change]:
         reader = readers.get(event.type)
@@ -176,6 +196,10 @@ def of_events(
         derived=derived,
         amend=amend,
     )
+
+
+def _gone(forgotten: Forgotten) -> Iterable[Change]:
+    yield Deleted((forgotten.project, forgotten.member_id))
 
 
 def uuid_array(ids: Iterable[str]) -> str:

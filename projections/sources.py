@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from projections.projection import Forgotten
 from schemas import outputs, topics
 from schemas.dead_letter import DeadLetter
 from schemas.definition_records import DefinitionChange, actor_of, read_change
@@ -47,7 +48,7 @@ class KafkaRecord(Protocol):
         """Its headers."""
 
 
-Source = Envelope | DeadLetter | DefinitionChange
+Source = Envelope | Forgotten | DeadLetter | DefinitionChange
 
 
 def read_event(record: KafkaRecord) -> Envelope:
@@ -57,6 +58,20 @@ def read_event(record: KafkaRecord) -> Envelope:
         msgspec.MsgspecError: there is none.
     """
     return outputs.decode(record.value or b"")
+
+
+def read_member_event(record: KafkaRecord) -> Envelope | Forgotten:
+    """Return the CloudEvent in a record of ``member-events``, or who was forgotten.
+
+    Raises:
+        ValueError: there is neither.
+    """
+    if record.value is not None:
+        return read_event(record)
+    project = dict(record.headers).get(outputs.PROJECT)
+    if project is None or record.key is None:
+        raise ValueError("a record without value that does not tell which member was forgotten")
+    return Forgotten(project.decode(), record.key.decode())
 
 
 _DEAD_LETTER = msgspec.json.Decoder(DeadLetter)
@@ -88,6 +103,7 @@ def read_definition(record: KafkaRecord) -> DefinitionChange | None:
 READERS: Mapping[str, Callable[[KafkaRecord], Source | None]] = {
     topics.DEFINITIONS: read_definition,
     topics.DEAD_LETTERS: read_dead_letter,
+    topics.MEMBER_EVENTS: read_member_event,
 }
 """How topics that are not CloudEvents are read."""
 

@@ -236,6 +236,21 @@ ACTIVITY_REVERTED = EventType(
     id_seed="activity.reverted",
 )
 
+EVENT_FORGOTTEN = EventType(
+    "milestream.event.forgotten.v1",
+    topics.EVENT_RESULTS,
+    outputs.MemberForgotten,
+    id_seed="event.forgotten",
+)
+POINTS_FORGOTTEN = EventType(
+    "milestream.points.forgotten.v1",
+    topics.POINTS_EVENTS,
+    outputs.MemberForgotten,
+    id_seed="points.forgotten",
+)
+"""Besides the record without value on ``member-events``: on each topic whose events have addresses,
+in its order, for it is by one topic that a table is rebuilt."""
+
 EVENT_TYPES: Mapping[str, EventType] = {
     each.name: each
     for each in (
@@ -257,8 +272,10 @@ EVENT_TYPES: Mapping[str, EventType] = {
         POINTS_REFUSED,
         POINTS_ACTIVATED,
         POINTS_EXPIRING,
+        POINTS_FORGOTTEN,
         EVENT_LOGGED,
         EVENT_VOIDED,
+        EVENT_FORGOTTEN,
         STREAK_ADVANCED,
         STREAK_BROKEN,
         STREAK_COMPLETED,

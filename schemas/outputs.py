@@ -13,6 +13,10 @@ from msgspec import UNSET, Raw, UnsetType
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json")
 """The Kafka header that says: one CloudEvent as JSON (structured mode)."""
 
+PROJECT = "milestream-project"
+"""The Kafka header of a record of ``member-events`` without value, which has no other room for the
+project: the member was forgotten."""
+
 NULL = Raw(b"null")
 """A joined definition or amount that is not there. (msgspec cannot decode ``Raw | None``.)"""
 
@@ -641,6 +645,25 @@ class ActivityReverted(ActivityChanged, kw_only=True):
     voided_at: datetime
 
 
+class MemberForgotten(_Record, kw_only=True):
+    """``data`` of ``event.forgotten`` and ``points.forgotten``: from here on nothing tells any more
+    who the member is. ``id`` is the member's; whoever keeps addresses (``ip``) that came before it
+    on the topic drops them. ``version`` is the member's."""
+
+    id: str
+    user_id: str
+    forgotten_at: datetime
+    version: int
+
+
+class ForgottenAnswer(_Record, kw_only=True):
+    """The answer to ``forget-member``."""
+
+    user_id: str
+    member_id: str
+    forgotten_at: datetime
+
+
 class VoidedThing(_Record, kw_only=True):
     """What a void was of, in its answer."""
 
@@ -725,6 +748,7 @@ Data = (
     | RewardRevoked
     | StreakReverted
     | ActivityReverted
+    | MemberForgotten
 )
 
 

@@ -215,6 +215,13 @@ class DeleteMember(
     """Erase a member's personal data; its id and counters are kept."""
 
 
+class ForgetMember(
+    _NamedMember, kw_only=True, rename="camel", tag_field="type", tag="forget-member"
+):
+    """Forget who a member is, on the topics and in all that is kept of them: its id, its counters
+    and the identifiers that it used go on."""
+
+
 class UpdateRewardLog(
     _NamedMember,
     kw_only=True,
@@ -486,6 +493,7 @@ MemberCommand = (
     UpsertMember
     | UpdateMemberStatus
     | DeleteMember
+    | ForgetMember
     | UpdateRewardLog
     | RedeemPoints
     | PointsCommand

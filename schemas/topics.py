@@ -45,6 +45,16 @@ _INTERNAL = {**_FOR_EVER, "max.message.bytes": str(4 * MIB + 64 * 1024)}
 # By the broker's time, in order: what was so at some moment is what had been written by then.
 _OUTPUT = {**_INTERNAL, "message.timestamp.type": "LogAppendTime"}
 
+# The last value of a member counts: what it was called before is nobody's business, and of one that
+# is forgotten nothing is left but that. Such a record without value stays for a hundred years: a
+# table that is rebuilt later, and who verifies, must find it.
+_MEMBERS = {
+    **_OUTPUT,
+    "cleanup.policy": "compact",
+    "delete.retention.ms": str(100 * 365 * 24 * 3600 * 1000),
+    "segment.bytes": str(64 * MIB),
+}
+
 # Nobody waits longer than some seconds for an answer; the broker deletes whole segments only.
 _SHORT_LIVED = {"retention.ms": str(3600 * 1000), "segment.ms": str(600 * 1000)}
 
@@ -115,7 +125,7 @@ TOPICS: Mapping[str, Topic] = {
         Topic(EVENT_RESULTS, "output: what became of each event", config=_OUTPUT),
         Topic(STREAK_EVENTS, "output: streaks", config=_OUTPUT),
         Topic(PATHWAY_EVENTS, "output: pathways", config=_OUTPUT),
-        Topic(MEMBER_EVENTS, "output: members, with their personal fields", config=_OUTPUT),
+        Topic(MEMBER_EVENTS, "output: members, with their personal fields", config=_MEMBERS),
         Topic(TIER_EVENTS, "output: tiers", config=_OUTPUT),
         Topic(CLOCK_EVENTS, "output: test clocks, as each partition moved them", config=_OUTPUT),
         Topic(DEAD_LETTERS, "output: what was refused, and why", config=_OUTPUT),

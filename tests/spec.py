@@ -206,6 +206,16 @@ def upserted(external_id: str = "ann", **fields: Any) -> Fact:
     return Fact("member.upserted", {"externalId": external_id, **fields})
 
 
+def forgotten(member_id: str = ANN, external_id: str = "ann", **fields: Any) -> tuple[Fact, ...]:
+    """What a member's being forgotten leads to."""
+    data = {"id": member_id, "userId": external_id, **fields}
+    return (
+        Fact("points.forgotten", data),
+        Fact("event.forgotten", data),
+        Fact("member.gone", {"id": member_id, "milestream-project": PROJECT.encode()}),
+    )
+
+
 def refused(reason: str, field_: str | None = None, **fields: Any) -> Fact:
     """A dead letter; ``field_`` is the field that its message names first."""
     named = {} if field_ is None else {"field": field_}
@@ -419,6 +429,7 @@ class Happened:
             for topic in OUTPUT_TOPICS
             if topic not in (topics.DEAD_LETTERS, topics.REPLIES)
             for output in self.outputs(topic)
+            if output.value
         ]
 
     @property
@@ -480,6 +491,8 @@ def _topic_order(fact: Fact) -> int:
 
 
 def _decoded(topic: str, output: Output) -> Fact:
+    if not output.value:
+        return Fact("member.gone", {"id": (output.key or b"").decode(), **dict(output.headers)})
     value = decode_numbers(output.value)
     if topic != topics.DEAD_LETTERS:
         return Fact(value["type"].removeprefix("milestream.").removesuffix(".v1"), value["data"])

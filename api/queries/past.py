@@ -26,16 +26,18 @@ class Known(NamedTuple):
 
 
 async def known(
-    connection: AsyncConnection, project: str, member_id: UUID, end: int
+    connection: AsyncConnection, project: str, member_id: UUID, end: int, moment: datetime
 ) -> Known | None:
-    """Tell whether a project's member was known; None where there is no such member, or it was
-    deleted since."""
+    """Tell whether a project's member was known at a moment; None where there is no such member, or
+    it was deleted since. By when its record was made, where the topic has its first event no
+    more."""
     cursor = await connection.execute(
         """
-        SELECT first_place < %s FROM milestream.members
+        SELECT first_place < %s AND (first_place >= 0 OR created_at <= %s)
+        FROM milestream.members
         WHERE project = %s AND member_id = %s AND status <> 'deleted'
         """,
-        (end, project, member_id),
+        (end, moment, project, member_id),
     )
     found = await cursor.fetchone()
     return None if found is None else Known(found[0])

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from schemas.topics import MAX_VALUE_BYTES
+from schemas import outputs
+from schemas.topics import MAX_VALUE_BYTES, MEMBER_EVENTS
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -26,6 +27,9 @@ class Output(msgspec.Struct, frozen=True, gc=False):
 
     key: bytes | None
     value: bytes
+    """Empty: the record has no value, and what was published under its key is no more."""
+    headers: Headers = ()
+    """Beside those that all records of the topic have."""
 
 
 class Forward(msgspec.Struct, frozen=True, gc=False):
@@ -120,6 +124,19 @@ class Effects:
             raise TooMuch(f"all that it leads to is larger than {MAX_INPUT_BYTES} bytes")
         self.added.append(topic)
         self.put(topic, key, value)
+
+    def forget(self, member_id: str, project: str) -> None:
+        """Take back what was published under a member's key of ``member-events``, and whatever else
+        tells who it is."""
+        headers = ((outputs.PROJECT, project.encode()),)
+        self.added.append(MEMBER_EVENTS)
+        published = self.outputs.setdefault(MEMBER_EVENTS, [])
+        published.append(Output(member_id.encode(), b"", headers))
+
+    def forgotten(self) -> list[str]:
+        """Return the ids of the members that were forgotten, in order."""
+        published = self.outputs.get(MEMBER_EVENTS, ())
+        return [(each.key or b"").decode() for each in published if not each.value]
 
     def forward(self, forward: Forward) -> None:
         """Add a record for another partition; it is not taken back."""

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from processor import metrics
 from processor.destinations import Destinations, room
-from processor.domain.effects import Answer, Effects
+from processor.domain.effects import Answer, Effects, Output
 from processor.transactions.batches import (
     Batch,
     Pair,
@@ -25,7 +25,7 @@ from processor.transactions.writer import TransactionWriter, side_by_side
 from schemas import outputs
 from schemas.replies import CORRELATION_ID
 from schemas.settings import Settings
-from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, changelog_topic
+from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, MEMBER_EVENTS, changelog_topic
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +136,9 @@ class PartitionProducer:
         batches = {self._changelog: changes}
         for name, records in effects.outputs.items():
             place = TopicPartition(self._topic(name), self.partition)
+            if name == MEMBER_EVENTS and effects.forgotten():
+                batches[place] = batches_of(map(_of_member, records), room(place.topic))
+                continue
             headers = _NONE if name in _PLAIN else _CLOUD_EVENT
             pairs: list[Pair] = [(record.key, record.value) for record in records]
             batches[place] = uniform_batches(pairs, headers, room(place.topic))
@@ -242,6 +245,13 @@ def _by_partition(effects: Effects) -> Mapping[int, list[Record]]:
     for forward in effects.forwards:
         grouped[forward.partition].append((forward.key, forward.value, list(forward.headers)))
     return grouped
+
+
+def _of_member(output: Output) -> Record:
+    """Return a record of ``member-events``: without value where the member was forgotten."""
+    if output.value:
+        return output.key, output.value, [outputs.CONTENT_TYPE]
+    return output.key, None, output.headers
 
 
 def _by_place(answers: Iterable[Answer]) -> Mapping[TopicPartition, list[Record]]:

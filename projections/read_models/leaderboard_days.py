@@ -5,8 +5,8 @@ an index. A rank is one more than the members above: ``leaderboard_counts`` has 
 in each band of scores, so that only those of the member's own band are counted one by one.
 
 A rolling board changes without a grant, as days go by. So each of its scores says on which day it
-is ``due``, and ``projections.leaderboard_renewal`` makes those anew. Who is deleted has no scores;
-the days stay, for a member that is upserted lives again.
+is ``due``, and ``projections.leaderboard_renewal`` makes those anew. Who is deleted or forgotten
+has no scores; the days stay, for a member that is upserted lives again.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,12 @@ import msgspec
 
 from projections.projection import Derived, Row, of_events
 from projections.read_models.points import WITHDRAWN
-from schemas.event_types import MEMBER_UPSERTED, POINTS_GRANTED, POINTS_REVERSED
+from schemas.event_types import (
+    MEMBER_UPSERTED,
+    POINTS_FORGOTTEN,
+    POINTS_GRANTED,
+    POINTS_REVERSED,
+)
 from schemas.outputs import Envelope
 
 KEY = ("project", "member_id", "day")
@@ -65,6 +70,23 @@ def upserted(event: Envelope) -> Iterable[Row]:
     member = _MEMBER.decode(event.data)
     standing = 2 * int(event.sequence) + (member.status == "deleted")
     yield (event.project, member.id, STANDING_DAY, member.external_id, 0, standing)
+
+
+class _Gone(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.MemberForgotten``."""
+
+    id: str
+    user_id: str
+
+
+_GONE = msgspec.json.Decoder(_Gone)
+
+
+def forgotten(event: Envelope) -> Iterable[Row]:
+    """A member that is forgotten is deleted here: the other topic tells nothing of it any more."""
+    member = _GONE.decode(event.data)
+    standing = 2 * int(event.sequence) + 1
+    yield (event.project, member.id, STANDING_DAY, member.user_id, 0, standing)
 
 
 SCORES = Derived(
@@ -159,5 +181,10 @@ LEADERBOARD_DAYS = of_events(
     key=KEY,
     combined={"points": "sum", "standing": "greatest"},
     derived=SCORES,
-    events={POINTS_GRANTED: granted, POINTS_REVERSED: withdrawn, MEMBER_UPSERTED: upserted},
+    events={
+        POINTS_GRANTED: granted,
+        POINTS_REVERSED: withdrawn,
+        MEMBER_UPSERTED: upserted,
+        POINTS_FORGOTTEN: forgotten,
+    },
 )

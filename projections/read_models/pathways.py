@@ -71,7 +71,7 @@ _MEMBER = msgspec.json.Decoder(_Member)
 
 
 def _upserted(event: Envelope) -> Iterable[Row]:
-    """A member after a change; one whose data was erased has no names left."""
+    """A member after a change; one that was deleted has no names left."""
     member = _MEMBER.decode(event.data)
     first, last = member.first_name or "", member.last_name or ""
     profile = _Profile(
@@ -103,6 +103,7 @@ PATHWAY_PROFILES = of_events(
     key=("project", "member_id"),
     newest_by="sequence",
     events={MEMBER_UPSERTED: _upserted},
+    forgets=True,
 )
 """How the pathway-logs face shows each member, and what it finds them by. An answer shows each
 member once for each activity, so its JSON is made here, once a change. Names are kept without

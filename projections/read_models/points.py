@@ -7,11 +7,13 @@ import msgspec
 
 from projections.event_table import event_table
 from projections.projection import Change, Deleted, Row, SharedData, of_events
+from projections.read_models.forgotten import ADDRESSES, forgotten
 from schemas.event_types import (
     POINTS_ACTIVATED,
     POINTS_ADJUSTED,
     POINTS_CAPTURED,
     POINTS_EXPIRED,
+    POINTS_FORGOTTEN,
     POINTS_GRANTED,
     POINTS_HELD,
     POINTS_REDEEMED,
@@ -38,9 +40,16 @@ _OF_A_VOID = ("what", "voided_id", "portion", "voided_portion", "voided_at")
 """Fields that have no column of the ledger."""
 
 POINTS_LEDGER = event_table(
-    "points_ledger", _ENTRIES, ("project", "id"), without=(*_AFTER, *_OF_A_VOID), place="place"
+    "points_ledger",
+    _ENTRIES,
+    ("project", "id"),
+    without=(*_AFTER, *_OF_A_VOID),
+    place="place",
+    amended_by={POINTS_FORGOTTEN: forgotten},
+    amend=ADDRESSES,
 )
-"""Every grant, and everything that took points or gave them back. Facts: they never change."""
+"""Every grant, and everything that took points or gave them back. Facts: they never change, but for
+who is forgotten."""
 
 POINTS_BALANCES = event_table(
     "points_balances",

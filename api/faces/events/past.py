@@ -69,7 +69,8 @@ async def _found_in(
     past = await ends.at(held.barrier, moment, ("members", *read))
     async with held.reads.connection() as connection, snapshot(connection):
         then = _Then(connection, caller.project, member_id, past)
-        known = await queries.known(connection, caller.project, member_id, then.end(MEMBER_EVENTS))
+        end = then.end(MEMBER_EVENTS)
+        known = await queries.known(connection, caller.project, member_id, end, moment)
         if known is None or known.by_then is False:
             raise unknown(user_id)
         tables = [table for table in _TABLES if table in read]

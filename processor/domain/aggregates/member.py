@@ -37,6 +37,8 @@ class Member(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 LIVE = "live"
 DELETED = "deleted"
+FORGOTTEN = "forgotten"
+_GONE = frozenset({DELETED, FORGOTTEN})
 
 _PROFILE = attrgetter(*PROFILE_FIELDS)
 _NOTHING_GIVEN = (UNSET,) * len(PROFILE_FIELDS)
@@ -50,13 +52,13 @@ def initial(project: str, external_id: str, at: datetime) -> Member:
 def evolve(before: Member, profile: OwnedBy, status: str | None, at: datetime) -> Member:
     """Return the member with the fields that ``profile`` gives; itself where nothing changes.
 
-    A deleted member that is upserted lives again.
+    A deleted or forgotten member that is upserted lives again.
 
     Raises:
         Refused: the member would have more attributes than one may.
     """
     given = _PROFILE(profile)
-    if given == _NOTHING_GIVEN and status is None and before.version and before.status != DELETED:
+    if given == _NOTHING_GIVEN and status is None and before.version and before.status not in _GONE:
         return before  # most logs only name their member
     changes: dict[str, object] = {}
     for name, value in zip(PROFILE_FIELDS, given, strict=True):
@@ -64,7 +66,7 @@ def evolve(before: Member, profile: OwnedBy, status: str | None, at: datetime) -
             after = _after(name, getattr(before, name), value)
             if after != getattr(before, name):
                 changes[name] = after
-    if status is None and before.status == DELETED:
+    if status is None and before.status in _GONE:
         status = "live"
     if status is not None and status != before.status:
         changes["status"] = status
@@ -96,10 +98,18 @@ def with_status(before: Member, status: str, at: datetime) -> Member:
 
 def erased(before: Member, at: datetime) -> Member:
     """Return the member without personal data: its id, dates and status stay."""
-    if before.status == DELETED:
-        return before
+    return before if before.status == DELETED else _bare(before, DELETED, at)
+
+
+def forgotten(before: Member, at: datetime) -> Member:
+    """Return the member as one of whom nothing is known but its id: it was forgotten at
+    ``updated_at``. Itself where it is that already."""
+    return before if before.status == FORGOTTEN else _bare(before, FORGOTTEN, at)
+
+
+def _bare(before: Member, status: str, at: datetime) -> Member:
     return Member(
-        before.project, before.external_id, before.created_at, at, before.version + 1, DELETED
+        before.project, before.external_id, before.created_at, at, before.version + 1, status
     )
 
 
@@ -118,8 +128,13 @@ def zone(rule: GoesByZone, timezone: str | None) -> str:
 
 
 def is_there(member: Member | None, project: str) -> TypeGuard[Member]:
-    """Tell whether a project has a member, and it was not deleted."""
-    return member is not None and member.project == project and member.status != DELETED
+    """Tell whether a project has a member, and it was neither deleted nor forgotten."""
+    return member is not None and member.project == project and member.status not in _GONE
+
+
+def is_alive(member: Member | None) -> bool:
+    """Tell whether a member is known, and was neither deleted nor forgotten."""
+    return member is not None and member.status not in _GONE
 
 
 def decide(before: Member | None, after: Member) -> bool:

@@ -1,4 +1,4 @@
-"""Member commands in a chunk: upsert, status, delete, rewards fulfilled, points redeemed."""
+"""Member commands: upsert, status, delete, forget, rewards fulfilled, points redeemed."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,6 +19,7 @@ from processor.domain.handlers.handler import Answer
 from processor.domain.handlers.ledger import Ledger
 from processor.domain.handlers.members import (
     differs,
+    forget,
     precondition_failed,
     require_member,
     store_member,
@@ -52,6 +53,7 @@ from schemas.records import (
     CorrectProgress,
     DeleteMember,
     Enrol,
+    ForgetMember,
     HoldPoints,
     MemberCommand,
     PathwayCommand,
@@ -134,6 +136,8 @@ class MemberCommands:
                 )  # fmt: skip
             case DeleteMember():
                 return self._change(context, record.if_version, member_of.erased)
+            case ForgetMember():
+                return self._forget(context, record)
             case UpdateRewardLog():
                 return self._update_reward(context, record)
             case RedeemPoints():
@@ -152,7 +156,7 @@ class MemberCommands:
     def _upsert(self, context: RecordContext, command: UpsertMember) -> Answer:
         member_id, at = context.member_id, context.recorded_at
         before = self._entries.get(MEMBER, member_key(member_id))
-        alive = before is not None and before.status != member_of.DELETED
+        alive = member_of.is_alive(before)
         if command.must_exist and not alive:
             raise Refused(Reason.UNKNOWN_MEMBER, "no such member", "externalId")
         if before is not None and differs(command.if_version, before.version):
@@ -174,6 +178,20 @@ class MemberCommands:
         after = change(before, context.recorded_at)
         store_member(self._entries, context, before, after)
         return lambda: _shown(200, member_of.reference(context.member_id, after))
+
+    def _forget(self, context: RecordContext, command: ForgetMember) -> Answer:
+        before = require_member(self._entries, context, deleted=True)
+        if differs(command.if_version, before.version):
+            return precondition_failed
+        after = forget(self._entries, context, before)
+        if after is before:
+            context.repeat()
+        answer = outputs.ForgottenAnswer(
+            user_id=after.external_id,
+            member_id=context.member_id,
+            forgotten_at=after.updated_at,
+        )
+        return lambda: _shown(200, answer)
 
     def _update_reward(self, context: RecordContext, command: UpdateRewardLog) -> Answer:
         require_member(self._entries, context, deleted=True)

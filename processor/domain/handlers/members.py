@@ -9,9 +9,9 @@ from processor.domain.context import RecordContext
 from processor.domain.inputs import Refused
 from processor.domain.state_kinds import MEMBER, member_key
 from processor.domain.working_set import WorkingSet
-from schemas import replies
+from schemas import outputs, replies
 from schemas.dead_letter import Reason
-from schemas.event_types import MEMBER_UPSERTED
+from schemas.event_types import EVENT_FORGOTTEN, MEMBER_UPSERTED, POINTS_FORGOTTEN
 
 
 def require_member(
@@ -29,7 +29,7 @@ def require_member(
         context: the record.
         field: what its sender named the member by.
         message: what its sender is told.
-        deleted: whether a deleted member will do: what it was given stays.
+        deleted: whether one will do that was deleted or forgotten: what it was given stays.
 
     Raises:
         Refused: the project has no such member.
@@ -61,3 +61,24 @@ def store_member(
         entries.set(MEMBER, member_key(context.member_id), after)
         record = member_of.record(context.member_id, after)
         context.emit(MEMBER_UPSERTED, record, at=after.updated_at, version=after.version)
+
+
+def forget(entries: WorkingSet, context: RecordContext, before: Member) -> Member:
+    """Forget a member: keep nothing but its id, and take back what was published of it.
+
+    Returns it as it is then; nothing happens where it was forgotten before.
+    """
+    after = member_of.forgotten(before, context.recorded_at)
+    if not member_of.decide(before, after):
+        return after
+    entries.set(MEMBER, member_key(context.member_id), after)
+    data = outputs.MemberForgotten(
+        id=context.member_id,
+        user_id=after.external_id,
+        forgotten_at=after.updated_at,
+        version=after.version,
+    )
+    for event_type in (EVENT_FORGOTTEN, POINTS_FORGOTTEN):
+        context.emit(event_type, data, at=after.updated_at, version=after.version)
+    context.effects.forget(context.member_id, context.project)
+    return after

@@ -4,7 +4,7 @@ outputs before it."""
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -188,7 +188,7 @@ async def _compare(
             continue
         id_ = UUID(member)
         if topic == MEMBER_EVENTS:
-            known = await past.known(connection, PROJECT, id_, end)
+            known = await past.known(connection, PROJECT, id_, end, datetime.now(UTC))
             assert (known is not None and known.by_then) == (member in naive.known), end
         elif topic == POINTS_EVENTS:
             total, purses = await past.balances(connection, PROJECT, id_, end, lapses=100)

@@ -105,12 +105,13 @@ def test_the_events_topics_are_described(topics: dict[str, Any]) -> None:
     assert messages["event-results"] == {
         "milestream.event.logged.v1",
         "milestream.event.voided.v1",
+        "milestream.event.forgotten.v1",
     }
     assert messages["points-events"] == {
         f"milestream.points.{what}.v1"
         for what in (
             *("granted", "redeemed", "spent", "captured", "adjusted", "expired", "reversed"),
-            *("held", "released", "refused", "activated", "expiring"),
+            *("held", "released", "refused", "activated", "expiring", "forgotten"),
         )
     }
     assert len(messages["streak-events"]) == 4

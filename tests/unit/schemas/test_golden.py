@@ -34,6 +34,7 @@ from schemas.topics import (
     CHUNK_LOG,
     CLOCK_EVENTS,
     DEAD_LETTERS,
+    EVENT_RESULTS,
     POINTS_EVENTS,
     PROGRESS_EVENTS,
     TIER_EVENTS,
@@ -251,7 +252,14 @@ def _of_a_correction() -> dict[str, bytes]:
     recorded = log("order-1", Decimal("60.5"), activityAt="2026-11-21T10:00:00.250Z")
     happened = partition.fold(ann, recorded, correct(Decimal("-7.25"), exact=True))
     corrected = happened.outputs(PROGRESS_EVENTS)[-1].value
-    return {CHALLENGE_PROGRESS_CORRECTED.name: corrected}
+    return {CHALLENGE_PROGRESS_CORRECTED.name: corrected} | _of_a_forgotten_member()
+
+
+def _of_a_forgotten_member() -> dict[str, bytes]:
+    """Fold an eleventh one, whose member is forgotten."""
+    happened = Partition().fold(ann, command("forget-member", userId="ann"))
+    events = [*happened.outputs(EVENT_RESULTS), *happened.outputs(POINTS_EVENTS)]
+    return {outputs.decode(output.value).type: output.value for output in events}
 
 
 def file_of(name: str) -> Path:

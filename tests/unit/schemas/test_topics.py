@@ -34,7 +34,7 @@ def test_all_topics_but_definitions_have_a_partition_for_each_of_the_members() -
 
 
 def test_inputs_outputs_and_definitions_are_kept_for_ever_and_not_compacted() -> None:
-    for name in TOPICS.keys() - SHORT_LIVED - {"member-keys"}:
+    for name in TOPICS.keys() - SHORT_LIVED - {"member-keys", "member-events"}:
         assert TOPICS[name].config["retention.ms"] == "-1"
         assert TOPICS[name].config["cleanup.policy"] == "delete"
 
@@ -52,6 +52,13 @@ def test_keys_of_members_are_compacted_soon_and_their_removal_is_to_be_found_for
     assert config["max.compaction.lag.ms"] == "3600000"
     assert config["delete.retention.ms"] == "86400000"
     assert "member-keys" not in INPUT_TOPICS
+
+
+def test_members_keep_their_last_event_and_that_they_were_forgotten() -> None:
+    config = TOPICS["member-events"].config
+    assert config["cleanup.policy"] == "compact"
+    a_century = 100 * 365 * 24 * 3600 * 1000
+    assert int(config["delete.retention.ms"]) == a_century < 2**63 - 1 - 10 * a_century
 
 
 def test_dead_letters_take_four_mebibytes() -> None:
