@@ -77,6 +77,13 @@ class Cursor:
         self._next += 1
         return record
 
+    async def peek(self) -> Any | None:
+        """Return what ``next`` will; it stays the next."""
+        record = await self.next()
+        if record is not None:
+            self._next -= 1
+        return record
+
     async def span(self, first: int, last: int) -> list[Any]:
         """Return the records from here to offset ``last``, inclusive.
 

@@ -3,19 +3,23 @@
 Each partition is replayed by itself, from its first chunk, into an empty store: under the
 definitions of the offset that the chunk was folded under, in the order in which it was folded, by
 the version of the fold that the chunk log names. What comes out must be, byte by byte and in order,
-what stands on the output topics. Replies and forwarded records are left out: they lie on other
-partitions, among those of other chunks.
+what stands on the output topics, but for what privacy takes away (``processor.comparison``).
+Replies and forwarded records are left out: they lie on other partitions, among those of other
+chunks.
 """
 
 import asyncio
 import tempfile
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from processor.comparison import Comparison, Difference
 from processor.domain.fold import fold_chunk
 from processor.domain.inputs import Place
+from processor.forgotten import forgotten_members
 from processor.recorded import (
     Cursor,
     RecordedPartition,
@@ -28,15 +32,13 @@ from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
 from schemas.topics import CHUNK_LOG, OUTPUT_TOPICS
 
+__all__ = ("Difference", "Verified", "verify")
+
 SIDE_BY_SIDE = 4
 """Partitions that are replayed at once: while one waits for the broker, another folds."""
 
 Progress = Callable[[int], None]
 """Is told how many more input records were folded again."""
-
-
-class Difference(Exception):
-    """The outputs are not what the inputs give; the message says where they first differ."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Verified:
 
     inputs: int
     outputs: int
+    forgotten: int = 0
+    """Members of whose outputs nothing was compared."""
 
 
 async def verify(settings: Settings, progress: Progress) -> Verified:
@@ -66,7 +70,11 @@ async def verify(settings: Settings, progress: Progress) -> Verified:
         for replay in replays:
             replay.cancel()
         await asyncio.gather(*replays, return_exceptions=True)
-    return Verified(sum(each.inputs for each in found), sum(each.outputs for each in found))
+    return Verified(
+        sum(each.inputs for each in found),
+        sum(each.outputs for each in found),
+        sum(each.forgotten for each in found),
+    )
 
 
 async def _partition(
@@ -75,8 +83,9 @@ async def _partition(
     replay = _Replay(settings, partition, progress)
     async with room, recorded_partition(settings, partition, OUTPUT_TOPICS) as recorded:
         with tempfile.TemporaryDirectory(prefix="milestream-verify-") as directory:
+            forgotten = await forgotten_members(settings, partition)
             try:
-                return await replay.run(recorded, Path(directory))
+                return await replay.run(recorded, Path(directory), forgotten)
             except RecordMissing as missing:
                 raise Difference(str(missing)) from missing
 
@@ -89,12 +98,18 @@ class _Replay:
         self._partition = partition
         self._progress = progress
 
-    async def run(self, recorded: RecordedPartition, directory: Path) -> Verified:
-        """Fold every chunk again; say what was compared."""
+    async def run(
+        self,
+        recorded: RecordedPartition,
+        directory: Path,
+        forgotten: AbstractSet[str] = frozenset(),
+    ) -> Verified:
+        """Fold every chunk again; say what was compared: nothing of the members ``forgotten``."""
         states = StateStore(directory)
         store = states.open(self._partition)
         place = Place(self._partition, self._settings.partitions, {})
-        inputs = outputs = changelog = 0
+        comparison = Comparison(recorded.cursors, forgotten)
+        inputs = changelog = 0
         async for each in recorded.chunks():
             require_known(each)
             record, chunk, parts = each
@@ -113,23 +128,12 @@ class _Replay:
             changelog += 1
             store.apply(effects.writes, changelog)
             self._same_chunk(record, effects.outputs.pop(CHUNK_LOG)[0].value)
-            for name, expected in effects.outputs.items():
-                for output in expected:
-                    await _same(recorded.cursors[name], output.key, output.value, chunk.sequence)
-                outputs += len(expected)
+            await comparison.chunk(chunk, parts, effects.outputs)
             inputs += chunk.count
             self._progress(chunk.count)
-        await self._no_surplus(recorded)
+        await comparison.end(lambda: self._goes_on(recorded.cursors[CHUNK_LOG]))
         states.close_all_but(())
-        return Verified(inputs, outputs)
-
-    async def _no_surplus(self, recorded: RecordedPartition) -> None:
-        """Check that the outputs end where the chunks do."""
-        for name in OUTPUT_TOPICS:
-            cursor = recorded.cursors[name]
-            surplus = await cursor.next()
-            if surplus is not None and not await self._goes_on(recorded.cursors[CHUNK_LOG]):
-                raise Difference(f"{cursor}, offset {surplus.offset}: no input gives this")
+        return Verified(inputs, comparison.compared, len(forgotten))
 
     async def _goes_on(self, chunks: Cursor) -> bool:
         """Tell whether a worker wrote more chunks meanwhile, which surplus outputs are of."""
@@ -142,15 +146,3 @@ class _Replay:
                 f"chunk-log, partition {self._partition}, offset {record.offset}: "
                 f"{record.value.decode()} was written, folding again gives {value.decode()}"
             )
-
-
-async def _same(cursor: Cursor, key: bytes | None, value: bytes, sequence: int) -> None:
-    record = await cursor.next()
-    where = f"{cursor}, chunk of sequence {sequence}"
-    if record is None:
-        raise Difference(f"{where}: an output is missing: {value.decode()[:500]}")
-    if record.key != key or record.value != value:
-        raise Difference(
-            f"{where}, offset {record.offset}: {record.value.decode()[:500]} was written, "
-            f"folding again gives {value.decode()[:500]}"
-        )

@@ -45,6 +45,10 @@ _INTERNAL = {**_FOR_EVER, "max.message.bytes": str(4 * MIB + 64 * 1024)}
 # By the broker's time, in order: what was so at some moment is what had been written by then.
 _OUTPUT = {**_INTERNAL, "message.timestamp.type": "LogAppendTime"}
 
+# What was erased is gone from a compacted topic a week later at most, even from the file that is
+# being written.
+_COMPACTED_IN_TIME = {"max.compaction.lag.ms": str(7 * 24 * 3600 * 1000)}
+
 # The last value of a member counts: what it was called before is nobody's business, and of one that
 # is forgotten nothing is left but that. Such a record without value stays for a hundred years: a
 # table that is rebuilt later, and who verifies, must find it.
@@ -53,6 +57,7 @@ _MEMBERS = {
     "cleanup.policy": "compact",
     "delete.retention.ms": str(100 * 365 * 24 * 3600 * 1000),
     "segment.bytes": str(64 * MIB),
+    **_COMPACTED_IN_TIME,
 }
 
 # Nobody waits longer than some seconds for an answer; the broker deletes whole segments only.
@@ -169,6 +174,7 @@ def changelog_topic(application_id: str) -> Topic:
             "delete.retention.ms": str(24 * 3600 * 1000),
             # Small segments let the cleaner keep up; recovery time follows what it leaves behind.
             "segment.bytes": str(64 * MIB),
+            **_COMPACTED_IN_TIME,
         },
     )
 

@@ -28,7 +28,11 @@ def command() -> None:
         async def run() -> str:
             await check_topics(settings)
             found = await verify(settings, lambda count: bar.update(task, advance=count))
-            return f"{found.inputs} inputs give the {found.outputs} outputs that were written"
+            return f"{found.inputs} inputs give the {found.outputs} outputs that were written" + (
+                f"; of {found.forgotten} members that were forgotten nothing was compared"
+                if found.forgotten
+                else ""
+            )
 
         try:
             answer = asyncio.run(run())

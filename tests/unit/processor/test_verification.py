@@ -36,6 +36,9 @@ class Lying:
     async def next(self) -> Any | None:
         return self._records.pop(0) if self._records else None
 
+    async def peek(self) -> Any | None:
+        return self._records[0] if self._records else None
+
     async def span(self, _first: int, last: int) -> list[Any]:
         taken = [record for record in self._records if record.offset <= last]
         self._records = self._records[len(taken) :]
