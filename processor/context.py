@@ -10,6 +10,7 @@ from processor import metrics
 from processor.chunking import Chunk
 from processor.definitions import DefinitionsReader
 from processor.destinations import Destinations
+from processor.erasing import Erasing
 from processor.fetching import NO_EPOCH
 from processor.store import StateStore
 from processor.ticker import Ticker
@@ -134,6 +135,12 @@ class WorkerContext:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     """Set by whoever finds that the worker cannot go on safely."""
+    erasing: Erasing = field(init=False)
+    """Takes what was forgotten out of the stores' files."""
+
+    def __post_init__(self) -> None:
+        """Have failures of parts stop the worker."""
+        self.erasing = Erasing(self.fail)
 
     @property
     def group(self) -> str:

@@ -19,12 +19,13 @@ from processor.context import WorkerContext
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects
 from processor.domain.fold import Part, fold_chunk
 from processor.domain.inputs import Place
+from processor.domain.state_kinds import member_key
 from processor.journal import Journal
 from processor.move_pace import MovePace
 from processor.open_transactions import OpenTransactions
 from processor.pieces import Pace, Pieces, Rest, size
 from processor.reading import Reading, keys_on_disk
-from processor.store import PartitionStore, StoreError
+from processor.store import PartitionStore, StoreError, erased
 from processor.transactions import Fenced, PartitionProducer, RecordTooLarge, Superseded
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,11 @@ class Folding:
                     end = await _written(producer, effects)
                 if not self._has(partition, producer):
                     return None  # recovery reads it from the changelog
+                if forgotten := effects.forgotten():
+                    effects.writes.update(erased(map(member_key, forgotten)))
                 store.apply(effects.writes, end)
+                if forgotten:
+                    context.erasing.soon(store)
             for fault in effects.faults:
                 logger.error(
                     "partition %d: what waited or was due could not be folded, and is given up",

@@ -184,6 +184,8 @@ async def _bring_up(context: WorkerContext, partitions: set[int]) -> tuple[Mappi
     await _check_inputs(context, {p: context.store[p] for p in partitions})
     for partition in partitions:
         await bound_topics.bind_inputs(context, partition, described)
+        if context.store[partition].has_erased:
+            context.erasing.soon(context.store[partition])
     return {place.partition: end for place, end in ends.items()}, restored
 
 

@@ -18,7 +18,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from processor.context import WorkerContext
-from processor.store import PartitionStore, StoreError
+from processor.erasing import forgotten_in
+from processor.store import PartitionStore, StoreError, erased
 from schemas.kafka import consumers
 from schemas.settings import Settings
 
@@ -162,6 +163,7 @@ async def _read(
             silence.check(position)
             if position == end or pending.full():
                 entries = pending.take()
+                entries |= erased(forgotten_in(entries))
                 write = store.apply if len(entries) < FEW_ENTRIES else store.fill
                 write(entries, position, as_of=asked if position == end else as_of)
     return restored

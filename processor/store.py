@@ -11,6 +11,7 @@ goes into one write buffer, and that into one file.
 
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -46,6 +47,7 @@ _NEXT = b"\x00next"
 _AS_OF = b"\x00as-of"
 _ORIGIN = b"\x00origin"
 _CHANGELOG = b"\x00changelog"
+_ERASED = b"\x00erased"
 
 BLOCK_CACHE_BYTES = 128 * 1024 * 1024
 """For what is read of all partitions' files: data, and the filters and indexes as well. Outside of
@@ -67,6 +69,11 @@ behind, and a quiet partition would not fill its write buffer in that time."""
 _ZSTD = (-14, 3, 0, 0, True)
 """For what lies lowest: zlib's window and RocksDB's strategy as they are, zstd's own level 3, no
 dictionary; in force."""
+
+ERASED_APART = 8
+"""So many erased entries are rewritten one by one, each with the one file of a level that it lies
+in; more of them as one range."""
+ERASED_AT_ONCE = 10_000
 
 DELETIONS_WINDOW = 10_000
 DELETIONS_TRIGGER = 5_000
@@ -129,6 +136,8 @@ class PartitionStore:
         self._db.set_write_options(self._without_log)
         self._flush_at = time.monotonic() + FLUSH_SECONDS
         self._cache = EntryCache()
+        self._rewriting = threading.Lock()
+        self._closed = False
         self._empty = (b"", b"")
         """From the first (inclusive) to the second key there is no entry: what scans found."""
 
@@ -302,10 +311,42 @@ class PartitionStore:
         self._db.flush(wait=wait)
         self._flush_at = time.monotonic() + FLUSH_SECONDS
 
+    @property
+    @_told
+    def has_erased(self) -> bool:
+        """Whether former values of erased entries are in files."""
+        return bool(self._keys(_ERASED, _ERASED + b"\xff", 1))
+
+    @_told
+    def rewrite_erased(self) -> bool:
+        """Write the files anew in which former values of erased entries lie; tell whether there
+        were any. It takes a second or several: call it on a thread of its own."""
+        with self._rewriting:
+            if self._closed:
+                return False
+            marks = self._keys(_ERASED, _ERASED + b"\xff", ERASED_AT_ONCE)
+            keys = sorted(mark.removeprefix(_ERASED) for mark in marks)
+            ranges = [(key, key) for key in keys]
+            for first, last in ranges if len(keys) <= ERASED_APART else [(keys[0], keys[-1])]:
+                self._db.compact_range(first, last + b"\0")
+            batch = WriteBatch(raw_mode=True)
+            for mark in marks:
+                batch.delete(mark)
+            self._db.write(batch, self._without_log)
+            return bool(marks)
+
     @_told
     def close(self) -> None:
         """Write out what is not, and close the database; another process may open it then."""
-        self._db.close()
+        with self._rewriting:
+            self._closed = True
+            self._db.close()
+
+
+def erased(keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return what a store is to be written beside entries whose former values must not stay in its
+    files: it is found by ``rewrite_erased``, in the next process too."""
+    return {_ERASED + key: b"" for key in keys}
 
 
 def _place(next_offset: int, as_of: float | None) -> dict[bytes, bytes]:

@@ -124,6 +124,9 @@ class MemoryStore:
     def remember(self, entries: int) -> None:
         """Nothing: all is in memory."""
 
+    has_erased = False
+    """There are no files."""
+
     def flush(self, *, wait: bool = True) -> None:  # noqa: ARG002
         """Write out what a kill would lose."""
         self._saved.undo.clear()
