@@ -44,6 +44,8 @@ SUB_COMMANDS = {
     "dead-letters": SubCommand("List refused records, or send them again.", "dead_letters"),
     "rebuild": SubCommand("Rebuild read models from the topics.", "rebuild"),
     "simulate": SubCommand("Say what other definitions would have given.", "simulate"),
+    "export-member": SubCommand("Print all that is held of a member.", "export_member"),
+    "forget-member": SubCommand("Forget who a member is.", "forget_member"),
     "verify": SubCommand("Check that a replay gives what was written.", "verify"),
     "doctor": SubCommand("Look whether all is well, and say what to do.", "doctor"),
     "demo-traffic": SubCommand("Keep demo data flowing.", "demo_traffic", hidden=True),

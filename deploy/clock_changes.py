@@ -1,24 +1,14 @@
 """Whether a project may be given another clock: only while it has no members, which keep theirs."""
 
-import asyncio
-import time
 from collections.abc import Sequence
 
-from aiokafka import TopicPartition
 from psycopg import AsyncConnection
 
-from api.kafka.barrier import reached
 from api.queries import clocks
-from api.queries.operations import checkpoints
 from deploy.database_errors import database_errors
 from deploy.errors import CommandError
-from schemas.kafka.end_offsets import EndOffsets
+from deploy.up_to_date import are_up_to, ends_of
 from schemas.settings import Settings
-from schemas.topics import MEMBER_EVENTS
-
-WAIT_SECONDS = 10
-POLL_SECONDS = 0.2
-_TABLE = "members"
 
 
 async def with_members(settings: Settings, projects: Sequence[str]) -> list[str]:
@@ -30,25 +20,16 @@ async def with_members(settings: Settings, projects: Sequence[str]) -> list[str]
     """
     if not projects:
         return []
-    places = [
-        TopicPartition(settings.topic(MEMBER_EVENTS), number)
-        for number in range(settings.partitions)
-    ]
-    async with EndOffsets(settings, "read_uncommitted") as asking:
-        ends = await asking.of(places)
+    ends = await ends_of(settings, ("members",))
     if not any(ends.values()):
         return []
-    wanted = {(_TABLE, MEMBER_EVENTS, place.partition): end for place, end in ends.items()}
     with database_errors():
         async with await AsyncConnection.connect(
             settings.database_url, autocommit=True
         ) as connection:
-            deadline = time.monotonic() + WAIT_SECONDS
-            while not reached(wanted, await checkpoints(connection)):
-                if time.monotonic() > deadline:
-                    raise CommandError(
-                        "a project's clock cannot be changed now: whether it has members is not "
-                        "known, for the tables are not up to date; is a projector running?"
-                    )
-                await asyncio.sleep(POLL_SECONDS)
+            if not await are_up_to(connection, ends):
+                raise CommandError(
+                    "a project's clock cannot be changed now: whether it has members is not "
+                    "known, for the tables are not up to date; is a projector running?"
+                )
             return [each for each in projects if await clocks.has_members(connection, each)]

@@ -35,10 +35,11 @@ _PROGRESS_COLUMNS = {
 
 _NONE = sql.SQL("")
 # The colons are quoted for pgbench, which takes `:MI` for a variable.
-_TIME = sql.SQL(
+TIME = sql.SQL(
     """replace(to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"'), """
     "'.000000', '')"
 )
+"""The SQL of a moment as the processor writes it, of a column."""
 
 Named = tuple[str, sql.Composable]
 """A field and the SQL of its value."""
@@ -96,7 +97,7 @@ def value_json(field: Field, row: sql.Composable) -> sql.Composable:
     if field.kind is Kind.NUMBER:
         return sql.SQL("trim_scale({}::numeric)").format(column)
     if field.kind is Kind.TIME:
-        return _TIME.format(column)
+        return TIME.format(column)
     if field.kind is Kind.OBJECT:
         return sql.SQL("coalesce({}, '{{}}')").format(column)
     return column

@@ -14,8 +14,8 @@ from api.http.responses import json_response
 PATHS = ("/event", "/analytics", "/stats", "/leaderboard", "/user")
 """What the paths of this face begin with, once the version is off."""
 
-COMMANDS = frozenset({"spend", "hold", "capture", "release", "adjust", "tier", "void"})
-"""What the paths of calls end with that move points or a tier, or take something back."""
+COMMANDS = frozenset({"spend", "hold", "capture", "release", "adjust", "tier", "void", "forget"})
+"""What the paths of calls end with that move points or a tier, take something back, or forget."""
 
 WHY_NOT = "why-not"
 """What the path of the read ends with whose refusals programs tell apart."""

@@ -11,6 +11,7 @@ from api.faces.events.shapes import STRUCTS
 from api.http import dry_runs, moments
 from api.http.component_refs import text
 from api.http.face import API_KEY, Chapter, ErrorSchema
+from api.queries.exports import SECTIONS
 
 Operation = dict[str, Any]
 
@@ -228,6 +229,43 @@ TIERS = _read(moments.PARAMETER, good=_json("The tiers.", _ref("TiersAnswer")), 
 ASSIGN_TIER = _commands("AssignTierBody", "TierAnswer")
 STREAKS = _read(
     moments.PARAMETER, good=_json("The streaks.", _ref("StreaksAnswer")), bad=(400, 404)
+)
+FORGET: Operation = {
+    "responses": {
+        "200": _json("When it was forgotten, now or the first time.", _ref("ForgottenAnswer")),
+        "202": _json(
+            "Taken; its result did not come in time.",
+            {
+                "type": "object",
+                "required": ["statusCode", "message", "id"],
+                "properties": {
+                    "statusCode": {"const": 202},
+                    "message": {"type": "string"},
+                    "id": {"type": "string", "description": "The member's."},
+                },
+            },
+        ),
+        **_bad(400, 401, 403, 404, 503),
+    }
+}
+_ROWS: Operation = {"type": "array", "items": {"type": "object"}}
+EXPORT = _read(
+    good=_json(
+        "All that is held, as of one moment. A row has the columns of its table, spelt as fields: "
+        "numbers are exact, times in UTC.",
+        {
+            "type": "object",
+            "required": ["member", *SECTIONS],
+            "properties": {
+                "member": {"type": "object", "description": "The profile."},
+                **{
+                    name: {**_ROWS, "description": f"The rows of the table `{table}`."}
+                    for name, table in SECTIONS.items()
+                },
+            },
+        },
+    ),
+    bad=(400, 404),
 )
 WHY_NOT = _read(
     _named("milestoneId", "The milestone, of a challenge.") | {"required": True},

@@ -11,6 +11,7 @@ from api.faces.events import (
     definitions,
     past,
     posting,
+    privacy,
     spending,
     stats,
     streaks,
@@ -201,6 +202,21 @@ async def assign_tier(request: Request, caller: Admin, id: str) -> Response:  # 
     A repetition with the same `uniqueIdentifier` is answered as the first time, and acts once.
     """
     return await tiers.assign(request, caller, id)
+
+
+@router.get("/user/{id:path}/export", summary="Export a user", openapi_extra=described.EXPORT)
+async def export_user(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
+    """Answer all that is held of a user: the profile, and every row that is about it."""
+    return await privacy.export(request, caller, id)
+
+
+@router.post("/user/{id:path}/forget", summary="Forget a user", openapi_extra=described.FORGET)
+async def forget_user(request: Request, caller: Admin, id: str) -> Response:  # noqa: A002
+    """Forget who a user is: its id, what it did and what it has stay, and name nobody.
+
+    A repetition is answered as the first time. Who comes back begins without names.
+    """
+    return await privacy.forget(request, caller, id)
 
 
 def _own(caller: Caller, user_id: str) -> Caller:

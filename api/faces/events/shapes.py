@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from schemas.outputs import EventAnswer, TierAnswer
+from schemas.outputs import EventAnswer, ForgottenAnswer, TierAnswer
 
 
 class _Shape(msgspec.Struct, kw_only=True, rename="camel"):
@@ -299,6 +299,7 @@ STRUCTS = (
     StreaksAnswer,
     TiersAnswer,
     TierAnswer,
+    ForgottenAnswer,
     ChallengesAnswer,
 )
 """Every answer, for `/openapi.json`."""

@@ -77,6 +77,8 @@ def test_the_events_face_is_described_once_and_without_versions(api: dict[str, A
         "/stats/event": {"get"},
         "/leaderboard": {"get"},
         "/user/{id}/tier": {"get", "post"},
+        "/user/{id}/export": {"get"},
+        "/user/{id}/forget": {"post"},
         **{f"/user/{{id}}/{what}": {"get"} for what in ("rank", "points", "challenge", "streak")},
         "/user/{id}/why-not": {"get"},
         **{f"/user/{{id}}/{what}": {"post"} for what in ("spend", "hold", "adjust", "void")},
