@@ -154,7 +154,8 @@ def commands(draw: st.DrawFn) -> Sent:
             to = draw(st.sampled_from(["live", "paused"]))
             return command("update-member-status", userId=name, status=to)
         case _:
-            return command("delete-member", memberId=ids.member_id(PROJECT, name))
+            what = draw(st.sampled_from(["delete-member", "forget-member"]))
+            return command(what, memberId=ids.member_id(PROJECT, name))
 
 
 broken = st.sampled_from([None, "", "{", "[]", '{"project":"No"}']).map(raw_log)

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 NS = uuid.uuid5(uuid.NAMESPACE_URL, "milestream")
 
+GONE = ("deleted", "forgotten")
+
 Answer = tuple[int, dict[str, Any] | None]
 
 
@@ -102,6 +104,10 @@ class LogReference:
             self._upsert(command)
             return (200 if known else 201), None
         id_ = command.get("memberId") or member_id(command["userId"])
+        if command["type"] == "forget-member" and id_ in self.members:
+            self.duplicates += self.members[id_]["status"] == "forgotten"
+            self.members[id_] = {"status": "forgotten"}
+            return 200, None
         if not self._alive(id_):
             raise Refusal("unknown_member")
         if command["type"] == "delete-member":
@@ -111,7 +117,7 @@ class LogReference:
         return 200, None
 
     def _alive(self, id_: str) -> bool:
-        return id_ in self.members and self.members[id_]["status"] != "deleted"
+        return id_ in self.members and self.members[id_]["status"] not in GONE
 
     def _upsert(self, fields: dict[str, Any]) -> str:
         id_ = member_id(fields["externalId"])
