@@ -16,7 +16,7 @@ from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from processor import metrics
 from processor.chunking import Chunk
 from processor.context import WorkerContext
-from processor.domain.effects import MAX_OUTPUT_BYTES, Effects
+from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, Output
 from processor.domain.fold import Part, fold_chunk
 from processor.domain.inputs import Place
 from processor.domain.state_kinds import member_key
@@ -27,6 +27,7 @@ from processor.pieces import Pace, Pieces, Rest, size
 from processor.reading import Reading, keys_on_disk
 from processor.store import PartitionStore, StoreError, erased
 from processor.transactions import Fenced, PartitionProducer, RecordTooLarge, Superseded
+from schemas.topics import MEMBER_KEYS
 
 logger = logging.getLogger(__name__)
 
@@ -152,14 +153,15 @@ class Folding:
             self._pace.folded(size(piece), folded - started)
             if effects.writes:
                 producer = context.producers[partition]
+                removed = self._removed_keys(partition, effects)
                 async with self._open.writing(effects.size):
                     end = await _written(producer, effects)
                 if not self._has(partition, producer):
                     return None  # recovery reads it from the changelog
-                if forgotten := effects.forgotten():
-                    effects.writes.update(erased(map(member_key, forgotten)))
+                effects.writes.update(erased(map(member_key, effects.forgotten)))
                 store.apply(effects.writes, end)
-                if forgotten:
+                if effects.forgotten:
+                    context.member_keys.remove(partition, removed)
                     context.erasing.soon(store)
             for fault in effects.faults:
                 logger.error(
@@ -171,6 +173,15 @@ class Folding:
             self._go_on(partition, piece, effects, ended - started)
             _count(effects, folded - started, ended - folded)
             return effects
+
+    def _removed_keys(self, partition: int, effects: Effects) -> Sequence[bytes]:
+        """Have the keys of members who are forgotten removed in the same transaction; return what
+        their records are named on the topic."""
+        keys = self._context.member_keys
+        removed = [p for member in effects.forgotten for p in keys.places_of(partition, member)]
+        if removed:
+            effects.outputs[MEMBER_KEYS] = [Output(place, b"") for place in removed]
+        return removed
 
     def _go_on(
         self, partition: int, piece: Sequence[Part], effects: Effects, seconds: float

@@ -80,6 +80,9 @@ class Effects:
     size: int = 0
     """Bytes of the outputs, forwards, answers (those that cannot arrive included) and writes; the
     writes are guessed until they are made."""
+    forgotten: set[str] = field(default_factory=set)
+    """The ids of the members that were forgotten: the keys of their sealed fields are to be removed
+    with what is written, and their entries taken out of the store's files."""
     added: list[str] = field(default_factory=list, compare=False, repr=False)
     """The topics of the outputs since ``begin``, in their order."""
     size_before: int = field(default=0, compare=False, repr=False)
@@ -101,7 +104,9 @@ class Effects:
     def undo(self) -> None:
         """Take back what was added and counted since ``begin``."""
         for topic in reversed(self.added):
-            self.outputs[topic].pop()
+            output = self.outputs[topic].pop()
+            if not output.value:
+                self.forgotten.discard((output.key or b"").decode())
             if not self.outputs[topic]:
                 del self.outputs[topic]
         self.added.clear()
@@ -132,11 +137,7 @@ class Effects:
         self.added.append(MEMBER_EVENTS)
         published = self.outputs.setdefault(MEMBER_EVENTS, [])
         published.append(Output(member_id.encode(), b"", headers))
-
-    def forgotten(self) -> list[str]:
-        """Return the ids of the members that were forgotten, in order."""
-        published = self.outputs.get(MEMBER_EVENTS, ())
-        return [(each.key or b"").decode() for each in published if not each.value]
+        self.forgotten.add(member_id)
 
     def forward(self, forward: Forward) -> None:
         """Add a record for another partition; it is not taken back."""

@@ -431,10 +431,12 @@ class ChunkFold:
             self._take_back(item, Refused(Reason.TOO_LARGE, str(error)))
 
     def _open(self, member_id: str, owner: Owner) -> None:
-        """Open what is sealed of a record's member, just before the record is folded: a command
-        before it may have forgotten the member."""
+        """Open what is sealed of a record's member, just before the record is folded. Where a
+        command before it in the chunk forgot the member, all keys that were there then are gone."""
         if owner.sealed is not None:
-            open_sealed(owner, self._member_keys.opened(member_id, owner.sealed))
+            is_gone = member_id in self.effects.forgotten
+            fields = None if is_gone else self._member_keys.opened(member_id, owner.sealed)
+            open_sealed(owner, fields)
 
     def _context_of(self, item: Read) -> RecordContext:
         source = item.input

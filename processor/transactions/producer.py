@@ -25,7 +25,14 @@ from processor.transactions.writer import TransactionWriter, side_by_side
 from schemas import outputs
 from schemas.replies import CORRELATION_ID
 from schemas.settings import Settings
-from schemas.topics import CHUNK_LOG, DEAD_LETTERS, FORWARDED, MEMBER_EVENTS, changelog_topic
+from schemas.topics import (
+    CHUNK_LOG,
+    DEAD_LETTERS,
+    FORWARDED,
+    MEMBER_EVENTS,
+    MEMBER_KEYS,
+    changelog_topic,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +47,8 @@ FENCE_SECONDS = 60
 CLOSE_SECONDS = 5
 
 _PLAIN = frozenset({CHUNK_LOG, DEAD_LETTERS})
+_OF_FORGOTTEN = frozenset({MEMBER_EVENTS, MEMBER_KEYS})
+"""Topics on which records without value are written, where a member was forgotten."""
 _CLOUD_EVENT = encode_headers([outputs.CONTENT_TYPE])
 _NONE = encode_headers([])
 
@@ -136,7 +145,7 @@ class PartitionProducer:
         batches = {self._changelog: changes}
         for name, records in effects.outputs.items():
             place = TopicPartition(self._topic(name), self.partition)
-            if name == MEMBER_EVENTS and effects.forgotten():
+            if effects.forgotten and name in _OF_FORGOTTEN:
                 batches[place] = batches_of(map(_of_member, records), room(place.topic))
                 continue
             headers = _NONE if name in _PLAIN else _CLOUD_EVENT
@@ -248,7 +257,8 @@ def _by_partition(effects: Effects) -> Mapping[int, list[Record]]:
 
 
 def _of_member(output: Output) -> Record:
-    """Return a record of ``member-events``: without value where the member was forgotten."""
+    """Return a record of ``member-events`` or ``member-keys``: without value, and with headers of
+    its own, where it says that something is no more."""
     if output.value:
         return output.key, output.value, [outputs.CONTENT_TYPE]
     return output.key, None, output.headers
