@@ -187,3 +187,13 @@ def test_other_commands_are_not_touched() -> None:
     given(ann, partition=partition(KEY)).when(
         command("update-member-status", userId="ann", status="paused")
     ).then(upserted(status="paused"))
+
+
+def test_what_lies_behind_a_forgetting_in_its_chunk_does_not_open() -> None:
+    """The keys are removed with what is written of the chunk: a replay would not have them."""
+    forget, back = command("forget-member", userId="ann"), upsert(sealed=text_of())
+    happened = given(upsert(sealed=text_of()), partition=partition(KEY)).when(forget, back)
+    (last,) = happened.of("member.upserted")
+    assert (last["firstName"], last["email"], last["version"]) == (None, None, 3)
+    before = given(partition=partition(KEY)).when(back, forget)
+    assert before.of("member.upserted")[0]["firstName"] == "Ann"

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from processor.domain.effects import Answer, Effects
+from processor.domain.effects import Answer, Effects, Output
 from processor.transactions import Overdue, PartitionProducer, Superseded, producer
 from processor.transactions.batches import Batch
+from processor.transactions.packing import encode_headers
+from schemas.outputs import PROJECT
 from schemas.settings import Settings
-from schemas.topics import MIB, REPLIES
+from schemas.topics import MEMBER_EVENTS, MEMBER_KEYS, MIB, REPLIES
 
 GONE = ("gone", 0)
 
@@ -88,3 +90,19 @@ async def test_replies_are_held_to_what_their_topic_takes() -> None:
     assert [count for count, _ in replies] == [2, 1]
     assert all(size < MIB for _, size in replies)
     assert {at.topic for at, *_ in writer.written} == {REPLIES, owner(writer)._changelog.topic}
+
+
+async def test_what_is_no_more_is_written_without_value_beside_what_is() -> None:
+    effects = Effects(writes={b"k": b"v"})
+    effects.add(MEMBER_EVENTS, b"ben", b"{}")
+    effects.forget("ann", "acme")
+    effects.outputs[MEMBER_KEYS] = [Output(b"ann/key-1", b"")]
+    batches = owner(Writer())._batches(effects, ())
+    bodies = {at.topic: (batch.body, batch.count) for at, (batch,) in batches.items()}
+    members, count = bodies[MEMBER_EVENTS]
+    assert count == 2
+    assert (b"\x06ben\x04{}" in members, b"\x06ann\x01" in members) == (True, True)
+    assert members.endswith(encode_headers([(PROJECT, b"acme")]))
+    keys, count = bodies[MEMBER_KEYS]
+    assert count == 1
+    assert keys.endswith(b"ann/key-1\x01" + encode_headers([]))
