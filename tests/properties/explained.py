@@ -49,6 +49,7 @@ class Tables:
             if topic not in ("dead-letters", "replies")
             for chunk in chunks
             for output in chunk.outputs(topic)
+            if output.value
         ]
 
     def rows(self, table: str) -> Rows:

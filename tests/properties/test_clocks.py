@@ -23,8 +23,13 @@ from tests.strategies_whole import whole_histories
 
 REAL = "2040-01-01T00:00:00Z"
 """The timestamp of all records of the project on a test clock."""
-RECORDED = {"createdAt", "updatedAt"}
-OF_RECORDS = ("milestream.member.upserted.v1", "milestream.reward.updated.v1")
+RECORDED = {"createdAt", "updatedAt", "forgottenAt"}
+OF_RECORDS = (
+    "milestream.member.upserted.v1",
+    "milestream.reward.updated.v1",
+    "milestream.event.forgotten.v1",
+    "milestream.points.forgotten.v1",
+)
 """Events that happen when their record is made, which no clock moves."""
 
 
