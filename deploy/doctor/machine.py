@@ -44,6 +44,7 @@ async def master_key(settings: Settings) -> Finding:
         return ill(
             "master key",
             "none",
-            f"set {variable('master_key')}: tokens and signatures need it; keep it safe",
+            f"set {variable('master_key')}: tokens, signatures and what is sealed of members need "
+            "it; keep it safe",
         )
     return well("master key", "there is one")

@@ -1,13 +1,12 @@
 """What the API writes of members into inputs is sealed, and is there all the same."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from schemas import ids, sealing
 from schemas.kafka import consumers
@@ -141,29 +140,6 @@ async def test_a_dry_run_is_sealed_and_makes_no_key(
     assert await keys_of(full_stack, member_id) == []
     for text in ("Trialina", "Trialville"):
         assert await holding(full_stack, member_id, text, *INPUTS) == set()
-
-
-async def test_a_key_that_was_removed_is_used_no_more(
-    full_stack: Served, world: httpx.AsyncClient
-) -> None:
-    member_id = ids.member_id(PROJECT, "sealed-again")
-    place = f"/schema/member/record/{member_id}"
-    body = {"externalId": "sealed-again", "firstName": "Before"}
-    assert (await world.post("/schema/member/record", json=body)).status_code == 201
-    (key_id,) = await keys_of(full_stack, member_id)
-    settings = full_stack.settings
-    async with AIOKafkaProducer(**settings.kafka_options()) as producer:
-        await producer.send_and_wait(
-            settings.topic(MEMBER_KEYS),
-            None,
-            key=sealing.key_place(member_id, key_id),
-            partition=partition_for(member_id, settings.partitions),
-        )
-    deadline = time.monotonic() + 60
-    while (await world.patch(place, json={"firstName": "After"})).json()["firstName"] != "After":
-        assert time.monotonic() < deadline  # the API reads on the topic that it is gone
-        await asyncio.sleep(0.1)
-    assert len(set(await keys_of(full_stack, member_id))) == 2
 
 
 async def test_callers_cannot_send_sealed_text(world: httpx.AsyncClient) -> None:
