@@ -78,11 +78,6 @@ async def world(admin: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     yield admin
 
 
-async def shown(admin: httpx.AsyncClient, member_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await admin.get(f"/schema/member/record/{member_id}")).json()
-    return found
-
-
 async def test_members_and_inline_members_are_sealed_under_one_key(
     full_stack: Served, world: httpx.AsyncClient
 ) -> None:
