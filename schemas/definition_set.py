@@ -40,7 +40,8 @@ class Stored:
 
 
 class DefinitionSet:
-    """All definitions in force up to an offset. ``apply`` is the only thing that changes them."""
+    """All definitions in force up to an offset. ``apply`` is what changes them, or ``put`` in a set
+    that goes by another."""
 
     def __init__(self) -> None:
         self.next_offset = 0
@@ -68,23 +69,32 @@ class DefinitionSet:
         change = read_change(key, value, offset, millis)
         if change.definition is not None:
             self.check_room(change.project, change.definition)
-        stored = self._stored.setdefault((change.project, change.kind), {})
-        before = stored.get(change.id)
+        place = change.project, change.kind, change.id
+        before = self.get(*place)
         if change.definition is None:
-            stored.pop(change.id, None)
-        else:
-            stored[change.id] = Stored(
-                project=change.project,
-                kind=change.kind,
-                id=change.id,
-                definition=change.definition,
-                version=offset,
-                created_at=before.created_at if before else change.at,
-                updated_at=change.at,
-                first=before.first if before else offset,
-            )
-        self._index(before, stored.get(change.id))
-        self.changed((change.project, change.kind, change.id), before, stored.get(change.id))
+            self.put(place, None)
+            return
+        stored = Stored(
+            project=change.project,
+            kind=change.kind,
+            id=change.id,
+            definition=change.definition,
+            version=offset,
+            created_at=before.created_at if before else change.at,
+            updated_at=change.at,
+            first=before.first if before else offset,
+        )
+        self.put(place, stored)
+
+    def put(self, key: DefinitionKey, after: Stored | None) -> None:
+        """Have a definition in force as another set has it, None: have none."""
+        project, kind, id_ = key
+        stored = self._stored.setdefault((project, kind), {})
+        before = stored.pop(id_, None) if after is None else stored.get(id_)
+        if after is not None:
+            stored[id_] = after
+        self._index(before, after)
+        self.changed(key, before, after)
 
     def changed(self, key: DefinitionKey, before: Stored | None, after: Stored | None) -> None:
         """Called after each change, for what is derived from definitions."""

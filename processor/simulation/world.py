@@ -1,34 +1,52 @@
 """A world: one set of definitions, and what inputs come to under it, in a scratch store."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
+from typing_extensions import override
 
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.member import Member
 from processor.domain.definitions import Definitions
+from processor.domain.effects import Effects
 from processor.domain.fold import FOLD_VERSION, Part, Poison, fold_chunk
 from processor.domain.inputs import Place
 from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.domain.state_kinds import MEMBER
-from processor.simulation.figures import Adding, Calendar, Figures
+from processor.simulation.figures import Adding, Calendar, Entries, Figures
 from processor.store import PartitionStore, StateStore
 from schemas.instants import EPOCH
 
 _NO_POISON: Poison = {}
 
 
-class World:
+class Store(Protocol):
+    """What a world needs of a store: a partition's on disk has it."""
+
+    def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Read entries; None where there is none."""
+        ...
+
+    def scan(self, first: bytes, last: bytes, limit: int) -> Sequence[bytes]:
+        """Return the keys in [first, last), in order, at most ``limit``."""
+        ...
+
+    def apply(self, entries: Mapping[bytes, bytes | None], next_offset: int) -> None:
+        """Write entries; None deletes."""
+        ...
+
+
+class ScratchWorld:
     """Folds the chunks of one partition under ``definitions``, as they are at each chunk.
 
     Args:
         place: the partition, and how many there are.
         store: an empty store, which nobody else has.
-        figures: where what comes of it is added up.
         known: an entry that every member has who is in no input, None where unknown members stay
             unknown.
         keys: open what is sealed in the inputs.
@@ -37,10 +55,8 @@ class World:
     def __init__(
         self,
         place: Place,
-        store: PartitionStore,
+        store: Store,
         definitions: Definitions,
-        figures: Figures,
-        calendar: Calendar,
         *,
         known: bytes | None = None,
         keys: MemberKeys = NO_KEYS,
@@ -50,7 +66,6 @@ class World:
         self._definitions = definitions
         self._known = known
         self._keys = keys
-        self._adding = Adding(figures, calendar, self._load)
         self._changes = 0
 
     def begin_clock(self, project: str, since: datetime | None) -> None:
@@ -74,7 +89,7 @@ class World:
                 self._place,
                 parts,
                 self._definitions,
-                self._load,
+                self.load,
                 self._store.scan,
                 poisoned=poisoned,
                 version=version,
@@ -84,12 +99,18 @@ class World:
                 return more_due
             more_due = effects.more_due
             self._changes += 1
-            kept = self._adding.add(effects)
+            kept = self.kept_of(effects)
             self._store.apply({**effects.writes, **kept}, self._changes)
             if effects.complete:
                 return more_due
 
-    def _load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+    def kept_of(self, effects: Effects) -> Entries:  # noqa: ARG002
+        """Return the entries to keep of what a chunk led to, beside those that it writes: their
+        keys begin as those of no kind of state do."""
+        return {}
+
+    def load(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Read entries of the store."""
         found = self._store.load(keys)
         if self._known is None:
             return found
@@ -97,6 +118,34 @@ class World:
             self._known if entry is None and key.startswith(MEMBER.prefix) else entry
             for key, entry in zip(keys, found, strict=True)
         ]
+
+
+class World(ScratchWorld):
+    """A world whose outputs are added up.
+
+    Args:
+        figures: where what comes of it is added up.
+        calendar: tells the months.
+        place, store, definitions, known, keys: see ``ScratchWorld``.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        store: Store,
+        definitions: Definitions,
+        figures: Figures,
+        calendar: Calendar,
+        *,
+        known: bytes | None = None,
+        keys: MemberKeys = NO_KEYS,
+    ) -> None:
+        super().__init__(place, store, definitions, known=known, keys=keys)
+        self._adding = Adding(figures, calendar, self.load)
+
+    @override
+    def kept_of(self, effects: Effects) -> Entries:
+        return self._adding.add(effects)
 
 
 def known_member(project: str) -> bytes:
