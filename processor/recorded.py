@@ -182,15 +182,7 @@ async def recorded_partition(
         name: TopicPartition(settings.topic(name), 0 if name == DEFINITIONS else partition)
         for name in (CHUNK_LOG, DEFINITIONS, *INPUT_TOPICS, *outputs)
     }
-    consumer = consumers.consumer(
-        settings,
-        group_id=None,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=50,
-    )
-    await consumer.start()
-    try:
+    async with committed_reader(settings) as consumer:
         async with EndOffsets(settings) as asking:
             # What a chunk took is there before it; what it led to comes after: the markers of one
             # commit reach its partitions one after the other.
@@ -207,5 +199,20 @@ async def recorded_partition(
                 {name: Cursor(consumer, place, ends[place]) for name, place in places.items()},
                 keys_on_disk(keys.of(partition)),
             )
+
+
+@asynccontextmanager
+async def committed_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer of committed records that belongs to no group; who takes it assigns it."""
+    consumer = consumers.consumer(
+        settings,
+        group_id=None,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=50,
+    )
+    await consumer.start()
+    try:
+        yield consumer
     finally:
         await consumer.stop()

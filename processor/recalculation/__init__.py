@@ -1,0 +1,36 @@
+"""Recalculation: what challenges come to as they are now, and what brings progress there.
+
+``wanted`` says what is recalculated and ``history`` what holds for history. ``worlds`` folds
+recorded inputs as they were and by that, ``replay`` hands it what is before a cut, ``comparison``
+says what the two differ by, and ``running`` does all of it from the topics. ``putting_in_force``,
+``cuts`` and ``sending`` write what applying one takes. Nothing here knows HTTP or SQL.
+"""
+
+from processor.recalculation.correction import Correction, NotGiven, Reached
+from processor.recalculation.cuts import cut_places, write_cuts
+from processor.recalculation.inputs_left import InputsGone, present_ends, require_inputs
+from processor.recalculation.putting_in_force import NotTaken, put_in_force
+from processor.recalculation.running import checked, corrections, definitions_end
+from processor.recalculation.sending import sending
+from processor.recalculation.wanted import Mode, NotRecalculable, UnknownChallenge, Wanted
+
+__all__ = [
+    "Correction",
+    "InputsGone",
+    "Mode",
+    "NotGiven",
+    "NotRecalculable",
+    "NotTaken",
+    "Reached",
+    "UnknownChallenge",
+    "Wanted",
+    "checked",
+    "corrections",
+    "cut_places",
+    "definitions_end",
+    "present_ends",
+    "put_in_force",
+    "require_inputs",
+    "sending",
+    "write_cuts",
+]
