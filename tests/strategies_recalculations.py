@@ -48,17 +48,28 @@ def turns(draw: st.DrawFn) -> Defined:
     return made.but(status=status, linkedSchemaRecordId=CHALLENGES[0])
 
 
-@st.composite
-def asked(draw: st.DrawFn) -> Asked:
+def asked() -> SearchStrategy[Asked]:
     """A history of logs, of voids, of events or of everything, and something changed after it."""
-    histories: SearchStrategy[list[Segment]] = st.one_of(
-        strategies.histories(),
-        strategies_voids.void_histories(),
-        strategies_events.event_histories(),
-        strategies_whole.whole_histories(),
-        dense_histories(),
-        dense_histories(),
+    return _asked(
+        st.one_of(
+            strategies.histories(),
+            strategies_voids.void_histories(),
+            strategies_events.event_histories(),
+            strategies_whole.whole_histories(),
+            dense_histories(),
+            dense_histories(),
+        )
     )
+
+
+def without_caps() -> SearchStrategy[Asked]:
+    """A history in which no wallet cuts points, and something changed after it."""
+    histories = st.one_of(strategies_events.event_histories(), dense_histories(), dense_histories())
+    return _asked(histories)
+
+
+@st.composite
+def _asked(draw: st.DrawFn, histories: SearchStrategy[list[Segment]]) -> Asked:
     history = draw(histories)
     if not draw(st.integers(0, 4)):
         return Asked(history, (), CHALLENGES[0])

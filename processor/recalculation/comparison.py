@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from heapq import merge
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -14,10 +15,12 @@ from processor.domain.aggregates.points import Granted
 from processor.domain.aggregates.reward import Reward
 from processor.domain.handlers.ledger import CHALLENGE, MILESTONE
 from processor.domain.state_kinds import (
+    APART,
     GRANTED,
     MEMBER,
     PROGRESS,
     REWARD,
+    apart_key,
     challenge_bytes,
     granted_key,
     member_key,
@@ -69,7 +72,9 @@ def corrections(
     of = {challenge_bytes(each) for each in challenges}
     keys = (key for key in _progress_keys(both.stores) if key[17:33] in of)
     while some := list(islice(keys, AT_ONCE)):
-        found = [comparing.compare(key, sides) for key, sides in zip(some, both.load(some))]
+        found = [
+            comparing.compare(key, sides) for key, sides in zip(some, both.load(some), strict=True)
+        ]
         yield [each for each in found if each is not None]
 
 
@@ -113,8 +118,11 @@ class _Comparing:
             difference = max(difference, 0)
         completion = self._completion(place, was, now)
         reached, not_given = self._milestones(place, was, now)
-        reopens = self._wanted.exact and _is_completed(was) and not _is_completed(now)
-        changes = bool(difference or completion.told or reached or reopens or _takes_over(was, now))
+        short = self._wanted.exact and not _is_completed(now)
+        falls_short = short and _is_completed(was)
+        changes = bool(
+            difference or completion.told or reached or falls_short or _takes_over(was, now)
+        )
         if not changes and not not_given:
             return None
         return Correction(
@@ -129,7 +137,12 @@ class _Comparing:
             completed=completion.new,
             completed_at=completion.at if completion.told else None,
             completion_points=completion.points,
-            reopens=reopens,
+            # Said of what is not completed as well: a log may have completed it since the cut, by a
+            # sum that was too high.
+            reopens=short,
+            falls_short=falls_short,
+            exact=self._wanted.exact,
+            apart=self._apart(key),
             reached=reached,
             not_given=not_given,
             changes=changes,
@@ -146,6 +159,11 @@ class _Comparing:
     def _is_there(self, member_id: str) -> bool:
         (sides,) = self._both.load([member_key(member_id)])
         return sides.was is not None and MEMBER.decode(sides.was).status in _CORRECTED
+
+    def _apart(self, key: bytes) -> Decimal:
+        """Return what the fold has kept apart of a progress, by its key."""
+        (sides,) = self._both.load([apart_key(key)])
+        return amount_decimal(0 if sides.was is None else APART.decode(sides.was).nanos)
 
     def _completion(
         self, place: _Place, was: Progress | None, now: Progress | None

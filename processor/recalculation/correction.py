@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from schemas import ids
-from schemas.records import CorrectProgress, MorePoints, ReachedMilestone, encode
+from schemas.records import ABSENT, CorrectProgress, MorePoints, ReachedMilestone, encode
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +38,9 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
     ``before`` and ``after`` are the values that are shown, ``difference`` that of the exact sums.
     ``completed`` tells whether it is completed by this, ``completed_at`` when (there as well where
-    it was completed before, for fewer points), and ``reopens`` that it is completed and is not to
-    be. ``changes`` tells whether there is anything to be done, or only ``not_given`` to be told.
+    it was completed before, for fewer points), ``falls_short`` that it is completed and is not to
+    be, ``reopens`` that it is not to be, completed or not. ``apart`` is what the fold had kept
+    apart. ``changes`` tells whether there is anything to be done, or only ``not_given`` to be told.
     """
 
     project: str
@@ -54,6 +55,9 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None
     completion_points: int
     reopens: bool
+    falls_short: bool
+    exact: bool
+    apart: Decimal
     reached: Sequence[Reached]
     not_given: Sequence[NotGiven]
     changes: bool
@@ -80,6 +84,8 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
             challenge_id=self.challenge_id,
             period_key=self.period_key,
             difference=_json(self.difference),
+            exact=self.exact,
+            apart=_json(self.apart) if self.apart else ABSENT,
             started_at=self.started_at,
             completed_at=self.completed_at if self.completed else None,
             reopens=self.reopens,

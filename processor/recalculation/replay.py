@@ -61,7 +61,7 @@ def _before_cut(recalculation_id: str, parts: Sequence[Part]) -> Iterator[Part]:
 
 
 def cut_in(recalculation_id: str, part: Part) -> int | None:
-    """Return the place of the first cut of a recalculation among ticks, None where there is none."""
+    """Return the place of a recalculation's first cut among ticks, None where there is none."""
     for place, record in enumerate(part.records):
         if _cut_of(record) == recalculation_id:
             return place

@@ -6,7 +6,7 @@ other things meanwhile.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TypeVar
 
 from aiokafka import TopicPartition
@@ -49,7 +49,7 @@ async def corrections(
     progress: Progress,
     *,
     cut: str | None = None,
-) -> AsyncIterator[list[Correction]]:
+) -> AsyncGenerator[list[Correction]]:
     """Iterate over what is to be corrected of one partition, some at once.
 
     It is the same in the same order however often it is asked for. Nothing is written to Kafka.

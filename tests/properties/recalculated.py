@@ -69,9 +69,7 @@ class Chunked:
         for first in range(0, len(segment.records), at_once):
             records = self._places.placed(*segment.records[first : first + at_once])
             parts = [Part(topic, list(run)) for topic, run in groupby(records, lambda r: r.topic)]
-            logged = ChunkLogged(
-                0, 0, len(records), [], len(self.definitions), fold=FOLD_VERSION
-            )
+            logged = ChunkLogged(0, 0, len(records), [], len(self.definitions), fold=FOLD_VERSION)
             offset = len(self.chunks)
             self.chunks.append(RecordedChunk(SimpleNamespace(offset=offset), logged, parts))
 
@@ -87,14 +85,10 @@ def chunked(history: Iterable[Segment], at_once: int) -> Chunked:
 def apply(definitions: Definitions, defined: Iterable[Defined]) -> None:
     """Put definitions in force."""
     for each in defined:
-        definitions.apply(
-            each.key, each.value, definitions.next_offset, millis(NOW) - 60_000
-        )
+        definitions.apply(each.key, each.value, definitions.next_offset, millis(NOW) - 60_000)
 
 
-def wanted_of(
-    changed: Sequence[Defined], mode: Mode, challenge_id: str | None = None
-) -> Wanted:
+def wanted_of(changed: Sequence[Defined], mode: Mode, challenge_id: str | None = None) -> Wanted:
     """Return what a recalculation with these definitions is asked for."""
     made = [models.parse(each.kind, dict(each.fields or {})) for each in changed]
     return Wanted(project=PROJECT, definitions=made, challenge_id=challenge_id, mode=mode)
@@ -211,7 +205,7 @@ class Expected:
 
     difference: Decimal
     completed: bool
-    reopens: bool
+    falls_short: bool
     granted: frozenset[str]
     not_given: frozenset[str]
 
@@ -242,7 +236,7 @@ def _difference(both: Told, key: Key, *, exact: bool) -> Expected:
     return Expected(
         difference if exact else max(difference, Decimal(0)),
         completed=done[1] and not done[0],
-        reopens=exact and done[0] and not done[1],
+        falls_short=exact and done[0] and not done[1],
         granted=frozenset(by_it - given),
         not_given=frozenset(_given(both.was, key, of=key[0]) - _given(both.now, key))
         if exact
@@ -265,7 +259,7 @@ def as_expected(correction: Correction) -> tuple[Key, Expected]:
     return key, Expected(
         correction.difference,
         correction.completed,
-        correction.reopens,
+        correction.falls_short,
         frozenset(each.milestone_id for each in correction.reached if each.granted),
         frozenset(each.milestone_id for each in correction.not_given),
     )
