@@ -71,6 +71,9 @@ def without_caps() -> SearchStrategy[Asked]:
 @st.composite
 def _asked(draw: st.DrawFn, histories: SearchStrategy[list[Segment]]) -> Asked:
     history = draw(histories)
+    defined = {each.id: each for segment in history for each in segment.definitions}
+    if defined[CHALLENGES[0]].fields is None:
+        history.append(Segment([challenge(CHALLENGES[0])], []))
     if not draw(st.integers(0, 4)):
         return Asked(history, (), CHALLENGES[0])
     changed = draw(st.lists(changes(_events_in(history)), min_size=1, max_size=3))

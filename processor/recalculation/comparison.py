@@ -38,9 +38,6 @@ from schemas.ids import uuid_text
 AT_ONCE = 256
 """Progresses that are looked up together."""
 
-_CORRECTED = (member_of.LIVE, "paused", member_of.DELETED)
-"""The members whose progress is corrected: not who was forgotten."""
-
 
 class _Sides(NamedTuple):
     """Something as it was recorded, and as it was recomputed."""
@@ -157,8 +154,9 @@ class _Comparing:
         return end is None or end > since
 
     def _is_there(self, member_id: str) -> bool:
+        """Tell whether there is somebody to be corrected: who was forgotten is not."""
         (sides,) = self._both.load([member_key(member_id)])
-        return sides.was is not None and MEMBER.decode(sides.was).status in _CORRECTED
+        return sides.was is not None and MEMBER.decode(sides.was).status != member_of.FORGOTTEN
 
     def _apart(self, key: bytes) -> Decimal:
         """Return what the fold has kept apart of a progress, by its key."""

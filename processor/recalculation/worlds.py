@@ -14,24 +14,17 @@ from typing_extensions import override
 
 from processor.domain.effects import Effects
 from processor.domain.fold import Part
-from processor.domain.inputs import Place, Record, Refused, as_it_came, as_it_lay_first
+from processor.domain.inputs import Place, Refused, as_it_came, as_it_lay_first
 from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.recalculation.history import ForHistory, Recorded
 from processor.simulation.figures import ROW_PREFIX, Entries
-from processor.simulation.gathering import Piece
+from processor.simulation.gathering import LEFT_OUT, Inputs, Piece, corrections_of
 from processor.simulation.world import ScratchWorld, Store
 from schemas import ids
 from schemas.dead_letter import DeadLetter
 from schemas.event_types import MILESTONE_REACHED
 from schemas.ids import uuid_bytes
-from schemas.json_limits import BOM
-from schemas.topics import DEAD_LETTERS, FORWARDED, MEMBER_COMMANDS, MILESTONE_EVENTS
-
-LEFT_OUT = "left_out"
-"""Stands for the error of an input that the second world does not fold."""
-
-_Inputs = set[tuple[str, int]]
-"""Topics (without prefix) and offsets of inputs."""
+from schemas.topics import DEAD_LETTERS, FORWARDED, MILESTONE_EVENTS
 
 _LETTER = msgspec.json.Decoder(DeadLetter)
 
@@ -142,11 +135,11 @@ class Worlds:
         self._first.letters = ()
         self._first.fold(piece.parts, piece.poisoned, version=piece.version)
         left_out = refused_of(self._place.partition, piece.parts, self._first.letters)
-        left_out |= _corrections_of(piece.parts)
+        left_out |= corrections_of(piece.parts)
         self._second.fold(piece.parts, {**piece.poisoned, **dict.fromkeys(left_out, LEFT_OUT)})
 
 
-def refused_of(partition: int, parts: Iterable[Part], letters: Iterable[DeadLetter]) -> _Inputs:
+def refused_of(partition: int, parts: Iterable[Part], letters: Iterable[DeadLetter]) -> Inputs:
     """Return the inputs of a partition that became these dead letters."""
     here = {(each.topic, each.offset) for each in letters if each.partition == partition}
     away = {
@@ -169,29 +162,3 @@ def _lay_first(partition: int, parts: Iterable[Part]) -> Mapping[tuple[str, int,
                 continue
             found[first.topic, first.partition, first.offset] = record.offset
     return found
-
-
-class _TypeOnly(msgspec.Struct):
-    type: str = ""
-
-
-_TYPE = msgspec.json.Decoder(_TypeOnly)
-_CORRECTS = "correct-progress"
-
-
-def _corrections_of(parts: Iterable[Part]) -> _Inputs:
-    """Return the commands of recalculations among inputs, forwarded or not."""
-    return {
-        (topic, record.offset)
-        for topic, records in parts
-        if topic in (MEMBER_COMMANDS, FORWARDED)
-        for record in records
-        if _is_correction(record)
-    }
-
-
-def _is_correction(record: Record) -> bool:
-    try:
-        return _TYPE.decode((record.value or b"").removeprefix(BOM)).type == _CORRECTS
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False

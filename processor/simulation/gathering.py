@@ -11,14 +11,22 @@ from typing import Any
 import msgspec
 
 from processor.domain.fold import FOLD_VERSION, Part, Poison
+from processor.domain.inputs import Record
 from processor.recorded import RecordedChunk
 from schemas.ids import DEFAULT_PROJECT
 from schemas.json_limits import BOM
-from schemas.topics import MIB, TICKS
+from schemas.topics import FORWARDED, MEMBER_COMMANDS, MIB, TICKS
 
 MAX_RECORDS = 2_000
 MAX_BYTES = 4 * MIB
 """So much is folded at once."""
+
+
+LEFT_OUT = "left_out"
+"""Stands for the error of an input that a world is not to fold, though it was folded."""
+
+Inputs = set[tuple[str, int]]
+"""Topics (without prefix) and offsets of inputs."""
 
 
 class _ProjectOnly(msgspec.Struct):
@@ -98,3 +106,30 @@ def has_ticks(chunk: RecordedChunk) -> bool:
 
 def _size(records: Iterable[Any]) -> int:
     return sum(len(each.value or b"") for each in records)
+
+
+class _TypeOnly(msgspec.Struct):
+    type: str = ""
+
+
+_TYPE = msgspec.json.Decoder(_TypeOnly)
+_CORRECTS = "correct-progress"
+
+
+def corrections_of(parts: Iterable[Part]) -> Inputs:
+    """Return the commands of recalculations among inputs, forwarded or not: they are no part of
+    what happened."""
+    return {
+        (topic, record.offset)
+        for topic, records in parts
+        if topic in (MEMBER_COMMANDS, FORWARDED)
+        for record in records
+        if _is_correction(record)
+    }
+
+
+def _is_correction(record: Record) -> bool:
+    try:
+        return _TYPE.decode((record.value or b"").removeprefix(BOM)).type == _CORRECTS
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False

@@ -8,7 +8,14 @@ from processor.domain.definitions import Definitions
 from processor.domain.inputs import Place
 from processor.recorded import RecordedPartition, recorded_partition, require_known
 from processor.simulation.figures import Calendar, Figures
-from processor.simulation.gathering import Gathered, Piece, ends_piece, has_ticks
+from processor.simulation.gathering import (
+    LEFT_OUT,
+    Gathered,
+    Piece,
+    corrections_of,
+    ends_piece,
+    has_ticks,
+)
 from processor.simulation.world import World, scratch_stores
 from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
@@ -79,7 +86,9 @@ async def _replay(
 
 
 def _fold(worlds: tuple[World, World], piece: Piece | None) -> None:
-    """Fold a piece: what is tried by today's fold, what was by that of then."""
+    """Fold a piece: what is tried by today's fold and without what recalculations corrected, what
+    was by the fold of then."""
     if piece is not None:
-        worlds[0].fold(piece.parts, piece.poisoned)
+        corrections = dict.fromkeys(corrections_of(piece.parts), LEFT_OUT)
+        worlds[0].fold(piece.parts, {**piece.poisoned, **corrections})
         worlds[1].fold(piece.parts, piece.poisoned, version=piece.version)

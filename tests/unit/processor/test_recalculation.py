@@ -1,0 +1,189 @@
+"""What holds for history, where a cut ends it, and what is said of a milestone that came late."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from processor.domain.definitions import Definitions
+from processor.recalculation.correction import Correction
+from processor.recalculation.wanted import NotRecalculable, UnknownChallenge, Wanted, put_on_top
+from schemas import definitions as models
+from tests.correction_spec import OTHER_RECALCULATION, RECALCULATION, cut
+from tests.event_spec import event, event_of, streak_of, tick
+from tests.properties.recalculated import Chunked, apply, recalculate
+from tests.spec import (
+    ANN,
+    CHALLENGE,
+    MILESTONE,
+    NOW,
+    OTHER_CHALLENGE,
+    PROJECT,
+    Defined,
+    Sent,
+    ann,
+    challenge,
+    log,
+    milestone,
+)
+from tests.strategies import Segment
+
+DAY = "2026-11-21"
+TEN = datetime.fromisoformat(f"{DAY}T10:00:00Z")
+
+
+def corrected(*segments: Segment, until: str | None = None, **wanted: Any) -> list[Correction]:
+    """What recalculating the challenge, as it is after these, corrects."""
+    made = Chunked()
+    for segment in segments:
+        made.add(segment, at_once=100)
+    known: dict[str, Any] = {"project": PROJECT, "challenge_id": CHALLENGE}
+    return recalculate(made, Wanted(**known | wanted), until)
+
+
+def fold(*records: Sent) -> Segment:
+    """Records that are folded as one chunk."""
+    return Segment([], list(records))
+
+
+def define(*definitions: Defined) -> Segment:
+    """Definitions that are put in force."""
+    return Segment(list(definitions), [])
+
+
+def test_a_milestone_that_came_late_is_given_when_it_would_have_been_reached() -> None:
+    (found,) = corrected(
+        define(challenge()),
+        fold(ann, log("a", 60), log("b", 30)),
+        define(milestone(50, points=7)),
+    )
+    (reached,) = found.reached
+    assert (reached.milestone_id, reached.at, reached.value) == (MILESTONE, TEN, Decimal(60))
+    assert not found.difference
+    assert (found.points, found.rewards) == (7, 1)
+    sent = msgspec.json.decode(found.command(RECALCULATION))
+    assert sent["reached"] == [{"milestoneId": MILESTONE, "at": f"{DAY}T10:00:00Z", "value": 60}]
+    assert sent["uniqueIdentifier"] == f"{RECALCULATION}:{CHALLENGE}:{DAY}"
+    assert "completedAt" not in sent
+
+
+def test_points_of_what_was_given_for_fewer_are_the_difference() -> None:
+    (found,) = corrected(
+        define(challenge(pointsOnCompletion=10), milestone(50, points=7)),
+        fold(ann, log("a", 100)),
+        define(challenge(pointsOnCompletion=25), milestone(50, points=9)),
+    )
+    sent = msgspec.json.decode(found.command(RECALCULATION))
+    at = f"{DAY}T10:00:00Z"
+    assert sent["points"] == [
+        {"points": 2, "at": at, "milestoneId": MILESTONE},
+        {"points": 15, "at": at},
+    ]
+    assert found.points == 17
+    assert not found.completed
+    assert not found.rewards
+
+
+def test_a_cut_in_the_middle_of_a_chunk_ends_it_there() -> None:
+    before = [define(challenge()), fold(ann, log("a", 60)), define(challenge(), milestone(50))]
+    chunk = [log("b", -20), tick(NOW), cut(OTHER_RECALCULATION), cut(), log("c", 70)]
+    again = fold(cut(), log("d", 1))
+    (found,) = corrected(*before, fold(*chunk), again, until=RECALCULATION)
+    assert found.before == 40
+    assert corrected(*before, fold(*chunk), again) == []  # the log after it reached the milestone
+
+
+def test_what_a_challenge_refused_stays_out_and_events_of_then_count() -> None:
+    of_now = challenge(eventIds=["visit"], aggregationMethod="count", completionTargetValue=5)
+    (found,) = corrected(
+        define(event_of("visit")),
+        fold(ann, log("a", 60), event("visit"), event("visit")),
+        define(of_now),
+        fold(log("b", 60)),
+    )
+    assert [found.before, found.after] == [Decimal(1), Decimal(3)]
+
+
+@pytest.mark.parametrize(
+    ("then", "value"), [(challenge(status="paused"), 10), (challenge().deleted(), 10)]
+)
+def test_what_was_logged_while_a_challenge_was_not_live_stays_out(
+    then: Defined, value: int
+) -> None:
+    of_now = challenge(activityIds=None, aggregationPeriod="monthly")
+    (found,) = [
+        each
+        for each in corrected(
+            define(challenge(eventIds=["visit"])),
+            fold(ann, log("a", 10)),
+            define(then),
+            fold(log("b", 60)),
+            define(of_now),
+        )
+        if each.period_key == "2026-11"
+    ]
+    assert found.after == value
+
+
+def test_only_exact_lowers_and_says_what_would_not_be_given() -> None:
+    history = [
+        define(challenge(), milestone(50)),
+        fold(ann, log("a", 120)),
+        define(challenge(completionTargetValue=200), milestone(150)),
+    ]
+    assert corrected(*history) == []
+    (found,) = corrected(*history, mode="exact")
+    assert (found.difference, found.falls_short, found.changes) == (Decimal(0), True, True)
+    assert [each.milestone_id for each in found.not_given] == [MILESTONE]
+    assert msgspec.json.decode(found.command(RECALCULATION))["reopens"]
+
+
+@pytest.mark.parametrize(("since", "periods"), [("2026-11-21", [DAY]), ("2026-11-22", [])])
+def test_since_leaves_out_the_periods_that_were_over(since: str, periods: list[str]) -> None:
+    history = [define(challenge()), fold(ann, log("a", 60)), define(milestone(50))]
+    found = corrected(*history, since=datetime.fromisoformat(f"{since}T00:00:00Z"))
+    assert [each.period_key for each in found] == periods
+
+
+def test_members_are_corrected_in_order_however_many_there_are() -> None:
+    owners = [{"externalId": f"user-{number}"} for number in range(600)]
+    logs = [log("a", 60, ownedBy=owner) for owner in owners]
+    found = corrected(define(challenge()), fold(*logs), define(milestone(50)))
+    assert len(found) == len(owners)
+    assert [each.member_id for each in found] == sorted(each.member_id for each in found)
+
+
+def in_force(*definitions: Defined) -> Definitions:
+    made = Definitions()
+    apply(made, definitions)
+    return made
+
+
+def parsed(*defined: Defined) -> list[models.Definition]:
+    return [models.parse(each.kind, dict(each.fields or {})) for each in defined]
+
+
+def test_a_milestone_names_its_challenge_and_each_is_named_once() -> None:
+    given = parsed(milestone(50), challenge(), challenge(OTHER_CHALLENGE))
+    wanted = Wanted(project=PROJECT, definitions=given)
+    assert put_on_top(wanted, in_force()) == [CHALLENGE, OTHER_CHALLENGE]
+
+
+def test_what_is_no_challenge_is_refused() -> None:
+    with pytest.raises(NotRecalculable, match="visit"):
+        put_on_top(Wanted(project=PROJECT, definitions=parsed(event_of("visit"))), in_force())
+    of_streak = milestone(2, linkedSchemaSlug="streak", linkedSchemaRecordId=streak_of().id)
+    with pytest.raises(NotRecalculable, match="of no challenge"):
+        put_on_top(Wanted(project=PROJECT, definitions=parsed(of_streak)), in_force())
+    with pytest.raises(UnknownChallenge):
+        put_on_top(Wanted(project=PROJECT, challenge_id=CHALLENGE), in_force())
+    with pytest.raises(models.DefinitionError, match="linkedSchemaRecordId"):
+        put_on_top(Wanted(project=PROJECT, definitions=parsed(milestone(50))), in_force())
+
+
+def test_a_correction_names_its_member() -> None:
+    (found,) = corrected(define(challenge()), fold(ann, log("a", 60)), define(milestone(50)))
+    assert found.member_id == ANN
+    assert msgspec.json.decode(found.command(RECALCULATION))["memberId"] == ANN
