@@ -17,6 +17,7 @@ from api.faces import (
     explanations,
     game_mechanics,
     pathways,
+    recalculations,
     records,
     sessions,
 )
@@ -42,6 +43,7 @@ FACES = (
     game_mechanics.FACE,
     pathways.FACE,
     explanations.FACE,
+    recalculations.FACE,
 )
 """The faces that are served. The OpenAPI document lists them in this order."""
 

@@ -30,6 +30,7 @@ from api.kafka.record_reader import RecordReader
 from api.kafka.sealer import Sealer
 from api.kafka.tick_watch import TickWatch
 from api.metrics import Metrics
+from api.recalculating.starting import Starting
 from api.siblings import Siblings
 from schemas import database_connections, database_roles
 from schemas.kafka.definitions_reader import DefinitionSetReader
@@ -73,6 +74,7 @@ class Resources:
     quotas: Quotas
     records: RecordReader
     chunks: ChunkFinder
+    recalculations: Starting
     explaining: Shares
     """One permit for each explanation that is worked at."""
     background: tuple[asyncio.Task[None], ...]
@@ -181,6 +183,8 @@ async def opened(
         definitions = DefinitionStore(settings, pool, reader, producer)
         quotas = Quotas()
         sealer = Sealer(settings, producer)
+        recalculations = Starting(settings, pool)
+        stack.push_async_callback(recalculations.stop)
         background = (
             asyncio.create_task(sealer.run(), name="members' keys"),
             asyncio.create_task(processor.run(), name="replies"),
@@ -188,6 +192,7 @@ async def opened(
             asyncio.create_task(ticks.run(), name="ticks"),
             asyncio.create_task(definitions.follow(), name="definitions"),
             asyncio.create_task(quotas.run(pool), name="quotas"),
+            asyncio.create_task(recalculations.run(), name="recalculations"),
         )
         stack.push_async_callback(_end, background)
         await sealer.started(background[0])
@@ -208,6 +213,7 @@ async def opened(
             quotas=quotas,
             records=records,
             chunks=ChunkFinder(records),
+            recalculations=recalculations,
             explaining=Shares(EXPLANATIONS),
             background=background,
             kafka_faults={

@@ -43,6 +43,7 @@ SUB_COMMANDS = {
     "import": SubCommand("Read NDJSON or CSV into a topic.", "import_"),
     "dead-letters": SubCommand("List refused records, or send them again.", "dead_letters"),
     "rebuild": SubCommand("Rebuild read models from the topics.", "rebuild"),
+    "recalculate": SubCommand("Give what other definitions would have given.", "recalculate"),
     "simulate": SubCommand("Say what other definitions would have given.", "simulate"),
     "export-member": SubCommand("Print all that is held of a member.", "export_member"),
     "forget-member": SubCommand("Forget who a member is.", "forget_member"),

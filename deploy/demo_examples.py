@@ -18,11 +18,13 @@ KEY_FILE = "demo-key.json"
 TOKEN_SECONDS = 24 * 3600
 FIRST_ORDER = 120.5
 """More than the 100 for which the demo's first milestone gives free shipping."""
+LATE = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a19"
+"""A milestone that the demo's definitions have not got."""
 
 
 def examples(settings: Settings) -> str:
-    """Return commands to paste: a challenge log, an event, statistics, an explanation, a void; how
-    to see the page.
+    """Return commands to paste: a challenge log, an event, statistics, an explanation, a
+    recalculation, a void; how to see the page.
 
     The key is made at the first call, with role admin in project `default`, and kept in the data
     dir. The token is good for a day.
@@ -51,6 +53,10 @@ def examples(settings: Settings) -> str:
         "\n# Which records led to the reward, by which definitions; what the next one is missing:\n"
         f"curl -s {url}/explain/reward_log/{_reward()} {user}\n"
         f"curl -s '{url}/v1/user/{you}/why-not?milestoneId={demo_people.TEN_OFF}' {user}\n"
+        "\n# What a reward for 50 spent in a month would have given, had it always been there;\n"
+        '# with "apply": true it is given:\n'
+        f"curl -s {url}/recalculations \\\n  {key} \\\n  {json} \\\n  -d {_late()}\n"
+        f"curl -s {url}/recalculations {key}\n"
         "\n# That order sent back, with the key: its points go, and all that it led to:\n"
         f"curl -s {url}/v1/user/{you}/void \\\n  {key} \\\n  {json} \\\n  -d {_void()}\n"
         "\n# The dashboard; this link opens once, within ten minutes:\n"
@@ -93,6 +99,17 @@ def _event(key: str = "ORDER") -> str:
         "idempotencyKey": key,
     }
     return _of_the_order(body)
+
+
+def _late() -> str:
+    milestone = {
+        "kind": "milestone",
+        "id": LATE,
+        "linkedSchemaRecordId": demo_people.SPEND,
+        "name": "Half way",
+        "milestoneTargetValue": 50,
+    }
+    return shlex.quote(orjson.dumps({"definitions": [milestone], "apply": False}).decode())
 
 
 def _void() -> str:

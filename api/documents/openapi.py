@@ -39,6 +39,12 @@ _PROBLEM = {
             },
         },
         "record": {"description": "Of a duplicate: the first answer."},
+        "id": {"type": "string", "description": "Of what is in the way."},
+        "since": {
+            "type": "string",
+            "format": "date-time",
+            "description": "From when on it could be done.",
+        },
         **dry_runs.SCHEMAS[dry_runs.TRIED]["properties"],
     },
 }
@@ -113,14 +119,21 @@ def _components(chapters: Sequence[Chapter]) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], chapter: Chapter) -> None:
     """Add to an operation what its face's operations have in common."""
-    # Bodies and queries are checked by the face itself: FastAPI's 422 never comes.
-    operation["responses"].pop("422", None)
+    _without_fastapi_s(operation["responses"])
     if chapter.common_errors:
         _add_common(operation)
     operation["security"] = list(chapter.security)
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
             parameter["schema"] = chapter.path_parameter(parameter["name"])
+
+
+def _without_fastapi_s(responses: dict[str, Any]) -> None:
+    """Remove FastAPI's own 422, which never comes: faces check bodies and queries themselves."""
+    content = responses.get("422", {}).get("content", {})
+    content.pop(JSON, None)
+    if not content:
+        responses.pop("422", None)
 
 
 _ERRORS = (400, 401, 403, 404, 408, 409, 412, 413, 415, 429, 431, 503)

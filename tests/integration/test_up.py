@@ -304,7 +304,7 @@ def test_what_the_readme_says_to_type_gives_what_it_shows(lasting: Up, tmp_path:
     shown = [json.loads(code) for language, code in readme.blocks if language == "json"]
     scripts = [code for language, code in readme.blocks if language == "sh"]
     typed = [given + code for code in scripts if "make " not in code][1:]
-    rules, log, event, void, pathway, tried = typed
+    rules, log, event, void, pathway, tried, recalculated = typed
     shell(rules)
     assert _parts_of(json.loads(shell(log)), shown[0]) == shown[0]
     again = json.loads(shell(log))
@@ -314,6 +314,7 @@ def test_what_the_readme_says_to_type_gives_what_it_shows(lasting: Up, tmp_path:
     assert json.loads(shell(void))["points"] == {"reversed": 50, "notRecovered": 0}
     assert json.loads(shell(pathway).splitlines()[-1])["status"] == "success"
     assert "milestone" in shell(tried)
+    assert shell(recalculated).startswith("reported, recalculation ")
 
 
 def test_a_data_dir_has_one_stack_at_a_time(lasting: Up) -> None:

@@ -5,8 +5,8 @@ schemas <- projections
 schemas <- api
 deploy may import all of them
 
-Within api: http <- queries <- auth, kafka <- resources <- voiding, explaining <- each of the faces
-<- app
+Within api: http <- queries <- auth, kafka <- recalculating <- resources <- voiding, explaining
+<- each of the faces <- app
 and http <- documents <- app
 """
 
@@ -34,6 +34,7 @@ API_BELOW_FACES = (
     "api.resources",
     "api.voiding",
     "api.explaining",
+    "api.recalculating",
 )
 FACES = tuple(
     f"api.faces.{path.stem}"
@@ -70,10 +71,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.queries": ("schemas", "api.queries", "api.http"),
     "api.auth": ("schemas", "api.auth", "api.queries", "api.http"),
     "api.kafka": ("schemas", "api.kafka", "api.queries", "api.http", "api.metrics"),
-    "api.resources": ("schemas", "api.auth", "api.kafka", "api.metrics", "api.siblings"),
-    "api.voiding": API_BELOW_FACES[:-2],
+    # It replays history as the processor does, in a process of its own.
+    "api.recalculating": (
+        *("schemas", "api.http", "api.queries", "api.kafka", "api.recalculating"),
+        *("processor.recalculation", "processor.recorded"),
+    ),
+    "api.resources": (
+        *("schemas", "api.auth", "api.kafka", "api.metrics", "api.siblings"),
+        "api.recalculating.starting",
+    ),
+    "api.voiding": API_BELOW_FACES[:-3],
     # It judges once more by the rules of the pure core, rather than have a copy of them.
-    "api.explaining": (*API_BELOW_FACES[:-2], "api.explaining", "processor.domain"),
+    "api.explaining": (*API_BELOW_FACES[:-3], "api.explaining", "processor.domain"),
     # No face imports another.
     **{face: (*API_BELOW_FACES, face) for face in FACES},
     "api.documents": ("schemas", "api.documents", "api.http"),

@@ -57,8 +57,9 @@ _NOTHING_IS_BAD = {
     "/schemas/{name}",
     "/assets/{name}",
     *("/", "/dashboard/data", "/dashboard/challenges", "/login", "/logout", "GET /clock"),
+    "GET /recalculations",
     # They look at an id besides, and any text may be one.
-    "/event/{eventId}",
+    *("/event/{eventId}", "/recalculations/{id}"),
 }
 """Routes that no data is bad for; of some, with their verb, only that one."""
 _HEALTH = ("/healthz", "/readyz")
@@ -118,6 +119,15 @@ _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
         _DIGITS,
         (r"^(id|of\S*): ", "it takes one of two fields, and what is in that goes by `what`"),
         (r"portion: must be 1", "a portion of what may have one"),
+    ),
+    r"POST /recalculations$": (
+        _DIGITS,
+        (r"^definitions: give", "one of two fields, and null is none"),
+        (r"is there twice", "it cannot compare what is in a list"),
+        (r"project: must be", "the project is that of the credentials"),
+        (r"linkedSchemaRecordId: must be the id", "it knows not which challenges exist"),
+        (r"endsAt: must be after startsAt", "it cannot compare two fields"),
+        (r"eventIds: the event", "nor how many challenges an event feeds"),
     ),
     r"GET /explain/(streak|tier)/": (
         (r"userId: is required", "a key has none of its own, and it knows not who asks"),

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deploy.demo import MEMBERS, apply_definitions, demo_documents, send_history
-from deploy.demo_examples import FIRST_ORDER, KEY_FILE, examples
+from deploy.demo_examples import FIRST_ORDER, KEY_FILE, LATE, examples
 from deploy.demo_people import FREE_SHIPPING, SPEND, TEN_OFF, YOU
 from processor.definitions import DefinitionsReader
 from schemas import ids
+from schemas.definitions import parse
 from schemas.records import ChallengeLog, Event
 from schemas.settings import Settings
 from tests.integration.deploy.conftest import Run, committed, polling
@@ -84,6 +85,8 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(migrated: Settings) ->
     assert (decoded.challenge_id, float(bytes(decoded.activity_value))) == (SPEND, FIRST_ORDER)
     sent = msgspec.json.decode(event, type=Event)
     assert sent.user_id == YOU.external_id
+    late = msgspec.json.decode(calls[-3][calls[-3].index("-d") + 1])["definitions"]
+    assert [parse(each.pop("kind"), each).id for each in late] == [LATE]
     void = msgspec.json.decode(calls[-1][calls[-1].index("-d") + 1])
     assert void["of"] == {"idempotencyKey": sent.idempotency_key}
     assert sent.idempotency_key is not None
@@ -98,7 +101,7 @@ def test_the_examples_can_be_pasted_and_their_key_is_kept(migrated: Settings) ->
             "/v1/leaderboard?limit=3", "/v1/user/you/points", "/v1/user/you/tier",
             f"/explain/reward_log/{explained}",
             f"/v1/user/you/why-not?milestoneId={TEN_OFF}",
-            "/v1/user/you/void",
+            "/recalculations", "/recalculations", "/v1/user/you/void",
         )
     ]  # fmt: skip
     assert pasted(examples(migrated))[3] == calls[3]

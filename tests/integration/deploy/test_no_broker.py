@@ -8,8 +8,12 @@ import pytest
 from schemas.settings import Settings
 from tests.integration.deploy.conftest import MILESTREAM
 
+RECALCULATE = ["recalculate", "--challenge", "7f9c4a52-3d0e-4b51-9d57-0a6f5a0c1e01"]
 
-@pytest.mark.parametrize("command", [["verify"], ["rebuild", "members"], ["dead-letters", "list"]])
+
+@pytest.mark.parametrize(
+    "command", [["verify"], ["rebuild", "members"], ["dead-letters", "list"], RECALCULATE]
+)
 def test_one_line_says_so(settings: Settings, command: list[str]) -> None:
     away = settings.model_copy(update={"kafka": "127.0.0.1:1"})
     done = subprocess.run(

@@ -1,0 +1,101 @@
+"""`python -m api.recalculating.process ID OWNER`: the process that works at one recalculation.
+
+An API process starts it, so that replaying history takes nothing from requests. It ends with its
+parent, whose end of standard input closes then.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from uuid import UUID
+
+import psycopg
+from aiokafka.errors import KafkaError
+
+from api.queries import recalculations as queries
+from api.recalculating.lease import Lease, Lost, leased
+from api.recalculating.run import Progress, Run, Unfolded
+from processor.recalculation import InputsGone, NotTaken
+from processor.recorded import FoldedByNewer, RecordMissing
+from schemas.process_logging import log_to_stderr
+from schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 10
+"""The pause before a recalculation is gone on with that servers or workers held up."""
+_NICE = 10
+
+_CODES: tuple[tuple[type[Exception], str], ...] = (
+    (InputsGone, "inputs_gone"),
+    (RecordMissing, "inputs_gone"),
+    (FoldedByNewer, "folded_by_newer"),
+    (NotTaken, "not_taken"),
+)
+"""Why a recalculation can never end well, and the code that says so."""
+
+
+NOT_NOW = (
+    Unfolded,
+    KafkaError,
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""What holds a recalculation up, and may be over when it is gone on with."""
+
+
+async def go_on(settings: Settings, lease: Lease, progress: Progress) -> None:
+    """Work at a recalculation until it has ended, well or not.
+
+    Raises:
+        Lost: it was cancelled, or another process works at it.
+        Unfolded, KafkaError, psycopg.Error: those of `NOT_NOW`; it can be gone on with.
+    """
+    try:
+        await lease.while_held(Run(settings, lease, progress).to_the_end())
+    except (Lost, *NOT_NOW):
+        raise
+    except Exception as error:
+        code = next((code for type_, code in _CODES if isinstance(error, type_)), "internal")
+        if code == "internal":
+            logger.exception("the recalculation %s failed", lease.id)
+        else:
+            logger.warning("the recalculation %s failed: %s", lease.id, error)
+        async with lease.held():
+            await queries.end(lease.connection, lease.id, "failed", code)
+
+
+async def main(id_: UUID, owner: UUID) -> int:
+    """Work at a recalculation that is this process' already; return the exit code."""
+    settings = Settings.from_env()
+    log_to_stderr(settings, {"aiokafka": logging.WARNING})
+    try:
+        async with leased(settings, id_, owner) as lease:
+            await _work(lease, settings)
+    except Lost:
+        logger.info("the recalculation %s is not this process' any more", id_)
+    except NOT_NOW as error:
+        logger.warning("the recalculation %s is held up: %r", id_, error)
+        return 1
+    return 0
+
+
+async def _work(lease: Lease, settings: Settings) -> None:
+    try:
+        await go_on(settings, lease, lambda _step, _done, _total: None)
+    except NOT_NOW:
+        await lease.let_go(AGAIN_SECONDS)
+        raise
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    os.nice(_NICE)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.exit(asyncio.run(main(UUID(sys.argv[1]), UUID(sys.argv[2]))))

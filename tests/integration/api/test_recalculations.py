@@ -1,0 +1,260 @@
+"""`/recalculations`: a report, what is applied, what is refused, two at once, and who goes on with
+what was left."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import psutil
+import pytest
+from psycopg import AsyncConnection
+
+from api.auth.credentials import Role
+from api.http.problems import Problem
+from api.queries import recalculations as queries
+from api.recalculating import asking
+from api.recalculating.asking import Asked, Begun
+from api.recalculating.lease import Lost, leased
+from schemas import definitions as models
+from tests.integration.api.serving import Served
+
+CHALLENGE = "00000000-0000-4000-8000-0000000000c1"
+MILESTONE = "00000000-0000-4000-8000-0000000000a1"
+LATE = {
+    "kind": "milestone", "id": MILESTONE, "linkedSchemaRecordId": CHALLENGE, "name": "Late",
+    "milestoneTargetValue": 50, "points": 5,
+}  # fmt: skip
+WAIT_SECONDS = 120
+
+
+@pytest.fixture
+async def shop(
+    full_stack: Served, request: pytest.FixtureRequest
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin of a project of this test's own, whose members ann and bob spent 60 and 40."""
+    project = request.node.name.replace("_", "-")[:63].rstrip("-")
+    async with await full_stack.client(project=project) as client:
+        body = {"name": "Spend", "completionTargetValue": 100, "aggregationPeriod": "all_time"}
+        answer = await client.put(f"/definitions/challenge/{CHALLENGE}", json=body)
+        assert answer.status_code == 201, answer.text
+        for name, value in (("ann", 60), ("bob", 40)):
+            log = {
+                "challengeId": CHALLENGE, "ownedBy": {"externalId": name}, "activityId": "buy",
+                "activityAt": "2026-11-02T10:00:00Z", "uniqueIdentifier": "1",
+                "activityValue": value,
+            }  # fmt: skip
+            answer = await client.post("/schema/challenge_log/record", json=log)
+            assert answer.status_code == 201, answer.text
+        yield client
+
+
+async def until(look: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:
+    """Look until it holds; return what was seen."""
+    for _ in range(10 * WAIT_SECONDS):
+        if holds(seen := await look()):
+            return seen
+        await asyncio.sleep(0.1)
+    raise AssertionError("it never came to that")
+
+
+async def ended(client: httpx.AsyncClient, id_: str) -> Any:
+    """Wait for the end of a recalculation; return it."""
+
+    async def look() -> Any:
+        answer = await client.get(f"/recalculations/{id_}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return await until(look, lambda found: found["status"] != "running")
+
+
+async def recalculated(client: httpx.AsyncClient, **body: Any) -> Any:
+    """Recalculate, and return what it came to."""
+    answer = await client.post("/recalculations", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/recalculations/{answer.json()['id']}"
+    return await ended(client, answer.json()["id"])
+
+
+async def test_a_report_then_a_maximum_then_it_is_applied(shop: httpx.AsyncClient) -> None:
+    totals = {"members": 1, "completions": 0, "rewards": 1, "points": 5}
+    report = await recalculated(shop, definitions=[LATE])
+    assert (report["status"], report["totals"], report["notGiven"]) == ("reported", totals, [])
+    assert [each["id"] for each in report["definitions"]] == [MILESTONE]
+    assert (await shop.get(f"/definitions/milestone/{MILESTONE}")).status_code == 404
+
+    refused = await recalculated(shop, definitions=[LATE], apply=True, maxPoints=4)
+    assert (refused["status"], refused["code"]) == ("refused", "above_maximum")
+    assert (await shop.get(f"/definitions/milestone/{MILESTONE}")).status_code == 404
+
+    applied = await recalculated(shop, definitions=[LATE], apply=True, maxPoints=5, maxRewards=1)
+    assert (applied["status"], applied["totals"]) == ("applied", totals)
+    assert (await shop.get(f"/definitions/milestone/{MILESTONE}")).status_code == 200
+
+    async def points() -> Any:
+        return (await shop.get("/user/ann/points")).json()["points"]
+
+    await until(points, lambda found: found == 5)
+    rewards = (await shop.get("/schema/reward_log/record")).json()["data"]
+    assert [each["milestoneId"] for each in rewards] == [MILESTONE]
+    assert (await shop.get("/user/bob/points")).json()["points"] == 0
+
+    again = await recalculated(shop, challengeId=CHALLENGE, apply=True)
+    assert (again["status"], set(again["totals"].values())) == ("applied", {0})
+    listed = (await shop.get("/recalculations")).json()["data"]
+    assert [each["id"] for each in listed] == [
+        each["id"] for each in (again, applied, refused, report)
+    ]
+    answer = await shop.delete(f"/recalculations/{again['id']}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "recalculation_ended")
+
+
+async def test_what_cannot_be_is_refused_at_once(shop: httpx.AsyncClient) -> None:
+    event = {"kind": "event", "id": "visit", "title": "Visit", "reward": {"default": 1}}
+    streak = {**LATE, "linkedSchemaSlug": "streak", "linkedSchemaRecordId": "daily"}
+    for body, status, code in (
+        ({}, 400, "invalid"),
+        ({"definitions": [LATE], "challengeId": CHALLENGE}, 400, "invalid"),
+        ({"definitions": [LATE, LATE]}, 400, "invalid"),
+        ({"definitions": [{**LATE, "milestoneTargetValue": 0}]}, 400, "invalid"),
+        ({"definitions": [{**LATE, "linkedSchemaRecordId": MILESTONE}]}, 400, "invalid"),
+        ({"definitions": [{**LATE, "project": "other"}]}, 400, "invalid"),
+        ({"definitions": [event]}, 400, "not_recalculable"),
+        ({"definitions": [streak]}, 400, "not_recalculable"),
+        ({"definitions": ["all"]}, 400, "invalid"),
+        ({"challengeId": MILESTONE}, 404, "not_found"),
+        ({"challengeId": "spend"}, 400, "invalid"),
+        ({"challengeId": CHALLENGE, "since": "2026-11-01"}, 400, "invalid"),
+        ({"challengeId": CHALLENGE, "mode": "subtractive"}, 400, "invalid"),
+        ({"challengeId": CHALLENGE, "maxPoints": -1}, 400, "invalid"),
+        ({"challengeId": CHALLENGE, "dryRun": True}, 400, "invalid"),
+    ):
+        answer = await shop.post("/recalculations", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), (body, answer.text)
+    for id_ in (str(uuid4()), "x"):
+        assert (await shop.get(f"/recalculations/{id_}")).status_code == 404
+        assert (await shop.delete(f"/recalculations/{id_}")).status_code == 404
+    assert (await shop.get("/recalculations")).json() == {"data": []}
+
+
+async def test_only_an_admin_recalculates(full_stack: Served) -> None:
+    body, id_ = {"challengeId": CHALLENGE}, uuid4()
+    for role, reads in ((Role.PRODUCER, 403), (Role.ANALYST, 200)):
+        async with await full_stack.client(role, project="roles") as client:
+            assert (await client.post("/recalculations", json=body)).status_code == 403
+            assert (await client.delete(f"/recalculations/{id_}")).status_code == 403
+            assert (await client.get("/recalculations")).status_code == reads
+    async with await full_stack.end_user("ann", "roles") as user:
+        assert (await user.get("/recalculations")).status_code in {401, 403}
+
+
+WANTED = models.parse("challenge", {"id": CHALLENGE, "name": "A", "completionTargetValue": 9})
+
+
+async def begun(
+    connection: AsyncConnection, project: str, *, by_command: bool = True, **fields: Any
+) -> Begun:
+    """Begin a recalculation that nobody works at."""
+    asked = Asked(project=project, definitions=[WANTED], **fields)
+    return await asking.begin(connection, asked, [WANTED], by_command=by_command)
+
+
+async def leave(connection: AsyncConnection, id_: UUID) -> None:
+    """Let a recalculation's process be taken to be gone."""
+    await connection.execute(
+        "UPDATE milestream_private.recalculation_work SET lease_until = now() - interval '1 s'"
+        " WHERE id = %s",
+        (id_,),
+    )
+
+
+@pytest.fixture
+async def connection(full_stack: Served) -> AsyncIterator[AsyncConnection]:
+    """A connection of the owner."""
+    url = full_stack.settings.database_url
+    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+async def test_one_runs_at_a_time(full_stack: Served, connection: AsyncConnection) -> None:
+    first = await begun(connection, "one", apply=True)
+    body = {"definitions": [{"kind": "challenge", **models.wire_fields(WANTED)}]}
+    async with await full_stack.client(project="one") as client:
+        for same in (True, False):  # the same one as well: its process lives
+            answer = await client.post("/recalculations", json=_json({**body, "apply": same}))
+            assert (answer.status_code, answer.json()["code"]) == (409, "recalculation_running")
+            assert answer.json()["id"] == str(first.id)
+        await begun(connection, "another")
+
+        await leave(connection, first.id)
+        with pytest.raises(Problem):  # another request does not go on with it
+            await begun(connection, "one", apply=False)
+        again = await begun(connection, "one", apply=True)
+        assert (again.id, again.owner) == (first.id, again.owner)
+        assert again.owner != first.owner
+
+        assert (await client.delete(f"/recalculations/{first.id}")).status_code == 204
+        assert (await client.delete(f"/recalculations/{first.id}")).status_code == 204
+        found = (await client.get(f"/recalculations/{first.id}")).json()
+        assert found["status"] == "cancelled"
+        assert (await begun(connection, "one")).id != first.id
+
+
+def _json(body: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(body, default=float))
+
+
+async def test_what_is_lost_is_not_worked_at(
+    full_stack: Served, connection: AsyncConnection
+) -> None:
+    first = await begun(connection, "lost")
+    async with leased(full_stack.settings, first.id, first.owner) as lease:
+        async with lease.held() as work:
+            assert (work.project, work.step) == ("lost", "report")
+            cancelling = asyncio.create_task(queries.cancel(connection, "lost", first.id))
+            done, _ = await asyncio.wait([cancelling], timeout=0.2)
+            assert not done  # it waits for what is being done
+        assert await cancelling == "cancelled"
+        with pytest.raises(Lost):
+            async with lease.held():
+                pass
+        with pytest.raises(Lost):
+            await lease.while_held(asyncio.sleep(WAIT_SECONDS))
+
+
+def works_at(id_: str) -> "psutil.Process | None":
+    """Return the process that works at a recalculation."""
+    for process in psutil.process_iter(["cmdline"]):
+        if id_ in (process.info["cmdline"] or ()):
+            return process
+    return None
+
+
+async def test_a_process_that_is_killed_is_followed_by_another(shop: httpx.AsyncClient) -> None:
+    answer = await shop.post("/recalculations", json={"definitions": [LATE], "apply": True})
+    id_ = answer.json()["id"]
+
+    async def look() -> Any:
+        return works_at(id_)
+
+    (await until(look, lambda found: found is not None)).kill()
+    applied = await ended(shop, id_)
+    assert (applied["status"], applied["totals"]["rewards"]) == ("applied", 1)
+
+    async def rewards() -> Any:
+        return (await shop.get("/schema/reward_log/record")).json()["data"]
+
+    (reward,) = await until(rewards, bool)
+    assert reward["milestoneId"] == MILESTONE
+
+
+async def test_an_api_process_goes_on_with_what_another_left(
+    full_stack: Served, connection: AsyncConnection
+) -> None:
+    left = await begun(connection, "left", by_command=False)
+    await leave(connection, left.id)
+    async with await full_stack.client(project="left") as client:
+        assert (await ended(client, str(left.id)))["status"] == "reported"
