@@ -19,6 +19,7 @@ from api.recalculating.lease import Lease, Lost, leased
 from api.recalculating.run import Progress, Run, Unfolded
 from processor.recalculation import InputsGone, NotTaken
 from processor.recorded import FoldedByNewer, RecordMissing
+from schemas.kafka.member_keys import KeysUnreadable
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 
@@ -33,6 +34,7 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (RecordMissing, "inputs_gone"),
     (FoldedByNewer, "folded_by_newer"),
     (NotTaken, "not_taken"),
+    (KeysUnreadable, "keys_unreadable"),
 )
 """Why a recalculation can never end well, and the code that says so."""
 
