@@ -40,6 +40,7 @@ DERIVED = frozenset(
         "event_user_days",
         "challenge_progress_history",
         "points_history",
+        "recalculation_changes",
     }
 )
 """Tables that say of a member what those say, in another form."""

@@ -205,7 +205,7 @@ def changes_of(correction: Correction) -> list[Change]:
     rows = []
     if correction.changes:
         rows.append(Change("challenge", challenge, member, period, before, after, 0, None))
-    if correction.reopens:
+    if correction.falls_short:
         rows.append(Change("reopened", challenge, member, period, before, after, 0, None))
     if correction.completed or correction.completion_points:
         kind = "completion" if correction.completed else "points"

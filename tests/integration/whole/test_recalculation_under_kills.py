@@ -120,9 +120,14 @@ def is_at(settings: Settings, step: str) -> bool:
 
 def wait_for_step(settings: Settings, wanted: str, command: Command) -> None:
     """Wait until the command is at a step."""
+    process = command.process
+    assert process is not None
     wait_until(
-        lambda: is_at(settings, wanted), PATIENCE_SECONDS, command.said, watch=command.process
+        lambda: is_at(settings, wanted) or process.poll() is not None,
+        PATIENCE_SECONDS,
+        command.said,
     )
+    assert process.poll() is None, command.said()
 
 
 def is_all_folded(settings: Settings) -> bool:

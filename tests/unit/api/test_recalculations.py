@@ -180,7 +180,8 @@ def correction(**fields: Any) -> Correction:
             "period_key": "2026-11", "before": Decimal(40), "after": Decimal(60),
             "difference": Decimal(20), "completed": False, "completed_at": None,
             "completion_points": 0, "reached": (), "not_given": (), "changes": True,
-            "started_at": None, "reopens": False, **fields,
+            "started_at": None, "reopens": False,
+            "falls_short": False, "exact": False, "apart": Decimal(0), **fields,
         }
     )  # fmt: skip
 
@@ -209,7 +210,8 @@ PROGRESS = changed("challenge", CHALLENGE, 60)
          [PROGRESS, changed("completion", CHALLENGE, 60, 7)]),
         (correction(completed_at=AT, completion_points=3),
          [PROGRESS, changed("points", CHALLENGE, 60, 3)]),
-        (correction(reopens=True), [PROGRESS, changed("reopened", CHALLENGE, 60)]),
+        (correction(reopens=True, falls_short=True),
+         [PROGRESS, changed("reopened", CHALLENGE, 60)]),
         (correction(reached=[reached(5, granted=True)]),
          [PROGRESS, changed("milestone", MILESTONE, 55, 5, REWARD)]),
         (correction(reached=[reached(2, granted=False)]),
