@@ -85,7 +85,8 @@ def schemas() -> dict[str, Document]:
 def _messages_of(topic: str) -> dict[str, Document]:
     events = [each for each in EVENT_TYPES.values() if each.topic == topic]
     if events:
-        return {each.name: event(each) for each in events}
+        found = {each.name: event(each) for each in events}
+        return found | _FORGOTTEN if topic == topics.MEMBER_EVENTS else found
     if topic == topics.REPLIES:
         return {"Reply": {**_plain("Reply"), "headers": _REPLY_HEADERS}}
     if topic == topics.DEAD_LETTERS:
@@ -96,6 +97,20 @@ def _messages_of(topic: str) -> dict[str, Document]:
         return {name: _plain(name) for name in _INPUTS[topic]}
     name = _FREE[topic]
     return {name: {"name": name, "payload": {"type": "object"}}}
+
+
+_FORGOTTEN: dict[str, Document] = {
+    "ForgottenMember": {
+        "name": "ForgottenMember",
+        "summary": "No value: the member that the key names was forgotten; drop what came before.",
+        "headers": {
+            "type": "object",
+            "required": [outputs.PROJECT],
+            "properties": {outputs.PROJECT: {"type": "string"}},
+        },
+        "payload": {"type": "null"},
+    }
+}
 
 
 def _plain(name: str) -> Document:

@@ -51,9 +51,7 @@ async def found_on_topics(settings: Settings) -> set[tuple[str, str]]:
 
 def found_in_tables(settings: Settings) -> set[tuple[str, str]]:
     """Return the tables with the secrets that are in their rows."""
-    text = (
-        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname LIKE 'milestream%'"
-    )
+    text = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname ^@ 'milestream'"
     return {
         (table, secret)
         for (table,) in query(settings, text)
@@ -165,6 +163,17 @@ async def nothing_is_found_on_topics(settings: Settings, admin: httpx.AsyncClien
             await asyncio.sleep(0.6)
 
 
+async def explained_by_ids(admin: httpx.AsyncClient, settings: Settings) -> None:
+    """See that what the member was given is explained, and names nobody."""
+    text = "SELECT id::text FROM milestream.points_ledger WHERE member_id = %s"
+    entries = query(settings, text, MEMBER)
+    assert len(entries) == 2  # of the event, and of the challenge
+    for (entry,) in entries:
+        answer = await admin.get(f"/explain/points/{entry}")
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["memberId"], found(answer.content)) == (MEMBER, set())
+
+
 @pytest.mark.slow
 async def test_who_is_forgotten_is_found_nowhere(served: Served, tmp_path: Path) -> None:
     settings = served.settings
@@ -189,6 +198,7 @@ async def test_who_is_forgotten_is_found_nowhere(served: Served, tmp_path: Path)
                 lambda: "is out of its files" in (tmp_path / "worker.log").read_text(), 60, str
             )
             assert (await admin.get(f"/user/{USER}/points")).status_code == 404
+            await explained_by_ids(admin, settings)
             await caught_up(settings)
     assert await found_on_topics(settings) == set()
     assert found_in_tables(settings) == set()

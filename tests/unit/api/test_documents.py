@@ -116,6 +116,7 @@ def test_the_events_topics_are_described(topics: dict[str, Any]) -> None:
             *("held", "released", "refused", "activated", "expiring", "forgotten"),
         )
     }
+    assert messages["member-events"] == {"milestream.member.upserted.v1", "ForgottenMember"}
     assert len(messages["streak-events"]) == 4
     record = topics["components"]["schemas"]["EventRecord"]["properties"]
     assert {"project", "eventId", "userId", "metadata", "occurredAt"} <= set(record)
