@@ -17,7 +17,7 @@ from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.users import unknown
 from api.http.problems import Problem, clipped
 from api.http.responses import MEDIA_TYPE, json_response
-from api.kafka.processor_client import refusal
+from api.kafka.processor_client import BEHIND, refusal, unavailable
 from api.queries import exports
 from api.queries.operations import snapshot
 from schemas import ids, records
@@ -38,7 +38,8 @@ async def export(request: Request, caller: Caller, user_id: str) -> Response:
         raise unknown(user_id)
     member_id = UUID(ids.member_id(caller.project, user_id))
     held = resources.of(request)
-    await held.barrier.wait(exports.READ_MODELS)
+    if not await held.barrier.wait(exports.READ_MODELS):
+        raise unavailable(BEHIND)  # an export that lacks something is none
     async with contextlib.AsyncExitStack() as stack:
         made = stack.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
         async with held.reads.connection() as connection, snapshot(connection):
