@@ -219,7 +219,7 @@ async def publish(
     Raises:
         ApplyError: a milestone names a challenge that is not there, a project with members would
             get another clock, or there would be more definitions than may be linked or fed, or than
-            the project may have. Nothing was written.
+            the project may have, or more bytes of them. Nothing was written.
         CommandError: the broker does not answer, or refuses; or the database, where a project is
             to get another clock.
     """
@@ -232,11 +232,12 @@ async def publish(
         await reader.catch_up()
         _check_links(reader.definitions, documents)
         outcomes = [_outcome(reader.definitions, document) for document in documents]
-        changes = [
+        changed = [
             document
             for document, outcome in zip(documents, outcomes, strict=True)
             if outcome.what != "unchanged"
         ]
+        changes = _in_order(reader.definitions, changed)
         await _check_clocks(settings, reader.definitions, changes)
         _check_room(reader.definitions, changes)
         if changes:
@@ -283,7 +284,7 @@ def as_whole_set(documents: Sequence[Document]) -> tuple[str, Definitions]:
             )
     definitions = Definitions()
     _check_links(definitions, documents)
-    _check_room(definitions, documents)
+    _check_room(definitions, _in_order(definitions, documents))
     return project, definitions
 
 
@@ -361,6 +362,20 @@ async def _check_clocks(
         raise ApplyError("nothing was written:\n" + "\n".join(faults))
 
 
+def _in_order(in_force: Definitions, documents: Sequence[Document]) -> list[Document]:
+    """Return documents as they are to be written, for whoever reads them holds each against what
+    stands before it: the limits of the projects, then what becomes shorter, then the others."""
+
+    def rank(document: Document) -> int:
+        definition = document.definition
+        if isinstance(definition, models.Project):
+            return 0
+        before = in_force.get(document.project, definition.kind, definition.id)
+        return 1 if before is not None and len(models.encode(definition)) < before.size else 2
+
+    return sorted(documents, key=rank)
+
+
 def _check_room(in_force: Definitions, documents: Sequence[Document]) -> None:
     """Put the documents in force one after the other; what is in force is this run's own view."""
     faults = []
@@ -374,7 +389,10 @@ def _check_room(in_force: Definitions, documents: Sequence[Document]) -> None:
         try:
             in_force.apply(key, value, in_force.next_offset, 0)
         except models.DefinitionError as error:
-            faults += [f"{document.where}: {field}: {text}" for field, text in error.errors]
+            faults += [
+                f"{document.where}: {field}: {text}" if field else f"{document.where}: {text}"
+                for field, text in error.errors
+            ]
     faults += _too_many(in_force, created)
     if faults:
         raise ApplyError("nothing was written:\n" + "\n".join(faults))

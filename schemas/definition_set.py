@@ -20,6 +20,7 @@ class Stored:
 
     ``version`` is its offset. ``created_at`` and ``first`` are the timestamp and the offset of the
     first record since the key last had none, so that every reader of the topic says the same.
+    ``size`` is how many bytes the value of its latest record has.
     """
 
     project: str
@@ -30,6 +31,7 @@ class Stored:
     created_at: datetime
     updated_at: datetime
     first: int = 0
+    size: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return the record that the HTTP face shows: the fields and when they were written."""
@@ -41,13 +43,25 @@ class Stored:
 
 class DefinitionSet:
     """All definitions in force up to an offset. ``apply`` is what changes them, or ``put`` in a set
-    that goes by another."""
+    that goes by another.
 
-    def __init__(self) -> None:
+    What is in force follows from the records of the topic alone, in their order: each is held
+    against the bounds as they are at its place. So all readers refuse the same ones, whenever they
+    read.
+
+    Args:
+        bounded_in_bytes: whether ``Limits.definition_bytes`` holds; not for a part of the topic,
+            which does not say what else a project has.
+    """
+
+    def __init__(self, *, bounded_in_bytes: bool = True) -> None:
+        self._bounded_in_bytes = bounded_in_bytes
         self.next_offset = 0
         """The offset in ``definitions`` up to which (exclusive) records were applied."""
         self._stored: dict[tuple[str, str], dict[str, Stored]] = {}
         """By project and kind, then by id."""
+        self._bytes: dict[str, int] = {}
+        """Of each project, the sizes of what is stored together."""
         self._projects: dict[str, models.Project] = {}
         """The settings of the projects that have some."""
         self.clocks: dict[str, datetime] = {}
@@ -62,13 +76,15 @@ class DefinitionSet:
         """Take one record of the topic; ``millis`` is its timestamp.
 
         Raises:
-            DefinitionError: key or value is no definition, or there are too many of its kind;
-                what was in force stays in force.
+            DefinitionError: key or value is no definition, or there are too many of its kind or
+                too many bytes; what was in force stays in force.
         """
         self.next_offset = offset + 1
         change = read_change(key, value, offset, millis)
+        size = len(value or b"")
         if change.definition is not None:
             self.check_room(change.project, change.definition)
+            self.check_bytes(change.project, change.definition, size)
         place = change.project, change.kind, change.id
         before = self.get(*place)
         if change.definition is None:
@@ -83,12 +99,15 @@ class DefinitionSet:
             created_at=before.created_at if before else change.at,
             updated_at=change.at,
             first=before.first if before else offset,
+            size=size,
         )
         self.put(place, stored)
 
     def put(self, key: DefinitionKey, after: Stored | None) -> None:
         """Have a definition in force as another set has it, None: have none."""
         project, kind, id_ = key
+        size = 0 if after is None else after.size
+        self._bytes[project] = self._bytes_with(project, kind, id_, size)
         stored = self._stored.setdefault((project, kind), {})
         before = stored.pop(id_, None) if after is None else stored.get(id_)
         if after is not None:
@@ -122,6 +141,32 @@ class DefinitionSet:
             if len(others - {definition.id}) >= most:
                 message = f"the event {event_id} feeds {most} {definition.kind}s, which is the most"
                 raise models.DefinitionError([("eventIds", message)])
+
+    def check_bytes(self, project: str, definition: models.Definition, size: int) -> None:
+        """Check that a project has room for a definition of ``size`` bytes.
+
+        What takes no more than before is never refused: limits may have been lowered. Nor are the
+        project's own settings, which raise them.
+
+        Raises:
+            DefinitionError: of no field.
+        """
+        settings = isinstance(definition, models.Project) and definition.id == project
+        if settings or not self._bounded_in_bytes:
+            return
+        most = self.limits(project).definition_bytes
+        after = self._bytes_with(project, definition.kind, definition.id, size)
+        if after > max(most, self._bytes.get(project, 0)):
+            message = (
+                f"the definitions of project {project} would have {after} bytes in all, and may "
+                f"have {most} (limits.definitionBytes)"
+            )
+            raise models.DefinitionError([("", message)])
+
+    def _bytes_with(self, project: str, kind: str, definition_id: str, size: int) -> int:
+        """Return how many bytes a project's definitions have where one has ``size`` of them."""
+        replaced = self.get(project, kind, definition_id)
+        return self._bytes.get(project, 0) + size - (0 if replaced is None else replaced.size)
 
     def timezone(self, project: str) -> str:
         """Return a project's time zone, UTC where it has set none or goes by each member's."""

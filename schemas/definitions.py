@@ -45,6 +45,10 @@ MAX_TIERS = 50
 """Of one set."""
 MAX_TIER_SETS = 20
 """Of one project: each of a member's grants is held against all of them."""
+DEFINITION_BYTES, MAX_DEFINITION_BYTES = 16 * KIB * KIB, 32 * KIB * KIB
+"""Of one project: the values of its records in force. Every process holds the definitions of all
+projects, most of them in ten times their bytes, the worst in forty times. So what a project gets by
+default can be doubled and no more: who may raise it is the project's own admin."""
 MIN_WINDOW_DAYS, MAX_WINDOW_MONTHS = 28, 120
 """Of a rolling window, P1M to P10Y: the shortest month has 28 days, the longest ten years 3,653."""
 _DAYS_OF_4800_MONTHS = 146_097
@@ -201,6 +205,8 @@ class Limits(BaseModel):
     user_metadata_bytes: Annotated[int, Field(ge=0, le=1_048_576)] = 16_384
     """Of one event that an end user sends."""
     definitions_per_kind: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    definition_bytes: Annotated[int, Field(ge=0, le=MAX_DEFINITION_BYTES)] = DEFINITION_BYTES
+    """Of all definitions together."""
     token_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """How many days ahead a token's `exp` may lie."""
 

@@ -128,7 +128,8 @@ class DefinitionStore:
         An unchanged definition is not written again. `actor` is who writes it, where that is said.
 
         Raises:
-            Problem: the judge's, a milestone's challenge that is not there, or 503.
+            Problem: the judge's, a milestone's challenge that is not there, more than the bounds
+                and the project's limits let it have, or 503.
         """
         if len(definition_id) > _MAX_ID:
             raise not_found(kind, definition_id)
@@ -149,11 +150,16 @@ class DefinitionStore:
                 return before, before
             if before is None:
                 check_count(definitions, project, kind)
-            value = None if definition is None else models.encode(definition)
+            value = None
+            if definition is not None:
+                value = models.encode(definition)
+                check_bytes(definitions, project, definition, len(value))
             await self._produce(key, value, actor)
             after = definitions.get(project, kind, definition_id)
             if definition is not None and (after is None or after.definition != definition):
-                check_room(definitions, project, definition)  # another write took the last place
+                # Another write took the last place, or the last bytes.
+                check_room(definitions, project, definition)
+                check_bytes(definitions, project, definition, len(value or b""))
             return before, after
 
     @asynccontextmanager
@@ -227,6 +233,22 @@ def check_count(definitions: DefinitionSet, project: str, kind: str) -> None:
     if kind != models.Project.kind and definitions.count(project, kind) >= most:
         detail = f"The project has {most} definitions of kind {kind}, and may have no more."
         raise Problem(409, detail, code="too_many_definitions")
+
+
+def check_bytes(
+    definitions: DefinitionSet, project: str, definition: models.Definition, size: int
+) -> None:
+    """Refuse a definition over the project's limit of bytes.
+
+    Raises:
+        Problem: 409.
+    """
+    try:
+        definitions.check_bytes(project, definition, size)
+    except models.DefinitionError as error:
+        text = str(error)
+        detail = f"{text[:1].upper()}{text[1:]}."
+        raise Problem(409, detail, code="too_many_definition_bytes") from error
 
 
 def parsed(kind: str, fields: dict[str, object]) -> models.Definition:

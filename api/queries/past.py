@@ -191,7 +191,7 @@ async def definitions(
             "ids": None if ids is None else list(ids),
         },
     )
-    found = DefinitionSet()
+    found = DefinitionSet(bounded_in_bytes=False)
     for kind, id_, version, at, definition in await cursor.fetchall():
         key = definition_key(project, kind, id_)
         try:

@@ -137,6 +137,7 @@ async def test_what_processes_let_pass_is_added_up(api_without_worker: Served) -
 
 async def test_sizes_counts_and_tokens_are_limited(api_without_worker: Served) -> None:
     limits = {"metadataBytes": 200, "userMetadataBytes": 100, "definitionsPerKind": 2}
+    limits |= {"definitionBytes": 1_500}
     project = await limited(api_without_worker, tokenDays=2, **limits)
     event = {"eventId": "buy", "userId": "ann"}
     defined: dict[str, Any] = {"title": "E", "reward": {"default": 1}}
@@ -159,6 +160,12 @@ async def test_sizes_counts_and_tokens_are_limited(api_without_worker: Served) -
         ).status_code == 200
         assert (await admin.delete("/definitions/event/e1")).status_code == 204
         assert (await admin.put("/definitions/event/e2", json=defined)).status_code == 201
+        streak = {"targetLength": 7, "eventIds": ["x" * 200] * 5}
+        full = await admin.put("/definitions/streak/s", json=streak)
+        assert (full.status_code, full.json()["code"]) == (409, "too_many_definition_bytes")
+        assert "(limits.definitionBytes)" in full.json()["detail"]
+        made = await admin.put("/definitions/streak/s", json=streak | {"eventIds": ["x"]})
+        assert made.status_code == 201, made.text
     now = int(time.time())
     for days, status in ((1.9, 404), (2.1, 401), (40, 401), (1e9, 401)):
         token = await api_without_worker.token("ann", project, exp=now + int(days * 86_400))
@@ -198,6 +205,13 @@ async def test_commands_hold_limits_too(api_without_worker: Served) -> None:
     assert apply(events("e1", "e2")).returncode == 0
     assert apply(events("e1", "e2").replace('"E"', '"F"')).returncode == 0
     assert apply(events("e3")).returncode == 1
+    limits = {"definitionsPerKind": 2, "tokenDays": 2, "definitionBytes": 1_500}
+    full = [{"kind": "project", "id": project, "limits": limits}, *json.loads(events("e1"))]
+    refused = apply(json.dumps([full[1] | {"description": "x" * 1_000}, full[0]]))
+    assert refused.returncode == 1
+    assert f"document 1: the definitions of project {project} would have" in refused.stderr
+    assert "(limits.definitionBytes)" in refused.stderr
+    assert apply(json.dumps(full)).returncode == 0
     # What is applied together holds together: the project may have three from now on.
     raised = {"kind": "project", "id": project, "limits": {"definitionsPerKind": 3}}
     assert apply(json.dumps([json.loads(events("e3"))[0], raised])).returncode == 0

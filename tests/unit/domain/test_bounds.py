@@ -19,7 +19,14 @@ from processor.domain.state_kinds import (
     member_key,
     progress_key,
 )
-from schemas.definitions import MAX_CHALLENGES_FED, MAX_MILESTONES, MAX_STREAKS_FED, DefinitionError
+from schemas.definitions import (
+    DEFINITION_BYTES,
+    MAX_CHALLENGES_FED,
+    MAX_DEFINITION_BYTES,
+    MAX_MILESTONES,
+    MAX_STREAKS_FED,
+    DefinitionError,
+)
 from schemas.instants import parse_instant
 from schemas.topics import MAX_VALUE_BYTES
 from tests.event_spec import event, event_of, streak_of, tick
@@ -27,6 +34,7 @@ from tests.pathway_spec import PATHWAY, activity, did, pathway
 from tests.spec import (
     ANN,
     CHALLENGE,
+    PROJECT,
     Defined,
     Happened,
     Partition,
@@ -38,6 +46,7 @@ from tests.spec import (
     milestone,
     numbered,
     progress,
+    project_settings,
     recorded,
     refused,
     upserted,
@@ -108,6 +117,79 @@ def test_an_event_feeds_challenges_in_the_order_in_which_they_were_first_written
     happened = world.when(event())
     fed = [record["challengeId"] for record in happened.of("challenge_log.recorded")]
     assert fed == [earlier, later]
+
+
+def of_bytes(definition: Defined, size: int) -> Defined:
+    """Make a challenge's record so many bytes long."""
+    described = definition.but(description="")
+    return described.but(description="x" * (size - len(described.value or b"")))
+
+
+SETTINGS = project_settings(limits={"definitionBytes": 1_000})
+LEFT = 1_000 - len(SETTINGS.value or b"")
+HALF = LEFT // 2
+ONE, OTHER = of_bytes(challenge(numbered(1)), HALF), of_bytes(challenge(numbered(2)), LEFT - HALF)
+FULL = [SETTINGS, ONE, OTHER]
+
+
+def test_a_project_has_so_many_bytes_of_definitions_and_not_one_more() -> None:
+    assert refused_definitions(FULL) == []
+    [[(field, message)]] = refused_definitions(
+        [SETTINGS, ONE, of_bytes(challenge(numbered(2)), LEFT - HALF + 1)]
+    )
+    assert field == ""
+    assert "would have 1001 bytes" in message
+    assert "may have 1000 (limits.definitionBytes)" in message
+    [_] = refused_definitions([*FULL, event_of()])
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        [of_bytes(ONE, HALF - 9), of_bytes(OTHER, LEFT - HALF + 9)],
+        [ONE.deleted(), of_bytes(challenge(numbered(3)), HALF)],
+        [ONE.but(name="Spens")],
+        [challenge(project="acme"), event_of(project="globex")],
+        [project_settings(limits={"definitionBytes": 1_500}), of_bytes(ONE, HALF + 400)],
+        [project_settings(limits={"definitionBytes": 10}), ONE.but(name="Spens"), OTHER.deleted()],
+    ],
+    ids=("shorter", "gone", "as_long", "of_others", "raised", "lowered"),
+)
+def test_what_takes_no_more_bytes_than_there_are_may_change(then: list[Defined]) -> None:
+    assert refused_definitions([*FULL, *then]) == []
+
+
+def test_a_refused_definition_takes_no_bytes_and_leaves_what_was_in_force() -> None:
+    in_force = Definitions()
+    longer = of_bytes(ONE.but(name="Longer"), HALF + 1)
+    for offset, each in enumerate(
+        [*FULL, longer, OTHER.deleted(), longer, longer.deleted(), *FULL]
+    ):
+        try:
+            in_force.apply(each.key, each.value, offset, 0)
+        except DefinitionError:
+            assert (offset, each) == (3, longer)
+            kept = in_force.get(PROJECT, "challenge", numbered(1))
+            assert kept is not None
+            assert kept.size == HALF
+    assert in_force.count(PROJECT, "challenge") == 2
+
+
+def test_a_record_counts_as_long_as_it_is_whatever_it_says() -> None:
+    padded = (challenge().value or b"") + b" " * (DEFINITION_BYTES - 1_000)
+    in_force = Definitions()
+    in_force.apply(challenge().key, padded, 0, 0)
+    with pytest.raises(DefinitionError, match="definitionBytes"):
+        in_force.apply(event_of().key, (event_of().value or b"") + b" " * 1_000, 1, 0)
+    in_force.apply(challenge().key, challenge().value, 2, 0)
+    in_force.apply(event_of().key, (event_of().value or b"") + b" " * 1_000, 3, 0)
+
+
+def test_no_project_may_be_given_more_than_a_process_can_hold() -> None:
+    [[(field, _)]] = refused_definitions(
+        [project_settings(limits={"definitionBytes": MAX_DEFINITION_BYTES + 1})]
+    )
+    assert field == "limits.definitionBytes"
 
 
 @pytest.mark.parametrize(
