@@ -1,8 +1,11 @@
 """`/definitions/{kind}`: definitions of every kind, as `milestream apply` takes them."""
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from typing_extensions import override
 
 from api import resources
 from api.auth.access import Caller, require
@@ -12,12 +15,14 @@ from api.http.component_refs import Schema, new, ref, text
 from api.http.face import Chapter, Face
 from api.http.preconditions import etag, expected_version
 from api.http.problems import Problem, clipped, not_found
-from api.http.responses import json_response
+from api.http.responses import encoded, json_response
 from api.http.routing import StrictRoute
+from api.http.streaming import Body, StreamedResponse
 from api.kafka.definition_store import parsed, without
 from api.kafka.processor_client import unavailable
 from api.queries import clocks
 from api.queries import users as queries
+from api.queries.record_listing import MAX_LIMIT, MAX_OFFSET, whole
 from schemas import definitions as models
 from schemas.definition_set import Stored
 
@@ -62,7 +67,24 @@ def _described(
     return {"responses": responses, **more}
 
 
-_LIST = _described({"200": "The definitions."}, 401, 403, 404, 503, schema=_PAGE)
+_LIST = _described(
+    {"200": "The definitions."},
+    *(401, 403, 404, 503),
+    schema=_PAGE,
+    parameters=[
+        {
+            "name": "offset",
+            "in": "query",
+            "schema": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
+        },
+        {
+            "name": "limit",
+            "in": "query",
+            "description": "All without it.",
+            "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        },
+    ],
+)
 _GET = _described({"200": "The definition."}, 401, 403, 404, 503)
 _PUT = _described(
     {"200": "The definition, which was there already.", "201": "The definition, which is new."},
@@ -77,12 +99,36 @@ _DELETE = _described(
 
 @router.get("/definitions/{kind}", summary="List the definitions of a kind", openapi_extra=_LIST)
 async def list_(request: Request, caller: Reader, kind: str) -> Response:
-    """Answer all of a project's definitions of a kind, in the order they were first written."""
+    """Answer a project's definitions of a kind, in the order they were first written: all, or a
+    page of them."""
     _known(kind)
+    query = request.query_params
+    offset = whole("offset", query.get("offset"), default=0, least=0, most=MAX_OFFSET)
+    limit = whole("limit", query.get("limit"), default=MAX_OFFSET, least=1, most=MAX_LIMIT)
     definitions = await resources.of(request).definitions.current()
-    data = [document(stored) for stored in definitions.of(caller.project, kind)]
-    paging = {"offset": 0, "limit": len(data), "totalCount": len(data)}
-    return json_response({"data": data, "paging": paging})
+    total = definitions.count(caller.project, kind)
+    shown = islice(definitions.of(caller.project, kind), offset, offset + limit)
+    return _Page(tuple(shown), offset, total)
+
+
+class _Page(StreamedResponse):
+    """Definitions, made into JSON one by one as they are sent: together they may be many MiB."""
+
+    def __init__(self, shown: Sequence[Stored], offset: int, total: int) -> None:
+        super().__init__()
+        self._shown = shown
+        self._offset = offset
+        self._total = total
+
+    @override
+    async def write(self, body: Body) -> None:
+        await body.put(b'{"data":[')
+        comma = b""
+        for stored in self._shown:
+            await body.put(comma + encoded(document(stored)))
+            comma = b","
+        paging = {"offset": self._offset, "limit": len(self._shown), "totalCount": self._total}
+        await body.end(b'],"paging":' + encoded(paging) + b"}")
 
 
 @router.get("/definitions/{kind}/{id}", summary="Get a definition", openapi_extra=_GET)

@@ -10,11 +10,16 @@ MEDIA_TYPE = "application/json"
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
+def encoded(body: object) -> bytes:
+    """Return the JSON of a value; amounts are exact numbers."""
+    return _JSON.encode(body)
+
+
 def json_response(
     body: bytes | object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return a response; `body` is encoded unless it is bytes. Amounts are exact numbers."""
-    content = body if isinstance(body, bytes) else _JSON.encode(body)
+    content = body if isinstance(body, bytes) else encoded(body)
     return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 

@@ -53,8 +53,8 @@ def parse(request: Request, records: Records) -> Listing:
     parameters = request.query_params
     filters = _json("filters", parameters.get("filters"))
     return Listing(
-        offset=_whole("offset", parameters.get("offset"), default=0, least=0, most=MAX_OFFSET),
-        limit=_whole(
+        offset=whole("offset", parameters.get("offset"), default=0, least=0, most=MAX_OFFSET),
+        limit=whole(
             "limit", parameters.get("limit"), default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT
         ),
         sorts=_sorts(_json("sortBy", parameters.get("sortBy")), records),
@@ -81,7 +81,12 @@ def names_of(text: str | None, records: Records) -> tuple[str, ...]:
     return tuple(name for name in records.names if name in requested)
 
 
-def _whole(name: str, text: str | None, *, default: int, least: int, most: int) -> int:
+def whole(name: str, text: str | None, *, default: int, least: int, most: int) -> int:
+    """Return the number in a query parameter, `default` where it is absent.
+
+    Raises:
+        Problem: 400.
+    """
     if text is None:
         return default
     if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:

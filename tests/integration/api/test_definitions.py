@@ -49,6 +49,25 @@ async def test_every_kind_is_put_got_listed_and_deleted(api_without_worker: Serv
         assert (await admin.put("/definitions/project/another", json={})).status_code == 404
 
 
+async def test_a_page_of_definitions_is_got_as_one_of_records(api_without_worker: Served) -> None:
+    async with await api_without_worker.client(project="paged") as admin:
+        for name in ("z", "y", "x"):
+            assert (await admin.put(f"/definitions/leaderboard/{name}", json={})).is_success
+        whole = (await admin.get("/definitions/leaderboard")).json()
+        assert whole["paging"] == {"offset": 0, "limit": 3, "totalCount": 3}
+        for query, named in (("offset=1", "yx"), ("limit=2", "zy"), ("limit=1&offset=2", "x")):
+            page = (await admin.get(f"/definitions/leaderboard?{query}")).json()
+            assert "".join(each["id"] for each in page["data"]) == named
+            assert page["paging"]["totalCount"] == 3
+            assert page["paging"]["limit"] == len(named)
+        beyond = (await admin.get("/definitions/leaderboard?offset=3")).json()
+        assert beyond == {"data": [], "paging": {"offset": 3, "limit": 0, "totalCount": 3}}
+        for wrong in ("limit=0", "limit=1001", "offset=-1", "limit=x", "page=2"):
+            answer = await admin.get(f"/definitions/leaderboard?{wrong}")
+            assert answer.status_code == 400
+            assert answer.json()["errors"][0]["field"] == wrong.partition("=")[0]
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [

@@ -1,16 +1,12 @@
 """What the face says about itself, its errors, and a caller that reads no further."""
 
-import asyncio
 import json
-from collections.abc import MutableMapping
-from typing import Any
 
 import httpx
 import pytest
 
 from api.app import create_app
 from api.documents import openapi
-from api.faces.pathways import logs
 from api.faces.pathways.face import path_of, refused
 from api.http.problems import Problem, invalid
 from schemas.settings import Settings
@@ -60,24 +56,3 @@ async def test_what_the_framework_refuses_looks_the_same() -> None:
         assert list(answer.json()) == ["status", "message"]
         answer = await client.post(PATH, content=b" " * (1024 * 1024 + 1))
         assert (answer.status_code, list(answer.json())) == (413, ["status", "message"])
-
-
-async def test_a_body_is_sent_in_pieces_worth_sending_and_not_kept_for_one_who_reads_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    sent: list[MutableMapping[str, Any]] = []
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-        if len(sent) == 4:
-            await asyncio.Event().wait()
-
-    body = logs._Body(send)
-    for _ in range(100):
-        await body.put(b"x" * 1000)
-    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
-    assert len(sent[1]["body"]) == 66_000
-    await body.put(b"y" * 70_000)
-    monkeypatch.setattr(logs, "PATIENCE_SECONDS", 0.01)
-    with pytest.raises(logs._NotRead):
-        await body.end(b"z")
