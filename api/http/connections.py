@@ -1,11 +1,13 @@
 """Limits of connections: their number, the size of heads, the time for a head and a body.
 
-uvicorn reads heads of any length, waits for ever for the rest of a request, and takes an unknown
-`Upgrade` for the end of HTTP. This protocol has limits and ignores `Upgrade`. The application
-answers what it refuses, in turn and in the shape of the face.
+uvicorn reads heads of any length, waits for ever for the rest of a request, takes an unknown
+`Upgrade` for the end of HTTP, and serves who names no host or several. This protocol has limits,
+ignores `Upgrade` and wants one `Host`. The application answers what it refuses, in turn and in the
+shape of the face.
 """
 
 import asyncio
+import re
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -50,6 +52,10 @@ class Limits:
             settings.api_peer_connections,
             settings.trusted_proxies,
         )
+
+
+_HOST = re.compile(rb"(?:[\w.~%!$&'()*+,;=-]*|\[[0-9A-Za-z.:~!$&'()*+,;=_-]+\])(?::[0-9]*)?")
+"""What `Host` may hold (RFC 9110, section 7.2): a name or an address, and a port; or nothing."""
 
 
 class _Open:
@@ -164,12 +170,13 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
-                head = self._head_without_upgrade()
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                self.parser.feed_data(head)
             else:
                 return
+            # Not while the upgrade is handled: it would hide why the head is refused.
+            head = self._head_without_upgrade()
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(head)
 
     def _head_without_upgrade(self) -> bytes:
         """Return the head without its `Upgrade`."""
@@ -212,9 +219,20 @@ class BoundedProtocol(HttpToolsProtocol):
                 raise _Refused(Problem(400, "This is no proxy.", headers=_CLOSE))
             self._upgrading = True
             return
+        self._check_host()
         super().on_headers_complete()  # refuses an address that is none: that is the head's fault
         self._reading = _Reading.BODY
         self._fed_of_head = 0
+
+    def _check_host(self) -> None:
+        """Refuse a head that does not have the one `Host` that HTTP/1.1 wants (RFC 9112, section
+        3.2): what stands between may have understood another one."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts and self.parser.get_http_version() == "1.0":
+            return
+        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+            detail = "A request must have one Host header, with a valid value."
+            raise _Refused(Problem(400, detail, code="malformed", headers=_CLOSE))
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body; it is discarded if the request is answered."""

@@ -47,7 +47,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
     from api.faces.events import face, periods
     from api.faces.game_mechanics import actions_log, presentation
     from api.faces.pathways import relaxed_json
-    from api.http import bodies, json_places, middleware
+    from api.http import bodies, connections, json_places, middleware
     from api.queries import record_listing
     from deploy import apply
     from deploy.importing import columns
@@ -95,6 +95,10 @@ def of_regular_expressions() -> Mapping[str, Check]:
         "api.http.bodies._NUL_OR_LONE": (
             bodies._NUL_OR_LONE.search,
             rb"\udbff\udc00" * (SIZE // 12),
+        ),
+        "api.http.connections._HOST": (
+            connections._HOST.fullmatch,
+            letters.encode() + b":" + digits.encode() + b" ",
         ),
         "api.http.json_places._TOKEN": (
             lambda text: json_places.path_at(text, SIZE),

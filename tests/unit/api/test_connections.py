@@ -186,7 +186,7 @@ def test_white_space_around_a_value_is_not_part_of_it(patient: Serving) -> None:
         (b"GET /event HTTP/1.1\r\na: " + b"a" * (MAX_HEAD_BYTES + 1) + b"\r\n\r\n", 431),
         (b"GET /event HTTP/1.1\r\n" + b"a:b\r\n" * (MAX_FIELDS + 1) + b"\r\n", 431),
         (b"GET /" + b"a" * (4 * MAX_HEAD_BYTES), 431),
-        (b"POST /event HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST /event HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         (b"POST /event HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400),
     ],
 )
@@ -202,6 +202,53 @@ def test_what_the_server_refuses_is_answered_like_anything_else(
         assert headers["x-content-type-options"] == "nosniff"
         assert json.loads(body)
         assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        (),
+        ("a", "a"),
+        ("a", "b"),
+        ("a b",),
+        ("user@a",),
+        ("a/event",),
+        ("http://a",),
+        ("a:port",),
+        ("::1",),
+        ("[::1",),
+        ("a:1:2",),
+        ("\xe4",),
+    ],
+)
+def test_a_request_without_one_good_host_is_refused(
+    patient: Serving, hosts: tuple[str, ...]
+) -> None:
+    fields = b"".join(f"Host: {host}\r\n".encode() for host in hosts)
+    for more in (b"Accept: */*\r\n", H2C):
+        with patient.connected() as connection:
+            sent = b"GET /v2/event HTTP/1.1\r\n" + fields + more + b"\r\n"
+            connection.sendall(post("/event", b"first") + sent)
+            (before, _, _), (status, headers, body) = read(connection, 2)
+            assert (before, status, headers["connection"]) == (200, 400, "close")
+            assert json.loads(body)["message"].startswith("A request must have one Host header")
+            assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a", "a:80", "a:", "127.0.0.1:8080", "[::1]:8080", "my_api.internal", "a%20b"]
+)
+def test_a_host_is_a_name_or_an_address_and_a_port(patient: Serving, host: str) -> None:
+    with patient.connected() as connection:
+        connection.sendall(f"GET /event HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert read(connection)[0][0] == 200
+
+
+def test_http_1_0_knows_no_host_and_still_may_not_have_two(patient: Serving) -> None:
+    for fields, status in ((b"", 200), (b"Host: a\r\n", 200), (b"Host: a\r\nHost: b\r\n", 400)):
+        with patient.connected() as connection:
+            connection.sendall(b"GET /event HTTP/1.0\r\n" + fields + b"\r\n")
+            assert read(connection)[0][0] == status
 
 
 def test_as_many_fields_and_bytes_as_there_may_be(patient: Serving) -> None:
@@ -237,7 +284,10 @@ def test_an_address_that_is_none_waits_for_the_answers_before_it(patient: Servin
     [
         (b"GET /event HTTP/1.1\r\nHost", "head"),
         (post("/event", b"x" * 100)[:-1], "body"),
-        (b"POST /v1/logs/echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "body"),
+        (
+            b"POST /v1/logs/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+            "body",
+        ),
     ],
 )
 def test_what_does_not_come_in_time_is_a_408(hasty: Serving, sent: bytes, detail: str) -> None:
