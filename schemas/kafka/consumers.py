@@ -4,13 +4,14 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from schemas.kafka import fetch_sessions, group_topics, lenient_records
+from schemas.kafka import fetch_sessions, group_topics, lenient_records, metadata_pace
 from schemas.settings import Settings
 
 
 def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     """Return a consumer, not started yet, that commits nothing, reads leniently, fetches with
-    sessions, follows the leaders of its partitions and shares no group out half known.
+    sessions, follows the leaders of its partitions, asks for them at a pace and shares no group out
+    half known.
 
     ``options`` are aiokafka's; where the brokers are and the login come from the settings.
 
@@ -20,4 +21,5 @@ def consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     lenient_records.install()
     fetch_sessions.install()
     group_topics.install()
+    metadata_pace.install()
     return AIOKafkaConsumer(**settings.kafka_options(), enable_auto_commit=False, **options)

@@ -10,6 +10,7 @@ has records that nobody took yet, ends soon: what was left out can be asked for 
 of everything may wait for long.
 """
 
+import asyncio
 import math
 import time
 from collections import defaultdict
@@ -21,7 +22,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest
 from typing_extensions import override
 
-from schemas.kafka.leadership import send_and_mind
+from schemas.kafka.leadership import is_refused, send_and_mind
 
 SINCE_VERSION = 7
 """The version of a fetch that has sessions."""
@@ -32,6 +33,8 @@ PARTIAL_WAIT_MS = 20
 """How long a broker may hold a fetch that leaves partitions out."""
 LEFT_OUT_SECONDS = 5.0
 """A partition that was left out for so long has moved away, or nobody hurries to read it."""
+REFUSED_SECONDS = 0.1
+"""The pause after a fetch of which the broker serves nothing: aiokafka asks again at once."""
 
 _NO_SESSION, _FIRST_EPOCH, _LAST_EPOCH = 0, 0, 2**31 - 1
 
@@ -65,6 +68,8 @@ async def _send(client: Any, node_id: Any, request: Any, **options: Any) -> Any:
         session.begin_anew()  # whether the broker took the request is unknown
         raise
     session.answered(answer)
+    if is_refused(answer) and not _is_served(answer):
+        await asyncio.sleep(REFUSED_SECONDS)
     return answer
 
 

@@ -41,7 +41,9 @@ RELIED_UPON: list[tuple[Any, str]] = [
     (SubscriptionState.fetch_context, "ff2a654dca239cfe"),
     (SubscriptionState.fetcher_idle_time.fget, "45289bef04d7a4e3"),
     (Sender.start, "ef0a0cbbf1f69e7d"),
+    (Sender._sender_routine, "2380dc5e333d9ebd"),
     (AIOKafkaClient._md_synchronizer, "e0421bffa9a7735a"),
+    (AIOKafkaClient._metadata_update, "06dc51ed3e0d38b8"),
     (_DefaultRecordBatchPy._maybe_uncompress, "c9d0dc2bed50cc86"),
     (_MemoryRecordsPy._cache_next, "7bb73a2eabca4ee3"),
 ]
