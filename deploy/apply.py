@@ -26,6 +26,7 @@ from deploy.texts import decode_text
 from deploy.topics_create import check_topics
 from processor.definitions import DefinitionsReader
 from processor.domain.definitions import Definitions
+from schemas import clocks
 from schemas import definitions as models
 from schemas.definition_records import actor_headers
 from schemas.ids import DEFAULT_PROJECT, is_project
@@ -348,14 +349,14 @@ async def _check_clocks(
         document.project: document
         for document in changes
         if isinstance(document.definition, models.Project)
-        and (document.definition.clock == models.MANUAL) != definitions.is_manual(document.project)
+        and definitions.changes_clock(document.project, document.definition)
     }
     if not changed:
         return
     from deploy.clock_changes import with_members  # a database's driver, which nothing else wants
 
     faults = [
-        f"{changed[project].where}: clock: cannot be changed, for the project has members"
+        f"{changed[project].where}: clock: {clocks.KEPT}"
         for project in await with_members(settings, list(changed))
     ]
     if faults:

@@ -1,4 +1,5 @@
-"""Test clocks: how far the clock of a project may be moved at once.
+"""Test clocks: how far the clock of a project may be moved at once, and until when a project may
+get another clock.
 
 The API holds every call against this before it is written. The fold refuses only what goes back, or
 beyond the last moment: a partition that missed one call must be able to take the next.
@@ -10,6 +11,10 @@ MOST_YEARS = 5
 """That one call may move a clock by."""
 LAST = datetime(9998, 12, 31, tzinfo=UTC)
 """No clock goes beyond: what is due is reckoned with dates after it."""
+
+KEPT = "cannot be changed, for the project has members"
+"""Why a project does not get another clock (``DefinitionSet.changes_clock``): each member keeps the
+one that its project had when it was made."""
 
 
 def furthest(now: datetime) -> datetime:

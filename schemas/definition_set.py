@@ -190,6 +190,11 @@ class DefinitionSet:
         settings = self._projects.get(project)
         return settings is not None and settings.clock == models.MANUAL
 
+    def changes_clock(self, project: str, settings: models.Project) -> bool:
+        """Tell whether settings would give a project another clock than it has, which it may get
+        only while it has no members; without settings its clock is that of default ones."""
+        return (settings.clock == models.MANUAL) != self.is_manual(project)
+
     def limits(self, project: str) -> models.Limits:
         """Return what a project's callers may take."""
         settings = self._projects.get(project)

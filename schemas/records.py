@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from schemas import attributes, ids
 from schemas.amounts import MAX_POINTS, SCALE, AmountError, parse_amount, parse_sum
 from schemas.instants import is_zone
+from schemas.json_limits import BOM
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Name = Annotated[str, Meta(max_length=256)]
@@ -526,6 +527,24 @@ def activity_nanos(value: Raw, field: str = "activityValue") -> int | None:
         return parse_amount(text.decode())
     except (AmountError, UnicodeDecodeError) as error:
         raise RecordError(field, str(error)) from error
+
+
+class _ProjectOnly(msgspec.Struct):
+    project: str | None = None
+
+
+_PROJECT_ONLY = msgspec.json.Decoder(_ProjectOnly)
+
+
+def project_of(value: bytes | None) -> str | None:
+    """Return the project that an input record names, by whatever else it has; None where it cannot
+    be read or names what is no project. Null counts as absent: ``ids.DEFAULT_PROJECT``."""
+    try:
+        named = _PROJECT_ONLY.decode((value or b"").removeprefix(BOM)).project
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    project = ids.DEFAULT_PROJECT if named is None else named
+    return project if ids.is_project(project) else None
 
 
 @lru_cache(maxsize=4096)

@@ -24,6 +24,7 @@ from api.queries import clocks
 from api.queries import users as queries
 from api.queries.record_listing import MAX_LIMIT, MAX_OFFSET, whole
 from schemas import definitions as models
+from schemas.clocks import KEPT
 from schemas.definition_set import Stored
 
 Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
@@ -233,15 +234,15 @@ async def _clock_to_keep(
     if not isinstance(after, models.Project):
         return None
     held = resources.of(request)
-    clock = models.MANUAL if (await held.definitions.current()).is_manual(project) else models.LIVE
-    if after.clock == clock:
+    definitions = await held.definitions.current()
+    clock = models.MANUAL if definitions.is_manual(project) else models.LIVE
+    if not definitions.changes_clock(project, after):
         return clock
     if not await held.barrier.wait(("members",)):
         raise unavailable("The members are not up to date; try again.")
     async with held.reads.connection() as connection:
         if await clocks.has_members(connection, project):
-            detail = f"The project has members, so its clock stays {clock}."
-            raise Problem(409, detail, code="clock_in_use")
+            raise Problem(409, f"The clock {KEPT}.", code="clock_in_use")
     return clock
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 
-from api.queries.users import Purse, Zones, purse
+from api.queries.users import Purse, Zones, purse, rows_of, streaks_at
 from schemas.definition_set import DefinitionSet
 from schemas.definitions import MEMBER_ZONE, Challenge, DefinitionError, definition_key
 from schemas.instants import millis_of
@@ -118,25 +118,19 @@ async def streaks(
     connection: AsyncConnection, project: str, member_id: UUID, end: int, moment: datetime
 ) -> list[dict[str, Any]]:
     """Return what `users.streaks` does, as it was."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            """
-            SELECT streak_id, longest_length, freezes_left,
-                   CASE WHEN alive THEN current_length ELSE 0 END AS current_length,
-                   CASE WHEN alive THEN status ELSE 'broken' END AS status
-            FROM (
-                SELECT DISTINCT ON (streak_id) *,
-                       status <> 'broken' AND coalesce(active_until > %s, true) AS alive
-                FROM milestream.streak_history
-                WHERE project = %s AND member_id = %s AND place < %s
-                ORDER BY streak_id, place DESC
-            ) h
-            WHERE longest_length > 0
-            ORDER BY streak_id
-            """,
-            (moment, project, member_id, end),
-        )
-        return await cursor.fetchall()
+    asked = {"project": project, "member": member_id, "end": end, "moment": moment}
+    return await rows_of(connection, _STREAKS, asked)
+
+
+_STREAKS = streaks_at(
+    sql.SQL(
+        """
+        SELECT DISTINCT ON (streak_id) * FROM milestream.streak_history
+        WHERE project = %(project)s AND member_id = %(member)s AND place < %(end)s
+        ORDER BY streak_id, place DESC
+        """
+    )
+)
 
 
 async def tiers(

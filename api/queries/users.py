@@ -4,14 +4,14 @@ Whether a streak is alive depends on the clock: the table says until when it is,
 records a break at the next tick only.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row, scalar_row
 
 from schemas.definitions import MEMBER_ZONE
@@ -210,19 +210,41 @@ async def streaks(
 ) -> list[dict[str, Any]]:
     """Return every streak that a member ever took part in, as of now; not one of which voids left
     nothing."""
+    asked = {"project": project, "member": member_id, "moment": present}
+    return await rows_of(connection, _STREAKS, asked)
+
+
+def streaks_at(rows: sql.SQL) -> sql.Composed:
+    """Return the SQL of streaks as they show at a moment, of which `rows` is the SQL of one row
+    each: one whose last period went by is broken, whether or not that was folded by then."""
+    return sql.SQL(
+        """
+        SELECT streak_id, longest_length, freezes_left,
+               CASE WHEN alive THEN current_length ELSE 0 END AS current_length,
+               CASE WHEN alive THEN status ELSE 'broken' END AS status
+        FROM (
+            SELECT *, status <> 'broken' AND coalesce(active_until > %(moment)s, true) AS alive
+            FROM ({}) AS told WHERE longest_length > 0
+        ) AS shown
+        ORDER BY streak_id
+        """
+    ).format(rows)
+
+
+_STREAKS = streaks_at(
+    sql.SQL(
+        """
+        SELECT * FROM milestream.streak_progress
+        WHERE project = %(project)s AND member_id = %(member)s
+        """
+    )
+)
+
+
+async def rows_of(
+    connection: AsyncConnection, query: sql.Composed, parameters: Mapping[str, object]
+) -> list[dict[str, Any]]:
+    """Return the rows that a query finds, each by its columns."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            """
-            SELECT streak_id, longest_length, freezes_left,
-                   CASE WHEN alive THEN current_length ELSE 0 END AS current_length,
-                   CASE WHEN alive THEN status ELSE 'broken' END AS status
-            FROM (
-                SELECT *, status <> 'broken' AND coalesce(active_until > %s, true) AS alive
-                FROM milestream.streak_progress
-                WHERE project = %s AND member_id = %s AND longest_length > 0
-            ) p
-            ORDER BY streak_id
-            """,
-            (present, project, member_id),
-        )
+        await cursor.execute(query, parameters)
         return await cursor.fetchall()

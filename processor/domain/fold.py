@@ -53,9 +53,7 @@ from processor.domain.state_kinds import MEMBER, POSITION, member_key
 from processor.domain.working_set import NOBODYS_FAULT, Load, Scan, WorkingSet
 from schemas import dead_letter, replies
 from schemas.dead_letter import DeadLetter, Reason
-from schemas.ids import is_project
 from schemas.instants import EPOCH, from_millis
-from schemas.json_limits import BOM
 from schemas.records import (
     ActivityLog,
     ChallengeLog,
@@ -65,6 +63,7 @@ from schemas.records import (
     Tick,
     Voidable,
     open_sealed,
+    project_of,
 )
 from schemas.topics import (
     CHALLENGE_LOGS,
@@ -559,7 +558,7 @@ class ChunkFold:
         letter = DeadLetter(
             reason=reason,
             message=f"{refused.field}: {refused.message}" if refused.field else refused.message,
-            project=project or _project_of(source.value),
+            project=project or project_of(source.value),
             topic=source.topic,
             partition=source.partition,
             offset=source.offset,
@@ -646,16 +645,3 @@ def _refusal(refused: Refused) -> replies.Reply:
     message = _OF_POISON if reason == Reason.POISON else refused.message
     body = replies.Refusal(code=reason, message=message, errors=errors)
     return replies.Reply(status, msgspec.Raw(msgspec.json.encode(body)))
-
-
-class _ProjectOnly(msgspec.Struct):
-    project: str = "default"
-
-
-def _project_of(value: bytes | None) -> str | None:
-    """Return the project that a refused record names, None where it cannot be read."""
-    try:
-        project = msgspec.json.decode((value or b"").removeprefix(BOM), type=_ProjectOnly).project
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return project if is_project(project) else None

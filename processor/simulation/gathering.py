@@ -13,8 +13,8 @@ import msgspec
 from processor.domain.fold import FOLD_VERSION, Part, Poison
 from processor.domain.inputs import Record
 from processor.recorded import RecordedChunk
-from schemas.ids import DEFAULT_PROJECT
 from schemas.json_limits import BOM
+from schemas.records import project_of
 from schemas.topics import FORWARDED, MEMBER_COMMANDS, MIB, TICKS
 
 MAX_RECORDS = 2_000
@@ -27,13 +27,6 @@ LEFT_OUT = "left_out"
 
 Inputs = set[tuple[str, int]]
 """Topics (without prefix) and offsets of inputs."""
-
-
-class _ProjectOnly(msgspec.Struct):
-    project: str | None = None
-
-
-_PROJECT = msgspec.json.Decoder(_ProjectOnly)
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -65,7 +58,9 @@ class Gathered:
     def take(self, chunk: RecordedChunk) -> None:
         """Add what a chunk has of the project."""
         for topic, records in chunk.parts:
-            own = [each for each in records if topic == TICKS or self._is_own(each.value)]
+            own = [
+                each for each in records if topic == TICKS or project_of(each.value) == self.project
+            ]
             if own:
                 self._parts.append(Part(topic, own))
                 self._records += len(own)
@@ -78,14 +73,6 @@ class Gathered:
         piece = Piece(self._parts, self._poisoned, self.version) if self._parts else None
         self._parts, self._poisoned, self._records, self._size = [], {}, 0, 0
         return piece
-
-    def _is_own(self, value: bytes | None) -> bool:
-        """Tell whether a record is of the project; one that cannot be read is of none."""
-        try:
-            read = _PROJECT.decode((value or b"").removeprefix(BOM))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return False
-        return (read.project or DEFAULT_PROJECT) == self.project
 
 
 def ends_piece(gathered: Gathered, chunk: RecordedChunk, definitions_end: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from processor.domain.fast_path import COMPILED, MakeFastPath, in_python
+from schemas.records import project_of
 from schemas.topics import CHALLENGE_LOGS, MAX_RECORD_BYTES, MEMBER_COMMANDS
 from tests.spec import (
     ANN,
@@ -323,6 +324,33 @@ def test_a_dead_letter_is_keyed_by_its_member_where_that_is_known() -> None:
 
 def test_a_dead_letter_names_no_project_that_cannot_be_one() -> None:
     given().when(raw_log('{"project":"../x"}')).then(refused("invalid", project=None))
+
+
+def test_a_record_whose_project_is_null_has_none_and_so_the_default_one() -> None:
+    given().when(raw_log('{"project":null}')).then(refused("invalid", project="default"))
+
+
+@pytest.mark.parametrize(
+    ("value", "project"),
+    [
+        (b"{}", "default"),
+        (b'\xef\xbb\xbf{"other":[1,{}]}', "default"),
+        (b'{"project":null}', "default"),
+        (b'{"project":"acme"}', "acme"),
+        (b'{"project":""}', None),
+        (b'{"project":"Acme"}', None),
+        (b'{"project":7}', None),
+        (b'{"project":"acme"', None),
+        (b"[" * 10_000, None),
+        (b"\xff", None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_one_project_is_read_of_a_record_by_all_who_ask(
+    value: bytes | None, project: str | None
+) -> None:
+    assert project_of(value) == project
 
 
 def test_a_record_without_a_project_is_the_default_projects() -> None:
