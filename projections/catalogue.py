@@ -12,7 +12,7 @@ from projections.read_models.challenges import (
     CHALLENGE_PROGRESS,
     CHALLENGE_PROGRESS_HISTORY,
 )
-from projections.read_models.clocks import PROJECT_CLOCKS
+from projections.read_models.clocks import CLOCK_HISTORY, PROJECT_CLOCKS
 from projections.read_models.corrections import PROGRESS_CORRECTIONS
 from projections.read_models.dead_letters import DEAD_LETTERS
 from projections.read_models.definitions import (
@@ -88,6 +88,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         MEMBER_TIERS,
         TIER_HISTORY,
         PROJECT_CLOCKS,
+        CLOCK_HISTORY,
         VOIDS,
         PATHWAY_PROFILES,
         PATHWAY_ENROLMENTS,

@@ -12,3 +12,8 @@ OFFSET_BITS = 48
 def place(partition: int, offset: int) -> int:
     """Return the place of an offset of a partition."""
     return (partition << OFFSET_BITS) | offset
+
+
+def partition_of(place: int) -> int:
+    """Return the partition of a place."""
+    return place >> OFFSET_BITS

@@ -57,6 +57,7 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "member_tiers": (TIER_EVENTS,),
     "tier_history": (TIER_EVENTS,),
     "project_clocks": (CLOCK_EVENTS,),
+    "clock_history": (CLOCK_EVENTS,),
     "voids": (PROGRESS_EVENTS, EVENT_RESULTS, POINTS_EVENTS, PATHWAY_EVENTS),
     "dead_letters": (DEAD_LETTERS,),
     "event_user_days": (EVENT_RESULTS,),

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import scalar_row
 
 from schemas import clocks
+from schemas.places import partition_of
 
 
 class Shown(NamedTuple):
@@ -47,6 +48,22 @@ async def by_partition(connection: AsyncConnection, project: str) -> Mapping[int
         (project,),
     )
     return {partition: Shown(*shown) async for partition, *shown in cursor}
+
+
+async def shown_at(connection: AsyncConnection, project: str, end: int) -> datetime | None:
+    """Return what a project's clock showed on a partition of ``clock-events`` before a place there;
+    None where it had not been moved."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT now FROM milestream.clock_history
+            WHERE project = %s AND partition = %s AND place < %s
+            ORDER BY version DESC LIMIT 1
+            """,
+            (project, partition_of(end), end),
+        )
+        found: datetime | None = await cursor.fetchone()
+        return found
 
 
 async def ask(

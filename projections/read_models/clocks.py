@@ -1,4 +1,4 @@
-"""Test clocks: what each partition of a project that has one shows."""
+"""Test clocks: what each partition of a project that has one shows, and showed."""
 
 from projections.event_table import event_table
 from schemas.event_types import CLOCK_MOVED
@@ -12,3 +12,13 @@ PROJECT_CLOCKS = event_table(
     renamed={"created_at": "moved_at"},
 )
 """A clock that was never moved has no row."""
+
+CLOCK_HISTORY = event_table(
+    "clock_history",
+    (CLOCK_MOVED,),
+    ("project", "partition", "version"),
+    without=("id",),
+    renamed={"created_at": "moved_at"},
+    place="place",
+)
+"""Facts: they never change."""

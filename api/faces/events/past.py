@@ -20,13 +20,21 @@ from api.faces.events.users import MOST_EXPIRING, balances, unknown, zones_of
 from api.http.responses import json_response
 from api.kafka import past as ends
 from api.kafka.past import Past
+from api.queries import clocks
 from api.queries import past as queries
 from api.queries import tiers as tier_queries
 from api.queries.operations import snapshot
 from api.queries.users import Purse, Zones
 from schemas import definitions as models
 from schemas import ids
-from schemas.topics import MEMBER_EVENTS, POINTS_EVENTS, PROGRESS_EVENTS, STREAK_EVENTS, TIER_EVENTS
+from schemas.topics import (
+    CLOCK_EVENTS,
+    MEMBER_EVENTS,
+    POINTS_EVENTS,
+    PROGRESS_EVENTS,
+    STREAK_EVENTS,
+    TIER_EVENTS,
+)
 
 _TABLES = ("challenge_logs", "points_ledger", "tier_history")
 """Read models of before there were places, whose rows may have none."""
@@ -34,12 +42,14 @@ _TABLES = ("challenge_logs", "points_ledger", "tier_history")
 
 @dataclass(frozen=True)
 class _Then:
-    """A user at an earlier moment, and a connection to ask about it."""
+    """A user at an earlier moment, and a connection to ask about it; ``present`` is what time it
+    was then in the project."""
 
     connection: AsyncConnection
     project: str
     member_id: UUID
     past: Past
+    present: datetime
 
     @property
     def moment(self) -> datetime:
@@ -66,9 +76,18 @@ async def _found_in(
     member_id = UUID(ids.member_id(caller.project, user_id))
     held = resources.of(request)
     await held.barrier.wait(("members",))  # who was deleted meanwhile is not shown
-    past = await ends.at(held.barrier, moment, ("members", *read))
+    definitions = await held.definitions.current()
+    # Who has members keeps its clock, so it had then the kind that it has now.
+    is_manual = definitions.is_manual(caller.project)
+    clock = ("clock_history",) if is_manual else ()
+    past = await ends.at(held.barrier, moment, ("members", *clock, *read))
     async with held.reads.connection() as connection, snapshot(connection):
-        then = _Then(connection, caller.project, member_id, past)
+        present = moment
+        if is_manual:
+            moved_by = past.end(CLOCK_EVENTS, str(member_id))
+            moved_to = await clocks.shown_at(connection, caller.project, moved_by)
+            present = moved_to or definitions.clocks[caller.project]
+        then = _Then(connection, caller.project, member_id, past, present)
         end = then.end(MEMBER_EVENTS)
         known = await queries.known(connection, caller.project, member_id, end, moment)
         if known is None or known.by_then is False:
@@ -95,10 +114,10 @@ async def points(request: Request, caller: Caller, user_id: str, moment: datetim
 
 
 async def streaks(request: Request, caller: Caller, user_id: str, moment: datetime) -> Response:
-    """Answer a user's streaks as they were; whether one was alive is judged by that moment."""
+    """Answer a user's streaks as they were; whether one was alive is judged by the time then."""
     async with _found_in(request, caller, user_id, moment, "streak_history") as then:
         rows = await queries.streaks(
-            then.connection, then.project, then.member_id, then.end(STREAK_EVENTS), moment
+            then.connection, then.project, then.member_id, then.end(STREAK_EVENTS), then.present
         )
     return json_response(StreaksAnswer(streaks=[UserStreak(**row) for row in rows]))
 
@@ -133,7 +152,7 @@ class _Judged:
     async def earned(self, sets: Sequence[models.TierSet]) -> Mapping[str, Decimal]:
         then = self.then
         windows = [window_of(each)._replace(since=self.since[each.id]) for each in sets]
-        at = tier_queries.Then(then.moment, then.end(POINTS_EVENTS))
+        at = tier_queries.Then(then.present, then.end(POINTS_EVENTS))
         return await tier_queries.earned(
             then.connection, then.project, then.member_id, windows, self.zones, then=at
         )
@@ -155,5 +174,5 @@ class _Judged:
             self.zones,
             [cast("models.Challenge", each.definition) for each in defined.of(then.project, kind)],
             end=then.end(PROGRESS_EVENTS),
-            moment=then.moment,
+            moment=then.present,
         )

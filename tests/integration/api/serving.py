@@ -1,5 +1,6 @@
 """Running the API and what it needs as processes of their own, and talking to it."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -7,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,16 @@ def let_the_hour_begin(seconds: float = 90) -> None:
     left = 3600 - time.time() % 3600
     if left < seconds:
         time.sleep(left + 0.1)
+
+
+async def passed() -> datetime:
+    """Return a moment after all that was done, and before all that is done next."""
+    moment = datetime.now(UTC)
+    deadline = time.monotonic() + 10
+    while datetime.now(UTC) < moment + timedelta(milliseconds=2):
+        assert time.monotonic() < deadline, "the clock stands still"
+        await asyncio.sleep(0.001)
+    return moment
 
 
 def filters(*conditions: tuple[str, str, Any], joiner: str = "AND") -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,7 +11,7 @@ import httpx
 import pytest_asyncio
 
 from schemas import ids
-from tests.integration.api.serving import Served, filters, let_the_hour_begin, run
+from tests.integration.api.serving import Served, filters, let_the_hour_begin, passed, run
 from tests.integration.projections.driving import query
 
 PROJECT = "then"
@@ -61,16 +60,6 @@ async def admin(full_stack: Served) -> Any:
     """A client with role admin in a project of its own."""
     async with await full_stack.client(project=PROJECT) as client:
         yield client
-
-
-async def passed() -> datetime:
-    """Return a moment after all that was done, and before all that is done next."""
-    moment = datetime.now(UTC)
-    deadline = time.monotonic() + 10
-    while datetime.now(UTC) < moment + timedelta(milliseconds=2):
-        assert time.monotonic() < deadline, "the clock stands still"
-        await asyncio.sleep(0.001)
-    return moment
 
 
 def member(user: str) -> str:

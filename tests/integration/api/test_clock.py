@@ -11,7 +11,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from api.auth.credentials import Role
-from tests.integration.api.serving import Served, run
+from tests.integration.api.serving import Served, passed, run
 
 LAB = "lab"
 LIVE = "shopfront"
@@ -88,6 +88,9 @@ async def test_a_year_passes_in_one_call(lab: httpx.AsyncClient) -> None:
     days = await active_days(lab)
     assert days == [f"{begins + timedelta(days=day):%Y-%m-%d}" for day in range(3)]
 
+    reads = [f"/user/ann/{what}" for what in ("points", "streak", "tier")]
+    then, told = await passed(), [(await lab.get(path)).json() for path in reads]
+
     year = begins + timedelta(days=366)
     assert await moved(lab, year) == year
     assert await clock(lab) == ("manual", year, 0)
@@ -102,6 +105,8 @@ async def test_a_year_passes_in_one_call(lab: httpx.AsyncClient) -> None:
     assert (await lab.get("/leaderboard?timeframe=7d")).json()["users"] == []
     (current,) = (await lab.get("/user/ann/challenge")).json()["challenges"]
     assert current["periodKey"] == f"{year:%Y-%m}"
+    was = {"asOf": then.isoformat()}
+    assert [(await lab.get(path, params=was)).json() for path in reads] == told
 
 
 async def active_days(client: httpx.AsyncClient) -> list[str]:

@@ -12,8 +12,7 @@ from aiokafka import AIOKafkaProducer
 from schemas import ids
 from schemas.records import Cut, Tick, encode
 from schemas.topics import MEMBER_COMMANDS, TICKS, partition_for
-from tests.integration.api.serving import Served
-from tests.integration.api.test_as_of import passed
+from tests.integration.api.serving import Served, passed
 from tests.integration.projections.driving import caught_up, query
 
 PROJECT = "corrected"
