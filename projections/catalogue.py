@@ -39,7 +39,12 @@ from projections.read_models.leaderboard_days import LEADERBOARD_DAYS
 from projections.read_models.members import MEMBER_HISTORY, MEMBERS
 from projections.read_models.milestones import MILESTONES_REACHED, REWARD_LOGS
 from projections.read_models.pathway_standings import PATHWAY_STANDINGS
-from projections.read_models.pathways import PATHWAY_ENROLMENTS, PATHWAY_LOGS, PATHWAY_PROFILES
+from projections.read_models.pathways import (
+    PATHWAY_ENROLMENTS,
+    PATHWAY_HISTORY,
+    PATHWAY_LOGS,
+    PATHWAY_PROFILES,
+)
 from projections.read_models.points import (
     LEADERBOARD_POINTS,
     POINTS_BALANCES,
@@ -93,6 +98,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         PATHWAY_PROFILES,
         PATHWAY_ENROLMENTS,
         PATHWAY_LOGS,
+        PATHWAY_HISTORY,
         DEAD_LETTERS,
         # Last what projectors of other partitions add to as well: they wait for each other there.
         EVENT_USER_DAYS,

@@ -54,6 +54,7 @@ READ_MODELS: Mapping[str, tuple[str, ...]] = {
     "pathway_profiles": (MEMBER_EVENTS,),
     "pathway_enrolments": (PATHWAY_EVENTS,),
     "pathway_logs": (PATHWAY_EVENTS,),
+    "pathway_history": (PATHWAY_EVENTS,),
     "member_tiers": (TIER_EVENTS,),
     "tier_history": (TIER_EVENTS,),
     "project_clocks": (CLOCK_EVENTS,),

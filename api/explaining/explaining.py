@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from api import resources
 from api.auth.access import Caller
 from api.auth.shares import while_read
-from api.explaining import progress, streaks, tiers
+from api.explaining import pathways, progress, streaks, tiers
 from api.explaining.answers import Definition, Explanation, Input, input_at, number
 from api.explaining.places import (
     Place,
@@ -50,10 +50,12 @@ KEY_SECONDS = 20.0
 END_USER_SECONDS = 5.0
 """How long an explanation may take. What was found is remembered: a repeat goes on from there."""
 
+_OF_REWARDS = ("reward_logs", "milestones_reached", "streak_progress", "pathway_history")
+
 READ_MODELS = {
-    "reward_log": ("reward_logs", "milestones_reached", "streak_progress"),
+    "reward_log": _OF_REWARDS,
     "progress": ("challenge_progress",),
-    "points": ("points_ledger", "reward_logs", "milestones_reached", "streak_progress"),
+    "points": ("points_ledger", *_OF_REWARDS),
     "streak": ("streak_progress",),
     "tier": ("tier_history", "members", "points_ledger"),
 }
@@ -232,6 +234,8 @@ async def _reward_until(
         if streak is not None:
             reward = streaks.Reward(milestone, row["period_key"], changed, reached)
             return await _run(asked, connection, streak, reward, until)
+    if slug == "pathway":
+        return await _completions(asked, connection, row, milestone, until)
     detail = f"What led to a reward of a {slug} is not kept."
     raise Problem(422, detail, code="not_explained")
 
@@ -254,6 +258,31 @@ async def _run(
             place = await streaks.given_at(facts, events, reward, asked.versions, places)
         told = streaks.told(facts, events, place)
         return _hit(told.run_of(reward.period_key), reward.milestone)
+
+    return plan
+
+
+async def _completions(
+    asked: Asking,
+    connection: AsyncConnection,
+    row: queries.Row,
+    milestone: Named,
+    until: int | None,
+) -> Plan:
+    """Return the plan of what a member completed in a pathway until it got a reward, as it was at a
+    place in the order; None: when it was last given."""
+    pathway = Named(models.Pathway.kind, row["linked_schema_record_id"])
+    known = await pathways.changes(connection, asked.project, row["member_id"], pathway.id)
+    reward = pathways.Reward(milestone, row["sequence"], row["reached_sequence"], row["reached_at"])
+
+    async def plan(places: Places) -> Found:
+        told = await pathways.told(known, pathway, reward, asked.versions, places, until=until)
+        return Found(
+            pathways.wanted(told, pathway.id),
+            lambda found: pathways.shown(told, found),
+            pathways.versions_of(told),
+            (milestone,),
+        )
 
     return plan
 

@@ -14,23 +14,33 @@ from processor.domain.inputs import Input, Read, Refused, as_it_came, as_it_lay_
 from schemas import ids
 from schemas.instants import millis_of
 from schemas.records import (
+    ActivityLog,
     AdjustPoints,
     AssignTier,
     CaptureHold,
     ChallengeLog,
     CorrectProgress,
+    Enrol,
     Event,
     RedeemPoints,
+    ReviewActivity,
     SpendPoints,
     Void,
 )
-from schemas.topics import CHALLENGE_LOGS, EVENTS, FORWARDED, MEMBER_COMMANDS, TICKS
+from schemas.topics import (
+    ACTIVITY_LOGS,
+    CHALLENGE_LOGS,
+    EVENTS,
+    FORWARDED,
+    MEMBER_COMMANDS,
+    TICKS,
+)
 
 SPAN_BYTES = 1024 * 1024
 MOST_SPANNED = 64
 """Fetches of one chunk that has gaps, or of where a record that waited may lie: 64 MiB."""
 
-_MAY_WAIT = (CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, FORWARDED)
+_MAY_WAIT = (CHALLENGE_LOGS, EVENTS, ACTIVITY_LOGS, MEMBER_COMMANDS, FORWARDED)
 
 Check = Callable[[Read], bool]
 """Tells whether an input is the one that is looked for."""
@@ -281,6 +291,29 @@ def is_assignment(tier_set_id: str) -> Check:
 
     def check(item: Read) -> bool:
         return isinstance(item.record, AssignTier) and item.record.tier_set_id == tier_set_id
+
+    return check
+
+
+def is_activity(pathway_id: str, activity_id: str) -> Check:
+    """Return the check of what may complete an activity of a pathway: a log, or a review."""
+
+    def check(item: Read) -> bool:
+        record = item.record
+        return (
+            isinstance(record, ActivityLog | ReviewActivity)
+            and record.pathway_id == pathway_id
+            and record.activity_id == activity_id
+        )
+
+    return check
+
+
+def is_enrolment(pathway_id: str) -> Check:
+    """Return the check of a command that enrolled a member in a pathway."""
+
+    def check(item: Read) -> bool:
+        return isinstance(item.record, Enrol) and item.record.pathway_id == pathway_id
 
     return check
 

@@ -248,6 +248,25 @@ async def events(
         return await cursor.fetchall()
 
 
+async def pathway_changes(
+    connection: AsyncConnection, project: str, member_id: UUID, pathway_id: str, limit: int
+) -> list[Row]:
+    """Return what a member completed in a pathway or lost by voids, and its enrolments."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT activity_id, complete, at, recorded_at, void_id::text,
+                   definition_version AS version, sequence
+            FROM milestream.pathway_history
+            WHERE project = %s AND member_id = %s AND pathway_id = %s
+            ORDER BY sequence DESC
+            LIMIT %s
+            """,
+            (project, member_id, pathway_id, limit),
+        )
+        return await cursor.fetchall()
+
+
 async def tier(
     connection: AsyncConnection, project: str, member_id: UUID, tier_set_id: str
 ) -> Row | None:

@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, str] = {
     "tierHistory": "tier_history",
     "pathwayEnrolments": "pathway_enrolments",
     "pathwayLogs": "pathway_logs",
+    "pathwayHistory": "pathway_history",
     "voids": "voids",
 }
 """The lists of an export, and the table that each is of."""

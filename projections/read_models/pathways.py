@@ -1,4 +1,5 @@
-"""Pathways: who is enrolled, what was done at each activity, and how members are shown with it."""
+"""Pathways: who is enrolled, what was done at each activity and completed when, and how members are
+shown with it."""
 
 from collections.abc import Iterable
 
@@ -40,6 +41,88 @@ PATHWAY_LOGS = event_table(
     without=("enrolled", *_REQUIRED, *_OF_A_VOID),
 )
 """What each member did at each activity, after the newest log, review or void."""
+
+
+class _Changed(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.ActivityChanged`` and ``outputs.ActivityReverted``."""
+
+    owned_by_id: str
+    pathway_id: str
+    activity_id: str
+    complete: bool
+    timestamp: str
+    updated_at: str
+    definition_version: int
+    void_id: str | None = None
+    voided_at: str | None = None
+
+
+class _Enrolment(msgspec.Struct, rename="camel", gc=False):
+    """Some fields of ``outputs.Enrolled``."""
+
+    owned_by_id: str
+    pathway_id: str
+    enrolled: bool
+    enrolled_at: str | None
+    updated_at: str
+    definition_version: int
+
+
+_CHANGED = msgspec.json.Decoder(_Changed)
+_ENROLMENT = msgspec.json.Decoder(_Enrolment)
+
+
+def _completed(event: Envelope) -> Iterable[Row]:
+    """An activity that was completed, or had a log voided."""
+    changed = _CHANGED.decode(event.data)
+    yield (
+        event.project,
+        changed.owned_by_id,
+        changed.pathway_id,
+        changed.activity_id,
+        "completed" if changed.void_id is None else "reverted",
+        changed.complete,
+        changed.voided_at or changed.timestamp,
+        changed.voided_at or changed.updated_at,
+        changed.void_id,
+        changed.definition_version,
+        int(event.sequence),
+    )
+
+
+def _enrolled(event: Envelope) -> Iterable[Row]:
+    """An enrolment, or its end."""
+    enrolment = _ENROLMENT.decode(event.data)
+    yield (
+        event.project,
+        enrolment.owned_by_id,
+        enrolment.pathway_id,
+        "",
+        "enrolled" if enrolment.enrolled else "unenrolled",
+        enrolment.enrolled,
+        (enrolment.enrolled and enrolment.enrolled_at) or enrolment.updated_at,
+        enrolment.updated_at,
+        None,
+        enrolment.definition_version,
+        int(event.sequence),
+    )
+
+
+PATHWAY_HISTORY = of_events(
+    table="pathway_history",
+    columns=(
+        *("project", "member_id", "pathway_id", "activity_id", "change", "complete"),
+        *("at", "recorded_at", "void_id", "definition_version", "sequence"),
+    ),
+    key=("project", "member_id", "pathway_id", "sequence", "activity_id", "change"),
+    events={
+        ACTIVITY_COMPLETED: _completed,
+        ACTIVITY_REVERTED: _completed,
+        MEMBER_ENROLLED: _enrolled,
+        MEMBER_UNENROLLED: _enrolled,
+    },
+)
+"""Facts: they never change."""
 
 
 class _Member(msgspec.Struct, rename="camel", gc=False):

@@ -3,7 +3,7 @@ anywhere, wait for their member, and are folded under rules that change."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx
 import pytest_asyncio
@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaProducer
 
 from api.auth.credentials import Role
 from schemas import ids
-from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, partition_for
+from schemas.activity_types import UPLOAD_REVIEW
+from schemas.topics import ACTIVITY_LOGS, CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS, partition_for
 from tests.integration.api.serving import Served
 from tests.integration.projections.driving import caught_up, query
 from tests.integration.removing import remove_before
@@ -161,6 +162,87 @@ async def _recorded(served: Served, challenge_id: str, count: int) -> None:
     """Wait until so many logs of a challenge are recorded."""
     text = "SELECT count(*) FROM milestream.challenge_logs WHERE challenge_id = %s"
     while query(served.settings, text, challenge_id) != [(count,)]:
+        await caught_up(served.settings)
+
+
+async def test_a_reward_of_a_pathway_is_explained_by_what_was_completed(
+    full_stack: Served, explainer: httpx.AsyncClient
+) -> None:
+    settings = full_stack.settings
+    way, milestone_id = "EX01-ABCD-EF12", "00000000-0000-4000-8000-00000000e0a1"
+    kinds = {"seen": "view", "sent": UPLOAD_REVIEW, "more": "view"}
+    activities = [
+        {"id": id_, "name": id_, "type": "video", "fulfilmentType": by, "required": id_ != "more"}
+        for id_, by in kinds.items()
+    ]
+    await put(explainer, "pathway", way, name="Way", activities=activities)
+    linked = {"linkedSchemaSlug": "pathway", "linkedSchemaRecordId": way}
+    fields = {"name": "Two", **linked, "milestoneTargetValue": 2, "points": 3}
+    await put(explainer, "milestone", milestone_id, **fields)
+    member_id = ids.member_id(PROJECT, "pia")
+    reward_id = ids.reward_log_id(PROJECT, milestone_id, member_id, "all")
+    async with AIOKafkaProducer(**settings.kafka_options()) as producer:
+        sender = Sender(full_stack, producer)
+        home = sender.home("pia")
+
+        async def did(partition: int, id_: str, identifier: str, **fulfilment: Any) -> Place:
+            log = {"activityId": id_, "uniqueIdentifier": identifier, "fulfilment": fulfilment}
+            at = {"occurredAt": "2026-11-20T10:00:00Z"}
+            return await sender.send(
+                ACTIVITY_LOGS, partition, pathwayId=way, userId="pia", **log, **at
+            )
+
+        async def told(type_: str, partition: int = home, **more: Any) -> Place:
+            named = {"userId": "pia", "pathwayId": way} | more
+            return await sender.send(MEMBER_COMMANDS, partition, type=type_, **named)
+
+        waited = await did(1 - home, "seen", "1")  # for its member
+        await caught_up(settings)
+        await sender.send(MEMBER_COMMANDS, home, type="upsert-member", externalId="pia")
+        await _counted(full_stack, "pathway_history", member_id, 1)
+        await did(home, "more", "2")
+        strayed = await told("enrol", 1 - home)
+        await _counted(full_stack, "pathway_history", member_id, 3)
+        await did(home, "seen", "3")
+        await did(home, "sent", "4", upload={"url": "https://files.example/1"})
+        await _counted(full_stack, "pathway_logs", member_id, 3)
+
+        async def void(identifier: str) -> Place:
+            of = {"pathwayId": way, "activityId": "seen", "uniqueIdentifier": identifier}
+            named: dict[str, Any] = {"uniqueIdentifier": f"v{identifier}", "of": of}
+            return await told("void", what="activity_log", reason="no", **named)
+
+        await void("1")
+        voided = await void("3")
+        await _counted(full_stack, "pathway_history", member_id, 5)
+        again = await did(home, "seen", "5")
+        await _counted(full_stack, "pathway_history", member_id, 6)
+        reviewed = await told("review-activity", activityId="sent", approved=True)
+        await _counted(full_stack, "pathway_history", member_id, 7)
+    found = await explainer.get(f"/explain/reward_log/{reward_id}")
+    assert found.status_code == 200, found.text
+    explained = found.json()
+    assert places(explained) == [waited, strayed, voided, again, reviewed]
+    steps = [(None, 1, 1), (None, 0, 1), (None, -1, 0), (None, 1, 1), (None, 1, 2)]
+    assert amounts(explained) == steps
+    assert [(each["kind"], each["id"]) for each in explained["definitions"]] == [
+        ("pathway", way),
+        ("milestone", milestone_id),
+    ]
+    (entry,) = query(
+        settings,
+        "SELECT id FROM milestream.points_ledger WHERE project = %s AND source_id = %s",
+        PROJECT,
+        reward_id,
+    )
+    points = (await explainer.get(f"/explain/points/{entry[0]}")).json()
+    assert points["inputs"] == explained["inputs"]
+
+
+async def _counted(served: Served, table: LiteralString, member_id: str, count: int) -> None:
+    """Wait until a table has so many rows of a member."""
+    text: LiteralString = f"SELECT count(*) FROM milestream.{table} WHERE member_id = %s"
+    while query(served.settings, text, member_id) != [(count,)]:
         await caught_up(served.settings)
 
 
