@@ -122,6 +122,7 @@ _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     r"POST /recalculations$": (
         _DIGITS,
+        (r"^max\w+: must be a whole number", "5.0 is one for JSON Schema; bounds have no point"),
         (r"^definitions: give", "one of two fields, and null is none"),
         (r"is there twice", "it cannot compare what is in a list"),
         (r"project: must be", "the project is that of the credentials"),
