@@ -84,7 +84,7 @@ def _anything(chance: random.Random, number: int) -> CloudEvent:
     length = {"current_length": chance.randint(0, 9), "longest_length": 9}
     return chance.choice(
         (
-            lambda: member_upserted(who, sequence, version=number),
+            lambda: member_upserted(who, sequence),  # as the first event of a member: version 1
             lambda: log_recorded(member, number, total=value, sequence=sequence),
             lambda: log_recorded(member, number, total=value, sequence=sequence),
             lambda: progressed(CHALLENGE_COMPLETED, member, value, sequence),
