@@ -298,7 +298,7 @@ def test_no_other_method_is_answered(full_stack: Served, credentials: dict[str, 
                 assert described == allowed & set(_VERBS), (verb, path)
 
 
-_CHANGING = ("/gm.notifyAction", "/gm.redeemPoints")
+_CHANGING = ("/gm.notifyAction", "/gm.redeemPoints", "/login")
 """Methods that change something by GET as well, so that there is no HEAD."""
 
 
