@@ -193,7 +193,7 @@ def test_two_stacks_run_side_by_side_and_end_without_a_trace(start: Start, stack
     assert len(workers) == 2
     parts = ("worker", "projector", "api", "broker")
     assert {name: _secrets(one.part(name)) for name in parts} == {
-        "worker": set(),
+        "worker": {"MASTER_KEY"},  # it opens members' keys
         "projector": {"DATABASE_URL"},
         "api": {"DATABASE_URL", "MASTER_KEY"},
         "broker": set(),

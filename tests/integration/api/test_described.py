@@ -60,6 +60,7 @@ _NOTHING_IS_BAD = {
     "GET /recalculations",
     # They look at an id besides, and any text may be one.
     *("/event/{eventId}", "/recalculations/{id}"),
+    *("/user/{id}/export", "/user/{id}/forget"),
 }
 """Routes that no data is bad for; of some, with their verb, only that one."""
 _HEALTH = ("/healthz", "/readyz")

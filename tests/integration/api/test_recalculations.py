@@ -3,7 +3,7 @@ what was left."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +19,8 @@ from api.recalculating import asking
 from api.recalculating.asking import Asked, Begun
 from api.recalculating.lease import Lost, leased
 from schemas import definitions as models
-from tests.integration.api.serving import Served
+from tests.integration.api.serving import Served, served
+from tests.stack import FreshSettings
 
 CHALLENGE = "00000000-0000-4000-8000-0000000000c1"
 MILESTONE = "00000000-0000-4000-8000-0000000000a1"
@@ -28,6 +29,16 @@ LATE = {
     "milestoneTargetValue": 50, "points": 5,
 }  # fmt: skip
 WAIT_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def full_stack(
+    lasting_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A stack of these tests' own: on the shared one, others remove inputs."""
+    log = tmp_path_factory.mktemp("recalculations")
+    with served(lasting_settings, "worker", "projector", log=log) as api:
+        yield api
 
 
 @pytest.fixture
