@@ -11,14 +11,13 @@ Rows = list[dict[str, Any]]
 _FOUND: LiteralString = """
 SELECT member_id AS "memberId", external_id AS "externalId", email, status,
     nullif(concat_ws(' ', first_name, last_name), '') AS name
-FROM milestream.members
+FROM milestream.members WHERE project = %(project)s AND status <> 'deleted'
 """
 
 # What names a member exactly comes first: an index finds it. A name is looked for in all of them.
 _SEARCH: LiteralString = f"""
-WITH named AS ({_FOUND} WHERE project = %(project)s AND external_id = %(text)s
-    UNION ALL {_FOUND} WHERE project = %(project)s AND member_id = %(id)s
-), alike AS ({_FOUND} WHERE project = %(project)s AND (
+WITH named AS ({_FOUND} AND external_id = %(text)s UNION ALL {_FOUND} AND member_id = %(id)s
+), alike AS ({_FOUND} AND (
         strpos(lower(concat_ws(' ', first_name, last_name)), lower(%(text)s)) > 0
         OR lower(email) = lower(%(text)s)
         OR starts_with(external_id, %(text)s)
