@@ -178,7 +178,8 @@ class Folding:
         """Have the keys of members who are forgotten removed in the same transaction; return what
         their records are named on the topic."""
         keys = self._context.member_keys
-        removed = [p for member in effects.forgotten for p in keys.places_of(partition, member)]
+        forgotten = effects.forgotten.items()
+        removed = [p for who, end in forgotten for p in keys.places_of(partition, who, end)]
         if removed:
             effects.outputs[MEMBER_KEYS] = [Output(place, b"") for place in removed]
         return removed

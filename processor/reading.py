@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.store import PartitionStore, StoreError
 from schemas import sealing
-from schemas.kafka.member_keys import PartitionKeys
+from schemas.kafka.member_keys import KeysUnreadable, PartitionKeys
 from schemas.records import Profile
 
 
@@ -41,11 +41,11 @@ class KeysOnDisk:
     def __init__(self, keys: PartitionKeys) -> None:
         self._keys = keys
 
-    def opened(self, member_id: str, sealed: str) -> Profile | None:
+    def opened(self, member_id: str, sealed: str, first: int = 0) -> Profile | None:
         """Return a member's sealed fields; None where they cannot be opened."""
         try:
-            return self._keys.opened(member_id, sealed)
-        except sqlite3.Error as error:
+            return self._keys.opened(member_id, sealed, first)
+        except (sqlite3.Error, KeysUnreadable) as error:
             raise StoreError(f"the keys of members cannot be read: {error}") from error
 
 
@@ -60,7 +60,12 @@ class DryRunKeys:
     def __init__(self, master_key: bytes) -> None:
         self._master_key = master_key
 
-    def opened(self, member_id: str, sealed: str) -> Profile | None:
+    def opened(
+        self,
+        member_id: str,
+        sealed: str,
+        first: int = 0,  # noqa: ARG002
+    ) -> Profile | None:
         """Return a member's sealed fields; None where they cannot be opened."""
         if sealing.key_id_of(sealed) != sealing.DRY_RUN_KEY:
             return None

@@ -22,6 +22,7 @@ from schemas.instants import is_zone
 from schemas.json_limits import BOM
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
+Offset = Annotated[int, Meta(ge=0, le=2**53)]
 Name = Annotated[str, Meta(max_length=256)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=512)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -220,7 +221,13 @@ class ForgetMember(
     _NamedMember, kw_only=True, rename="camel", tag_field="type", tag="forget-member"
 ):
     """Forget who a member is, on the topics and in all that is kept of them: its id, its counters
-    and the identifiers that it used go on."""
+    and the identifiers that it used go on.
+
+    ``keys_before`` is an offset on ``member-keys``: keys of its sealed fields that were written
+    from there on stay, for who comes back. Without it all end.
+    """
+
+    keys_before: Offset | None = None
 
 
 class UpdateRewardLog(

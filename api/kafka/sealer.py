@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from api.kafka.processor_client import TIMEOUT_SECONDS, unavailable
 from schemas import records, sealing
+from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.member_keys import MemberKeysReader
 from schemas.records import Owner
 from schemas.sealing import MemberKey
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 10
 """How long a process that starts waits for the keys. Members whose keys it has not come to by then
 may be given another."""
+MOST_FORGOTTEN = 10_000
+"""Members of whom a process remembers where their keys end, 200 bytes each: once the command is
+folded those keys are gone."""
 
 
 class _Made(NamedTuple):
@@ -46,6 +50,9 @@ class Sealer:
         self._making: dict[str, asyncio.Task[MemberKey]] = {}
         self._made: dict[str, _Made] = {}
         """By member, the oldest first: keys that were not read on the topic yet."""
+        self._first: dict[str, int] = {}
+        """By member that is being forgotten, the oldest first: the offset from which on its keys
+        stay."""
         self._caught_up = asyncio.Event()
 
     async def run(self) -> None:
@@ -96,6 +103,35 @@ class Sealer:
             text = sealing.sealed(member_id, owner, await self._key(member_id))
         records.seal(owner, text)
 
+    async def forgetting(self, member_id: str) -> int:
+        """Return where the keys of a member end that a command is about to forget: whatever is
+        sealed from now on is sealed under a key that is written behind.
+
+        Raises:
+            Problem: 503, the broker does not say.
+        """
+        partition = partition_for(member_id, self._settings.partitions)
+        place = self._reader.place(partition)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS), EndOffsets(self._settings) as asking:
+                end = (await asking.of([place]))[place]
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("cannot ask for members' keys: %s", error or type(error).__name__)
+            raise unavailable() from error
+        self._use_from(member_id, end)
+        return end
+
+    def _use_from(self, member_id: str, offset: int) -> None:
+        self._making.pop(member_id, None)  # it may come to lie before
+        self._first.pop(member_id, None)
+        self._first[member_id] = offset
+        if len(self._first) > MOST_FORGOTTEN:
+            del self._first[next(iter(self._first))]
+
+    def kept(self, member_id: str) -> None:
+        """Go on with a member's keys: it was not forgotten."""
+        self._first.pop(member_id, None)
+
     def _dry_run_key(self, member_id: str) -> MemberKey:
         return sealing.dry_run_key(self._master_key(), member_id)
 
@@ -108,17 +144,18 @@ class Sealer:
         """Return a key of a member that was written; make one where there is none."""
         partition = partition_for(member_id, self._settings.partitions)
         keys = self._reader.of(partition)
-        known = None if keys is None else keys.key(member_id)
+        first = self._first.get(member_id, 0)
+        known = None if keys is None else keys.key(member_id, first)
         if known is not None:
             return known
         made = self._made.get(member_id)
-        if made is not None and not self._was_read(made):
+        if made is not None and made.offset >= first and not self._was_read(made):
             return made.key
         making = self._making.get(member_id)
         if making is None:
             making = asyncio.create_task(self._make(member_id, partition))
             self._making[member_id] = making
-            making.add_done_callback(lambda _: self._making.pop(member_id))
+            making.add_done_callback(lambda _: self._making.pop(member_id, None))
         return await asyncio.shield(making)
 
     def _was_read(self, made: _Made) -> bool:

@@ -80,9 +80,10 @@ class Effects:
     size: int = 0
     """Bytes of the outputs, forwards, answers (those that cannot arrive included) and writes; the
     writes are guessed until they are made."""
-    forgotten: set[str] = field(default_factory=set)
-    """The ids of the members that were forgotten: the keys of their sealed fields are to be removed
-    with what is written, and their entries taken out of the store's files."""
+    forgotten: dict[str, int | None] = field(default_factory=dict)
+    """By the ids of the members that were forgotten, the offset on ``member-keys`` before which the
+    keys of their sealed fields are to be removed with what is written (all of them where it is
+    None); their entries are to be taken out of the store's files."""
     added: list[str] = field(default_factory=list, compare=False, repr=False)
     """The topics of the outputs since ``begin``, in their order."""
     size_before: int = field(default=0, compare=False, repr=False)
@@ -106,7 +107,7 @@ class Effects:
         for topic in reversed(self.added):
             output = self.outputs[topic].pop()
             if not output.value:
-                self.forgotten.discard((output.key or b"").decode())
+                self.forgotten.pop((output.key or b"").decode(), None)
             if not self.outputs[topic]:
                 del self.outputs[topic]
         self.added.clear()
@@ -130,14 +131,14 @@ class Effects:
         self.added.append(topic)
         self.put(topic, key, value)
 
-    def forget(self, member_id: str, project: str) -> None:
+    def forget(self, member_id: str, project: str, keys_before: int | None = None) -> None:
         """Take back what was published under a member's key of ``member-events``, and whatever else
         tells who it is."""
         headers = ((outputs.PROJECT, project.encode()),)
         self.added.append(MEMBER_EVENTS)
         published = self.outputs.setdefault(MEMBER_EVENTS, [])
         published.append(Output(member_id.encode(), b"", headers))
-        self.forgotten.add(member_id)
+        self.forgotten[member_id] = keys_before
 
     def forward(self, forward: Forward) -> None:
         """Add a record for another partition; it is not taken back."""

@@ -58,6 +58,7 @@ from schemas.records import (
     ActivityLog,
     ChallengeLog,
     Event,
+    ForgetMember,
     MemberCommand,
     Owner,
     Tick,
@@ -431,10 +432,12 @@ class ChunkFold:
 
     def _open(self, member_id: str, owner: Owner) -> None:
         """Open what is sealed of a record's member, just before the record is folded. Where a
-        command before it in the chunk forgot the member, all keys that were there then are gone."""
+        command before it in the chunk forgot the member, the keys that it is to end are gone."""
         if owner.sealed is not None:
-            is_gone = member_id in self.effects.forgotten
-            fields = None if is_gone else self._member_keys.opened(member_id, owner.sealed)
+            first = self.effects.forgotten.get(member_id, 0)
+            fields = None
+            if first is not None:
+                fields = self._member_keys.opened(member_id, owner.sealed, first)
             open_sealed(owner, fields)
 
     def _context_of(self, item: Read) -> RecordContext:
@@ -466,6 +469,8 @@ class ChunkFold:
         """Tell whether a refused record may wait for its member: nobody waits for its answer."""
         if refused.reason != Reason.UNKNOWN_MEMBER:
             return False
+        if isinstance(item.record, ForgetMember):
+            return False  # it is about who was there, and not who is about to come
         if self._entries.get(MEMBER, member_key(item.member_id)) is not None:
             return False  # deleted, or of another project
         try:

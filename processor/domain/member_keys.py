@@ -9,16 +9,16 @@ from schemas.records import Profile
 class MemberKeys(Protocol):
     """The keys of the members of one partition, as they were when the chunk was fetched."""
 
-    def opened(self, member_id: str, sealed: str) -> Profile | None:
+    def opened(self, member_id: str, sealed: str, first: int = 0) -> Profile | None:
         """Return a member's sealed fields; None where they cannot be opened, as when their key is
-        gone."""
+        gone, or was written before the offset ``first``."""
         ...
 
 
 class NoKeys:
     """Opens nothing."""
 
-    def opened(self, member_id: str, sealed: str) -> None:
+    def opened(self, member_id: str, sealed: str, first: int = 0) -> None:
         """Open nothing."""
 
 

@@ -6,6 +6,7 @@ and never has a key that was removed while it was away.
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -30,8 +31,11 @@ MAX_RECORDS = 2_000
 """That are applied between two awaits."""
 CACHE_KIB = 8 * 1024
 
-Row = tuple[str, str, bytes | None]
-"""A member's id, a key's id, and the key's record; None removes it."""
+SHOWN = 20
+"""How many records that do not open are logged one by one."""
+
+Row = tuple[str, str, bytes | None] | tuple[str, str, bytes | None, int]
+"""A member's id, a key's id, the key's record (None removes it), and its offset."""
 
 
 class KeysUnreadable(RuntimeError):
@@ -41,16 +45,18 @@ class KeysUnreadable(RuntimeError):
 
 _SCHEMA = """
 CREATE TABLE keys (
-    partition INTEGER, member BLOB, id TEXT, value BLOB NOT NULL,
+    partition INTEGER, member BLOB, id TEXT, value BLOB NOT NULL, offset INTEGER NOT NULL,
     PRIMARY KEY (partition, member, id)
 ) WITHOUT ROWID
 """
-_PUT = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)"
+_PUT = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?)"
 _REMOVE = "DELETE FROM keys WHERE partition = ? AND member = ? AND id = ?"
 _DROP = "DELETE FROM keys WHERE partition = ?"
-_GET = "SELECT id, value FROM keys WHERE partition = ? AND member = ? AND id = ?"
-_FIRST = "SELECT id, value FROM keys WHERE partition = ? AND member = ? ORDER BY id LIMIT 1"
-_IDS = "SELECT id FROM keys WHERE partition = ? AND member = ? ORDER BY id"
+_GET = "SELECT id, value FROM keys WHERE partition = ? AND member = ? AND id = ? AND offset >= ?"
+_FIRST = "SELECT id, value FROM keys WHERE partition = ? AND member = ? AND offset >= ? ORDER BY id"
+_IDS = "SELECT id FROM keys WHERE partition = ? AND member = ? AND offset < ? ORDER BY id"
+_ANY = "SELECT 1 FROM keys LIMIT 1"
+_ALL = 2**63 - 1
 
 
 class PartitionKeys:
@@ -69,32 +75,48 @@ class PartitionKeys:
     def apply(self, rows: Iterable[Row]) -> None:
         """Keep and remove keys, in their order."""
         self._execute("BEGIN")
-        for member_id, key_id, value in rows:
+        for member_id, key_id, value, *offset in rows:
             place = self._partition, _packed(member_id), key_id
             if value is None:
                 self._execute(_REMOVE, place)
             else:
-                self._execute(_PUT, (*place, value))
+                self._execute(_PUT, (*place, value, *(offset or (0,))))
         self._execute("COMMIT")
 
-    def opened(self, member_id: str, sealed: str) -> Profile | None:
-        """Return a member's sealed fields; None where they cannot be opened."""
-        key = self._one(_GET, member_id, sealing.key_id_of(sealed))
-        return None if key is None else sealing.opened(member_id, sealed, key)
+    def opened(self, member_id: str, sealed: str, first: int = 0) -> Profile | None:
+        """Return a member's sealed fields; None where they cannot be opened, or their key was
+        written before the offset ``first``.
 
-    def key(self, member_id: str) -> MemberKey | None:
-        """Return one of a member's keys: the same, as long as it is there and no other is made."""
-        return self._one(_FIRST, member_id)
+        Raises:
+            KeysUnreadable: their key is there, and is damaged or under another master key.
+        """
+        key_id = sealing.key_id_of(sealed)
+        place = self._partition, _packed(member_id), key_id, first
+        found = self._execute(_GET, place).fetchone()
+        if found is None:
+            return None
+        try:
+            key = sealing.unwrapped(self._master_key, member_id, *found)
+        except SealError as error:
+            raise KeysUnreadable(
+                f"the key {key_id} of member {member_id} does not open with MILESTREAM_MASTER_KEY"
+            ) from error
+        return sealing.opened(member_id, sealed, key)
 
-    def key_ids(self, member_id: str) -> Sequence[str]:
-        """Return the ids of a member's keys, in their order."""
-        found = self._execute(_IDS, (self._partition, _packed(member_id)))
-        return [key_id for (key_id,) in found]
+    def key(self, member_id: str, first: int = 0) -> MemberKey | None:
+        """Return one of a member's keys, of those from offset ``first`` on: the same, as long as it
+        is there and no other is made. Those that do not open are passed over."""
+        place = self._partition, _packed(member_id), first
+        for key_id, value in self._execute(_FIRST, place):
+            with contextlib.suppress(SealError):
+                return sealing.unwrapped(self._master_key, member_id, key_id, value)
+        return None
 
-    def _one(self, query: str, member_id: str, *more: str) -> MemberKey | None:
-        place = self._partition, _packed(member_id), *more
-        found = self._execute(query, place).fetchone()
-        return None if found is None else sealing.unwrapped(self._master_key, member_id, *found)
+    def key_ids(self, member_id: str, end: int | None = None) -> Sequence[str]:
+        """Return the ids of a member's keys, in their order; of those before offset ``end`` where
+        it is given."""
+        place = self._partition, _packed(member_id), _ALL if end is None else end
+        return [key_id for (key_id,) in self._execute(_IDS, place)]
 
 
 def _packed(member_id: str) -> bytes:
@@ -121,6 +143,10 @@ class MemberKeysReader:
         self._lock = asyncio.Lock()
         self.refused = 0
         """How many records of the topic were no keys."""
+        self.shut = 0
+        """How many were keys that did not open: damaged, or under another master key."""
+        self._opens = False
+        """Whether any key did."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,12 +180,13 @@ class MemberKeysReader:
         """Return the offset up to which a partition's keys were read, exclusive."""
         return self._reached.get(partition, 0)
 
-    def places_of(self, partition: int, member_id: str) -> Sequence[bytes]:
-        """Return the keys that the records of a member's keys have on the topic."""
+    def places_of(self, partition: int, member_id: str, end: int | None = None) -> Sequence[bytes]:
+        """Return the keys that the records of a member's keys have on the topic; of those before
+        offset ``end`` where it is given."""
         keys = self.of(partition)
         if keys is None:
             return ()
-        return [sealing.key_place(member_id, key_id) for key_id in keys.key_ids(member_id)]
+        return [sealing.key_place(member_id, key_id) for key_id in keys.key_ids(member_id, end)]
 
     def remove(self, partition: int, places: Iterable[bytes]) -> None:
         """Stop using keys whose removal was written a moment ago, as `places_of` names them; it is
@@ -190,6 +217,19 @@ class MemberKeysReader:
         for partition, end in ends.items():
             while self.reached(partition) < end:
                 await self.follow(ends, partition, end)
+        self.require_opened()
+
+    def require_opened(self) -> None:
+        """Check that not all keys are shut: then it is the master key that is another.
+
+        Raises:
+            KeysUnreadable: they are.
+        """
+        if self.shut and not self._opens and self._database.execute(_ANY).fetchone():
+            raise KeysUnreadable(
+                f"{self._topic}: MILESTREAM_MASTER_KEY is not the one that the keys of members are "
+                "under"
+            )
 
     async def follow(self, partitions: Collection[int], awaited: int = -1, end: int = 0) -> None:
         """Read what comes within 0.2 s, as soon as something does; nothing where the ``awaited``
@@ -240,7 +280,7 @@ class MemberKeysReader:
         """Yield what records of the topic say, without those that are no keys."""
         for record in records:
             place = sealing.split_key_place(record.key)
-            if place is None or not self._is_key(*place, record.value):
+            if place is None or not self._is_key(*place, record):
                 self.refused += 1
                 logger.warning(
                     "%s, partition %d, offset %d: refused, it is no key of a member",
@@ -249,26 +289,30 @@ class MemberKeysReader:
                     record.offset,
                 )
             else:
-                yield *place, record.value
+                yield *place, record.value, record.offset
 
-    def _is_key(self, member_id: str, key_id: str, value: bytes | None) -> bool:
-        """Tell whether a record is a key, or the end of one.
-
-        Raises:
-            KeysUnreadable: it is one under another master key.
-        """
-        if value is None:
+    def _is_key(self, member_id: str, key_id: str, record: Any) -> bool:
+        """Tell whether a record is a key, or the end of one. One that does not open is kept: who
+        needs it must not take what is sealed under it as absent."""
+        if record.value is None:
             return True
         assert self._settings.master_key is not None
         try:
-            sealing.unwrapped(self._settings.master_key, member_id, key_id, value)
-        except SealError as error:
-            raise KeysUnreadable(
-                f"{self._topic}: MILESTREAM_MASTER_KEY is not the one that the keys of members are "
-                "under"
-            ) from error
+            sealing.unwrapped(self._settings.master_key, member_id, key_id, record.value)
+        except SealError:
+            self.shut += 1
+            if self.shut <= SHOWN:
+                logger.warning(
+                    "%s, partition %d, offset %d: the key does not open: it is damaged, or under "
+                    "another master key",
+                    self._topic,
+                    record.partition,
+                    record.offset,
+                )
         except ValueError:
             return False
+        else:
+            self._opens = True
         return True
 
 

@@ -70,12 +70,17 @@ async def forget(request: Request, caller: Caller, user_id: str) -> Response:
         detail = f"The user {clipped(user_id)!r} could not be found in the project."
         raise Problem(404, detail, code=Reason.UNKNOWN_MEMBER)
     member_id = ids.member_id(caller.project, user_id)
-    command = records.ForgetMember(project=caller.project, user_id=user_id)
-    value = records.encode(command)
-    reply = await resources.of(request).processor.send(MEMBER_COMMANDS, member_id, value)
+    held = resources.of(request)
+    command = records.ForgetMember(
+        project=caller.project,
+        user_id=user_id,
+        keys_before=await held.sealer.forgetting(member_id),
+    )
+    reply = await held.processor.send(MEMBER_COMMANDS, member_id, records.encode(command))
     if reply is None:
         return json_response(body_of(202, _PENDING, id=member_id), 202)
     if reply.status >= 400:
+        held.sealer.kept(member_id)
         raise refusal(reply)
     return json_response(bytes(reply.body), reply.status)
 

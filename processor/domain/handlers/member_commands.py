@@ -183,7 +183,7 @@ class MemberCommands:
         before = require_member(self._entries, context, deleted=True)
         if differs(command.if_version, before.version):
             return precondition_failed
-        after = forget(self._entries, context, before)
+        after = forget(self._entries, context, before, command.keys_before)
         if after is before:
             context.repeat()
         answer = outputs.ForgottenAnswer(

@@ -63,7 +63,9 @@ def store_member(
         context.emit(MEMBER_UPSERTED, record, at=after.updated_at, version=after.version)
 
 
-def forget(entries: WorkingSet, context: RecordContext, before: Member) -> Member:
+def forget(
+    entries: WorkingSet, context: RecordContext, before: Member, keys_before: int | None
+) -> Member:
     """Forget a member: keep nothing but its id, and take back what was published of it.
 
     Returns it as it is then; nothing happens where it was forgotten before.
@@ -80,5 +82,5 @@ def forget(entries: WorkingSet, context: RecordContext, before: Member) -> Membe
     )
     for event_type in (EVENT_FORGOTTEN, POINTS_FORGOTTEN):
         context.emit(event_type, data, at=after.updated_at, version=after.version)
-    context.effects.forget(context.member_id, context.project)
+    context.effects.forget(context.member_id, context.project, keys_before)
     return after

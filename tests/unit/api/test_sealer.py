@@ -47,7 +47,7 @@ class Topic:
         for key, value in self.records[self.sealer._reader.reached(0) :]:
             place = sealing.split_key_place(key)
             assert place is not None
-            keys.apply([(*place, value)])
+            keys.apply([(*place, value, self.records.index((key, value)))])
         self.sealer._reader._reached[0] = len(self.records)
 
     def keys(self) -> PartitionKeys:
@@ -98,6 +98,40 @@ async def test_a_key_that_was_removed_is_used_no_more() -> None:
     topic.remove(ANN, second)
     topic.read()
     assert await topic.seal() not in (first, second)
+
+
+async def test_from_a_forgetting_on_keys_are_used_that_it_leaves() -> None:
+    topic = Topic()
+    unread = await topic.seal()
+    topic.sealer._use_from(ANN, len(topic.records))
+    second = await topic.seal()
+    assert second != unread
+    topic.read()  # both are there: the worker has not folded the command
+    assert await topic.seal() == second
+    topic.sealer._use_from(ANN, len(topic.records))
+    third = await topic.seal()
+    assert third not in (unread, second)
+    topic.remove(ANN, unread)
+    topic.remove(ANN, second)
+    topic.read()
+    assert await topic.seal() == third
+
+
+async def test_a_key_that_is_being_made_while_its_member_is_forgotten_is_used_no_more() -> None:
+    topic = Topic()
+    making = asyncio.create_task(topic.seal())
+    await asyncio.sleep(0)
+    topic.sealer._use_from(ANN, 1)
+    first = await making
+    assert await topic.seal() != first
+
+
+async def test_a_refused_forgetting_changes_no_key() -> None:
+    topic = Topic()
+    first = await topic.seal()
+    topic.sealer._use_from(ANN, len(topic.records))
+    topic.sealer.kept(ANN)
+    assert await topic.seal() == first
 
 
 async def test_keys_that_were_read_are_kept_in_memory_no_more() -> None:

@@ -114,7 +114,7 @@ def test_forgotten_and_back_in_one_chunk_ends_with_who_came_back() -> None:
     happened = given(known).when(forget, upsert("ann", lastName="Poe"))
     happened.then(*forgotten(), upserted(**NOTHING | {"lastName": "Poe"}, version=3))
     assert [bool(each.value) for each in happened.outputs("member-events")] == [False, True]
-    assert happened.effects.forgotten == {ANN}
+    assert happened.effects.forgotten == {ANN: None}
 
 
 def test_what_it_was_given_goes_on() -> None:

@@ -307,3 +307,9 @@ def test_what_its_topic_would_not_take_does_not_wait(headers: list[tuple[str, by
     happened = given(*WORLD).when(record)
     happened.then(refused("unknown_member", headers=[]))
     assert all(len(value or b"") < MAX_VALUE_BYTES for value in happened.effects.writes.values())
+
+
+def test_a_forgetting_does_not_wait_for_who_is_about_to_come() -> None:
+    forget = silent(command("forget-member", userId="ann"))
+    world = given(*WORLD)
+    world.when(forget, silent(ann)).then(refused("unknown_member", "userId"), upserted("ann"))

@@ -197,3 +197,18 @@ def test_what_lies_behind_a_forgetting_in_its_chunk_does_not_open() -> None:
     assert (last["firstName"], last["email"], last["version"]) == (None, None, 3)
     before = given(partition=partition(KEY)).when(back, forget)
     assert before.of("member.upserted")[0]["firstName"] == "Ann"
+
+
+def test_what_is_sealed_under_a_key_behind_a_forgetting_opens() -> None:
+    """Whoever comes back while its forgetting is still to be folded keeps its new names."""
+    new = MemberKey("key-2", bytes(32))
+    world = partition()
+    world.keys = known = PartitionKeys(database(), 0, MASTER)
+    known.apply((ANN, k.id, sealing.wrapped(MASTER, ANN, k), n) for n, k in enumerate((KEY, new)))
+    forget = command("forget-member", userId="ann", keysBefore=1)
+    late = upsert(sealed=text_of(KEY, city="Ulm"))
+    back = upsert(sealed=text_of(new, firstName="New"))
+    happened = given(upsert(sealed=text_of()), partition=world).when(forget, late, back)
+    assert happened.effects.forgotten == {ANN: 1}
+    last = happened.of("member.upserted")[-1]
+    assert (last["firstName"], last["city"], last["email"]) == ("New", None, None)

@@ -1,14 +1,17 @@
 """The keys of members that a process knows: kept, found and removed; unusable ones stop it."""
 
 import secrets
+from base64 import b64encode
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from schemas import sealing
 from schemas.kafka.member_keys import KeysUnreadable, MemberKeysReader, PartitionKeys, database
+from schemas.records import OwnedBy
 from schemas.sealing import MemberKey
 from schemas.settings import Settings
 
@@ -76,9 +79,56 @@ def test_records_that_are_no_keys_are_passed_over_and_counted() -> None:
     assert topic.reader.of(0).key(ANN) is None  # type: ignore[union-attr]
 
 
-def test_a_key_under_another_master_key_stops_who_reads_it() -> None:
+def test_keys_that_are_all_under_another_master_key_stop_who_reads_them() -> None:
+    topic = Topic()
+    topic.apply(record(ANN, sealing.new_key(), secrets.token_bytes(32)))
     with pytest.raises(KeysUnreadable, match="MILESTREAM_MASTER_KEY is not the one"):
-        Topic().apply(record(ANN, sealing.new_key(), secrets.token_bytes(32)))
+        topic.reader.require_opened()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"key":""}',
+        msgspec.json.encode({"key": b64encode(bytes(60)).decode()}),
+        sealing.wrapped(secrets.token_bytes(32), ANN, MemberKey("bad", bytes(32))),
+    ],
+)
+def test_a_damaged_key_stops_only_who_needs_it(
+    value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, good = Topic(), sealing.new_key()
+    place = sealing.key_place(ANN, "bad")
+    topic.apply(record(BOB, good), (place, value), record(ANN, good))
+    topic.reader.require_opened()
+    assert "partition 0, offset 1: the key does not open" in caplog.text
+    keys = topic.reader.of(0)
+    assert keys is not None
+    assert keys.key(ANN) == keys.key(BOB) == good
+    owner = OwnedBy(external_id="ann", first_name="Ann")
+    opens = sealing.sealed(ANN, owner, good)
+    shut = sealing.sealed(ANN, owner, MemberKey("bad", bytes(32)))
+    assert opens is not None
+    assert shut is not None
+    assert keys.opened(ANN, opens) is not None
+    with pytest.raises(KeysUnreadable, match="the key bad of member"):
+        keys.opened(ANN, shut)
+    topic.apply((place, None))
+    assert keys.opened(ANN, shut) is None
+
+
+def test_one_damaged_key_that_is_removed_again_stops_nobody() -> None:
+    topic, place = Topic(), sealing.key_place(ANN, "bad")
+    topic.apply((place, b'{"key":""}'), (place, None))
+    topic.reader.require_opened()
+
+
+def test_keys_that_were_written_behind_a_forgetting_stay() -> None:
+    topic = Topic()
+    old, new = MemberKey("b", bytes(32)), MemberKey("a", bytes(32))
+    topic.apply(record(ANN, old), record(ANN, new))
+    assert topic.reader.places_of(0, ANN, 1) == [sealing.key_place(ANN, "b")]
+    assert len(topic.reader.places_of(0, ANN)) == 2
 
 
 async def test_keys_without_a_master_key_stop_who_reads_them() -> None:
