@@ -1,65 +1,52 @@
-"""Which members were forgotten, by the commands that a partition was sent.
+"""Which members were forgotten, as the outputs of a partition say.
 
-Commands are asked, for they stay: the record on ``member-events`` that says it is gone once its
-member has come back.
+``points-events`` is asked, where they stay: the record on ``member-events`` that says it is gone
+once its member has come back. A command may have been refused.
 """
 
+import msgspec
 from aiokafka import TopicPartition
 
-from processor.domain.inputs import Record, Refused, as_it_came, as_it_lay_first, read
-from processor.recorded import Cursor
-from schemas.kafka import consumers
+from processor.recorded import Cursor, committed_reader
+from schemas.event_types import POINTS_FORGOTTEN
 from schemas.kafka.end_offsets import EndOffsets
-from schemas.records import ForgetMember
 from schemas.settings import Settings
-from schemas.topics import FORWARDED, MEMBER_COMMANDS
+from schemas.topics import POINTS_EVENTS
 
-_MAY_SAY_SO = (b"forget-member", b"\\u")
-"""A record that has neither is no such command, however its JSON spells it."""
+
+class _Typed(msgspec.Struct, gc=False):
+    """Of a CloudEvent, what it says."""
+
+    type: str
+
+
+_TYPED = msgspec.json.Decoder(_Typed)
 
 
 async def forgotten_members(settings: Settings, partition: int) -> frozenset[str]:
-    """Return the ids of the members that records of a partition asked to forget, up to its present
-    end, whether that was refused or not.
+    """Return the ids of the members that a partition's outputs say were forgotten, up to its
+    present end. Whether its inputs say so too is for who folds them.
 
     Raises:
         KafkaError: the broker does not answer, or gives nothing.
     """
-    topics = {settings.topic(name): name for name in (MEMBER_COMMANDS, FORWARDED)}
-    places = [TopicPartition(topic, partition) for topic in topics]
-    consumer = consumers.consumer(
-        settings,
-        group_id=None,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=50,
-    )
+    place = TopicPartition(settings.topic(POINTS_EVENTS), partition)
     found = set()
-    await consumer.start()
-    try:
+    async with committed_reader(settings) as consumer:
         async with EndOffsets(settings) as asking:
-            ends = await asking.of(places)
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        for place in places:
-            cursor = Cursor(consumer, place, ends[place])
-            while (record := await cursor.next()) is not None:
-                member = _forgotten_by(topics[place.topic], partition, record)
-                if member is not None:
-                    found.add(member)
-    finally:
-        await consumer.stop()
+            ends = await asking.of([place])
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        cursor = Cursor(consumer, place, ends[place])
+        while (record := await cursor.next()) is not None:
+            if says_forgotten(record.value):
+                found.add((record.key or b"").decode())
     return frozenset(found)
 
 
-def _forgotten_by(topic: str, partition: int, record: Record) -> str | None:
-    """Return whom a record asks to forget; None where it does not, or cannot be read."""
-    value = record.value or b""
-    if not any(sign in value for sign in _MAY_SAY_SO):
-        return None
-    source = as_it_came(topic, partition, record)
-    try:
-        item = read(as_it_lay_first(source) if topic == FORWARDED else source)
-    except Refused:
-        return None
-    return item.member_id if isinstance(item.record, ForgetMember) else None
+def says_forgotten(value: bytes | None) -> bool:
+    """Tell whether an output on ``points-events`` says that its member was forgotten."""
+    name = POINTS_FORGOTTEN.name
+    if value is None or name.encode() not in value:
+        return False
+    return _TYPED.decode(value).type == name

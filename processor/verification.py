@@ -30,7 +30,7 @@ from processor.recorded import (
 from processor.store import StateStore
 from schemas.kafka.end_offsets import EndOffsets
 from schemas.settings import Settings
-from schemas.topics import CHUNK_LOG, OUTPUT_TOPICS
+from schemas.topics import CHUNK_LOG, MEMBER_EVENTS, OUTPUT_TOPICS
 
 __all__ = ("Difference", "Verified", "verify")
 
@@ -110,6 +110,7 @@ class _Replay:
         place = Place(self._partition, self._settings.partitions, {})
         comparison = Comparison(recorded.cursors, forgotten)
         inputs = changelog = 0
+        folded: set[str] = set()
         async for each in recorded.chunks():
             require_known(each)
             record, chunk, parts = each
@@ -127,11 +128,16 @@ class _Replay:
             )
             changelog += 1
             store.apply(effects.writes, changelog)
+            folded.update(effects.forgotten)
             self._same_chunk(record, effects.outputs.pop(CHUNK_LOG)[0].value)
             await comparison.chunk(chunk, parts, effects.outputs)
             inputs += chunk.count
             self._progress(chunk.count)
-        await comparison.end(lambda: self._goes_on(recorded.cursors[CHUNK_LOG]))
+        await comparison.end(
+            lambda: self._goes_on(recorded.cursors[CHUNK_LOG]),
+            lambda: self._go_on(recorded.cursors[MEMBER_EVENTS]),
+        )
+        await self._all_forgotten(forgotten - folded, recorded.cursors[CHUNK_LOG])
         states.close_all_but(())
         return Verified(inputs, comparison.compared, len(forgotten))
 
@@ -139,6 +145,23 @@ class _Replay:
         """Tell whether a worker wrote more chunks meanwhile, which surplus outputs are of."""
         async with EndOffsets(self._settings) as asking:
             return (await asking.of([chunks.place]))[chunks.place] > chunks.end
+
+    async def _go_on(self, cursor: Cursor) -> None:
+        """Have a cursor read on to where its topic ends now."""
+        async with EndOffsets(self._settings) as asking:
+            cursor.end = (await asking.of([cursor.place]))[cursor.place]
+
+    async def _all_forgotten(self, others: AbstractSet[str], chunks: Cursor) -> None:
+        """Check that inputs had the members forgotten of whom nothing was compared.
+
+        Raises:
+            Difference: outputs alone say that these ``others`` were.
+        """
+        if others and not await self._goes_on(chunks):
+            raise Difference(
+                f"points-events, partition {self._partition}: {min(others)} is said to be "
+                "forgotten, and no input gives this"
+            )
 
     def _same_chunk(self, record: Any, value: bytes) -> None:
         if record.value != value:
