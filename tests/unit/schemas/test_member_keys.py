@@ -93,6 +93,7 @@ def test_keys_that_are_all_under_another_master_key_stop_who_reads_them() -> Non
         msgspec.json.encode({"key": b64encode(bytes(60)).decode()}),
         sealing.wrapped(secrets.token_bytes(32), ANN, MemberKey("bad", bytes(32))),
     ],
+    ids=["empty", "damaged", "of another master key"],
 )
 def test_a_damaged_key_stops_only_who_needs_it(
     value: bytes, caplog: pytest.LogCaptureFixture
