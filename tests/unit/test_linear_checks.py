@@ -51,6 +51,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
     from api.queries import record_listing
     from deploy import apply
     from deploy.importing import columns
+    from processor import comparison
     from projections import json_text
     from schemas import (
         amounts,
@@ -81,6 +82,10 @@ def of_regular_expressions() -> Mapping[str, Check]:
         "schemas.sealing._KEY_ID": (sealing._KEY_ID.fullmatch, letters),
         "schemas.wire_values._FINE": (wire_values._FINE.search, b":11.111111" * (SIZE // 10)),
         "schemas.wire_values._FINER": (wire_values.cut_fraction, ":11.111111" * (SIZE // 10)),
+        "processor.comparison._WHEN": (
+            lambda text: comparison._WHEN.sub(b"", text),
+            b'"2026-11-22T' + digits.encode() + b'"sequence":"' + digits.encode(),
+        ),
         "projections.json_text._SUSPECT": (json_text.storable, ("1" * 999 + ",") * (SIZE // 1000)),
         "projections.json_text._STRING_OR_NUMBER": (json_text.storable, "1" * 1000 + escapes),
         "api.http.bodies._EXPECTED": (bodies._EXPECTED.fullmatch, "Expected `" + letters),
