@@ -37,7 +37,7 @@ from tests.integration.processor.driving import (
 from tests.integration.projections.driving import query
 from tests.sizes import FULL_RECORDS, PAUSES, RECORDS
 
-LOGS = RECORDS // 4 if RECORDS < FULL_RECORDS else RECORDS
+LOGS = RECORDS // 8 if RECORDS < FULL_RECORDS else RECORDS
 MEMBERS = max(50, LOGS // 20)
 LATE, LATE_TARGET, POINTS = "22222222-2222-4222-8222-222222222203", Decimal(180), 7
 EACH_SECOND = 1_000
