@@ -50,3 +50,8 @@ async def projected(settings: Settings) -> Offsets:
             TopicPartition(settings.topic(topic), partition): offset
             async for topic, partition, offset in rows
         }
+
+
+def behind(ends: Offsets, reached: Offsets) -> int:
+    """Return how many offsets of ``ends`` are not reached; one that nobody says is 0."""
+    return sum(max(0, end - max(0, reached.get(place, 0))) for place, end in ends.items())

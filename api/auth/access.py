@@ -57,12 +57,9 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
     """
     given = _api_key_of(request)
     token = None if given is not None else _token_of(request)
-    session = sessions.cookie_of(request) if given is None and token is None else None
-    if given is None and token is None and session is None:
-        raise Problem(401, wanted)
+    if given is None and token is None:
+        return await _of_session(request, wanted)
     keyring: Keyring = request.app.state.resources.keyring
-    if session is not None:
-        return await _of_session(request, keyring, session)
     if given is not None:
         key = await keyring.verify(*given)
         if key is None:
@@ -88,12 +85,16 @@ async def identify(request: Request, wanted: str = _WANTED) -> Caller:
     return caller
 
 
-async def _of_session(request: Request, keyring: Keyring, session: str) -> Caller:
+async def _of_session(request: Request, wanted: str) -> Caller:
     """Return whom a browser that is signed in acts as.
 
     Raises:
-        Problem: 401, it is not signed in any more.
+        Problem: 401, it is not signed in, or not any more.
     """
+    session = sessions.cookie_of(request)
+    if session is None:
+        raise Problem(401, wanted)
+    keyring: Keyring = request.app.state.resources.keyring
     key = await keyring.of_session(session)
     if key is None:
         raise Problem(401, "The session is over: open a new link, or sign in with an API key.")

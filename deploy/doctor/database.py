@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from deploy.doctor.findings import Finding, ill, well
-from deploy.lag import ends_of, projected
+from deploy.doctor.findings import Finding, ill, lag, well
+from deploy.lag import behind, ends_of, projected
 from projections.catalogue import PROJECTIONS
 from projections.migrate import migrations
 from schemas import database_roles
@@ -13,7 +13,6 @@ from schemas.settings import Settings
 
 OLDEST = 15
 """The oldest PostgreSQL that Milestream runs on."""
-MAX_LAG = 10_000
 MAX_CLOCK_SECONDS = 5.0
 
 
@@ -90,8 +89,5 @@ async def projection_lag(settings: Settings) -> Finding:
     """Look how many outputs are not in the read model that is furthest behind."""
     topics = {topic for projection in PROJECTIONS.values() for topic in projection.topics}
     ends, reached = await ends_of(settings, sorted(topics)), await projected(settings)
-    behind = sum(max(0, end - reached.get(place, 0)) for place, end in ends.items())
-    if behind > MAX_LAG:
-        advice = "wait where it shrinks; else look at `milestream projector` and the database"
-        return ill("projection lag", f"{behind:,} records", advice)
-    return well("projection lag", f"{behind:,} records")
+    advice = "wait where it shrinks; else look at `milestream projector` and the database"
+    return lag("projection lag", behind(ends, reached), advice)

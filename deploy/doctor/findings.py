@@ -13,6 +13,9 @@ from schemas.settings import Settings
 LOOK_SECONDS = 15.0
 """How long one look may take."""
 
+MAX_LAG = 10_000
+"""Records that somebody may be behind: more than that takes some seconds."""
+
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one look found: ``advice`` says what to do where it is not well."""
@@ -31,6 +34,12 @@ def well(name: str, found: str) -> Finding:
 def ill(name: str, found: str, advice: str) -> Finding:
     """Return a finding that needs something to be done."""
     return Finding(name, False, found, advice)
+
+
+def lag(name: str, records: int, advice: str) -> Finding:
+    """Return what a number of records says that somebody is behind."""
+    found = f"{records:,} records"
+    return ill(name, found, advice) if records > MAX_LAG else well(name, found)
 
 
 Look = Callable[[Settings], Awaitable[Finding]]

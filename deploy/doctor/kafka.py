@@ -6,15 +6,13 @@ from aiokafka import TopicPartition
 
 from deploy import topics_create
 from deploy.clients import admin_client, reader
-from deploy.doctor.findings import Finding, ill, well
-from deploy.lag import ends_of, folded
+from deploy.doctor.findings import Finding, ill, lag, well
+from deploy.lag import behind, ends_of, folded
 from processor.transactions.brokers import Brokers
 from schemas.kafka.asking import AdminClient
 from schemas.settings import Settings, variable
 from schemas.topics import INPUT_TOPICS, TICKS
 
-MAX_LAG = 10_000
-"""Records that workers may be behind: more than that takes them some seconds."""
 STILL_SECONDS = 90
 """Workers write a tick onto each of their partitions at least once a minute."""
 
@@ -115,8 +113,5 @@ async def worker_lag(settings: Settings) -> Finding:
     ends = await ends_of(settings, INPUT_TOPICS)
     async with admin_client(settings) as admin:
         reached = await folded(settings, admin, list(ends))
-    behind = sum(max(0, end - max(0, reached.get(place, 0))) for place, end in ends.items())
-    if behind > MAX_LAG:
-        advice = "wait where it shrinks; else start more workers (at most one a partition)"
-        return ill("worker lag", f"{behind:,} records", advice)
-    return well("worker lag", f"{behind:,} records")
+    advice = "wait where it shrinks; else start more workers (at most one a partition)"
+    return lag("worker lag", behind(ends, reached), advice)
