@@ -21,9 +21,7 @@ PARTITIONS = 4
 BETWEEN = 40
 """Transactions of each partition between two kills."""
 PACE_SECONDS = 0.02
-"""Between two transactions of a partition."""
-SLOW_SECONDS = 0.2
-"""The same while a broker starts, which has to get on as well."""
+"""Between two transactions of a partition: brokers that start have to get on as well."""
 
 
 class Load:
@@ -32,7 +30,6 @@ class Load:
 
     def __init__(self, settings: Settings, partition: int) -> None:
         self._settings = settings
-        self.pace = PACE_SECONDS
         self.partition = partition
         self.written = 0
         """The number of the next chunk."""
@@ -49,7 +46,7 @@ class Load:
                 while not is_over():
                     await owner.write(self._chunk())
                     self.written += 1
-                    await asyncio.sleep(self.pace)
+                    await asyncio.sleep(PACE_SECONDS)
             except (Fenced, Overdue, KafkaError):
                 await asyncio.sleep(0.1)
             finally:
@@ -90,12 +87,8 @@ def test_every_broker_is_killed_and_each_chunk_is_there_once(servers: Servers) -
             _await_more(loads)
             assert process.kill()
             _await_more(loads)  # what it led and coordinated is others' now
-            for load in loads:
-                load.pace = SLOW_SECONDS
             servers.heal()
             _await_replicas(settings)
-            for load in loads:
-                load.pace = PACE_SECONDS
         _await_more(loads)
     finally:
         over.set()
