@@ -173,7 +173,9 @@ class Runner:
                     await self._settle(feed)
                     await feed.place(database.connection)
                 batch = await feed.next_batch()
-                if batch.moves and await self._settle(feed):
+                # Also before a batch of nothing: after the last records of a busy time comes
+                # nothing else that would show how the transaction before went.
+                if await self._settle(feed) and batch.moves:
                     self._writing = asyncio.create_task(self._write(database, batch))
                     if batch.records < FEW_RECORDS:
                         await asyncio.sleep(GATHER_S)

@@ -154,18 +154,60 @@ def _wait_for_progress(settings: Settings) -> None:
         asyncio.run(asyncio.sleep(0.02))
 
 
+_HANG_UP = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name = 'milestream-projector'"
+)
+
+
 async def test_a_projector_goes_on_after_the_database_hung_up(settings: Settings) -> None:
     history = Logs()
     async with writing(settings) as writer, projecting(Runner(settings)):
         for _ in range(10):
             await writer.commit(*history.next(100))
-            query(
-                settings,
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND application_name = 'milestream-projector'",
-            )
+            query(settings, _HANG_UP)
         await caught_up(settings)
     history.check(settings)
+
+
+async def test_a_last_transaction_that_failed_is_tried_again_though_nothing_follows(
+    settings: Settings,
+) -> None:
+    held = [(topics.MEMBER_EVENTS, number) for number in range(settings.partitions)]
+    ways = {
+        "overtaken": "UPDATE milestream.projection_checkpoints SET next_offset = 0",
+        "hung up": _HANG_UP,
+    }
+    metrics = Metrics()
+    async with (
+        writing(settings) as writer,
+        projecting(Runner(settings, partitions=held, metrics=metrics)),
+    ):
+        await writer.commit(member_upserted(1, 1))
+        await caught_up(settings)
+        for sequence, (way, statement) in enumerate(ways.items(), 2):
+            with psycopg.connect(settings.database_url) as other:
+                other.execute("SELECT FROM milestream.projection_checkpoints FOR UPDATE")
+                await writer.commit(member_upserted(1, sequence, city=way))
+                await _waits_for_a_lock(settings)
+                other.execute(statement.encode())
+            await caught_up(settings, 30)
+            assert query(settings, "SELECT city FROM milestream.members") == [(way,)]
+    assert metrics.registry.get_sample_value(CONFLICTS) == 1
+    assert metrics.registry.get_sample_value(RETRIES, {"cause": "PostgreSQL"}) == 1
+
+
+async def _waits_for_a_lock(settings: Settings) -> None:
+    """Return when a projector waits for a lock of another."""
+    text = (
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'milestream-projector' AND wait_event_type = 'Lock'"
+    )
+    for _ in range(600):
+        if await asyncio.to_thread(query, settings, text):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("no projector waits")
 
 
 async def test_a_database_that_stays_away_stops_the_projector(settings: Settings) -> None:
