@@ -4,6 +4,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. An expected failure (`CommandError`
 is one line on stderr; anything else is a bug and keeps its traceback.
 """
 
+import logging
+import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module, metadata
@@ -111,6 +113,11 @@ def root(
 
 def main() -> None:
     """The console script."""
+    as_json = os.environ.get("MILESTREAM_LOG_FORMAT", "").lower() == "json"
+    if as_json:
+        from schemas.process_logging import log_json
+
+        log_json("WARNING")
     try:
         app()
     except Exception as error:
@@ -118,7 +125,10 @@ def main() -> None:
 
         if not isinstance(error, CommandError | SettingsError):
             raise
-        print(f"milestream: {error}", file=sys.stderr)
+        if as_json:
+            logging.getLogger("milestream").critical("%s", error)
+        else:
+            print(f"milestream: {error}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from processor import metrics
 from processor.domain.fold import Part
 from processor.journal import Journal, Note
+from schemas.replies import correlation_id_of
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Pieces:
         self._suspect = last
         if last.count == 1:
             if last.died >= DEATHS:
-                self._condemn((last.topic, last.offset), DIED)
+                self._condemn((last.topic, last.offset), DIED, None)
         elif last.careful:
             self._careful, self._singly, self._fits = last.count, True, 1
         elif last.died >= DEATHS:
@@ -185,6 +186,7 @@ class Pieces:
             offset,
             count,
             exc_info=error,
+            extra={"correlation_id": _asked_by(piece) if count == 1 else None},
         )
         if count > 1:
             self._fits = max(1, count // SHRINK)
@@ -193,7 +195,7 @@ class Pieces:
         elif isinstance(error, MemoryError):
             return self._ask_next_process()
         else:
-            self._condemn((topic, offset), type(error).__name__)
+            self._condemn((topic, offset), type(error).__name__, _asked_by(piece))
         return True
 
     def _ask_next_process(self) -> bool:
@@ -211,7 +213,7 @@ class Pieces:
         places = ((topic, record.offset) for topic, records in piece for record in records)
         return {place: self.poison[place] for place in places if place in self.poison}
 
-    def _condemn(self, place: tuple[str, int], error: str) -> None:
+    def _condemn(self, place: tuple[str, int], error: str, asked_by: bytes | None) -> None:
         topic, offset = place
         logger.error(
             "%s, offset %d: the record could not be folded twice in a row (%s); it becomes a dead "
@@ -219,8 +221,14 @@ class Pieces:
             topic,
             offset,
             error,
+            extra={"correlation_id": asked_by},
         )
         self.poison[place] = error
+
+
+def _asked_by(piece: Sequence[Part]) -> bytes | None:
+    """Return the correlation id of a piece's first record, for the log."""
+    return correlation_id_of(piece[0].records[0].headers)
 
 
 def size(piece: Iterable[Part]) -> int:

@@ -84,7 +84,7 @@ async def keep(database_url: str) -> None:
                     # Projectors that wait for the checkpoints come first.
                     await asyncio.sleep(PAUSE_SECONDS if more else LOOK_SECONDS)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            logger.warning("cannot look for scores that are due: %s", str(error).strip())
+            logger.warning("cannot look for scores that are due: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
 
 

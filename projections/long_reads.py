@@ -28,7 +28,7 @@ async def watch(database_url: str) -> None:
                     await end_long_reads(connection, LONGEST_READ)
                     await asyncio.sleep(LOOK_SECONDS)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            logger.warning("cannot look for long reads: %s", str(error).strip())
+            logger.warning("cannot look for long reads: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
 
 

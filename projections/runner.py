@@ -74,7 +74,7 @@ class Patience:
         if now - self._first > self._limit:
             raise ProjectorStopped(f"{cause} failed for {self._limit:.0f} s: {error}") from error
         self._metrics.retries.labels(cause).inc()
-        logger.warning("%s: %s; trying again", cause, str(error).strip())
+        logger.warning("%s: %s; trying again", cause, error)
         self._pause = min(self._pause * 2, LONGEST_PAUSE_S)
         try:
             await asyncio.wait_for(self._stopping.wait(), self._pause)

@@ -37,7 +37,7 @@ async def _run(settings: Settings) -> None:
     try:
         await _project(settings)
     except (ProjectorStopped, MigrationError, psycopg.Error) as error:
-        logger.critical("the projector stops: %s", str(error).strip())
+        logger.critical("the projector stops: %s", error)
         _end(1)
     except Exception:
         logger.exception("the projector stops: an error that nobody expected")

@@ -1,23 +1,186 @@
-"""How a process of Milestream logs: one format, to stderr, at the level of the settings."""
+"""How a process of Milestream logs: to stderr, as text or as one JSON object a line.
 
+No line has a personal field: of an error that may quote what it met (a row, an input) only what
+names none of it is logged.
+"""
+
+import copy
+import json
 import logging
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from pydantic_core import ValidationError
 
 from schemas.settings import Settings
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("request id", default=None)
+"""The HTTP request that is served; every JSON line logged meanwhile has it as `requestId`."""
+
+CORRELATION_ID: ContextVar[bytes | None] = ContextVar("correlation id", default=None)
+"""That of the command that is sent or folded; likewise `correlationId`."""
+
+_DATA_EXCEPTION = "22"
+"""Class of SQL states whose messages quote the value that was refused."""
 
 
 def log_to_stderr(settings: Settings, at_least: Mapping[str, int]) -> None:
     """Set up logging for this process.
 
     Args:
-        settings: where the level is set.
+        settings: where level and format are set.
         at_least: by the name of a library's logger, the level below which it says too much.
     """
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    if settings.log_format == "json":
+        log_json(settings.log_level.upper())
+    else:
+        _handle_with(TextFormatter(), settings.log_level.upper())
     for name, level in at_least.items():
         logging.getLogger(name).setLevel(max(level, logging.getLogger().level))
+
+
+def log_json(level: str) -> None:
+    """Log JSON from this level on, warnings and the exception that ends this process as well."""
+    _handle_with(JsonFormatter(), level)
+    logging.captureWarnings(True)
+    sys.excepthook = _log_last
+
+
+def _handle_with(formatter: logging.Formatter, level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def _log_last(type_: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
+    if issubclass(type_, KeyboardInterrupt):
+        return
+    logging.getLogger("milestream").critical("this ended the process", exc_info=(type_, error, tb))
+
+
+class TextFormatter(logging.Formatter):
+    """Lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's lines."""
+        return super().format(_quoting_nothing(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
+        """Return an error with its causes and where they arose."""
+        return stack_of(ei[1]) if ei[1] is not None else ""
+
+
+class JsonFormatter(logging.Formatter):
+    """A JSON object a line, for machines; `deploy/README.md#logs` lists its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _quoting_nothing(record).getMessage(),
+            "pid": record.process,
+        }
+        correlation = getattr(record, "correlation_id", None) or CORRELATION_ID.get()
+        found = {
+            "requestId": getattr(record, "request_id", None) or REQUEST_ID.get(),
+            "correlationId": None if correlation is None else readable(correlation),
+            **getattr(record, "fields", {}),
+        }
+        line.update({name: value for name, value in found.items() if value is not None})
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            line["error"] = {
+                "type": type(error).__name__,
+                "message": said(error),
+                "stack": stack_of(error),
+            }
+        return json.dumps(line, default=str)
+
+
+def readable(correlation_id: bytes) -> str:
+    """Return a correlation id as text: itself where it is printable ASCII, else in hexadecimal."""
+    if correlation_id.isascii() and (text := correlation_id.decode()).isprintable():
+        return text
+    return correlation_id.hex()
+
+
+def said(error: BaseException) -> str:
+    """Return an error's message, without what it quotes of data.
+
+    PostgreSQL's details quote the row, messages about values the value; pydantic quotes inputs.
+    """
+    state, primary = getattr(error, "sqlstate", None), _primary_message(error)
+    if state is not None:
+        quotes = primary is None or state.startswith(_DATA_EXCEPTION)
+        return f"SQL state {state}" if quotes else f"{primary} (SQL state {state})"
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        wrong = (f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in found)
+        return f"{error.title} is not valid: {', '.join(wrong)}"
+    return str(error).strip()
+
+
+def _primary_message(error: BaseException) -> str | None:
+    return getattr(getattr(error, "diag", None), "message_primary", None)
+
+
+def stack_of(error: BaseException) -> str:
+    """Return an error's stack and message, after those of its causes."""
+    return "\n".join(
+        "".join((f"{how}\n" if how else "", *traceback.format_tb(each.__traceback__), _last(each)))
+        for each, how in reversed(list(_chain(error)))
+    )
+
+
+def _last(error: BaseException) -> str:
+    message = said(error)
+    name = type(error).__qualname__
+    within = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    inner = "".join(f"\n  | {line}" for each in within for line in stack_of(each).splitlines())
+    return (f"{name}: {message}" if message else name) + inner
+
+
+def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
+    """Yield an error and its causes, each with what it was to the one before it."""
+    seen: set[int] = set()
+    following: BaseException | None = error
+    how = ""
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following, how
+        cause, hidden = following.__cause__, following.__suppress_context__
+        how = "(cause of what follows)" if cause is not None else "(met before what follows)"
+        following = cause if cause is not None else None if hidden else following.__context__
+
+
+class _Said:
+    """Stands for an error among the arguments of a line."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __str__(self) -> str:
+        return said(self._error)
+
+    def __repr__(self) -> str:
+        return f"{type(self._error).__name__}({said(self._error)!r})"
+
+
+def _quoting_nothing(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a record whose arguments are no errors; others may hold the same record."""
+    given = record.args
+    if not isinstance(given, tuple) or not any(isinstance(one, BaseException) for one in given):
+        return record
+    record = copy.copy(record)
+    record.args = tuple(_Said(one) if isinstance(one, BaseException) else one for one in given)
+    return record

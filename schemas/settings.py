@@ -207,6 +207,8 @@ class Settings(BaseModel):
         "info"
     )
     """The least severe level that is logged."""
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
+    """Whether a line of the log is text for people or a JSON object."""
 
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)

@@ -16,6 +16,7 @@ from api.http import problems
 from api.http.body_stream import MAX_BODY_BYTES, BodyStream, too_large
 from api.http.problems import REFUSAL, Problem
 from api.metrics import UNMATCHED, Metrics
+from schemas.process_logging import REQUEST_ID
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ class Envelope:
         began = time.perf_counter()
         method = scope["method"]
         sender = _ResponseSender(send, _request_id(Request(scope)), bodiless=method == "HEAD")
+        REQUEST_ID.set(sender.request_id)  # of this task, which serves one request
         # A copy: the server looks in its own scope whether to send a body.
         scope = {**scope, "method": "GET" if method == "HEAD" else method, _SENDER: sender}
         try:
@@ -144,6 +146,11 @@ class Envelope:
         method = method if method in _METHODS else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.request_seconds.labels(route, method).observe(seconds)
+        if logger.isEnabledFor(
+            logging.DEBUG
+        ):  # the route, for a path and its query may be personal
+            fields = {"method": method, "route": route, "status": status, "seconds": seconds}
+            logger.debug("answered %s %s with %d", method, route, status, extra={"fields": fields})
 
 
 class _ResponseSender:

@@ -22,6 +22,7 @@ from api.kafka import clients
 from api.metrics import Metrics
 from schemas import dry_runs
 from schemas.kafka.health import consumer_fault
+from schemas.process_logging import CORRELATION_ID
 from schemas.replies import Refusal, Reply, correlation_id_of, headers_for
 from schemas.settings import Settings
 from schemas.topics import DRY_RUNS, REPLIES, partition_for
@@ -125,6 +126,7 @@ class ProcessorClient:
         self._waiting[correlation_id] = waiting
         self._waiting_bytes += len(value)
         began = time.perf_counter()
+        logged_under = CORRELATION_ID.set(correlation_id)
         try:
             await self._produce(topic, member_id, value, correlation_id, asked)
             left = TIMEOUT_SECONDS - (time.perf_counter() - began)
@@ -132,10 +134,12 @@ class ProcessorClient:
                 reply = await waiting
         except TimeoutError:
             self._metrics.reply_timeouts.labels(topic).inc()
+            logger.debug("no reply in time to a record on %s", topic)
             if asked.dry_run:
                 raise unavailable(NOT_TRIED) from None
             return None
         finally:
+            CORRELATION_ID.reset(logged_under)
             del self._waiting[correlation_id]
             self._waiting_bytes -= len(value)
         self._metrics.reply_seconds.labels(topic).observe(time.perf_counter() - began)

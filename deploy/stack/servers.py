@@ -230,7 +230,9 @@ def _given(settings: Settings) -> Mapping[str, object]:
 
 def _for_other_commands(settings: Settings) -> dict[str, str]:
     """What the same commands in another terminal need in order to talk to this stack."""
-    of_one_part = {"data_dir", "workers", "worker_instance", "metrics_port", "log_level"}
+    of_one_part = {
+        *("data_dir", "workers", "worker_instance", "metrics_port", "log_level", "log_format")
+    }
     return {
         name.removeprefix(PREFIX).lower(): value
         for name, value in settings.to_env().items()

@@ -90,6 +90,7 @@ def test_lists_keys_and_words_are_read(tmp_path: Path) -> None:
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("METRICS_PORT", "-1"),
         ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
         ("SECURITY_PROTOCOL", "TLS"),
         ("SASL_MECHANISM", "GSSAPI"),
     ],

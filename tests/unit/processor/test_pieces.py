@@ -12,6 +12,7 @@ import pytest
 from processor.domain.fold import Part
 from processor.journal import NOTE_BYTES, Journal, Note
 from processor.pieces import DIED, FIRST_PIECE, MAX_PIECE, Pace, Pieces, Rest, size
+from schemas.replies import CORRELATION_ID
 
 TOPIC, OTHER = "challenge-logs", "events"
 Place = tuple[str, int]
@@ -22,7 +23,10 @@ class Death(BaseException):
 
 
 def part(*offsets: int, topic: str = TOPIC) -> Part:
-    records: list[Any] = [SimpleNamespace(offset=offset) for offset in offsets]
+    records: list[Any] = [
+        SimpleNamespace(offset=offset, headers=[(CORRELATION_ID, b"asked-%d" % offset)])
+        for offset in offsets
+    ]
     return Part(topic, records)
 
 
@@ -239,6 +243,16 @@ def test_no_fold_takes_long_once_one_did() -> None:
         assert pace.limit == min(2 * before, MAX_PIECE)
     pace.folded(1, 30.0)
     assert pace.limit == 1
+
+
+def test_poison_is_logged_with_the_id_of_who_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pieces = Pieces(Journal(tmp_path, 0), {})
+    for _ in range(2):
+        assert pieces.failed([part(5)], ValueError())
+    ids = {getattr(record, "correlation_id", None) for record in caplog.records}
+    assert ids == {b"asked-5"}
 
 
 def test_a_dead_letter_that_cannot_be_made_is_nothing_to_try_again(tmp_path: Path) -> None:
