@@ -19,12 +19,18 @@ from projections.source_binding import OtherSource
 from projections.sources import UndecodableOutput
 from schemas.settings import Settings
 
+_ACTIVE = ("event_user_days", "challenge_logs")
 _VIEWS = {
-    "pathway_activities": "pathways",
-    "points_expiry_forecast": "points_lots",
-    "points_liability": "points_balances",
+    "pathway_activities": ("pathways",),
+    "points_expiry_forecast": ("points_lots",),
+    "points_liability": ("points_balances",),
+    "progress_funnel": ("challenge_progress", "reward_logs"),
+    "member_active_days": _ACTIVE,
+    "daily_actives": _ACTIVE,
+    "retention_by_cohort": _ACTIVE,
+    "cost_per_reward": ("reward_logs", "points_ledger"),
 }
-"""Read models that are views, and the table that they are views of."""
+"""Read models that are views, and the tables that they are views of, definitions apart."""
 
 FAILURES = (
     RebuildFailed,
@@ -47,7 +53,11 @@ def command(
 
     Projectors and readers go on meanwhile. After a crash, the same command begins again.
     """
-    wanted = list(dict.fromkeys(_VIEWS.get(table, table) for table in tables or PROJECTIONS))
+    wanted = list(
+        dict.fromkeys(
+            each for table in tables or PROJECTIONS for each in _VIEWS.get(table, (table,))
+        )
+    )
     unknown = [table for table in wanted if table not in PROJECTIONS]
     if unknown:
         raise typer.BadParameter(
