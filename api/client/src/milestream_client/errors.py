@@ -1,13 +1,9 @@
 """What can go wrong, each with what a program and a person need to know of it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-
-_NAMED = re.compile(r"([A-Za-z][\w.\-\[\]]*): (.+)", re.DOTALL)
-"""A message that begins with the field at fault, as faces without `errors` have it."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -118,7 +114,8 @@ def _errors(body: Mapping[str, Any], status: int, message: str) -> list[FieldErr
         given = msgspec.convert(body.get("errors", []), list[FieldError])
     except msgspec.ValidationError:
         given = []
-    named = _NAMED.fullmatch(message)
-    if not given and named and status in (400, 403, 413, 422):
-        return [FieldError(named[1], named[2])]
-    return given
+    if given or status not in (400, 403, 413, 422):
+        return given
+    # Faces without `errors` begin their message with the field at fault.
+    name, colon, why = message.partition(": ")
+    return [FieldError(name, why)] if colon and len(name.split()) == 1 else []

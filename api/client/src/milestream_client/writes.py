@@ -6,7 +6,6 @@ knows a repeat: **make one object an intent, and send that again**, or give it a
 (an order's number), which lives longer than your process.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -35,8 +34,6 @@ Voidable = Literal["challenge_log", "event", "redemption", "spend", "capture", "
 Attribute = str | int | float | bool | list[str] | None
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
-_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(.+)`")
 
 
 class Write(msgspec.Struct, Generic[A], kw_only=True, rename="camel", omit_defaults=True):
@@ -482,11 +479,11 @@ def fields(write: Write[Any]) -> dict[str, msgspec.Raw]:
 
 
 def _named(why: str) -> InvalidWrite:
-    missing = _MISSING.match(why)
-    placed = _PLACE.fullmatch(why)
-    if placed is None:
-        return InvalidWrite(missing[1] if missing else "", why)
-    return InvalidWrite(placed[2], placed[1])
+    """Return what msgspec says, "Expected `str` - at `$.eventId`" for one, by its field."""
+    message, at, place = why.rpartition(" - at `$")
+    return (
+        InvalidWrite(place.strip("`").removeprefix("."), message) if at else InvalidWrite("", why)
+    )
 
 
 COMMANDS: Mapping[str, type[Write[Any]]] = {
