@@ -1,10 +1,12 @@
-"""The files of others that the pages are made of, served from the packages that carry them."""
+"""The files that the pages are made of: our own, and others' from the packages that carry them."""
 
 import gzip
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import PurePath
 from typing import NamedTuple
 
 _CARRIED_BY: Mapping[str, tuple[str, str, str]] = {
@@ -12,6 +14,9 @@ _CARRIED_BY: Mapping[str, tuple[str, str, str]] = {
     "swagger-ui-bundle.js": ("fastapi_offline", "static/swagger-ui-bundle.js", "text/javascript"),
 }
 """By the name under ``/assets``: the package that has the file, where in it, and its type."""
+
+_TYPES = {".css": "text/css", ".js": "text/javascript"}
+_OWN = resources.files("api.pages").joinpath("dashboard")
 
 
 class Asset(NamedTuple):
@@ -25,11 +30,25 @@ class Asset(NamedTuple):
 
 
 @cache
+def _located() -> dict[str, tuple[Traversable, str]]:
+    """Return by name where each file is, and its type."""
+    located = {
+        name: (resources.files(package).joinpath(path), media_type)
+        for name, (package, path, media_type) in _CARRIED_BY.items()
+    }
+    for file in _OWN.iterdir():
+        if (media_type := _TYPES.get(PurePath(file.name).suffix)) is not None:
+            located[file.name] = (file, media_type)
+    return located
+
+
+@cache
 def asset(name: str) -> Asset | None:
     """Return a file, None where there is none of that name; read and compressed once."""
-    if name not in _CARRIED_BY:
+    found = _located().get(name)
+    if found is None:
         return None
-    package, path, media_type = _CARRIED_BY[name]
-    content = resources.files(package).joinpath(path).read_bytes()
+    file, media_type = found
+    content = file.read_bytes()
     digest = sha256(content).hexdigest()[:32]
     return Asset(gzip.compress(content, mtime=0), content, media_type, f'"{digest}"')

@@ -310,7 +310,7 @@ def test_the_domain_uses_no_framework_clock_chance_or_output() -> None:
         ("api.faces.events.bad", "from api.faces.records import bodies"),
         ("api.documents.bad", "from api.faces.events import openapi"),
         ("api.faces.events.bad", "from api.documents import openapi"),
-        ("api.faces.dashboard", "from api import app"),
+        ("api.faces.dashboard.bad", "from api import app"),
         ("deploy.bad", "import fastapi"),
     ],
 )

@@ -1,0 +1,25 @@
+"""`/`: the dashboard of one project, and what each of its pages asks for.
+
+A page is a file here, one in `api/queries/dashboard`, one in `api/pages/dashboard`, a line in
+`_PAGES` and a line in `pages.js`.
+"""
+
+from fastapi import APIRouter
+
+from api.faces.dashboard import challenges, frame, live, members
+from api.faces.dashboard.answers import TAG
+from api.http.face import Chapter, Face
+from api.http.routing import DirectRoute
+
+_PAGES = (
+    frame,
+    live,
+    challenges,
+    members,
+)
+
+_router = APIRouter(route_class=DirectRoute)
+for _page in _PAGES:
+    _router.routes.extend(_page.router.routes)
+
+FACE = Face(_router, Chapter(TAG))

@@ -1,0 +1,46 @@
+"""What the calls of all pages have in common: who may read, how they refuse, exact amounts."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from api.auth.access import Caller, require
+from api.auth.credentials import Role
+from api.http.numbers import exact
+from api.http.responses import json_response
+from api.http.routing import DirectRoute
+
+TAG = "dashboard"
+
+Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
+"""Who may look."""
+
+NEWEST = 20
+"""How many of the newest rows a page shows."""
+
+_FRESH = {"cache-control": "no-store"}
+
+
+def refusals(*others: int) -> dict[str, Any]:
+    """Return the description of a call's refusals: those of any call here, and these."""
+    codes = sorted({401, 403, 503, *others})
+    return {"responses": {str(c): {"$ref": f"#/components/responses/{c}"} for c in codes}}
+
+
+def page_router() -> APIRouter:
+    """Return the router of a page's calls."""
+    return APIRouter(tags=[TAG], route_class=DirectRoute)
+
+
+def answer(shown: dict[str, Any]) -> Response:
+    """Answer rows, or fields, whose amounts are exact numbers; nobody keeps them."""
+    return json_response(exactly(shown), headers=_FRESH)
+
+
+def exactly(part: Any) -> Any:
+    """Return a part of an answer with amounts as exact numbers."""
+    if isinstance(part, dict):
+        return {key: exactly(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [exactly(each) for each in part]
+    return exact(part)

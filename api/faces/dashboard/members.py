@@ -1,0 +1,55 @@
+"""Members: found by what names them, and each with all that is known of it."""
+
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from api import resources
+from api.faces.dashboard.answers import NEWEST, Reader, answer, page_router, refusals
+from api.http.component_refs import text
+from api.http.problems import Problem, invalid
+from api.queries.dashboard import members as queries
+from schemas.ids import is_uuid
+
+router = page_router()
+
+MAX_SEARCH = 256
+"""Characters of what members are looked for by."""
+
+_SEARCH = {
+    "parameters": [
+        {
+            "name": "search",
+            "in": "query",
+            "required": True,
+            "description": "An id, an external id or its beginning, an e-mail, a part of a name.",
+            "schema": text(minLength=1, maxLength=MAX_SEARCH),
+        }
+    ],
+    **refusals(400),
+}
+
+
+@router.get("/dashboard/members", summary="Find members", openapi_extra=_SEARCH)
+async def members(request: Request, caller: Reader) -> Response:
+    """Answer the members that a text names."""
+    wanted = request.query_params.get("search", "").strip()
+    if not 0 < len(wanted) <= MAX_SEARCH or "\x00" in wanted:
+        raise invalid("search", f"must have 1 to {MAX_SEARCH} characters, and none of them U+0000")
+    member_id = UUID(wanted) if is_uuid(wanted) else None
+    held = resources.of(request)
+    async with held.reads.connection() as connection:
+        found = await queries.search(connection, caller.project, wanted, member_id, NEWEST)
+    return answer({"members": found})
+
+
+@router.get("/dashboard/members/{id}", summary="A member's page", openapi_extra=refusals(404))
+async def member(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer a member: balances, lots, tiers, streaks, progress, rewards, and what it did."""
+    held, found = resources.of(request), None
+    if is_uuid(id):
+        async with held.reads.connection() as connection:
+            found = await queries.page(connection, caller.project, UUID(id), NEWEST)
+    if found is None:
+        raise Problem(404, "There is no such member.")
+    return answer(found)

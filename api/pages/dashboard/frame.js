@@ -1,0 +1,121 @@
+// The frame: which page is shown, and what it may ask of the frame.
+//
+// A page is shown by `show(place, frame, ...arguments)`: it fills `place`, an empty element. The frame
+// it is given has
+//   session             {project, role, version}; `mayAct` is true for admins
+//   title(text)         names what is shown, where the page's own name is not enough
+//   every(seconds, f)   calls f now and then again and again while the page is shown
+//   attempt(f)          calls f and shows what went wrong, as the frame does for the page itself
+//   over                an AbortSignal: the page is left
+
+import { LINKS, PAGES } from "./pages.js";
+import { ask, make } from "./parts.js";
+
+const element = (id) => document.getElementById(id);
+const HIDDEN_FACTOR = 5; // a page that nobody sees asks more seldom
+let leave = new AbortController();
+let session = null;
+
+function say(words) {
+  element("trouble").textContent = words;
+  element("trouble").hidden = !words;
+}
+
+async function attempt(work, over) {
+  try {
+    const found = await work();
+    if (!over.aborted) say("");
+    return found;
+  } catch (error) {
+    if (!over.aborted) say(error.message);
+    return undefined;
+  }
+}
+
+function frameOf(page, over) {
+  const frame = {
+    session,
+    mayAct: session.role === "admin",
+    over,
+    title(text) {
+      if (over.aborted) return;
+      element("title").textContent = text;
+      document.title = `${text} · Milestream`;
+    },
+    attempt: (work) => attempt(work, over),
+    async every(seconds, work) {
+      await attempt(work, over);
+      const again = () => {
+        if (!over.aborted) frame.every(seconds, work);
+      };
+      if (!over.aborted) setTimeout(again, 1000 * seconds * (document.hidden ? HIDDEN_FACTOR : 1));
+    },
+  };
+  frame.title(page.title);
+  return frame;
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function mark(page) {
+  for (const link of element("pages").querySelectorAll("a")) {
+    if (link.hash === `#${page.under}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+async function go(event) {
+  const [name, ...rest] = (location.hash.slice(1) || PAGES[0].name).split("/");
+  if (name === "main") return; // the link that skips the menu
+  leave.abort();
+  leave = new AbortController();
+  const over = leave.signal;
+  const page = PAGES.find((each) => each.name === name) ?? PAGES[0];
+  const place = make("div");
+  fold(true);
+  mark(page);
+  session ??= await attempt(() => ask("dashboard/session"), over);
+  if (!session || over.aborted) return;
+  element("project").textContent = session.project;
+  const frame = frameOf(page, over);
+  element("place").replaceChildren(place);
+  element("place").setAttribute("aria-busy", "true");
+  await attempt(async () => (await page.load()).show(place, frame, ...rest.map(decode)), over);
+  if (over.aborted) return;
+  element("place").removeAttribute("aria-busy");
+  // Who came by a link is read the new page, not left where the old one was.
+  if (event && !place.contains(document.activeElement)) element("main").focus({ preventScroll: true });
+  if (event) scrollTo(0, 0);
+}
+
+function fold(closed) {
+  element("menu").setAttribute("aria-expanded", String(!closed));
+  element("pages").classList.toggle("open", !closed);
+}
+
+function list() {
+  const groups = Map.groupBy?.(PAGES, (page) => page.group) ?? new Map();
+  if (!groups.size) for (const page of PAGES) groups.set(page.group, [...(groups.get(page.group) ?? []), page]);
+  groups.delete(null);
+  const items = (links) => make("ul", links.map((link) => make("li", link)));
+  const chapters = [...groups].map(([group, pages]) =>
+    [make("h2", group), items(pages.map((page) => make("a", page.title, { href: `#${page.name}` })))]);
+  chapters.push([make("h2", "Reference"), items(LINKS.map(([href, title]) => make("a", title, { href })))]);
+  element("pages").replaceChildren(...chapters.flat());
+}
+
+element("menu").addEventListener("click", () => fold(element("menu").getAttribute("aria-expanded") === "true"));
+element("pages").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  fold(true);
+  element("menu").focus();
+});
+list();
+addEventListener("hashchange", go);
+go();

@@ -1,0 +1,17 @@
+// The pages of the dashboard: a line each. `name` is the address after #, what follows a slash there
+// is given to the page. A module exports show(place, frame, ...arguments), see frame.js.
+
+const page = (group, name, title, under = name) => ({ group, name, title, under, load: () => import(`./${name}.js`) });
+
+export const PAGES = [
+  page("Watch", "live", "Live"),
+  page("Watch", "challenges", "Challenges"),
+  page("People", "members", "Members"),
+  page(null, "member", "Member", "members"), // group null: reached from another page, under whose name it is
+];
+
+export const LINKS = [
+  ["docs", "API"],
+  ["asyncapi", "Topics"],
+  ["metrics", "Metrics"],
+];
