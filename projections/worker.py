@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import sys
-from typing import NoReturn
+from collections.abc import Coroutine
+from typing import Any, NoReturn
 
 import psycopg
 import uvloop
@@ -61,17 +62,25 @@ async def _project(settings: Settings) -> None:
         loop.add_signal_handler(signal_number, runner.stop)
     await runner.migrate()
     logger.info("projecting from %s", settings.kafka)
-    beside = [
-        asyncio.create_task(task(settings.database_url))
-        for task in (long_reads.watch, leaderboard_renewal.keep)
-    ]
-    try:
-        await runner.run()
-    finally:
-        for task in beside:
-            task.cancel()
-        await asyncio.wait(beside)
-    for task in beside:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
+    url = settings.database_url
+    await run_beside(runner.run(), long_reads.watch(url), leaderboard_renewal.keep(url))
     logger.info("stopped")
+
+
+async def run_beside(main: Coroutine[Any, Any, None], *others: Coroutine[Any, Any, None]) -> None:
+    """Run until ``main`` returns, and others beside it, which are cancelled then.
+
+    Raises what any of them raises, at once: whatever hangs meanwhile is cancelled, not waited for.
+    """
+    first = asyncio.create_task(main)
+    beside = [asyncio.create_task(other) for other in others]
+    running = {first, *beside}
+    try:
+        while not first.done():
+            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+    finally:
+        for task in running:
+            task.cancel()
+    await asyncio.gather(*beside, return_exceptions=True)
