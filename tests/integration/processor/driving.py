@@ -32,6 +32,9 @@ MILESTONES = {
 }
 TARGET = Decimal(400)
 
+DRAIN_SECONDS = 300
+"""How long a transaction may stay open that stands in the way of a reader."""
+
 
 def _in_a_lasting_month(hours: int = 2) -> str:
     """Return this moment, and one of the next month where this one ends within hours.
@@ -188,9 +191,10 @@ def drain(
             ends = await (log_ends(settings, places) if settled else consumer.end_offsets(places))
             await consumer.seek_to_beginning(*places)
             found: list[Any] = []
-            while any([await consumer.position(p) < ends[p] for p in places]):
-                for batch in (await consumer.getmany(timeout_ms=100)).values():
-                    found.extend(batch)
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while any([await consumer.position(p) < ends[p] for p in places]):
+                    for batch in (await consumer.getmany(timeout_ms=100)).values():
+                        found.extend(batch)
             return sorted(found, key=lambda r: (r.topic, r.partition, r.offset))
 
     return asyncio.run(run())

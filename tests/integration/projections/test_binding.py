@@ -132,6 +132,7 @@ async def test_the_projectors_of_two_prefixes_are_two_groups(settings: Settings)
             mine = settings.topic(f"{settings.application_id}-projector")
             groups: set[str] = set()
             while mine not in groups:
+                await asyncio.sleep(0.05)
                 groups = {group for group, *_ in await admin.list_consumer_groups()}
     finally:
         await admin.close()

@@ -59,10 +59,13 @@ async def test_a_projector_shows_its_metrics_and_ends_cleanly_when_told_to(
         async with writing(settings) as writer:
             await writer.commit(log_recorded(member_of(1), 1))
         await caught_up(settings)
-        text = await asyncio.to_thread(_metrics, port)
-        assert 'milestream_projector_rows_total{table="challenge_logs"} 1.0' in text
-        assert 'milestream_projector_lag{partition="' in text
-        assert "milestream_projector_transaction_seconds_count" in text
+        await asyncio.to_thread(
+            _wait_for_metrics,
+            port,
+            'milestream_projector_rows_total{table="challenge_logs"} 1.0',
+            'milestream_projector_lag{partition="',
+            "milestream_projector_transaction_seconds_count",
+        )
         child.terminate()
         assert await asyncio.to_thread(child.wait, 60) == 0
         assert b"Traceback" not in log.read_bytes()
@@ -71,14 +74,14 @@ async def test_a_projector_shows_its_metrics_and_ends_cleanly_when_told_to(
         child.wait()
 
 
-def _metrics(port: int) -> str:
-    """Return the metrics, once they speak of a row: they follow the commit by a moment."""
+def _wait_for_metrics(port: int, *wanted: str) -> None:
+    """Wait until the metrics say so: they follow the commit by a moment, the lag by a second."""
     text: str = ""
     for _ in range(1000):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             text = str(answer.read(), "utf-8")
-        if "projector_rows_total{" in text:
-            return text
+        if all(each in text for each in wanted):
+            return
         time.sleep(0.05)
     raise AssertionError(text)
 

@@ -109,6 +109,7 @@ async def test_a_committed_log_is_visible_within_a_fraction_of_a_second(
         writing(settings) as writer,
         projecting(Runner(settings)),
         await psycopg.AsyncConnection.connect(settings.database_url, autocommit=True) as connection,
+        asyncio.timeout(120),
     ):
         await writer.commit(log_recorded(member_of(0), 0))
         await caught_up(settings)

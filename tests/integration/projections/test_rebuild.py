@@ -215,6 +215,8 @@ async def test_a_swap_that_fails_half_way_loses_nothing_when_it_is_tried_again(
             if query(settings, statement)[0][0] > 1:
                 break
             await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("the swap does not wait for the view")
         await asyncio.sleep(2.5)  # longer than the swap waits for a lock
         assert not rebuilding.done()
         await operator.rollback()
