@@ -38,7 +38,8 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
     ``before`` and ``after`` are the values that are shown, ``difference`` that of the exact sums.
     ``completed`` tells whether it is completed by this, ``completed_at`` when (there as well where
-    it was completed before, for fewer points), ``falls_short`` that it is completed and is not to
+    it was completed before, for fewer points), ``completion_adds`` that its points come on top of
+    what it gave before, ``falls_short`` that it is completed and is not to
     be, ``reopens`` that it is not to be, completed or not. ``apart`` is what the fold had kept
     apart. ``changes`` tells whether there is anything to be done, or only ``not_given`` to be told.
     """
@@ -54,6 +55,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     completed: bool
     completed_at: datetime | None
     completion_points: int
+    completion_adds: bool
     reopens: bool
     falls_short: bool
     exact: bool
@@ -107,7 +109,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
             for each in self.reached
             if not each.granted
         ]
-        if self.completion_points and not self.completed and self.completed_at is not None:
+        if self.completion_points and self.completion_adds and self.completed_at is not None:
             more.append(MorePoints(points=self.completion_points, at=self.completed_at))
         return more
 

@@ -85,7 +85,7 @@ async def corrections(
                 await _replay(read, Replay(wanted.project, worlds, cut), worlds, end, progress)
         except RecordMissing as missing:
             raise InputsGone(str(missing)) from missing
-        found = compared(wanted, challenges, Both(recorded, recomputed))
+        found = compared(wanted, challenges, Both(recorded, recomputed), now)
         while (some := await _in_thread(lambda: _next(found))) is not None:
             if some:
                 yield some

@@ -4,6 +4,8 @@ The references take a history as it was, and as if the definitions of now had al
 which case nothing is left of how a recalculation is done: no worlds, no cuts, no differences.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -26,7 +28,7 @@ from schemas import ids
 from schemas.instants import from_millis
 from schemas.topics import TICKS
 from tests.properties.reference import Reference
-from tests.spec import NOW, PROJECT, Defined, Partition, Sent, millis
+from tests.spec import NOW, PROJECT, Defined, Happened, Partition, Sent, millis
 from tests.strategies import Segment
 
 Key = tuple[str, str, str]
@@ -61,13 +63,13 @@ class Chunked:
 
     definitions: list[Defined] = field(default_factory=list)
     chunks: list[RecordedChunk] = field(default_factory=list)
-    _places: Partition = field(default_factory=Partition)
+    places: Partition = field(default_factory=Partition)
 
     def add(self, segment: Segment, at_once: int) -> None:
         """Put definitions in force, and fold records in chunks of so many."""
         self.definitions += segment.definitions
         for first in range(0, len(segment.records), at_once):
-            records = self._places.placed(*segment.records[first : first + at_once])
+            records = self.places.placed(*segment.records[first : first + at_once])
             parts = [Part(topic, list(run)) for topic, run in groupby(records, lambda r: r.topic)]
             logged = ChunkLogged(0, 0, len(records), [], len(self.definitions), fold=FOLD_VERSION)
             offset = len(self.chunks)
@@ -96,6 +98,14 @@ def wanted_of(changed: Sequence[Defined], mode: Mode, challenge_id: str | None =
 
 def recalculate(made: Chunked, wanted: Wanted, cut: str | None = None) -> list[Correction]:
     """Return what a recalculation corrects."""
+    return recalculated(made, wanted, cut)[0]
+
+
+def recalculated(
+    made: Chunked, wanted: Wanted, cut: str | None = None
+) -> tuple[list[Correction], Partition]:
+    """Return what a recalculation corrects; and the partition as it is at the cut, under the
+    definitions that it goes by."""
     now = Definitions()
     apply(now, made.definitions)
     challenges = put_on_top(wanted, now)
@@ -116,7 +126,13 @@ def recalculate(made: Chunked, wanted: Wanted, cut: str | None = None) -> list[C
     rest = replay.rest()
     if rest is not None:
         worlds.fold(rest)
-    return [each for some in corrections(wanted, challenges, Both(*stores)) for each in some]
+    found = [each for some in corrections(wanted, challenges, Both(*stores), now) for each in some]
+    return found, Partition(
+        definitions=now,
+        entries=dict(stores[0].entries),
+        offsets=Counter(made.places.offsets),
+        compared=False,
+    )
 
 
 def _pieces(replay: Replay, worlds: Worlds, made: Chunked, chunk: RecordedChunk) -> Iterator[Any]:
@@ -139,6 +155,8 @@ class Told:
 
     was: Reference = field(default_factory=Reference)
     now: Reference = field(default_factory=Reference)
+    in_force: Reference = field(default_factory=Reference)
+    """Under the definitions in force, with nothing folded."""
 
 
 def told(history: Sequence[Segment], changed: Sequence[Defined], challenges: set[str]) -> Told:
@@ -146,6 +164,7 @@ def told(history: Sequence[Segment], changed: Sequence[Defined], challenges: set
     both, always = Told(), _always(history, changed, challenges)
     for each in always.values():
         both.now.define(each.key, each.value)
+        both.in_force.define(each.key, each.value)
     for segment in history:
         for each in segment.definitions:
             both.was.define(each.key, each.value)
@@ -219,12 +238,78 @@ _NOTHING = Expected(Decimal(0), False, False, frozenset(), frozenset())
 
 
 def expected(both: Told, challenges: set[str], mode: Mode) -> dict[Key, Expected]:
-    """Return by challenge, member and period what the references differ by."""
+    """Return by challenge, member and period what the references differ by, and what is given by
+    what is kept."""
     found = {}
     for key in {*both.was.progress, *both.now.progress}:
-        if key[0] in challenges:
-            found[key] = _difference(both, key, exact=mode == "exact")
+        if key[0] in challenges and both.was.members[key[1]]["status"] != "forgotten":
+            difference = _difference(both, key, exact=mode == "exact")
+            found[key] = difference if mode == "exact" else _with_kept(both, key, difference)
     return found
+
+
+def _with_kept(both: Told, key: Key, difference: Expected) -> Expected:
+    """Return a difference with what the value of before reaches of what is in force, where the
+    recomputed one is less."""
+    was, now = both.was.progress.get(key), both.now.progress.get(key)
+    if was is None or not _adds_up(both, key):
+        return difference
+    least = Decimal(0) if now is None else now["total"]
+    challenge = both.in_force.definitions["challenge", key[0]]
+    done = [each is not None and each["status"] == "completed" for each in (was, now)]
+    completes = least < challenge["completionTargetValue"] <= was["total"] and not any(done)
+    given = _given(both.was, key)
+    new = {
+        each["id"]
+        for each in both.in_force._milestones(challenge)
+        if least < each["milestoneTargetValue"] <= was["total"] and each["id"] not in given
+    } - {*was["reached"], *(now["reached"] if now else ())}
+    return replace(
+        difference,
+        completed=difference.completed or completes,
+        granted=difference.granted | new,
+    )
+
+
+_KEYS = {
+    "yearly": r"\d{4}",
+    "daily": r"\d{4}-\d\d-\d\d",
+    "weekly": r"\d{4}-W\d\d",
+    "monthly": r"\d{4}-\d\d",
+    "all_time": "all_time",
+}
+
+
+def _adds_up(both: Told, key: Key) -> bool:
+    """Tell whether a log of now could add to a progress."""
+    challenge = both.in_force.definitions["challenge", key[0]]
+    lives = [challenge.get("status", "live"), both.was.members[key[1]]["status"]]
+    period = challenge.get("aggregationPeriod", "daily")
+    return lives == ["live", "live"] and bool(re.fullmatch(_KEYS[period], key[2]))
+
+
+def without_left(
+    both: Told, challenges: set[str], found: dict[Key, Expected]
+) -> dict[Key, Expected]:
+    """Return what is corrected without what a correction gives besides where it is sent: what the
+    recomputed value is enough for, and an earlier log did not give, as it was not live then."""
+    left = {}
+    for key, each in found.items():
+        now = both.now.progress.get(key)
+        if now is None or key[0] not in challenges:
+            left[key] = each
+            continue
+        challenge = both.in_force.definitions["challenge", key[0]]
+        enough = {
+            milestone["id"]
+            for milestone in both.in_force._milestones(challenge)
+            if milestone["milestoneTargetValue"] <= now["total"]
+        } - _given(both.now, key)
+        late = now["status"] != "completed" and challenge["completionTargetValue"] <= now["total"]
+        left[key] = replace(
+            each, granted=each.granted - enough, completed=each.completed and not late
+        )
+    return left
 
 
 def _difference(both: Told, key: Key, *, exact: bool) -> Expected:
@@ -270,6 +355,41 @@ def command_of(correction: Correction, recalculation_id: str, at: str) -> Sent:
     value = correction.command(recalculation_id)
     key = correction.member_id.encode()
     return replace(Sent("member-commands", value, key), timestamp=millis(at))
+
+
+@dataclass(frozen=True)
+class Gave:
+    """What a correction gives: of these, how many points, before caps."""
+
+    difference: Decimal
+    completed: bool
+    reopened: bool
+    granted: frozenset[str]
+    points: int
+
+
+def as_listed(correction: Correction) -> Gave:
+    """Return what a correction says that it gives."""
+    return Gave(
+        correction.difference,
+        correction.completed,
+        correction.falls_short,
+        frozenset(each.milestone_id for each in correction.reached if each.granted),
+        correction.points,
+    )
+
+
+def as_folded(happened: Happened) -> Gave:
+    """Return what a correction gave."""
+    (corrected,) = happened.of("challenge_progress.corrected")
+    points = happened.of("points.granted")
+    return Gave(
+        Decimal(corrected["difference"]),
+        bool(happened.of("challenge.completed")),
+        bool(happened.of("challenge.reopened")),
+        frozenset(each["milestoneId"] for each in happened.of("reward.granted")),
+        sum(each["points"] + each.get("cut", 0) for each in points),
+    )
 
 
 def member(name: str) -> str:

@@ -8,12 +8,16 @@ from tests.correction_spec import RECALCULATION, cut
 from tests.properties.recalculated import (
     Chunked,
     as_expected,
+    as_folded,
+    as_listed,
     chunked,
     command_of,
     expected,
     recalculate,
+    recalculated,
     told,
     wanted_of,
+    without_left,
 )
 from tests.spec import Sent
 from tests.strategies import Segment
@@ -47,11 +51,12 @@ def test_corrections_are_what_histories_differ_by(case: Asked, mode: Mode, at_on
     corrected = dict(map(as_expected, found))
     assert len(corrected) == len(found)
     seen = {key: each for key, each in differences.items() if each.is_anything}
-    assert {key: each for key, each in corrected.items() if each.is_anything} == seen
+    listed = without_left(both, challenges, corrected)
+    assert {key: each for key, each in listed.items() if each.is_anything} == seen
     for each in found:
-        if each.completed:
-            key = each.challenge_id, each.member_id, each.period_key
-            assert each.completed_at == both.now.progress[key]["completed"]
+        now = both.now.progress.get((each.challenge_id, each.member_id, each.period_key))
+        if each.completed and now is not None and now["status"] == "completed":
+            assert each.completed_at == now["completed"]
 
 
 @few
@@ -67,6 +72,18 @@ def test_what_is_corrected_needs_no_more_correction(case: Asked, mode: Mode, liv
     made.add(Segment([], after), 3)
     made.add(Segment([], commands), 3)
     assert not [each for each in recalculate(made, wanted) if each.changes]
+
+
+@few
+@given(asked(), modes)
+def test_a_correction_gives_what_it_lists_and_no_more(case: Asked, mode: Mode) -> None:
+    made, _ = until_cut(case, 0)
+    wanted = wanted_of(case.changed, mode, case.challenge_id)
+    found, partition = recalculated(made, wanted, RECALCULATION)
+    for each in found:
+        if each.changes:
+            happened = partition.fold(command_of(each, RECALCULATION, LATER))
+            assert as_folded(happened) == as_listed(each)
 
 
 def until_cut(case: Asked, live: int) -> tuple[Chunked, list[Sent]]:

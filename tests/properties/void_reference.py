@@ -218,7 +218,9 @@ class VoidReference(EventReference):
     def _fall(self, key: Key, command: dict[str, Any], answer: dict[str, Any]) -> None:
         """Open again what falls short, and take back what is not earned, where that is asked."""
         progress = self.progress[key]
-        self._reopen(progress, self.definitions["challenge", key[0]], key)
+        challenge = self.definitions.get(("challenge", key[0]))
+        if challenge is not None:  # without one there is no target to fall short of
+            self._reopen(progress, challenge, key)
         if command.get("rewards") == "revoke":
             self._revoke(progress, key, answer)
 

@@ -179,8 +179,8 @@ def correction(**fields: Any) -> Correction:
             "project": PROJECT, "member_id": MEMBER, "challenge_id": CHALLENGE,
             "period_key": "2026-11", "before": Decimal(40), "after": Decimal(60),
             "difference": Decimal(20), "completed": False, "completed_at": None,
-            "completion_points": 0, "reached": (), "not_given": (), "changes": True,
-            "started_at": None, "reopens": False,
+            "completion_points": 0, "completion_adds": False, "reached": (), "not_given": (),
+            "changes": True, "started_at": None, "reopens": False,
             "falls_short": False, "exact": False, "apart": Decimal(0), **fields,
         }
     )  # fmt: skip

@@ -13,7 +13,7 @@ from processor.recalculation.wanted import NotRecalculable, UnknownChallenge, Wa
 from schemas import definitions as models
 from tests.correction_spec import OTHER_RECALCULATION, RECALCULATION, cut
 from tests.event_spec import event, event_of, streak_of, tick
-from tests.properties.recalculated import Chunked, apply, recalculate
+from tests.properties.recalculated import Chunked, apply, command_of, recalculate
 from tests.spec import (
     ANN,
     CHALLENGE,
@@ -25,6 +25,7 @@ from tests.spec import (
     Sent,
     ann,
     challenge,
+    command,
     log,
     milestone,
 )
@@ -41,6 +42,13 @@ def corrected(*segments: Segment, until: str | None = None, **wanted: Any) -> li
         made.add(segment, at_once=100)
     known: dict[str, Any] = {"project": PROJECT, "challenge_id": CHALLENGE}
     return recalculate(made, Wanted(**known | wanted), until)
+
+
+def corrected_after(made: Chunked, *segments: Segment) -> list[Correction]:
+    """What recalculating the challenge corrects after these besides."""
+    for segment in segments:
+        made.add(segment, at_once=100)
+    return recalculate(made, Wanted(project=PROJECT, challenge_id=CHALLENGE))
 
 
 def fold(*records: Sent) -> Segment:
@@ -138,6 +146,58 @@ def test_only_exact_lowers_and_says_what_would_not_be_given() -> None:
     assert (found.difference, found.falls_short, found.changes) == (Decimal(0), True, True)
     assert [each.milestone_id for each in found.not_given] == [MILESTONE]
     assert msgspec.json.decode(found.command(RECALCULATION))["reopens"]
+
+
+LESS = challenge(aggregationMethod="count", completionTargetValue=300, pointsOnCompletion=5)
+"""The same history comes to less by it than by a sum."""
+
+
+def test_what_additive_keeps_meets_new_targets_and_is_listed() -> None:
+    (found,) = corrected(
+        define(challenge(completionTargetValue=1000), milestone(500)),
+        fold(ann, log("a", 400), log("b", 50)),
+        define(LESS, milestone(350, points=7)),
+    )
+    (reached,) = found.reached
+    arrived = datetime.fromisoformat(NOW)
+    assert (reached.milestone_id, reached.granted) == (MILESTONE, True)
+    assert (reached.at, reached.value) == (arrived, Decimal(450))
+    assert (found.completed, found.completed_at) == (True, arrived)
+    assert (found.before, found.after) == (Decimal(450), Decimal(450))
+    assert not found.difference
+    assert (found.points, found.rewards) == (12, 1)
+
+
+@pytest.mark.parametrize(
+    "ends", [Segment([LESS.but(status="paused")], []), fold(command("delete-member", userId="ann"))]
+)
+def test_what_is_kept_of_who_does_not_live_meets_nothing(ends: Segment) -> None:
+    known = [define(challenge(completionTargetValue=1000)), fold(ann, log("a", 450))]
+    (found,) = corrected(*known, define(LESS, milestone(350)), ends)
+    assert (found.completed, found.rewards, found.points) == (False, 0, 0)
+
+
+def test_what_is_kept_of_a_period_that_a_challenge_has_no_more_meets_nothing() -> None:
+    found = corrected(
+        define(challenge(completionTargetValue=1000)),
+        fold(ann, log("a", 450)),
+        define(LESS.but(aggregationPeriod="monthly"), milestone(350)),
+    )
+    assert [(each.period_key, each.rewards) for each in found] == [("2026-11", 0)]
+
+
+def test_what_was_reopened_and_kept_its_points_is_given_more_of_them() -> None:
+    history = [define(challenge(pointsOnCompletion=10)), fold(ann, log("a", 120))]
+    made = Chunked()
+    for segment in [*history, define(challenge(completionTargetValue=200)), fold(cut())]:
+        made.add(segment, at_once=100)
+    exact = Wanted(project=PROJECT, challenge_id=CHALLENGE, mode="exact")
+    (lowered,) = recalculate(made, exact, RECALCULATION)
+    made.add(fold(command_of(lowered, RECALCULATION, NOW)), at_once=100)
+    (found,) = corrected_after(made, define(challenge(pointsOnCompletion=25)))
+    assert (found.completed, found.points) == (True, 15)
+    sent = msgspec.json.decode(found.command(OTHER_RECALCULATION))
+    assert sent["points"] == [{"points": 15, "at": f"{DAY}T10:00:00Z"}]
 
 
 @pytest.mark.parametrize(("since", "periods"), [("2026-11-21", [DAY]), ("2026-11-22", [])])
