@@ -1,0 +1,113 @@
+"""The examples in other languages, as their first lines say to run them, on the real stack.
+
+What has no compiler runs wherever it is at hand. Go and Java fetch and compile for a minute, so
+they run where `MILESTREAM_TEST_EXAMPLES=1`.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas import ids
+from tests.documents import ROOT
+from tests.integration.api.serving import PATIENCE_SECONDS, Served
+
+PROJECT = "examples"
+CHALLENGE = "7f9c4a52-3d0e-4b51-9d57-0a6f5a0c1e01"
+MILESTONE = "7f9c4a52-3d0e-4b51-9d57-0a6f5a0c1e02"
+DEFINITIONS = {
+    f"challenge/{CHALLENGE}": {"name": "Spend", "completionTargetValue": 500},
+    f"milestone/{MILESTONE}": {
+        "linkedSchemaRecordId": CHALLENGE,
+        "name": "At 80",
+        "milestoneTargetValue": 80,
+    },
+}
+
+compiled = pytest.mark.skipif(
+    os.environ.get("MILESTREAM_TEST_EXAMPLES") != "1",
+    reason="fetches and compiles for a minute: MILESTREAM_TEST_EXAMPLES=1 runs it",
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "steps"),
+    [
+        ("kcat", [["sh", "purchase.sh"]]),
+        (
+            "javascript",
+            [
+                ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"],
+                ["node", "purchase.js"],
+            ],
+        ),
+        pytest.param(
+            "go", [["go", "build", "-o", "purchase", "."], ["./purchase"]], marks=compiled
+        ),
+        pytest.param(
+            "java",
+            [
+                ["mvn", "-q", "-B", "compile"],
+                ["mvn", "-q", "-B", "exec:java", "-Dexec.mainClass=example.Purchase"],
+            ],
+            marks=compiled,
+        ),
+    ],
+)
+async def test_an_example_counts_a_purchase_once_and_reads_its_reward(
+    full_stack: Served, language: str, steps: Sequence[list[str]], tmp_path: Path
+) -> None:
+    needed = "kcat" if language == "kcat" else steps[0][0]
+    if shutil.which(needed) is None:
+        pytest.skip(f"{needed} is not here")
+    directory = tmp_path / language
+    shutil.copytree(ROOT / "api/client/examples" / language, directory)
+    key = await full_stack.key(project=PROJECT)
+    async with await full_stack.client(project=PROJECT) as admin:
+        for path, definition in DEFINITIONS.items():
+            answer = await admin.put(f"/definitions/{path}", json=definition)
+            assert answer.status_code in (200, 201), answer.text
+    given = {
+        "API": full_stack.url,
+        "KEY": key.key_id,
+        "SECRET": key.secret,
+        "KAFKA": full_stack.settings.kafka,
+        "PREFIX": full_stack.settings.topic_prefix,
+        "PROJECT": PROJECT,
+        "CHALLENGE": CHALLENGE,
+        "USER_ID": language,
+        "MEMBER_ID": ids.member_id(PROJECT, language),
+    }
+    said = [_run(step, directory, given) for step in steps][-1]
+    # Maven has colours at the beginning of a line.
+    lines = [line[line.index("{") :] for line in said.splitlines() if "{" in line]
+    first, again, event = map(msgspec.json.decode, lines)
+    _assert_counted_once(first, again)
+    assert event["type"] == "milestream.reward.granted.v1"
+    assert event["data"]["id"] == first["body"]["achievedMilestoneRewardLog"]["id"]
+
+
+def _run(step: list[str], directory: Path, given: dict[str, str]) -> str:
+    done = subprocess.run(
+        step,
+        cwd=directory,
+        env={**os.environ, **given},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _assert_counted_once(first: Any, again: Any) -> None:
+    assert (first["status"], again["status"]) == (201, 409)
+    assert again["body"]["record"]["id"] == first["body"]["id"]
+    assert first["body"]["challengeProgress"]["currentProgressValue"] == 87.5
