@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from api.queries import recalculations as queries
+from processor.recalculation import remove_left
 from schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class Starting:
         watch.add_done_callback(self._watches.discard)
 
     async def run(self) -> None:
-        """Go on with what nobody works at, until cancelled."""
+        """Go on with what nobody works at, until cancelled; remove what killed ones left first."""
+        await asyncio.to_thread(remove_left)
         while True:
             try:
                 while self._has_room and await self._start_left():

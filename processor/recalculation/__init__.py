@@ -13,6 +13,7 @@ from processor.recalculation.putting_in_force import NotTaken, put_in_force
 from processor.recalculation.running import checked, corrections, definitions_end
 from processor.recalculation.sending import sending
 from processor.recalculation.wanted import Mode, NotRecalculable, UnknownChallenge, Wanted
+from processor.simulation.scratch import remove_left
 
 __all__ = [
     "Correction",
@@ -30,6 +31,7 @@ __all__ = [
     "definitions_end",
     "present_ends",
     "put_in_force",
+    "remove_left",
     "require_inputs",
     "sending",
     "write_cuts",

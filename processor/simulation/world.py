@@ -1,10 +1,8 @@
 """A world: one set of definitions, and what inputs come to under it, in a scratch store."""
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -19,6 +17,7 @@ from processor.domain.inputs import Place
 from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.domain.state_kinds import MEMBER
 from processor.simulation.figures import Adding, Calendar, Entries, Figures
+from processor.simulation.scratch import scratch_directory
 from processor.store import PartitionStore, StateStore
 from schemas.instants import EPOCH
 
@@ -158,8 +157,8 @@ def known_member(project: str) -> bytes:
 def scratch_stores(partition: int) -> Iterator[tuple[PartitionStore, PartitionStore]]:
     """Give two empty stores on disk, deleted afterwards: for the definitions that are tried, and
     for those in force."""
-    with tempfile.TemporaryDirectory(prefix="milestream-simulate-") as directory:
-        states = [StateStore(Path(directory) / name) for name in ("tried", "in-force")]
+    with scratch_directory() as directory:
+        states = [StateStore(directory / name) for name in ("tried", "in-force")]
         tried, in_force = (each.open(partition) for each in states)
         try:
             yield tried, in_force
