@@ -39,9 +39,7 @@ Reader = Annotated[Caller, Depends(reader)]
 
 TAG = "recalculations"
 WHAT = "recalculation"
-MAX_TOTAL = 10**15
-
-Total = Annotated[int, msgspec.Meta(ge=0, le=MAX_TOTAL)]
+Total = Annotated[int, msgspec.Meta(ge=0, le=asking.MAX_TOTAL)]
 
 router = APIRouter(tags=[TAG], route_class=StrictRoute)
 
@@ -133,6 +131,8 @@ def _asked(body: RecalculationBody, project: str, actor: str | None) -> Asked:
     Raises:
         Problem: 400 naming the field.
     """
+    if body.definitions is not None and body.challenge_id is not None:
+        raise invalid("definitions", "give definitions or a challengeId, one of the two")
     definitions = [
         _definition(project, number, each) for number, each in enumerate(body.definitions or ())
     ]

@@ -20,6 +20,11 @@ Mode = Literal["additive", "exact"]
 LEASE_SECONDS = 20
 """A process that has not said for so long that it lives is taken to be gone."""
 
+WAITING_SECONDS = 6
+"""One that nobody has taken for so long waits for room: API processes look every 2 s."""
+KEPT_REPORTS = 20
+"""Of so many recalculations of a project that were not applied, what they change is kept."""
+
 
 @dataclass(frozen=True)
 class New:
@@ -122,6 +127,19 @@ async def take_left(connection: AsyncConnection, owner: UUID) -> UUID | None:
     )
     found = await cursor.fetchone()
     return None if found is None else found[0]
+
+
+async def is_any_waiting(connection: AsyncConnection) -> bool:
+    """Tell whether one that was asked for over HTTP has waited for a process for a while: whoever
+    has room takes it at once."""
+    cursor = await connection.execute(
+        """
+        SELECT FROM milestream_private.recalculation_work
+        WHERE NOT by_command AND lease_until < now() - make_interval(secs => %s) LIMIT 1
+        """,
+        (WAITING_SECONDS,),
+    )
+    return await cursor.fetchone() is not None
 
 
 async def beat(connection: AsyncConnection, id_: UUID, owner: UUID) -> bool:
@@ -249,6 +267,22 @@ async def forget_changes(connection: AsyncConnection, id_: UUID) -> None:
     """Remove what a report says that a recalculation changes."""
     await connection.execute(
         "DELETE FROM milestream.recalculation_changes WHERE recalculation_id = %s", (id_,)
+    )
+
+
+async def forget_old_changes(connection: AsyncConnection, id_: UUID) -> None:
+    """Remove what the project's recalculations change that were not applied, but for the newest:
+    there may be any number of reports, and each may be as long as history."""
+    await connection.execute(
+        """
+        DELETE FROM milestream.recalculation_changes WHERE recalculation_id IN (
+            SELECT id FROM milestream.recalculations
+            WHERE project = (SELECT project FROM milestream.recalculations WHERE id = %s)
+                AND status NOT IN ('running', 'applied')
+            ORDER BY created_at DESC, id OFFSET %s
+        )
+        """,
+        (id_, KEPT_REPORTS),
     )
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,16 +13,18 @@ from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 
 from api.http.problems import Problem, not_found
-from api.kafka.definition_store import check_link, check_room
+from api.kafka.definition_store import check_bytes, check_link, check_room
 from api.queries import recalculations as queries
 from schemas import definitions as models
-from schemas.definition_set import DefinitionSet
+from schemas.definition_set import DefinitionSet, Stored
 from schemas.instants import format_instant
 
 KINDS = (models.Challenge.kind, models.Milestone.kind)
 """What can be recalculated; milestones are those of challenges."""
 
 MAX_DEFINITIONS = 200
+MAX_TOTAL = 10**15
+"""The highest maximum of points or of rewards."""
 
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -131,35 +133,72 @@ def not_recalculable() -> Problem:
 def of_definition(number: int, problem: Problem) -> Problem:
     """Return what is wrong with one of the definitions, with its fields named from the body's."""
     field = f"definitions.{number}"
-    errors = [(f"{field}.{name}", text) for name, text in problem.errors]
+    named = [(f"{field}.{name}", text) for name, text in problem.errors]
+    errors = named or [(field, problem.detail)]
     return Problem(problem.status, f"{field}: {problem.detail}", code=problem.code, errors=errors)
 
 
 def _check_together(
     project: str, definitions: Sequence[models.Definition], in_force: DefinitionSet
 ) -> None:
-    """Refuse what could not be put in force.
+    """Refuse what could not be put in force: each is held against those that are in force by then,
+    challenges first, as they are put there.
 
     Raises:
-        Problem: 400 with the field.
+        Problem: 400 or 409 with the field.
     """
-    challenges = {each.id for each in definitions if isinstance(each, models.Challenge)}
+    then = _of_project(project, in_force)
     created: Counter[str] = Counter()
-    for number, each in enumerate(definitions):
+    for number, each in sorted(enumerate(definitions), key=lambda numbered: numbered[1].kind):
+        value = models.encode(each)
+        there = in_force.get(project, each.kind, each.id)
         try:
-            if not isinstance(each, models.Milestone) or (
-                each.linked_schema_record_id not in challenges
-            ):
-                check_link(in_force, project, each)
-            check_room(in_force, project, each)
+            check_link(then, project, each)
+            check_room(then, project, each)
+            check_bytes(then, project, each, len(value))
+            if there is None:
+                created[each.kind] += 1
+                _check_count(in_force, project, each.kind, created[each.kind])
         except Problem as problem:
             raise of_definition(number, problem) from None
-        created[each.kind] += in_force.get(project, each.kind, each.id) is None
+        then.put((project, each.kind, each.id), _stored(project, each, len(value)))
+
+
+def _check_count(in_force: DefinitionSet, project: str, kind: str, more: int) -> None:
+    """Refuse more definitions of a kind than a project may have.
+
+    Raises:
+        Problem: 400 naming `id`.
+    """
     most = in_force.limits(project).definitions_per_kind
-    for kind, more in created.items():
-        if more and in_force.count(project, kind) + more > most:
-            detail = f"The project may have {most} definitions of kind {kind}, and no more."
-            raise Problem(400, detail, code="too_many_definitions")
+    if in_force.count(project, kind) + more > most:
+        text = f"the project may have {most} definitions of kind {kind}"
+        raise Problem(400, f"id: {text}", code="too_many_definitions", errors=[("id", text)])
+
+
+def _of_project(project: str, in_force: DefinitionSet) -> DefinitionSet:
+    """Return a project's definitions that are in force in a set of their own."""
+    copied = DefinitionSet()
+    for kind in models.KINDS:
+        for each in in_force.of(project, kind):
+            copied.put((project, kind, each.id), each)
+    return copied
+
+
+def _stored(project: str, definition: models.Definition, size: int) -> Stored:
+    return Stored(
+        project=project,
+        kind=definition.kind,
+        id=definition.id,
+        definition=definition,
+        version=0,
+        created_at=_NEVER,
+        updated_at=_NEVER,
+        size=size,
+    )
+
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def documents(project: str, definitions: Sequence[models.Definition]) -> str:

@@ -16,9 +16,10 @@ from aiokafka.errors import KafkaError
 
 from api.queries import recalculations as queries
 from api.recalculating.lease import Lease, Lost, leased
-from api.recalculating.run import Progress, Run, Unfolded
-from processor.recalculation import InputsGone, NotTaken
+from api.recalculating.run import GaveWay, Progress, Run, Unfolded
+from processor.recalculation import InputsGone, NotRecalculable, NotTaken, UnknownChallenge
 from processor.recorded import FoldedByNewer, RecordMissing
+from schemas.definitions import DefinitionError
 from schemas.kafka.member_keys import KeysUnreadable
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
@@ -34,6 +35,10 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (RecordMissing, "inputs_gone"),
     (FoldedByNewer, "folded_by_newer"),
     (NotTaken, "not_taken"),
+    # What was checked when it was asked for, and is otherwise by now.
+    (DefinitionError, "not_taken"),
+    (UnknownChallenge, "not_taken"),
+    (NotRecalculable, "not_taken"),
     (KeysUnreadable, "keys_unreadable"),
 )
 """Why a recalculation can never end well, and the code that says so."""
@@ -48,19 +53,28 @@ NOT_NOW = (
 """What holds a recalculation up, and may be over when it is gone on with."""
 
 
-async def go_on(settings: Settings, lease: Lease, progress: Progress) -> None:
-    """Work at a recalculation until it has ended, well or not.
+def code_of(error: Exception) -> str:
+    """Return the code that says why a recalculation can never end well."""
+    return next((code for type_, code in _CODES if isinstance(error, type_)), "internal")
+
+
+async def go_on(
+    settings: Settings, lease: Lease, progress: Progress, *, gives_way: bool = False
+) -> None:
+    """Work at a recalculation until it has ended, well or not; where it ``gives_way``, only as long
+    as no other waits for room.
 
     Raises:
+        GaveWay: another waits; it can be gone on with.
         Lost: it was cancelled, or another process works at it.
         Unfolded, KafkaError, psycopg.Error: those of `NOT_NOW`; it can be gone on with.
     """
     try:
-        await lease.while_held(Run(settings, lease, progress).to_the_end())
-    except (Lost, *NOT_NOW):
+        await lease.while_held(Run(settings, lease, progress, gives_way).to_the_end())
+    except (Lost, GaveWay, *NOT_NOW):
         raise
     except Exception as error:
-        code = next((code for type_, code in _CODES if isinstance(error, type_)), "internal")
+        code = code_of(error)
         if code == "internal":
             logger.exception("the recalculation %s failed", lease.id)
         else:
@@ -86,7 +100,10 @@ async def main(id_: UUID, owner: UUID) -> int:
 
 async def _work(lease: Lease, settings: Settings) -> None:
     try:
-        await go_on(settings, lease, lambda _step, _done, _total: None)
+        await go_on(settings, lease, lambda _step, _done, _total: None, gives_way=True)
+    except GaveWay:
+        logger.info("the recalculation %s gives way to one that waits", lease.id)
+        await lease.let_go()
     except NOT_NOW:
         await lease.let_go(AGAIN_SECONDS)
         raise

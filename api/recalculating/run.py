@@ -26,6 +26,10 @@ Progress = Callable[[str, int, int], None]
 """Is told the step, how much of it is done, and how much there is to do."""
 
 
+class GaveWay(Exception):
+    """Another recalculation has waited for room: this one goes on after it."""
+
+
 class Unfolded(Exception):
     """The workers have not come to the cuts in time: the recalculation goes on when they have."""
 
@@ -37,12 +41,16 @@ class Run:
     settings: Settings
     lease: Lease
     progress: Progress
+    gives_way: bool = False
+    """Whether it makes room after a partition, where another waits: one of a long history takes no
+    more than its share."""
 
     async def to_the_end(self) -> None:
         """Do what is left, until it has ended.
 
         Raises:
             Lost: it was cancelled, or another process works at it.
+            GaveWay: another waits.
             Unfolded: as long as workers do not fold.
             InputsGone, FoldedByNewer, NotTaken: it can never end well.
             KafkaError, psycopg.OperationalError: the servers do not answer.
@@ -139,6 +147,8 @@ class Run:
                     yield [change for each in some for change in changes_of(each)], some
             async with self._held():
                 await queries.partition_done(self.lease.connection, self.lease.id, partition)
+            if self.gives_way and await queries.is_any_waiting(self.lease.connection):
+                raise GaveWay
         self.progress(work.step, total, total)
 
     async def _record(self, work: Work, changes: list[Change]) -> None:
@@ -163,6 +173,7 @@ class Run:
 
     async def _end(self, status: str, code: str | None = None) -> bool:
         await queries.end(self.lease.connection, self.lease.id, status, code)
+        await queries.forget_old_changes(self.lease.connection, self.lease.id)
         return False
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from api.recalculating.answers import RecalculationAnswer
-from api.recalculating.asking import Asked
+from api.recalculating.asking import MAX_TOTAL, Asked
 from deploy import apply as applying
 from deploy.recalculation import project_of, recalculate
 from schemas.definition_records import MAX_ACTOR, is_actor
@@ -64,11 +64,18 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     ] = False,
     max_points: Annotated[
         int | None,
-        typer.Option("--max-points", min=0, help="Refuse it where it would give more points."),
+        typer.Option(
+            "--max-points", min=0, max=MAX_TOTAL, help="Refuse it where it would give more points."
+        ),
     ] = None,
     max_rewards: Annotated[
         int | None,
-        typer.Option("--max-rewards", min=0, help="Refuse it where it would give more rewards."),
+        typer.Option(
+            "--max-rewards",
+            min=0,
+            max=MAX_TOTAL,
+            help="Refuse it where it would give more rewards.",
+        ),
     ] = None,
     actor: Annotated[
         str | None, typer.Option("--actor", help="Who asks for it, for definition_history.")

@@ -15,9 +15,11 @@ from psycopg import AsyncConnection
 from api.auth.credentials import Role
 from api.http.problems import Problem
 from api.queries import recalculations as queries
+from api.queries.recalculations import Change
 from api.recalculating import asking
 from api.recalculating.asking import Asked, Begun
-from api.recalculating.lease import Lost, leased
+from api.recalculating.lease import Lease, Lost, leased
+from api.recalculating.run import GaveWay, Run
 from schemas import definitions as models
 from tests.integration.api.serving import Served, served
 from tests.stack import FreshSettings
@@ -129,6 +131,7 @@ async def test_what_cannot_be_is_refused_at_once(shop: httpx.AsyncClient) -> Non
     for body, status, code in (
         ({}, 400, "invalid"),
         ({"definitions": [LATE], "challengeId": CHALLENGE}, 400, "invalid"),
+        ({"definitions": [], "challengeId": CHALLENGE}, 400, "invalid"),
         ({"definitions": [LATE, LATE]}, 400, "invalid"),
         ({"definitions": [{**LATE, "milestoneTargetValue": 0}]}, 400, "invalid"),
         ({"definitions": [{**LATE, "linkedSchemaRecordId": MILESTONE}]}, 400, "invalid"),
@@ -234,6 +237,47 @@ async def test_what_is_lost_is_not_worked_at(
                 pass
         with pytest.raises(Lost):
             await lease.while_held(asyncio.sleep(WAIT_SECONDS))
+
+
+async def test_one_gives_way_to_another_that_waits_for_room(
+    full_stack: Served, connection: AsyncConnection
+) -> None:
+    async with connection.transaction(force_rollback=True):  # no API process sees it
+        long = await begun(connection, "long", by_command=False)
+        waits = await begun(connection, "waits", by_command=False)
+        lease = Lease(long.id, long.owner, connection, connection)
+        run = Run(full_stack.settings, lease, lambda _step, _done, _total: None, gives_way=True)
+        await connection.execute(
+            "UPDATE milestream_private.recalculation_work"
+            " SET lease_until = now() - interval '1 min' WHERE id = %s",
+            (waits.id,),
+        )
+        with pytest.raises(GaveWay):
+            await run.to_the_end()
+        work = await queries.work(connection, long.id, long.owner)
+        assert work is not None
+        assert (work.step, work.next_partition) == ("report", 1)
+        await lease.let_go()
+        assert await queries.take_left(connection, uuid4()) == waits.id
+
+
+async def test_what_old_reports_change_is_forgotten_and_what_was_applied_is_not(
+    connection: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "KEPT_REPORTS", 1)
+    change = Change("challenge", CHALLENGE, MILESTONE, "all_time", None, None, 0, None)
+    statuses = ("applied", "reported", "refused", "reported")
+    ids = []
+    for status in statuses:
+        of = await begun(connection, "reports")
+        await queries.record(connection, "reports", of.id, [change])
+        await queries.end(connection, of.id, status, None)
+        await queries.forget_old_changes(connection, of.id)
+        ids.append(of.id)
+    cursor = await connection.execute(
+        "SELECT recalculation_id FROM milestream.recalculation_changes WHERE project = 'reports'"
+    )
+    assert {id_ async for (id_,) in cursor} == {ids[0], ids[-1]}
 
 
 def works_at(id_: str) -> "psutil.Process | None":

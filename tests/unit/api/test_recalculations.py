@@ -19,10 +19,18 @@ from api.recalculating.asking import (
     from_documents,
     running,
 )
+from api.recalculating.process import code_of
 from api.recalculating.run import changes_of
-from processor.recalculation import Correction, NotGiven, Reached
+from processor.recalculation import (
+    Correction,
+    NotGiven,
+    NotRecalculable,
+    Reached,
+    UnknownChallenge,
+)
 from schemas import definitions as models
 from schemas.definition_set import DefinitionSet
+from schemas.definitions import DefinitionError
 
 CHALLENGE = "00000000-0000-4000-8000-0000000000c1"
 OTHER = "00000000-0000-4000-8000-0000000000c2"
@@ -80,6 +88,8 @@ def test_a_challenge_is_recalculated_with_its_milestones() -> None:
     assert list(found) == [challenge(), milestone()]
 
 
+ONE = models.parse("project", {"id": PROJECT, "limits": {"definitionsPerKind": 1}})
+SMALL = models.parse("project", {"id": PROJECT, "limits": {"definitionBytes": 800}})
 VISIT = models.parse("event", {"id": "visit", "title": "Visit", "reward": {"default": 1}})
 
 
@@ -118,6 +128,38 @@ def test_more_than_the_project_may_have_is_refused() -> None:
     with pytest.raises(Problem) as refused:
         definitions_of(asked(challenge(OTHER)), there)
     assert refused.value.code == "too_many_definitions"
+
+
+FULL = [milestone(id_=f"00000000-0000-4000-8000-{n:012d}") for n in range(models.MAX_MILESTONES)]
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "code", "field"),
+    [
+        # Each fits, and all of them do not.
+        ([milestone(), milestone(id_=REWARD)], [challenge(), *FULL[1:]], "invalid",
+         "definitions.1.linkedSchemaRecordId"),
+        ([challenge(OTHER, name="x" * 200)], [SMALL, challenge()], "too_many_definition_bytes",
+         "definitions.0"),
+        ([challenge(), challenge(OTHER)], [ONE], "too_many_definitions", "definitions.1.id"),
+    ],
+)  # fmt: skip
+def test_what_would_not_fit_together_is_refused_with_its_field(
+    given: Sequence[models.Definition],
+    there: Sequence[models.Definition],
+    code: str,
+    field: str,
+) -> None:
+    with pytest.raises(Problem) as refused:
+        definitions_of(asked(*given), in_force(*there))
+    assert refused.value.code == code
+    assert [name for name, _ in refused.value.errors] == [field]
+
+
+def test_what_fits_no_more_when_it_runs_is_no_fault_of_ours() -> None:
+    for error in (DefinitionError([("", "no")]), UnknownChallenge(OTHER), NotRecalculable("no")):
+        assert code_of(error) == "not_taken"
+    assert code_of(ZeroDivisionError()) == "internal"
 
 
 def test_the_challenge_of_another_project_is_not_there() -> None:
