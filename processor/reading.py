@@ -10,6 +10,10 @@ from schemas.kafka.member_keys import KeysUnreadable, PartitionKeys
 from schemas.records import Profile
 
 
+class KeysUnread(StoreError):
+    """A member's keys cannot be read, or one that a record needs is damaged."""
+
+
 class Reading:
     """A store's reads, whose failures are the disk's and no record's."""
 
@@ -42,11 +46,15 @@ class KeysOnDisk:
         self._keys = keys
 
     def opened(self, member_id: str, sealed: str, first: int = 0) -> Profile | None:
-        """Return a member's sealed fields; None where they cannot be opened."""
+        """Return a member's sealed fields; None where they cannot be opened.
+
+        Raises:
+            KeysUnread: nobody knows whether they can be.
+        """
         try:
             return self._keys.opened(member_id, sealed, first)
         except (sqlite3.Error, KeysUnreadable) as error:
-            raise StoreError(f"the keys of members cannot be read: {error}") from error
+            raise KeysUnread(f"the keys of members cannot be read: {error}") from error
 
 
 def keys_on_disk(keys: PartitionKeys | None) -> MemberKeys:

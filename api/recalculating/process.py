@@ -17,7 +17,13 @@ from aiokafka.errors import KafkaError
 from api.queries import recalculations as queries
 from api.recalculating.lease import Lease, Lost, leased
 from api.recalculating.run import GaveWay, Progress, Run, Unfolded
-from processor.recalculation import InputsGone, NotRecalculable, NotTaken, UnknownChallenge
+from processor.recalculation import (
+    InputsGone,
+    KeysUnread,
+    NotRecalculable,
+    NotTaken,
+    UnknownChallenge,
+)
 from processor.recorded import FoldedByNewer, RecordMissing
 from schemas.definitions import DefinitionError
 from schemas.kafka.member_keys import KeysUnreadable
@@ -40,6 +46,7 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (UnknownChallenge, "not_taken"),
     (NotRecalculable, "not_taken"),
     (KeysUnreadable, "keys_unreadable"),
+    (KeysUnread, "keys_unreadable"),
 )
 """Why a recalculation can never end well, and the code that says so."""
 

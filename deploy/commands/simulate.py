@@ -21,6 +21,7 @@ from deploy.placement import PLACEABLE
 from deploy.simulation import InputFile, simulate_file
 from deploy.topics_create import check_topics
 from processor.domain.definitions import Definitions
+from processor.reading import KeysUnread
 from processor.recorded import FoldedByNewer, RecordMissing
 from processor.simulation.figures import Figure, Figures, beside, refused_in_words
 from processor.simulation.recorded import simulate_recorded
@@ -171,7 +172,7 @@ def _from_topics(settings: Settings, project: str, tried: Definitions, console: 
             here, there = asyncio.run(run())
         except RecordMissing as missing:
             raise CommandError(f"what was folded is not all there any more: {missing}") from missing
-        except (FoldedByNewer, KeysUnreadable) as error:
+        except (FoldedByNewer, KeysUnread, KeysUnreadable) as error:
             raise CommandError(str(error)) from error
         except KafkaConnectionError as error:
             raise unreachable(settings) from error

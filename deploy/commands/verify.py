@@ -17,6 +17,7 @@ def command() -> None:
     """Fold all inputs again, in the order of the chunk log, and compare every output."""
     with kept_for_life():
         from deploy.topics_create import check_topics
+        from processor.reading import KeysUnread
         from processor.recorded import FoldedByNewer
         from processor.verification import Difference, verify
 
@@ -36,7 +37,7 @@ def command() -> None:
 
         try:
             answer = asyncio.run(run())
-        except (Difference, FoldedByNewer, KeysUnreadable) as found:
+        except (Difference, FoldedByNewer, KeysUnread, KeysUnreadable) as found:
             raise CommandError(str(found)) from found
         except KafkaConnectionError as error:
             raise unreachable(settings) from error

@@ -6,6 +6,7 @@ says what the two differ by, and ``running`` does all of it from the topics. ``p
 ``cuts`` and ``sending`` write what applying one takes. Nothing here knows HTTP or SQL.
 """
 
+from processor.reading import KeysUnread
 from processor.recalculation.correction import Correction, NotGiven, Reached
 from processor.recalculation.cuts import cut_places, write_cuts
 from processor.recalculation.inputs_left import InputsGone, present_ends, require_inputs
@@ -18,6 +19,7 @@ from processor.simulation.scratch import remove_left
 __all__ = [
     "Correction",
     "InputsGone",
+    "KeysUnread",
     "Mode",
     "NotGiven",
     "NotRecalculable",

@@ -42,6 +42,7 @@ def recalculate(*arguments: str) -> Result:
         ("--challenge", CHALLENGE, "--since", "yesterday"),
         ("--challenge", CHALLENGE, "--mode", "subtractive"),
         ("--challenge", CHALLENGE, "--max-points", "-1"),
+        ("--challenge", CHALLENGE, "--max-points", "1000000000000001"),
         ("--challenge", CHALLENGE, "--max-rewards", "many"),
         ("--challenge", CHALLENGE, "--actor", ""),
     ],
