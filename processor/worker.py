@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import uvloop
 from aiokafka.errors import KafkaError
-from prometheus_client import start_http_server
+from prometheus_client import make_wsgi_app
 
 from processor import compression, membership
 from processor.app import App, build_app
@@ -29,6 +29,7 @@ from schemas.kafka.descriptions import Describer
 from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.health import ClientStopped
 from schemas.kafka.member_keys import MemberKeysReader
+from schemas.process_health import Health, serve
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 from schemas.topics import REPLIES
@@ -51,13 +52,14 @@ _QUIET = {
 def main(settings: Settings) -> None:
     """Run a worker until TERM or INT (exit 0), or until it cannot go on safely (exit 1)."""
     log_to_stderr(settings, _QUIET)
+    health = Health()
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr="127.0.0.1")
+        serve(settings.metrics_host, settings.metrics_port, make_wsgi_app(), health)
     _tune_gc()
     os.umask(0o077)  # its state is its owner's alone
     compression.install()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(_run(settings))
+    asyncio.run(_run(settings, health))
 
 
 def _tune_gc() -> None:
@@ -75,7 +77,8 @@ def _end(code: int) -> NoReturn:
     os._exit(code)
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, health: Health) -> None:
+    health.beat()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -94,7 +97,7 @@ async def _run(settings: Settings) -> None:
         ticking = asyncio.ensure_future(_tick(context))
         watching = asyncio.ensure_future(_watch(app, context))
         answering = asyncio.ensure_future(_answer_dry_runs(app, context))
-        code = await _serve(app, context, stopping)
+        code = await _serve(app, context, stopping, health)
         answering.cancel()
         watching.cancel()
         ticking.cancel()
@@ -127,8 +130,9 @@ async def _watch(app: App, context: WorkerContext) -> None:
         context.fail(error)
 
 
-async def _serve(app: App, context: WorkerContext, stopping: asyncio.Event) -> int:
+async def _serve(app: App, context: WorkerContext, stopping: asyncio.Event, health: Health) -> int:
     starting: asyncio.Future[Any] = asyncio.ensure_future(app.start())
+    health.works = lambda: starting.done() and not app.rebalancing and not stopping.is_set()
     stop: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
     fatal: asyncio.Future[Any] = context.fatal
     try:

@@ -104,6 +104,8 @@ class Runner:
         self._partitions = partitions
         self._patience_s = patience_s
         self._told = -math.inf
+        self.projects = False
+        """Whether records are being read and written now."""
         self._stopping = asyncio.Event()
         self._patience = Patience(patience_s, self._stopping, self._metrics)
         self._writing: asyncio.Task[None] | None = None
@@ -173,6 +175,7 @@ class Runner:
                     await self._settle(feed)
                     await feed.place(database.connection)
                 batch = await feed.next_batch()
+                self.projects = True
                 # Also before a batch of nothing: after the last records of a busy time comes
                 # nothing else that would show how the transaction before went.
                 if await self._settle(feed) and batch.moves:
@@ -182,6 +185,7 @@ class Runner:
                 self._watch(feed)
             await self._settle(feed)
         finally:
+            self.projects = False
             if self._writing is not None:
                 self._writing.cancel()
                 await asyncio.gather(self._writing, return_exceptions=True)

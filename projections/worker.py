@@ -11,12 +11,13 @@ from typing import Any, NoReturn
 
 import psycopg
 import uvloop
-from prometheus_client import start_http_server
+from prometheus_client import make_wsgi_app
 
 from projections import leaderboard_renewal, long_reads
 from projections.metrics import Metrics
 from projections.migrate import MigrationError
 from projections.runner import ProjectorStopped, Runner
+from schemas.process_health import Health, serve
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 
@@ -54,9 +55,13 @@ def _end(code: int) -> NoReturn:
 
 async def _project(settings: Settings) -> None:
     metrics = Metrics()
-    if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr="127.0.0.1", registry=metrics.registry)
     runner = Runner(settings, metrics=metrics)
+    health = Health()
+    health.works = lambda: runner.projects
+    health.beat()
+    if settings.metrics_port:
+        told = make_wsgi_app(metrics.registry)
+        serve(settings.metrics_host, settings.metrics_port, told, health)
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, runner.stop)

@@ -202,7 +202,9 @@ class Settings(BaseModel):
     members' fields are sealed under."""
 
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Port of a worker's or projector's Prometheus metrics, on 127.0.0.1; 0: no metrics server."""
+    """Port of a worker's or projector's metrics and health; 0: none."""
+    metrics_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address that they are told on."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )

@@ -231,7 +231,8 @@ def _given(settings: Settings) -> Mapping[str, object]:
 def _for_other_commands(settings: Settings) -> dict[str, str]:
     """What the same commands in another terminal need in order to talk to this stack."""
     of_one_part = {
-        *("data_dir", "workers", "worker_instance", "metrics_port", "log_level", "log_format")
+        *("data_dir", "workers", "worker_instance", "metrics_port", "metrics_host"),
+        *("log_level", "log_format"),
     }
     return {
         name.removeprefix(PREFIX).lower(): value
