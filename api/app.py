@@ -28,6 +28,7 @@ from api.http.problems import Problem
 from api.metrics import Metrics
 from api.siblings import Siblings
 from schemas.settings import Settings
+from schemas.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,9 @@ FACES = (
 DESCRIPTION = "Challenges, milestones, points and rewards, folded from what people do."
 
 
-def create_app(settings: Settings, siblings: Siblings | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, siblings: Siblings | None = None, tracing: Tracing | None = None
+) -> FastAPI:
     """Return the application of one of these processes; its lifespan opens what it needs and closes
     it."""
     metrics = Metrics()
@@ -58,7 +61,7 @@ def create_app(settings: Settings, siblings: Siblings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with resources.opened(settings, metrics, siblings) as opened:
+        async with resources.opened(settings, metrics, siblings, tracing) as opened:
             app.state.resources = opened
             yield
 
@@ -80,7 +83,7 @@ def create_app(settings: Settings, siblings: Siblings | None = None) -> FastAPI:
     problems.install(app, guards(FACES))
     for error in (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         app.add_exception_handler(error, _on_database_away)
-    app.add_middleware(Envelope, metrics=metrics, origins=settings.cors_origins)
+    app.add_middleware(Envelope, metrics=metrics, origins=settings.cors_origins, tracing=tracing)
     app.add_middleware(FaceMiddleware, faces=FACES)  # outermost: Envelope's errors need the face
     for face in FACES:
         for route in face.router.routes:

@@ -36,6 +36,7 @@ from schemas import database_connections, database_roles
 from schemas.kafka.definitions_reader import DefinitionSetReader
 from schemas.kafka.health import producer_fault
 from schemas.settings import Settings
+from schemas.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,10 @@ async def _take_role(connection: AsyncConnection) -> None:
 
 @contextlib.asynccontextmanager
 async def opened(
-    settings: Settings, metrics: Metrics, siblings: Siblings | None = None
+    settings: Settings,
+    metrics: Metrics,
+    siblings: Siblings | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Resources]:
     """Open everything, and close it again in the opposite order. The topics must be there.
 
@@ -167,7 +171,7 @@ async def opened(
         await pool.wait()
         producer = await _producer(stack, settings)
         reader = await stack.enter_async_context(DefinitionSetReader(settings, DefinitionHistory()))
-        processor = ProcessorClient(settings, producer, metrics, siblings.share_of)
+        processor = ProcessorClient(settings, producer, metrics, siblings.share_of, tracing)
         stack.push_async_callback(processor.stop)
         await processor.start()
         barrier = Barrier(settings, pool, metrics)

@@ -20,6 +20,7 @@ from api.http.connections import Limits, protocol
 from api.kafka.clients import TopicsError, check_topics
 from api.resources import Resources
 from api.siblings import Siblings
+from schemas import tracing as tracing_of
 from schemas.process_logging import log_to_stderr
 from schemas.settings import Settings
 
@@ -58,10 +59,14 @@ def _serve_here(
         sockets: where to listen; None: where the settings say.
         parent_ends: a descriptor that ends when the parent does.
     """
-    app = create_app(settings, siblings)
+    tracing = tracing_of.begin(settings, "milestream-api")
+    app = create_app(settings, siblings, tracing)
     server = _Server(config(settings, app))
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        return runner.run(_serve(settings, server, app, sockets, parent_ends))
+        code = runner.run(_serve(settings, server, app, sockets, parent_ends))
+    if tracing is not None:
+        tracing.close()
+    return code
 
 
 def config(settings: Settings, app: FastAPI) -> uvicorn.Config:

@@ -21,6 +21,7 @@ from schemas.kafka.member_keys import MemberKeysReader
 from schemas.kafka.removal import Removals
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS, INPUT_TOPICS
+from schemas.tracing import Tracing
 
 MAX_OUTSTANDING = 4_000
 """No fetch while so many records wait for the fold or are on their way: chunks grow by themselves
@@ -124,6 +125,8 @@ class WorkerContext:
     """Knows which replies can arrive; without, all are believed to."""
     describer: Describer | None = None
     """Tells the topics' ids; without, topics are believed to be those that they were."""
+    tracing: Tracing | None = None
+    """Told of records that are traced; without, none is."""
     outstanding: Outstanding = field(default_factory=Outstanding)
     removals: Removals = field(
         default_factory=lambda: Removals(

@@ -28,6 +28,7 @@ from processor.reading import Reading, keys_on_disk
 from processor.store import PartitionStore, StoreError, erased
 from processor.transactions import Fenced, PartitionProducer, RecordTooLarge, Superseded
 from schemas.topics import MEMBER_KEYS
+from schemas.tracing import traced
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class Folding:
                 producer = context.producers[partition]
                 removed = self._removed_keys(partition, effects)
                 async with self._open.writing(effects.size):
-                    end = await _written(producer, effects)
+                    end = await self._write(producer, effects, partition, piece)
                 if not self._has(partition, producer):
                     return None  # recovery reads it from the changelog
                 effects.writes.update(erased(map(member_key, effects.forgotten)))
@@ -173,6 +174,16 @@ class Folding:
             self._go_on(partition, piece, effects, ended - started)
             _count(effects, folded - started, ended - folded)
             return effects
+
+    async def _write(
+        self, producer: PartitionProducer, effects: Effects, partition: int, piece: Sequence[Part]
+    ) -> int:
+        tracing = self._context.tracing
+        if tracing is None:
+            return await _written(producer.write(effects))
+        places = (place for part in piece for place in traced(part.topic, partition, part.records))
+        with tracing.working_at("fold", places) as spans:
+            return await _written(producer.write(effects, spans.by_key))
 
     def _removed_keys(self, partition: int, effects: Effects) -> Sequence[bytes]:
         """Have the keys of members who are forgotten removed in the same transaction; return what
@@ -241,9 +252,9 @@ class Folding:
         return partition in producers.partitions and producers[partition] is producer
 
 
-async def _written(producer: PartitionProducer, effects: Effects) -> int:
+async def _written(writing: Awaitable[int]) -> int:
     try:
-        return await producer.write(effects)
+        return await writing
     except OF_RECORDS as error:
         raise _Failed(error, writing=True) from error
 

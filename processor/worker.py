@@ -25,13 +25,14 @@ from processor.instance import WorkerInstance, take_instance
 from processor.store import StateStore, StoreError
 from processor.ticker import Ticker
 from processor.transactions import Producers
+from schemas import tracing
 from schemas.kafka.descriptions import Describer
 from schemas.kafka.end_offsets import EndOffsets
 from schemas.kafka.health import ClientStopped
 from schemas.kafka.member_keys import MemberKeysReader
 from schemas.process_health import Health, serve
 from schemas.process_logging import log_to_stderr
-from schemas.settings import Settings
+from schemas.settings import Settings, SettingsError
 from schemas.topics import REPLIES
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ async def _run(settings: Settings, health: Health) -> None:
         try:
             instance = take_instance(settings)
             context = await _context(settings, instance, stack)
-        except (StoreError, ClientStopped, KafkaError) as error:
+        except (StoreError, ClientStopped, KafkaError, SettingsError) as error:
             logger.critical("the worker cannot start: %s", error)
             _end(1)
         app = build_app(context, instance.name)
@@ -101,6 +102,8 @@ async def _run(settings: Settings, health: Health) -> None:
         answering.cancel()
         watching.cancel()
         ticking.cancel()
+        if context.tracing is not None:
+            context.tracing.close()
         _end(code)
 
 
@@ -190,6 +193,7 @@ async def _context(
         cluster_id=cluster_id,
         destinations=destinations,
         describer=describer,
+        tracing=tracing.begin(settings, "milestream-worker"),
     )
 
 

@@ -11,6 +11,7 @@ from projections.sources import KafkaRecord, UndecodableOutput, reader_of
 from schemas.event_types import EVENT_TYPES
 from schemas.outputs import Envelope
 from schemas.places import place
+from schemas.tracing import Place
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,6 +83,8 @@ class Batch:
         self.moves: dict[CheckpointKey, tuple[int, int]] = {}
         """Where each checkpoint is to stand before, and after."""
         self.records = 0
+        self.traced: list[Place] = []
+        """Of its records, those that are traced; filled by who traces."""
 
     def take(
         self,

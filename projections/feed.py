@@ -22,6 +22,7 @@ from schemas.kafka import asking, consumers, fetch_sessions
 from schemas.kafka.health import check
 from schemas.kafka.removal import Removals, watch
 from schemas.settings import Settings
+from schemas.tracing import traced
 
 POLL_MS = 50
 """How long to wait for records before the position is looked at again, for it also moves past
@@ -122,7 +123,11 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
         projections: Mapping[str, Projection],
         partitions: Collection[tuple[str, int]] | None = None,
         removals: Removals | None = None,
+        *,
+        traced: bool = False,
     ) -> None:
+        """With ``traced``, batches tell which of their records are traced."""
+        self._traced = traced
         self._removals = Removals(lambda _, __: None) if removals is None else removals
         self._settings = settings
         self._projections = projections
@@ -295,6 +300,8 @@ class Feed(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         """Take records a few at a time, so that the transaction under way is not kept waiting."""
         name = self._name(tp)
+        if self._traced:
+            batch.traced.extend(traced(*name, records))
         while len(records) > SLICE_RECORDS:
             head, records = records[:SLICE_RECORDS], records[SLICE_RECORDS:]
             reached = head[-1].offset + 1

@@ -22,6 +22,7 @@ from projections.sources import UndecodableOutput
 from schemas.kafka.health import ClientStopped
 from schemas.kafka.removal import Removals
 from schemas.settings import Settings
+from schemas.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,9 @@ class Runner:
         projections: Mapping[str, Projection] = PROJECTIONS,
         partitions: Collection[tuple[str, int]] | None = None,
         patience_s: float = PATIENCE_S,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._settings = settings
         self._metrics = Metrics() if metrics is None else metrics
         self._projections = projections
@@ -141,7 +144,13 @@ class Runner:
                 too long.
         """
         while not self._stopping.is_set():
-            feed = Feed(self._settings, self._projections, self._partitions, self._removals)
+            feed = Feed(
+                self._settings,
+                self._projections,
+                self._partitions,
+                self._removals,
+                traced=self._tracing is not None,
+            )
             try:
                 async with feed:
                     await self._with_database(feed, await cluster_id(self._settings))
@@ -215,7 +224,11 @@ class Runner:
 
     async def _write(self, database: Database, batch: Batch) -> None:
         begin = time.perf_counter()
-        await database.write(batch)
+        if self._tracing is None or not batch.traced:
+            await database.write(batch)
+        else:
+            with self._tracing.working_at("project", batch.traced):
+                await database.write(batch)
         self._metrics.transaction_seconds.observe(time.perf_counter() - begin)
         self._metrics.batch_records.observe(batch.records)
         for table, changes in batch.changes.items():

@@ -19,7 +19,8 @@ from projections.migrate import MigrationError
 from projections.runner import ProjectorStopped, Runner
 from schemas.process_health import Health, serve
 from schemas.process_logging import log_to_stderr
-from schemas.settings import Settings
+from schemas.settings import Settings, SettingsError
+from schemas.tracing import begin
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def main(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     try:
         await _project(settings)
-    except (ProjectorStopped, MigrationError, psycopg.Error) as error:
+    except (ProjectorStopped, MigrationError, SettingsError, psycopg.Error) as error:
         logger.critical("the projector stops: %s", error)
         _end(1)
     except Exception:
@@ -55,7 +56,8 @@ def _end(code: int) -> NoReturn:
 
 async def _project(settings: Settings) -> None:
     metrics = Metrics()
-    runner = Runner(settings, metrics=metrics)
+    tracing = begin(settings, "milestream-projector")
+    runner = Runner(settings, metrics=metrics, tracing=tracing)
     health = Health()
     health.works = lambda: runner.projects
     health.beat()
@@ -69,6 +71,8 @@ async def _project(settings: Settings) -> None:
     logger.info("projecting from %s", settings.kafka)
     url = settings.database_url
     await run_beside(runner.run(), long_reads.watch(url), leaderboard_renewal.keep(url))
+    if tracing is not None:
+        tracing.close()
     logger.info("stopped")
 
 

@@ -25,6 +25,9 @@ REQUEST_ID: ContextVar[str | None] = ContextVar("request id", default=None)
 CORRELATION_ID: ContextVar[bytes | None] = ContextVar("correlation id", default=None)
 """That of the command that is sent or folded; likewise `correlationId`."""
 
+TRACE_ID: ContextVar[str | None] = ContextVar("trace id", default=None)
+"""That of the request that is served, where it is traced; likewise `traceId`."""
+
 _DATA_EXCEPTION = "22"
 """Class of SQL states whose messages quote the value that was refused."""
 
@@ -94,6 +97,7 @@ class JsonFormatter(logging.Formatter):
         found = {
             "requestId": getattr(record, "request_id", None) or REQUEST_ID.get(),
             "correlationId": None if correlation is None else readable(correlation),
+            "traceId": TRACE_ID.get(),
             **getattr(record, "fields", {}),
         }
         line.update({name: value for name, value in found.items() if value is not None})

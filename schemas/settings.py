@@ -211,6 +211,8 @@ class Settings(BaseModel):
     """The least severe level that is logged."""
     log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     """Whether a line of the log is text for people or a JSON object."""
+    traces: Annotated[Literal["off", "otlp"], BeforeValidator(_lower)] = "off"
+    """Whether requests and records are traced, to an OpenTelemetry collector."""
 
     security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)

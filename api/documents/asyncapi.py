@@ -6,7 +6,7 @@ from typing import Any, get_args
 from api.documents import json_schemas
 from api.http.component_refs import ref
 from schemas import definitions as models
-from schemas import outputs, replies, topics
+from schemas import outputs, replies, topics, tracing
 from schemas.definition_records import ACTOR, MAX_ACTOR
 from schemas.event_types import EVENT_TYPES, EventType
 from schemas.records import MemberCommand
@@ -123,6 +123,7 @@ def event(event_type: EventType) -> Document:
     return {
         "name": event_type.name,
         "contentType": outputs.CONTENT_TYPE[1].decode(),
+        "headers": _TRACED_HEADERS,
         "payload": {
             "type": "object",
             "description": "A CloudEvent (1.0, structured mode).",
@@ -152,6 +153,16 @@ _ACTOR_HEADERS = {
         }
     },
 }
+_TRACED_HEADERS = {
+    "type": "object",
+    "properties": {
+        tracing.HEADER: {
+            "type": "string",
+            "description": "W3C Trace Context, of what a traced record led to.",
+        }
+    },
+}
+
 _REPLY_HEADERS = {
     "type": "object",
     "properties": {replies.CORRELATION_ID: {"type": "string", "description": "The request's."}},

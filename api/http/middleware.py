@@ -17,6 +17,7 @@ from api.http.body_stream import MAX_BODY_BYTES, BodyStream, too_large
 from api.http.problems import REFUSAL, Problem
 from api.metrics import UNMATCHED, Metrics
 from schemas.process_logging import REQUEST_ID
+from schemas.tracing import HEADER, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,16 @@ _PREFLIGHT_SECONDS = 600
 class Envelope:
     """ASGI middleware around the application; `origins` may call from browsers."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, origins: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        origins: Sequence[str] = (),
+        tracing: Tracing | None = None,
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._tracing = tracing
         self._guarded: ASGIApp = self._guard
         if origins:
             self._guarded = CORSMiddleware(
@@ -89,12 +97,25 @@ class Envelope:
         # A copy: the server looks in its own scope whether to send a body.
         scope = {**scope, "method": "GET" if method == "HEAD" else method, _SENDER: sender}
         try:
-            await self._guarded(scope, receive, sender)
+            if self._tracing is None:
+                await self._guarded(scope, receive, sender)
+            else:
+                await self._traced(self._tracing, scope, receive, sender)
         except ClientDisconnect:
             pass  # no client to answer, and no fault of ours
         finally:
             status = sender.status or CLIENT_GONE
             self._count(scope, method, status, time.perf_counter() - began)
+
+    async def _traced(
+        self, tracing: Tracing, scope: Scope, receive: Receive, sender: "_ResponseSender"
+    ) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        parent = Request(scope).headers.get(HEADER)
+        with tracing.request(
+            method, parent, lambda: (_route_of(scope), sender.status or CLIENT_GONE)
+        ):
+            await self._guarded(scope, receive, sender)
 
     async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
         sender: _ResponseSender = scope[_SENDER]
@@ -146,9 +167,7 @@ class Envelope:
         method = method if method in _METHODS else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.request_seconds.labels(route, method).observe(seconds)
-        if logger.isEnabledFor(
-            logging.DEBUG
-        ):  # the route, for a path and its query may be personal
+        if logger.isEnabledFor(logging.DEBUG):  # without the path, which may be personal
             fields = {"method": method, "route": route, "status": status, "seconds": seconds}
             logger.debug("answered %s %s with %d", method, route, status, extra={"fields": fields})
 

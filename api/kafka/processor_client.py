@@ -26,6 +26,7 @@ from schemas.process_logging import CORRELATION_ID
 from schemas.replies import Refusal, Reply, correlation_id_of, headers_for
 from schemas.settings import Settings
 from schemas.topics import DRY_RUNS, REPLIES, partition_for
+from schemas.tracing import HEADER, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +55,13 @@ class ProcessorClient:
         producer: AIOKafkaProducer,
         metrics: Metrics,
         choose: Callable[[int], int] = random.randrange,
+        tracing: Tracing | None = None,
     ) -> None:
         """`choose` returns the partition of `replies` to read, given how many there are."""
         self._settings = settings
         self._producer = producer
         self._metrics = metrics
+        self._tracing = tracing
         self._consumer = clients.consumer(settings)
         count = clients.partition_count(settings, REPLIES)
         self._partition = TopicPartition(settings.topic(REPLIES), choose(count))
@@ -154,6 +157,15 @@ class ProcessorClient:
         if asked.dry_run:
             headers += dry_runs.headers_for(topic)
             topic = DRY_RUNS
+        if self._tracing is None:
+            await self._write(topic, member_id, value, headers)
+            return
+        with self._tracing.sending(topic) as parent:
+            await self._write(topic, member_id, value, [*headers, (HEADER, parent)])
+
+    async def _write(
+        self, topic: str, member_id: str, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> None:
         partition = partition_for(member_id, self._settings.partitions)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):

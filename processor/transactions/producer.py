@@ -33,6 +33,7 @@ from schemas.topics import (
     MEMBER_KEYS,
     changelog_topic,
 )
+from schemas.tracing import HEADER, NOT_TRACED
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +110,10 @@ class PartitionProducer:
         except TimeoutError:
             logger.warning("partition %d: its connections do not close", self.partition)
 
-    async def write(self, effects: Effects) -> int:
+    async def write(self, effects: Effects, parents: Mapping[bytes, bytes] = NOT_TRACED) -> int:
         """Write a chunk's effects in one transaction, the position in its inputs among them.
+
+        ``parents`` has, by key of outputs, the `traceparent` that these get.
 
         Returns the changelog offset after its last record. Replies that cannot arrive are left out
         and counted.
@@ -125,7 +128,7 @@ class PartitionProducer:
         try:
             async with asyncio.timeout(WRITE_SECONDS):
                 answers = await self._arriving(effects.answers)
-                ends = await self._writer.write(self._batches(effects, answers))
+                ends = await self._writer.write(self._batches(effects, answers, parents))
         except Fenced as error:
             raise Fenced(f"partition {self.partition}: {error}") from error
         except TimeoutError as error:
@@ -136,7 +139,10 @@ class PartitionProducer:
         return ends[self._changelog]
 
     def _batches(
-        self, effects: Effects, answers: Iterable[Answer]
+        self,
+        effects: Effects,
+        answers: Iterable[Answer],
+        parents: Mapping[bytes, bytes] = NOT_TRACED,
     ) -> Mapping[TopicPartition, list[Batch]]:
         """Make record batches of all that a chunk leads to."""
         room = self._room
@@ -147,6 +153,9 @@ class PartitionProducer:
             place = TopicPartition(self._topic(name), self.partition)
             if effects.forgotten and name in _OF_FORGOTTEN:
                 batches[place] = batches_of(map(_of_member, records), room(place.topic))
+                continue
+            if parents and name not in _PLAIN:
+                batches[place] = batches_of(_traced(records, parents), room(place.topic))
                 continue
             headers = _NONE if name in _PLAIN else _CLOUD_EVENT
             pairs: list[Pair] = [(record.key, record.value) for record in records]
@@ -254,6 +263,13 @@ def _by_partition(effects: Effects) -> Mapping[int, list[Record]]:
     for forward in effects.forwards:
         grouped[forward.partition].append((forward.key, forward.value, list(forward.headers)))
     return grouped
+
+
+def _traced(records: Iterable[Output], parents: Mapping[bytes, bytes]) -> Iterable[Record]:
+    for record in records:
+        parent = parents.get(record.key or b"")
+        own = [] if parent is None else [(HEADER, parent)]
+        yield record.key, record.value, [outputs.CONTENT_TYPE, *own]
 
 
 def _of_member(output: Output) -> Record:

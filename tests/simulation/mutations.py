@@ -118,12 +118,12 @@ def stored_first() -> Iterator[None]:
     """The store is written before the transaction has committed."""
     write = PartitionProducer.write
 
-    async def early(producer: PartitionProducer, effects: Any) -> int:
+    async def early(producer: PartitionProducer, effects: Any, *rest: Any) -> int:
         process = WIRE.get().process
         changelog = process.changelog(producer.partition)
         store = process.context.store[producer.partition]
         store.apply(effects.writes, changelog.end + len(effects.writes))
-        return await write(producer, effects)
+        return await write(producer, effects, *rest)
 
     with mock.patch.object(PartitionProducer, "write", early):
         yield

@@ -105,6 +105,7 @@ ONLY_IN = {
     "rich": ("deploy",),
     "supervisor": ("deploy",),
     "aiokafka": ("schemas", "processor", "projections", "api", "deploy"),
+    "opentelemetry": ("schemas",),
 }
 
 # schemas takes no framework but these two; the standard library is free. Its one module that makes
@@ -115,6 +116,9 @@ CONSUMERS_MAY_USE = ("aiokafka", "typing_extensions")
 # One format of what is sealed, for those who seal and those who open.
 SEALING = "schemas.sealing"
 SEALING_MAY_USE = ("cryptography",)
+# One module knows OpenTelemetry, and imports it where traces are on.
+TRACING = "schemas.tracing"
+TRACING_MAY_USE = ("opentelemetry",)
 
 # The core's answers come from its arguments alone: no clock, chance, environment or output.
 IMPURE_MODULES = (
@@ -233,6 +237,7 @@ def test_schemas_use_no_framework() -> None:
         if name.split(".", 1)[0] not in allowed
         and not (is_under(module.name, CONSUMERS) and name.split(".", 1)[0] in CONSUMERS_MAY_USE)
         and not (module.name == SEALING and name.split(".", 1)[0] in SEALING_MAY_USE)
+        and not (module.name == TRACING and name.split(".", 1)[0] in TRACING_MAY_USE)
     ]
     assert used == []
 

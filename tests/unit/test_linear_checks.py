@@ -62,6 +62,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
         ids,
         records,
         sealing,
+        tracing,
         wire_values,
     )
 
@@ -80,6 +81,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
         "schemas.records._PHONE": (records._PHONE.fullmatch, "+" + digits),
         "schemas.records._SEALED": (records._SEALED.fullmatch, "1.a." + letters + "."),
         "schemas.sealing._KEY_ID": (sealing._KEY_ID.fullmatch, letters),
+        "schemas.tracing._SAMPLED": (tracing._SAMPLED.match, b"00-" + digits.encode()),
         "schemas.wire_values._FINE": (wire_values._FINE.search, b":11.111111" * (SIZE // 10)),
         "schemas.wire_values._FINER": (wire_values.cut_fraction, ":11.111111" * (SIZE // 10)),
         "processor.comparison._WHEN": (

@@ -56,6 +56,7 @@ class Worker:
             reply_partitions={},
             ticker=SimpleNamespace(soon=lambda *_: None),
             outstanding=Outstanding(),
+            tracing=None,
         )
         self.folding = Folding(context, self.take_back, self.ask_group)
 

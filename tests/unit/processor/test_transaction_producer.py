@@ -12,9 +12,17 @@ from processor.domain.effects import Answer, Effects, Output
 from processor.transactions import Overdue, PartitionProducer, Superseded, producer
 from processor.transactions.batches import Batch
 from processor.transactions.packing import encode_headers
-from schemas.outputs import PROJECT
+from schemas.outputs import CONTENT_TYPE, PROJECT
 from schemas.settings import Settings
-from schemas.topics import MEMBER_EVENTS, MEMBER_KEYS, MIB, REPLIES
+from schemas.topics import (
+    DEAD_LETTERS,
+    MEMBER_EVENTS,
+    MEMBER_KEYS,
+    MIB,
+    PROGRESS_EVENTS,
+    REPLIES,
+)
+from schemas.tracing import HEADER
 
 GONE = ("gone", 0)
 
@@ -106,3 +114,22 @@ async def test_what_is_no_more_is_written_without_value_beside_what_is() -> None
     keys, count = bodies[MEMBER_KEYS]
     assert count == 1
     assert keys.endswith(b"ann/key-1\x01" + encode_headers([]))
+
+
+async def test_outputs_of_traced_records_say_so_and_all_others_stay_as_they_are() -> None:
+    effects = Effects(writes={b"k": b"v"})
+    for member in (b"ann", b"ben"):
+        effects.add(PROGRESS_EVENTS, member, b"{}")
+        effects.add(DEAD_LETTERS, member, b"{}")
+    plain = owner(Writer())._batches(effects, ())
+    traced = owner(Writer())._batches(effects, (), {b"ann": b"00-1-2-01"})
+    bodies = {at.topic: [batch.body for batch in batches] for at, batches in traced.items()}
+    (progress,) = bodies.pop(PROGRESS_EVENTS)
+    own = encode_headers([CONTENT_TYPE, (HEADER, b"00-1-2-01")])
+    assert progress.count(own) == progress.count(HEADER.encode()) == 1
+    assert progress.endswith(b"\x06ben\x04{}" + encode_headers([CONTENT_TYPE]))
+    assert bodies == {
+        at.topic: [batch.body for batch in batches]
+        for at, batches in plain.items()
+        if at.topic != PROGRESS_EVENTS
+    }

