@@ -114,9 +114,24 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, those of all processes that share them."""
+        return generate_latest(self._added_up() or self.registry)
+
+    def reply_buckets(self) -> dict[float, float]:
+        """Return how many replies of all topics came within each of these seconds, ever."""
+        found: dict[float, float] = {}
+        for metric in (self._added_up() or self.reply_seconds).collect():
+            for sample in metric.samples:
+                if sample.name == "milestream_api_reply_seconds_bucket":
+                    bound = float(sample.labels["le"])
+                    found[bound] = found.get(bound, 0.0) + sample.value
+        return dict(sorted(found.items()))
+
+    @staticmethod
+    def _added_up() -> CollectorRegistry | None:
+        """Return what all processes counted; None where this is the only one."""
         directory = os.environ.get(_DIRECTORY)
         if directory is None:
-            return generate_latest(self.registry)
+            return None
         added_up = CollectorRegistry()
         MultiProcessCollector(added_up, directory)  # type: ignore[no-untyped-call]
-        return generate_latest(added_up)
+        return added_up

@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.auth.credentials import Keyring
 from api.auth.quotas import Quotas
+from api.auth.shared_answers import SharedAnswers
 from api.auth.shares import Reads, Shares
 from api.kafka import clients
 from api.kafka.barrier import Barrier
@@ -64,6 +65,7 @@ class Resources:
     siblings: Siblings
     pool: AsyncConnectionPool[AsyncConnection]
     reads: Reads
+    shared_answers: SharedAnswers
     keyring: Keyring
     processor: ProcessorClient
     sealer: Sealer
@@ -206,6 +208,7 @@ async def opened(
             siblings=siblings,
             pool=pool,
             reads=Reads(pool, READS),
+            shared_answers=SharedAnswers(),
             keyring=Keyring(pool, settings.master_key),
             processor=processor,
             sealer=sealer,

@@ -6,7 +6,16 @@ A page is a file here, one in `api/queries/dashboard`, one in `api/pages/dashboa
 
 from fastapi import APIRouter
 
-from api.faces.dashboard import challenges, frame, live, members
+from api.faces.dashboard import (
+    challenges,
+    frame,
+    live,
+    members,
+    pathways,
+    points,
+    rewards,
+    streaks,
+)
 from api.faces.dashboard.answers import TAG
 from api.http.face import Chapter, Face
 from api.http.routing import DirectRoute
@@ -15,6 +24,10 @@ _PAGES = (
     frame,
     live,
     challenges,
+    rewards,
+    streaks,
+    points,
+    pathways,
     members,
 )
 

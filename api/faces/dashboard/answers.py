@@ -32,6 +32,11 @@ def page_router() -> APIRouter:
     return APIRouter(tags=[TAG], route_class=DirectRoute)
 
 
+def answer_of(body: bytes) -> Response:
+    """Answer JSON that was made before."""
+    return json_response(body, headers=_FRESH)
+
+
 def answer(shown: dict[str, Any]) -> Response:
     """Answer rows, or fields, whose amounts are exact numbers; nobody keeps them."""
     return json_response(exactly(shown), headers=_FRESH)

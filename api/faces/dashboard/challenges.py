@@ -1,6 +1,9 @@
 """How far members are in each challenge."""
 
+from typing import Any
+
 from fastapi import Request, Response
+from psycopg import AsyncConnection
 
 from api import resources
 from api.faces.dashboard.answers import Reader, answer, page_router, refusals
@@ -11,8 +14,32 @@ router = page_router()
 
 @router.get("/dashboard/challenges", summary="How far members are", openapi_extra=refusals())
 async def challenges(request: Request, caller: Reader) -> Response:
-    """Answer, of each live challenge's newest period, who began, completed, reached what."""
+    """Answer, of each live challenge's newest period, who began, completed, reached what; `share`
+    is that of the members whom this is counted from."""
     held = resources.of(request)
     async with held.reads.connection() as connection:
-        found = await queries.funnels(connection, caller.project)
-    return answer({"challenges": found})
+        found = [
+            shown
+            for each in await queries.live(connection, caller.project)
+            if (shown := await _funnel(connection, caller.project, each)) is not None
+        ]
+    return answer({"challenges": sorted(found, key=lambda each: -each["started"])})
+
+
+async def _funnel(
+    connection: AsyncConnection, project: str, challenge: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return a challenge with its figures; None where nobody began it."""
+    sample = await queries.periods(connection, project, challenge["id"])
+    if not sample.rows:
+        return None
+    newest, *earlier = sample.rows
+    key = newest["periodKey"]
+    milestones = await queries.milestones(connection, project, challenge["id"], key)
+    return {
+        **challenge,
+        **newest,
+        "share": sample.share,
+        "milestones": milestones,
+        "earlier": earlier,
+    }

@@ -1,32 +1,55 @@
-"""What happens now: flow, lag, and the newest milestones and rewards."""
+"""What happens now: flow, latency, lag, and the newest milestones and rewards."""
+
+from functools import partial
 
 from fastapi import Request, Response
 
 from api import resources
-from api.faces.dashboard.answers import NEWEST, Reader, answer, page_router, refusals
+from api.faces.dashboard.answers import NEWEST, Reader, answer_of, exactly, page_router, refusals
+from api.http.responses import encoded
 from api.queries.dashboard import live as queries
+from api.resources import Resources
 
 router = page_router()
 
 FLOW_SECONDS = 10
+DEAD_LETTER_SECONDS = 60
+MOST_DEAD_LETTERS = 5000
 
 
 @router.get("/dashboard/data", summary="What the live page shows", openapi_extra=refusals())
 async def data(request: Request, caller: Reader) -> Response:
-    """Answer flow, lag, and the newest milestones and rewards of the caller's project."""
+    """Answer flow, latency, lag, and the newest milestones and rewards of the caller's project.
+
+    All who look are given the same answer within a second. `replies` counts those of all projects
+    by the seconds that they took at most, since the processes started.
+    """
     held = resources.of(request)
+    shown = partial(_shown, held, caller.project)
+    return answer_of(await held.shared_answers.get(caller.project, shown))
+
+
+async def _shown(held: Resources, project: str) -> bytes:
     async with held.reads.connection() as connection:
-        flow = await queries.logs_per_second(connection, caller.project, FLOW_SECONDS)
-        events = await queries.events_per_second(connection, caller.project, FLOW_SECONDS)
-        milestones = await queries.newest_milestones(connection, caller.project, NEWEST)
-        rewards = await queries.newest_rewards(connection, caller.project, NEWEST)
-    return answer(
-        {
-            "project": caller.project,
-            "logsPerSecond": flow,
-            "eventsPerSecond": events,
-            "lag": {"records": held.lag.records, "seconds": round(held.lag.seconds, 1)},
-            "milestones": milestones,
-            "rewards": rewards,
-        }
-    )
+        flow = await queries.logs_per_second(connection, project, FLOW_SECONDS)
+        events = await queries.events_per_second(connection, project, FLOW_SECONDS)
+        dead = await queries.dead_letters_per_second(
+            connection, project, DEAD_LETTER_SECONDS, MOST_DEAD_LETTERS
+        )
+        age = await queries.newest_age(connection, project) if flow or events else None
+        milestones = await queries.newest_milestones(connection, project, NEWEST)
+        rewards = await queries.newest_rewards(connection, project, NEWEST)
+    replies = [[bound, count] for bound, count in held.metrics.reply_buckets().items()]
+    shown = {
+        "project": project,
+        "logsPerSecond": flow,
+        "eventsPerSecond": events,
+        "deadLettersPerSecond": dead,
+        "newestAge": age,
+        "replies": [[None if bound == float("inf") else bound, count] for bound, count in replies],
+        "lag": {"records": held.lag.records, "seconds": round(held.lag.seconds, 1)},
+        "withoutWorker": len(held.ticks.still()),
+        "milestones": milestones,
+        "rewards": rewards,
+    }
+    return encoded(exactly(shown))

@@ -45,11 +45,17 @@ async def members(request: Request, caller: Reader) -> Response:
 
 @router.get("/dashboard/members/{id}", summary="A member's page", openapi_extra=refusals(404))
 async def member(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
-    """Answer a member: balances, lots, tiers, streaks, progress, rewards, and what it did."""
+    """Answer a member, by its id or external id: balances, lots, tiers, streaks, progress,
+    rewards, and what it did."""
     held, found = resources.of(request), None
-    if is_uuid(id):
-        async with held.reads.connection() as connection:
-            found = await queries.page(connection, caller.project, UUID(id), NEWEST)
+    async with held.reads.connection() as connection:
+        member_id = UUID(id) if is_uuid(id) else None
+        if member_id is not None:
+            found = await queries.page(connection, caller.project, member_id, NEWEST)
+        if found is None and "\x00" not in id:
+            member_id = await queries.id_of(connection, caller.project, id)
+            if member_id is not None:
+                found = await queries.page(connection, caller.project, member_id, NEWEST)
     if found is None:
         raise Problem(404, "There is no such member.")
     return answer(found)

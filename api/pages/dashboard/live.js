@@ -1,41 +1,70 @@
 // What happens now.
 
-import { ago, amount, ask, brief, draw, duration, grid, make, member, period, put, section, tiles } from "./parts.js";
+import { lines } from "./charts.js";
+import { ago, amount, ask, brief, duration, grid, make, member, period, put, section, tiles } from "./parts.js";
 
-const KEPT = 300;
-const samples = [];
+const SECONDS = 2;
+const KEPT = 150;
+const samples = []; // of this visit: they outlast a look at another page
+let replies = null;
 
-function chart() {
-  const most = Math.max(1, ...samples.flat());
-  const last = Math.max(1, samples.length - 1);
-  const lines = ["", "4 3"].map((dashes, index) => draw("polyline", {
-    points: samples.map((values, x) => `${(100 * x) / last},${29 - (28 * values[index]) / most}`).join(" "),
-    "stroke-dasharray": dashes || null,
-  }));
-  const drawing = draw("svg", { role: "img", "aria-label": "Logs and events a second", viewBox: "0 0 100 30", preserveAspectRatio: "none", class: "spark" }, lines);
-  const words = `Full line: logs; dashed: events. Highest: ${amount(most)} a second.`;
-  return make("figure", [drawing, make("figcaption", words, { class: "quiet" })], { class: "card" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+
+/** The seconds within which so much of the replies came since the answer before. */
+function within(part, now, before) {
+  const counts = now.map(([bound, count], index) => [bound, count - (before?.[index]?.[1] ?? 0)]);
+  const all = counts.at(-1)?.[1] ?? 0;
+  if (all <= 0) return null;
+  const index = counts.findIndex(([, count]) => count >= part * all);
+  const [bound, count] = counts[index];
+  if (bound === null) return counts.at(-2)[0];
+  const [low, under] = index ? counts[index - 1] : [0, 0];
+  return low + ((bound - low) * (part * all - under)) / Math.max(1, count - under);
+}
+
+function charts() {
+  const labels = samples.map((each) => clock.format(each.at));
+  const flow = lines({ title: "Logs and events a second", labels, unit: " a second", asTable: false, series: [
+    { name: "Challenge logs", values: samples.map((each) => each.logs) },
+    { name: "Events", values: samples.map((each) => each.events) },
+    { name: "Dead letters", values: samples.map((each) => each.dead) }] });
+  const wait = lines({ title: "Latency", labels, unit: " s", asTable: false, series: [
+    { name: "From input to table, s", values: samples.map((each) => each.age ?? 0) },
+    { name: "Tables behind, s", values: samples.map((each) => each.lag) }] });
+  return make("div", [flow, wait], { class: "cards" });
+}
+
+function figures(data, lately) {
+  const p95 = within(0.95, data.replies, null);
+  return tiles([
+    { name: "Challenge logs a second", value: brief(data.logsPerSecond) },
+    { name: "Events a second", value: brief(data.eventsPerSecond) },
+    { name: "From input to table", value: duration(data.newestAge), note: data.newestAge === null ? "nothing came lately" : "end to end, now" },
+    { name: "Answered within", value: duration(lately ?? within(0.5, data.replies, null)), note: p95 === null ? "no call yet" : `95% within ${duration(p95)}` },
+    { name: "Tables are behind by", value: `${brief(data.lag.records)} records`, note: duration(data.lag.seconds) },
+    { name: "Dead letters a second", value: brief(data.deadLettersPerSecond), note: data.deadLettersPerSecond ? "refused input" : "nothing is refused" },
+    ...(data.withoutWorker ? [{ name: "Nobody folds", value: `${data.withoutWorker} partitions`, note: "no worker for 90 s" }] : []),
+  ]);
 }
 
 export async function show(place, frame) {
-  const figures = make("div");
+  const now = make("div");
   const flow = make("div");
   const milestones = make("div");
   const rewards = make("div");
-  put(place, figures, section("Since this page is open", flow), section("Newest milestones", milestones), section("Newest rewards", rewards));
-  await frame.every(2, async () => {
+  put(place, now, section("Since this page is open", flow), section("Newest milestones", milestones), section("Newest rewards", rewards));
+  await frame.every(SECONDS, async () => {
     const data = await ask("dashboard/data", { signal: frame.over });
-    samples.push([data.logsPerSecond, data.eventsPerSecond]);
+    const lately = replies && within(0.5, data.replies, replies);
+    replies = data.replies;
+    samples.push({ at: new Date(), logs: data.logsPerSecond, events: data.eventsPerSecond, dead: data.deadLettersPerSecond, age: data.newestAge, lag: data.lag.seconds });
     if (samples.length > KEPT) samples.shift();
-    put(figures, tiles([
-      { name: "Challenge logs a second", value: brief(data.logsPerSecond) },
-      { name: "Events a second", value: brief(data.eventsPerSecond) },
-      { name: "Tables are behind by", value: `${brief(data.lag.records)} records`, note: duration(data.lag.seconds) },
-    ]));
-    put(flow, chart());
-    put(milestones, grid("Newest milestones", ["Reached", "Milestone", "Of", "Period", { name: "Value", number: true }, "Member"],
-      data.milestones.map((m) => [ago(m.reachedAt), m.milestone, m.challenge, period(m.periodKey), amount(m.value), member(m.memberId, m.member)])));
-    put(rewards, grid("Newest rewards", ["Granted", "Milestone", "Period", "Coupon", "Member"],
-      data.rewards.map((r) => [ago(r.createdAt), r.milestone, period(r.periodKey), r.couponCode, member(r.memberId, r.member)])));
+    put(now, figures(data, lately));
+    // What somebody reads by pointer or keys is not drawn anew under their eyes.
+    if (!flow.matches(":hover") && !flow.contains(document.activeElement)) put(flow, charts());
+    put(milestones, grid("Newest milestones", ["Reached", "Member", "Milestone", "Of", "Period", { name: "Value", number: true }],
+      data.milestones.map((m) => [ago(m.reachedAt), member(m.memberId, m.member, m.memberName), m.milestone, m.challenge, period(m.periodKey), amount(m.value)])));
+    put(rewards, grid("Newest rewards", ["Granted", "Member", "Milestone", "Period", "Coupon"],
+      data.rewards.map((r) => [ago(r.createdAt), member(r.memberId, r.member, r.memberName), r.milestone, period(r.periodKey), r.couponCode])));
   });
 }

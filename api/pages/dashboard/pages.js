@@ -6,6 +6,11 @@ const page = (group, name, title, under = name) => ({ group, name, title, under,
 export const PAGES = [
   page("Watch", "live", "Live"),
   page("Watch", "challenges", "Challenges"),
+  page("Watch", "rewards", "Milestones and rewards"),
+  page("Watch", "boards", "Leaderboards and streaks"),
+  page("Watch", "events", "Events"),
+  page("Watch", "points", "Points"),
+  page("Watch", "pathways", "Pathways"),
   page("People", "members", "Members"),
   page(null, "member", "Member", "members"), // group null: reached from another page, under whose name it is
 ];

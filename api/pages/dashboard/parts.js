@@ -59,6 +59,7 @@ export async function ask(path, { json, headers, ...options } = {}) {
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, notation: "compact" });
 const percents = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0, style: "percent" });
+const fine = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2, style: "percent" });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
@@ -72,6 +73,8 @@ export const amount = (value) => (missing(value) ? NOTHING : exact.format(value)
 export const brief = (value) => (missing(value) ? NOTHING : Math.abs(value) < 10000 ? exact.format(value) : short.format(value));
 /** A part of a whole: 42% */
 export const percent = (part, whole) => (whole ? percents.format(part / whole) : NOTHING);
+/** A figure of a sample: what all come to, ≈ where the sample is not all of them. */
+export const about = (value, share) => (missing(value) ? NOTHING : share < 1 ? `≈ ${short.format(value / share)}` : exact.format(value));
 /** Seconds as people say them: 45 ms, 2.5 s, 3 min */
 export function duration(seconds) {
   if (missing(seconds)) return NOTHING;
@@ -138,6 +141,13 @@ export function badge(status) {
 
 /** What is said where there is nothing to show. */
 export const empty = (text, next) => make("p", next ? [text, " ", next] : text, { class: "empty" });
+
+/** What is said of figures of which some are made from a sample. */
+export function sampleNote(shares) {
+  const least = Math.min(1, ...shares);
+  if (least === 1) return [];
+  return [make("p", `≈ is estimated from ${fine.format(least)} of the members, drawn by lot.`, { class: "quiet note" })];
+}
 
 /** A part of a page under a heading; `note` says what it is about, `tools` stand beside the heading. */
 export function section(title, content, { note, tools } = {}) {

@@ -32,6 +32,45 @@ async def events_per_second(connection: AsyncConnection, project: str, seconds: 
         return float(await cursor.fetchone() or 0) / seconds
 
 
+async def dead_letters_per_second(
+    connection: AsyncConnection, project: str, seconds: int, limit: int
+) -> float:
+    """Return how many dead letters a second came in the last so many seconds, of so many of all
+    projects together at most."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT count(*) FROM (
+                SELECT project FROM milestream.dead_letters
+                WHERE at > now() - make_interval(secs => %s) ORDER BY at DESC LIMIT %s
+            ) AS newest WHERE project = %s
+            """,
+            (seconds, limit, project),
+        )
+        return float(await cursor.fetchone() or 0) / seconds
+
+
+async def newest_age(connection: AsyncConnection, project: str) -> float | None:
+    """Return how old in seconds the newest log or event is that the tables have; None where there
+    was none in the last ten seconds. Where they come all the time, it is how long one takes from
+    its input to the tables."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT extract(epoch FROM clock_timestamp() - max(at))::float FROM (
+                (SELECT created_at AS at FROM milestream.challenge_logs WHERE project = %(project)s
+                    AND created_at > now() - interval '10 s' ORDER BY created_at DESC LIMIT 1)
+                UNION ALL
+                (SELECT created_at FROM milestream.event_log WHERE project = %(project)s
+                    AND created_at > now() - interval '10 s' ORDER BY created_at DESC LIMIT 1)
+            ) AS newest
+            """,
+            {"project": project},
+        )
+        age: float | None = await cursor.fetchone()
+        return None if age is None else max(0.0, age)
+
+
 async def newest_milestones(
     connection: AsyncConnection, project: str, limit: int
 ) -> list[dict[str, Any]]:
@@ -40,7 +79,9 @@ async def newest_milestones(
         await cursor.execute(
             """
             SELECT r.reached_at AS "reachedAt", r.period_key AS "periodKey", r.value,
-                   r.member_id AS "memberId", who.external_id AS member, m.name AS milestone,
+                   r.member_id AS "memberId", who.external_id AS member,
+                   nullif(concat_ws(' ', who.first_name, who.last_name), '') AS "memberName",
+                   m.name AS milestone,
                    coalesce(c.name, r.linked_schema_record_id) AS challenge
             FROM (
                 SELECT * FROM milestream.milestones_reached
@@ -67,7 +108,9 @@ async def newest_rewards(
             """
             SELECT r.id, r.created_at AS "createdAt", r.period_key AS "periodKey",
                    r.member_id AS "memberId", r.coupon_code AS "couponCode",
-                   who.external_id AS member, m.name AS milestone
+                   who.external_id AS member,
+                   nullif(concat_ws(' ', who.first_name, who.last_name), '') AS "memberName",
+                   m.name AS milestone
             FROM (
                 SELECT * FROM milestream.reward_logs
                 WHERE project = %s ORDER BY created_at DESC, id LIMIT %s

@@ -4,7 +4,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 
 Rows = list[dict[str, Any]]
 
@@ -118,6 +118,20 @@ async def search(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_SEARCH, given)
         return await cursor.fetchall()
+
+
+async def id_of(connection: AsyncConnection, project: str, external_id: str) -> UUID | None:
+    """Return the id of the member that the project calls so; None where there is none."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT member_id FROM milestream.members
+            WHERE project = %s AND external_id = %s AND status <> 'deleted' LIMIT 1
+            """,
+            (project, external_id),
+        )
+        found: UUID | None = await cursor.fetchone()
+        return found
 
 
 async def page(

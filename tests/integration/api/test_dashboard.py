@@ -11,8 +11,8 @@ from psycopg import AsyncConnection
 
 from api.auth import sessions
 from api.auth.credentials import Role
+from tests.integration.api.browser import browser
 from tests.integration.api.serving import Served
-from tests.integration.api.test_reference import run_beside
 
 NAME = "<img src=x onerror=alert(1)>"
 TIME = "2026-11-20T10:00:00Z"
@@ -40,10 +40,27 @@ async def member(full_stack: Served) -> str:
             "activityAt": TIME, "activityId": "bought", "uniqueIdentifier": "o-1",
             "activityValue": 60,
         }  # fmt: skip
+        definitions = {
+            "event/visited": {"title": "Visited", "type": "FIXED", "reward": {"default": 7}},
+            "streak/visits": {"eventIds": ["visited"], "period": "daily", "targetLength": 3},
+            "pathway/steps": {
+                "name": "First steps",
+                "activities": [
+                    {"id": "read", "name": "Read it", "type": "video", "fulfilmentType": "view"}
+                ],
+            },
+        }
+        for path, definition in definitions.items():
+            put = await admin.put(f"/definitions/{path}", json=definition)
+            assert put.status_code < 300, put.text
         logged = (await admin.post("/schema/challenge_log/record", json=log)).json()
         # A read of records waits until the tables have it; the dashboard does not wait.
         await admin.get(f"/schema/challenge_log/record/{logged['id']}")
         await admin.get("/schema/reward_log/record")
+        visited = await admin.post("/event", json={"eventId": "visited", "userId": "ada"})
+        assert visited.status_code == 200, visited.text
+        await admin.get("/user/ada/points")
+        await admin.get("/analytics/streak", params={"streakId": "visits"})
     return str(logged["ownedById"])
 
 
@@ -75,7 +92,10 @@ async def test_a_member_is_shown_with_names(full_stack: Served, member: str) -> 
         (f"Spend {NAME}", 60, 100)
     ]
     assert [(r["milestone"], r["status"]) for r in shown["rewards"]] == [("Half", "granted")]
-    assert [(t["kind"], t["identifier"]) for t in shown["timeline"]] == [("log", "o-1")]
+    assert [(t["kind"], t["identifier"]) for t in shown["timeline"]] == [
+        ("event", None),
+        ("log", "o-1"),
+    ]
     (funnel,) = challenges
     assert (funnel["periodKey"], funnel["started"], funnel["completed"]) == ("2026-11", 1, 0)
     assert funnel["milestones"] == [{"name": "Half", "target": 50, "reached": 1}]
@@ -84,6 +104,8 @@ async def test_a_member_is_shown_with_names(full_stack: Served, member: str) -> 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_others_are_shown_nothing(full_stack: Served, member: str) -> None:
     paths = (
+        *(f"/dashboard/{name}" for name in ("session", "data", "rewards", "streaks", "points")),
+        "/dashboard/pathways",
         "/dashboard/challenges",
         "/dashboard/members?search=ada",
         f"/dashboard/members/{member}",
@@ -98,26 +120,66 @@ async def test_others_are_shown_nothing(full_stack: Served, member: str) -> None
         assert {(await user.get(path)).status_code for path in paths} == {403}
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_pages_have_their_figures(full_stack: Served, member: str) -> None:
+    async with await full_stack.client(Role.ANALYST, PROJECT) as analyst:
+        session = (await analyst.get("/dashboard/session")).json()
+        live = (await analyst.get("/dashboard/data")).json()
+        rewards = (await analyst.get("/dashboard/rewards")).json()
+        streaks = (await analyst.get("/dashboard/streaks")).json()
+        points = (await analyst.get("/dashboard/points")).json()
+        pathways = (await analyst.get("/dashboard/pathways")).json()
+        by_name = (await analyst.get("/dashboard/members/ada")).json()
+    assert (session["project"], session["role"]) == (PROJECT, "analyst")
+    assert live["deadLettersPerSecond"] == 0
+    assert live["replies"][-1][1] >= 1
+    (milestone,) = rewards["milestones"]
+    assert (milestone["name"], milestone["reached"]) == ("Half", 1)
+    assert rewards["days"] == [{"day": "2026-11-20", "reached": 1}]
+    assert [each["member"] for each in rewards["rewards"]] == ["ada"]
+    ((streak,), (pathway,)) = (streaks["streaks"], pathways["pathways"])
+    assert (streak["id"], streak["participants"], streak["share"]) == ("visits", 1, 1)
+    assert (pathway["name"], pathway["enrolled"]) == ("First steps", 0)
+    assert [each["name"] for each in pathway["activities"]] == ["Read it"]
+    assert points["owed"]["share"] == points["flow"]["share"] == 1
+    assert [(row["balance"], row["members"]) for row in points["owed"]["rows"]] == [(7, 1)]
+    assert [(row["operation"], row["points"]) for row in points["flow"]["rows"]] == [("grant", 7)]
+    assert by_name["member"]["memberId"] == member
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no browser")
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_browser_signs_in_and_shows_a_member(
+async def test_a_browser_signs_in_and_shows_every_page(
     full_stack: Served, member: str, tmp_path: Path
 ) -> None:
     key = await full_stack.key(project=PROJECT)
     async with await AsyncConnection.connect(full_stack.settings.database_url) as connection:
         token = await sessions.make_link(connection, key.key_id)
-
-    def opened(path: str) -> str:
-        return run_beside(
-            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            *(f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000"),
-            full_stack.url + path,
-            cwd=tmp_path,
-        )
-
-    opened(f"/login?token={token}")
-    page = opened(f"/#member/{member}")
-    assert "&lt;img src=x onerror=alert(1)&gt; (ada)" in page
-    assert "<img" not in page
-    for text in ("ada@example.com", "Half", "2026-11", "What if"):
-        assert text in page, text
+    shown = (
+        "document.querySelector('#place > div')?.childElementCount"
+        " && !document.querySelector('[aria-busy]')"
+    )
+    with browser(tmp_path) as tab:
+        tab.look(400, dark=True)
+        tab.open(f"{full_stack.url}/login?token={token}")
+        tab.wait(shown)
+        links = "[...document.querySelectorAll('nav a')].map((a) => a.getAttribute('href'))"
+        pages = [link for link in tab.value(links) if link.startswith("#")]
+        assert len(pages) > 7
+        title = ""
+        for page in (*pages, f"#member/{member}"):
+            tab.value(
+                f"document.querySelector('#place').replaceChildren(); location.hash = '{page}'"
+            )
+            tab.wait(shown)
+            title, trouble, over = tab.value(
+                "[document.title, document.querySelector('#trouble').textContent,"
+                " document.documentElement.scrollWidth - innerWidth]"
+            )
+            assert (trouble, over) == ("", 0), f"{page} ({title})"
+        assert title == f"{NAME} (ada) · Milestream"
+        text = tab.value("document.body.innerText")
+        for part in ("ada@example.com", "Half", "November 2026", "What if"):
+            assert part in text, part
+        assert tab.value("document.images.length") == 0
+        assert tab.faults == []

@@ -57,6 +57,7 @@ _NOTHING_IS_BAD = {
     "/schemas/{name}",
     "/assets/{name}",
     *("/", "/dashboard/session", "/dashboard/data", "/dashboard/challenges"),
+    *("/dashboard/rewards", "/dashboard/streaks", "/dashboard/points", "/dashboard/pathways"),
     *("/login", "/logout", "GET /clock"),
     "GET /recalculations",
     # They look at an id besides, and any text may be one.

@@ -1,0 +1,21 @@
+"""Streaks; leaderboards come from `/leaderboard`."""
+
+from fastapi import Request, Response
+
+from api import resources
+from api.faces.dashboard.answers import Reader, answer, page_router, refusals
+from api.queries.dashboard import streaks as queries
+
+router = page_router()
+
+
+@router.get("/dashboard/streaks", summary="Streaks", openapi_extra=refusals())
+async def streaks(request: Request, caller: Reader) -> Response:
+    """Answer of each streak who takes part and how long; `share` is that of the members whom it is
+    counted from."""
+    held, found = resources.of(request), []
+    async with held.reads.connection() as connection:
+        for each in await queries.in_force(connection, caller.project):
+            sample = await queries.figures(connection, caller.project, each["id"])
+            found.append({**each, **sample.rows[0], "share": sample.share})
+    return answer({"streaks": found})

@@ -1,0 +1,61 @@
+// Points: what is owed, what came and went, what lapses.
+
+import { columns } from "./charts.js";
+import { about, ask, brief, day, empty, grid, period, put, sampleNote, section, tiles, words } from "./parts.js";
+
+const number = (name) => ({ name, number: true });
+const scaled = (value, share) => Math.round(value / share);
+
+function flowChart({ rows, share }, span) {
+  if (!rows.length) return empty(`No points came or went in the last ${span} days.`);
+  const last = Date.now();
+  const dates = Array.from({ length: span }, (_, index) => new Date(last - (span - 1 - index) * 86400000).toISOString().slice(0, 10));
+  const sums = new Map(dates.map((each) => [each, { in: 0, out: 0 }]));
+  for (const row of rows) {
+    const sum = sums.get(row.day);
+    if (sum) sum[row.points > 0 ? "in" : "out"] += row.points;
+  }
+  return columns({ title: "Points by day", first: "Day (UTC)", labels: dates.map(day), series: [
+    { name: "Granted", values: dates.map((each) => scaled(sums.get(each).in, share)) },
+    { name: "Spent, lapsed and taken back", values: dates.map((each) => scaled(sums.get(each).out, share)) }] });
+}
+
+function operations({ rows, share }) {
+  const sums = new Map();
+  for (const row of rows) {
+    const sum = sums.get(row.operation) ?? { points: 0, entries: 0 };
+    sums.set(row.operation, { points: sum.points + row.points, entries: sum.entries + row.entries });
+  }
+  return grid("By what moved them", ["What", number("Entries"), number("Points")],
+    [...sums].sort((a, b) => Math.abs(b[1].points) - Math.abs(a[1].points)).map(([name, sum]) => [words(name), about(sum.entries, share), about(sum.points, share)]));
+}
+
+function lapseChart({ rows, share }) {
+  const dated = rows.filter((row) => row.month);
+  if (!dated.length) return empty("No points lapse.", "They do where a wallet has an expiry.");
+  return columns({ title: "Points that lapse, by month", first: "Month (UTC)", labels: dated.map((row) => period(row.month.slice(0, 7))), series: [{ name: "Points", values: dated.map((row) => scaled(row.points, share)) }] });
+}
+
+export async function show(place, frame) {
+  const { owed, flow, lapsing, days } = await ask("dashboard/points", { signal: frame.over });
+  const sum = (rows, field) => rows.reduce((total, row) => total + row[field], 0) / owed.share;
+  const dated = lapsing.rows.filter((row) => row.month);
+  const came = flow.rows.filter((row) => row.points > 0).reduce((total, row) => total + row.points, 0) / flow.share;
+  const went = flow.rows.filter((row) => row.points < 0).reduce((total, row) => total - row.points, 0) / flow.share;
+  put(place,
+    tiles([
+      { name: "Liability", value: brief(sum(owed.rows, "balance")), note: "points that members have" },
+      { name: "Of them held", value: brief(sum(owed.rows, "held")), note: "reserved, not yet spent" },
+      { name: "Pending", value: brief(sum(owed.rows, "pending")), note: "granted, not yet active" },
+      { name: `Granted in ${days} days`, value: brief(came) },
+      { name: `Taken in ${days} days`, value: brief(went), note: "spent, lapsed, taken back" },
+      { name: "Will lapse", value: brief(dated.reduce((total, row) => total + row.points, 0) / lapsing.share) },
+    ]),
+    sampleNote([owed.share, flow.share, lapsing.share]),
+    section("Points by day", flowChart(flow, days)),
+    section("By what moved them", operations(flow), { note: `In the last ${days} days.` }),
+    section("What is owed, by wallet", grid("What is owed, by wallet", ["Wallet", number("Balance"), number("Held"), number("Pending"), number("Members")],
+      owed.rows.map((row) => [row.name ?? (row.group === "_default" ? "Default" : row.group), about(row.balance, owed.share), about(row.held, owed.share), about(row.pending, owed.share), about(row.members, owed.share)]),
+      "Nobody has points.")),
+    section("What lapses, by month", lapseChart(lapsing)));
+}
