@@ -5,15 +5,15 @@ import { about, amount, ask, choice, empty, grid, make, member, percent, put, sa
 const SPANS = [["", "This month"], ["7d", "Last 7 days"], ["30d", "Last 30 days"], ["365d", "Last 365 days"]];
 
 async function board(place, frame, span) {
-  const found = await ask(`leaderboard?limit=50${span ? `&timeframe=${span}` : ""}`, { signal: frame.over });
-  put(place, grid("Leaderboard", [{ name: "Rank", number: true }, "Member", { name: "Points", number: true }],
+  const found = await ask(`leaderboard?limit=25${span ? `&timeframe=${span}` : ""}`, { signal: frame.over });
+  put(place, grid("Leaderboard", ["Rank", "Member", { name: "Points", number: true }],
     found.users.map((each) => [amount(each.rank), member(each.userId, each.userId, each.username === each.userId ? null : each.username), amount(each.points)]),
     "Nobody was granted points in that time."));
 }
 
 function streak(s) {
   return [make("strong", s.id), words(s.period), about(s.participants, s.share), [about(s.alive, s.share), " ", make("small", percent(s.alive, s.participants), { class: "quiet" })],
-    amount(s.averageLength), amount(s.longestLength), [about(s.completed, s.share), " ", make("small", `of ${s.targetLength}`, { class: "quiet" })]];
+    amount(s.averageLength), amount(s.longestLength), amount(s.targetLength), about(s.completed, s.share)];
 }
 
 export async function show(place, frame) {
@@ -22,7 +22,7 @@ export async function show(place, frame) {
   const { streaks } = await ask("dashboard/streaks", { signal: frame.over });
   const number = (name) => ({ name, number: true });
   put(place, section("Leaderboard", ranks, { tools: span }),
-    section("Streaks", streaks.length ? [grid("Streaks", ["Streak", "Period", number("Took part"), number("Alive"), number("Average, alive"), number("Longest"), number("Reached the target")], streaks.map(streak)), sampleNote(streaks.map((s) => s.share))]
+    section("Streaks", streaks.length ? [grid("Streaks", ["Streak", "Period", number("Took part"), number("Alive"), number("Average, alive"), number("Longest"), number("Target"), number("Reached it")], streaks.map(streak)), sampleNote(streaks.map((s) => s.share))]
       : empty("No streak is defined."), { note: "Alive: the run has not broken yet." }));
   await board(ranks, frame, "");
 }

@@ -5,15 +5,16 @@
 
 import { amount, brief, draw, grid, make } from "./parts.js";
 
-const WIDTH = 640;
-const HEIGHT = 200;
+const HEIGHT = 210;
 const LEFT = 46;
+const RIGHT = 8;
 const BOTTOM = 22;
 const TOP = 8;
 const TICKS = 4;
+const WORD = 84; // pixels that a label below takes
 
-/** Return a round number that is at least as much, for the top of a scale. */
-function top(most) {
+/** Return a round number that is at least as much. */
+function round(most) {
   if (most <= 0) return 1;
   const size = 10 ** Math.floor(Math.log10(most));
   return size * [1, 2, 2.5, 5, 10].find((step) => step * size >= most);
@@ -21,25 +22,27 @@ function top(most) {
 
 const text = (x, y, words, anchor) => draw("text", { x, y, "text-anchor": anchor }, words);
 
-function scale(most, least = 0) {
-  const high = top(most);
-  const low = least < 0 ? -top(-least) : 0;
+/** Return where a value is, and the rules of a scale from round number to round number. */
+function scale(width, values) {
+  const most = Math.max(...values, 0);
+  const least = Math.min(...values, 0);
+  const step = round((most - least) / TICKS);
+  const low = Math.floor(least / step) * step;
+  const high = Math.max(Math.ceil(most / step), low / step + 1) * step;
   const y = (value) => TOP + ((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM);
-  const lines = Array.from({ length: TICKS + 1 }, (_, index) => low + ((high - low) * index) / TICKS).flatMap((value) => [
-    draw("line", { x1: LEFT, x2: WIDTH, y1: y(value), y2: y(value), class: value === 0 ? "axis" : "rule" }),
+  const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, index) => low + step * index);
+  const rules = ticks.flatMap((value) => [
+    draw("line", { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value), class: value === 0 ? "axis" : "rule" }),
     text(LEFT - 6, y(value) + 4, brief(value), "end"),
   ]);
-  return { y, lines };
+  return { y, rules };
 }
 
-/** Return some of the words under a chart, as many as have room. */
-function below(words, x) {
-  const step = Math.ceil(words.length / 6);
-  return words.flatMap((each, index) => {
-    if (index % step) return [];
-    const anchor = index === 0 && words.length > 2 ? "start" : "middle";
-    return [text(index === 0 && words.length > 2 ? LEFT : Math.min(x(index), WIDTH - 30), HEIGHT - 5, each, anchor)];
-  });
+/** Return the words under a chart, as many as have room. */
+function below(width, words, x) {
+  const step = Math.ceil((words.length * WORD) / (width - LEFT));
+  const inside = (place) => Math.min(Math.max(place, LEFT + WORD / 3), width - WORD / 2);
+  return words.flatMap((each, index) => (index % step ? [] : [text(inside(x(index)), HEIGHT - 5, each, "middle")]));
 }
 
 function legend(series) {
@@ -47,8 +50,7 @@ function legend(series) {
 }
 
 /** What is at a place: said under the chart, and marked in it. */
-function reading(figure, drawing, count, x, say) {
-  const said = make("output", [], { class: "reading" });
+function reading(drawing, said, width, count, x, say) {
   const line = draw("line", { y1: TOP, y2: HEIGHT - BOTTOM, class: "mark", visibility: "hidden" });
   drawing.append(line);
   let at = null;
@@ -62,7 +64,7 @@ function reading(figure, drawing, count, x, say) {
   };
   drawing.addEventListener("pointermove", (event) => {
     const box = drawing.getBoundingClientRect();
-    const place = ((event.clientX - box.left) / box.width) * WIDTH;
+    const place = ((event.clientX - box.left) / box.width) * width;
     let nearest = 0;
     for (let index = 1; index < count; index += 1) if (Math.abs(x(index) - place) < Math.abs(x(nearest) - place)) nearest = index;
     mark(nearest);
@@ -75,13 +77,31 @@ function reading(figure, drawing, count, x, say) {
     event.preventDefault();
     mark(Math.min(count - 1, Math.max(0, (at ?? (step > 0 ? -1 : count)) + step)));
   });
-  figure.append(said);
 }
 
-function figureOf({ title, labels, series, unit = "", first = "", asTable = true }, drawing, x) {
-  const figure = make("figure", [...(series.length > 1 ? [legend(series)] : []), drawing], { class: "chart card" });
+function sentence({ title, labels, series, unit = "" }) {
+  const most = series.map((each) => `${each.name} at most ${amount(Math.max(...each.values))}${unit}`);
+  return `${title}, ${labels[0]} to ${labels.at(-1)}: ${most.join(", ")}. The arrow keys read it.`;
+}
+
+/** A figure whose drawing is as wide as there is room, so that its words have one size. `drawn` returns
+ * where the x of a label is and what is drawn, for a width. */
+function figureOf(given, drawn) {
+  const { title, labels, series, unit = "", first = "", asTable = true } = given;
+  const said = make("output", [], { class: "reading" });
+  const holder = make("div", [], { class: "drawing" });
   const say = (index) => `${labels[index]}: ${series.map((each) => `${each.name} ${amount(each.values[index])}${unit}`).join(", ")}`;
-  reading(figure, drawing, labels.length, x, say);
+  const figure = make("figure", [...(series.length > 1 ? [legend(series)] : []), holder, said], { class: "chart card" });
+  let last = 0;
+  new ResizeObserver(() => {
+    const width = Math.round(holder.clientWidth);
+    if (width < 100 || width === last) return;
+    last = width;
+    const { x, parts } = drawn(width);
+    const drawing = draw("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": sentence(given), tabindex: "0" }, [parts, below(width, labels, x)]);
+    reading(drawing, said, width, labels.length, x, say);
+    holder.replaceChildren(drawing);
+  }).observe(holder);
   if (asTable) {
     const columns = [first, ...series.map((each) => ({ name: each.name, number: true }))];
     const rows = labels.map((label, index) => [label, ...series.map((each) => amount(each.values[index]))]);
@@ -90,39 +110,31 @@ function figureOf({ title, labels, series, unit = "", first = "", asTable = true
   return figure;
 }
 
-function sentence({ title, labels, series, unit = "" }) {
-  const most = series.map((each) => `${each.name} at most ${amount(Math.max(...each.values))}${unit}`);
-  return `${title}, ${labels[0]} to ${labels.at(-1)}: ${most.join(", ")}. The arrow keys read it.`;
-}
-
-const svg = (words, parts) => draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words, tabindex: "0" }, parts);
-
 /** Lines: {title, labels, series: [{name, values}], unit, first}, where `first` heads the labels in the
  * table and `asTable: false` leaves that out. */
-export function lines(given) {
+export const lines = (given) => figureOf(given, (width) => {
   const { labels, series } = given;
-  const { y, lines: rules } = scale(Math.max(...series.flatMap((each) => each.values), 0));
-  const x = (index) => LEFT + ((WIDTH - LEFT - 4) * index) / Math.max(1, labels.length - 1);
+  const { y, rules } = scale(width, series.flatMap((each) => each.values));
+  const x = (index) => LEFT + ((width - LEFT - RIGHT) * index) / Math.max(1, labels.length - 1);
   const drawn = series.map((each, number) => draw("polyline", {
     points: each.values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(" "), class: `line s${number}`,
   }));
-  return figureOf(given, svg(sentence(given), [rules, drawn, below(labels, x)]), x);
-}
+  return { x, parts: [rules, drawn] };
+});
 
 /** Columns, those of one label beside each other: given as to `lines`; values below 0 hang. */
-export function columns(given) {
+export const columns = (given) => figureOf(given, (width) => {
   const { labels, series } = given;
-  const all = series.flatMap((each) => each.values);
-  const { y, lines: rules } = scale(Math.max(...all, 0), Math.min(...all, 0));
-  const room = (WIDTH - LEFT) / labels.length;
+  const { y, rules } = scale(width, series.flatMap((each) => each.values));
+  const room = (width - LEFT - RIGHT) / labels.length;
   const wide = Math.min(28, Math.max(1, (room * 0.8) / series.length));
   const x = (index) => LEFT + room * (index + 0.5);
   const drawn = series.flatMap((each, number) => each.values.map((value, index) => draw("rect", {
     x: (x(index) - (wide * series.length) / 2 + wide * number).toFixed(1), width: Math.max(1, wide - 1).toFixed(1),
     y: y(Math.max(0, value)).toFixed(1), height: Math.abs(y(value) - y(0)).toFixed(1), class: `column s${number}`, rx: 1.5,
   })));
-  return figureOf(given, svg(sentence(given), [rules, drawn, below(labels, x)]), x);
-}
+  return { x, parts: [rules, drawn] };
+});
 
 /** A map of hours: {title, rows: [[label, 24 figures]]}. */
 export function hours({ title, rows }) {
@@ -130,8 +142,10 @@ export function hours({ title, rows }) {
   const head = make("tr", [make("th", "Day", { scope: "col" }), ...Array.from({ length: 24 }, (_, hour) => make("th", String(hour), { scope: "col" }))]);
   const cell = (label, value, hour) => {
     const shown = make("td", value ? brief(value) : "", { title: `${label}, ${hour}:00: ${amount(value)}` });
-    shown.style.setProperty("--share", `${Math.round((100 * value) / most)}%`);
-    if (value > most / 2) shown.className = "full";
+    // By the root, so that one busy hour does not make all others alike.
+    const share = Math.sqrt(value / most);
+    shown.style.setProperty("--share", `${Math.round(85 * share)}%`);
+    if (share > 0.6) shown.className = "full";
     return shown;
   };
   const body = rows.map(([label, values]) => make("tr", [make("th", label, { scope: "row" }), values.map((value, hour) => cell(label, value, hour))]));

@@ -1,7 +1,7 @@
 // Events, by day and hour.
 
 import { columns, hours } from "./charts.js";
-import { amount, ask, brief, choice, day, empty, grid, make, percent, put, section, tiles } from "./parts.js";
+import { amount, ask, brief, choice, date, day, empty, grid, make, percent, put, section, tiles } from "./parts.js";
 
 const PERIODS = [["7d", "7 days"], ["30d", "30 days"], ["90d", "90 days"], ["current_month", "This month"], ["ytd", "This year"]];
 const DAYS_OF_HOURS = 14;
@@ -17,7 +17,7 @@ function daysOf(first, last) {
 function daily(data, key, first, last) {
   const dates = daysOf(first, last);
   const of = (field) => dates.map((each) => data[each]?.[field] ?? 0);
-  const labels = dates.map(day);
+  const labels = dates.map(date);
   const busy = dates.filter((each) => data[each]?.hourlyDistribution?.length).slice(-DAYS_OF_HOURS).reverse();
   return [
     section("By day", columns({ title: "Events by day", first: "Day", labels, series: [{ name: "Events", values: of(key) }, { name: "Members", values: of("users") }] })),

@@ -5,10 +5,11 @@ import { ago, amount, ask, brief, duration, grid, make, member, period, put, sec
 
 const SECONDS = 2;
 const KEPT = 150;
+const SHOWN = 10;
 const samples = []; // of this visit: they outlast a look at another page
 let replies = null;
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
 
 /** The seconds within which so much of the replies came since the answer before. */
 function within(part, now, before) {
@@ -37,12 +38,12 @@ function charts() {
 function figures(data, lately) {
   const p95 = within(0.95, data.replies, null);
   return tiles([
-    { name: "Challenge logs a second", value: brief(data.logsPerSecond) },
+    { name: "Logs a second", value: brief(data.logsPerSecond) },
     { name: "Events a second", value: brief(data.eventsPerSecond) },
     { name: "From input to table", value: duration(data.newestAge), note: data.newestAge === null ? "nothing came lately" : "end to end, now" },
     { name: "Answered within", value: duration(lately ?? within(0.5, data.replies, null)), note: p95 === null ? "no call yet" : `95% within ${duration(p95)}` },
-    { name: "Tables are behind by", value: `${brief(data.lag.records)} records`, note: duration(data.lag.seconds) },
-    { name: "Dead letters a second", value: brief(data.deadLettersPerSecond), note: data.deadLettersPerSecond ? "refused input" : "nothing is refused" },
+    { name: "Records behind", value: brief(data.lag.records), note: `the tables, by ${duration(data.lag.seconds)}` },
+    { name: "Refused a second", value: brief(data.deadLettersPerSecond), note: data.deadLettersPerSecond ? "to the dead letters" : "nothing is refused" },
     ...(data.withoutWorker ? [{ name: "Nobody folds", value: `${data.withoutWorker} partitions`, note: "no worker for 90 s" }] : []),
   ]);
 }
@@ -63,8 +64,8 @@ export async function show(place, frame) {
     // What somebody reads by pointer or keys is not drawn anew under their eyes.
     if (!flow.matches(":hover") && !flow.contains(document.activeElement)) put(flow, charts());
     put(milestones, grid("Newest milestones", ["Reached", "Member", "Milestone", "Of", "Period", { name: "Value", number: true }],
-      data.milestones.map((m) => [ago(m.reachedAt), member(m.memberId, m.member, m.memberName), m.milestone, m.challenge, period(m.periodKey), amount(m.value)])));
+      data.milestones.slice(0, SHOWN).map((m) => [ago(m.reachedAt), member(m.memberId, m.member, m.memberName), m.milestone, m.challenge, period(m.periodKey), amount(m.value)])));
     put(rewards, grid("Newest rewards", ["Granted", "Member", "Milestone", "Period", "Coupon"],
-      data.rewards.map((r) => [ago(r.createdAt), member(r.memberId, r.member, r.memberName), r.milestone, period(r.periodKey), r.couponCode])));
+      data.rewards.slice(0, SHOWN).map((r) => [ago(r.createdAt), member(r.memberId, r.member, r.memberName), r.milestone, period(r.periodKey), r.couponCode])));
   });
 }

@@ -1,6 +1,6 @@
 // One member: what it has, how far it is, what it did, and what an event would give it.
 
-import { amount, ask, badge, make, percent, period, put, section, table, tiles, time, words } from "./parts.js";
+import { amount, ask, badge, make, percent, period, put, section, table, tiles, time, wallet, words } from "./parts.js";
 
 const NUMBER = (name) => ({ name, number: true });
 
@@ -25,8 +25,13 @@ function track(p) {
 
 function tryOut(frame, member) {
   const answer = make("div", [], { "aria-live": "polite" });
+  const events = make("datalist", [], { id: "events" });
+  frame.attempt(async () => {
+    const known = (await ask("event?showAll=false", { signal: frame.over })) ?? [];
+    put(events, known.map((each) => make("option", each.title, { value: each.eventId })));
+  });
   const form = make("form", [
-    make("label", ["Event", make("input", [], { name: "eventId", required: true })]),
+    make("label", ["Event", make("input", [], { name: "eventId", required: true, list: "events", autocomplete: "off" }), events]),
     make("label", ["Metadata (JSON)", make("input", [], { name: "metadata", value: "{}" })]),
     make("button", "Try")]);
   form.addEventListener("submit", (event) => {
@@ -54,7 +59,7 @@ export async function show(place, frame, id) {
   put(place,
     make("p", [badge(m.status), " since ", time(m.createdAt), about ? ` · ${about}` : ""], { class: "quiet" }),
     tiles([
-      ...found.balances.map((b) => ({ name: `Points: ${b.group}`, value: amount(b.available),
+      ...found.balances.map((b) => ({ name: `Points: ${wallet(b.group)}`, value: amount(b.available),
         note: `balance ${amount(b.balance)}, held ${amount(b.held)}, pending ${amount(b.pending)}` })),
       ...found.tiers.map((t) => ({ name: `Tier: ${t.name}`, value: t.tierId ?? "none", note: ["since ", time(t.since)] })),
       ...found.streaks.map((s) => ({ name: `Streak: ${s.streakId}`, value: `${s.currentLength} of ${s.targetLength}`,
@@ -65,8 +70,8 @@ export async function show(place, frame, id) {
     table("Rewards", ["Granted", "Milestone", "Of", "Period", "Status", "Coupon", "Explanation"], found.rewards.map((r) =>
       [time(r.createdAt), r.milestone, r.of, period(r.periodKey), badge(r.status), r.couponCode, frame.mayAct ? why(frame, "reward_log", r.id) : "–"])),
     table("Points that lapse", ["Group", NUMBER("Points"), "From", "Until"], found.lots.map((l) =>
-      [l.group, amount(l.points), l.activatesAt ? time(l.activatesAt) : "now", l.expiresAt ? time(l.expiresAt) : "never"]), "None."),
+      [wallet(l.group), amount(l.points), l.activatesAt ? time(l.activatesAt) : "now", l.expiresAt ? time(l.expiresAt) : "never"]), "None."),
     table("Timeline", ["At", "What", "Of", NUMBER("Value"), "Identifier", "Taken back"], found.timeline.map((t) =>
-      [time(t.at), words(t.kind), t.what, amount(t.value), t.identifier, t.voided > 0 ? percent(t.voided, 1) : ""])),
+      [time(t.at), words(t.kind), wallet(t.what), amount(t.value), t.identifier, t.voided > 0 ? percent(t.voided, 1) : ""])),
     tryOut(frame, m));
 }

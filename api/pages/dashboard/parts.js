@@ -59,10 +59,12 @@ export async function ask(path, { json, headers, ...options } = {}) {
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
 const short = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, notation: "compact" });
 const percents = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0, style: "percent" });
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 2, style: "percent" });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const dates = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 const months = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
 const since = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 
@@ -72,9 +74,9 @@ export const amount = (value) => (missing(value) ? NOTHING : exact.format(value)
 /** An amount in few characters: 12.3K */
 export const brief = (value) => (missing(value) ? NOTHING : Math.abs(value) < 10000 ? exact.format(value) : short.format(value));
 /** A part of a whole: 42% */
-export const percent = (part, whole) => (whole ? percents.format(part / whole) : NOTHING);
+export const percent = (part, of) => (!of ? NOTHING : part > 0 && part / of < 0.01 ? `< ${percents.format(0.01)}` : percents.format(part / of));
 /** A figure of a sample: what all come to, ≈ where the sample is not all of them. */
-export const about = (value, share) => (missing(value) ? NOTHING : share < 1 ? `≈ ${short.format(value / share)}` : exact.format(value));
+export const about = (value, share) => (missing(value) ? NOTHING : share < 1 ? `≈ ${value / share < 10000 ? whole.format(value / share) : short.format(value / share)}` : exact.format(value));
 /** Seconds as people say them: 45 ms, 2.5 s, 3 min */
 export function duration(seconds) {
   if (missing(seconds)) return NOTHING;
@@ -101,6 +103,8 @@ export function ago(text) {
 }
 /** A calendar day: 26 Nov 2026 */
 export const day = (text) => (text ? days.format(new Date(`${text}T00:00:00Z`)) : NOTHING);
+/** A calendar day of these weeks: 26 Nov */
+export const date = (text) => dates.format(new Date(`${text}T00:00:00Z`));
 /** A period's key in words: November 2026, Week 47 of 2026, All time */
 export function period(key) {
   if (!key) return NOTHING;
@@ -110,6 +114,8 @@ export function period(key) {
   if (/^\d{4}-\d{2}$/.test(key)) return months.format(new Date(`${key}-01T00:00:00Z`));
   return /^\d{4}-\d{2}-\d{2}$/.test(key) ? day(key) : key;
 }
+/** The name of a wallet, or of a group of points without one. */
+export const wallet = (id, name) => name ?? (id === "_default" ? "Default" : id);
 /** A word of the API's as people write it: in_progress is "In progress" */
 export function words(text) {
   if (!text) return NOTHING;

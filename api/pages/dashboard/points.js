@@ -1,7 +1,7 @@
 // Points: what is owed, what came and went, what lapses.
 
 import { columns } from "./charts.js";
-import { about, ask, brief, day, empty, grid, period, put, sampleNote, section, tiles, words } from "./parts.js";
+import { about, ask, brief, date, empty, grid, period, put, sampleNote, section, tiles, wallet, words } from "./parts.js";
 
 const number = (name) => ({ name, number: true });
 const scaled = (value, share) => Math.round(value / share);
@@ -15,7 +15,7 @@ function flowChart({ rows, share }, span) {
     const sum = sums.get(row.day);
     if (sum) sum[row.points > 0 ? "in" : "out"] += row.points;
   }
-  return columns({ title: "Points by day", first: "Day (UTC)", labels: dates.map(day), series: [
+  return columns({ title: "Points by day", first: "Day (UTC)", labels: dates.map(date), series: [
     { name: "Granted", values: dates.map((each) => scaled(sums.get(each).in, share)) },
     { name: "Spent, lapsed and taken back", values: dates.map((each) => scaled(sums.get(each).out, share)) }] });
 }
@@ -55,7 +55,7 @@ export async function show(place, frame) {
     section("Points by day", flowChart(flow, days)),
     section("By what moved them", operations(flow), { note: `In the last ${days} days.` }),
     section("What is owed, by wallet", grid("What is owed, by wallet", ["Wallet", number("Balance"), number("Held"), number("Pending"), number("Members")],
-      owed.rows.map((row) => [row.name ?? (row.group === "_default" ? "Default" : row.group), about(row.balance, owed.share), about(row.held, owed.share), about(row.pending, owed.share), about(row.members, owed.share)]),
+      owed.rows.map((row) => [wallet(row.group, row.name), about(row.balance, owed.share), about(row.held, owed.share), about(row.pending, owed.share), about(row.members, owed.share)]),
       "Nobody has points.")),
     section("What lapses, by month", lapseChart(lapsing)));
 }

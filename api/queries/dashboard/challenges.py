@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from api.queries.dashboard.samples import Rows, Sample, rows, sampled
 
 CHALLENGES = 50
-SAMPLE = 2000
+SAMPLE = 4000
 """Progress of a challenge that its figures are made from."""
 PERIODS = 12
 
