@@ -92,9 +92,9 @@ async def test_a_member_is_shown_with_names(full_stack: Served, member: str) -> 
         (f"Spend {NAME}", 60, 100)
     ]
     assert [(r["milestone"], r["status"]) for r in shown["rewards"]] == [("Half", "granted")]
-    assert [(t["kind"], t["identifier"]) for t in shown["timeline"]] == [
-        ("event", None),
-        ("log", "o-1"),
+    assert [(t["kind"], t["what"]) for t in shown["timeline"]] == [
+        ("event", "Visited"),
+        ("log", f"Spend {NAME}"),
     ]
     (funnel,) = challenges
     assert (funnel["periodKey"], funnel["started"], funnel["completed"]) == ("2026-11", 1, 0)
