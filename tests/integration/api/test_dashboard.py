@@ -174,7 +174,7 @@ async def test_a_browser_signs_in_and_shows_every_page(
             tab.wait(shown)
             title, trouble, over = tab.value(
                 "[document.title, document.querySelector('#trouble').textContent,"
-                " document.documentElement.scrollWidth - innerWidth]"
+                " document.documentElement.scrollWidth - document.documentElement.clientWidth]"
             )
             assert (trouble, over) == ("", 0), f"{page} ({title})"
         assert title == f"{NAME} (ada) · Milestream"
