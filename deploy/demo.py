@@ -13,11 +13,10 @@ from aiokafka import AIOKafkaProducer
 
 from deploy import demo_events, demo_people
 from deploy.apply import Document, publish, read
-from deploy.batches import Batches
-from deploy.clients import transactional_producer
+from deploy.clients import read_positions, transactional_producer
 from deploy.demo_crowd import Crowd, Record, bad_record, upsert
-from deploy.positions import read_positions
 from schemas import ids, records
+from schemas.kafka.batches import Batches
 from schemas.settings import Settings
 from schemas.topics import (
     CHALLENGE_LOGS,

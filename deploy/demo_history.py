@@ -8,10 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 from aiokafka.errors import KafkaError
 
-from deploy.clients import admin_client
+from deploy.clients import admin_client, read_positions
 from deploy.demo import HISTORY_DAYS, POSITION_KEY
 from deploy.lag import Offsets, ends_of, folded, projected
-from deploy.positions import read_positions
 from projections.catalogue import PROJECTIONS
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS

@@ -10,8 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.dead_letters.reading import Listing
+from api.dead_letters.redriven import Filter, Found, Redriven
+from api.dead_letters.redriving import RedriveOutcome
 from deploy import dead_letters
-from deploy.dead_letters import Filter, Found, Listing, Redriven, RedriveOutcome
 from deploy.errors import CommandError
 from schemas.dead_letter import Reason
 from schemas.settings import Settings

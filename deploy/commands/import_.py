@@ -18,8 +18,8 @@ from rich.progress import (
 
 from deploy.importing.sources import STDIN, Format, guess_format
 from deploy.importing.transfer import Import, Outcome, Watcher, run_import
-from deploy.placement import PLACEABLE
 from schemas.ids import is_project
+from schemas.placement import PLACEABLE
 from schemas.settings import Settings
 
 _BAD_LINES_SHOWN = 100

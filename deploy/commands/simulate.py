@@ -17,7 +17,6 @@ from deploy.clients import unreachable
 from deploy.commands.import_ import format_of
 from deploy.errors import CommandError
 from deploy.importing.sources import STDIN
-from deploy.placement import PLACEABLE
 from deploy.simulation import InputFile, simulate_file
 from deploy.topics_create import check_topics
 from processor.domain.definitions import Definitions
@@ -26,6 +25,7 @@ from processor.recorded import FoldedByNewer, RecordMissing
 from processor.simulation.figures import Figure, Figures, beside, refused_in_words
 from processor.simulation.recorded import simulate_recorded
 from schemas.kafka.member_keys import KeysUnreadable
+from schemas.placement import PLACEABLE
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
 

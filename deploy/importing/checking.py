@@ -10,10 +10,10 @@ from datetime import datetime
 
 import msgspec
 
-from deploy.placement import Home, Homes
 from processor.domain.aggregates.event import decode_metadata
 from processor.domain.inputs import Input, Read, Refused, not_ahead, read
 from schemas.instants import from_millis
+from schemas.placement import Home, Homes
 from schemas.records import ActivityLog, AdjustPoints, ChallengeLog, Event
 
 
@@ -46,7 +46,7 @@ class RecordCheck:
     """Reads the records of one input topic as the processor will, and finds where they belong.
 
     Args:
-        topic: the topic's name in the catalogue, one of `deploy.placement.PLACEABLE`.
+        topic: the topic's name in the catalogue, one of `schemas.placement.PLACEABLE`.
         partitions: how many partitions it has.
         millis: the timestamp that the records will have, in milliseconds since 1970.
         manual: the projects whose clock is moved by hand: the processor alone knows what it shows.

@@ -29,15 +29,14 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from deploy.apply import projects_on_clocks
-from deploy.batches import Batches
-from deploy.clients import partitions_of_topic, transactional_producer
+from deploy.clients import partitions_of_topic, read_positions, transactional_producer
 from deploy.errors import CommandError
 from deploy.importing.checking import BadRecord, RecordCheck, with_project
 from deploy.importing.columns import FileColumns
 from deploy.importing.sealing import NewKey, Sealing
 from deploy.importing.sources import READERS, STDIN, Format, Line, SourceError, Tape
-from deploy.positions import read_positions
 from schemas import ids
+from schemas.kafka.batches import Batches
 from schemas.settings import Settings
 from schemas.topics import MIB, TOPICS, positions_topic
 

@@ -19,10 +19,10 @@ from api.documents import asyncapi, openapi
 from api.metrics import Metrics as ApiMetrics
 from deploy.apply import check
 from deploy.cli import SUB_COMMANDS, load
-from deploy.placement import PLACEABLE
 from processor import metrics as worker_metrics
 from projections.metrics import Metrics as ProjectorMetrics
 from schemas.definitions import KINDS
+from schemas.placement import PLACEABLE
 from schemas.settings import Settings, variable
 from schemas.topics import TOPICS, changelog_topic, positions_topic
 from tests.documents import PACKAGES, ROOT, Document, documents, sources

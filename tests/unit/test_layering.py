@@ -5,7 +5,7 @@ schemas <- projections
 schemas <- api
 deploy may import all of them
 
-Within api: http <- queries <- auth, kafka <- recalculating <- resources <- voiding, explaining
+Within api: http <- queries <- auth, kafka <- dead_letters, recalculating <- resources <- voiding, explaining
 <- each of the faces <- app
 and http <- documents <- app
 """
@@ -31,6 +31,7 @@ API_BELOW_FACES = (
     "api.metrics",
     "api.pages",
     "api.siblings",
+    "api.dead_letters",
     "api.resources",
     "api.voiding",
     "api.explaining",
@@ -78,8 +79,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("schemas", "api.http", "api.queries", "api.kafka", "api.recalculating"),
         *("processor.recalculation", "processor.recorded"),
     ),
+    "api.dead_letters": ("schemas", "api.http", "api.kafka", "api.dead_letters"),
     "api.resources": (
-        *("schemas", "api.auth", "api.kafka", "api.metrics", "api.siblings"),
+        *("schemas", "api.auth", "api.dead_letters", "api.kafka", "api.metrics", "api.siblings"),
         "api.recalculating.starting",
     ),
     "api.voiding": API_BELOW_FACES[:-3],

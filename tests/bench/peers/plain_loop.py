@@ -14,8 +14,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from rocksdict import Options, Rdict, WriteBatch
 
-from deploy.batches import Batches
 from schemas.amounts import format_amount, parse_amount
+from schemas.kafka.batches import Batches
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
 from tests.bench.peers import CHANGELOG, MILESTONES, OUTPUTS, Peer, output_padding

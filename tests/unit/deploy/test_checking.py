@@ -5,8 +5,8 @@ import json
 import pytest
 
 from deploy.importing.checking import BadRecord, RecordCheck, with_project
-from deploy.placement import Home
 from schemas import ids
+from schemas.placement import Home
 from schemas.topics import partition_for
 
 NOW = 1_795_000_000_000

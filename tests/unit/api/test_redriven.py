@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.dead_letters import Filter, Found, Redriven
+from api.dead_letters.redriven import Filter, Found, Redriven
 from schemas.dead_letter import DeadLetter
 
 ALL = Filter()
@@ -71,3 +71,18 @@ def test_what_could_not_be_sent_was_not_redriven_and_is_where_the_next_run_begin
     assert failed.start(ALL, 0) == failed.start(UNKNOWN, 0) == 4
     assert failed.start(ALL, 1) == 0
     assert failed.position(ALL, 0) == 10
+
+
+def test_what_was_chosen_was_redriven_by_itself() -> None:
+    chosen = Redriven({Redriven.chosen_key(0, 4).decode(): b"1"})
+    assert chosen.includes(letter(4, "invalid", "acme"))
+    assert not chosen.includes(letter(3, "invalid", "acme"))
+    assert not chosen.includes(letter(5, "invalid", "acme"))
+    assert chosen.start(ALL, 0) == 0
+
+
+def test_what_was_passed_of_a_project_leaves_other_projects_runs_out() -> None:
+    runs = after((ALL, 2), (UNKNOWN, 5), (UNKNOWN_OF_ACME, 9), (Filter(None, "other"), 7))
+    assert set(runs.passed("acme")) == {
+        (None, 2), ("unknown_challenge", 5), ("unknown_challenge", 9),
+    }  # fmt: skip

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.placement import PLACEABLE, Placement, Unplaceable
 from schemas import ids
+from schemas.placement import PLACEABLE, Placement, Unplaceable
 from schemas.topics import FORWARDED, INPUT_TOPICS, TICKS, partition_for
 
 MEMBER = ids.member_id("default", "m-1")

@@ -35,6 +35,10 @@ class Batches:
         self._all.append((topic, partition, batch))
         batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any record."""
+        return bool(self._all)
+
     async def send(self) -> None:
         """Send all, and wait until the broker has them.
 

@@ -1,4 +1,4 @@
-"""How far a command has got, kept on Kafka in the transaction that did the work.
+"""How far a piece of work has got, kept on Kafka in the transaction that did the work.
 
 `milestream import` and `dead-letters redrive` send records and must neither lose nor double one
 when they are killed and started again. So the position goes onto a compacted topic of its own in
@@ -7,7 +7,7 @@ forgets those of an idle group after a week (`offsets.retention.minutes`), and w
 file was imported.
 """
 
-from deploy.clients import partitions_of_topic, reader
+from schemas.kafka.single_use import partitions_of_topic, reader
 from schemas.settings import Settings
 from schemas.topics import positions_topic
 
@@ -19,7 +19,8 @@ async def read_positions(settings: Settings) -> dict[str, bytes]:
     may lie behind one of another command that is still open, and must not be missed.
 
     Raises:
-        CommandError: the topic is missing.
+        NoSuchTopic: it is missing.
+        KafkaConnectionError: no broker answers.
     """
     topic = positions_topic(settings.application_id)
     (partition,) = await partitions_of_topic(settings, settings.topic(topic.name))

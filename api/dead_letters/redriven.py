@@ -1,0 +1,128 @@
+"""Which dead letters were sent back to where they came from: each once.
+
+It is known by positions, one per filter and partition of `dead-letters`: all of it, one reason, one
+project, or one reason of one project. A letter was redriven when it was chosen by itself, or lies
+before the position of any filter that it matches and is not among those that could not be sent:
+each of these has a record of its own, until a later run sends it. So `--reason unknown_challenge`
+leaves the others where they are, and a later run without a filter sends those, and only those. All
+this is committed in the transaction that sends the records: killed anywhere, or run twice, nothing
+is sent twice and nothing is left out. An original that is refused again comes back as a new letter,
+with `attempts` one higher, behind all positions; it can be redriven again.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.dead_letter import DeadLetter
+from schemas.places import place
+
+
+class Filter(NamedTuple):
+    """Which letters are meant; None means any."""
+
+    reason: str | None = None
+    project: str | None = None
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Tell whether a letter is meant."""
+        return self.reason in (None, letter.reason) and self.project in (None, letter.project)
+
+
+class Found(NamedTuple):
+    """A dead letter and where it lies on `dead-letters`; `timestamp` (ms) is when it was written.
+
+    `letter` is None where the record there is no dead letter; `raw` is what it is.
+    """
+
+    partition: int
+    offset: int
+    timestamp: int
+    raw: bytes
+    letter: DeadLetter | None
+
+
+class Redriven:
+    """How far each filter's redrives have got: next offset by filter and partition; which letters
+    before it could not be sent; and which were sent one by one."""
+
+    def __init__(self, positions: Mapping[str, bytes]) -> None:
+        self._next: dict[tuple[Filter, int], int] = {}
+        self._failed: dict[int, set[int]] = defaultdict(set)
+        self._chosen: set[tuple[int, int]] = set()
+        for key, value in positions.items():
+            kind, _, rest = key.partition("/")
+            if kind == "redrive":
+                reason, project, partition = msgspec.json.decode(
+                    rest, type=tuple[str | None, str | None, int]
+                )
+                self._next[Filter(reason, project), partition] = int(value)
+            elif kind == "redrive-failed":
+                number, _, offset = rest.partition("/")
+                self._failed[int(number)].add(int(offset))
+            elif kind == "redrive-chosen":
+                number, _, offset = rest.partition("/")
+                self._chosen.add((int(number), int(offset)))
+
+    @staticmethod
+    def key(wanted: Filter, partition: int) -> bytes:
+        """Return the key that a position is kept under."""
+        return b"redrive/" + msgspec.json.encode((wanted.reason, wanted.project, partition))
+
+    @staticmethod
+    def failed_key(partition: int, offset: int) -> bytes:
+        """Return the key under which it is kept that a letter could not be sent."""
+        return f"redrive-failed/{partition}/{offset}".encode()
+
+    @staticmethod
+    def chosen_key(partition: int, offset: int) -> bytes:
+        """Return the key under which it is kept that a letter was sent by itself."""
+        return f"redrive-chosen/{partition}/{offset}".encode()
+
+    def failed(self, found: Found) -> bool:
+        """Tell whether an earlier run could not send a letter."""
+        return found.offset in self._failed.get(found.partition, ())
+
+    def position(self, wanted: Filter, partition: int) -> int:
+        """Return the offset that runs with this very filter have come to."""
+        return self._next.get((wanted, partition), 0)
+
+    def start(self, wanted: Filter, partition: int) -> int:
+        """Return the first offset of a partition that may hold a letter not yet redriven."""
+        return min({self._passed(wanted, partition)} | self._failed.get(partition, set()))
+
+    def _passed(self, wanted: Filter, partition: int) -> int:
+        wider = {
+            Filter(reason, project)
+            for reason in (None, wanted.reason)
+            for project in (None, wanted.project)
+        }
+        return max(self.position(each, partition) for each in wider)
+
+    def includes(self, found: Found) -> bool:
+        """Tell whether a letter was redriven, by whatever filter."""
+        letter = found.letter
+        if (found.partition, found.offset) in self._chosen:
+            return True
+        if letter is None or self.failed(found):
+            return False
+        return found.offset < self._passed(Filter(letter.reason, letter.project), found.partition)
+
+    def passed(self, project: str) -> Sequence[tuple[str | None, int]]:
+        """Return what the runs that took letters of a project have passed: the reason that they
+        were for (None: any), and the place of the first letter that they have not come to."""
+        return [
+            (wanted.reason, place(partition, offset))
+            for (wanted, partition), offset in self._next.items()
+            if wanted.project in (None, project)
+        ]
+
+    def failed_places(self) -> Sequence[int]:
+        """Return the places of the letters that could not be sent."""
+        return [place(number, each) for number, offsets in self._failed.items() for each in offsets]
+
+    def chosen_places(self) -> Sequence[int]:
+        """Return the places of the letters that were sent one by one."""
+        return [place(*each) for each in self._chosen]

@@ -1,0 +1,332 @@
+"""Sends dead letters back to the topics they came from: all that match, or some that are chosen."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from api.dead_letters.reading import found_in, read_letters
+from api.dead_letters.redriven import Filter, Found, Redriven
+from api.kafka.record_reader import RecordReader, Removed
+from schemas.dead_letter import ATTEMPTS, DeadLetter
+from schemas.kafka.batches import Batches
+from schemas.kafka.positions import read_positions
+from schemas.kafka.single_use import partitions_of_topic, transactional_producer
+from schemas.placement import PLACEABLE, Placement, Unplaceable
+from schemas.settings import Settings
+from schemas.topics import DEAD_LETTERS, MIB, TOPICS, positions_topic
+
+_LETTERS_PER_TRANSACTION = 1000
+_BYTES_PER_TRANSACTION = 8 * MIB
+_OF_A_REQUEST = "kafka_"
+"""What the names of the headers begin with that say where to a reply is to go, and to what."""
+
+
+class CannotRedrive(Exception):
+    """One letter's original cannot be sent back; the message says why."""
+
+
+class Bounds(NamedTuple):
+    """How much one call does: letters that it sends, and bytes of letters that it looks at."""
+
+    letters: int
+    bytes: int
+
+
+@dataclass
+class RedriveOutcome:
+    """What a redrive did: letters sent back by (topic, reason), and those it could not send.
+
+    `redriven` of the chosen ones were sent back before, `gone` of them are not there (any more), or
+    not the project's. `more` may be left where the bounds were reached.
+    """
+
+    sent: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    failed: list[tuple[Found, str]] = field(default_factory=list)
+    redriven: int = 0
+    gone: int = 0
+    more: bool = False
+
+    def count(self, found: Found) -> None:
+        """Count a letter as sent."""
+        assert found.letter is not None
+        self.sent[found.letter.topic, found.letter.reason] += 1
+
+    def add(self, other: "RedriveOutcome") -> None:
+        """Add what a further transaction did."""
+        for what, count in other.sent.items():
+            self.sent[what] += count
+        self.failed.extend(other.failed)
+
+
+async def would_redrive(settings: Settings, wanted: Filter) -> RedriveOutcome:
+    """Return what `redrive` would send.
+
+    Raises:
+        KafkaError, NoSuchTopic: no broker answers, or the topics are not there.
+    """
+    redriven = Redriven(await read_positions(settings))
+    outcome = RedriveOutcome()
+    async for found in read_letters(settings, lambda p: redriven.start(wanted, p)):
+        if _is_left(found, wanted, redriven):
+            outcome.count(found)
+    return outcome
+
+
+def _is_left(found: Found, wanted: Filter, redriven: Redriven) -> bool:
+    letter = found.letter
+    return letter is not None and wanted.matches(letter) and not redriven.includes(found)
+
+
+async def redrive(
+    settings: Settings, records: RecordReader, wanted: Filter, bounds: Bounds | None = None
+) -> RedriveOutcome:
+    """Send the originals of the letters that match back to their topics.
+
+    A record goes back with its key, its value, its timestamp (it is what `createdAt` and the
+    period of an event without a time of its own come from) and its headers, and with
+    `milestream-attempts`; but without those that ask for a reply, for nobody waits for it any
+    more. It goes to its member's partition; where no member can be read, to the one where it lay.
+    Letters that could not be sent are tried again by the next run.
+
+    Args:
+        settings: where the topics are.
+        records: reads originals that their letters do not carry.
+        wanted: which letters.
+        bounds: where it stops; a repeat goes on from there.
+
+    Raises:
+        KafkaError, NoSuchTopic: no broker answers, or the topics are not there.
+        ProducerFenced: another redrive took over.
+    """
+    async with _the_redrive(settings) as producer:
+        redriven = Redriven(await read_positions(settings))
+        marks = _Passed(wanted, redriven)
+        run = _Redrive(settings, records, producer, redriven, marks)
+        taken = looked = 0
+        letters = read_letters(settings, lambda p: redriven.start(wanted, p))
+        async with aclosing(letters):
+            async for found in letters:
+                if bounds is not None and (taken >= bounds.letters or looked >= bounds.bytes):
+                    run.outcome.more = True
+                    break
+                looked += len(found.raw)
+                if _is_left(found, wanted, redriven):
+                    taken += 1
+                    await run.add(found)
+                marks.pass_by(found)
+        await run.flush()
+        return run.outcome
+
+
+async def redrive_chosen(
+    settings: Settings, records: RecordReader, project: str, chosen: Collection[tuple[int, int]]
+) -> RedriveOutcome:
+    """Send the originals of some letters of a project back, as `redrive` does.
+
+    Args:
+        settings: where the topics are.
+        records: reads the letters, and originals that they do not carry.
+        project: whose they are to be; others' are as if they were not there.
+        chosen: partition and offset of each on `dead-letters`.
+
+    Raises:
+        KafkaError, NoSuchTopic, ProducerFenced: see `redrive`.
+    """
+    async with _the_redrive(settings) as producer:
+        redriven = Redriven(await read_positions(settings))
+        run = _Redrive(settings, records, producer, redriven, _Chosen())
+        for partition, offset in sorted(set(chosen)):
+            found = await _letter_at(records, partition, offset)
+            if found is None or found.letter is None or found.letter.project != project:
+                run.outcome.gone += 1
+            elif redriven.includes(found):
+                run.outcome.redriven += 1
+            else:
+                await run.add(found)
+        await run.flush()
+        return run.outcome
+
+
+def _the_redrive(settings: Settings) -> AbstractAsyncContextManager[AIOKafkaProducer]:
+    # One name for all: two redrives at once would both send a letter.
+    return transactional_producer(settings, "redrive", max_request_size=6 * MIB)
+
+
+async def _letter_at(records: RecordReader, partition: int, offset: int) -> Found | None:
+    try:
+        return found_in(await records.at(records.place(DEAD_LETTERS, partition), offset))
+    except Removed:
+        return None
+
+
+class _Marks(Protocol):
+    """What a transaction keeps of the letters that it sends."""
+
+    def records(self, sent: Iterable[Found]) -> Iterable[tuple[bytes, bytes]]:
+        """Return keys and values for the topic of positions."""
+
+
+class _Chosen:
+    """Each letter by itself."""
+
+    def records(self, sent: Iterable[Found]) -> Iterable[tuple[bytes, bytes]]:
+        """Return a record for each letter."""
+        return [(Redriven.chosen_key(each.partition, each.offset), b"1") for each in sent]
+
+
+class _Passed:
+    """How far the letters of a filter were gone through."""
+
+    def __init__(self, wanted: Filter, redriven: Redriven) -> None:
+        self._wanted = wanted
+        self._redriven = redriven
+        self._reached: dict[int, int] = {}
+
+    def pass_by(self, found: Found) -> None:
+        """Go past a letter, which was taken or is not meant."""
+        # Letters that failed once lie before the position.
+        position = self._redriven.position(self._wanted, found.partition)
+        if found.offset >= position:
+            self._reached[found.partition] = found.offset + 1
+
+    def records(self, sent: Iterable[Found]) -> Iterable[tuple[bytes, bytes]]:
+        """Return the positions that have moved."""
+        for each in sent:
+            self.pass_by(each)
+        moved = [
+            (Redriven.key(self._wanted, partition), str(offset).encode())
+            for partition, offset in self._reached.items()
+        ]
+        self._reached.clear()
+        return moved
+
+
+class _Redrive:
+    """One redrive: letters gathered until they fill a transaction."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: RecordReader,
+        producer: AIOKafkaProducer,
+        redriven: Redriven,
+        marks: _Marks,
+    ) -> None:
+        self.outcome = RedriveOutcome()
+        self._settings = settings
+        self._records = records
+        self._producer = producer
+        self._redriven = redriven
+        self._marks = marks
+        self._gathered: list[Found] = []
+        self._bytes = 0
+        self._homes: dict[str, _Home] = {}
+
+    async def add(self, found: Found) -> None:
+        """Take a letter; send what was gathered when it is enough for a transaction."""
+        self._gathered.append(found)
+        self._bytes += len(found.raw)
+        if len(self._gathered) >= _LETTERS_PER_TRANSACTION or self._bytes > _BYTES_PER_TRANSACTION:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what was gathered, with the marks after it, in one transaction."""
+        outcome = RedriveOutcome()
+        batches = Batches(self._producer)
+        for found in self._gathered:
+            try:
+                await self._put(batches, found)
+                outcome.count(found)
+            except CannotRedrive as error:
+                outcome.failed.append((found, str(error)))
+        self._keep(batches, outcome)
+        if batches:
+            async with self._producer.transaction():
+                await batches.send()
+        self.outcome.add(outcome)
+        self._gathered.clear()
+        self._bytes = 0
+
+    def _keep(self, batches: Batches, outcome: RedriveOutcome) -> None:
+        """Put into the transaction what was sent, and which letters could not be."""
+        topic = self._settings.topic(positions_topic(self._settings.application_id).name)
+        failed = {(found.partition, found.offset) for found, _ in outcome.failed}
+        sent = []
+        for found in self._gathered:
+            place = found.partition, found.offset
+            if place not in failed:
+                sent.append(found)
+            if self._redriven.failed(found) is not (place in failed):
+                value = b"1" if place in failed else None
+                batches.add(topic, 0, Redriven.failed_key(*place), value)
+        for key, value in self._marks.records(sent):
+            batches.add(topic, 0, key, value)
+
+    async def _put(self, batches: Batches, found: Found) -> None:
+        letter = found.letter
+        assert letter is not None
+        home = self._homes.get(letter.topic)
+        if home is None:
+            home = self._homes[letter.topic] = await _home(self._settings, letter.topic)
+        value = letter.original_value()
+        if value is None:  # too large for a letter, or there was none
+            value = await self._original_value(letter)
+        headers = [
+            (name, content)
+            for name, content in letter.original_headers()
+            if name != ATTEMPTS and not name.startswith(_OF_A_REQUEST)
+        ]
+        headers.append((ATTEMPTS, str(letter.attempts).encode()))
+        batches.add(
+            home.topic,
+            home.partition_of(value, letter.partition),
+            letter.original_key(),
+            value,
+            timestamp=int(letter.at.timestamp() * 1000 + 0.5),
+            headers=headers,
+        )
+
+    async def _original_value(self, letter: DeadLetter) -> bytes | None:
+        """Fetch a value from where the record first lay.
+
+        Raises:
+            CannotRedrive: it lies there no more.
+        """
+        place = self._records.place(letter.topic, letter.partition)
+        try:
+            value: bytes | None = (await self._records.at(place, letter.offset)).value
+        except Removed as error:
+            raise CannotRedrive("is not in its topic any more") from error
+        except KafkaError as error:
+            raise CannotRedrive("cannot be read from its topic now") from error
+        return value
+
+
+class _Home:
+    """A topic that records go back to."""
+
+    def __init__(self, topic: str, partitions: int, placement: Placement | None) -> None:
+        self.topic = topic
+        self._partitions = partitions
+        self._placement = placement
+
+    def partition_of(self, value: bytes | None, original: int) -> int:
+        """Return the partition of the member that the value names, else the original one."""
+        if self._placement is not None and value is not None:
+            try:
+                return self._placement.place(value).partition
+            except Unplaceable:
+                pass  # a malformed record goes back to where it lay
+        return original % self._partitions
+
+
+async def _home(settings: Settings, name: str) -> _Home:
+    if name not in TOPICS:
+        raise CannotRedrive(f"{name} is no topic of the catalogue")
+    count = len(await partitions_of_topic(settings, settings.topic(name)))
+    return _Home(settings.topic(name), count, Placement(name, count) if name in PLACEABLE else None)
