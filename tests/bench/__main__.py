@@ -49,6 +49,7 @@ _FINDERS: tuple[str, ...] = (
     "queries",
     "leaderboards",
     "latency",
+    "browsers",
 )
 """Modules of `tests.bench` with a `measure`; see `tests.bench.findings`."""
 _OWN = MODULES[0]
