@@ -19,6 +19,7 @@ from api.auth.credentials import Keyring
 from api.auth.quotas import Quotas
 from api.auth.shared_answers import SharedAnswers
 from api.auth.shares import Reads, Shares
+from api.dead_letters.watch import RedrivenWatch
 from api.kafka import clients
 from api.kafka.barrier import Barrier
 from api.kafka.chunk_finder import ChunkFinder
@@ -77,6 +78,9 @@ class Resources:
     quotas: Quotas
     records: RecordReader
     chunks: ChunkFinder
+    redriven: RedrivenWatch
+    redriving: asyncio.Lock
+    """Held by a redrive: another one of this process would fence it off."""
     recalculations: Starting
     explaining: Shares
     """One permit for each explanation that is worked at."""
@@ -220,6 +224,8 @@ async def opened(
             quotas=quotas,
             records=records,
             chunks=ChunkFinder(records),
+            redriven=RedrivenWatch(settings, records),
+            redriving=asyncio.Lock(),
             recalculations=recalculations,
             explaining=Shares(EXPLANATIONS),
             background=background,

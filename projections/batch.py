@@ -8,6 +8,7 @@ import msgspec
 from projections import merging
 from projections.projection import Amended, Change, Deleted, Projection, Row, Value
 from projections.sources import KafkaRecord, UndecodableOutput, reader_of
+from schemas.dead_letter import PlacedLetter
 from schemas.event_types import EVENT_TYPES
 from schemas.outputs import Envelope
 from schemas.places import place
@@ -120,6 +121,8 @@ class Batch:
                 if source is not None:
                     if isinstance(source, Envelope):
                         _check_type(source)
+                        source.place = first | record.offset
+                    elif isinstance(source, PlacedLetter):
                         source.place = first | record.offset
                     for offset, rows, add in takers:
                         if record.offset >= offset:

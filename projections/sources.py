@@ -9,7 +9,7 @@ import msgspec
 
 from projections.projection import Forgotten
 from schemas import outputs, topics
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import PlacedLetter
 from schemas.definition_records import DefinitionChange, actor_of, read_change
 from schemas.definitions import DefinitionError
 from schemas.outputs import Envelope
@@ -48,7 +48,7 @@ class KafkaRecord(Protocol):
         """Its headers."""
 
 
-Source = Envelope | Forgotten | DeadLetter | DefinitionChange
+Source = Envelope | Forgotten | PlacedLetter | DefinitionChange
 
 
 def read_event(record: KafkaRecord) -> Envelope:
@@ -74,10 +74,10 @@ def read_member_event(record: KafkaRecord) -> Envelope | Forgotten:
     return Forgotten(project.decode(), record.key.decode())
 
 
-_DEAD_LETTER = msgspec.json.Decoder(DeadLetter)
+_DEAD_LETTER = msgspec.json.Decoder(PlacedLetter)
 
 
-def read_dead_letter(record: KafkaRecord) -> DeadLetter:
+def read_dead_letter(record: KafkaRecord) -> PlacedLetter:
     """Return the dead letter in a record.
 
     Raises:

@@ -88,6 +88,15 @@ class DeadLetter(msgspec.Struct, kw_only=True):
         return [(h.key, None if h.value is None else b64decode(h.value)) for h in self.headers]
 
 
+class PlacedLetter(DeadLetter, kw_only=True):
+    """A dead letter as read back.
+
+    ``place`` is no part of it: where whoever reads it from its topic found it (``schemas.places``).
+    """
+
+    place: int = 0
+
+
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 

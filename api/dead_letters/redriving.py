@@ -140,8 +140,10 @@ async def redrive_chosen(
     async with _the_redrive(settings) as producer:
         redriven = Redriven(await read_positions(settings))
         run = _Redrive(settings, records, producer, redriven, _Chosen())
+        partitions = await partitions_of_topic(settings, settings.topic(DEAD_LETTERS))
+        there = {each.partition for each in partitions}
         for partition, offset in sorted(set(chosen)):
-            found = await _letter_at(records, partition, offset)
+            found = await _letter_at(records, partition, offset) if partition in there else None
             if found is None or found.letter is None or found.letter.project != project:
                 run.outcome.gone += 1
             elif redriven.includes(found):

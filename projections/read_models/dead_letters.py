@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from projections.projection import Projection, Row
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import PlacedLetter
 
 COLUMNS = (
     "project",
@@ -21,13 +21,14 @@ COLUMNS = (
     "headers",
     "attempts",
     "at",
+    "place",
 )
 
 _JSON = msgspec.json.Encoder()
 _NUL = "\x00"
 
 
-def rows(letter: DeadLetter) -> Iterable[Row]:
+def rows(letter: PlacedLetter) -> Iterable[Row]:
     """The letter as it was written; what outsiders wrote may hold U+0000, which no text column
     can: there a key turns into base64, and other text shows U+FFFD instead."""
     key, key_encoding = letter.key, letter.key_encoding
@@ -47,6 +48,7 @@ def rows(letter: DeadLetter) -> Iterable[Row]:
         _JSON.encode([{"key": _shown(h.key), "value": h.value} for h in letter.headers]).decode(),
         letter.attempts,
         letter.at,
+        letter.place,
     )
 
 

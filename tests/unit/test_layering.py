@@ -5,8 +5,8 @@ schemas <- projections
 schemas <- api
 deploy may import all of them
 
-Within api: http <- queries <- auth, kafka <- dead_letters, recalculating <- resources <- voiding, explaining
-<- each of the faces <- app
+Within api: http <- queries <- auth, kafka <- dead_letters, recalculating <- resources
+<- voiding, explaining <- each of the faces <- app
 and http <- documents <- app
 """
 

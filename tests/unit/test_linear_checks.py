@@ -43,11 +43,12 @@ Check = tuple[Callable[[Any], object], Any]
 def of_regular_expressions() -> Mapping[str, Check]:
     """Return the worst of each expression and normalization, by where ``expressions`` finds it."""
     from api.auth import credentials
+    from api.faces.dashboard import dead_letters
     from api.faces.events import bodies as event_bodies
     from api.faces.events import face, periods
     from api.faces.game_mechanics import actions_log, presentation
     from api.faces.pathways import relaxed_json
-    from api.http import bodies, connections, json_places, middleware
+    from api.http import bodies, connections, json_places, middleware, yaml_text
     from api.queries import record_listing
     from deploy import apply
     from deploy.importing import columns
@@ -111,6 +112,11 @@ def of_regular_expressions() -> Mapping[str, Check]:
             lambda text: json_places.path_at(text, SIZE),
             escapes.encode(),
         ),
+        "api.http.yaml_text._NUMBER": (
+            lambda text: yaml_text.yaml_of({"text": text}),
+            "1" * (SIZE // 4) + "e",
+        ),
+        "api.faces.dashboard.dead_letters._PLACE": (dead_letters._PLACE.fullmatch, digits + "-"),
         "api.auth.credentials._KEY_ID": (credentials._KEY_ID.fullmatch, letters),
         "api.http.middleware._SANE_REQUEST_ID": (middleware._SANE_REQUEST_ID.fullmatch, letters),
         "api.faces.events.bodies._QUOTED": (event_bodies._QUOTED.fullmatch, '"' + letters),

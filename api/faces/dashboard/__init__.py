@@ -8,11 +8,14 @@ from fastapi import APIRouter
 
 from api.faces.dashboard import (
     challenges,
+    dead_letters,
+    definitions,
     frame,
     live,
     members,
     pathways,
     points,
+    recalculations,
     rewards,
     streaks,
 )
@@ -29,6 +32,9 @@ _PAGES = (
     points,
     pathways,
     members,
+    dead_letters,
+    definitions,
+    recalculations,
 )
 
 _router = APIRouter(route_class=DirectRoute)

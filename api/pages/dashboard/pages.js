@@ -13,6 +13,11 @@ export const PAGES = [
   page("Watch", "pathways", "Pathways"),
   page("People", "members", "Members"),
   page(null, "member", "Member", "members"), // group null: reached from another page, under whose name it is
+  page("Act", "dead-letters", "Dead letters"),
+  page("Act", "definitions", "Definitions"),
+  page(null, "definition", "Definition", "definitions"),
+  page("Act", "recalculations", "Recalculations"),
+  page(null, "recalculation", "Recalculation", "recalculations"),
 ];
 
 export const LINKS = [

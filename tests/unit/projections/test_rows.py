@@ -19,7 +19,7 @@ from projections.read_models.members import MEMBER_HISTORY, MEMBERS
 from projections.read_models.milestones import MILESTONES_REACHED, REWARD_LOGS
 from projections.sources import Source
 from schemas import ids, outputs
-from schemas.dead_letter import DeadLetter, Header
+from schemas.dead_letter import Header, PlacedLetter
 from schemas.definition_records import DefinitionChange
 from schemas.definitions import parse
 from schemas.event_types import (
@@ -337,7 +337,7 @@ def test_the_deletion_of_what_can_be_no_definition_is_no_row(definition_id: str)
 
 
 def test_a_dead_letter_lies_at_the_place_of_the_original() -> None:
-    letter = DeadLetter(
+    letter = PlacedLetter(
         reason="invalid",
         message="activityAt: must have an offset",
         project=PROJECT,
@@ -349,11 +349,13 @@ def test_a_dead_letter_lies_at_the_place_of_the_original() -> None:
         headers=[Header("a", "AA==")],
         attempts=2,
         at=AT,
+        place=5,
     )
     row = _only(DEAD_LETTERS, letter)
     assert row["headers"] == '[{"key":"a","value":"AA=="}]'
     assert [row[name] for name in DEAD_LETTERS.key] == ["challenge-logs", 3, 17]
     assert (row["attempts"], row["at"], row["value"]) == (2, AT, "e30=")
+    assert row["place"] == 5
 
 
 EVENTS = [

@@ -1,0 +1,230 @@
+"""Dead letters: by reason and one by one, and sent back by admins."""
+
+import asyncio
+import logging
+import re
+from base64 import b64decode
+from typing import Annotated, Any
+
+import msgspec
+from aiokafka.errors import KafkaError, ProducerFenced
+from fastapi import Depends, Request, Response
+
+from api import resources
+from api.auth.access import Caller, require
+from api.auth.credentials import Role
+from api.dead_letters import redriving
+from api.dead_letters.redriven import Filter, Redriven
+from api.dead_letters.redriving import Bounds, RedriveOutcome
+from api.faces.dashboard.answers import Reader, answer, page_router, refusals
+from api.http import bodies
+from api.http.component_refs import Schema, text
+from api.http.problems import Problem, invalid, not_found
+from api.kafka.processor_client import unavailable
+from api.queries.dashboard import dead_letters as queries
+from api.queries.dashboard.dead_letters import Passed
+from api.queries.record_listing import whole
+from schemas.dead_letter import Reason
+from schemas.kafka.single_use import NoSuchTopic
+from schemas.places import OFFSET_BITS, place
+from schemas.topics import MIB
+
+logger = logging.getLogger(__name__)
+
+router = page_router()
+
+Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
+"""Who may send letters back."""
+
+SHOWN = 50
+MAX_OFFSET = 10_000
+MAX_CHOSEN = 100
+ONE_CALL = Bounds(letters=1_000, bytes=64 * MIB)
+"""What one call does at most; the page calls again while there is more."""
+SECONDS = 30
+"""How long a call may take; a redrive that is cut off has sent whole transactions, or nothing."""
+MAX_PARTITION = 2**15 - 1
+MAX_VALUE_CHARACTERS = 64 * 1024
+
+_WHAT = "dead letter"
+_CUT_OFF = "The redrive was cut off: what was sent stays sent; look, and repeat it."
+_PLACE = re.compile(r"([0-9]{1,5})-([0-9]{1,15})", re.ASCII)
+
+
+class RedriveBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which letters go back: these, or all of a reason, or all of the project."""
+
+    letters: list[str] | None = None
+    reason: Reason | None = None
+
+
+def _query(name: str, description: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+_REASONS: Schema = {"type": "string", "enum": [each.value for each in Reason]}
+_LIST = {
+    "parameters": [
+        _query("reason", "Those of a reason.", _REASONS),
+        _query("state", "Those that wait, or all.", {"enum": ["waiting", "all"]}),
+        _query("offset", "After so many.", {"type": "integer", "minimum": 0}),
+    ],
+    **refusals(400),
+}
+_REDRIVE = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "letters": {
+                            "type": "array",
+                            "items": text(pattern=f"^{_PLACE.pattern}$"),
+                            "minItems": 1,
+                            "maxItems": MAX_CHOSEN,
+                        },
+                        "reason": {"anyOf": [_REASONS, {"type": "null"}]},
+                    },
+                }
+            }
+        },
+    },
+    **refusals(400, 409, 413),
+}
+
+
+@router.get("/dashboard/dead-letters", summary="Dead letters", openapi_extra=_LIST)
+async def list_(request: Request, caller: Reader) -> Response:
+    """Answer how many letters there are of each reason, and a page of them, the newest first."""
+    query = request.query_params
+    reason = _reason(query.get("reason"))
+    if (state := query.get("state", "waiting")) not in ("waiting", "all"):
+        raise invalid("state", "must be waiting or all")
+    offset = whole("offset", query.get("offset"), default=0, least=0, most=MAX_OFFSET)
+    held = resources.of(request)
+    passed = _passed(await held.redriven.current(), caller.project)
+    async with held.reads.connection() as connection:
+        reasons = await queries.reasons(connection, caller.project, passed)
+        letters = await queries.page(
+            connection,
+            caller.project,
+            passed,
+            reason=reason,
+            waiting=state == "waiting",
+            offset=offset,
+            limit=SHOWN + 1,
+        )
+    return answer({"reasons": reasons, "letters": letters[:SHOWN], "more": len(letters) > SHOWN})
+
+
+def _passed(redriven: Redriven, project: str) -> Passed:
+    return Passed(redriven.passed(project), redriven.failed_places(), redriven.chosen_places())
+
+
+def _reason(given: str | None) -> str | None:
+    if given is not None and given not in _REASONS["enum"]:
+        raise invalid("reason", f"must be one of {', '.join(_REASONS['enum'])}")
+    return given
+
+
+@router.get("/dashboard/dead-letters/{id}", summary="A dead letter", openapi_extra=refusals(404))
+async def one(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
+    """Answer a letter with the record that was refused, as text."""
+    found = None
+    if (wanted := _place(id)) is not None:
+        held = resources.of(request)
+        async with held.reads.connection() as connection:
+            found = await queries.one(connection, caller.project, place(*wanted))
+    if found is None:
+        raise not_found(_WHAT, id)
+    return answer({"id": id, **_readable(found)})
+
+
+def _readable(found: dict[str, Any]) -> dict[str, Any]:
+    """Return a letter whose value and headers are text, as far as they are any."""
+    value = _text(found["value"])
+    headers = [{"key": each["key"], "value": _text(each["value"])} for each in found["headers"]]
+    cut = value is not None and len(value) > MAX_VALUE_CHARACTERS
+    if value is not None:
+        value = value[:MAX_VALUE_CHARACTERS]
+    return {**found, "value": value, "valueIsCut": cut, "headers": headers}
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else b64decode(value).decode("utf-8", "replace")
+
+
+def _place(letter: str) -> tuple[int, int] | None:
+    """Return the partition and offset in a letter's id, None where it is none."""
+    match = _PLACE.fullmatch(letter)
+    if match is None or int(match[1]) > MAX_PARTITION or int(match[2]) >> OFFSET_BITS:
+        return None
+    return int(match[1]), int(match[2])
+
+
+@router.post("/dashboard/dead-letters/redrive", summary="Redrive", openapi_extra=_REDRIVE)
+async def redrive(request: Request, caller: Writer) -> Response:
+    """Send letters back to their topics, each once: some, those of a reason, or all of the project.
+
+    One call sends at most 1,000; while the answer has `more`, the same again goes on.
+    """
+    body = await bodies.read(request, RedriveBody, caller.project)
+    held = resources.of(request)
+    if body.letters is not None and body.reason is not None:
+        raise invalid("letters", "must be left out where there is a reason")
+    chosen = None if body.letters is None else _chosen(body.letters)
+    try:
+        async with asyncio.timeout(SECONDS), held.redriving:
+            if chosen is None:
+                wanted = Filter(body.reason, caller.project)
+                outcome = await redriving.redrive(held.settings, held.records, wanted, ONE_CALL)
+            else:
+                outcome = await redriving.redrive_chosen(
+                    held.settings, held.records, caller.project, chosen
+                )
+    except ProducerFenced as error:
+        detail = "Another redrive began meanwhile and took over; what was sent stays sent."
+        raise Problem(409, detail, code="redrive_running") from error
+    except (KafkaError, NoSuchTopic, TimeoutError) as error:
+        logger.warning("a redrive was cut off: %r", error)
+        raise unavailable(
+            "The redrive was cut off: what was sent stays sent; look, and repeat it."
+        ) from error
+    return answer(_told(outcome))
+
+
+def _chosen(letters: list[str]) -> list[tuple[int, int]]:
+    """Return the places of chosen letters.
+
+    Raises:
+        Problem: 400.
+    """
+    if not 0 < len(letters) <= MAX_CHOSEN:
+        raise invalid("letters", f"must be 1 to {MAX_CHOSEN}")
+    chosen = []
+    for letter in letters:
+        if (found := _place(letter)) is None:
+            raise invalid("letters", "must be ids of dead letters")
+        chosen.append(found)
+    return chosen
+
+
+def _told(outcome: RedriveOutcome) -> dict[str, Any]:
+    """Return what a redrive did."""
+    sent = [
+        {"topic": topic, "reason": reason, "letters": count}
+        for (topic, reason), count in sorted(outcome.sent.items())
+    ]
+    failed = [
+        {"id": f"{found.partition}-{found.offset}", "message": why} for found, why in outcome.failed
+    ]
+    return {
+        "sent": sent,
+        "failed": failed,
+        "redriven": outcome.redriven,
+        "gone": outcome.gone,
+        "more": outcome.more,
+    }

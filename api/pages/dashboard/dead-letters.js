@@ -1,0 +1,170 @@
+// Refused records: by reason and one by one, and sent back by admins.
+
+import { button, outcome, sure } from "./acting.js";
+import { ago, amount, ask, badge, choice, grid, make, percent, put, section, time, words } from "./parts.js";
+
+const NEXT = {
+  malformed: "Mend its producer; the record itself stays unreadable.",
+  invalid: "Mend its producer, or the definition that it breaks.",
+  misplaced: "Look at the keys of who forwards it.",
+  unknown_challenge: "Make the challenge, then send it back.",
+  unknown_member: "Make the member, then send it back.",
+  unknown_event: "Define the event, then send it back.",
+  unknown_pathway: "Define the pathway, then send it back.",
+  unknown_activity: "Add the activity to its pathway, then send it back.",
+  unknown_tier_set: "Define the tier set, then send it back.",
+  unknown_tier: "Add the tier to its set, then send it back.",
+  inactive: "Make the event active, then send it back.",
+  too_large: "Raise the limit, or have it sent in parts.",
+  poison: "Look at the worker's log; send it back with the mended version.",
+};
+const CHOSEN_AT_ONCE = 50;
+const records = (count) => `${amount(count)} ${count === 1 ? "record" : "records"}`;
+
+/** What a redrive did, in a sentence. */
+function told(done) {
+  const sent = done.sent.reduce((sum, each) => sum + each.letters, 0);
+  const parts = [sent ? `${records(sent)} went back.` : "Nothing went back."];
+  if (done.redriven) parts.push(`${records(done.redriven)} had gone back before.`);
+  if (done.gone) parts.push(`${records(done.gone)} are there no more.`);
+  if (done.failed.length) parts.push(`${records(done.failed.length)} could not be sent: ${done.failed[0].message}.`);
+  if (sent) parts.push("What is refused again comes back as a new letter.");
+  return parts.join(" ");
+}
+
+/** Redrive until nothing is left of it; `progress(sent)` is told how far it is. */
+async function redrive(json, progress) {
+  const all = { sent: [], failed: [], redriven: 0, gone: 0 };
+  for (let more = true; more; ) {
+    const done = await ask("dashboard/dead-letters/redrive", { method: "POST", json });
+    all.sent.push(...done.sent);
+    all.failed.push(...done.failed);
+    all.redriven += done.redriven;
+    all.gone += done.gone;
+    more = done.more;
+    progress(all.sent.reduce((sum, each) => sum + each.letters, 0));
+  }
+  return all;
+}
+
+function original(letter) {
+  const headers = letter.headers.map((each) => `${each.key}: ${each.value ?? "–"}`).join("\n");
+  let value = letter.value ?? "The letter carries no value: there was none, or it is too large and stays in its topic.";
+  try {
+    value = letter.valueIsCut ? `${value}\n…` : JSON.stringify(JSON.parse(value), null, 2);
+  } catch {
+    // shown as it is
+  }
+  return make("div", [
+    make("dl", [["Key", letter.key], ["Headers", headers || null], ["Recorded", time(letter.at)]].map(([name, each]) =>
+      make("div", [make("dt", name), make("dd", each)])), { class: "facts" }),
+    make("pre", value, { tabindex: "0", "aria-label": "The record" }),
+  ]);
+}
+
+function opener(frame, letter) {
+  let row = null;
+  const word = make("span", "Show");
+  const which = make("span", ` the record ${letter.topic} ${letter.partition}/${letter.offset}`, { class: "unseen" });
+  const made = make("button", [word, which], { type: "button", class: "small", "aria-expanded": "false" });
+  made.addEventListener("click", () => frame.attempt(async () => {
+    if (row) {
+      row.remove();
+      row = null;
+    } else {
+      const whole = await ask(`dashboard/dead-letters/${letter.id}`);
+      row = make("tr", make("td", original(whole), { colspan: "7", class: "wrap" }));
+      made.closest("tr").after(row);
+    }
+    word.textContent = row ? "Hide" : "Show";
+    made.setAttribute("aria-expanded", String(Boolean(row)));
+  }));
+  return made;
+}
+
+function reasonsOf(frame, reasons, chosen, send) {
+  const rows = reasons.map((each) => [
+    make("a", words(each.reason), { href: `#dead-letters/${each.reason}`, "aria-current": each.reason === chosen ? "true" : null }),
+    amount(each.waiting),
+    amount(each.letters),
+    ago(each.newest),
+    make("span", NEXT[each.reason] ?? "Look at why, mend it, then send it back.", { class: "quiet" }),
+    ...(frame.mayAct ? [each.waiting ? button("Redrive", () => send(each), { class: "small", "aria-label": `Redrive ${words(each.reason)}` }) : ""] : []),
+  ]);
+  const columns = ["Reason", { name: "Waiting", number: true }, { name: "In all", number: true }, "Newest record", "What to do"];
+  return grid("By reason", [...columns, ...(frame.mayAct ? ["Act"] : [])], rows, "No record of this project was refused.");
+}
+
+export async function show(place, frame, reason = "") {
+  const state = { reason, which: "waiting", offset: 0, chosen: new Set() };
+  const reasons = make("div");
+  const letters = make("div");
+  const done = outcome();
+
+  async function send(json, count, title, text) {
+    if (!(await sure(title, [text, "Each goes back once, with its time and place. What is still wrong with it comes back as a new letter."], "Send back"))) return;
+    const bar = make("progress", [], { max: Math.max(1, count), value: 0, "aria-label": "Sent back" });
+    await frame.attempt(async () => {
+      const all = await redrive(json, (sent) => {
+        bar.value = sent;
+        done.say(`${records(sent)} went back (${percent(Math.min(sent, count), count)})`, bar);
+      });
+      done.say(told(all));
+    });
+    state.chosen.clear();
+    await frame.attempt(load);
+  }
+
+  function mark(letter, act) {
+    const box = make("input", [], { type: "checkbox", "aria-label": `Choose ${letter.topic} ${letter.partition}/${letter.offset}` });
+    box.addEventListener("change", () => {
+      state.chosen[box.checked ? "add" : "delete"](letter.id);
+      act.disabled = !state.chosen.size;
+      act.textContent = state.chosen.size ? `Redrive ${records(state.chosen.size)}` : "Redrive";
+    });
+    return box;
+  }
+
+  function list(found) {
+    const act = button("Redrive", () => send({ letters: [...state.chosen].slice(0, CHOSEN_AT_ONCE) }, state.chosen.size, "Send these back?", `${records(state.chosen.size)} that you have chosen.`), { class: "main", disabled: true });
+    const rows = found.letters.map((each) => [
+      ...(frame.mayAct ? [each.waits ? mark(each, act) : ""] : []),
+      make("span", each.message, { class: "message" }),
+      ...(state.reason ? [] : [words(each.reason)]),
+      `${each.topic} ${each.partition}/${each.offset}`,
+      time(each.at),
+      ...(state.which === "waiting" ? [] : [badge(each.waits === null ? "by reason only" : each.waits ? "waiting" : "redriven")]),
+      opener(frame, each),
+    ]);
+    const columns = [...(frame.mayAct ? ["Choose"] : []), "What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", ...(state.which === "waiting" ? [] : ["State"]), "Original"];
+    const which = choice({ label: "Show", value: state.which, options: [["waiting", "those that wait"], ["all", "all"]], change: (value) => page({ which: value, offset: 0 }) });
+    const none = state.which === "waiting" ? "None waits: nothing was refused, or all of it went back." : "There are none.";
+    const turn = [
+      state.offset ? button("Newer", () => page({ offset: state.offset - found.letters.length < 0 ? 0 : Math.max(0, state.offset - 50) })) : null,
+      found.more ? button("Older", () => page({ offset: state.offset + 50 })) : null,
+    ].filter(Boolean);
+    const title = state.reason ? `Records: ${words(state.reason)}` : "Records";
+    const tools = make("div", [state.reason ? make("a", "All reasons", { href: "#dead-letters" }) : "", which, frame.mayAct ? act : ""], { class: "tools" });
+    put(letters, section(title, [grid(title, columns, rows, none), make("div", turn, { class: "choices" })], { tools }));
+  }
+
+  async function page(change) {
+    Object.assign(state, change);
+    state.chosen.clear();
+    await frame.attempt(load);
+  }
+
+  async function load() {
+    const query = new URLSearchParams({ state: state.which, offset: state.offset });
+    if (state.reason) query.set("reason", state.reason);
+    const found = await ask(`dashboard/dead-letters?${query}`, { signal: frame.over });
+    put(reasons, reasonsOf(frame, found.reasons, state.reason, (each) =>
+      send({ reason: each.reason }, each.waiting, "Send all of these back?", `${records(each.waiting)} refused as “${words(each.reason)}”.`)));
+    if (found.reasons.length) list(found);
+    else put(letters);
+  }
+
+  put(place, make("p", "Records that were refused changed nothing. Mend the cause, then send them back. Records that name no project are listed by milestream dead-letters list.", { class: "quiet" }),
+    done.place, section("By reason", reasons), letters);
+  await load();
+}

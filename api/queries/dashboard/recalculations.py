@@ -1,0 +1,87 @@
+"""Recalculations of a project: what was asked for, how far each is, and what it changes."""
+
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+Rows = list[dict[str, Any]]
+
+_SHOWN: LiteralString = """
+SELECT r.id, r.status, r.code, r.mode, r.challenge_id AS "challengeId", r.since, r.apply,
+    r.max_points AS "maxPoints", r.max_rewards AS "maxRewards", r.members, r.completions, r.rewards,
+    r.points, r.created_at AS "createdAt", r.ended_at AS "endedAt", (
+        SELECT array_agg(coalesce(each ->> 'name', each ->> 'id'))
+        FROM jsonb_array_elements(r.definitions) AS each
+    ) AS names, c.name AS challenge,
+    w.step, w.next_partition AS "partitionsDone", (
+        SELECT count(*) FROM jsonb_object_keys(w.ends)
+    ) AS partitions
+FROM milestream.recalculations AS r
+LEFT JOIN milestream_private.recalculation_work AS w USING (id)
+LEFT JOIN milestream.challenges AS c ON c.project = r.project AND c.id = r.challenge_id
+WHERE r.project = %(project)s
+"""
+_LIST: LiteralString = f"{_SHOWN} ORDER BY r.created_at DESC, r.id LIMIT %(limit)s"
+_ONE: LiteralString = f"{_SHOWN} AND r.id = %(id)s"
+_DEFINITIONS: LiteralString = """
+SELECT definitions::text AS definitions FROM milestream.recalculations
+WHERE project = %(project)s AND id = %(id)s
+"""
+_SUMS: LiteralString = """
+SELECT kind, change.id, coalesce(c.name, m.name) AS name, count(*) AS members,
+    sum(change.points) AS points, sum(change.before) AS before, sum(change.after) AS after
+FROM milestream.recalculation_changes AS change
+LEFT JOIN milestream.challenges AS c ON c.project = change.project AND c.id = change.id
+LEFT JOIN milestream.milestones AS m ON m.project = change.project AND m.id = change.id
+WHERE change.project = %(project)s AND recalculation_id = %(id)s
+GROUP BY kind, change.id, c.name, m.name ORDER BY kind, name, change.id LIMIT %(limit)s
+"""
+_CHANGES: LiteralString = """
+SELECT change.kind, change.id, change.member_id AS "memberId", who.external_id AS "externalId",
+    nullif(concat_ws(' ', who.first_name, who.last_name), '') AS member,
+    coalesce(c.name, m.name) AS name, change.period_key AS "periodKey", change.before,
+    change.after, change.points
+FROM (
+    SELECT * FROM milestream.recalculation_changes
+    WHERE project = %(project)s AND recalculation_id = %(id)s
+    ORDER BY recalculation_id, kind, id, member_id, period_key LIMIT %(limit)s
+) AS change
+LEFT JOIN milestream.members AS who
+    ON who.project = change.project AND who.member_id = change.member_id
+LEFT JOIN milestream.challenges AS c ON c.project = change.project AND c.id = change.id
+LEFT JOIN milestream.milestones AS m ON m.project = change.project AND m.id = change.id
+ORDER BY change.kind, name, change.member_id, change.period_key
+"""
+
+
+async def newest(connection: AsyncConnection, project: str, limit: int) -> Rows:
+    """Return the newest ones: what was asked for, and how far each is."""
+    return await _rows(connection, _LIST, {"project": project, "limit": limit})
+
+
+async def one(
+    connection: AsyncConnection, project: str, id_: UUID, limit: int
+) -> dict[str, Any] | None:
+    """Return one of them: beside that its definitions as JSON, what changes by definition
+    (`sums`), and the first `changes` of members."""
+    named = {"project": project, "id": id_, "limit": limit}
+    found = await _rows(connection, _ONE, named)
+    if not found:
+        return None
+    (definitions,) = await _rows(connection, _DEFINITIONS, named)
+    return {
+        **found[0],
+        **definitions,
+        "sums": await _rows(connection, _SUMS, named),
+        "changes": await _rows(connection, _CHANGES, named),
+    }
+
+
+async def _rows(
+    connection: AsyncConnection, statement: LiteralString, named: dict[str, object]
+) -> Rows:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, named)
+        return await cursor.fetchall()
