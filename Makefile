@@ -10,6 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	&& echo "$$python" && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
+RUNS := .venv/.runs
 UV := uv==0.13.9
 # How many processes share a run of the tests: they wait more than they work.
 JOBS ?= 4
@@ -21,7 +22,8 @@ help: ## Show this help
 
 setup: $(STAMP) ## Make the environment (.venv, with .venv/bin/milestream)
 
-demo: setup ## Start everything with demo data flowing; Ctrl-C ends it
+# The demo does without what the tests need: that is most of what would be fetched.
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNS)) ## Start everything with demo data flowing; Ctrl-C ends it
 	@$(BIN)/milestream up
 
 test: setup ## Run every test, against a real broker and a real database
@@ -51,9 +53,14 @@ format: setup ## Put the code into the format that `make check` wants
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# uv installs in seconds; where it cannot (it does not read pip's settings), pip does the same.
-$(STAMP): pyproject.toml requirements.lock $(wildcard processor/domain/fast_path/*.p[xy]*) \
+INPUTS := pyproject.toml requirements.lock $(wildcard processor/domain/fast_path/*.p[xy]*) \
 $(wildcard processor/transactions/*.pyx)
+
+$(STAMP): WANTED := .[dev]
+$(RUNS): WANTED := .
+
+# uv installs in seconds; where it cannot (it does not read pip's settings), pip does the same.
+$(STAMP) $(RUNS): $(INPUTS)
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
 	"Milestream needs Python 3.11 or newer: name one with make PYTHON=/path/to/python setup." >&2; \
 	exit 1; }
@@ -63,6 +70,6 @@ $(wildcard processor/transactions/*.pyx)
 	@echo "Installing packages into .venv ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check "$(UV)" 2>/dev/null \
 	&& $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c requirements.lock \
-	-e '.[dev]' 2>/dev/null \
-	|| $(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	-e '$(WANTED)' 2>/dev/null \
+	|| $(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '$(WANTED)'
 	@touch $@

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from deploy.errors import CommandError
+from deploy.examples import add_examples
 from deploy.imports import kept_for_life
 
 
@@ -47,6 +48,7 @@ SUB_COMMANDS = {
     "rebuild": SubCommand("Rebuild read models from the topics.", "rebuild"),
     "recalculate": SubCommand("Give what other definitions would have given.", "recalculate"),
     "simulate": SubCommand("Say what other definitions would have given.", "simulate"),
+    "export": SubCommand("Write a project's tables as Parquet files.", "export"),
     "export-member": SubCommand("Print all that is held of a member.", "export_member"),
     "forget-member": SubCommand("Forget who a member is.", "forget_member"),
     "verify": SubCommand("Check that a replay gives what was written.", "verify"),
@@ -82,6 +84,7 @@ def load(name: str) -> Any:
         group.command(name=name)(module.command)
     command = get_command(group)
     command.name = name
+    add_examples(name, command)
     return command
 
 
@@ -89,7 +92,6 @@ app = typer.Typer(
     name="milestream",
     cls=LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Challenges, milestones, points and rewards, folded from what people do.",
 )

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from deploy import apply
@@ -24,6 +25,9 @@ def command(
         str | None,
         typer.Option("--actor", help="Who applies them, for definition_history."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each document.")
+    ] = False,
 ) -> None:
     """Check all documents, then publish what is new or changed, all or nothing."""
     if actor is not None and not is_actor(actor):
@@ -31,4 +35,7 @@ def command(
         raise typer.BadParameter(wrong, param_hint="--actor")
     documents = apply.read(files)
     for outcome in asyncio.run(apply.publish(Settings.from_env(), documents, actor)):
-        typer.echo(f"{outcome.what} {outcome.key}")
+        if as_json:
+            typer.echo(orjson.dumps({"what": outcome.what, "key": outcome.key}).decode())
+        else:
+            typer.echo(f"{outcome.what} {outcome.key}")

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated
 
+import orjson
 import psycopg
 import typer
 from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -48,6 +49,9 @@ def command(
         list[str] | None,
         typer.Argument(metavar="[TABLE]...", help="Read models to rebuild; none: all of them."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each table.")
+    ] = False,
 ) -> None:
     """Rebuild read models from the topics, beside the live ones, and swap them in.
 
@@ -69,7 +73,10 @@ def command(
         migrate(settings.database_url)
         for table in wanted:
             rows = _with_progress_bar(settings, table)
-            typer.echo(f"{table}: {rows} rows")
+            if as_json:
+                typer.echo(orjson.dumps({"table": table, "rows": rows}).decode())
+            else:
+                typer.echo(f"{table}: {rows} rows")
     except KafkaConnectionError as error:
         raise unreachable(settings) from error
     except FAILURES as error:

@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+from typing import Annotated
 
+import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -23,13 +25,28 @@ def create() -> None:
 
 
 @app.command("list")
-def list_topics() -> None:
+def list_topics(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
+) -> None:
     """Show every topic of the catalogue, and how it stands on the broker."""
     states = asyncio.run(topics_create.topic_states(Settings.from_env()))
+    if as_json:
+        for state in states:
+            typer.echo(orjson.dumps(_fields(state)).decode())
+        return
     table = Table("topic", "partitions", "purpose", box=None, pad_edge=False)
     for state in states:
         table.add_row(state.name, _count(state), state.topic.purpose)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _fields(state: TopicState) -> dict[str, object]:
+    return {
+        "topic": state.name,
+        "partitions": state.partitions,
+        "wanted": state.wanted,
+        "purpose": state.topic.purpose,
+    }
 
 
 def _count(state: TopicState) -> str:
