@@ -12,8 +12,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 RUNS := .venv/.runs
 UV := uv==0.13.9
-# How many processes share a run of the tests: they wait more than they work.
-JOBS ?= 4
+# How many processes share a run of the tests. Those with servers wait for a quarter of their time,
+# which the last one of five or more fills with what only computes (tests/groups.py).
+JOBS ?= 5
 # What is started imports much: it is compiled once, not at every start, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE :=
 

@@ -52,7 +52,11 @@ def pytest_report_header() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where several processes share the run (`-n 4`), start the servers once for all of them."""
+    """Where several processes share the run (`-n 5`), start the servers once for all of them."""
+    if hasattr(config, "workerinput"):
+        from tests.groups import give_way
+
+        give_way(config.workerinput)
     if config.getoption("dist", "no") == "no" or are_shared():
         return
     open_servers = ExitStack()
