@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +14,11 @@ from typing import Any
 LIMIT_SECONDS = 120
 _PAUSE_SECONDS = 0.05
 _OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe")
+
+
+def is_there() -> bool:
+    """Tell whether there is a browser."""
+    return shutil.which("chromium") is not None
 
 
 class Browser:
@@ -68,8 +74,9 @@ class Browser:
         """Return when an expression is true in the page."""
         deadline = time.monotonic() + LIMIT_SECONDS
         while not self.value(f"Boolean({expression})"):
-            shown = self.value("document.body?.innerText")
-            assert time.monotonic() < deadline, f"{expression} is not true of {shown}"
+            if time.monotonic() > deadline:
+                shown = self.value("document.body?.innerText")
+                raise AssertionError(f"{expression} is not true of {shown}")
             time.sleep(_PAUSE_SECONDS)
 
     def _read(self) -> dict[str, Any]:

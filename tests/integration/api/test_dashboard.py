@@ -1,6 +1,5 @@
 """The dashboard: what it shows of challenges and members, to whom, and in a browser."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from psycopg import AsyncConnection
 
 from api.auth import sessions
 from api.auth.credentials import Role
-from tests.integration.api.browser import browser
+from tests.integration.api.browser import browser, is_there
 from tests.integration.api.serving import Served
 
 NAME = "<img src=x onerror=alert(1)>"
@@ -147,7 +146,7 @@ async def test_pages_have_their_figures(full_stack: Served, member: str) -> None
     assert by_name["member"]["memberId"] == member
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no browser")
+@pytest.mark.skipif(not is_there(), reason="there is no browser")
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_browser_signs_in_and_shows_every_page(
     full_stack: Served, member: str, tmp_path: Path
