@@ -23,6 +23,8 @@ const KINDS = {
   points: "Gave fewer points", not_given: "Reward stays",
 };
 const number = (name) => ({ name, number: true });
+// Only of progress do sums over members say something; of milestones they add up what was reached by each.
+const progress = (sum) => (sum.kind === "challenge" ? [amount(sum.before), amount(sum.after)] : ["", ""]);
 
 function far(found) {
   const steps = found.apply ? STEPS : STEPS.slice(0, 1);
@@ -84,7 +86,7 @@ export async function show(place, frame, id) {
       { name: "Members that change", value: amount(found.members) }, { name: "Completions", value: amount(found.completions) },
       { name: "Rewards", value: amount(found.rewards) }, { name: "Points", value: amount(found.points) }]));
     put(sums, section("What changes", grid("What changes", ["What", "Of", number("Members"), number("Was"), number("Becomes"), number("Points")],
-      found.sums.map((each) => [KINDS[each.kind] ?? words(each.kind), each.name, amount(each.members), amount(each.before), amount(each.after), amount(each.points)]),
+      found.sums.map((each) => [KINDS[each.kind] ?? words(each.kind), each.name, amount(each.members), ...progress(each), amount(each.points)]),
       running ? "Nothing was found yet." : "Nothing changes.")));
     put(changes, found.changes.length ? section("Members", grid("Members", ["Member", "What", "Of", "Period", number("Was"), number("Becomes"), number("Points")],
       found.changes.map((each) => [member(each.memberId, each.externalId, each.member), KINDS[each.kind] ?? words(each.kind), each.name, period(each.periodKey), amount(each.before), amount(each.after), amount(each.points)])),
