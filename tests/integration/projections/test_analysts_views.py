@@ -1,16 +1,21 @@
 """The views for analysts, against the same figures counted in plain Python from what happened."""
 
 import asyncio
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
+import pytest
 
+from deploy.exporting.parquet import write_table
+from deploy.exporting.tables import Selection, tables
 from projections.analysts import create_login, revoke_login
 from projections.rebuild import rebuild
 from projections.runner import Runner
@@ -38,6 +43,7 @@ from tests.unit.projections.void_events import (
     reward_revoked,
 )
 
+GUIDE = Path(__file__).parents[3] / "projections" / "analysts.md"
 BEGIN = date(2026, 8, 3)
 MEMBERS, DAYS, TARGET = 30, 100, 60
 MILESTONES = {
@@ -259,7 +265,9 @@ ASKED = {
 }
 
 
-async def test_what_analysts_ask_is_what_was_counted_by_hand(settings: Settings) -> None:
+async def test_what_analysts_ask_is_what_was_counted_by_hand(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     what = history()
     assert {revoked for _, revoked, _ in what.rewards.values()} == {True, False}
     assert sum(what.completed.values()) > 3
@@ -283,6 +291,9 @@ async def test_what_analysts_ask_is_what_was_counted_by_hand(settings: Settings)
             for table in ("challenge_logs", "reward_logs"):
                 await rebuild(settings, table, lambda _done, _total: None)
             check(login.database_url, what)
+            with monkeypatch.context() as there:
+                there.chdir(tmp_path)
+                check_guide(login.database_url)
         finally:
             await asyncio.to_thread(revoke_login, settings.database_url, PROJECT, login.user)
 
@@ -294,3 +305,24 @@ def check(url: str, what: History) -> None:
             expected = counted(what)
             assert len(expected) > 3
             assert connection.execute(asked.encode()).fetchall() == expected, counted.__name__
+
+
+def check_guide(url: str) -> None:
+    """Run every query of the guide for analysts as it stands there, and look at its columns; then
+    its polars, on files in the working directory."""
+    Path("files").mkdir()
+    texts = GUIDE.read_text("utf-8")
+    queries = re.findall(r"```sql\n(.*?)```\n\n```text\n(.*?)\n", texts, re.DOTALL)
+    assert len(queries) > 4
+    with psycopg.connect(url) as connection:
+        for query, shown in queries:
+            cursor = connection.execute(query.encode())
+            assert cursor.description is not None
+            assert [each.name for each in cursor.description] == re.split(r"[ |]+", shown.strip())
+        for name in ("event_log", "members", "points_ledger"):
+            rows = Selection(tables(connection)[name], PROJECT)
+            write_table(connection, rows, Path(f"files/{name}.parquet"), lambda _: None)
+    programs = re.findall(r"```python\n(.*?)```", texts, re.DOTALL)
+    assert len(programs) > 1
+    for program in programs:
+        exec(compile(program, GUIDE.name, "exec"), {})  # noqa: S102
