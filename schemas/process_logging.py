@@ -28,6 +28,8 @@ CORRELATION_ID: ContextVar[bytes | None] = ContextVar("correlation id", default=
 TRACE_ID: ContextVar[str | None] = ContextVar("trace id", default=None)
 """That of the request that is served, where it is traced; likewise `traceId`."""
 
+_HEAD = "Traceback (most recent call last):"
+
 _DATA_EXCEPTION = "22"
 """Class of SQL states whose messages quote the value that was refused."""
 
@@ -141,9 +143,14 @@ def _primary_message(error: BaseException) -> str | None:
 def stack_of(error: BaseException) -> str:
     """Return an error's stack and message, after those of its causes."""
     return "\n".join(
-        "".join((f"{how}\n" if how else "", *traceback.format_tb(each.__traceback__), _last(each)))
+        "".join((f"{how}\n" if how else "", *_calls(each.__traceback__), _last(each)))
         for each, how in reversed(list(_chain(error)))
     )
+
+
+def _calls(tb: TracebackType | None) -> list[str]:
+    """Return the lines of a stack below the one that people and tools look for in a log."""
+    return [] if tb is None else [f"{_HEAD}\n", *traceback.format_tb(tb)]
 
 
 def _last(error: BaseException) -> str:

@@ -63,11 +63,12 @@ def _query(name: str, description: str, schema: Schema) -> Schema:
 
 
 _REASONS: Schema = {"type": "string", "enum": [each.value for each in Reason]}
+_OFFSET: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET}
 _LIST = {
     "parameters": [
         _query("reason", "Those of a reason.", _REASONS),
         _query("state", "Those that wait, or all.", {"enum": ["waiting", "all"]}),
-        _query("offset", "After so many.", {"type": "integer", "minimum": 0}),
+        _query("offset", "After so many.", _OFFSET),
     ],
     **refusals(400),
 }
@@ -165,7 +166,7 @@ def _place(letter: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-@router.post("/dashboard/dead-letters/redrive", summary="Redrive", openapi_extra=_REDRIVE)
+@router.post("/dashboard/redrive", summary="Redrive", openapi_extra=_REDRIVE)
 async def redrive(request: Request, caller: Writer) -> Response:
     """Send letters back to their topics, each once: some, those of a reason, or all of the project.
 
@@ -190,9 +191,7 @@ async def redrive(request: Request, caller: Writer) -> Response:
         raise Problem(409, detail, code="redrive_running") from error
     except (KafkaError, NoSuchTopic, TimeoutError) as error:
         logger.warning("a redrive was cut off: %r", error)
-        raise unavailable(
-            "The redrive was cut off: what was sent stays sent; look, and repeat it."
-        ) from error
+        raise unavailable(_CUT_OFF) from error
     return answer(_told(outcome))
 
 

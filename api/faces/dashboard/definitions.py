@@ -24,10 +24,10 @@ SHOWN = 1_000
 VERSIONS = 100
 MAX_LINES = 3_000
 """Lines of both texts that are compared; comparing takes time with their product."""
-MAX_VERSION = 2**63 - 1
+MAX_VERSION = 10**13 - 1
 CONTEXT = 3
 
-_VERSION: Schema = {"type": "integer", "minimum": 0}
+_VERSION: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_VERSION}
 _NAMED: list[Schema] = [
     {
         "name": "kind",

@@ -36,7 +36,7 @@ function told(done) {
 async function redrive(json, progress) {
   const all = { sent: [], failed: [], redriven: 0, gone: 0 };
   for (let more = true; more; ) {
-    const done = await ask("dashboard/dead-letters/redrive", { method: "POST", json });
+    const done = await ask("dashboard/redrive", { method: "POST", json });
     all.sent.push(...done.sent);
     all.failed.push(...done.failed);
     all.redriven += done.redriven;

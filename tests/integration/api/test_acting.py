@@ -53,7 +53,7 @@ async def listed(client: httpx.AsyncClient, **query: str) -> Any:
 
 
 async def redrive(client: httpx.AsyncClient, **body: Any) -> Any:
-    answer = await client.post(f"{LETTERS}/redrive", json=body)
+    answer = await client.post("/dashboard/redrive", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -122,7 +122,7 @@ async def test_analysts_look_and_do_not_act(full_stack: Served) -> None:
         letter = shown["letters"][0]["id"]
         assert (await analyst.get(f"{LETTERS}/{letter}")).status_code == 200
         for body in ({}, {"letters": [letter]}, {"reason": "invalid"}):
-            assert (await analyst.post(f"{LETTERS}/redrive", json=body)).status_code == 403
+            assert (await analyst.post("/dashboard/redrive", json=body)).status_code == 403
     async with await full_stack.client(Role.PRODUCER, PROJECT) as producer:
         for path in (LETTERS, f"{LETTERS}/{letter}", "/dashboard/definitions"):
             assert (await producer.get(path)).status_code == 403
@@ -139,7 +139,7 @@ async def test_what_is_no_redrive_is_refused(admin: httpx.AsyncClient) -> None:
         {"all": True},
     )
     for body in bodies:
-        answer = await admin.post(f"{LETTERS}/redrive", json=body)
+        answer = await admin.post("/dashboard/redrive", json=body)
         assert answer.status_code == 400, (body, answer.text)
     for query in ({"reason": "boredom"}, {"state": "x"}, {"offset": "-1"}, {"offset": "10001"}):
         assert (await admin.get(LETTERS, params=query)).status_code == 400, query
@@ -155,7 +155,7 @@ async def test_another_site_cannot_redrive_with_a_browsers_login(full_stack: Ser
     async with full_stack.guest() as browser:
         await browser.get("/login", params={"token": token})
         assert sessions.COOKIE in browser.cookies
-        path = f"{LETTERS}/redrive"
+        path = "/dashboard/redrive"
         assert (await browser.post(path, json={})).status_code == 401
         page = {sessions.HEADER: "1"}
         assert (await browser.post(path, json={}, headers=page)).status_code == 200

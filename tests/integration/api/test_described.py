@@ -58,10 +58,11 @@ _NOTHING_IS_BAD = {
     "/assets/{name}",
     *("/", "/dashboard/session", "/dashboard/data", "/dashboard/challenges"),
     *("/dashboard/rewards", "/dashboard/streaks", "/dashboard/points", "/dashboard/pathways"),
-    *("/login", "/logout", "GET /clock"),
+    *("/dashboard/definitions", "/dashboard/recalculations", "/login", "/logout", "GET /clock"),
     "GET /recalculations",
     # They look at an id besides, and any text may be one.
-    *("/event/{eventId}", "/recalculations/{id}"),
+    *("/event/{eventId}", "/recalculations/{id}", "/dashboard/dead-letters/{id}"),
+    *("/dashboard/recalculations/{id}", "/dashboard/recalculations/of/{id}"),
     *("/user/{id}/export", "/user/{id}/forget"),
 }
 """Routes that no data is bad for; of some, with their verb, only that one."""
@@ -132,6 +133,13 @@ _MEANT: Mapping[str, tuple[tuple[str, str], ...]] = {
         (r"linkedSchemaRecordId: must be the id", "it knows not which challenges exist"),
         (r"endsAt: must be after startsAt", "it cannot compare two fields"),
         (r"eventIds: the event", "nor how many challenges an event feeds"),
+    ),
+    r"POST /dashboard/redrive$": (
+        (r"letters: must be left out", "one of two fields, and null is none"),
+        (r"letters: must be ids", "it cannot bound a number within a text"),
+    ),
+    r"POST /dashboard/recalculations/": (
+        (r"^max\w+: must be a whole number", "5.0 is one for JSON Schema; bounds have no point"),
     ),
     r"GET /explain/(streak|tier)/": (
         (r"userId: is required", "a key has none of its own, and it knows not who asks"),

@@ -135,8 +135,9 @@ async def test_pages_load_nothing_from_elsewhere(api_without_worker: Served) -> 
             assert "http://" not in page.text
             assert "https://" not in page.text
         data = (await admin.get("/dashboard/data")).json()
-        flows = {"logsPerSecond", "eventsPerSecond"}
-        assert set(data) == {"project", *flows, "lag", "milestones", "rewards"}
+        flows = {f"{each}PerSecond" for each in ("logs", "events", "deadLetters")}
+        speed = {"lag", "newestAge", "replies", "withoutWorker"}
+        assert set(data) == {"project", *flows, *speed, "milestones", "rewards"}
 
 
 async def test_metrics_name_routes_and_no_records(api_without_worker: Served) -> None:

@@ -94,6 +94,7 @@ def test_what_an_error_quotes_is_not_logged(
     line = formatter.format(_record("cannot write: %s, %r", error, error, exc_info=exc_info))
     assert PERSONAL not in line
     assert fail.__name__ in line  # the stack is there
+    assert "Traceback (most recent call last):" in line
     assert "cannot write: " in line
 
 
