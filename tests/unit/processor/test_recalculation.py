@@ -30,6 +30,7 @@ from tests.spec import (
     milestone,
 )
 from tests.strategies import Segment
+from tests.void_spec import void_log
 
 DAY = "2026-11-21"
 TEN = datetime.fromisoformat(f"{DAY}T10:00:00Z")
@@ -133,6 +134,40 @@ def test_what_was_logged_while_a_challenge_was_not_live_stays_out(
         if each.period_key == "2026-11"
     ]
     assert found.after == value
+
+
+def test_what_was_done_while_a_challenge_was_deleted_stays_out() -> None:
+    counting = challenge(eventIds=["visit"], aggregationMethod="count")
+    found = corrected(
+        define(event_of("visit"), counting),
+        fold(ann, event("visit")),
+        define(counting.deleted()),
+        fold(event("visit")),  # it is no log, so nothing refuses it
+        define(counting.but(aggregationPeriod="monthly")),
+    )
+    assert [each.after for each in found] == [Decimal(1)]
+
+
+def test_a_reward_that_was_taken_back_is_given_again_and_only_where_it_would_be() -> None:
+    history = [
+        define(challenge(), milestone(50, points=7)),
+        fold(ann, log("a", 60), log("b", 20), void_log("a", rewards="revoke")),
+    ]
+    assert corrected(*history) == []
+    (found,) = corrected(*history, define(milestone(10, points=9)))
+    (reached,) = found.reached
+    assert (reached.milestone_id, reached.granted, reached.points) == (MILESTONE, True, 9)
+    assert corrected(*history, define(milestone(40, points=9))) == []
+
+
+def test_what_was_taken_back_by_now_as_well_is_not_told() -> None:
+    found = corrected(
+        define(challenge(), milestone(50)),
+        fold(ann, log("a", 60), void_log("a", rewards="revoke")),
+        define(milestone(55)),
+        mode="exact",
+    )
+    assert [each.not_given for each in found] == []
 
 
 def test_only_exact_lowers_and_says_what_would_not_be_given() -> None:
