@@ -276,7 +276,7 @@ _KEYS = {
     "daily": r"\d{4}-\d\d-\d\d",
     "weekly": r"\d{4}-W\d\d",
     "monthly": r"\d{4}-\d\d",
-    "all_time": "all_time",
+    "all_time": "all",
 }
 
 

@@ -1,6 +1,6 @@
 """What a recalculation corrects is what two plain readings of the rules differ by."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from processor.recalculation.wanted import Mode
@@ -19,7 +19,7 @@ from tests.properties.recalculated import (
     wanted_of,
     without_left,
 )
-from tests.spec import Sent
+from tests.spec import Sent, ann, challenge, log, milestone
 from tests.strategies import Segment
 from tests.strategies_recalculations import Asked, asked, without_caps
 
@@ -29,6 +29,14 @@ few = settings(max_examples=max(1, (settings.default or settings()).max_examples
 """Each history is folded twice by the fold, and twice by the reference."""
 
 modes: st.SearchStrategy[Mode] = st.sampled_from(["additive", "exact"])
+
+
+KEPT_FOR_EVER = Asked(
+    [Segment([challenge(aggregationPeriod="all_time")], [ann, log("a", 40)])],
+    [challenge(aggregationPeriod="all_time", aggregationMethod="count"), milestone(3)],
+    None,
+)
+"""What additive keeps of a period without an end meets a new target."""
 
 
 def challenges_of(case: Asked) -> set[str]:
@@ -41,6 +49,7 @@ def challenges_of(case: Asked) -> set[str]:
 
 
 @few
+@example(KEPT_FOR_EVER, "additive", 100)
 @given(asked(), modes, st.sampled_from([1, 3, 100]))
 def test_corrections_are_what_histories_differ_by(case: Asked, mode: Mode, at_once: int) -> None:
     wanted = wanted_of(case.changed, mode, case.challenge_id)
