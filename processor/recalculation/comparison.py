@@ -96,8 +96,8 @@ def _keys_of(store: Store) -> Iterator[bytes]:
 class _Progress:
     """One member's progress in one period of a challenge, as it is in both worlds.
 
-    ``kept`` is the exact sum that it is brought to, ``challenge`` the one that is in force, and
-    ``lives`` whether it and its member do.
+    ``kept`` is the exact sum that it is brought to, ``challenge`` the one that is in force,
+    ``timezone`` the one that a correction gives it, and ``lives`` whether challenge and member do.
     """
 
     member_id: str
@@ -106,6 +106,7 @@ class _Progress:
     was: Progress | None
     now: Progress | None
     kept: int
+    timezone: str
     lives: bool
 
     @property
@@ -117,7 +118,18 @@ class _Progress:
     @property
     def is_anything(self) -> bool:
         """Whether it moves, or goes by another method, period or zone than it began with."""
-        return self.kept != _total(self.was) or _takes_over(self.was, self.now)
+        return self.kept != _total(self.was) or self._takes_over
+
+    @property
+    def _takes_over(self) -> bool:
+        """Whether a correction brings it nearer to the method, period and zone of the recomputed.
+        Where the member has moved since, it gives the zone of today: one that has it stays so."""
+        was, now = self.was, self.now
+        if was is None or now is None:
+            return False
+        if (was.method, was.period) != (now.method, now.period):
+            return True
+        return was.timezone not in (now.timezone, self.timezone)
 
     def is_beyond(self, target: int) -> bool:
         """Tell whether a target is reached only by what is kept."""
@@ -184,8 +196,9 @@ class _Comparing:
         if challenge is None or member is None or not self._is_in_time(was, now, period_key):
             return None
         kept = _total(now) if self._wanted.exact else max(_total(was), _total(now))
+        timezone = member_of.zone(challenge, member.timezone)
         lives = challenge.live and member.status == member_of.LIVE
-        return _Progress(member_id, challenge, period_key, was, now, kept, lives)
+        return _Progress(member_id, challenge, period_key, was, now, kept, timezone, lives)
 
     def _is_in_time(self, was: Progress | None, now: Progress | None, period_key: str) -> bool:
         """Tell whether a period is one of those that are looked at."""
@@ -401,11 +414,3 @@ def _is_completed(progress: Progress | None) -> bool:
 
 def _reached(progress: Progress | None) -> tuple[str, ...]:
     return () if progress is None else progress.reached
-
-
-def _takes_over(was: Progress | None, now: Progress | None) -> bool:
-    """Tell whether a progress goes by another method, period or zone than it began with."""
-    if was is None or now is None:
-        return False
-    before = was.method, was.period, was.timezone
-    return before != (now.method, now.period, now.timezone)

@@ -28,6 +28,7 @@ from tests.spec import (
     command,
     log,
     milestone,
+    upsert,
 )
 from tests.strategies import Segment
 from tests.void_spec import void_log
@@ -233,6 +234,21 @@ def test_what_was_reopened_and_kept_its_points_is_given_more_of_them() -> None:
     assert (found.completed, found.points) == (True, 15)
     sent = msgspec.json.decode(found.command(OTHER_RECALCULATION))
     assert sent["points"] == [{"points": 15, "at": f"{DAY}T10:00:00Z"}]
+
+
+def test_who_has_moved_since_is_given_the_zone_of_today_once() -> None:
+    made = Chunked()
+    for segment in [
+        define(challenge()),
+        fold(upsert(timezone="Europe/Berlin"), log("a", 10), upsert(timezone="Asia/Tokyo")),
+        define(challenge(timezone="member")),
+        fold(cut()),
+    ]:
+        made.add(segment, at_once=100)
+    (found,) = corrected_after(made)
+    assert found.changes
+    made.add(fold(command_of(found, RECALCULATION, NOW)), at_once=100)
+    assert corrected_after(made) == []
 
 
 @pytest.mark.parametrize(("since", "periods"), [("2026-11-21", [DAY]), ("2026-11-22", [])])
