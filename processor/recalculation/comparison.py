@@ -387,9 +387,12 @@ def _gives_points(was: Progress | None, granted: _Sides) -> bool:
 
 def _more(granted: _Sides) -> tuple[int, datetime | None]:
     """Return how many points something gives more in the second world than in the first, 0 where it
-    gives fewer; and when it gave them first."""
+    gives fewer, or gave them back, for which a correction gives none; and when it gave them first.
+    """
     was, now = (None if side is None else GRANTED.decode(side) for side in granted)
-    return max(_points(now) - _points(was), 0), None if was is None else was.at
+    if was is None:
+        return _points(now), None
+    return 0 if was.withdrawn else max(_points(now) - was.points, 0), was.at
 
 
 def _points(granted: Granted | None) -> int:

@@ -251,6 +251,26 @@ def test_who_has_moved_since_is_given_the_zone_of_today_once() -> None:
     assert corrected_after(made) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        (challenge(pointsOnCompletion=9), challenge(), challenge(pointsOnCompletion=7)),
+        (milestone(50, points=9), milestone(50), milestone(50, points=7)),
+    ],
+)
+def test_what_gave_its_points_back_and_came_again_for_none_is_given_no_more(
+    before: Defined, between: Defined, after: Defined
+) -> None:
+    found = corrected(
+        define(challenge(), before),
+        fold(ann, log("a", 120), void_log("a", rewards="revoke")),
+        define(between),
+        fold(log("b", 130)),
+        define(after),
+    )
+    assert found == []
+
+
 @pytest.mark.parametrize(("since", "periods"), [("2026-11-21", [DAY]), ("2026-11-22", [])])
 def test_since_leaves_out_the_periods_that_were_over(since: str, periods: list[str]) -> None:
     history = [define(challenge()), fold(ann, log("a", 60)), define(milestone(50))]
