@@ -275,17 +275,21 @@ class _Comparing:
             challenge_id = progress.challenge.id
             before, after = (_given(side, challenge_id) for side in reward.sides)
             if after and reward.crossing is not None:
-                found = self._found(milestone_id, reward, reward.crossing)
+                found = self._found(progress, milestone_id, reward, reward.crossing)
                 if found is not None:
                     reached.append(found)
             elif before and self._wanted.exact:
                 not_given.append(NotGiven(reward_log_id=reward.id, milestone_id=milestone_id))
         return reached, not_given
 
-    def _found(self, milestone_id: str, reward: "_Reward", crossed: Crossing) -> Reached | None:
-        """Return a milestone that was found to be reached, None where all of it was given."""
+    def _found(
+        self, progress: _Progress, milestone_id: str, reward: "_Reward", crossed: Crossing
+    ) -> Reached | None:
+        """Return a milestone that was found to be reached, None where all of it was given. Folding
+        a correction reaches nothing twice: so is one whose reward something else gave, and lost."""
         more, first = _more(reward.granted)
-        if reward.has and not more:
+        lost = not reward.has and milestone_id in _reached(progress.was)
+        if lost or (reward.has and not more):
             return None
         points = more
         milestone = self._in_force.milestone(self._wanted.project, milestone_id)

@@ -318,11 +318,12 @@ def _difference(both: Told, key: Key, *, exact: bool) -> Expected:
     done = [each is not None and each["status"] == "completed" for each in (was, now)]
     difference = totals[1] - totals[0]
     given, by_it = _given(both.was, key), _given(both.now, key, of=key[0])
+    reached = set(was["reached"] if was else ())  # once and for all, whatever became of the reward
     return Expected(
         difference if exact else max(difference, Decimal(0)),
         completed=done[1] and not done[0],
         falls_short=exact and done[0] and not done[1],
-        granted=frozenset(by_it - given),
+        granted=frozenset(by_it - given - reached),
         not_given=frozenset(_given(both.was, key, of=key[0]) - _given(both.now, key))
         if exact
         else frozenset(),

@@ -271,6 +271,21 @@ def test_what_gave_its_points_back_and_came_again_for_none_is_given_no_more(
     assert found == []
 
 
+def test_what_was_reached_is_not_listed_again_though_its_reward_was_taken_back() -> None:
+    other = {"linkedSchemaRecordId": OTHER_CHALLENGE}
+    found = corrected(
+        define(challenge(), challenge(OTHER_CHALLENGE), milestone(50)),
+        fold(ann, log("a", 60)),
+        define(milestone(50, **other)),
+        fold(log("b", 60, challengeId=OTHER_CHALLENGE)),
+        define(milestone(50)),
+        fold(void_log("a", rewards="revoke")),
+        define(milestone(50, **other)),
+        challenge_id=OTHER_CHALLENGE,
+    )
+    assert found == []
+
+
 @pytest.mark.parametrize(("since", "periods"), [("2026-11-21", [DAY]), ("2026-11-22", [])])
 def test_since_leaves_out_the_periods_that_were_over(since: str, periods: list[str]) -> None:
     history = [define(challenge()), fold(ann, log("a", 60)), define(milestone(50))]
