@@ -29,9 +29,9 @@ async def redrive(settings: Settings, wanted: Filter, *, dry_run: bool = False) 
         CommandError: no broker answers, the topics are not there, or another redrive took over.
     """
     with words_for_writers(settings):
-        if dry_run:
-            return await redriving.would_redrive(settings, wanted)
         async with _records(settings) as records:
+            if dry_run:
+                return await redriving.would_redrive(settings, records, wanted)
             return await redriving.redrive(settings, records, wanted)
 
 

@@ -3,11 +3,12 @@
 It is known by positions, one per filter and partition of `dead-letters`: all of it, one reason, one
 project, or one reason of one project. A letter was redriven when it was chosen by itself, or lies
 before the position of any filter that it matches and is not among those that could not be sent:
-each of these has a record of its own, until a later run sends it. So `--reason unknown_challenge`
-leaves the others where they are, and a later run without a filter sends those, and only those. All
-this is committed in the transaction that sends the records: killed anywhere, or run twice, nothing
-is sent twice and nothing is left out. An original that is refused again comes back as a new letter,
-with `attempts` one higher, behind all positions; it can be redriven again.
+each of these has a record of its own, with what filters ask of it, until a later run sends it. A
+run begins where its filter has come to, and fetches what failed before it one by one. So `--reason
+unknown_challenge` leaves the others where they are, and a later run without a filter sends those,
+and only those. All this is committed in the transaction that sends the records: killed anywhere, or
+run twice, nothing is sent twice and nothing is left out. An original that is refused again comes
+back as a new letter, with `attempts` one higher, behind all positions; it can be redriven again.
 """
 
 from collections import defaultdict
@@ -20,13 +21,20 @@ from schemas.dead_letter import DeadLetter
 from schemas.places import place
 
 
+class Kind(NamedTuple):
+    """What filters look at in a letter; a letter without a project is nobody's."""
+
+    reason: str
+    project: str | None
+
+
 class Filter(NamedTuple):
     """Which letters are meant; None means any."""
 
     reason: str | None = None
     project: str | None = None
 
-    def matches(self, letter: DeadLetter) -> bool:
+    def matches(self, letter: DeadLetter | Kind) -> bool:
         """Tell whether a letter is meant."""
         return self.reason in (None, letter.reason) and self.project in (None, letter.project)
 
@@ -50,7 +58,7 @@ class Redriven:
 
     def __init__(self, positions: Mapping[str, bytes]) -> None:
         self._next: dict[tuple[Filter, int], int] = {}
-        self._failed: dict[int, set[int]] = defaultdict(set)
+        self._failed: dict[int, dict[int, Kind | None]] = defaultdict(dict)
         self._chosen: set[tuple[int, int]] = set()
         for key, value in positions.items():
             kind, _, rest = key.partition("/")
@@ -61,7 +69,7 @@ class Redriven:
                 self._next[Filter(reason, project), partition] = int(value)
             elif kind == "redrive-failed":
                 number, _, offset = rest.partition("/")
-                self._failed[int(number)].add(int(offset))
+                self._failed[int(number)][int(offset)] = _kind(value)
             elif kind == "redrive-chosen":
                 number, _, offset = rest.partition("/")
                 self._chosen.add((int(number), int(offset)))
@@ -77,6 +85,11 @@ class Redriven:
         return f"redrive-failed/{partition}/{offset}".encode()
 
     @staticmethod
+    def failed_value(letter: DeadLetter) -> bytes:
+        """Return what is kept under it: what filters ask of the letter."""
+        return msgspec.json.encode((letter.reason, letter.project))
+
+    @staticmethod
     def chosen_key(partition: int, offset: int) -> bytes:
         """Return the key under which it is kept that a letter was sent by itself."""
         return f"redrive-chosen/{partition}/{offset}".encode()
@@ -90,16 +103,27 @@ class Redriven:
         return self._next.get((wanted, partition), 0)
 
     def start(self, wanted: Filter, partition: int) -> int:
-        """Return the first offset of a partition that may hold a letter not yet redriven."""
-        return min({self._passed(wanted, partition)} | self._failed.get(partition, set()))
-
-    def _passed(self, wanted: Filter, partition: int) -> int:
+        """Return the offset of a partition that runs which take these letters have come to: before
+        it, there are left only those that could not be sent."""
         wider = {
             Filter(reason, project)
             for reason in (None, wanted.reason)
             for project in (None, wanted.project)
         }
         return max(self.position(each, partition) for each in wider)
+
+    def failed_before(self, wanted: Filter) -> Sequence[tuple[int, int]]:
+        """Return partition and offset of the letters before `start` that could not be sent and may
+        be meant, those that came first first."""
+        found = []
+        for number, offsets in self._failed.items():
+            start = self.start(wanted, number)
+            found += [
+                (offset, number)
+                for offset, kind in offsets.items()
+                if offset < start and (kind is None or wanted.matches(kind))
+            ]
+        return [(number, offset) for offset, number in sorted(found)]
 
     def includes(self, found: Found) -> bool:
         """Tell whether a letter was redriven, by whatever filter."""
@@ -108,7 +132,7 @@ class Redriven:
             return True
         if letter is None or self.failed(found):
             return False
-        return found.offset < self._passed(Filter(letter.reason, letter.project), found.partition)
+        return found.offset < self.start(Filter(letter.reason, letter.project), found.partition)
 
     def passed(self, project: str) -> Sequence[tuple[str | None, int]]:
         """Return what the runs that took letters of a project have passed: the reason that they
@@ -126,3 +150,10 @@ class Redriven:
     def chosen_places(self) -> Sequence[int]:
         """Return the places of the letters that were sent one by one."""
         return [place(*each) for each in self._chosen]
+
+
+def _kind(value: bytes) -> Kind | None:
+    """Return what is kept of a letter that could not be sent; None where nothing is, as before
+    0.5.0."""
+    known = msgspec.json.decode(value, type=tuple[str, str | None] | int)
+    return None if isinstance(known, int) else Kind(*known)

@@ -1,7 +1,7 @@
 """Sends dead letters back to the topics they came from: all that match, or some that are chosen."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -31,7 +31,10 @@ class CannotRedrive(Exception):
 
 
 class Bounds(NamedTuple):
-    """How much one call does: letters that it sends, and bytes of letters that it looks at."""
+    """How much one call does: letters that it sends, and bytes of letters that it looks at.
+
+    The last call tries letters that could not be sent again, as many again at most.
+    """
 
     letters: int
     bytes: int
@@ -63,7 +66,9 @@ class RedriveOutcome:
         self.failed.extend(other.failed)
 
 
-async def would_redrive(settings: Settings, wanted: Filter) -> RedriveOutcome:
+async def would_redrive(
+    settings: Settings, records: RecordReader, wanted: Filter
+) -> RedriveOutcome:
     """Return what `redrive` would send.
 
     Raises:
@@ -74,12 +79,37 @@ async def would_redrive(settings: Settings, wanted: Filter) -> RedriveOutcome:
     async for found in read_letters(settings, lambda p: redriven.start(wanted, p)):
         if _is_left(found, wanted, redriven):
             outcome.count(found)
+    async for found in _failed_before(records, wanted, redriven, None):
+        outcome.count(found)
     return outcome
 
 
 def _is_left(found: Found, wanted: Filter, redriven: Redriven) -> bool:
     letter = found.letter
     return letter is not None and wanted.matches(letter) and not redriven.includes(found)
+
+
+async def _failed_before(
+    records: RecordReader, wanted: Filter, redriven: Redriven, bounds: Bounds | None
+) -> AsyncGenerator[Found]:
+    """Yield the letters that could not be sent, and lie before where a run begins.
+
+    They are fetched one by one: a run that began at the first of them would read all others'
+    letters behind it again. Where there are too many, it is the newest: their originals are the
+    likeliest to be there.
+    """
+    places = redriven.failed_before(wanted)
+    if bounds is not None:
+        places = places[-bounds.letters :]
+    looked = 0
+    for partition, offset in sorted(places):
+        if bounds is not None and looked >= bounds.bytes:
+            return
+        found = await _letter_at(records, partition, offset)
+        if found is not None:
+            looked += len(found.raw)
+            if _is_left(found, wanted, redriven):
+                yield found
 
 
 async def redrive(
@@ -91,7 +121,7 @@ async def redrive(
     period of an event without a time of its own come from) and its headers, and with
     `milestream-attempts`; but without those that ask for a reply, for nobody waits for it any
     more. It goes to its member's partition; where no member can be read, to the one where it lay.
-    Letters that could not be sent are tried again by the next run.
+    Letters that could not be sent are tried again by the next run, after the new ones.
 
     Args:
         settings: where the topics are.
@@ -119,6 +149,9 @@ async def redrive(
                     taken += 1
                     await run.add(found)
                 marks.pass_by(found)
+        if not run.outcome.more:
+            async for found in _failed_before(records, wanted, redriven, bounds):
+                await run.add(found)
         await run.flush()
         return run.outcome
 
@@ -191,10 +224,10 @@ class _Passed:
 
     def pass_by(self, found: Found) -> None:
         """Go past a letter, which was taken or is not meant."""
-        # Letters that failed once lie before the position.
-        position = self._redriven.position(self._wanted, found.partition)
-        if found.offset >= position:
-            self._reached[found.partition] = found.offset + 1
+        # Letters that are tried again lie before the start.
+        if found.offset >= self._redriven.start(self._wanted, found.partition):
+            reached = self._reached.get(found.partition, 0)
+            self._reached[found.partition] = max(reached, found.offset + 1)
 
     def records(self, sent: Iterable[Found]) -> Iterable[tuple[bytes, bytes]]:
         """Return the positions that have moved."""
@@ -264,7 +297,8 @@ class _Redrive:
             if place not in failed:
                 sent.append(found)
             if self._redriven.failed(found) is not (place in failed):
-                value = b"1" if place in failed else None
+                assert found.letter is not None
+                value = Redriven.failed_value(found.letter) if place in failed else None
                 batches.add(topic, 0, Redriven.failed_key(*place), value)
         for key, value in self._marks.records(sent):
             batches.add(topic, 0, key, value)

@@ -13,7 +13,7 @@ from schemas.topics import MIB, positions_topic
 
 class RedrivenWatch:
     """The positions of redrives, kept in memory: as many as there were filters, and letters that
-    were chosen or could not be sent, of some 30 bytes each."""
+    were chosen or could not be sent, of some 60 bytes each."""
 
     def __init__(self, settings: Settings, records: RecordReader) -> None:
         self._records = records

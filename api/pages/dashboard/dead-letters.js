@@ -19,6 +19,7 @@ const NEXT = {
   poison: "Look at the worker's log; send it back with the mended version.",
 };
 const CHOSEN_AT_ONCE = 50;
+const CALLS_FOR_NOTHING = 16; // of 64 MiB of others' letters each
 const records = (count) => `${amount(count)} ${count === 1 ? "record" : "records"}`;
 
 /** What a redrive did, in a sentence. */
@@ -27,21 +28,23 @@ function told(done) {
   const parts = [sent ? `${records(sent)} went back.` : "Nothing went back."];
   if (done.redriven) parts.push(`${records(done.redriven)} had gone back before.`);
   if (done.gone) parts.push(`${records(done.gone)} are there no more.`);
+  if (done.more) parts.push("It was left before the end; redrive again to go on.");
   if (done.failed.length) parts.push(`${records(done.failed.length)} could not be sent: ${done.failed[0].message}.`);
   if (sent) parts.push("What is refused again comes back as a new letter.");
   return parts.join(" ");
 }
 
-/** Redrive until nothing is left of it; `progress(sent)` is told how far it is. */
-async function redrive(json, progress) {
-  const all = { sent: [], failed: [], redriven: 0, gone: 0 };
-  for (let more = true; more; ) {
-    const done = await ask("dashboard/redrive", { method: "POST", json });
+/** Redrive until nothing is left of it, or nothing of it comes; `progress(sent)` is told how far it is. */
+async function redrive(json, over, progress) {
+  const all = { sent: [], failed: [], redriven: 0, gone: 0, more: true };
+  for (let left = CALLS_FOR_NOTHING; all.more && left; ) {
+    const done = await ask("dashboard/redrive", { method: "POST", json, signal: over });
+    left = done.sent.length ? CALLS_FOR_NOTHING : left - 1;
     all.sent.push(...done.sent);
     all.failed.push(...done.failed);
     all.redriven += done.redriven;
     all.gone += done.gone;
-    more = done.more;
+    all.more = done.more;
     progress(all.sent.reduce((sum, each) => sum + each.letters, 0));
   }
   return all;
@@ -105,7 +108,7 @@ export async function show(place, frame, reason = "") {
     if (!(await sure(title, [text, "Each goes back once, with its time and place. What is still wrong with it comes back as a new letter."], "Send back"))) return;
     const bar = make("progress", [], { max: Math.max(1, count), value: 0, "aria-label": "Sent back" });
     await frame.attempt(async () => {
-      const all = await redrive(json, (sent) => {
+      const all = await redrive(json, frame.over, (sent) => {
         bar.value = sent;
         done.say(`${records(sent)} went back (${percent(Math.min(sent, count), count)})`, bar);
       });

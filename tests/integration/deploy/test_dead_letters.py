@@ -3,16 +3,20 @@
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pytest_asyncio
 
+from api.dead_letters.redriven import Filter
+from api.dead_letters.redriving import Bounds, RedriveOutcome, redrive
+from api.kafka.record_reader import RecordReader
 from schemas import ids
 from schemas.dead_letter import ATTEMPTS, DeadLetter, Reason, base64_text, headers_json, key_text
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS, DEFINITIONS, partition_for, positions_topic
+from schemas.topics import DEAD_LETTERS, DEFINITIONS, MIB, partition_for, positions_topic
 from tests.integration.deploy.conftest import (
     Run,
     committed,
@@ -198,6 +202,44 @@ async def test_what_could_not_be_sent_is_tried_again_and_then_sent_once(
         assert run("dead-letters", "redrive", *filters).stdout == "nothing to send back\n"
     values = Counter(record.value for record in await committed(topics, "challenge-logs"))
     assert values == {VALUE: 2, large: 2}
+
+
+@pytest_asyncio.fixture
+async def records(topics: Settings) -> AsyncIterator[RecordReader]:
+    reader = RecordReader(topics)
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await reader.stop()
+
+
+async def calls(
+    topics: Settings, records: RecordReader, project: str, bounds: Bounds
+) -> list[RedriveOutcome]:
+    """Redrive a project's letters by bounded calls, as the dashboard does."""
+    done: list[RedriveOutcome] = []
+    while not done or done[-1].more:
+        assert len(done) < 10, "it does not come to an end"
+        done.append(await redrive(topics, records, Filter(None, project), bounds))
+    return done
+
+
+async def test_bounded_calls_come_to_an_end_whatever_cannot_be_sent(
+    topics: Settings, records: RecordReader
+) -> None:
+    gone = [letter(Reason.TOO_LARGE, value=None, offset=99, project="acme") for _ in range(3)]
+    await send(topics, "dead-letters", [*gone, letter(), letter()])
+    one = Bounds(letters=1, bytes=MIB)
+    done = await calls(topics, records, "acme", one)
+    assert [len(each.failed) for each in done] == [1, 1, 1, 1]  # the last tries one again
+    (again,) = await calls(topics, records, "acme", one)
+    assert len(again.failed) == 1
+    little = Bounds(letters=10, bytes=1)
+    done = await calls(topics, records, "default", little)
+    assert [sum(each.sent.values()) for each in done] == [0, 0, 0, 1, 1]
+    assert not any(each.failed for each in done)
+    assert len(await committed(topics, "challenge-logs")) == 2
 
 
 async def test_letters_are_listed_as_json_with_what_became_of_them(

@@ -62,15 +62,40 @@ def test_positions_of_imports_are_none_of_its_business() -> None:
     assert Redriven({"import/abc": b"{}"}).start(ALL, 0) == 0
 
 
-def test_what_could_not_be_sent_was_not_redriven_and_is_where_the_next_run_begins() -> None:
-    failed = Redriven(
-        {Redriven.key(ALL, 0).decode(): b"10", Redriven.failed_key(0, 4).decode(): b"1"}
-    )
+def failing(*places: tuple[int, int, bytes]) -> Redriven:
+    """Positions after a run of all letters up to 10 of partition 0, of which some failed."""
+    failed = {Redriven.failed_key(part, offset).decode(): value for part, offset, value in places}
+    return Redriven({Redriven.key(ALL, 0).decode(): b"10", **failed})
+
+
+def kept(reason: str, project: str | None) -> bytes:
+    found = letter(0, reason, project).letter
+    assert found is not None
+    return Redriven.failed_value(found)
+
+
+def test_what_could_not_be_sent_was_not_redriven_and_holds_up_no_later_run() -> None:
+    failed = failing((0, 4, kept("invalid", None)))
     assert not failed.includes(letter(4, "invalid", None))
     assert failed.includes(letter(5, "invalid", None))
-    assert failed.start(ALL, 0) == failed.start(UNKNOWN, 0) == 4
+    assert failed.start(ALL, 0) == failed.start(UNKNOWN, 0) == failed.start(ACME, 0) == 10
     assert failed.start(ALL, 1) == 0
-    assert failed.position(ALL, 0) == 10
+
+
+def test_of_what_could_not_be_sent_only_what_is_meant_is_looked_at_again() -> None:
+    failed = failing(
+        (0, 7, kept("unknown_challenge", "acme")),
+        (0, 4, kept("invalid", "other")),
+        (0, 10, kept("unknown_challenge", "acme")),  # not passed yet: the run comes to it
+        (1, 0, kept("unknown_challenge", "acme")),
+    )
+    assert failed.failed_before(ALL) == [(0, 4), (0, 7)]
+    assert failed.failed_before(ACME) == failed.failed_before(UNKNOWN_OF_ACME) == [(0, 7)]
+    assert failed.failed_before(Filter("invalid", "acme")) == []
+
+
+def test_what_failed_before_its_kind_was_kept_may_be_anybodys() -> None:
+    assert failing((0, 4, b"1")).failed_before(UNKNOWN_OF_ACME) == [(0, 4)]
 
 
 def test_what_was_chosen_was_redriven_by_itself() -> None:
