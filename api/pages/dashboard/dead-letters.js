@@ -76,7 +76,7 @@ function opener(frame, letter) {
       row = null;
     } else {
       const whole = await ask(`dashboard/dead-letters/${letter.id}`);
-      row = make("tr", make("td", original(whole), { colspan: "7", class: "wrap" }));
+      row = make("tr", make("td", original(whole), { colspan: "8", class: "wrap" }));
       made.closest("tr").after(row);
     }
     word.textContent = row ? "Hide" : "Show";
@@ -92,7 +92,7 @@ function reasonsOf(frame, reasons, chosen, send) {
     amount(each.letters),
     ago(each.newest),
     make("span", NEXT[each.reason] ?? "Look at why, mend it, then send it back.", { class: "quiet" }),
-    ...(frame.mayAct ? [each.waiting ? button("Redrive", () => send(each), { class: "small", "aria-label": `Redrive ${words(each.reason)}` }) : ""] : []),
+    ...(frame.mayAct ? [each.waiting + each.unplaced ? button("Redrive", () => send(each), { class: "small", "aria-label": `Redrive ${words(each.reason)}` }) : ""] : []),
   ]);
   const columns = ["Reason", { name: "Waiting", number: true }, { name: "In all", number: true }, "Newest record", "What to do"];
   return grid("By reason", [...columns, ...(frame.mayAct ? ["Act"] : [])], rows, "No record of this project was refused.");
@@ -136,10 +136,10 @@ export async function show(place, frame, reason = "") {
       ...(state.reason ? [] : [words(each.reason)]),
       `${each.topic} ${each.partition}/${each.offset}`,
       time(each.at),
-      ...(state.which === "waiting" ? [] : [badge(each.waits === null ? "by reason only" : each.waits ? "waiting" : "redriven")]),
-      opener(frame, each),
+      badge(each.waits === null ? "by reason only" : each.waits ? "waiting" : "redriven"),
+      each.id === null ? "" : opener(frame, each),
     ]);
-    const columns = [...(frame.mayAct ? ["Choose"] : []), "What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", ...(state.which === "waiting" ? [] : ["State"]), "Original"];
+    const columns = [...(frame.mayAct ? ["Choose"] : []), "What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", "State", "Original"];
     const which = choice({ label: "Show", value: state.which, options: [["waiting", "those that wait"], ["all", "all"]], change: (value) => page({ which: value, offset: 0 }) });
     const none = state.which === "waiting" ? "None waits: nothing was refused, or all of it went back." : "There are none.";
     const turn = [
@@ -162,7 +162,7 @@ export async function show(place, frame, reason = "") {
     if (state.reason) query.set("reason", state.reason);
     const found = await ask(`dashboard/dead-letters?${query}`, { signal: frame.over });
     put(reasons, reasonsOf(frame, found.reasons, state.reason, (each) =>
-      send({ reason: each.reason }, each.waiting, "Send all of these back?", `${records(each.waiting)} refused as “${words(each.reason)}”.`)));
+      send({ reason: each.reason }, each.waiting + each.unplaced, "Send all of these back?", `${each.unplaced ? "At most " : ""}${records(each.waiting + each.unplaced)} refused as “${words(each.reason)}”.`)));
     if (found.reasons.length) list(found);
     else put(letters);
   }

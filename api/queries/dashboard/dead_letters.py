@@ -12,16 +12,17 @@ from psycopg.rows import dict_row
 
 Rows = list[dict[str, Any]]
 
-# A letter of before there were places is not known to wait: it is sent back by its reason alone.
+# Of a letter of before there were places nobody knows whether it waits: null, as its id; it is sent
+# back by its reason alone.
 _LETTERS: LiteralString = """
 WITH letters AS (
-    SELECT *, NOT place = ANY(%(chosen)s::bigint[]) AND (
+    SELECT *, CASE WHEN place IS NOT NULL THEN NOT place = ANY(%(chosen)s::bigint[]) AND (
         place = ANY(%(failed)s::bigint[]) OR NOT EXISTS (
             SELECT FROM unnest(%(reasons)s::text[], %(passed)s::bigint[]) AS run (reason, passed)
             WHERE (run.reason IS NULL OR run.reason = letter.reason)
                 AND run.passed >> 48 = letter.place >> 48 AND letter.place < run.passed
         )
-    ) AS waits
+    ) END AS waits
     FROM milestream.dead_letters AS letter WHERE project = %(project)s
 )
 """
@@ -34,12 +35,14 @@ FROM letters
 
 _REASONS: LiteralString = f"""
 {_LETTERS}
-SELECT reason, count(*) AS letters, count(*) FILTER (WHERE waits) AS waiting, max(at) AS newest
+SELECT reason, count(*) AS letters, count(*) FILTER (WHERE waits) AS waiting,
+    count(*) FILTER (WHERE waits IS NULL) AS unplaced, max(at) AS newest
 FROM letters GROUP BY reason ORDER BY waiting DESC, reason
 """  # noqa: S608  (of this module's own texts)
 _PAGE: LiteralString = f"""
 {_LETTERS} {_SHOWN}
-WHERE (%(reason)s::text IS NULL OR reason = %(reason)s) AND (waits OR NOT %(waiting)s::boolean)
+WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
+    AND (waits IS NOT FALSE OR NOT %(waiting)s::boolean)
 ORDER BY at DESC, topic, partition, "offset" DESC
 LIMIT %(limit)s OFFSET %(offset)s
 """
@@ -60,7 +63,8 @@ class Passed:
 
 
 async def reasons(connection: AsyncConnection, project: str, passed: Passed) -> Rows:
-    """Return for each reason how many letters there are, how many of them wait, and the newest."""
+    """Return for each reason how many letters there are, how many of them wait, of how many that
+    is not known, and the newest."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_REASONS, {"project": project, **passed.parameters})
         return await cursor.fetchall()
@@ -76,7 +80,7 @@ async def page(
     offset: int,
     limit: int,
 ) -> Rows:
-    """Return letters, the newest first: of a reason, or all; those that wait, or all."""
+    """Return letters, the newest first: of a reason, or all; those that may wait, or all."""
     page = {"reason": reason, "waiting": waiting, "limit": limit, "offset": offset}
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_PAGE, {"project": project, **page, **passed.parameters})

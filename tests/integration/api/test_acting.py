@@ -115,6 +115,34 @@ async def test_letters_go_back_one_by_one_and_then_the_rest_each_once(
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_letters_of_before_there_were_places_stay_in_sight(full_stack: Served) -> None:
+    async with await full_stack.client(project="unplaced") as client:
+        await refused(client, log(1), log(2))
+        async with await AsyncConnection.connect(full_stack.settings.database_url) as connection:
+            await connection.execute(
+                """
+                UPDATE milestream.dead_letters SET place = NULL WHERE ctid = (
+                    SELECT ctid FROM milestream.dead_letters WHERE project = 'unplaced' LIMIT 1
+                )
+                """
+            )
+        shown = await listed(client)
+        assert states(shown) == [(False, True), (True, None)]
+        (id_,) = [each["id"] for each in shown["letters"] if each["id"]]
+        assert (await redrive(client, letters=[id_]))["sent"][0]["letters"] == 1
+        # The challenge is not there, so that it comes back as another letter.
+        shown = await until(lambda: listed(client), lambda found: len(found["letters"]) == 2)
+        assert states(shown) == [(False, True), (True, None)]
+        (reason,) = shown["reasons"]
+        assert (reason["letters"], reason["waiting"], reason["unplaced"]) == (3, 1, 1)
+
+
+def states(shown: Any) -> list[tuple[bool, bool | None]]:
+    """Return of each letter whether it has no id, and whether it waits."""
+    return sorted((each["id"] is None, each["waits"]) for each in shown["letters"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.usefixtures("admin")
 async def test_analysts_look_and_do_not_act(full_stack: Served) -> None:
     async with await full_stack.client(Role.ANALYST, PROJECT) as analyst:
