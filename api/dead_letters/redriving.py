@@ -31,7 +31,8 @@ class CannotRedrive(Exception):
 
 
 class Bounds(NamedTuple):
-    """How much one call does: letters that it sends, and bytes of letters that it looks at.
+    """How much one call does: letters that it sends, and bytes of letters that it looks at and of
+    originals that it fetches.
 
     The last call tries letters that could not be sent again, as many again at most.
     """
@@ -101,15 +102,10 @@ async def _failed_before(
     places = redriven.failed_before(wanted)
     if bounds is not None:
         places = places[-bounds.letters :]
-    looked = 0
     for partition, offset in sorted(places):
-        if bounds is not None and looked >= bounds.bytes:
-            return
         found = await _letter_at(records, partition, offset)
-        if found is not None:
-            looked += len(found.raw)
-            if _is_left(found, wanted, redriven):
-                yield found
+        if found is not None and _is_left(found, wanted, redriven):
+            yield found
 
 
 async def redrive(
@@ -147,11 +143,14 @@ async def redrive(
                 looked += len(found.raw)
                 if _is_left(found, wanted, redriven):
                     taken += 1
-                    await run.add(found)
+                    looked += await run.add(found)
                 marks.pass_by(found)
         if not run.outcome.more:
+            again = 0
             async for found in _failed_before(records, wanted, redriven, bounds):
-                await run.add(found)
+                again += len(found.raw) + await run.add(found)
+                if bounds is not None and again >= bounds.bytes:
+                    break
         await run.flush()
         return run.outcome
 
@@ -241,6 +240,34 @@ class _Passed:
         return moved
 
 
+class Taken(NamedTuple):
+    """A letter with the value of its original, where it was fetched, or why it could not be."""
+
+    found: Found
+    fetched: bytes | None = None
+    why: str | None = None
+
+
+class Gathered:
+    """Letters that go back in one transaction."""
+
+    def __init__(self) -> None:
+        self.letters: list[Taken] = []
+        self._bytes = 0
+
+    def add(self, taken: Taken) -> None:
+        """Take a letter."""
+        self.letters.append(taken)
+        self._bytes += len(taken.found.raw) + len(taken.fetched or b"")
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether it is enough, in number or in memory."""
+        return (
+            len(self.letters) >= _LETTERS_PER_TRANSACTION or self._bytes >= _BYTES_PER_TRANSACTION
+        )
+
+
 class _Redrive:
     """One redrive: letters gathered until they fill a transaction."""
 
@@ -258,41 +285,54 @@ class _Redrive:
         self._producer = producer
         self._redriven = redriven
         self._marks = marks
-        self._gathered: list[Found] = []
-        self._bytes = 0
+        self._gathered = Gathered()
         self._homes: dict[str, _Home] = {}
 
-    async def add(self, found: Found) -> None:
-        """Take a letter; send what was gathered when it is enough for a transaction."""
-        self._gathered.append(found)
-        self._bytes += len(found.raw)
-        if len(self._gathered) >= _LETTERS_PER_TRANSACTION or self._bytes > _BYTES_PER_TRANSACTION:
+    async def add(self, found: Found) -> int:
+        """Take a letter; send what was gathered when it is enough for a transaction.
+
+        Returns:
+            the bytes that were fetched for it.
+        """
+        taken = await self._taken(found)
+        self._gathered.add(taken)
+        if self._gathered.is_full:
             await self.flush()
+        return len(taken.fetched or b"")
+
+    async def _taken(self, found: Found) -> Taken:
+        letter = found.letter
+        assert letter is not None
+        if letter.value is not None:
+            return Taken(found)
+        try:  # too large for a letter, or there was none
+            return Taken(found, await self._original_value(letter))
+        except CannotRedrive as error:
+            return Taken(found, why=str(error))
 
     async def flush(self) -> None:
         """Send what was gathered, with the marks after it, in one transaction."""
         outcome = RedriveOutcome()
         batches = Batches(self._producer)
-        for found in self._gathered:
+        for taken in self._gathered.letters:
             try:
-                await self._put(batches, found)
-                outcome.count(found)
+                await self._put(batches, taken)
+                outcome.count(taken.found)
             except CannotRedrive as error:
-                outcome.failed.append((found, str(error)))
+                outcome.failed.append((taken.found, str(error)))
         self._keep(batches, outcome)
         if batches:
             async with self._producer.transaction():
                 await batches.send()
         self.outcome.add(outcome)
-        self._gathered.clear()
-        self._bytes = 0
+        self._gathered = Gathered()
 
     def _keep(self, batches: Batches, outcome: RedriveOutcome) -> None:
         """Put into the transaction what was sent, and which letters could not be."""
         topic = self._settings.topic(positions_topic(self._settings.application_id).name)
         failed = {(found.partition, found.offset) for found, _ in outcome.failed}
         sent = []
-        for found in self._gathered:
+        for found, _, _ in self._gathered.letters:
             place = found.partition, found.offset
             if place not in failed:
                 sent.append(found)
@@ -303,15 +343,15 @@ class _Redrive:
         for key, value in self._marks.records(sent):
             batches.add(topic, 0, key, value)
 
-    async def _put(self, batches: Batches, found: Found) -> None:
-        letter = found.letter
+    async def _put(self, batches: Batches, taken: Taken) -> None:
+        letter = taken.found.letter
         assert letter is not None
+        if taken.why is not None:
+            raise CannotRedrive(taken.why)
         home = self._homes.get(letter.topic)
         if home is None:
             home = self._homes[letter.topic] = await _home(self._settings, letter.topic)
-        value = letter.original_value()
-        if value is None:  # too large for a letter, or there was none
-            value = await self._original_value(letter)
+        value = taken.fetched if letter.value is None else letter.original_value()
         headers = [
             (name, content)
             for name, content in letter.original_headers()

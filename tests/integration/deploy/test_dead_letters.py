@@ -242,6 +242,18 @@ async def test_bounded_calls_come_to_an_end_whatever_cannot_be_sent(
     assert len(await committed(topics, "challenge-logs")) == 2
 
 
+async def test_a_bounded_call_counts_the_originals_that_it_fetches(
+    topics: Settings, records: RecordReader
+) -> None:
+    value = b'{"ownedBy":{"externalId":"m-1"},"x":"%s"}' % (b"x" * 50_000)
+    lie = await send(topics, "challenge-logs", [(2, b"k", value)] * 3)
+    large = [letter(Reason.TOO_LARGE, value=None, offset=offset) for offset in lie]
+    await send(topics, "dead-letters", large)
+    done = await calls(topics, records, "default", Bounds(letters=10, bytes=50_000))
+    assert [sum(each.sent.values()) for each in done] == [1, 1, 1]
+    assert len(await committed(topics, "challenge-logs")) == 6
+
+
 async def test_letters_are_listed_as_json_with_what_became_of_them(
     topics: Settings, run: Run
 ) -> None:

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from api.dead_letters.redriven import Filter, Found, Redriven
+from api.dead_letters.redriving import Gathered, Taken
 from schemas.dead_letter import DeadLetter
+from schemas.topics import MIB
 
 ALL = Filter()
 UNKNOWN = Filter("unknown_challenge")
@@ -96,6 +98,25 @@ def test_of_what_could_not_be_sent_only_what_is_meant_is_looked_at_again() -> No
 
 def test_what_failed_before_its_kind_was_kept_may_be_anybodys() -> None:
     assert failing((0, 4, b"1")).failed_before(UNKNOWN_OF_ACME) == [(0, 4)]
+
+
+def test_a_transaction_is_full_by_the_originals_that_were_fetched_for_it() -> None:
+    found = letter(0, "too_large", "acme")._replace(raw=b"x" * 500)
+    gathered = Gathered()
+    full = []
+    for _ in range(3):
+        gathered.add(Taken(found, b"x" * 3 * MIB))
+        full.append(gathered.is_full)
+    assert full == [False, False, True]
+
+
+def test_a_transaction_is_full_by_the_number_of_its_letters() -> None:
+    gathered = Gathered()
+    for _ in range(999):
+        gathered.add(Taken(letter(0, "too_large", "acme"), why="is not there"))
+    assert not gathered.is_full
+    gathered.add(Taken(letter(0, "invalid", "acme")))
+    assert gathered.is_full
 
 
 def test_what_was_chosen_was_redriven_by_itself() -> None:
