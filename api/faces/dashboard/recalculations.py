@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Request, Response
+from psycopg import AsyncConnection
 
 from api import resources
 from api.auth.access import Caller, require
@@ -71,12 +72,15 @@ async def list_(request: Request, caller: Reader) -> Response:
     "/dashboard/recalculations/{id}", summary="A recalculation", openapi_extra=refusals(404)
 )
 async def one(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
-    """Answer one with its definitions and what changes, in sums and for the first members."""
-    found = await _found(request, caller.project, id)
-    return answer({**found, "definitions": _formatted(found["definitions"].encode())})
+    """Answer one with its definitions, and once it has ended with what changes: in sums, and for
+    the first members."""
+    async with resources.of(request).reads.connection() as connection:
+        found = await _found(connection, caller.project, id)
+        changes = await queries.changes(connection, caller.project, found, CHANGES)
+    return answer({**found, **changes, "definitions": _formatted(found["definitions"].encode())})
 
 
-async def _found(request: Request, project: str, given: str) -> dict[str, Any]:
+async def _found(connection: AsyncConnection, project: str, given: str) -> dict[str, Any]:
     """Return a recalculation.
 
     Raises:
@@ -84,8 +88,7 @@ async def _found(request: Request, project: str, given: str) -> dict[str, Any]:
     """
     found = None
     if is_uuid(given.lower()):
-        async with resources.of(request).reads.connection() as connection:
-            found = await queries.one(connection, project, UUID(given), CHANGES)
+        found = await queries.one(connection, project, UUID(given))
     if found is None:
         raise not_found(_WHAT, given)
     return found
@@ -102,7 +105,8 @@ async def apply(request: Request, caller: Writer, id: str) -> Response:  # noqa:
     what was given."""
     held = resources.of(request)
     bounds = await bodies.read(request, ApplyBody, caller.project)
-    report = await _found(request, caller.project, id)
+    async with held.reads.connection() as connection:
+        report = await _found(connection, caller.project, id)
     if report["status"] != "reported":
         detail = f"Only what was reported can be applied: it is {report['status']}."
         raise Problem(409, detail, code="not_reported")

@@ -87,7 +87,7 @@ export async function show(place, frame, id) {
       { name: "Rewards", value: amount(found.rewards) }, { name: "Points", value: amount(found.points) }]));
     put(sums, section("What changes", grid("What changes", ["What", "Of", number("Members"), number("Was"), number("Becomes"), number("Points")],
       found.sums.map((each) => [KINDS[each.kind] ?? words(each.kind), each.name, amount(each.members), ...progress(each), amount(each.points)]),
-      running ? "Nothing was found yet." : "Nothing changes.")));
+      running ? "It is shown once it has ended." : "Nothing changes.")));
     put(changes, found.changes.length ? section("Members", grid("Members", ["Member", "What", "Of", "Period", number("Was"), number("Becomes"), number("Points")],
       found.changes.map((each) => [member(each.memberId, each.externalId, each.member), KINDS[each.kind] ?? words(each.kind), each.name, period(each.periodKey), amount(each.before), amount(each.after), amount(each.points)])),
     { note: "The first hundred; the table recalculation_changes has all of them." }) : "");

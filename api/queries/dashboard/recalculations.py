@@ -1,5 +1,6 @@
 """Recalculations of a project: what was asked for, how far each is, and what it changes."""
 
+from collections.abc import Mapping
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -61,19 +62,28 @@ async def newest(connection: AsyncConnection, project: str, limit: int) -> Rows:
     return await _rows(connection, _LIST, {"project": project, "limit": limit})
 
 
-async def one(
-    connection: AsyncConnection, project: str, id_: UUID, limit: int
-) -> dict[str, Any] | None:
-    """Return one of them: beside that its definitions as JSON, what changes by definition
-    (`sums`), and the first `changes` of members."""
-    named = {"project": project, "id": id_, "limit": limit}
+async def one(connection: AsyncConnection, project: str, id_: UUID) -> dict[str, Any] | None:
+    """Return one of them: beside that its definitions as JSON."""
+    named: dict[str, object] = {"project": project, "id": id_}
     found = await _rows(connection, _ONE, named)
     if not found:
         return None
     (definitions,) = await _rows(connection, _DEFINITIONS, named)
+    return {**found[0], **definitions}
+
+
+async def changes(
+    connection: AsyncConnection, project: str, found: Mapping[str, Any], limit: int
+) -> dict[str, Rows]:
+    """Return what changes by one of them: by definition (`sums`), and the first `changes` of
+    members.
+
+    While it runs there are none: pages ask every second, and each sum reads all changes.
+    """
+    if found["status"] == "running":
+        return {"sums": [], "changes": []}
+    named = {"project": project, "id": found["id"], "limit": limit}
     return {
-        **found[0],
-        **definitions,
         "sums": await _rows(connection, _SUMS, named),
         "changes": await _rows(connection, _CHANGES, named),
     }

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from api.http.problems import Problem
+from api.queries.dashboard.recalculations import changes
 from api.queries.recalculations import Change
 from api.recalculating.asking import (
     MAX_DEFINITIONS,
@@ -267,3 +268,9 @@ def test_a_correction_has_a_row_for_each_thing_that_changes(
     given: Correction, rows: list[Change]
 ) -> None:
     assert changes_of(given) == rows
+
+
+async def test_pages_of_one_that_runs_sum_nothing_up() -> None:
+    nothing: Any = None  # what reads nothing needs no database
+    running_one = {"id": UUID(CHALLENGE), "status": "running"}
+    assert await changes(nothing, PROJECT, running_one, 100) == {"sums": [], "changes": []}
