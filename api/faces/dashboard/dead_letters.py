@@ -4,6 +4,8 @@ import asyncio
 import logging
 import re
 from base64 import b64decode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -43,6 +45,8 @@ ONE_CALL = Bounds(letters=1_000, bytes=64 * MIB)
 """What one call does at most; the page calls again while there is more."""
 SECONDS = 30
 """How long a call may take; a redrive that is cut off has sent whole transactions, or nothing."""
+PATIENCE_SECONDS = 10
+"""How long a call waits for another one of its process; none of that is of its own time."""
 MAX_PARTITION = 2**15 - 1
 MAX_VALUE_CHARACTERS = 64 * 1024
 
@@ -178,7 +182,7 @@ async def redrive(request: Request, caller: Writer) -> Response:
         raise invalid("letters", "must be left out where there is a reason")
     chosen = None if body.letters is None else _chosen(body.letters)
     try:
-        async with asyncio.timeout(SECONDS), held.redriving:
+        async with alone(held.redriving, PATIENCE_SECONDS), asyncio.timeout(SECONDS):
             if chosen is None:
                 wanted = Filter(body.reason, caller.project)
                 outcome = await redriving.redrive(held.settings, held.records, wanted, ONE_CALL)
@@ -188,11 +192,33 @@ async def redrive(request: Request, caller: Writer) -> Response:
                 )
     except ProducerFenced as error:
         detail = "Another redrive began meanwhile and took over; what was sent stays sent."
-        raise Problem(409, detail, code="redrive_running") from error
+        raise _running(detail) from error
     except (KafkaError, NoSuchTopic, TimeoutError) as error:
         logger.warning("a redrive was cut off: %r", error)
         raise unavailable(_CUT_OFF) from error
     return answer(_told(outcome))
+
+
+@asynccontextmanager
+async def alone(lock: asyncio.Lock, seconds: float) -> AsyncIterator[None]:
+    """Hold a lock, for which so long is waited.
+
+    Raises:
+        Problem: 409, another redrive has it.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await lock.acquire()
+    except TimeoutError as error:
+        raise _running("Another redrive is running; repeat this one in a while.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _running(detail: str) -> Problem:
+    return Problem(409, detail, code="redrive_running")
 
 
 def _chosen(letters: list[str]) -> list[tuple[int, int]]:

@@ -20,6 +20,8 @@ const NEXT = {
 };
 const CHOSEN_AT_ONCE = 50;
 const CALLS_FOR_NOTHING = 16; // of 64 MiB of others' letters each
+const REPEATS = 6; // where another redrive runs; the API waits a while each time
+const PAUSE = 1000; // ms
 const records = (count) => `${amount(count)} ${count === 1 ? "record" : "records"}`;
 
 /** What a redrive did, in a sentence. */
@@ -34,11 +36,23 @@ function told(done) {
   return parts.join(" ");
 }
 
+/** One call; it is repeated some times where another redrive runs. */
+async function call(json, over) {
+  for (let left = REPEATS; ; left--) {
+    try {
+      return await ask("dashboard/redrive", { method: "POST", json, signal: over });
+    } catch (error) {
+      if (error.body?.code !== "redrive_running" || !left || over.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  }
+}
+
 /** Redrive until nothing is left of it, or nothing of it comes; `progress(sent)` is told how far it is. */
 async function redrive(json, over, progress) {
   const all = { sent: [], failed: [], redriven: 0, gone: 0, more: true };
   for (let left = CALLS_FOR_NOTHING; all.more && left; ) {
-    const done = await ask("dashboard/redrive", { method: "POST", json, signal: over });
+    const done = await call(json, over);
     left = done.sent.length ? CALLS_FOR_NOTHING : left - 1;
     all.sent.push(...done.sent);
     all.failed.push(...done.failed);
