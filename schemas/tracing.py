@@ -109,7 +109,7 @@ class Tracing:
         )
         TRACE_ID.set(self._trace.format_trace_id(span.get_span_context().trace_id))
         try:
-            with self._trace.use_span(span, record_exception=False):
+            with self._failing(span):
                 yield
         finally:
             route, status = answered()
@@ -120,15 +120,29 @@ class Tracing:
             span.end()
 
     @contextlib.contextmanager
+    def _failing(self, span: "Span") -> Iterator[None]:
+        """Make a span the current one; of what is raised meanwhile it is told the type alone, for a
+        text may quote rows of members."""
+        with self._trace.use_span(span, record_exception=False, set_status_on_exception=False):
+            try:
+                yield
+            except Exception as error:
+                span.set_status(self._trace.StatusCode.ERROR, type(error).__name__)
+                raise
+
+    @contextlib.contextmanager
     def sending(self, topic: str) -> Iterator[bytes]:
         """Trace the writing of a record; yield its `traceparent`."""
-        with self._tracer.start_as_current_span(
+        span = self._tracer.start_span(
             f"send {topic}",
             kind=self._trace.SpanKind.PRODUCER,
             attributes={"messaging.system": "kafka", "messaging.destination.name": topic},
-            record_exception=False,
-        ) as span:
-            yield self._parent_of(span)
+        )
+        try:
+            with self._failing(span):
+                yield self._parent_of(span)
+        finally:
+            span.end()
 
     @contextlib.contextmanager
     def working_at(self, what: str, places: Iterable[Place]) -> Iterator[Spans]:

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 
 import pytest
@@ -85,3 +87,19 @@ def test_a_transaction_that_fails_is_seen(tracing: Tracing, exporter: InMemorySp
         raise OSError("away")
     (span,) = exporter.get_finished_spans()
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "OSError")
+
+
+@pytest.mark.parametrize("what", ["request", "sending"])
+def test_what_an_exception_says_goes_to_no_collector(
+    what: str, tracing: Tracing, exporter: InMemorySpanExporter
+) -> None:
+    traced_by: dict[str, Callable[[], AbstractContextManager[object]]] = {
+        "request": lambda: tracing.request("GET", None, lambda: ("/members", 200)),
+        "sending": lambda: tracing.sending("events"),
+    }
+    detail = "DETAIL: Key (email)=(ann@example.org) already exists"
+    with pytest.raises(OSError, match="ann@"), traced_by[what]():
+        raise OSError(detail)
+    (span,) = exporter.get_finished_spans()
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "OSError")
+    assert "ann@" not in span.to_json()
