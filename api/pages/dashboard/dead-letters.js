@@ -48,8 +48,11 @@ async function call(json, over) {
   }
 }
 
-/** Redrive until nothing is left of it, or nothing of it comes; `progress(sent)` is told how far it is. */
-async function redrive(json, over, progress) {
+/**
+ * Redrive until nothing is left of it, or nothing of it comes; `progress(sent)` is told how far it is.
+ * It ends after `count` letters, too: what is refused again comes back as a new one, without an end.
+ */
+async function redrive(json, count, over, progress) {
   const all = { sent: [], failed: [], redriven: 0, gone: 0, more: true };
   for (let left = CALLS_FOR_NOTHING; all.more && left; ) {
     const done = await call(json, over);
@@ -58,8 +61,9 @@ async function redrive(json, over, progress) {
     all.failed.push(...done.failed);
     all.redriven += done.redriven;
     all.gone += done.gone;
-    all.more = done.more;
-    progress(all.sent.reduce((sum, each) => sum + each.letters, 0));
+    const sent = all.sent.reduce((sum, each) => sum + each.letters, 0);
+    all.more = done.more && sent + all.failed.length < count;
+    progress(sent);
   }
   return all;
 }
@@ -90,7 +94,7 @@ function opener(frame, letter) {
       row = null;
     } else {
       const whole = await ask(`dashboard/dead-letters/${letter.id}`);
-      row = make("tr", make("td", original(whole), { colspan: "8", class: "wrap" }));
+      row = make("tr", make("td", original(whole), { colspan: "7", class: "wrap" }));
       made.closest("tr").after(row);
     }
     word.textContent = row ? "Hide" : "Show";
@@ -122,7 +126,7 @@ export async function show(place, frame, reason = "") {
     if (!(await sure(title, [text, "Each goes back once, with its time and place. What is still wrong with it comes back as a new letter."], "Send back"))) return;
     const bar = make("progress", [], { max: Math.max(1, count), value: 0, "aria-label": "Sent back" });
     await frame.attempt(async () => {
-      const all = await redrive(json, frame.over, (sent) => {
+      const all = await redrive(json, count, frame.over, (sent) => {
         bar.value = sent;
         done.say(`${records(sent)} went back (${percent(Math.min(sent, count), count)})`, bar);
       });
@@ -144,16 +148,17 @@ export async function show(place, frame, reason = "") {
 
   function list(found) {
     const act = button("Redrive", () => send({ letters: [...state.chosen].slice(0, CHOSEN_AT_ONCE) }, state.chosen.size, "Send these back?", `${records(state.chosen.size)} that you have chosen.`), { class: "main", disabled: true });
+    const withState = state.which !== "waiting" || found.letters.some((each) => each.waits === null);
     const rows = found.letters.map((each) => [
       ...(frame.mayAct ? [each.waits ? mark(each, act) : ""] : []),
       make("span", each.message, { class: "message" }),
       ...(state.reason ? [] : [words(each.reason)]),
       `${each.topic} ${each.partition}/${each.offset}`,
       time(each.at),
-      badge(each.waits === null ? "by reason only" : each.waits ? "waiting" : "redriven"),
+      ...(withState ? [badge(each.waits === null ? "by reason only" : each.waits ? "waiting" : "redriven")] : []),
       each.id === null ? "" : opener(frame, each),
     ]);
-    const columns = [...(frame.mayAct ? ["Choose"] : []), "What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", "State", "Original"];
+    const columns = [...(frame.mayAct ? ["Choose"] : []), "What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", ...(withState ? ["State"] : []), "Original"];
     const which = choice({ label: "Show", value: state.which, options: [["waiting", "those that wait"], ["all", "all"]], change: (value) => page({ which: value, offset: 0 }) });
     const none = state.which === "waiting" ? "None waits: nothing was refused, or all of it went back." : "There are none.";
     const turn = [
