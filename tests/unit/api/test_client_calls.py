@@ -34,6 +34,15 @@ SPENT = {"userId": "joe", "uniqueIdentifier": "s", "challengeGroup": "_default",
 DUPLICATE = {"status": 409, "code": "duplicate", "detail": "was logged", "record": SPENT}
 
 
+MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def log(**given: Any) -> ChallengeLog:
+    """Return a log."""
+    fields = {"challenge_id": "c", "activity_id": "a", "activity_at": MOMENT, "owned_by_id": "m"}
+    return ChallengeLog(**{**fields, **given})
+
+
 class Clock:
     """Time that passes while a conversation asks and pauses."""
 
@@ -239,6 +248,37 @@ def test_each_write_has_an_identity_of_its_own() -> None:
     assert one.unique_identifier != other.unique_identifier
 
 
+@pytest.mark.parametrize("kind", writes.COMMANDS.values(), ids=lambda kind: kind.__name__)
+def test_only_commands_with_an_identity_may_repeat(kind: type[Any]) -> None:
+    given = {
+        each.name: {"user_id": "joe", "external_id": "joe"}.get(each.name)
+        for each in msgspec.structs.fields(kind)
+        if each.required
+    }
+    known_again = "unique_identifier" in kind.__struct_fields__
+    assert kind(**given).may_repeat() is known_again
+    assert not (hasattr(kind, "if_version") and kind(**given, if_version=3).may_repeat())
+
+
+@pytest.mark.parametrize("write", [log(), Event(event_id="e", user_id="joe")])
+def test_logs_and_events_may_repeat(write: Any) -> None:
+    assert write.may_repeat()
+
+
+@pytest.mark.parametrize(
+    ("first", "taken"),
+    [(202, True), (504, None), (httpx.ReadTimeout("late"), None)],
+)
+@kinds
+def test_a_command_without_identity_is_sent_once(
+    kind: Any, first: int | Exception, taken: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = first if isinstance(first, Exception) else httpx.Response(first, json={"id": "x"})
+    with pytest.raises(Unanswered) as told:
+        sent_by(kind(UpsertMember(external_id="joe", city="Ghent")), [answer], monkeypatch)
+    assert told.value.taken is taken
+
+
 @kinds
 def test_a_repeat_is_answered_by_the_first_answer(
     kind: Any, monkeypatch: pytest.MonkeyPatch
@@ -291,15 +331,6 @@ def test_an_answer_of_another_shape_is_not_taken_for_one(
             [httpx.Response(200, json={"userId": "joe"})],
             monkeypatch,
         )
-
-
-MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-def log(**given: Any) -> ChallengeLog:
-    """Return a log."""
-    fields = {"challenge_id": "c", "activity_id": "a", "activity_at": MOMENT, "owned_by_id": "m"}
-    return ChallengeLog(**{**fields, **given})
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ class Refused(MilestreamError):
 
 
 class Unanswered(MilestreamError):
-    """No answer came until the deadline. To send the same write again is safe, now or later.
+    """No answer came that says what became of a write: until the deadline, or after what must not
+    be sent twice by itself. To send the same write again is safe where it has an identity.
 
     Attributes:
         taken: True where Milestream said that it has the write, and will fold it; False where it

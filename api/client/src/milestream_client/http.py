@@ -117,7 +117,10 @@ class Client(_Calls):
         dry_run: bool = False,
         trace: bool = False,
     ) -> Answer[A]:
-        """Send a write, as often as it takes, and return what it led to. It is counted once.
+        """Send a write, and return what it led to.
+
+        What has an identity is sent as often as it takes, and counted once. Any other is sent
+        again only while it cannot have been taken.
 
         Args:
             deadline: in seconds; the client's by default.
@@ -127,7 +130,8 @@ class Client(_Calls):
         Raises:
             InvalidWrite: it was not sent.
             Refused: it changed nothing.
-            Unanswered: no answer came in time; to send it again is safe.
+            Unanswered: no answer came in time, or none to what must not be sent twice; `taken` is
+                None where nobody knows whether it counts.
         """
         return self._held(*self._sending(write, deadline, dry_run=dry_run, trace=trace))
 

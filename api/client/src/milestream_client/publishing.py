@@ -21,7 +21,8 @@ R = TypeVar("R")
 
 DEADLINE_SECONDS = 30.0
 ASK_SECONDS = 10.0
-"""After so long without a reply a request is sent once more: its worker may have lost it."""
+"""After so long without a reply, each time, a request is sent again where it has an identity: its
+worker may have lost it."""
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ class AsyncPublisher:
 
     async def publish(self, write: Write[Any], *, deadline: float | None = None) -> Placed:
         """Publish a write and return once the brokers have it; what it leads to is on the output
-        topics. To publish the same object again counts it once.
+        topics. To publish the same object again counts it once where it has an identity.
 
         Raises:
             InvalidWrite: it was not published.
@@ -103,12 +104,12 @@ class AsyncPublisher:
         dry_run: bool = False,
         trace: bool = False,
     ) -> Answer[A]:
-        """Publish a write, and return what it led to; it is counted once.
+        """Publish a write, and return what it led to; what has an identity is counted once.
 
         Raises:
             InvalidWrite: it was not published.
             Refused: it changed nothing, and is a dead letter.
-            Unanswered: no reply came in time; to send it again is safe.
+            Unanswered: no reply came in time; nobody knows whether it counts (`taken` is None).
         """
         value, key = writes.encoded(write), write.member().encode()
         again = dry_run or write.may_repeat()

@@ -1,9 +1,14 @@
 """What can be sent: one struct for each record of the input topics, typed by what it is answered.
 
-Each has an identity from the moment it is made: `unique_identifier` or `idempotency_key`, which is
-a new one where none is given. It is the same however often the object is sent, so that Milestream
-knows a repeat: **make one object an intent, and send that again**, or give it a name of your own
-(an order's number), which lives longer than your process.
+What counts something has an identity from the moment it is made: `unique_identifier` or
+`idempotency_key`, which is a new one where none is given. It is the same however often the object
+is sent, so that Milestream knows a repeat: **make one object an intent, and send that again**, or
+give it a name of your own (an order's number), which lives longer than your process.
+
+The other commands (`UpsertMember`, `UpdateMemberStatus`, `DeleteMember`, `ForgetMember`,
+`UpdateRewardLog`, `Enrol`, `Unenrol`, `ReviewActivity`) have none: a repeat is a command of its own,
+which undoes what others did in between. They are not sent again by themselves once they may have
+been taken.
 """
 
 from collections.abc import Mapping
@@ -33,6 +38,9 @@ MemberStatus = Literal["live", "paused"]
 Voidable = Literal["challenge_log", "event", "redemption", "spend", "capture", "activity_log"]
 Attribute = str | int | float | bool | list[str] | None
 
+IDENTITIES = frozenset({"unique_identifier", "idempotency_key"})
+"""The fields by which Milestream knows a repeat."""
+
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -52,8 +60,11 @@ class Write(msgspec.Struct, Generic[A], kw_only=True, rename="camel", omit_defau
         raise NotImplementedError
 
     def may_repeat(self) -> bool:
-        """Tell whether it may be sent again while nobody knows whether it was taken."""
-        return True
+        """Tell whether it may be sent again while nobody knows whether it was taken.
+
+        Only what has an identity may: Milestream folds any other repeat as a new command.
+        """
+        return not IDENTITIES.isdisjoint(self.__struct_fields__)
 
 
 class Profile(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
@@ -173,8 +184,8 @@ class ActivityLog(Write[Json], kw_only=True, rename="camel", omit_defaults=True)
 class Command(Write[A], kw_only=True, rename="camel", omit_defaults=True):
     """What is to happen to a member, whom `user_id` (external id) or `member_id` names.
 
-    With `if_version` it is refused where the member has another version. Such a one is not sent
-    again by itself: its repeat would be refused because of the first one.
+    With `if_version` it is refused where the member has another version; that is for Kafka alone.
+    Such a one is not sent again by itself: its repeat would be refused because of the first one.
     """
 
     project: str = DEFAULT_PROJECT
@@ -189,8 +200,8 @@ class Command(Write[A], kw_only=True, rename="camel", omit_defaults=True):
         return member_id(self.user_id, self.project) if self.user_id else str(self.member_id)
 
     def may_repeat(self) -> bool:
-        """Tell whether a repeat does what the first one does."""
-        return self.if_version is None
+        """Tell whether a repeat does what the first one does; see `Write.may_repeat`."""
+        return self.if_version is None and super().may_repeat()
 
 
 class UpsertMember(
@@ -215,10 +226,6 @@ class UpsertMember(
     def member(self) -> str:
         """Return the id of the member."""
         return member_id(self.external_id, self.project)
-
-    def may_repeat(self) -> bool:
-        """Tell whether a repeat does what the first one does."""
-        return self.if_version is None
 
 
 class UpdateMemberStatus(
