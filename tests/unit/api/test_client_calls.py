@@ -143,7 +143,9 @@ def test_an_answer_is_waited_for_no_longer_than_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("heard", "taken"),
     [
-        ([Heard(503, b""), Lost("refused", sent=False)], False),
+        ([Heard(429, b""), Lost("refused", sent=False)], False),
+        ([Lost("refused", sent=False), Heard(503, b"")], None),
+        ([Heard(408, b""), Heard(429, b"")], None),
         ([Heard(503, b""), Lost("broke", sent=True), Heard(503, b"")], None),
         ([Heard(504, b""), Heard(429, b"")], None),
         ([Lost("broke", sent=True), Heard(202, b'{"id":"x"}'), Heard(503, b"")], True),
@@ -157,13 +159,15 @@ def test_it_says_whether_the_write_was_taken(heard: list[Heard | Lost], taken: b
     assert told.value.id == ("x" if taken else None)
 
 
-@pytest.mark.parametrize("first", [Heard(202, b"{}"), Heard(504, b""), Lost("broke", sent=True)])
+@pytest.mark.parametrize(
+    "first", [Heard(202, b"{}"), Heard(503, b""), Heard(504, b""), Lost("broke", sent=True)]
+)
 def test_what_must_not_repeat_is_not_asked_again_once_it_may_be_taken(first: Heard | Lost) -> None:
     with pytest.raises(Unanswered):
         Clock().hold(talk(Clock(), repeatable=False), iter([first]))
 
 
-@pytest.mark.parametrize("first", [Heard(429, b""), Heard(503, b""), Lost("refused", sent=False)])
+@pytest.mark.parametrize("first", [Heard(429, b""), Lost("refused", sent=False)])
 def test_what_must_not_repeat_is_asked_again_while_it_cannot_be_taken(first: Heard | Lost) -> None:
     assert Clock().hold(talk(Clock(), repeatable=False), iter([first, GOOD])) is GOOD
 

@@ -22,6 +22,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 AGAIN = frozenset({408, 429, 502, 503, 504})
 """Answers that say "not now"."""
 TAKEN = 202
+LIMITED = 429
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,12 @@ def conversation(
 
 
 def _may_have_arrived(heard: Heard | Lost) -> bool:
-    """Tell whether a try without a result may have had an effect: a gateway does not know."""
-    return heard.sent if isinstance(heard, Lost) else heard.status in (502, 504)
+    """Tell whether a try without a result may have had an effect.
+
+    Only what was not sent, and what a limit turned away, cannot have: a gateway does not know, and
+    the API says 503 as well where a broker did not acknowledge in time what it may have.
+    """
+    return heard.sent if isinstance(heard, Lost) else heard.status != LIMITED
 
 
 def _why(heard: Heard) -> str:
