@@ -23,15 +23,21 @@ from milestream_client import (
     Unanswered,
     UpsertMember,
     Void,
+    answers,
     writes,
 )
+from milestream_client.errors import refusal
 from milestream_client.retrying import Ask, Conversation, Heard, Lost, Pause, conversation
 
+from tests.documents import ROOT
 from tests.plain_http import NO_TLS
 
 SPENT = {"userId": "joe", "uniqueIdentifier": "s", "challengeGroup": "_default", "points": 3,
          "balance": 7, "held": 0, "available": 7}  # fmt: skip
-DUPLICATE = {"status": 409, "code": "duplicate", "detail": "was logged", "record": SPENT}
+LOGGED = msgspec.json.decode(
+    (ROOT / "tests/golden/milestream.challenge_log.recorded.v1.json").read_bytes()
+)["data"]
+DUPLICATE = {"status": 409, "code": "duplicate", "detail": "was logged", "record": LOGGED}
 
 
 MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -102,7 +108,7 @@ def test_what_says_not_now_is_asked_again(first: Heard | Lost) -> None:
     assert Clock().hold(talk(Clock()), iter([first, first, GOOD])) is GOOD
 
 
-@pytest.mark.parametrize("status", [200, 201, 400, 401, 403, 404, 409, 412, 413, 422, 500])
+@pytest.mark.parametrize("status", [200, 201, 400, 401, 403, 404, 409, 412, 413, 422])
 def test_what_is_an_answer_is_not(status: int) -> None:
     assert Clock().hold(talk(Clock()), iter([Heard(status, b"")])).status == status
 
@@ -170,6 +176,41 @@ def test_what_must_not_repeat_is_not_asked_again_once_it_may_be_taken(first: Hea
 @pytest.mark.parametrize("first", [Heard(429, b""), Lost("refused", sent=False)])
 def test_what_must_not_repeat_is_asked_again_while_it_cannot_be_taken(first: Heard | Lost) -> None:
     assert Clock().hold(talk(Clock(), repeatable=False), iter([first, GOOD])) is GOOD
+
+
+@pytest.mark.parametrize(
+    ("before", "taken"),
+    [
+        ([], False),
+        ([Heard(429, b""), Lost("refused", sent=False)], False),
+        ([Lost("broke", sent=True)], None),
+        ([Heard(504, b""), Heard(202, b"{}")], True),
+    ],
+)
+def test_a_refusal_says_whether_an_earlier_try_may_count(
+    before: list[Heard | Lost], taken: bool | None
+) -> None:
+    def refuse(_: Heard) -> Heard:
+        raise refusal(409, b'{"code":"insufficient_points"}')
+
+    clock = Clock()
+    talking = conversation(refuse, 30.0, repeatable=True, clock=clock)
+    with pytest.raises(Refused) as refused:
+        clock.hold(talking, iter([*before, Heard(409, b"")]))
+    assert refused.value.taken is taken
+
+
+@pytest.mark.parametrize(("before", "taken"), [([], None), ([Heard(202, b'{"id":"x"}')], True)])
+def test_a_fault_does_not_say_what_came_of_it(before: list[Heard], taken: bool | None) -> None:
+    with pytest.raises(Unanswered, match="500: no reason") as told:
+        Clock().hold(talk(Clock()), iter([*before, Heard(500, b"")]))
+    assert (told.value.taken, told.value.id) == (taken, "x" if taken else None)
+
+
+def test_neither_does_a_reply_that_is_one() -> None:
+    with pytest.raises(Unanswered) as told:
+        answers.read(SpendPoints(user_id="joe", points=3), 500, b"{}")
+    assert told.value.taken is None
 
 
 # The clients.
@@ -284,12 +325,11 @@ def test_a_command_without_identity_is_sent_once(
 
 
 @kinds
-def test_a_repeat_is_answered_by_the_first_answer(
+def test_a_repeated_log_is_answered_by_the_first_answer(
     kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = SpendPoints(user_id="joe", points=3)
-    answer, _ = sent_by(kind(write), [httpx.Response(409, json=DUPLICATE)], monkeypatch)
-    assert (answer.repeated, answer.record.balance, answer.status) == (True, 7, 409)
+    answer, _ = sent_by(kind(log()), [httpx.Response(409, json=DUPLICATE)], monkeypatch)
+    assert (answer.repeated, answer.record.id, answer.status) == (True, LOGGED["id"], 409)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +341,6 @@ def test_a_repeat_is_answered_by_the_first_answer(
         (409, {"statusCode": 409, "message": "50 points: no", "code": "insufficient_points"},
          "insufficient_points", None),
         (401, b"<html>", "", None),
-        (500, b"", "", None),
         (404, [1], "", None),
         (400, {"errors": [1]}, "", None),
     ],

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from milestream_client import records
-from milestream_client.errors import MilestreamError, refusal
+from milestream_client.errors import MilestreamError, Unanswered, refusal
 from milestream_client.records import Json
 from milestream_client.writes import Event, Write
 
@@ -15,9 +15,10 @@ A = TypeVar("A")
 class Answer(msgspec.Struct, Generic[A], kw_only=True, frozen=True):
     """What a write led to.
 
-    `record` is the answer's body, typed by the write. `repeated` is true where the write was known
-    already: `record` is the first answer then, and nothing was counted twice. `status` is the HTTP
-    status. `trace` are the rules that were looked at, where they were asked for.
+    `record` is the answer's body, typed by the write. `repeated` is true where a challenge log was
+    known already: `record` is the first answer then, and nothing was counted twice. Of other writes
+    it says nothing: they answer a repeat as they did the first time. `status` is the HTTP status.
+    `trace` are the rules that were looked at, where they were asked for.
     """
 
     record: A
@@ -51,9 +52,12 @@ def read(write: Write[A], status: int, body: bytes, request_id: str | None = Non
 
     Raises:
         Refused: it is a refusal.
+        Unanswered: a fault (5xx) hides what came of the write.
         Misunderstood: it cannot be read.
     """
     repeated = status == 409 and (first := _first_answer(body)) is not None
+    if status >= 500:
+        raise Unanswered(str(refusal(status, body, request_id)), taken=None)
     if status >= 400 and not repeated:
         raise refusal(status, body, request_id)
     try:

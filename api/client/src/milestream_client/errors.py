@@ -32,9 +32,12 @@ class InvalidWrite(MilestreamError):
 
 
 class Refused(MilestreamError):
-    """Milestream refused a call, and changed nothing. The same again is refused again.
+    """Milestream refused a call: the try that was answered so changed nothing.
 
     Attributes:
+        taken: False where no other try was made that may count, so that nothing was changed; None
+            where an earlier try of the same call may have been taken, True where one was. Of a
+            read or a dry run it says nothing.
         status: the HTTP status.
         code: a stable word for programs, `insufficient_points` for one; may be empty.
         message: what is wrong, for people.
@@ -52,6 +55,7 @@ class Refused(MilestreamError):
         errors: Sequence[FieldError] = (),
         body: Mapping[str, Any] | None = None,
         request_id: str | None = None,
+        taken: bool | None = False,
     ) -> None:
         super().__init__(f"{status} {code}: {message}" if code else f"{status}: {message}")
         self.status = status
@@ -60,6 +64,7 @@ class Refused(MilestreamError):
         self.errors = tuple(errors)
         self.body = body or {}
         self.request_id = request_id
+        self.taken = taken
 
     @property
     def field(self) -> str | None:
@@ -68,8 +73,9 @@ class Refused(MilestreamError):
 
 
 class Unanswered(MilestreamError):
-    """No answer came that says what became of a write: until the deadline, or after what must not
-    be sent twice by itself. To send the same write again is safe where it has an identity.
+    """No answer came that says what became of a write: until the deadline, to what must not be sent
+    twice by itself, or because of a fault there (5xx). To send the same write again is safe where
+    it has an identity.
 
     Attributes:
         taken: True where Milestream said that it has the write, and will fold it; False where it

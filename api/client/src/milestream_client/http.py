@@ -129,7 +129,7 @@ class Client(_Calls):
 
         Raises:
             InvalidWrite: it was not sent.
-            Refused: it changed nothing.
+            Refused: it changed nothing, as far as `taken` of the error is False.
             Unanswered: no answer came in time, or none to what must not be sent twice; `taken` is
                 None where nobody knows whether it counts.
         """

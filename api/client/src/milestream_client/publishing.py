@@ -108,7 +108,8 @@ class AsyncPublisher:
 
         Raises:
             InvalidWrite: it was not published.
-            Refused: it changed nothing, and is a dead letter.
+            Refused: it changed nothing, where it was sent once; see `Refused.taken`. What is not
+                valid is a dead letter, unless it was a dry run.
             Unanswered: no reply came in time; nobody knows whether it counts (`taken` is None).
         """
         value, key = writes.encoded(write), write.member().encode()

@@ -23,6 +23,8 @@ AGAIN = frozenset({408, 429, 502, 503, 504})
 """Answers that say "not now"."""
 TAKEN = 202
 LIMITED = 429
+FAULT = 500
+"""From here on an answer does not say what came of a call."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def conversation(
         clock: seconds that never go back.
 
     Raises:
-        Unanswered: no answer came in time.
-        Refused: whatever `understand` raises.
+        Unanswered: no answer came in time, or a fault (5xx) hides what came of it.
+        Refused: `understand` raised it; `taken` is what earlier tries leave open.
     """
     end = clock() + deadline
     taken: bool | None = False
@@ -95,7 +97,7 @@ def conversation(
         least = 0.0
         if isinstance(heard, Heard):
             if heard.status != TAKEN and heard.status not in AGAIN:
-                return understand(heard)
+                return _result(understand, heard, taken, id_)
             why, least = _why(heard), heard.retry_after or 0.0
             if heard.status == TAKEN:
                 taken, id_ = True, _id_of(heard.body) or id_
@@ -109,6 +111,18 @@ def conversation(
         if (not repeatable and taken is not False) or clock() + wait >= end:
             raise Unanswered(why, taken=taken, id=id_)
         yield Pause(wait)
+
+
+def _result(
+    understand: Callable[[Heard], R], heard: Heard, taken: bool | None, id_: str | None
+) -> R:
+    if heard.status >= FAULT:
+        raise Unanswered(_why(heard), taken=taken or None, id=id_)
+    try:
+        return understand(heard)
+    except Refused as refused:
+        refused.taken = taken
+        raise
 
 
 def _may_have_arrived(heard: Heard | Lost) -> bool:

@@ -6,8 +6,8 @@ is sent, so that Milestream knows a repeat: **make one object an intent, and sen
 give it a name of your own (an order's number), which lives longer than your process.
 
 The other commands (`UpsertMember`, `UpdateMemberStatus`, `DeleteMember`, `ForgetMember`,
-`UpdateRewardLog`, `Enrol`, `Unenrol`, `ReviewActivity`) have none: a repeat is a command of its own,
-which undoes what others did in between. They are not sent again by themselves once they may have
+`UpdateRewardLog`, `Enrol`, `Unenrol`, `ReviewActivity`) have none: a repeat is a new command, and
+undoes what others did in between. They are not sent again by themselves once they may have
 been taken.
 """
 
