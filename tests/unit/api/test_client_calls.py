@@ -393,6 +393,12 @@ def test_an_answer_of_another_shape_is_not_taken_for_one(
         (Void(user_id="joe", what="nothing", id="x", reason="r"), "what"),  # type: ignore[arg-type]
         (Event(event_id="e", user_id="joe", metadata={"x": object()}), ""),
         (writes.Enrol(user_id="joe", pathway_id="p"), ""),
+        (SpendPoints(user_id="joe", points=3, if_version=2), "ifVersion"),
+        (writes.ForgetMember(user_id="joe", if_version=0), "ifVersion"),
+        (UpsertMember(external_id="joe", if_version=2), "ifVersion"),
+        (UpsertMember(external_id="joe", must_exist=True), "mustExist"),
+        (UpsertMember(external_id="joe", only_new=True), "onlyNew"),
+        (Event(event_id="e", user_id="joe", ip="10.0.0.1"), "ip"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_not_sent(

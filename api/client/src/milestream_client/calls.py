@@ -51,6 +51,8 @@ _OF_USER: Mapping[type[Write[Any]], str] = {
     writes.ForgetMember: "forget",
 }
 _NOT_IN_BODIES = ("type", "userId", "project")
+_OVER_KAFKA_ALONE = ("ifVersion", "mustExist", "onlyNew", "ip")
+"""What the API refuses in bodies: it would not mean there what it says."""
 
 
 def call_of(write: Write[Any], *, dry_run: bool, trace: bool) -> Call:
@@ -63,6 +65,9 @@ def call_of(write: Write[Any], *, dry_run: bool, trace: bool) -> Call:
     asked = {"dryRun": dry_run, "trace": trace}
     query = {name: "true" for name, wanted in asked.items() if wanted}
     path = _path(write)
+    for name in _OVER_KAFKA_ALONE:
+        if name in given:
+            raise InvalidWrite(name, "goes over Kafka alone")
     body = {name: value for name, value in given.items() if name not in _NOT_IN_BODIES}
     if isinstance(write, writes.Event):
         body["userId"] = given["userId"]

@@ -23,7 +23,8 @@ R = TypeVar("R")
 DEADLINE_SECONDS = 30.0
 SortBy = Sequence[tuple[str, Literal["ASC", "DESC"]]]
 OLDEST_FIRST: SortBy = (("createdAt", "ASC"),)
-"""What is written while a list is read comes at its end, so that no page shifts."""
+"""What is written while a list is read comes at its end. What no longer fits the filters, or begins
+to, moves the pages after it all the same."""
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -164,6 +165,9 @@ class Client(_Calls):
         page: int = PAGE,
     ) -> Iterator[Any]:
         """Yield all records that fit, read page by page as they are asked for; see `record`.
+
+        It is not one moment's list: a record that comes to fit, or ceases to, while it is read
+        moves those after it, so that one may be left out or come twice.
 
         Raises:
             Refused: `filters` name no field of theirs, for one.

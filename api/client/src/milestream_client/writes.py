@@ -213,7 +213,7 @@ class UpsertMember(
     tag_field="type",
     tag="upsert-member",
 ):
-    """Create a member, or change the fields given. The last four fields are for Kafka alone."""
+    """Create a member, or change the fields given. The last three fields are for Kafka alone."""
 
     answer_type: ClassVar[type[Any]] = records.MemberAnswer
 
