@@ -1,9 +1,10 @@
 """The Python client's calls: what is tried again, what is not, and what its errors name."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -322,6 +323,93 @@ def test_a_command_without_identity_is_sent_once(
     with pytest.raises(Unanswered) as told:
         sent_by(kind(UpsertMember(external_id="joe", city="Ghent")), [answer], monkeypatch)
     assert told.value.taken is taken
+
+
+class Trickling(httpx.SyncByteStream):
+    """A body of spaces, one a second, and after a hundred of them an answer."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(100):
+            self._clock.now += 1
+            yield b" "
+        yield msgspec.json.encode(SPENT)
+
+
+def timed(clock: Clock) -> Any:
+    """Return a module `time` in which only what `clock` says passes."""
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    return SimpleNamespace(monotonic=clock, time=lambda: 0.0, sleep=sleep)
+
+
+def test_a_body_that_trickles_is_read_no_longer_than_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(milestream_client.http, "time", timed(clock))
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Trickling(clock)))
+    with pytest.raises(Unanswered, match="no whole answer") as told:
+        waiting(SpendPoints(user_id="joe", points=3))(transport)
+    assert told.value.taken is None
+    assert clock.now <= 30 + 1  # the last byte takes one
+
+
+def test_a_phase_may_take_what_is_left_of_its_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, given = Clock(), []
+    monkeypatch.setattr(milestream_client.http, "time", timed(clock))
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        phases = request.extensions["timeout"]
+        given.append((phases.get("connect"), phases.get("read")))
+        clock.now += 4
+        given.append((phases.get("write"), phases.get("read")))
+        return httpx.Response(200, json=SPENT)
+
+    waiting(SpendPoints(user_id="joe", points=3))(httpx.MockTransport(answered))
+    assert given == [(5, 10), (6, 6)]
+
+
+class Late(httpx.AsyncByteStream):
+    """A body whose last part comes after 5 seconds."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b" "
+        come = asyncio.Event()
+        asyncio.get_running_loop().call_later(5, come.set)
+        await come.wait()
+        yield msgspec.json.encode(SPENT)
+
+
+def test_a_whole_answer_is_awaited_no_longer_than_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(milestream_client.http, "time", timed(Clock()))
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Late()))
+    with pytest.raises(Unanswered, match="no whole answer"):
+        awaiting(SpendPoints(user_id="joe", points=3), deadline=0.01)(transport)
+
+
+@kinds
+def test_an_answer_that_cannot_be_unpacked_is_a_lost_one(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: Answers = [httpx.DecodingError("no gzip"), httpx.Response(200, json=SPENT)]
+    answer, _ = sent_by(kind(SpendPoints(user_id="joe", points=3)), came, monkeypatch)
+    assert answer.record.available == 7
+
+
+@pytest.mark.parametrize(
+    "url", ["m", "m:8080", "127.0.0.1:8080", "ftp://m", "http://", "http://m:x", ""]
+)
+def test_a_client_has_an_address(url: str) -> None:
+    for client in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="url: "):
+            client(url, token="t", verify=NO_TLS)
 
 
 @kinds

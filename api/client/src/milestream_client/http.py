@@ -26,6 +26,7 @@ OLDEST_FIRST: SortBy = (("createdAt", "ASC"),)
 """What is written while a list is read comes at its end. What no longer fits the filters, or begins
 to, moves the pages after it all the same."""
 
+_TOO_LATE = "no whole answer came in time"
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -50,8 +51,9 @@ class _Calls:
             options: further ones of `httpx.Client` or `httpx.AsyncClient`, `verify` for one.
 
         Raises:
-            ValueError: neither a key nor a token is given, or both.
+            ValueError: neither a key nor a token is given, or both; or `url` is no address.
         """
+        _check_address(url)
         if (token is None) == (key is None) or (key is None) != (secret is None):
             raise ValueError("give key and secret, or token")
         if token is not None:
@@ -219,10 +221,15 @@ class Client(_Calls):
                 heard = None
 
     def _heard(self, call: Call, seconds: float) -> Heard | Lost:
+        end = time.monotonic() + seconds
+        request = self._http.build_request(**_request(call, end))
         try:
-            request = self._http.build_request(**_request(call, seconds))
-            return _understood(self._http.send(request))
-        except httpx.TransportError as error:
+            response = self._http.send(request, stream=True)
+            try:
+                return _understood(response, _read(response, end))
+            finally:
+                response.close()
+        except httpx.RequestError as error:
             return _lost(error)
 
 
@@ -321,11 +328,53 @@ class AsyncClient(_Calls):
                 heard = None
 
     async def _heard(self, call: Call, seconds: float) -> Heard | Lost:
+        request = self._http.build_request(**_request(call, time.monotonic() + seconds))
         try:
-            request = self._http.build_request(**_request(call, seconds))
-            return _understood(await self._http.send(request))
-        except httpx.TransportError as error:
+            async with asyncio.timeout(seconds):
+                response = await self._http.send(request)
+        except TimeoutError:
+            return Lost(_TOO_LATE, sent=True)
+        except httpx.RequestError as error:
             return _lost(error)
+        return _understood(response, response.content)
+
+
+class _Left(dict[str, float]):
+    """The seconds that each phase of a try may take, as httpx asks for them: what is left of the
+    try when the phase begins. To connect may take half of it, so that there is time to say so."""
+
+    def __init__(self, end: float) -> None:
+        super().__init__()
+        self._end = end
+
+    def get(self, phase: str, _: Any = None) -> float:  # type: ignore[override]
+        """Return the seconds that are left for a phase."""
+        left = max(self._end - time.monotonic(), 0.001)
+        return left / 2 if phase in ("pool", "connect") else left
+
+
+def _read(response: httpx.Response, end: float) -> bytes:
+    """Return the whole body, if it comes before `end`.
+
+    Raises:
+        httpx.ReadTimeout: it does not.
+    """
+    body = bytearray()
+    for part in response.iter_bytes():
+        if time.monotonic() >= end:
+            raise httpx.ReadTimeout(_TOO_LATE)
+        body += part
+    return bytes(body)
+
+
+def _check_address(url: str) -> None:
+    """Raise `ValueError` for what would only be found out, again and again, by trying."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"url: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("url: must begin with http:// or https://, and name a host")
 
 
 def _json(options: dict[str, Any]) -> dict[str, str]:
@@ -334,20 +383,20 @@ def _json(options: dict[str, Any]) -> dict[str, str]:
     return {"content-type": "application/json", **given}
 
 
-def _request(call: Call, seconds: float) -> dict[str, Any]:
+def _request(call: Call, end: float) -> dict[str, Any]:
     return {
         "method": call.method,
         "url": call.path,
         "params": call.query,
         "content": call.content,
-        "timeout": seconds,
+        "extensions": {"timeout": _Left(end)},
     }
 
 
-def _understood(response: httpx.Response) -> Heard:
+def _understood(response: httpx.Response, body: bytes) -> Heard:
     return Heard(
         response.status_code,
-        response.content,
+        body,
         _seconds(response.headers.get("retry-after")),
         response.headers.get("x-request-id"),
     )
@@ -366,6 +415,6 @@ def _seconds(retry_after: str | None) -> float | None:
     return max(moment.timestamp() - time.time(), 0.0)
 
 
-def _lost(error: httpx.TransportError) -> Lost:
+def _lost(error: httpx.RequestError) -> Lost:
     why = str(error) or type(error).__name__
     return Lost(why, sent=not isinstance(error, _NOT_SENT))

@@ -16,7 +16,8 @@ from milestream_client.errors import Refused, Unanswered, refusal
 R = TypeVar("R")
 
 ASK_SECONDS = 10.0
-"""How long one answer is waited for: Milestream itself gives up, and says so, after 5."""
+"""How long one try takes at most, to the last byte of its answer: Milestream itself gives up, and
+says so, after 5."""
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 AGAIN = frozenset({408, 429, 502, 503, 504})
