@@ -82,9 +82,11 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	brokers := kgo.SeedBrokers(os.Getenv("KAFKA"))
-	committed := kgo.FetchIsolationLevel(kgo.ReadCommitted()) // or what is aborted is read as well
+	// Without it, what is aborted is read as well.
+	committed := kgo.FetchIsolationLevel(kgo.ReadCommitted())
 
-	// Where the replies end is asked before anything is sent.
+	// Replies are read from five seconds ago on, not from their end: franz-go looks for the end only
+	// when it first polls, which is after the request. Older ones have other correlation ids.
 	fromNow := kgo.NewOffset().AfterMilli(time.Now().Add(-5 * time.Second).UnixMilli())
 	replies, err := kgo.NewClient(brokers, committed, kgo.ConsumePartitions(
 		map[string]map[int32]kgo.Offset{prefix + "replies": {0: fromNow}}))

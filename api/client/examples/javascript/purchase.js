@@ -11,22 +11,23 @@ const NOT_NOW = new Set([202, 408, 429, 502, 503, 504]);
 async function send(path, body, seconds = 30) {
   const end = Date.now() + seconds * 1000;
   for (let wait = 100; ; wait = Math.min(2 * wait, 5000)) {
-    let answer, retryAfter = 0;
+    let why, retryAfter = 0;
     try {
-      answer = await fetch(API + path, {
+      const answer = await fetch(API + path, {
         method: "POST",
         headers: { "x-api-key": KEY, "x-api-secret": SECRET, "content-type": "application/json" },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(Math.max(1, Math.min(10_000, end - Date.now()))),
       });
+      if (!NOT_NOW.has(answer.status)) return { status: answer.status, body: await answer.json() };
       retryAfter = 1000 * (Number(answer.headers.get("retry-after")) || 0);
+      await answer.body?.cancel();
     } catch (error) {
-      if (Date.now() >= end) throw error; // nobody knows whether it was taken: send it again later
+      why = error; // nobody knows whether it was taken
     }
-    if (answer && !NOT_NOW.has(answer.status)) return { status: answer.status, body: await answer.json() };
-    await answer?.body?.cancel();
-    if (Date.now() + wait >= end) throw new Error(`no answer in ${seconds} s; sending it again is safe`);
-    await pause(Math.max(retryAfter, wait * (0.5 + Math.random() / 2)));
+    const next = Math.max(retryAfter, wait * (0.5 + Math.random() / 2));
+    if (Date.now() + next >= end) throw new Error(`no answer in ${seconds} s; sending it again is safe`, { cause: why });
+    await pause(next);
   }
 }
 

@@ -145,7 +145,11 @@ class AsyncPublisher:
 
     async def _started(self) -> "_Replies":
         async with self._starting:
-            if self._replies is None or self._replies.has_ended():
+            ended = self._replies
+            if ended is None or ended.has_ended():
+                self._replies = None
+                if ended is not None:
+                    await ended.stop()  # it would go on fetching what nobody reads
                 count = len(await self._producer.partitions_for(self._prefix + kafka.REPLIES))
                 place = TopicPartition(self._prefix + kafka.REPLIES, random.randrange(count))  # noqa: S311  # any will do
                 replies = _Replies(self._connection, place)

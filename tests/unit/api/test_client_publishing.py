@@ -1,0 +1,128 @@
+"""The Python client's publisher: what it sends again, and what it leaves behind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka import ConsumerRecord
+from milestream_client import DeleteMember, SpendPoints, Unanswered, kafka, publishing
+from milestream_client.publishing import AsyncPublisher
+
+SPENT = {"userId": "joe", "uniqueIdentifier": "s", "challengeGroup": "_default", "points": 3,
+         "balance": 7, "held": 0, "available": 7}  # fmt: skip
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Broker:
+    """What was sent, and readers of replies; the request with the number `answers` has a reply."""
+
+    def __init__(self, answers: int | None = None) -> None:
+        self.sent: list[bytes] = []
+        self.has_one = asyncio.Event()
+        self.readers: list[Reader] = []
+        self._answers = answers
+
+    def producer(self, **_: Any) -> "Broker":
+        """Return itself, as a producer."""
+        return self
+
+    def reader(self, **_: Any) -> "Reader":
+        """Return a new reader of the replies."""
+        self.readers.append(Reader())
+        return self.readers[-1]
+
+    async def start(self) -> None:
+        """Connect."""
+
+    stop = start
+
+    async def partitions_for(self, _: str) -> set[int]:
+        """Return the partitions of the replies."""
+        return {0}
+
+    async def send_and_wait(self, _: str, value: bytes, __: bytes, headers: Headers) -> None:
+        """Take a record."""
+        self.sent.append(value)
+        self.has_one.set()
+        if len(self.sent) == self._answers:
+            self.readers[-1].replies.put_nowait(_reply(headers))
+
+
+def _reply(headers: Headers) -> "ConsumerRecord[Any, Any]":
+    correlation_id = kafka.header(headers, kafka.CORRELATION_ID) or b""
+    value = msgspec.json.encode({"status": 200, "body": SPENT})
+    given = {"headers": [(kafka.CORRELATION_ID, correlation_id)], "value": value}
+    names = ConsumerRecord.__dataclass_fields__
+    return ConsumerRecord(**{**dict.fromkeys(names), **given})
+
+
+class Reader:
+    """Reads replies until there comes a None."""
+
+    def __init__(self) -> None:
+        self.replies: asyncio.Queue[ConsumerRecord[Any, Any] | None] = asyncio.Queue()
+        self.stopped = False
+
+    async def start(self) -> None:
+        """Connect."""
+
+    def assign(self, _: Any) -> None:
+        """Read from there."""
+
+    async def seek_to_end(self, _: Any) -> None:
+        """Begin at the end."""
+
+    position = seek_to_end
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        self.stopped = True
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (reply := await self.replies.get()) is not None:
+            yield reply
+
+
+def use(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let publishers be connected to it, which do not wait long."""
+    monkeypatch.setattr(publishing, "AIOKafkaProducer", broker.producer)
+    monkeypatch.setattr(publishing, "AIOKafkaConsumer", broker.reader)
+    monkeypatch.setattr(publishing, "ASK_SECONDS", 0.001)
+
+
+async def test_what_has_an_identity_is_sent_until_there_is_a_reply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = Broker(answers=3)
+    use(broker, monkeypatch)
+    async with AsyncPublisher("k") as publisher:
+        answer = await publisher.request(SpendPoints(user_id="joe", points=3))
+    assert answer.record.available == 7
+    assert (len(broker.sent), len(set(broker.sent))) == (3, 1)
+
+
+async def test_a_command_without_identity_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker()
+    use(broker, monkeypatch)
+    async with AsyncPublisher("k") as publisher:
+        with pytest.raises(Unanswered) as told:
+            await publisher.request(DeleteMember(user_id="joe"), deadline=0.05)
+    assert told.value.taken is None
+    assert len(broker.sent) == 1
+
+
+async def test_a_reader_of_replies_that_ended_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker()
+    use(broker, monkeypatch)
+    async with AsyncPublisher("k") as publisher:
+        asked = asyncio.create_task(publisher.request(DeleteMember(user_id="joe")))
+        await broker.has_one.wait()
+        broker.readers[0].replies.put_nowait(None)
+        with pytest.raises(Unanswered, match="read no more"):
+            await asked
+        with pytest.raises(Unanswered):
+            await publisher.request(DeleteMember(user_id="joe"), deadline=0.05)
+        assert [reader.stopped for reader in broker.readers] == [True, False]
+    assert [reader.stopped for reader in broker.readers] == [True, True]
