@@ -347,7 +347,7 @@ class _Left(dict[str, float]):
         super().__init__()
         self._end = end
 
-    def get(self, phase: str, _: Any = None) -> float:  # type: ignore[override]
+    def get(self, phase: str, _: Any = None) -> float:
         """Return the seconds that are left for a phase."""
         left = max(self._end - time.monotonic(), 0.001)
         return left / 2 if phase in ("pool", "connect") else left

@@ -1,6 +1,7 @@
 """Publishing over Kafka, with and without a reply: `AsyncPublisher`, and `Publisher` that waits."""
 
 import asyncio
+import itertools
 import random
 import threading
 import uuid
@@ -13,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from milestream_client import answers, kafka, writes
 from milestream_client.answers import Answer, Misunderstood
-from milestream_client.errors import MilestreamError, Unanswered
+from milestream_client.errors import MilestreamError, Refused, Unanswered
 from milestream_client.writes import Write
 
 A = TypeVar("A")
@@ -119,10 +120,14 @@ class AsyncPublisher:
                 replies = await self._started()
                 asked = replies.headers(write.topic, dry_run=dry_run, trace=trace)
                 topic = self._prefix + (kafka.DRY_RUNS if dry_run else write.topic)
-                reply = await self._answered(replies, topic, key, value, asked, again=again)
+                reply, tries = await self._answered(replies, topic, key, value, asked, again=again)
         except (KafkaError, TimeoutError) as error:
             raise Unanswered(_why(error), taken=None) from error
-        return answers.read(write, reply.status, bytes(reply.body))
+        try:
+            return answers.read(write, reply.status, bytes(reply.body))
+        except Refused as refused:
+            refused.taken = False if dry_run or tries == 1 else None
+            raise
 
     async def _answered(
         self,
@@ -133,23 +138,27 @@ class AsyncPublisher:
         headers: list[tuple[str, bytes]],
         *,
         again: bool,
-    ) -> _Reply:
-        """Send until a reply comes; one correlation id, so that the first reply counts."""
+    ) -> tuple[_Reply, int]:
+        """Send until a reply comes; one correlation id, so that the first reply counts.
+
+        Returns:
+            The reply, and how often it was sent.
+        """
         with replies.awaited(headers) as reply:
-            while True:
+            for tries in itertools.count(1):
                 await self._producer.send_and_wait(topic, value, key, headers=headers)
                 seconds = ASK_SECONDS if again else None
                 done, _ = await asyncio.wait({reply}, timeout=seconds)
                 if done:
-                    return reply.result()
+                    return reply.result(), tries
+        raise AssertionError("counting does not end")
 
     async def _started(self) -> "_Replies":
         async with self._starting:
-            ended = self._replies
-            if ended is None or ended.has_ended():
-                self._replies = None
-                if ended is not None:
-                    await ended.stop()  # it would go on fetching what nobody reads
+            if self._replies is not None and self._replies.has_ended():
+                ended, self._replies = self._replies, None
+                await ended.stop()  # it would go on fetching what nobody reads
+            if self._replies is None:
                 count = len(await self._producer.partitions_for(self._prefix + kafka.REPLIES))
                 place = TopicPartition(self._prefix + kafka.REPLIES, random.randrange(count))  # noqa: S311  # any will do
                 replies = _Replies(self._connection, place)
