@@ -2,12 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 from aiokafka import ConsumerRecord
-from milestream_client import DeleteMember, Refused, SpendPoints, Unanswered, kafka, publishing
+from milestream_client import (
+    ActivityLog,
+    DeleteMember,
+    Refused,
+    SpendPoints,
+    Unanswered,
+    answers,
+    kafka,
+    publishing,
+)
 from milestream_client.publishing import AsyncPublisher
 
 SPENT = {"userId": "joe", "uniqueIdentifier": "s", "challengeGroup": "_default", "points": 3,
@@ -133,6 +143,18 @@ async def test_a_refusal_says_whether_an_earlier_try_may_count(
         with pytest.raises(Refused) as refused:
             await publisher.request(SpendPoints(user_id="joe", points=3))
     assert refused.value.taken is taken
+
+
+def test_a_repeated_activity_log_is_a_duplicate() -> None:
+    log = ActivityLog(
+        pathway_id="p",
+        activity_id="a",
+        user_id="joe",
+        occurred_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    with pytest.raises(Refused) as refused:
+        answers.read(log, 409, b'{"code":"duplicate","message":"was logged"}')
+    assert refused.value.code == "duplicate"
 
 
 async def test_a_command_without_identity_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:

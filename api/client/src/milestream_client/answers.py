@@ -17,7 +17,8 @@ class Answer(msgspec.Struct, Generic[A], kw_only=True, frozen=True):
 
     `record` is the answer's body, typed by the write. `repeated` is true where a challenge log was
     known already: `record` is the first answer then, and nothing was counted twice. Of other writes
-    it says nothing: they answer a repeat as they did the first time. `status` is the HTTP status.
+    it says nothing: what has an identity answers a repeat as it did the first time, but for an
+    activity log, which is `Refused` then, with the code `duplicate`. `status` is the HTTP status.
     `trace` are the rules that were looked at, where they were asked for.
     """
 
