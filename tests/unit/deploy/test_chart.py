@@ -92,12 +92,27 @@ def wheel(requirement: str, digest: str) -> Path:
             wanted.write_text(f"{requirement} --hash=sha256:{digest}\n", "utf-8")
             pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check"]
             options = ["--no-deps", "--require-hashes", "-d", str(kept), "-r", str(wanted)]
-            done = subprocess.run(
-                [*pip, *options], capture_output=True, text=True, timeout=300, check=False
-            )
+            try:
+                done = subprocess.run(
+                    [*pip, *options], capture_output=True, text=True, timeout=300, check=False
+                )
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"{requirement} cannot be had: the index does not answer")
             if done.returncode:
                 pytest.skip(f"{requirement} cannot be had: {done.stderr.strip()[-200:]}")
     return next(kept.glob("*.whl"))
+
+
+def test_what_cannot_be_had_in_time_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(command: list[str], **_options: Any) -> None:
+        raise subprocess.TimeoutExpired(command, 300)
+
+    monkeypatch.setattr(f"{__name__}.CACHE", tmp_path)
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(pytest.skip.Exception, match="does not answer"):
+        wheel("anything==1", "0" * 64)
 
 
 @pytest.fixture(scope="session")
