@@ -297,7 +297,11 @@ def test_probes_ask_what_the_parts_answer(rendered: dict[str, Rendered]) -> None
             assert asked == {
                 "startup": {"path": "/healthz", "port": port["name"]},
                 "liveness": {"path": "/healthz", "port": port["name"]},
-                "readiness": {"path": "/readyz", "port": port["name"]},
+                # The API's /readyz says no to all pods where workers are away; they serve still.
+                "readiness": {
+                    "path": "/healthz" if part == "api" else "/readyz",
+                    "port": port["name"],
+                },
             }
 
 
@@ -310,6 +314,10 @@ def test_workers_scale_by_a_metric_that_they_export(rendered: dict[str, Rendered
     assert named <= exported
     (worker,) = of_kind(rendered["everything"], "StatefulSet")
     target = scaled["spec"]["scaleTargetRef"]
+    # Two releases in one namespace are told apart.
+    chosen = dict(re.findall(r'(\w+)=~?"([^"]*)"', trigger["metadata"]["query"]))
+    assert chosen == {"namespace": "loyalty", "pod": "shop-milestream-worker-[0-9]+"}
+    assert worker["metadata"]["name"] == "shop-milestream-worker"
     assert (target["kind"], target["name"]) == ("StatefulSet", worker["metadata"]["name"])
     assert "replicas" not in worker["spec"]
     assert of_kind(rendered["least"], "ScaledObject") == []
@@ -347,7 +355,16 @@ def test_each_part_has_a_budget_and_a_policy_for_its_pods(rendered: dict[str, Re
         ),
         (
             VALUES | {"worker": {"autoscaling": {"enabled": True, "maxReplicas": 99}}},
-            "but of 12 partitions each has one worker",
+            "worker.autoscaling.maxReplicas is 99, but of 12 partitions each has one worker",
+        ),
+        (
+            VALUES | {"worker": {"replicas": 13}},
+            "worker.replicas is 13, but of 12 partitions each has one worker",
+        ),
+        (
+            VALUES
+            | {"worker": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 8}}},
+            "worker.autoscaling.minReplicas is 9, maxReplicas but 8",
         ),
     ],
 )

@@ -147,7 +147,7 @@ resources: {{ toJson (index .root.Values .part).resources }}
 - {name: MILESTREAM_METRICS_HOST, value: 0.0.0.0}
 {{- end }}
 
-{{/* Takes a dict of `port`. */}}
+{{/* Takes a dict of `port`, and of `ready`: the path that says whether a pod is to be called. */}}
 {{- define "milestream.probes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: {{ .port }}}
@@ -159,7 +159,7 @@ livenessProbe:
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /readyz, port: {{ .port }}}
+  httpGet: {path: {{ .ready }}, port: {{ .port }}}
   periodSeconds: 5
   timeoutSeconds: 7
   failureThreshold: 3
