@@ -59,6 +59,11 @@ EVERYTHING = {
         "topicPrefix": "shop.",
     },
     "traces": {"enabled": True, "endpoint": "http://collector:4318"},
+    "networkPolicy": {
+        "apiFrom": [{"podSelector": {"matchLabels": {"app": "ingress"}}}],
+        "metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}],
+        "kafka": {"ports": [9093, 9094]},
+    },
     "settings": {"MILESTREAM_TICK_SECONDS": 10},
     "worker": {"autoscaling": {"enabled": True, "prometheusAddress": "http://prometheus:9090"}},
     "api": {
@@ -341,6 +346,83 @@ def test_each_part_has_a_budget_and_a_policy_for_its_pods(rendered: dict[str, Re
             assert each.items() <= labels[each["app.kubernetes.io/component"]].items()
 
 
+def test_pods_may_reach_what_they_are_to_talk_to(rendered: dict[str, Rendered]) -> None:
+    brokers = [9093, 9094]
+    assert _egress(rendered["everything"]) == {
+        "worker": [brokers, [4318]],
+        "projector": [brokers, [5432], [4318]],
+        "api": [brokers, [5432], [4318]],
+        "setup": [brokers, [5432]],
+    }
+    assert _egress(rendered["least"]) == {
+        "worker": [[9092]],
+        "projector": [[9092], [5432]],
+        "api": [[9092], [5432]],
+        "setup": [[9092], [5432]],
+    }
+
+
+def _egress(manifests: Rendered) -> dict[str, list[list[int]]]:
+    """Return the ports that each part may call, rule by rule; names are the first one's."""
+    found = {}
+    for each in of_kind(manifests, "NetworkPolicy"):
+        part = each["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        names, *servers = [[port["port"] for port in rule["ports"]]
+                           for rule in each["spec"]["egress"]]  # fmt: skip
+        assert names == [53, 53]
+        found[part] = servers
+    return found
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://collector:4318/v1", 4318),
+        ("http://collector", 80),
+        ("https://collector/otlp:1", 443),
+        ("https://[::1]:4319", 4319),
+    ],
+)
+def test_traces_reach_the_port_of_their_address(helm: str, endpoint: str, port: int) -> None:
+    values = VALUES | {"traces": {"enabled": True, "endpoint": endpoint}}
+    done = run(helm, "template", "shop", "-s", "templates/network-policies.yaml", values=values)
+    assert done.returncode == 0, done.stderr
+    found = _egress([each for each in yaml.safe_load_all(done.stdout) if each])
+    assert {part for part, rules in found.items() if [port] in rules} == PARTS - {"setup"}
+
+
+def test_who_asks_for_metrics_may_ask_the_api_as_well(rendered: dict[str, Rendered]) -> None:
+    given = EVERYTHING["networkPolicy"]
+    cluster = [{"namespaceSelector": {}}]
+    for name, callers, askers in (
+        ("everything", given["apiFrom"] + given["metricsFrom"], given["metricsFrom"]),
+        ("least", None, cluster),
+    ):
+        for each in of_kind(rendered[name], "NetworkPolicy"):
+            part = each["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+            if part != "setup":
+                (rule,) = each["spec"]["ingress"]
+                assert rule.get("from") == (callers if part == "api" else askers)
+
+
+def test_settings_are_none_that_the_chart_sets(rendered: dict[str, Rendered]) -> None:
+    checked = jsonschema_rs.validator_for(json.loads((CHART / "values.schema.json").read_bytes()))
+    ours = {
+        each["name"]
+        for _, pod in pods(rendered["everything"])
+        for container in containers(pod)
+        for each in container["env"]
+    } - EVERYTHING["settings"].keys()
+    assert len(ours) > 20
+    # Of the image, of the local stack, one pod's, and what goes before a variable of the chart's.
+    ours |= {variable(name) for name in ("data_dir", "kafka_port", "database_port", "workers")}
+    ours |= {variable("worker_instance"), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
+    assert {name for name in ours if checked.is_valid({"settings": {name: "1"}})} == set()
+    others = {variable(name) for name in Settings.model_fields} - ours
+    others |= {"OTEL_BSP_SCHEDULE_DELAY"}
+    assert {name for name in others if not checked.is_valid({"settings": {name: "1"}})} == set()
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -348,6 +430,15 @@ def test_each_part_has_a_budget_and_a_policy_for_its_pods(rendered: dict[str, Re
         ({"kafka": VALUES["kafka"]}, "api.publicUrl must be given"),
         (VALUES | {"kafak": {}}, "kafak"),
         (VALUES | {"settings": {"MILESTREAM_MASTER_KEY": "x"}}, "MILESTREAM_MASTER_KEY"),
+        (VALUES | {"settings": {"MILESTREAM_PARTITIONS": 3}}, "MILESTREAM_PARTITIONS"),
+        (
+            VALUES
+            | {
+                "networkPolicy": {"apiFrom": [{"podSelector": {}}]},
+                "monitoring": {"podMonitor": {"enabled": True}},
+            },
+            "networkPolicy.metricsFrom must be given with networkPolicy.apiFrom",
+        ),
         (VALUES | {"traces": {"enabled": True}}, "traces.endpoint must be given"),
         (
             VALUES | {"kafka": {"bootstrapServers": "k:1", "securityProtocol": "SASL_SSL"}},

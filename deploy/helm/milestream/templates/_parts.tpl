@@ -130,6 +130,19 @@ resources: {{ toJson (index .root.Values .part).resources }}
 {{- end }}
 {{- end }}
 
+{{/* The ports, separated by commas, that brokers are asked at. */}}
+{{- define "milestream.kafkaPorts" -}}
+{{- $ports := list -}}
+{{- range splitList "," .Values.kafka.bootstrapServers }}{{ $ports = append $ports (splitList ":" . | last) }}{{ end -}}
+{{- join "," $ports -}}
+{{- end }}
+
+{{/* The port of the collector's address: the scheme's where it names none. */}}
+{{- define "milestream.tracesPorts" -}}
+{{- $address := urlParse .Values.traces.endpoint -}}
+{{- regexFind ":[0-9]+$" $address.host | trimPrefix ":" | default (eq $address.scheme "https" | ternary "443" "80") -}}
+{{- end }}
+
 {{/* A login to the database: takes a dict with `key` as well. */}}
 {{- define "milestream.database" -}}
 - name: MILESTREAM_DATABASE_URL
