@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from api.auth import sessions
 from api.auth.credentials import Role
-from tests.integration.api.serving import Served
+from tests.integration.api.serving import PATIENCE_SECONDS, Served
 
 PROJECT = "acting"
 CHALLENGE = "7f9c4a52-3d0e-4b51-9d57-0a6f5a0c1e0a"
@@ -40,7 +40,7 @@ async def refused(admin: httpx.AsyncClient, *logs: dict[str, Any]) -> None:
 
 async def until(ask: Callable[[], Awaitable[Any]], good: Callable[[Any], bool]) -> Any:
     """Ask until the answer is good; return it."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not good(found := await ask()):  # noqa: ASYNC110  (the state is another process's)
             await asyncio.sleep(0.05)
     return found

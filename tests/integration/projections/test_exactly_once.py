@@ -191,7 +191,7 @@ async def test_a_last_transaction_that_failed_is_tried_again_though_nothing_foll
                 await writer.commit(member_upserted(1, sequence, city=way))
                 await _waits_for_a_lock(settings)
                 other.execute(statement.encode())
-            await caught_up(settings, 30)
+            await caught_up(settings)
             assert query(settings, "SELECT city FROM milestream.members") == [(way,)]
     assert metrics.registry.get_sample_value(CONFLICTS) == 1
     assert metrics.registry.get_sample_value(RETRIES, {"cause": "PostgreSQL"}) == 1

@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from deploy.topics_create import create_topics
-from tests.integration.api.serving import Served, process, wait_until_ready
+from tests.integration.api.serving import PATIENCE_SECONDS, Served, process, wait_until_ready
 from tests.integration.api.test_records_end_to_end import LOGS, challenge, log
 from tests.integration.processor.driving import wait_until
 from tests.plain_http import NO_TLS
@@ -97,10 +97,15 @@ def test_a_request_is_followed_from_the_api_to_the_rows(
         api = Served(settings)
         wait_until_ready(api, tmp_path)
         for part in ("worker", "projector"):
-            wait_until(ready(ports[part]), 60, lambda part=part: f"{part} is not ready")  # type: ignore[misc]
+            well = ready(ports[part])
+            wait_until(well, PATIENCE_SECONDS, lambda part=part: f"{part} is not ready")  # type: ignore[misc]
         asyncio.run(_send_traced(api))
         projected = ("milestream-projector", "project progress-events")
-        wait_until(lambda: projected in collector.spans, 60, lambda: f"{list(collector.spans)}")
+        wait_until(
+            lambda: projected in collector.spans,
+            PATIENCE_SECONDS,
+            lambda: f"{list(collector.spans)}",
+        )
     spans = collector.spans
     served = spans["milestream-api", f"POST {LOGS}"]
     sent = spans["milestream-api", "send challenge-logs"]
