@@ -46,7 +46,8 @@ def begin(settings: Settings, service: str) -> "Tracing | None":
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise SettingsError(
-            f"{variable('traces')}: OpenTelemetry is not installed: install milestream[traces]"
+            f"{variable('traces')}: OpenTelemetry is not installed: "
+            "pip install '.[traces]' where you cloned it"
         ) from error
     named = Resource.create({"service.name": service})
     provider = TracerProvider(resource=named, shutdown_on_exit=False)

@@ -95,7 +95,7 @@ def polars_is_there() -> None:
     except ImportError as error:
         raise CommandError(
             "Parquet is written by the package polars, which is not installed: "
-            "pip install 'milestream[export]', or .[export] where you cloned it"
+            "pip install '.[export]' where you cloned it"
         ) from error
 
 

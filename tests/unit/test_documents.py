@@ -259,6 +259,16 @@ def test_the_code_cites_pages_and_sections_that_exist() -> None:
     assert lost == []
 
 
+def test_no_package_of_our_name_is_fetched_from_an_index() -> None:
+    """Nobody of us published one: who did would be installed."""
+    texts = {str(path.relative_to(ROOT)): text for path, text in SOURCES.items()}
+    texts |= {document.name: document.text for document in DOCUMENTS}
+    asked = re.compile(r"install(\s+-\S+)*\W+milestream\b", re.IGNORECASE)
+    assert {name for name, text in texts.items() if asked.search(text)} == set()
+    assert asked.search("pip install -U 'milestream[export]'")
+    assert asked.search("Install `milestream[traces]`")
+
+
 def test_nothing_outside_of_the_repository_is_cited() -> None:
     outside = re.compile(r"(?i)contract(\.md| sections?)|design\.md|\.\./shared|\bseed 0")
     texts = {**SOURCES, **{document.path: document.text for document in DOCUMENTS}}
