@@ -68,7 +68,7 @@ COMMENT ON COLUMN milestream.progress_funnel.target IS
 COMMENT ON COLUMN milestream.progress_funnel.members IS
     'Members with progress above 0; whose reward of the milestone was not revoked; who completed it.';
 COMMENT ON COLUMN milestream.progress_funnel.share IS
-    'Those of them that started, 0 to 1; null where nobody did.';
+    'The members by those that started; above 1 where some reached the step and are at 0 again, null where nobody started.';
 
 CREATE VIEW milestream.member_active_days WITH (security_invoker = true) AS
 SELECT known.project, known.member_id, known.month + bit AS day
