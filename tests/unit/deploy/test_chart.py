@@ -49,7 +49,7 @@ VALUES = {
     "kafka": {"bootstrapServers": "kafka:9092"},
     "api": {"publicUrl": "https://milestream.example.org"},
 }
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "kafka": {
         "bootstrapServers": "one:9093,two:9093",
         "securityProtocol": "SASL_SSL",
@@ -62,7 +62,7 @@ EVERYTHING = {
     "networkPolicy": {
         "apiFrom": [{"podSelector": {"matchLabels": {"app": "ingress"}}}],
         "metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}],
-        "kafka": {"ports": [9093, 9094]},
+        "kafka": {"ports": [9094]},
     },
     "settings": {"MILESTREAM_TICK_SECONDS": 10},
     "worker": {"autoscaling": {"enabled": True, "prometheusAddress": "http://prometheus:9090"}},
@@ -393,7 +393,7 @@ def test_traces_reach_the_port_of_their_address(helm: str, endpoint: str, port: 
 
 def test_who_asks_for_metrics_may_ask_the_api_as_well(rendered: dict[str, Rendered]) -> None:
     given = EVERYTHING["networkPolicy"]
-    cluster = [{"namespaceSelector": {}}]
+    cluster: list[dict[str, Any]] = [{"namespaceSelector": {}}]
     for name, callers, askers in (
         ("everything", given["apiFrom"] + given["metricsFrom"], given["metricsFrom"]),
         ("least", None, cluster),
