@@ -223,7 +223,7 @@ class _Comparing:
         """Return whether a completion is to be given, or more points for one."""
         was, now = progress.was, progress.now
         if now is None or now.completed_at is None or not _is_completed(now):
-            return _NOT_COMPLETED
+            return self._kept_points(progress)
         granted = self._granted_by(progress)
         more, first = _more(granted)
         if _is_completed(was):
@@ -232,6 +232,21 @@ class _Comparing:
             points = progress.challenge.points
             return _Completion(now.completed_at, new=True, points=points, adds=False)
         return _Completion(now.completed_at, new=True, points=more, adds=True)
+
+    def _kept_points(self, progress: _Progress) -> "_Completion":
+        """Return the points that a completion gave and kept when it was reopened, where they were
+        more than recorded. What was never completed gets its points by its first completion."""
+        was, now = progress.was, progress.now
+        if now is None or not now.reopened or was is None:
+            return _NOT_COMPLETED
+        if not was.reopened and not _is_completed(was):
+            return _NOT_COMPLETED
+        granted = self._granted_by(progress)
+        more, first = _more(granted)
+        if not more or granted.now is None:
+            return _NOT_COMPLETED
+        at = first or GRANTED.decode(granted.now).at or now.updated_at
+        return _Completion(at, new=False, points=more, adds=True)
 
     def _reaches_more(self, progress: _Progress) -> bool:
         """Tell whether what is kept reaches what is in force, and the recomputed does not: the next
@@ -254,8 +269,11 @@ class _Comparing:
         done = _is_completed(was) or _is_completed(progress.now)
         if done or not progress.lives or progress.kept < challenge.target:
             return None
-        points = challenge.points if _gives_points(was, self._granted_by(progress)) else 0
-        return _Completion(self._kept_at(progress), new=True, points=points, adds=False)
+        if _gives_points(was, self._granted_by(progress)):
+            points = challenge.points
+            return _Completion(self._kept_at(progress), new=True, points=points, adds=False)
+        more = self._kept_points(progress).points
+        return _Completion(self._kept_at(progress), new=True, points=more, adds=True)
 
     def _granted_by(self, progress: _Progress) -> _Sides:
         """Return what the completion of a progress gave."""

@@ -271,6 +271,22 @@ def test_what_gave_its_points_back_and_came_again_for_none_is_given_no_more(
     assert found == []
 
 
+def test_what_was_reopened_is_given_the_points_that_it_would_have_kept() -> None:
+    made = Chunked()
+    for segment in [
+        define(challenge()),
+        fold(ann, log("a", 120), void_log("a", rewards="keep")),
+        define(challenge(pointsOnCompletion=7)),
+        fold(cut()),
+    ]:
+        made.add(segment, at_once=100)
+    (found,) = corrected_after(made)
+    assert (found.completed, found.points) == (False, 7)
+    sent = command_of(found, RECALCULATION, NOW)
+    made.add(fold(log("b", 130), sent), at_once=100)  # it gives none when it is completed again
+    assert corrected_after(made) == []
+
+
 def test_what_was_reached_is_not_listed_again_though_its_reward_was_taken_back() -> None:
     other = {"linkedSchemaRecordId": OTHER_CHALLENGE}
     found = corrected(
