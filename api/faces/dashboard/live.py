@@ -31,18 +31,17 @@ async def data(request: Request, caller: Reader) -> Response:
 
 async def _shown(held: Resources, project: str) -> bytes:
     async with held.reads.connection() as connection:
-        flow = await queries.logs_per_second(connection, project, FLOW_SECONDS)
-        events = await queries.events_per_second(connection, project, FLOW_SECONDS)
+        logs, events = await queries.flow(connection, project, FLOW_SECONDS)
         dead = await queries.dead_letters_per_second(
             connection, project, DEAD_LETTER_SECONDS, MOST_DEAD_LETTERS
         )
-        age = await queries.newest_age(connection, project) if flow or events else None
+        age = await queries.newest_age(connection, project) if logs or events else None
         milestones = await queries.newest_milestones(connection, project, NEWEST)
         rewards = await queries.newest_rewards(connection, project, NEWEST)
     replies = [[bound, count] for bound, count in held.metrics.reply_buckets().items()]
     shown = {
         "project": project,
-        "logsPerSecond": flow,
+        "logsPerSecond": logs,
         "eventsPerSecond": events,
         "deadLettersPerSecond": dead,
         "newestAge": age,

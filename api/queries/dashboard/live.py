@@ -6,30 +6,21 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row, scalar_row
 
 
-async def logs_per_second(connection: AsyncConnection, project: str, seconds: int) -> float:
-    """Return how many logs a second were recorded in the last so many seconds."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(
-            """
-            SELECT count(*) FROM milestream.challenge_logs
-            WHERE project = %s AND created_at > now() - make_interval(secs => %s)
-            """,
-            (project, seconds),
-        )
-        return float(await cursor.fetchone() or 0) / seconds
-
-
-async def events_per_second(connection: AsyncConnection, project: str, seconds: int) -> float:
-    """Return how many events a second were logged in the last so many seconds."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(
-            """
-            SELECT count(*) FROM milestream.event_log
-            WHERE project = %s AND created_at > now() - make_interval(secs => %s)
-            """,
-            (project, seconds),
-        )
-        return float(await cursor.fetchone() or 0) / seconds
+async def flow(connection: AsyncConnection, project: str, seconds: int) -> tuple[float, float]:
+    """Return how many logs and how many events a second were recorded in the last so many
+    seconds."""
+    cursor = await connection.execute(
+        """
+        SELECT
+            (SELECT count(*) FROM milestream.challenge_logs WHERE project = %(project)s
+                AND created_at > now() - make_interval(secs => %(seconds)s)),
+            (SELECT count(*) FROM milestream.event_log WHERE project = %(project)s
+                AND created_at > now() - make_interval(secs => %(seconds)s))
+        """,
+        {"project": project, "seconds": seconds},
+    )
+    ((logs, events),) = await cursor.fetchall()
+    return logs / seconds, events / seconds
 
 
 async def dead_letters_per_second(
