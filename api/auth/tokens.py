@@ -91,8 +91,7 @@ def check(token: str, project: str, key: TokenKey | None) -> EndUser:
             options={
                 "require": ["sub", "exp", "aud"],
                 "strict_aud": True,
-                # Claims that nothing here depends on; an issuer's clock may be ahead of ours.
-                "verify_iat": False,
+                # Claims that nothing here depends on.
                 "verify_iss": False,
                 "verify_jti": False,
             },
