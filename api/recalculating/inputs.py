@@ -34,5 +34,5 @@ async def require(settings: Settings) -> None:
             detail += f"; those of periods that end after {more['since']} are there"
         raise Problem(422, f"{detail}.", code="inputs_gone", more=more) from gone
     except (KafkaError, TimeoutError) as error:
-        logger.warning("inputs cannot be looked for: %s", error or type(error).__name__)
+        logger.warning("inputs cannot be looked for: %s", str(error) or type(error).__name__)
         raise unavailable(BROKER_AWAY) from error

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import sys
-import threading
 from uuid import UUID
 
 import psycopg
@@ -16,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from api.queries import recalculations as queries
 from api.recalculating.lease import Lease, Lost, leased
+from api.recalculating.parent import end_with_parent
 from api.recalculating.run import GaveWay, Progress, Run, Unfolded
 from processor.recalculation import (
     InputsGone,
@@ -116,12 +116,7 @@ async def _work(lease: Lease, settings: Settings) -> None:
         raise
 
 
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
-
-
 if __name__ == "__main__":
     os.nice(_NICE)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     sys.exit(asyncio.run(main(UUID(sys.argv[1]), UUID(sys.argv[2]))))
