@@ -122,7 +122,7 @@ async def asking(request: Request, caller: Caller) -> AsyncIterator[Asking]:
     except TimeoutError as error:
         raise unavailable("This takes too long; a repeat goes on from here.") from error
     except KafkaError as error:
-        logger.warning("explanations: %s", error or type(error).__name__)
+        logger.warning("explanations: %s", str(error) or type(error).__name__)
         raise unavailable("The broker does not answer now; try again.") from error
 
 

@@ -121,7 +121,7 @@ class Clocks:
                 ]
                 return [from_millis(each.timestamp) for each in await asyncio.gather(*sent)]
         except (KafkaError, TimeoutError) as error:
-            logger.warning("cannot move a clock: %s", error or type(error).__name__)
+            logger.warning("cannot move a clock: %s", str(error) or type(error).__name__)
             raise unavailable(_NOT_CONFIRMED) from error
 
 

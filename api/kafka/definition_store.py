@@ -195,7 +195,7 @@ async def _broker_at_hand(detail: str = BROKER_AWAY) -> AsyncIterator[None]:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             yield
     except (KafkaError, TimeoutError) as error:
-        logger.warning("definitions: %s", error or type(error).__name__)
+        logger.warning("definitions: %s", str(error) or type(error).__name__)
         raise unavailable(detail) from error
 
 

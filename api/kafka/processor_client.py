@@ -177,7 +177,7 @@ class ProcessorClient:
                     headers=headers,
                 )
         except (KafkaError, TimeoutError) as error:
-            logger.warning("cannot produce to %s: %s", topic, error or type(error).__name__)
+            logger.warning("cannot produce to %s: %s", topic, str(error) or type(error).__name__)
             raise unavailable() from error
 
 

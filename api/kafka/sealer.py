@@ -116,7 +116,7 @@ class Sealer:
             async with asyncio.timeout(TIMEOUT_SECONDS), EndOffsets(self._settings) as asking:
                 end = (await asking.of([place]))[place]
         except (KafkaError, TimeoutError) as error:
-            logger.warning("cannot ask for members' keys: %s", error or type(error).__name__)
+            logger.warning("cannot ask for members' keys: %s", str(error) or type(error).__name__)
             raise unavailable() from error
         self._use_from(member_id, end)
         return end
@@ -177,7 +177,7 @@ class Sealer:
                     partition=partition,
                 )
         except (KafkaError, TimeoutError) as error:
-            logger.warning("cannot write a member's key: %s", error or type(error).__name__)
+            logger.warning("cannot write a member's key: %s", str(error) or type(error).__name__)
             raise unavailable() from error
         while self._made and self._was_read(next(iter(self._made.values()))):
             del self._made[next(iter(self._made))]

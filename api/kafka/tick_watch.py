@@ -71,7 +71,7 @@ class TickWatch:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self.look()
             except (KafkaError, TimeoutError) as error:
-                logger.warning("cannot look at the ticks: %s", error or type(error).__name__)
+                logger.warning("cannot look at the ticks: %s", str(error) or type(error).__name__)
             await asyncio.sleep(INTERVAL_SECONDS)
 
     async def look(self) -> None:
