@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, LiteralString
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import AsyncConnection
@@ -201,8 +201,11 @@ async def looks_at_few(connection: AsyncConnection, board: Board) -> None:
     assert await looked_at(connection, board, leaderboards._TOP, top=100) < LITTLE
     for at in (0, 1, len(expected) // 2, len(expected) - 1):
         own = expected[at].member_id
+        before = await fetched(connection)
         near = await leaderboards.beside(connection, board, own, 2)
         assert shown(near) == shown(expected[max(0, at - 2) : at + 3])
+        scans, rows = (now - then for now, then in zip(await fetched(connection), before, strict=True))
+        assert scans == 0 and rows < LITTLE + await bands(connection, board)
         few = await looked_at(connection, board, leaderboards._BESIDE, member_id=own, beside=2)
         assert few < LITTLE + await bands(connection, board)
 
@@ -224,6 +227,35 @@ async def looked_at(
                 node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
             )
     return int(rows)
+
+
+async def fetched(connection: AsyncConnection) -> tuple[int, int]:
+    """Return how often this transaction read whole tables that grow with members, and all the rows
+    that it read of them.
+    """
+    cursor = await connection.execute(
+        "SELECT sum(seq_scan), sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables "
+        "WHERE schemaname = 'milestream' "
+        "AND (relname LIKE 'leaderboard%' OR relname LIKE 'members%')"
+    )
+    ((scans, rows),) = await cursor.fetchall()
+    return int(scans), int(rows)
+
+
+async def test_a_members_place_is_planned_once(migrated_url: str) -> None:
+    let_the_hour_begin()
+    today = datetime.now(UTC).date()
+    async with await AsyncConnection.connect(migrated_url, autocommit=True) as connection:
+        for days in (7, 30, 365, 7):
+            board = Board("acme", today - timedelta(days=days - 1), today)
+            assert await leaderboards.beside(connection, board, uuid4(), 2) == []
+        cursor = await connection.execute(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
+            "WHERE statement LIKE '%near AS MATERIALIZED%'"
+        )
+        assert await cursor.fetchall() == [(4, 0)]
+        cursor = await connection.execute("SHOW plan_cache_mode")
+        assert await cursor.fetchall() == [("auto",)]
 
 
 async def bands(connection: AsyncConnection, board: Board) -> int:
