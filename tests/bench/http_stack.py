@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -38,12 +39,28 @@ class Stack:
         return self.served.settings
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return the processor time each command took until now, and the whole machine."""
+        """Return the processor time until now: of each command, of broker and database where they
+        run here, and of the whole machine.
+        """
         machine = psutil.cpu_times()
         busy = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0)
         own = {"generator": _own_seconds(psutil.Process())}
         taken = {name: _seconds(psutil.Process(pid)) for name, pid in self.processes.items()}
-        return {**taken, **own, "machine": busy}
+        return {**taken, **own, **self._of_servers(), "machine": busy}
+
+    def _of_servers(self) -> dict[str, float]:
+        listening = {
+            each.laddr.port: psutil.Process(each.pid)
+            for each in psutil.net_connections("tcp")
+            if each.laddr and each.pid is not None and each.status == psutil.CONN_LISTEN
+        }
+        ports = {
+            "broker": int(self.settings.kafka.rpartition(":")[2]),
+            "database": urlsplit(self.settings.database_url).port,
+        }
+        return {
+            name: _seconds(listening[port]) for name, port in ports.items() if port in listening
+        }
 
 
 def _seconds(process: psutil.Process) -> float:
