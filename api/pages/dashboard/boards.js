@@ -1,18 +1,18 @@
-// Leaderboards and streaks.
+// Leaderboards, and streaks.
 
-import { about, amount, ask, choice, empty, grid, make, member, percent, put, sampleNote, section, words } from "./parts.js";
+import { about, amount, ask, called, choice, empty, grid, make, member, percent, put, sampleNote, section, words } from "./parts.js";
 
 const SPANS = [["", "This month"], ["7d", "Last 7 days"], ["30d", "Last 30 days"], ["365d", "Last 365 days"]];
 
 async function board(place, frame, span) {
   const found = await ask(`leaderboard?limit=25${span ? `&timeframe=${span}` : ""}`, { signal: frame.over });
-  put(place, grid("Leaderboard", ["Rank", "Member", { name: "Points", number: true }],
+  put(place, grid("Leaderboard", [{ name: "Rank", number: true }, "Member", { name: "Points", number: true }],
     found.users.map((each) => [amount(each.rank), member(each.userId, each.userId, each.username === each.userId ? null : each.username), amount(each.points)]),
-    "Nobody was granted points in that time."));
+    "Nobody was granted points in that time.", { whole: true }));
 }
 
 function streak(s) {
-  return [make("strong", s.id), words(s.period), about(s.participants, s.share), [about(s.alive, s.share), " ", make("small", percent(s.alive, s.participants), { class: "quiet" })],
+  return [make("strong", called(s.id)), words(s.period), about(s.participants, s.share), [about(s.alive, s.share), " ", make("small", percent(s.alive, s.participants), { class: "quiet" })],
     amount(s.averageLength), amount(s.longestLength), amount(s.targetLength), about(s.completed, s.share)];
 }
 
@@ -23,6 +23,6 @@ export async function show(place, frame) {
   const number = (name) => ({ name, number: true });
   put(place, section("Leaderboard", ranks, { tools: span }),
     section("Streaks", streaks.length ? [grid("Streaks", ["Streak", "Period", number("Took part"), number("Alive"), number("Average, alive"), number("Longest"), number("Target"), number("Reached it")], streaks.map(streak)), sampleNote(streaks.map((s) => s.share))]
-      : empty("No streak is defined."), { note: "Alive: the run has not broken yet." }));
+      : empty("No streak is defined."), { note: "Alive are those whose run has not broken yet." }));
   await board(ranks, frame, "");
 }

@@ -3,7 +3,7 @@
 // Each is a figure: a drawing for who sees it, one sentence for who does not, and the same figures as a
 // table. Under the pointer, and by the arrow keys once it has the focus, it says what is there.
 
-import { amount, brief, draw, grid, make } from "./parts.js";
+import { amount, brief, draw, grid, make, small } from "./parts.js";
 
 const HEIGHT = 210;
 const LEFT = 46;
@@ -11,7 +11,9 @@ const RIGHT = 8;
 const BOTTOM = 22;
 const TOP = 8;
 const TICKS = 4;
-const WORD = 84; // pixels that a label below takes
+const LETTER = 6.7; // pixels that one takes below
+const APART = 24;
+const known = (values) => values.filter((value) => value !== null);
 
 /** Return a round number that is at least as much. */
 function round(most) {
@@ -38,18 +40,21 @@ function scale(width, values) {
   return { y, rules };
 }
 
-/** Return the words under a chart, as many as have room. */
+/** Return the words under a chart, as many as have room; the last one always, it is the newest. */
 function below(width, words, x) {
-  const step = Math.ceil((words.length * WORD) / (width - LEFT));
-  const inside = (place) => Math.min(Math.max(place, LEFT + WORD / 3), width - WORD / 2);
-  return words.flatMap((each, index) => (index % step ? [] : [text(inside(x(index)), HEIGHT - 5, each, "middle")]));
+  const wide = LETTER * Math.max(...words.map((each) => each.length));
+  const step = Math.ceil((words.length * (wide + APART)) / (width - LEFT));
+  const word = (place, each) => (place > width - wide / 2 ? text(width - 1, HEIGHT - 5, each, "end") : text(Math.max(place, wide / 2), HEIGHT - 5, each, "middle"));
+  return words.flatMap((each, index) => ((words.length - 1 - index) % step ? [] : [word(x(index), each)]));
 }
 
-function legend(series) {
-  return make("ul", series.map((each, index) => make("li", [make("span", [], { class: `key s${index}` }), each.name])), { class: "legend" });
+const key = (index) => make("span", [], { class: `key s${index}` });
+
+function legend(series, kind) {
+  return make("ul", series.map((each, index) => make("li", [key(index), each.name])), { class: `legend ${kind}` });
 }
 
-/** What is at a place: said under the chart, and marked in it. */
+/** What is at a place: said beside it, and marked in the chart. */
 function reading(drawing, said, width, count, x, say) {
   const line = draw("line", { y1: TOP, y2: HEIGHT - BOTTOM, class: "mark", visibility: "hidden" });
   drawing.append(line);
@@ -57,10 +62,13 @@ function reading(drawing, said, width, count, x, say) {
   const mark = (index) => {
     at = index;
     line.setAttribute("visibility", index === null ? "hidden" : "visible");
-    said.textContent = index === null ? "" : say(index);
+    said.replaceChildren(...(index === null ? [] : say(index)));
     if (index === null) return;
     line.setAttribute("x1", x(index));
     line.setAttribute("x2", x(index));
+    const right = x(index) > width / 2; // it covers nothing that it speaks of
+    said.style.setProperty("left", right ? "auto" : `${x(index) + 12}px`);
+    said.style.setProperty("right", right ? `${width - x(index) + 12}px` : "auto");
   };
   drawing.addEventListener("pointermove", (event) => {
     const box = drawing.getBoundingClientRect();
@@ -72,6 +80,7 @@ function reading(drawing, said, width, count, x, say) {
   drawing.addEventListener("pointerleave", () => mark(null));
   drawing.addEventListener("blur", () => mark(null));
   drawing.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") mark(null);
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step) return;
     event.preventDefault();
@@ -79,19 +88,24 @@ function reading(drawing, said, width, count, x, say) {
   });
 }
 
-function sentence({ title, labels, series, unit = "" }) {
-  const most = series.map((each) => `${each.name} at most ${amount(Math.max(...each.values))}${unit}`);
-  return `${title}, ${labels[0]} to ${labels.at(-1)}: ${most.join(", ")}. The arrow keys read it.`;
+const whole = ({ of, title }) => (of ? `${of}: ${title}` : title);
+
+function sentence({ labels, series, unit = "", ...given }) {
+  const most = series.map((each) => `${each.name} at most ${amount(Math.max(0, ...known(each.values)))}${unit}`);
+  return `${whole(given)}, ${labels[0]} to ${labels.at(-1)}: ${most.join(", ")}. The arrow keys read it.`;
 }
 
 /** A figure whose drawing is as wide as there is room, so that its words have one size. `drawn` returns
  * where the x of a label is and what is drawn, for a width. */
-function figureOf(given, drawn) {
-  const { title, labels, series, unit = "", first = "", asTable = true } = given;
+function figureOf(given, kind, drawn) {
+  const { title, labels, series, unit = "", first = "", asTable = true, measure } = given;
   const said = make("output", [], { class: "reading" });
   const holder = make("div", [], { class: "drawing" });
-  const say = (index) => `${labels[index]}: ${series.map((each) => `${each.name} ${amount(each.values[index])}${unit}`).join(", ")}`;
-  const figure = make("figure", [...(series.length > 1 ? [legend(series)] : []), holder, said], { class: "chart card" });
+  const say = (index) => [make("strong", labels[index]), ...series.map((each, number) =>
+    make("span", [key(number), `${each.name} `, make("b", `${amount(each.values[index])}${unit}`)], { class: kind }))];
+  const caption = make("figcaption", [make("strong", title), ...(measure ? [" ", small(measure)] : [])]);
+  const figure = make("figure", [make("div", [caption, ...(series.length > 1 ? [legend(series, kind)] : [])], { class: "chart-head" }),
+    make("div", [holder, said], { class: "plot" })], { class: "chart card" });
   let last = 0;
   new ResizeObserver(() => {
     const width = Math.round(holder.clientWidth);
@@ -105,25 +119,25 @@ function figureOf(given, drawn) {
   if (asTable) {
     const columns = [first, ...series.map((each) => ({ name: each.name, number: true }))];
     const rows = labels.map((label, index) => [label, ...series.map((each) => amount(each.values[index]))]);
-    figure.append(make("details", [make("summary", "As a table"), grid(title, columns, rows)]));
+    figure.append(make("details", [make("summary", "As a table"), grid(whole(given), columns, rows)]));
   }
   return figure;
 }
 
-/** Lines: {title, labels, series: [{name, values}], unit, first}, where `first` heads the labels in the
- * table and `asTable: false` leaves that out. */
-export const lines = (given) => figureOf(given, (width) => {
+/** Lines: {title, of, labels, series: [{name, values}], unit, measure, first}, where `of` tells it from
+ * others of that title for who does not see where it stands, `unit` follows each figure that is read, `measure` says beside the title what the scale counts, `first` heads the labels
+ * in the table and `asTable: false` leaves that out. Where a value is null, the line has a gap. */
+export const lines = (given) => figureOf(given, "lines", (width) => {
   const { labels, series } = given;
-  const { y, rules } = scale(width, series.flatMap((each) => each.values));
+  const { y, rules } = scale(width, series.flatMap((each) => known(each.values)));
   const x = (index) => LEFT + ((width - LEFT - RIGHT) * index) / Math.max(1, labels.length - 1);
-  const drawn = series.map((each, number) => draw("polyline", {
-    points: each.values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(" "), class: `line s${number}`,
-  }));
+  const step = (value, index, values) => (value === null ? "" : `${(values[index - 1] ?? null) === null ? "M" : "L"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`);
+  const drawn = series.map((each, number) => draw("path", { d: each.values.map(step).join(""), class: `line s${number}` }));
   return { x, parts: [rules, drawn] };
 });
 
 /** Columns, those of one label beside each other: given as to `lines`; values below 0 hang. */
-export const columns = (given) => figureOf(given, (width) => {
+export const columns = (given) => figureOf(given, "columns", (width) => {
   const { labels, series } = given;
   const { y, rules } = scale(width, series.flatMap((each) => each.values));
   const room = (width - LEFT - RIGHT) / labels.length;
@@ -139,13 +153,12 @@ export const columns = (given) => figureOf(given, (width) => {
 /** A map of hours: {title, rows: [[label, 24 figures]]}. */
 export function hours({ title, rows }) {
   const most = Math.max(1, ...rows.flatMap(([, values]) => values));
-  const head = make("tr", [make("th", "Day", { scope: "col" }), ...Array.from({ length: 24 }, (_, hour) => make("th", String(hour), { scope: "col" }))]);
+  const head = make("tr", [make("th", "Day", { scope: "col", class: "day" }), ...Array.from({ length: 24 }, (_, hour) => make("th", String(hour), { scope: "col" }))]);
   const cell = (label, value, hour) => {
     const shown = make("td", value ? brief(value) : "", { title: `${label}, ${hour}:00: ${amount(value)}` });
     // By the root, so that one busy hour does not make all others alike.
-    const share = Math.sqrt(value / most);
-    shown.style.setProperty("--share", `${Math.round(85 * share)}%`);
-    if (share > 0.6) shown.className = "full";
+    // No darker than the words on it can be read on.
+    shown.style.setProperty("--share", `${Math.round(48 * Math.sqrt(value / most))}%`);
     return shown;
   };
   const body = rows.map(([label, values]) => make("tr", [make("th", label, { scope: "row" }), values.map((value, hour) => cell(label, value, hour))]));

@@ -1,7 +1,7 @@
 // Refused records: by reason and one by one, and sent back by admins.
 
 import { button, outcome, sure } from "./acting.js";
-import { ago, amount, ask, badge, choice, grid, make, percent, put, section, time, words } from "./parts.js";
+import { ago, amount, ask, badge, choice, count, grid, make, opener, percent, put, section, small, time, words } from "./parts.js";
 
 const NEXT = {
   malformed: "Mend its producer; the record itself stays unreadable.",
@@ -22,7 +22,7 @@ const CHOSEN_AT_ONCE = 50;
 const CALLS_FOR_NOTHING = 16; // of 64 MiB of others' letters each
 const REPEATS = 6; // where another redrive runs; the API waits a while each time
 const PAUSE = 1000; // ms
-const records = (count) => `${amount(count)} ${count === 1 ? "record" : "records"}`;
+const records = (number) => count(number, "record");
 
 /** What a redrive did, in a sentence. */
 function told(done) {
@@ -83,24 +83,10 @@ function original(letter) {
   ]);
 }
 
-function opener(frame, letter) {
-  let row = null;
-  const word = make("span", "Show");
-  const which = make("span", ` the record ${letter.topic} ${letter.partition}/${letter.offset}`, { class: "unseen" });
-  const made = make("button", [word, which], { type: "button", class: "small", "aria-expanded": "false" });
-  made.addEventListener("click", () => frame.attempt(async () => {
-    if (row) {
-      row.remove();
-      row = null;
-    } else {
-      const whole = await ask(`dashboard/dead-letters/${letter.id}`);
-      row = make("tr", make("td", original(whole), { colspan: "7", class: "wrap" }));
-      made.closest("tr").after(row);
-    }
-    word.textContent = row ? "Hide" : "Show";
-    made.setAttribute("aria-expanded", String(Boolean(row)));
-  }));
-  return made;
+const named = (letter) => `${letter.topic} ${letter.partition}/${letter.offset}`;
+
+function whole(frame, letter) {
+  return opener(frame, ["Show", "Hide"], `the record ${named(letter)}`, async () => original(await ask(`dashboard/dead-letters/${letter.id}`)));
 }
 
 function reasonsOf(frame, reasons, chosen, send) {
@@ -109,11 +95,11 @@ function reasonsOf(frame, reasons, chosen, send) {
     amount(each.waiting),
     amount(each.letters),
     ago(each.newest),
-    make("span", NEXT[each.reason] ?? "Look at why, mend it, then send it back.", { class: "quiet" }),
+    make("span", NEXT[each.reason] ?? "Look at why, mend it, then send it back.", { class: "quiet message" }),
     ...(frame.mayAct ? [each.waiting + each.unplaced ? button("Redrive", () => send(each), { class: "small", "aria-label": `Redrive ${words(each.reason)}` }) : ""] : []),
   ]);
-  const columns = ["Reason", { name: "Waiting", number: true }, { name: "In all", number: true }, "Newest record", "What to do"];
-  return grid("By reason", [...columns, ...(frame.mayAct ? ["Act"] : [])], rows, "No record of this project was refused.");
+  const columns = ["Reason", { name: "Waiting", number: true }, { name: "In all", number: true }, "Newest", "What to do"];
+  return grid("By reason", [...columns, ...(frame.mayAct ? ["Act"] : [])], rows, "No record of this project was refused.", { whole: true });
 }
 
 export async function show(place, frame, reason = "") {
@@ -136,29 +122,44 @@ export async function show(place, frame, reason = "") {
     await frame.attempt(load);
   }
 
-  function mark(letter, act) {
-    const box = make("input", [], { type: "checkbox", "aria-label": `Choose ${letter.topic} ${letter.partition}/${letter.offset}` });
-    box.addEventListener("change", () => {
-      state.chosen[box.checked ? "add" : "delete"](letter.id);
+  /** A box for each letter that waits, by its id, and one for all of them. */
+  function boxesOf(waiting, act) {
+    const told = () => {
       act.disabled = !state.chosen.size;
       act.textContent = state.chosen.size ? `Redrive ${records(state.chosen.size)}` : "Redrive";
+      all.checked = state.chosen.size === waiting.length;
+      all.indeterminate = Boolean(state.chosen.size) && !all.checked;
+    };
+    const box = (label, change) => make("input", [], { type: "checkbox", "aria-label": label, onchange: (event) => {
+      change(event.target.checked);
+      told();
+    } });
+    const mark = (letter, checked) => state.chosen[checked ? "add" : "delete"](letter.id);
+    const boxes = new Map(waiting.map((letter) => [letter.id, box(`Choose ${named(letter)}`, (checked) => mark(letter, checked))]));
+    const all = box(null, (checked) => {
+      for (const letter of waiting) {
+        mark(letter, checked);
+        boxes.get(letter.id).checked = checked;
+      }
     });
-    return box;
+    return { all, boxes };
   }
 
   function list(found) {
     const act = button("Redrive", () => send({ letters: [...state.chosen].slice(0, CHOSEN_AT_ONCE) }, state.chosen.size, "Send these back?", `${records(state.chosen.size)} that you have chosen.`), { class: "main", disabled: true });
+    const { all, boxes } = boxesOf(found.letters.filter((each) => each.waits), act);
     const withState = state.which !== "waiting" || found.letters.some((each) => each.waits === null);
     const rows = found.letters.map((each) => [
-      ...(frame.mayAct ? [each.waits ? mark(each, act) : ""] : []),
-      make("span", each.message, { class: "message" }),
+      frame.mayAct && boxes.has(each.id)
+        ? make("label", [boxes.get(each.id), make("span", each.message, { class: "message" })], { class: "pick" })
+        : make("span", each.message, { class: "message" }),
       ...(state.reason ? [] : [words(each.reason)]),
-      `${each.topic} ${each.partition}/${each.offset}`,
-      time(each.at),
+      [each.topic, " ", small(`${each.partition}/${each.offset}`)],
+      ago(each.at),
       ...(withState ? [badge(each.waits === null ? "by reason only" : each.waits ? "waiting" : "redriven")] : []),
-      each.id === null ? "" : opener(frame, each),
+      each.id === null ? "" : whole(frame, each),
     ]);
-    const columns = [...(frame.mayAct ? ["Choose"] : []), "What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", ...(withState ? ["State"] : []), "Original"];
+    const columns = ["What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", ...(withState ? ["State"] : []), "Original"];
     const which = choice({ label: "Show", value: state.which, options: [["waiting", "those that wait"], ["all", "all"]], change: (value) => page({ which: value, offset: 0 }) });
     const none = state.which === "waiting" ? "None waits: nothing was refused, or all of it went back." : "There are none.";
     const turn = [
@@ -166,8 +167,9 @@ export async function show(place, frame, reason = "") {
       found.more ? button("Older", () => page({ offset: state.offset + 50 })) : null,
     ].filter(Boolean);
     const title = state.reason ? `Records: ${words(state.reason)}` : "Records";
-    const tools = make("div", [state.reason ? make("a", "All reasons", { href: "#dead-letters" }) : "", which, frame.mayAct ? act : ""], { class: "tools" });
-    put(letters, section(title, [grid(title, columns, rows, none), make("div", turn, { class: "choices" })], { tools }));
+    const tools = make("div", [state.reason ? make("a", "All reasons", { href: "#dead-letters" }) : "", which,
+      ...(frame.mayAct && boxes.size ? [make("label", [all, "All of these"], { class: "tick" }), act] : [])], { class: "tools" });
+    put(letters, section(title, [grid(title, columns, rows, none, { whole: true, listed: true }), make("div", turn, { class: "choices" })], { tools }));
   }
 
   async function page(change) {
@@ -186,7 +188,7 @@ export async function show(place, frame, reason = "") {
     else put(letters);
   }
 
-  put(place, make("p", "Records that were refused changed nothing. Mend the cause, then send them back. Records that name no project are listed by milestream dead-letters list.", { class: "quiet" }),
-    done.place, section("By reason", reasons), letters);
   await load();
+  put(place, make("p", ["Records that were refused changed nothing. Mend the cause, then send them back. Records that name no project are listed by ", make("code", "milestream dead-letters list"), "."], { class: "about" }),
+    done.place, section("By reason", reasons), letters);
 }

@@ -5,7 +5,8 @@
 //   session             {project, role, version}; `mayAct` is true for admins
 //   title(text)         names what is shown, where the page's own name is not enough
 //   every(seconds, f)   calls f now and then again and again while the page is shown
-//   attempt(f)          calls f and shows what went wrong, as the frame does for the page itself
+//   attempt(f)          calls f and shows what went wrong, as the frame does for the page itself;
+//                       where that may pass, it offers to call f again
 //   over                an AbortSignal: the page is left
 
 import { LINKS, PAGES } from "./pages.js";
@@ -16,18 +17,28 @@ const HIDDEN_FACTOR = 5; // a page that nobody sees asks more seldom
 let leave = new AbortController();
 let session = null;
 
-function say(words) {
-  element("trouble").textContent = words;
+const BY_ITSELF = "It is tried again by itself.";
+
+/** Say what went wrong; `again` is what tries it once more, or says that this happens by itself. */
+function say(words, again) {
+  const next = again && again !== BY_ITSELF ? make("button", "Try again", { type: "button", class: "small", onclick: again }) : again;
+  element("trouble").replaceChildren(...(words ? [words, ...(next ? [" ", next] : [])] : []));
   element("trouble").hidden = !words;
 }
 
-async function attempt(work, over) {
+let failed = null; // whose words are said
+
+async function attempt(work, over, again) {
   try {
     const found = await work();
-    if (!over.aborted) say("");
+    // What goes on by itself takes back its own words alone.
+    if (!over.aborted && (again !== BY_ITSELF || failed === work)) say("");
     return found;
   } catch (error) {
-    if (!over.aborted) say(error.message);
+    if (!over.aborted) {
+      failed = work;
+      say(error.message, error.passing ? again : null);
+    }
     return undefined;
   }
 }
@@ -42,9 +53,11 @@ function frameOf(page, over) {
       element("title").textContent = text;
       document.title = `${text} · Milestream`;
     },
-    attempt: (work) => attempt(work, over),
+    attempt(work) {
+      return attempt(work, over, () => frame.attempt(work));
+    },
     async every(seconds, work) {
-      await attempt(work, over);
+      await attempt(work, over, BY_ITSELF);
       const again = () => {
         if (!over.aborted) frame.every(seconds, work);
       };
@@ -80,13 +93,20 @@ async function go(event) {
   const place = make("div");
   fold(true);
   mark(page);
-  session ??= await attempt(() => ask("dashboard/session"), over);
+  session ??= await attempt(() => ask("dashboard/session"), over, () => go(event));
   if (!session || over.aborted) return;
   element("project").textContent = session.project;
+  element("role").textContent = session.role;
+  element("who").hidden = false;
   const frame = frameOf(page, over);
   element("place").replaceChildren(place);
   element("place").setAttribute("aria-busy", "true");
-  await attempt(async () => (await page.load()).show(place, frame, ...rest.map(decode)), over);
+  say("");
+  try {
+    await (await page.load()).show(place, frame, ...rest.map(decode)); // what it attempts says by itself how it went
+  } catch (error) {
+    if (!over.aborted) say(error.message, error.passing ? () => go(event) : null);
+  }
   if (over.aborted) return;
   element("place").removeAttribute("aria-busy");
   // Who came by a link is read the new page, not left where the old one was.
@@ -110,6 +130,21 @@ function list() {
   element("pages").replaceChildren(...chapters.flat());
 }
 
+async function signOut() {
+  leave.abort();
+  leave = new AbortController();
+  await attempt(() => ask("logout", { method: "POST" }), leave.signal, signOut);
+  if (!element("trouble").hidden) return;
+  element("who").hidden = true;
+  element("pages").hidden = element("menu").hidden = true;
+  element("title").textContent = "Signed out";
+  document.title = "Signed out · Milestream";
+  element("place").replaceChildren(make("p", "Whoever signed in by a key, and not by a link, closes the browser as well: it keeps the key until then."), make("p", make("a", "Sign in again", { href: "./" })));
+  removeEventListener("hashchange", go);
+  element("main").focus();
+}
+
+element("out").addEventListener("click", signOut);
 element("menu").addEventListener("click", () => fold(element("menu").getAttribute("aria-expanded") === "true"));
 element("pages").addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;

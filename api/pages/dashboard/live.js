@@ -1,7 +1,7 @@
 // What happens now.
 
 import { lines } from "./charts.js";
-import { ago, amount, ask, brief, duration, grid, make, member, period, put, section, tiles } from "./parts.js";
+import { ago, amount, ask, brief, called, count, duration, grid, make, member, period, put, renew, section, tiles, under } from "./parts.js";
 
 const SECONDS = 2;
 const KEPT = 150;
@@ -17,21 +17,21 @@ function within(part, now, before) {
   const all = counts.at(-1)?.[1] ?? 0;
   if (all <= 0) return null;
   const index = counts.findIndex(([, count]) => count >= part * all);
-  const [bound, count] = counts[index];
+  const [bound, reached] = counts[index];
   if (bound === null) return counts.at(-2)[0];
-  const [low, under] = index ? counts[index - 1] : [0, 0];
-  return low + ((bound - low) * (part * all - under)) / Math.max(1, count - under);
+  const [low, fewer] = index ? counts[index - 1] : [0, 0];
+  return low + ((bound - low) * (part * all - fewer)) / Math.max(1, reached - fewer);
 }
 
 function charts() {
   const labels = samples.map((each) => clock.format(each.at));
-  const flow = lines({ title: "Logs and events a second", labels, unit: " a second", asTable: false, series: [
+  const flow = lines({ title: "Flow", measure: "records a second", labels, unit: " a second", asTable: false, series: [
     { name: "Challenge logs", values: samples.map((each) => each.logs) },
     { name: "Events", values: samples.map((each) => each.events) },
     { name: "Dead letters", values: samples.map((each) => each.dead) }] });
-  const wait = lines({ title: "Latency", labels, unit: " s", asTable: false, series: [
-    { name: "From input to table, s", values: samples.map((each) => each.age ?? 0) },
-    { name: "Tables behind, s", values: samples.map((each) => each.lag) }] });
+  const wait = lines({ title: "Delay", measure: "seconds", labels, unit: " s", asTable: false, series: [
+    { name: "From input to table", values: samples.map((each) => each.age) },
+    { name: "Tables behind", values: samples.map((each) => each.lag) }] });
   return make("div", [flow, wait], { class: "cards" });
 }
 
@@ -42,9 +42,9 @@ function figures(data, lately) {
     { name: "Events a second", value: brief(data.eventsPerSecond) },
     { name: "From input to table", value: duration(data.newestAge), note: data.newestAge === null ? "nothing came lately" : "end to end, now" },
     { name: "Answered within", value: duration(lately ?? within(0.5, data.replies, null)), note: p95 === null ? "no call yet" : `95% within ${duration(p95)}` },
-    { name: "Records behind", value: brief(data.lag.records), note: `the tables, by ${duration(data.lag.seconds)}` },
+    { name: "Records behind", value: brief(data.lag.records), note: data.lag.records ? `the tables, ${duration(data.lag.seconds)}` : "the tables have all" },
     { name: "Refused a second", value: brief(data.deadLettersPerSecond), note: data.deadLettersPerSecond ? "to the dead letters" : "nothing is refused" },
-    ...(data.withoutWorker ? [{ name: "Nobody folds", value: `${data.withoutWorker} partitions`, note: "no worker for 90 s" }] : []),
+    ...(data.withoutWorker ? [{ name: "Without a worker", value: count(data.withoutWorker, "partition"), note: "for 90 s" }] : []),
   ]);
 }
 
@@ -53,19 +53,20 @@ export async function show(place, frame) {
   const flow = make("div");
   const milestones = make("div");
   const rewards = make("div");
-  put(place, now, section("Since this page is open", flow), section("Newest milestones", milestones), section("Newest rewards", rewards));
   await frame.every(SECONDS, async () => {
     const data = await ask("dashboard/data", { signal: frame.over });
     const lately = replies && within(0.5, data.replies, replies);
     replies = data.replies;
     samples.push({ at: new Date(), logs: data.logsPerSecond, events: data.eventsPerSecond, dead: data.deadLettersPerSecond, age: data.newestAge, lag: data.lag.seconds });
     if (samples.length > KEPT) samples.shift();
+    if (!place.childElementCount) put(place, now, section("Since this page was opened", flow), section("Newest milestones", milestones), section("Newest rewards", rewards));
     put(now, figures(data, lately));
-    // What somebody reads by pointer or keys is not drawn anew under their eyes.
-    if (!flow.matches(":hover") && !flow.contains(document.activeElement)) put(flow, charts());
-    put(milestones, grid("Newest milestones", ["Reached", "Member", "Milestone", "Of", "Period", { name: "Value", number: true }],
-      data.milestones.slice(0, SHOWN).map((m) => [ago(m.reachedAt), member(m.memberId, m.member, m.memberName), m.milestone, m.challenge, period(m.periodKey), amount(m.value)])));
-    put(rewards, grid("Newest rewards", ["Granted", "Member", "Milestone", "Period", "Coupon"],
-      data.rewards.slice(0, SHOWN).map((r) => [ago(r.createdAt), member(r.memberId, r.member, r.memberName), r.milestone, period(r.periodKey), r.couponCode])));
+    renew(flow, charts());
+    renew(milestones, grid("Newest milestones", ["Member", "Milestone", "Period", { name: "Value", number: true }, "Reached"],
+      data.milestones.slice(0, SHOWN).map((m) => [member(m.memberId, m.member, m.memberName), under(m.milestone, called(m.challenge)), period(m.periodKey), amount(m.value), ago(m.reachedAt)]),
+      "No milestone was reached yet."));
+    renew(rewards, grid("Newest rewards", ["Member", "Reward for", "Period", "Coupon", "Granted"],
+      data.rewards.slice(0, SHOWN).map((r) => [member(r.memberId, r.member, r.memberName), r.milestone, period(r.periodKey), r.couponCode ? make("code", r.couponCode) : null, ago(r.createdAt)]),
+      "No reward was granted yet."));
   });
 }

@@ -1,77 +1,66 @@
 // One member: what it has, how far it is, what it did, and what an event would give it.
 
-import { amount, ask, badge, make, percent, period, put, section, table, tiles, time, wallet, words } from "./parts.js";
+import { address } from "./definitions.js";
+import { ago, amount, ask, badge, called, count, country, empty, grid, make, opener, percent, period, put, section, small, table, tiles, time, wallet, words } from "./parts.js";
+import { tryOut } from "./what-if.js";
 
 const NUMBER = (name) => ({ name, number: true });
 
-function why(frame, kind, id) {
-  const button = make("button", "Why", { type: "button", class: "small" });
-  button.addEventListener("click", () => frame.attempt(async () => {
-    const found = await ask(`explain/${kind}/${encodeURIComponent(id)}`);
-    const rows = found.inputs.map((i) => [time(i.time), i.topic, `${i.partition} / ${i.offset}`, amount(i.value), amount(i.added), amount(i.after)]);
-    button.closest("tr").after(make("tr", make("td", [
-      table("What led to it", ["Time", "Topic", "Partition / offset", NUMBER("Value"), NUMBER("Added"), NUMBER("After")], rows),
-      make("details", [make("summary", "By which definitions"), make("pre", JSON.stringify(found.definitions, null, 2))])],
-      { colspan: "9", class: "wrap" })));
-    button.remove();
-  }));
-  return button;
+/** What led to a reward or a progress, as the API explains it. */
+function told(found) {
+  const inputs = found.inputs.map((i) => [time(i.time), NUMBERS.has(typeof i.value) ? amount(i.value) : JSON.stringify(i.value), amount(i.added), amount(i.after), small(`${i.topic} ${i.partition}/${i.offset}`)]);
+  const rules = found.definitions.map((each, index) => [index ? ", " : "",
+    make("a", each.definition.name ?? each.definition.title ?? words(each.kind), { href: `${address(each.kind, each.id)}/${each.version}` }), " ", small(words(each.kind).toLowerCase())]);
+  return [
+    make("h3", `${count(inputs.length, "record")} led to it`),
+    grid("What led to it", ["Happened", NUMBER("Counted"), NUMBER("Added"), NUMBER("Came to"), "Record"], inputs),
+    ...(rules.length ? [make("p", ["By the rules as they were then: ", rules, "."])] : []),
+    ...(found.recalculation ? [make("p", make("a", "A recalculation corrected it.", { href: `#recalculation/${found.recalculation}` }))] : []),
+  ];
 }
+const NUMBERS = new Set(["number", "undefined"]);
+
+const why = (frame, kind, id, name) => opener(frame, ["Why", "Hide"], `of ${name}`, async () => told(await ask(`explain/${kind}/${encodeURIComponent(id)}`)));
 
 function track(p) {
   const target = p.target ?? p.value;
   return make("progress", [], { max: Math.max(1, target), value: Math.max(0, p.value), "aria-label": `${p.name}: ${amount(p.value)} of ${amount(target)}` });
 }
 
-function tryOut(frame, member) {
-  const answer = make("div", [], { "aria-live": "polite" });
-  const events = make("datalist", [], { id: "events" });
-  frame.attempt(async () => {
-    const known = (await ask("event?showAll=false", { signal: frame.over })) ?? [];
-    put(events, known.map((each) => make("option", each.title, { value: each.eventId })));
-  });
-  const form = make("form", [
-    make("label", ["Event", make("input", [], { name: "eventId", required: true, list: "events", autocomplete: "off" }), events]),
-    make("label", ["Metadata (JSON)", make("input", [], { name: "metadata", value: "{}" })]),
-    make("button", "Try")]);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const given = new FormData(form);
-    frame.attempt(async () => {
-      const json = { eventId: given.get("eventId"), userId: member.externalId, metadata: JSON.parse(given.get("metadata") || "{}") };
-      const found = await ask("event?dryRun=true&trace=true", { method: "POST", json }).catch((error) => {
-        if (error.body?.trace) return error.body;
-        throw error;
-      });
-      const outcome = found.data ? `It would give ${amount(found.data.points)} points.` : `It would be refused: ${found.message}`;
-      put(answer, make("p", outcome),
-        table("Rules that were looked at", ["Rule", "Id", "Outcome", "Why"], (found.trace ?? []).map((t) => [words(t.kind), t.id, words(t.outcome), t.why])));
-    });
-  });
-  return section("What if", [form, answer], { note: "An event that this member would send now; nothing comes of it." });
+/** What is said of points beside those that can be spent. */
+function besides(b) {
+  const parts = [[b.held, "held"], [b.pending, "pending"]].filter(([points]) => points).map(([points, word]) => `${amount(points)} ${word}`);
+  return parts.length ? [`balance ${amount(b.balance)}`, ...parts].join(", ") : "to spend";
 }
 
+function owned(found) {
+  return tiles([
+    ...found.balances.map((b) => ({ name: `Points: ${wallet(b.group)}`, value: amount(b.available), note: besides(b) })),
+    ...found.tiers.map((t) => ({ name: `Tier: ${t.name}`, value: t.tierId ? words(t.tierId) : "None", note: ["since ", ago(t.since)] })),
+    ...found.streaks.map((s) => ({ name: `Streak: ${called(s.streakId)}`, value: `${amount(s.currentLength)} of ${amount(s.targetLength)}`,
+      note: [`longest ${amount(s.longestLength)}`, ...(s.activeUntil ? [", ends ", ago(s.activeUntil)] : [])] })),
+  ]);
+}
+
+const OF_NAMES = new Set(["log", "event"]); // the others are of a wallet
+
 export async function show(place, frame, id) {
-  const found = await ask(`dashboard/members/${encodeURIComponent(id)}`);
+  const found = await ask(`dashboard/members/${encodeURIComponent(id)}`, { signal: frame.over });
   const m = found.member;
   frame.title(m.name ? `${m.name} (${m.externalId})` : m.externalId);
-  const about = [m.email, m.city, m.country, m.timezone, ...m.groups].filter(Boolean).join(" · ");
+  const about = [m.email, m.city, m.country && country(m.country), m.timezone, ...m.groups.map((group) => `group ${group}`)].filter(Boolean).join(" · ");
   put(place,
-    make("p", [badge(m.status), " since ", time(m.createdAt), about ? ` · ${about}` : ""], { class: "quiet" }),
-    tiles([
-      ...found.balances.map((b) => ({ name: `Points: ${wallet(b.group)}`, value: amount(b.available),
-        note: `balance ${amount(b.balance)}, held ${amount(b.held)}, pending ${amount(b.pending)}` })),
-      ...found.tiers.map((t) => ({ name: `Tier: ${t.name}`, value: t.tierId ?? "none", note: ["since ", time(t.since)] })),
-      ...found.streaks.map((s) => ({ name: `Streak: ${s.streakId}`, value: `${s.currentLength} of ${s.targetLength}`,
-        note: [`longest ${s.longestLength}, active until `, time(s.activeUntil)] })),
-    ]),
-    table("Progress", ["Challenge", "Period", NUMBER("Value"), NUMBER("Target"), "How far", "Status"], found.progress.map((p) =>
-      [p.name, period(p.periodKey), amount(p.value), amount(p.target), track(p), badge(p.status)])),
-    table("Rewards", ["Granted", "Milestone", "Of", "Period", "Status", "Coupon", "Explanation"], found.rewards.map((r) =>
-      [time(r.createdAt), r.milestone, r.of, period(r.periodKey), badge(r.status), r.couponCode, frame.mayAct ? why(frame, "reward_log", r.id) : "–"])),
-    table("Points that lapse", ["Group", NUMBER("Points"), "From", "Until"], found.lots.map((l) =>
-      [wallet(l.group), amount(l.points), l.activatesAt ? time(l.activatesAt) : "now", l.expiresAt ? time(l.expiresAt) : "never"]), "None."),
-    table("Timeline", ["At", "What", "Of", NUMBER("Value"), "Identifier", "Taken back"], found.timeline.map((t) =>
-      [time(t.at), words(t.kind), wallet(t.what), amount(t.value), t.identifier, t.voided > 0 ? percent(t.voided, 1) : ""])),
-    tryOut(frame, m));
+    make("p", [badge(m.status), " since ", time(m.createdAt), about ? ` · ${about}` : ""], { class: "about" }),
+    owned(found),
+    table("Progress", ["Challenge", "Period", NUMBER("Value"), NUMBER("Target"), "How far", "Status", "Explanation"], found.progress.map((p) =>
+      [p.name, period(p.periodKey), amount(p.value), amount(p.target), track(p), badge(p.status), why(frame, "progress", p.id, p.name)]), "No progress in any challenge yet."),
+    table("Rewards", ["Milestone", "Of", "Period", "Status", "Coupon", "Granted", "Explanation"], found.rewards.map((r) =>
+      [r.milestone, called(r.of), period(r.periodKey), badge(r.status), r.couponCode ? make("code", r.couponCode) : null, ago(r.createdAt), why(frame, "reward_log", r.id, r.milestone)]), "No reward yet."),
+    frame.mayAct ? tryOut(frame, m) : [],
+    table("Points that lapse", ["Wallet", NUMBER("Points"), "Good from", "Lapses"], found.lots.map((l) =>
+      [wallet(l.group), amount(l.points), l.activatesAt ? ago(l.activatesAt) : "now", l.expiresAt ? ago(l.expiresAt) : "never"]), "None of its points lapse."),
+    found.timeline.length
+      ? table("Timeline", ["What", "Kind", NUMBER("Value"), "When", "Taken back", "Identifier"], found.timeline.map((t) =>
+        [OF_NAMES.has(t.kind) ? t.what : `Points: ${wallet(t.what)}`, words(t.kind), amount(t.value), ago(t.at), t.voided > 0 ? percent(t.voided, 1) : "", t.identifier ? make("code", t.identifier) : null]), "", { note: "The newest, in the order in which they came." })
+      : section("Timeline", empty("It has done nothing yet.")));
 }

@@ -1,6 +1,6 @@
 // Members, found by what names them.
 
-import { ask, badge, make, member, put, table } from "./parts.js";
+import { ask, badge, count, empty, make, member, put, table } from "./parts.js";
 
 export async function show(place, frame, text = "") {
   const found = make("div", [], { "aria-live": "polite" });
@@ -8,8 +8,8 @@ export async function show(place, frame, text = "") {
   async function find() {
     const { members } = await ask(`dashboard/members?search=${encodeURIComponent(input.value)}`);
     history.replaceState(null, "", `#members/${encodeURIComponent(input.value)}`);
-    put(found, table(`Found: ${members.length}`, ["Member", "E-mail", "Status"],
-      members.map((m) => [member(m.memberId, m.externalId, m.name), m.email, badge(m.status)]), "Nobody is called so."));
+    put(found, table(members.length ? count(members.length, "member") : "Nobody", ["Member", "E-mail", "Status"],
+      members.map((m) => [member(m.memberId, m.externalId, m.name), m.email, badge(m.status)]), `Nobody is called “${input.value}”. A name is found by any part of it, an id by its beginning, an e-mail as a whole.`));
   }
   const form = make("form", [make("label", ["Id, e-mail, or a part of the name", input]), make("button", "Find")], {
     role: "search",
@@ -19,6 +19,7 @@ export async function show(place, frame, text = "") {
     },
   });
   put(place, form, found);
+  put(found, text ? [] : empty("Look for somebody: a page of theirs has points, progress, rewards, and why each was given."));
   input.focus();
   if (text) await find();
 }

@@ -7,7 +7,7 @@ export const PAGES = [
   page("Watch", "live", "Live"),
   page("Watch", "challenges", "Challenges"),
   page("Watch", "rewards", "Milestones and rewards"),
-  page("Watch", "boards", "Leaderboards and streaks"),
+  page("Watch", "boards", "Boards and streaks"),
   page("Watch", "events", "Events"),
   page("Watch", "points", "Points"),
   page("Watch", "pathways", "Pathways"),
@@ -21,7 +21,7 @@ export const PAGES = [
 ];
 
 export const LINKS = [
-  ["docs", "API"],
-  ["asyncapi", "Topics"],
+  ["docs", "HTTP API"],
+  ["asyncapi", "Kafka topics"],
   ["metrics", "Metrics"],
 ];

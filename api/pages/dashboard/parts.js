@@ -26,7 +26,13 @@ export class Refused extends Error {
     super(body?.detail ?? body?.message ?? `The API answers ${status}.`);
     this.status = status;
     this.body = body;
+    /** Whether the same call may be taken later. */
+    this.passing = status >= 500 || status === 429 || status === 408;
   }
+}
+
+class Unanswered extends Error {
+  passing = true;
 }
 
 /** Return what the API answers to a path; options are those of fetch, `json` is a body to send. */
@@ -41,14 +47,14 @@ export async function ask(path, { json, headers, ...options } = {}) {
     answer = await fetch(new URL(path, location.origin + location.pathname), { ...options, headers: given });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The API does not answer; it is asked again.");
+    throw new Unanswered("The API does not answer.");
   }
   const text = await answer.text();
   let body = null;
   try {
     body = text ? JSON.parse(text) : null;
   } catch {
-    throw new Error(`The API answers ${answer.status}, and no JSON.`);
+    throw new Unanswered(`The API answers ${answer.status}, and no JSON.`);
   }
   if (!answer.ok) throw new Refused(answer.status, body);
   return body;
@@ -66,17 +72,21 @@ const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyl
 const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const dates = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 const months = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
-const since = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const since = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const regions = new Intl.DisplayNames(undefined, { type: "region", fallback: "code" });
 
 const missing = (value) => value === null || value === undefined;
+const signed = (text) => text.replace(/^-/, "−");
 /** An amount with its thousands apart: 12,345.5 */
-export const amount = (value) => (missing(value) ? NOTHING : exact.format(value));
+export const amount = (value) => (missing(value) ? NOTHING : signed(exact.format(value)));
 /** An amount in few characters: 12.3K */
-export const brief = (value) => (missing(value) ? NOTHING : Math.abs(value) < 10000 ? exact.format(value) : short.format(value));
+export const brief = (value) => (missing(value) ? NOTHING : signed((Math.abs(value) < 10000 ? exact : short).format(value)));
+/** So many of something: 1 day, 2 days, 1,000 people */
+export const count = (value, one, many = `${one}s`) => `${amount(value)} ${value === 1 ? one : many}`;
 /** A part of a whole: 42% */
 export const percent = (part, of) => (!of ? NOTHING : part > 0 && part / of < 0.01 ? `< ${percents.format(0.01)}` : percents.format(part / of));
 /** A figure of a sample: what all come to, ≈ where the sample is not all of them. */
-export const about = (value, share) => (missing(value) ? NOTHING : share < 1 ? `≈ ${value / share < 10000 ? whole.format(value / share) : short.format(value / share)}` : exact.format(value));
+export const about = (value, share) => (missing(value) ? NOTHING : share < 1 ? `≈ ${signed((Math.abs(value / share) < 10000 ? whole : short).format(value / share))}` : amount(value));
 /** Seconds as people say them: 45 ms, 2.5 s, 3 min */
 export function duration(seconds) {
   if (missing(seconds)) return NOTHING;
@@ -105,9 +115,9 @@ export function ago(text) {
 export const day = (text) => (text ? days.format(new Date(`${text}T00:00:00Z`)) : NOTHING);
 /** A calendar day of these weeks: 26 Nov */
 export const date = (text) => dates.format(new Date(`${text}T00:00:00Z`));
-/** A period's key in words: November 2026, Week 47 of 2026, All time */
-export function period(key) {
-  if (!key) return NOTHING;
+/** A period's key in words, which stay on one line: November 2026, Week 47 of 2026, All time */
+export const period = (key) => (key ? periodWords(key).replaceAll(" ", "\u00a0") : NOTHING);
+function periodWords(key) {
   if (key === "all") return "All time";
   const week = /^(\d{4})-W(\d{2})$/.exec(key);
   if (week) return `Week ${Number(week[2])} of ${week[1]}`;
@@ -115,12 +125,23 @@ export function period(key) {
   return /^\d{4}-\d{2}-\d{2}$/.test(key) ? day(key) : key;
 }
 /** The name of a wallet, or of a group of points without one. */
-export const wallet = (id, name) => name ?? (id === "_default" ? "Default" : id);
-/** A word of the API's as people write it: in_progress is "In progress" */
+export const wallet = (id, name) => name ?? (id === "_default" ? "Default" : /^[a-z0-9_-]+$/.test(id) ? words(id) : id);
+/** A word of the API's as people write it, and the id of what has no name: in_progress is "In progress" */
 export function words(text) {
   if (!text) return NOTHING;
-  const apart = String(text).replaceAll("_", " ").toLowerCase();
-  return apart[0].toUpperCase() + apart.slice(1);
+  const apart = String(text).replaceAll(/[_-]+/g, " ").trim().toLowerCase();
+  return apart ? apart[0].toUpperCase() + apart.slice(1) : String(text);
+}
+/** What is called by its name, or by its id where that is one: daily_login is "Daily login" */
+export const called = (text) => (/^[a-z0-9]+([_-][a-z0-9]+)+$/.test(text ?? "") && !UUID.test(text) ? words(text) : text);
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** A country by its code, in words where the browser knows them. */
+export function country(code) {
+  try {
+    return regions.of(code);
+  } catch {
+    return code;
+  }
 }
 
 // Building blocks ---------------------------------------------------------------------------------
@@ -129,19 +150,26 @@ export function words(text) {
 export function member(id, externalId, name) {
   const shown = name || externalId || id;
   const link = make("a", shown, { href: `#member/${encodeURIComponent(id)}` });
-  return name && externalId ? make("span", [link, " ", make("small", externalId, { class: "quiet" })]) : link;
+  return name && externalId ? make("span", [link, " ", small(externalId)]) : link;
 }
 
+/** What something is of, below its name. */
+export const under = (name, of) => make("span", of ? [name, " ", small(of)] : name, { class: "within" });
+
+/** What is said beside something, and below it where there is little room. */
+export const small = (text) => make("small", text, { class: "quiet" });
+
 const TONES = {
-  good: ["live", "active", "completed", "granted", "issued", "grant", "applied", "done", "met"],
-  bad: ["failed", "broken", "refused", "voided", "revoked", "expired", "cancelled", "blocked"],
-  busy: ["in_progress", "running", "pending", "held", "paused", "ready"],
+  good: ["live", "active", "completed", "granted", "issued", "grant", "applied", "done", "met", "redriven"],
+  bad: ["failed", "broken", "refused", "voided", "revoked", "expired", "cancelled", "blocked", "deleted"],
+  busy: ["in_progress", "running", "pending", "held", "paused", "ready", "waiting"],
+  told: ["reported"],
 };
 /** A status as a badge: its word is there, whatever its colour. */
-export function badge(status) {
+export function badge(status, given) {
   if (!status) return NOTHING;
   const low = String(status).toLowerCase();
-  const tone = Object.keys(TONES).find((each) => TONES[each].includes(low)) ?? "plain";
+  const tone = given ?? Object.keys(TONES).find((each) => TONES[each].includes(low)) ?? "plain";
   return make("span", words(status), { class: `badge ${tone}` });
 }
 
@@ -161,22 +189,70 @@ export function section(title, content, { note, tools } = {}) {
   return make("section", [head, ...(note ? [make("p", note, { class: "quiet note" })] : []), content]);
 }
 
-/** A table that scrolls by itself where it is too wide. A column is a text, or {name, number: true}
- * for amounts; a cell is text or elements. */
-export function grid(title, columns, rows, none = "Nothing yet.") {
+const AT_FIRST = 20;
+const SOME_MORE = 5; // so few are not worth a button
+const FEW_COLUMNS = 4;
+// A style that makes a table's parts blocks takes their roles: they are said again.
+const row = (cells) => make("tr", cells, { role: "row" });
+
+/** A table that scrolls by itself where it is too wide; one of many columns, or `listed`, becomes a
+ * list on a telephone, each row's first cell its heading. A column is a text, or {name, number: true} for
+ * amounts, its name text or elements; a cell is text or elements. Of very many rows the first are
+ * shown, and the others when they are asked for, unless `whole`. */
+export function grid(title, columns, rows, none = "Nothing yet.", { whole = false, listed = columns.length > FEW_COLUMNS } = {}) {
   if (!rows.length) return empty(none);
   const kinds = columns.map((column) => (column.number ? "number" : null));
-  const head = columns.map((column, index) => make("th", column.name ?? column, { scope: "col", class: kinds[index] }));
-  const body = rows.map((cells) => make("tr", cells.map((cell, index) => make("td", cell, { class: kinds[index] }))));
-  const table = make("table", [make("thead", make("tr", head)), make("tbody", body)]);
-  return make("div", table, { class: "scroll", tabindex: "0", role: "region", "aria-label": title });
+  const names = columns.map((column) => column.name ?? column);
+  const head = names.map((name, index) => make("th", name, { scope: "col", role: "columnheader", class: kinds[index] }));
+  const cell = (content, index) => make("td", content, { role: "cell", class: kinds[index], "data-name": typeof names[index] === "string" ? names[index] : null });
+  const body = make("tbody", [], { role: "rowgroup" });
+  const add = (some) => body.append(...some.map((cells) => row(cells.map(cell))));
+  const table = make("table", [make("thead", row(head), { role: "rowgroup" }), body], { role: "table" });
+  const shown = make("div", table, { class: listed ? "scroll listed" : "scroll", tabindex: "0", role: "region", "aria-label": title });
+  if (whole || rows.length <= AT_FIRST + SOME_MORE) {
+    add(rows);
+    return shown;
+  }
+  add(rows.slice(0, AT_FIRST));
+  const more = make("button", `Show ${amount(rows.length - AT_FIRST)} more`, { type: "button" });
+  more.addEventListener("click", () => {
+    more.parentElement.remove();
+    add(rows.slice(AT_FIRST));
+    shown.focus();
+  });
+  return make("div", [shown, make("div", more, { class: "choices" })]);
+}
+
+/** A button that shows below its row what `work` returns, and hides it again; `of` is what it says
+ * beside its word to who sees no row. */
+export function opener(frame, [shows, hides], of, work) {
+  let opened = null;
+  const word = make("span", shows);
+  const made = make("button", [word, make("span", ` ${of}`, { class: "unseen" })], { type: "button", class: "small", "aria-expanded": "false" });
+  made.addEventListener("click", () => frame.attempt(async () => {
+    if (opened) {
+      opened.remove();
+      opened = null;
+    } else {
+      const content = await work();
+      if (opened) return; // it was pressed twice
+      const line = made.closest("tr");
+      opened = row(make("td", content, { role: "cell", colspan: String(line.cells.length), class: "wrap" }));
+      opened.className = "below";
+      line.after(opened);
+    }
+    word.textContent = opened ? hides : shows;
+    made.setAttribute("aria-expanded", String(Boolean(opened)));
+  }));
+  return made;
 }
 
 /** A table under a heading. */
-export const table = (title, columns, rows, none, options) => section(title, grid(title, columns, rows, none), options);
+export const table = (title, columns, rows, none, options) => section(title, grid(title, columns, rows, none, options), options);
 
 /** Figures beside each other: {name, value, note}, and `href` where one leads somewhere. */
 export function tiles(figures) {
+  if (!figures.length) return [];
   const tile = ({ name, value, note, href }) => make("div", [
     make("dt", href ? make("a", name, { href }) : name),
     make("dd", value, { class: "value" }),
@@ -197,7 +273,13 @@ export function choice({ label, options, value, change }) {
   return make("label", [make("span", label), make("select", all, { onchange: (event) => change(event.target.value) })], { class: "choice" });
 }
 
-/** Move content into place without a jump for who looks, and keep what has the focus. */
+/** Move content into place without a jump for who looks. */
 export function put(place, ...content) {
   place.replaceChildren(...content.flat(Infinity));
+}
+
+/** The same for what is drawn anew by itself: never under the eyes or hands of who reads it. */
+export function renew(place, ...content) {
+  if (place.childElementCount && (place.matches(":hover") || place.contains(document.activeElement))) return;
+  put(place, ...content);
 }

@@ -1,6 +1,6 @@
 // How far members are on each pathway.
 
-import { amount, ask, bar, empty, make, percent, put, words } from "./parts.js";
+import { amount, ask, bar, count, empty, make, percent, put, words } from "./parts.js";
 
 function level(pathway, number) {
   const activities = pathway.activities.filter((each) => each.level === number);
@@ -14,9 +14,9 @@ function level(pathway, number) {
 export async function show(place, frame) {
   const { pathways } = await ask("dashboard/pathways", { signal: frame.over });
   if (!pathways.length) return put(place, empty("No pathway is defined.", "A definition of kind pathway makes one."));
-  return put(place, make("div", pathways.map((pathway) => make("article", [
+  return put(place, make("p", "How many of those who are enrolled have completed each activity.", { class: "about" }), make("div", pathways.map((pathway) => make("article", [
     make("h2", pathway.name),
-    make("p", `${amount(pathway.enrolled)} enrolled · ${pathway.activities.length} activities`, { class: "quiet" }),
+    make("p", `${count(pathway.enrolled, "member")} enrolled · ${count(pathway.activities.length, "activity", "activities")}`, { class: "quiet" }),
     [...new Set(pathway.activities.map((each) => each.level))].sort((a, b) => a - b).map((number) => level(pathway, number)),
   ], { class: "card" })), { class: "cards" }));
 }

@@ -15,7 +15,7 @@ function flowChart({ rows, share }, span) {
     const sum = sums.get(row.day);
     if (sum) sum[row.points > 0 ? "in" : "out"] += row.points;
   }
-  return columns({ title: "Points by day", first: "Day (UTC)", labels: dates.map(date), series: [
+  return columns({ title: "Points", measure: "a day, UTC", first: "Day (UTC)", labels: dates.map(date), series: [
     { name: "Granted", values: dates.map((each) => scaled(sums.get(each).in, share)) },
     { name: "Spent, lapsed and taken back", values: dates.map((each) => scaled(sums.get(each).out, share)) }] });
 }
@@ -27,13 +27,13 @@ function operations({ rows, share }) {
     sums.set(row.operation, { points: sum.points + row.points, entries: sum.entries + row.entries });
   }
   return grid("By what moved them", ["What", number("Entries"), number("Points")],
-    [...sums].sort((a, b) => Math.abs(b[1].points) - Math.abs(a[1].points)).map(([name, sum]) => [words(name), about(sum.entries, share), about(sum.points, share)]));
+    [...sums].sort((a, b) => Math.abs(b[1].points) - Math.abs(a[1].points)).map(([name, sum]) => [words(name), about(sum.entries, share), about(sum.points, share)]), "Nothing moved any points.");
 }
 
 function lapseChart({ rows, share }) {
   const dated = rows.filter((row) => row.month);
   if (!dated.length) return empty("No points lapse.", "They do where a wallet has an expiry.");
-  return columns({ title: "Points that lapse, by month", first: "Month (UTC)", labels: dated.map((row) => period(row.month.slice(0, 7))), series: [{ name: "Points", values: dated.map((row) => scaled(row.points, share)) }] });
+  return columns({ title: "Points that lapse", measure: "a month, UTC", first: "Month (UTC)", labels: dated.map((row) => period(row.month.slice(0, 7))), series: [{ name: "Points", values: dated.map((row) => scaled(row.points, share)) }] });
 }
 
 export async function show(place, frame) {
@@ -47,9 +47,9 @@ export async function show(place, frame) {
       { name: "Liability", value: brief(sum(owed.rows, "balance")), note: "points that members have" },
       { name: "Of them held", value: brief(sum(owed.rows, "held")), note: "reserved, not yet spent" },
       { name: "Pending", value: brief(sum(owed.rows, "pending")), note: "granted, not yet active" },
-      { name: `Granted in ${days} days`, value: brief(came) },
+      { name: `Granted in ${days} days`, value: brief(came), note: "by events and rewards" },
       { name: `Taken in ${days} days`, value: brief(went), note: "spent, lapsed, taken back" },
-      { name: "Will lapse", value: brief(dated.reduce((total, row) => total + row.points, 0) / lapsing.share) },
+      { name: "Will lapse", note: "by a wallet's expiry", value: brief(dated.reduce((total, row) => total + row.points, 0) / lapsing.share) },
     ]),
     sampleNote([owed.share, flow.share, lapsing.share]),
     section("Points by day", flowChart(flow, days)),

@@ -2,7 +2,7 @@
 
 import { button, sure } from "./acting.js";
 import { what } from "./recalculations.js";
-import { amount, ask, badge, bar, grid, make, member, period, put, section, tiles, time, words } from "./parts.js";
+import { ago, amount, ask, badge, bar, count, grid, make, member, period, put, section, tiles, time, words } from "./parts.js";
 
 const STEPS = [
   ["report", "Replaying history"],
@@ -22,6 +22,7 @@ const KINDS = {
   challenge: "Progress", completion: "Becomes completed", reopened: "Is completed no more", milestone: "Milestone reached",
   points: "Gave fewer points", not_given: "Reward stays",
 };
+const CHANGES = 100; // that the API answers at most
 const number = (name) => ({ name, number: true });
 // Only of progress do sums over members say something; of milestones they add up what was reached by each.
 const progress = (sum) => (sum.kind === "challenge" ? [amount(sum.before), amount(sum.after)] : ["", ""]);
@@ -41,8 +42,8 @@ function bound(label, value) {
 async function apply(found) {
   const rewards = bound("Stop above so many rewards", found.rewards);
   const points = bound("Stop above so many points", found.points);
-  const words = `${amount(found.completions)} completions, ${amount(found.rewards)} rewards and ${amount(found.points)} points for ${amount(found.members)} members, as reported ${new Date(found.endedAt).toLocaleString()}.`;
-  const agreed = await sure("Apply this recalculation?", [words, "The definitions come into force, and what was given is corrected. This cannot be taken back."], "Apply", [rewards.label, points.label]);
+  const sum = `${count(found.completions, "completion")}, ${count(found.rewards, "reward")} and ${count(found.points, "point")} for ${count(found.members, "member")}, as reported `;
+  const agreed = await sure("Apply this recalculation?", [[sum, ago(found.endedAt), "."], "The definitions come into force, and what was given is corrected. This cannot be taken back."], "Apply", [rewards.label, points.label]);
   if (!agreed) return;
   const json = { maxRewards: rewards.get(), maxPoints: points.get() };
   const { id } = await ask(`dashboard/recalculations/${found.id}/apply`, { method: "POST", json });
@@ -57,31 +58,42 @@ async function cancel(found) {
 }
 
 function acts(frame, found, again) {
-  if (!frame.mayAct) return "";
+  if (!frame.mayAct) return [];
   const run = (work) => () => frame.attempt(async () => {
     await work(found);
     await again();
   });
   if (found.status === "running") return button("Cancel", run(cancel));
-  if (found.status === "reported") return button("Apply…", run(apply), { class: "main" });
-  return "";
+  if (found.status === "reported") return button("Apply this report…", run(apply), { class: "main" });
+  return [];
 }
 
 export async function show(place, frame, id) {
-  const parts = ["head", "totals", "sums", "changes"].map(() => make("div"));
-  const [head, totals, sums, changes] = parts;
+  const [told, totals, sums, changes] = ["told", "totals", "sums", "changes"].map(() => make("div"));
+  const act = make("div", [], { class: "tools" });
+  const head = make("div", [told, act], { class: "card summary" });
+  let status = null;
   const definitions = make("pre", "", { tabindex: "0", "aria-label": "The definitions" });
-  put(place, make("p", make("a", "All recalculations", { href: "#recalculations" })), head, totals, sums, changes,
+  const arrange = () => put(place, make("p", make("a", "All recalculations", { href: "#recalculations" }), { class: "about" }), head, totals, sums, changes,
     section("Definitions", make("details", [make("summary", "The definitions that history was replayed under"), definitions])));
 
   async function load() {
     const found = await ask(`dashboard/recalculations/${encodeURIComponent(id)}`, { signal: frame.over });
     const running = found.status === "running";
+    if (!place.childElementCount) arrange();
     frame.title(`Recalculation of ${what(found)}`);
-    const facts = [found.apply ? "applies" : "only reports", MODE[found.mode], found.since ? ["only periods that end after ", time(found.since)] : "all of history"];
-    put(head, make("p", [badge(found.status), " ", facts.flatMap((each, index) => (index ? [", ", each] : [each])), ". Asked for ", time(found.createdAt), found.endedAt ? [", ended ", time(found.endedAt)] : "", "."]),
-      found.code ? make("p", WHY[found.code] ?? words(found.code), { class: "warning" }) : "",
-      running ? far(found) : "", make("div", acts(frame, found, load), { class: "choices" }));
+    const facts = [
+      ["Status", badge(found.status)],
+      ["What it does", found.apply ? "Puts the definitions in force and corrects what was given" : "Only reports: nothing is changed"],
+      ["Corrects", MODE[found.mode]],
+      ["Of", found.since ? ["Periods that end after ", time(found.since)] : "All of history"],
+      ["Asked for", [ago(found.createdAt), ...(found.endedAt ? [", ended ", ago(found.endedAt)] : [])]],
+    ];
+    put(told, make("dl", facts.map(([name, each]) => make("div", [make("dt", name), make("dd", each)])), { class: "facts" }),
+      found.code ? make("p", WHY[found.code] ?? words(found.code), { class: "warning" }) : [], running ? far(found) : []);
+    // A button keeps the focus while the bar beside it goes on.
+    if (found.status !== status) put(act, acts(frame, found, load));
+    status = found.status;
     put(totals, tiles([
       { name: "Members that change", value: amount(found.members) }, { name: "Completions", value: amount(found.completions) },
       { name: "Rewards", value: amount(found.rewards) }, { name: "Points", value: amount(found.points) }]));
@@ -90,7 +102,7 @@ export async function show(place, frame, id) {
       running ? "It is shown once it has ended." : "Nothing changes.")));
     put(changes, found.changes.length ? section("Members", grid("Members", ["Member", "What", "Of", "Period", number("Was"), number("Becomes"), number("Points")],
       found.changes.map((each) => [member(each.memberId, each.externalId, each.member), KINDS[each.kind] ?? words(each.kind), each.name, period(each.periodKey), amount(each.before), amount(each.after), amount(each.points)])),
-    { note: "The first hundred; the table recalculation_changes has all of them." }) : "");
+    { note: found.changes.length >= CHANGES ? ["The first hundred; the table ", make("code", "recalculation_changes"), " has all of them."] : undefined }) : []);
     definitions.textContent = found.definitions;
     return running;
   }
@@ -101,4 +113,4 @@ export async function show(place, frame, id) {
   });
 }
 
-const MODE = { additive: "only gives", exact: "gives and takes back" };
+const MODE = { additive: "Only gives: nothing is lowered or taken back", exact: "Exactly: values are lowered and completions taken back, too" };

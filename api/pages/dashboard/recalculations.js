@@ -1,7 +1,7 @@
 // Recalculations: which there were, and a new one, which reports before anything changes.
 
 import { button } from "./acting.js";
-import { ago, amount, ask, badge, choice, grid, make, put, section } from "./parts.js";
+import { ago, amount, ask, badge, choice, grid, make, put, renew, section } from "./parts.js";
 
 const MODES = [
   ["additive", "Only give: nothing is lowered or taken back"],
@@ -17,11 +17,11 @@ export function what(each) {
 /** What a recalculation is for who reads a list of them. */
 function row(each) {
   return [
-    make("a", what(each), { href: `#recalculation/${each.id}` }), `${each.apply ? "Applies" : "Reports"}, ${each.mode}`, badge(each.status),
+    make("a", what(each), { href: `#recalculation/${each.id}` }), `${each.apply ? "Applies" : "Reports"}, ${each.mode === "exact" ? "exactly" : "only gives"}`, badge(each.status),
     amount(each.members), amount(each.completions), amount(each.rewards), amount(each.points), ago(each.createdAt)];
 }
 
-function begun(frame) {
+function begun(frame, wanted) {
   const state = { challenge: "", changed: false, mode: "additive" };
   const text = make("textarea", [], { rows: "16", spellcheck: "false", class: "code" });
   const changed = make("label", ["Definitions as they are to be, as JSON", text], { class: "wide", hidden: true });
@@ -54,7 +54,7 @@ function begun(frame) {
     const { definitions } = await ask("dashboard/definitions");
     const challenges = definitions.filter((each) => each.kind === "challenge" && !each.deleted);
     if (!challenges.length) return make("p", "There is no challenge to recalculate yet.", { class: "empty" });
-    state.challenge = challenges[0].id;
+    state.challenge = (challenges.find((each) => each.id === wanted) ?? challenges[0]).id;
     return make("form", [
       choice({ label: "Challenge", options: challenges.map((each) => [each.id, each.name ?? each.id]), value: state.challenge, change: (value) => { state.challenge = value; frame.attempt(fill); } }),
       choice({ label: "Under", options: [["no", "its definitions in force"], ["yes", "changed definitions"]], value: "no", change: (value) => { state.changed = value === "yes"; frame.attempt(fill); } }),
@@ -66,16 +66,16 @@ function begun(frame) {
   };
 }
 
-export async function show(place, frame) {
+export async function show(place, frame, wanted = "") {
   const list = make("div");
   const form = make("div");
-  put(place, make("p", "What history would have come to under other definitions of challenges and milestones. It reports first; nothing changes until the report is applied.", { class: "quiet" }),
-    ...(frame.mayAct ? [section("A new one", form)] : []), section("The newest", list));
-  if (frame.mayAct) put(form, await begun(frame)());
+  put(place, make("p", "What history comes to under other definitions of challenges and milestones, or where something was wrong before.", { class: "about" }),
+    ...(frame.mayAct ? [section("A new one", form, { note: "Nothing is changed by this: a report is made, to be read and then applied or left." })] : []), section("The newest", list));
+  if (frame.mayAct) put(form, await begun(frame, wanted)());
   await frame.every(5, async () => {
     const { recalculations } = await ask("dashboard/recalculations", { signal: frame.over });
     const number = (name) => ({ name, number: true });
-    put(list, grid("The newest", ["Of", "What it does", "Status", number("Members"), number("Completions"), number("Rewards"), number("Points"), "Asked for"],
+    renew(list, grid("The newest", ["Of", "What it does", "Status", number("Members"), number("Completions"), number("Rewards"), number("Points"), "Asked for"],
       recalculations.map(row), "There was none yet."));
   });
 }

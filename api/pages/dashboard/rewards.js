@@ -1,7 +1,7 @@
 // Milestones that were reached, and rewards.
 
 import { columns } from "./charts.js";
-import { ago, amount, ask, badge, date, empty, make, member, period, put, section, table } from "./parts.js";
+import { ago, amount, ask, badge, called, date, empty, make, member, period, put, section, table, under } from "./parts.js";
 
 export async function show(place) {
   const { milestones, days, rewards, counted } = await ask("dashboard/rewards");
@@ -10,11 +10,11 @@ export async function show(place) {
   const shown = [...days].reverse();
   put(place,
     section("Milestones reached, by day", shown.length
-      ? columns({ title: "Milestones reached, by day", first: "Day (UTC)", labels: shown.map((each) => date(each.day)), series: [{ name: "Reached", values: shown.map((each) => each.reached) }] })
+      ? columns({ title: "Reached", measure: "milestones a day, UTC", first: "Day (UTC)", labels: shown.map((each) => date(each.day)), series: [{ name: "Reached", values: shown.map((each) => each.reached) }] })
       : empty("No milestone was reached yet."), { note }),
-    table("Milestones", ["Milestone", "Of", { name: "At", number: true }, { name: "Reached", number: true }, "Last"],
-      milestones.map((m) => [m.name, m.of, amount(m.target), amount(m.reached), ago(m.lastAt)]), "No milestone was reached yet.", { note }),
-    table("Newest rewards", ["Granted", "Member", "Reward for", "Of", "Period", "Status", "Coupon"],
-      rewards.map((r) => [ago(r.createdAt), member(r.memberId, r.member, r.memberName), r.milestone, r.of, period(r.periodKey), badge(r.status), r.couponCode ? make("code", r.couponCode) : "–"]),
+    table("Milestones", ["Milestone", "Of", { name: "Target", number: true }, { name: "Reached", number: true }, "Last"],
+      milestones.map((m) => [m.name, called(m.of), amount(m.target), amount(m.reached), ago(m.lastAt)]), "No milestone was reached yet.", { note }),
+    table("Newest rewards", ["Member", "Reward for", "Period", "Status", "Coupon", "Granted"],
+      rewards.map((r) => [member(r.memberId, r.member, r.memberName), under(r.milestone, called(r.of)), period(r.periodKey), badge(r.status), r.couponCode ? make("code", r.couponCode) : null, ago(r.createdAt)]),
       "No reward was granted yet."));
 }
