@@ -56,12 +56,21 @@ class Browser:
         """Open an address."""
         self.call("Page.navigate", url=url)
 
+    def forget(self) -> None:
+        """Forget who is signed in, what was looked at and how, and what went wrong."""
+        self.open("about:blank")
+        self.call("Network.clearBrowserCookies")
+        self.call("Emulation.clearDeviceMetricsOverride")
+        self.call("Emulation.setEmulatedMedia", features=[])
+        self.faults.clear()
+
     def look(self, width: int, *, dark: bool) -> None:
-        """Look by a window so wide, in light or dark."""
+        """Look by a window so wide, in light or dark; nothing moves, so that colours are there."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme, still])
 
     def value(self, expression: str) -> Any:
         """Return what an expression comes to in the page, promises awaited."""

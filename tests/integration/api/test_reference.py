@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.integration.api.browser import browser, is_there
 from tests.integration.api.serving import Served
 
 GENERATOR = "openapi-python-client==0.29.1"
@@ -100,20 +101,17 @@ async def test_the_official_parser_takes_the_asyncapi_document(
     assert found == {"topics": len(json.loads(document)["channels"]), "faults": []}
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no browser")
+@pytest.mark.skipif(not is_there(), reason="there is no browser")
 async def test_a_browser_shows_the_pages(full_stack: Served, tmp_path: Path) -> None:
-    for path, shown in (
-        ("/docs", ("POST", "/schema/challenge_log/record", "Log an event")),
-        ("/asyncapi", ("challenge-logs", "milestream.reward.granted.v1", "What you publish")),
-    ):
-        dom = run_beside(
-            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            *(f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000"),
-            full_stack.url + path,
-            cwd=tmp_path,
-        )
-        for text in shown:
-            assert text in dom, f"{path} does not show {text}"
+    with browser(tmp_path) as tab:
+        for path, shown in (
+            ("/docs", ("POST", "/schema/challenge_log/record", "Log an event")),
+            ("/asyncapi", ("challenge-logs", "milestream.reward.granted.v1", "What you publish")),
+        ):
+            tab.open(full_stack.url + path)
+            for text in shown:
+                tab.wait(f"document.body?.textContent.includes({text!r})")
+        assert tab.faults == []
 
 
 async def test_asyncapi_is_a_page_for_browsers_and_a_document_for_others(
