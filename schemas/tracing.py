@@ -47,7 +47,7 @@ def begin(settings: Settings, service: str) -> "Tracing | None":
     except ImportError as error:
         raise SettingsError(
             f"{variable('traces')}: OpenTelemetry is not installed: "
-            "pip install '.[traces]' where you cloned it"
+            "pip install -e '.[traces]' where you cloned it"
         ) from error
     named = Resource.create({"service.name": service})
     provider = TracerProvider(resource=named, shutdown_on_exit=False)

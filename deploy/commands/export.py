@@ -94,8 +94,7 @@ def polars_is_there() -> None:
         import polars as pl  # noqa: F401
     except ImportError as error:
         raise CommandError(
-            "Parquet is written by the package polars, which is not installed: "
-            "pip install '.[export]' where you cloned it"
+            "Parquet is written by the package polars, which is not installed: pip install polars"
         ) from error
 
 

@@ -200,7 +200,9 @@ def check_clock(project: str, tried: Definitions, in_force: Definitions) -> None
 
 def _notes(tried: Figures) -> tuple[str, ...]:
     refused = refused_in_words(tried.refused)
-    return (f"refused under these definitions: {refused}",) if refused else ()
+    if not refused:
+        return ()
+    return (f"refused under these definitions (what they leave out is gone): {refused}",)
 
 
 def _print_table(figures: list[Figure]) -> None:
