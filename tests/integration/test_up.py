@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -304,17 +306,33 @@ def test_what_the_readme_says_to_type_gives_what_it_shows(lasting: Up, tmp_path:
     shown = [json.loads(code) for language, code in readme.blocks if language == "json"]
     scripts = [code for language, code in readme.blocks if language == "sh"]
     typed = [given + code for code in scripts if "make " not in code][1:]
-    rules, log, event, void, pathway, tried, recalculated = typed
+    rules, log, kafka, imported, event, spend, void, dry, why, tried, recalculated, *last = typed
+    pathway, doctor = last
     shell(rules)
-    assert _parts_of(json.loads(shell(log)), shown[0]) == shown[0]
+    logged = json.loads(shell(log))
+    assert _parts_of(logged, shown[0]) == shown[0]
     again = json.loads(shell(log))
     assert again["status"] == 409
     assert _parts_of(again["record"], shown[0]) == shown[0]
+    shell(imported)
     assert json.loads(shell(event).splitlines()[-1]) == shown[1]
-    assert json.loads(shell(void))["points"] == {"reversed": 50, "notRecovered": 0}
+    assert json.loads(shell(spend)) == shown[2]
+    assert json.loads(shell(void))["points"] == {"reversed": 20, "notRecovered": 30}
+    token = "TOKEN=$(milestream keys token --project default --user joe)\n"
+    assert json.loads(shell(token + dry))["data"]["points"] == 20
+    own = re.sub("REWARD=[0-9a-f-]+", f"REWARD={logged['achievedMilestoneRewardLog']['id']}", why)
+    eventually(lambda: "missing" in json.loads(shell(own).splitlines()[-1]))  # the tables have ann
+    explained, missing = map(json.loads, shell(own).splitlines())
+    assert [each["after"] for each in explained["inputs"]] == [87.5]
+    assert (missing["target"], missing["value"], missing["missing"]) == (80, 60, 20)
+    assert re.search(r"^milestone +\S+ +\S+ +0 +0 +0 +0 +1 +0 +1 +0$", shell(tried), re.MULTILINE)
+    assert shell(recalculated).splitlines()[1] == "members 1, completions 0, rewards 1, points 0"
     assert json.loads(shell(pathway).splitlines()[-1])["status"] == "success"
-    assert "milestone" in shell(tried)
-    assert shell(recalculated).startswith("reported, recalculation ")
+    shell(doctor)
+    if shutil.which("kcat"):
+        own = kafka.replace("KAFKA=127.0.0.1:9092", f"KAFKA={lasting.kafka}")
+        (reward,) = map(json.loads, shell(own).splitlines())
+        assert reward["data"]["id"] == logged["achievedMilestoneRewardLog"]["id"]
 
 
 def test_a_data_dir_has_one_stack_at_a_time(lasting: Up) -> None:
