@@ -40,11 +40,12 @@ const kafka = new kafkajs.Kafka({ brokers: [KAFKA], logLevel: kafkajs.logLevel.E
 
 // Reads rewards until `wanted` has come. kafkajs leaves aborted records out unless it is told otherwise,
 // and commits an event once `eachMessage` is through.
-async function reward(wanted) {
+async function reward(wanted, seconds = 60) {
   const consumer = kafka.consumer({ groupId: `${PREFIX}example-${USER_ID}`, readUncommitted: false });
   await consumer.connect();
   await consumer.subscribe({ topic: `${PREFIX}reward-events`, fromBeginning: true });
   const found = await new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error(`no reward in ${seconds} s`)), 1000 * seconds).unref();
     consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
     consumer.run({
       eachMessage: async ({ message }) => {

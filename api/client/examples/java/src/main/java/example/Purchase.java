@@ -18,13 +18,18 @@ import org.springframework.kafka.listener.ConcurrentMessageListenerContainer;
 import org.springframework.kafka.listener.ContainerProperties;
 import org.springframework.kafka.requestreply.ReplyingKafkaTemplate;
 
-/** Publishes a challenge log and waits for its answer, repeats it, and reads its reward. */
+/**
+ * Publishes a challenge log and waits for its answer, repeats it, and reads its reward.
+ *
+ * <p>KAFKA=127.0.0.1:9092 CHALLENGE=… USER_ID=joe MEMBER_ID=… mvn -q compile exec:java
+ */
 public final class Purchase {
     private static final String KAFKA = System.getenv("KAFKA");
     private static final String PREFIX = System.getenv().getOrDefault("PREFIX", "");
     private static final String USER = System.getenv("USER_ID");
     /** Outputs are keyed by the member's id; schemas/README.md says how anybody computes it. */
     private static final String MEMBER = System.getenv("MEMBER_ID");
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     public static void main(String[] arguments) throws Exception {
         var producers = new DefaultKafkaProducerFactory<String, String>(
@@ -38,26 +43,32 @@ public final class Purchase {
                 System.getenv().getOrDefault("PROJECT", "default"), System.getenv("CHALLENGE"), USER,
                 Instant.now().truncatedTo(ChronoUnit.MILLIS));
         try (var requests = new Requests(producers)) {
+            requests.start();
             System.out.println(requests.ask(log)); // {"status":201,…}
             System.out.println(requests.ask(log)); // {"status":409,…}: nothing is counted twice
+            System.out.println(reward());
+        } finally {
+            producers.destroy();
         }
-        System.out.println(reward());
-        producers.destroy();
     }
 
     /** Requests whose replies all come to a consumer of this process's own. */
     private static final class Requests implements AutoCloseable {
         private final ReplyingKafkaTemplate<String, String, String> template;
 
-        Requests(DefaultKafkaProducerFactory<String, String> producers) throws InterruptedException {
+        Requests(DefaultKafkaProducerFactory<String, String> producers) {
             var properties = new ContainerProperties(PREFIX + "replies");
             properties.setGroupId(PREFIX + "example-" + UUID.randomUUID()); // all partitions are its
             template = new ReplyingKafkaTemplate<>(
                     producers, new ConcurrentMessageListenerContainer<>(consumers("latest"), properties));
             template.setSharedReplyTopic(true); // others' replies lie there too
-            template.setDefaultReplyTimeout(Duration.ofSeconds(60));
+            template.setDefaultReplyTimeout(PATIENCE);
+        }
+
+        /** Listens; from then on its threads keep the program alive until it is closed. */
+        void start() throws InterruptedException {
             template.start();
-            if (!template.waitForAssignment(Duration.ofSeconds(60))) {
+            if (!template.waitForAssignment(PATIENCE)) {
                 throw new IllegalStateException("no partition of the replies was assigned");
             }
         }
@@ -70,6 +81,7 @@ public final class Purchase {
 
         @Override
         public void close() {
+            template.stop(); // its consumer, which `destroy` leaves running
             template.destroy();
         }
     }
@@ -77,7 +89,7 @@ public final class Purchase {
     private static String reward() {
         try (var consumer = consumers("earliest").createConsumer(PREFIX + "example-" + USER, "")) {
             consumer.subscribe(List.of(PREFIX + "reward-events"));
-            for (int tries = 0; tries < 60; tries++) {
+            for (long end = System.nanoTime() + PATIENCE.toNanos(); System.nanoTime() < end;) {
                 for (ConsumerRecord<String, String> each : consumer.poll(Duration.ofSeconds(1))) {
                     if (each.key().equals(MEMBER)) {
                         return each.value();
