@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
+from deploy.clients import words_for_readers
 from deploy.errors import CommandError
 from deploy.texts import decode_text
 from deploy.topics_create import check_topics
@@ -84,6 +84,8 @@ def read(paths: Sequence[Path]) -> list[Document]:
             faults.append(f"{where}: id: is that of {first.where} too")
     if faults:
         raise ApplyError("nothing was written:\n" + "\n".join(faults))
+    if paths and not documents:
+        raise ApplyError(f"there is no definition in {', '.join(map(str, paths))}")
     return list(documents.values())
 
 
@@ -128,20 +130,35 @@ def _documents(name: str, path: Path) -> list[Any]:
     try:
         raw = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
         text = decode_text(raw)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ApplyError(f"cannot read {name}: {error}") from error
+    except OSError as error:
+        raise ApplyError(f"cannot read {name}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ApplyError(f"cannot read {name}: it is no text in UTF-8 or UTF-16") from error
     try:
         if path.suffix == ".json" or text.lstrip()[:1] in ("{", "["):
             return _json_documents(text)
     except (ValueError, RecursionError) as error:
         if path.suffix == ".json":
-            raise ApplyError(f"{name} is not JSON: {error}") from error
+            raise ApplyError(f"{name} is not JSON: {_json_fault(error)}") from error
         # YAML may begin with a brace too.
     try:
         loaded = yaml.load_all(text, Loader=_ExactLoader)
         return [value for value in loaded if value is not None]
     except (yaml.YAMLError, RecursionError) as error:
-        raise ApplyError(f"{name} is not YAML: {error}") from error
+        raise ApplyError(f"{name} is not YAML: {_yaml_fault(error)}") from error
+
+
+def _json_fault(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    return str(error)
+
+
+def _yaml_fault(error: Exception) -> str:
+    """Return in one line what is wrong, and where; PyYAML shows the place over several."""
+    mark = getattr(error, "problem_mark", None)
+    problem = " ".join(str(getattr(error, "problem", None) or error).split())
+    return problem if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
 
 
 def _json_documents(text: str) -> list[Any]:
@@ -307,10 +324,9 @@ async def _reading(settings: Settings, late: str) -> AsyncIterator[DefinitionsRe
     """
     await check_topics(settings)
     try:
-        async with asyncio.timeout(PUBLISH_SECONDS), DefinitionsReader(settings) as reader:
-            yield reader
-    except KafkaError as error:
-        raise CommandError(f"the broker refuses: {error}") from error
+        with words_for_readers(settings):
+            async with asyncio.timeout(PUBLISH_SECONDS), DefinitionsReader(settings) as reader:
+                yield reader
     except TimeoutError as error:
         raise CommandError(late) from error
 

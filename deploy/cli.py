@@ -18,6 +18,7 @@ from typer.main import get_command
 from deploy.errors import CommandError
 from deploy.examples import add_examples
 from deploy.imports import kept_for_life
+from deploy.kafka_words import listen
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def root(
 
 def main() -> None:
     """The console script."""
+    listen()
     as_json = os.environ.get("MILESTREAM_LOG_FORMAT", "").lower() == "json"
     if as_json:
         from schemas.process_logging import log_json

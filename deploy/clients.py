@@ -7,9 +7,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 
 from deploy.errors import CommandError
+from deploy.kafka_words import unreachable
 from schemas.kafka import asking, positions, single_use
 from schemas.kafka.single_use import NoSuchTopic
-from schemas.settings import Settings, variable
+from schemas.settings import Settings
 
 
 @asynccontextmanager
@@ -31,17 +32,12 @@ async def admin_client(settings: Settings) -> AsyncIterator[asking.AdminClient]:
         await admin.close()
 
 
-def unreachable(settings: Settings) -> CommandError:
-    """Return the failure that says that no broker answers, and which setting says where it is."""
-    return CommandError(f"no Kafka broker answers at {settings.kafka} ({variable('kafka')})")
-
-
 @contextmanager
 def words_for_readers(settings: Settings) -> Iterator[None]:
     """Say in words what keeps a command from reading.
 
     Raises:
-        CommandError: no broker answers, or there is no such topic.
+        CommandError: no broker answers, there is no such topic, or Kafka refused.
     """
     try:
         yield
@@ -50,6 +46,14 @@ def words_for_readers(settings: Settings) -> Iterator[None]:
     except NoSuchTopic as error:
         message = f"there is no topic {error}; make it with `milestream topics create`"
         raise CommandError(message) from error
+    except KafkaError as error:
+        raise refused(error) from error
+
+
+def refused(error: KafkaError) -> CommandError:
+    """Return the failure that says what Kafka refused."""
+    what = " ".join(str(error).split()) or type(error).__name__
+    return CommandError(f"Kafka refused: {what}; give the same command again, or look at its log")
 
 
 @contextmanager
@@ -60,17 +64,13 @@ def words_for_writers(settings: Settings) -> Iterator[None]:
         CommandError: no broker answers, or there is no such topic; a newer producer of the same
             name took over; Kafka refused.
     """
-    try:
-        with words_for_readers(settings):
+    with words_for_readers(settings):
+        try:
             yield
-    except ProducerFenced as error:
-        raise CommandError(
-            "another process has begun the same work and took over; what was committed stays"
-        ) from error
-    except KafkaError as error:
-        raise CommandError(
-            f"Kafka refused: {error!r}; what was committed stays, run the same command again"
-        ) from error
+        except ProducerFenced as error:
+            raise CommandError(
+                "another process has begun the same work and took over; what was committed stays"
+            ) from error
 
 
 @asynccontextmanager

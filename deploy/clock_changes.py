@@ -2,12 +2,8 @@
 
 from collections.abc import Sequence
 
-from psycopg import AsyncConnection
-
 from api.queries import clocks
-from deploy.database_errors import database_errors
-from deploy.errors import CommandError
-from deploy.up_to_date import are_up_to, ends_of
+from deploy.up_to_date import ends_of, tables_at
 from schemas.settings import Settings
 
 
@@ -23,13 +19,6 @@ async def with_members(settings: Settings, projects: Sequence[str]) -> list[str]
     ends = await ends_of(settings, ("members",))
     if not any(ends.values()):
         return []
-    with database_errors():
-        async with await AsyncConnection.connect(
-            settings.database_url, autocommit=True
-        ) as connection:
-            if not await are_up_to(connection, ends):
-                raise CommandError(
-                    "a project's clock cannot be changed now: whether it has members is not "
-                    "known, for the tables are not up to date; is a projector running?"
-                )
-            return [each for each in projects if await clocks.has_members(connection, each)]
+    otherwise = "whether a project has members, and may be given another clock, is not known"
+    async with tables_at(settings, ends, otherwise) as connection:
+        return [each for each in projects if await clocks.has_members(connection, each)]

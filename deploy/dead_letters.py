@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from api.dead_letters import reading, redriving
-from api.dead_letters.reading import Listing
+from api.dead_letters.reading import Listing, Progress
 from api.dead_letters.redriven import Filter
 from api.dead_letters.redriving import RedriveOutcome
 from api.kafka.record_reader import RecordReader
@@ -22,7 +22,9 @@ async def list_letters(settings: Settings, wanted: Filter, limit: int | None) ->
         return await reading.list_letters(settings, wanted, limit)
 
 
-async def redrive(settings: Settings, wanted: Filter, *, dry_run: bool = False) -> RedriveOutcome:
+async def redrive(
+    settings: Settings, wanted: Filter, progress: Progress, *, dry_run: bool = False
+) -> RedriveOutcome:
     """Send the originals of the letters that match back to their topics, or say what would be sent.
 
     Raises:
@@ -31,8 +33,8 @@ async def redrive(settings: Settings, wanted: Filter, *, dry_run: bool = False) 
     with words_for_writers(settings):
         async with _records(settings) as records:
             if dry_run:
-                return await redriving.would_redrive(settings, records, wanted)
-            return await redriving.redrive(settings, records, wanted)
+                return await redriving.would_redrive(settings, records, wanted, progress)
+            return await redriving.redrive(settings, records, wanted, progress=progress)
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncConnection
 
 from api.http.problems import Problem
 from api.kafka import clients
@@ -13,9 +12,9 @@ from api.kafka.processor_client import TIMEOUT_SECONDS, ProcessorClient, refusal
 from api.metrics import Metrics
 from api.queries import exports
 from api.queries.operations import snapshot
-from deploy.database_errors import database_errors
 from deploy.errors import CommandError
-from deploy.up_to_date import are_up_to, ends_of
+from deploy.topics_create import check_topics
+from deploy.up_to_date import ends_of, tables_at
 from schemas import ids, records
 from schemas.records import ForgetMember
 from schemas.replies import Reply
@@ -27,36 +26,32 @@ async def export(settings: Settings, project: str, user: str, write: Callable[[s
     """Write all that is held of a member as JSON, piece by piece.
 
     Raises:
-        CommandError: the project has no such member, the database does not answer, or its tables
-            are behind.
+        CommandError: the project has no such member, topics are missing, the database does not
+            answer, or its tables are behind.
         KafkaError: the broker does not answer.
     """
     member_id = UUID(ids.member_id(project, user))
+    await check_topics(settings)
     ends = await ends_of(settings, exports.READ_MODELS)
-    with database_errors():
-        async with await AsyncConnection.connect(
-            settings.database_url, autocommit=True
-        ) as connection:
-            if not await are_up_to(connection, ends):
-                raise CommandError(
-                    "the tables are not up to date, so an export would lack something; is a "
-                    "projector running?"
-                )
-            async with snapshot(connection):
-                profile = await exports.member(connection, project, member_id)
-                if profile is None:
-                    raise unknown(project, user)
-                async for piece in exports.pieces(connection, project, member_id, profile):
-                    write(piece)
+    async with (
+        tables_at(settings, ends, "an export would lack something") as connection,
+        snapshot(connection),
+    ):
+        profile = await exports.member(connection, project, member_id)
+        if profile is None:
+            raise unknown(project, user)
+        async for piece in exports.pieces(connection, project, member_id, profile):
+            write(piece)
 
 
 async def forget(settings: Settings, project: str, user: str) -> str:
     """Have a member forgotten; return the answer as JSON.
 
     Raises:
-        CommandError: the project has no such member, or no worker answered.
+        CommandError: the project has no such member, topics are missing, or no worker answered.
         KafkaError: the broker does not answer.
     """
+    await check_topics(settings)
     reply = await _reply(settings, project, user)
     if reply is None:
         raise CommandError(

@@ -19,9 +19,9 @@ from api.recalculating.process import go_on
 from api.recalculating.run import Progress, Unfolded
 from deploy import apply
 from deploy.apply import Document
-from deploy.clients import unreachable
 from deploy.database_errors import database_errors
 from deploy.errors import CommandError
+from deploy.kafka_words import unreachable
 from deploy.topics_create import check_topics
 from projections.migrate import MigrationError, migrate
 from schemas import definitions as models

@@ -2,13 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from psycopg import AsyncConnection
 
 from api.kafka.barrier import reached
 from api.queries.operations import checkpoints
+from deploy.database_errors import database_errors
+from deploy.errors import CommandError
 from schemas.kafka.end_offsets import EndOffsets
 from schemas.read_models import READ_MODELS
 from schemas.settings import Settings
@@ -42,7 +45,27 @@ async def ends_of(settings: Settings, tables: Collection[str]) -> Ends:
     }
 
 
-async def are_up_to(connection: AsyncConnection, ends: Ends) -> bool:
+@asynccontextmanager
+async def tables_at(
+    settings: Settings, ends: Ends, otherwise: str
+) -> AsyncIterator[AsyncConnection]:
+    """Give a connection, in no transaction, to a database whose tables came to ``ends``.
+
+    Raises:
+        CommandError: the database does not answer; or its tables are behind, so ``otherwise``.
+    """
+    with database_errors():
+        async with await AsyncConnection.connect(
+            settings.database_url, autocommit=True
+        ) as connection:
+            if not await _are_up_to(connection, ends):
+                raise CommandError(
+                    f"the tables are not up to date, so {otherwise}; is a projector running?"
+                )
+            yield connection
+
+
+async def _are_up_to(connection: AsyncConnection, ends: Ends) -> bool:
     """Wait for tables; tell whether they came there in time. It must not be in a transaction."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not reached(ends, await checkpoints(connection)):

@@ -10,11 +10,13 @@ chunks.
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from aiokafka import TopicPartition
 
 from processor.comparison import Comparison, Difference
 from processor.domain.fold import fold_chunk
@@ -37,8 +39,8 @@ __all__ = ("Difference", "Verified", "verify")
 SIDE_BY_SIDE = 4
 """Partitions that are replayed at once: while one waits for the broker, another folds."""
 
-Progress = Callable[[int], None]
-"""Is told how many more input records were folded again."""
+Progress = Callable[[int, int], None]
+"""Is told how far ``chunk-log`` was read, and how far it goes, in records of all partitions."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ async def verify(settings: Settings, progress: Progress) -> Verified:
         KeysUnreadable: there are members' keys that cannot be used.
     """
     room = asyncio.Semaphore(SIDE_BY_SIDE)
+    reached = await _Reached.of(settings, progress)
     replays = [
-        asyncio.create_task(_partition(settings, partition, progress, room))
+        asyncio.create_task(_partition(settings, partition, reached.of_partition(partition), room))
         for partition in range(settings.partitions)
     ]
     try:
@@ -77,10 +80,38 @@ async def verify(settings: Settings, progress: Progress) -> Verified:
     )
 
 
+class _Reached:
+    """How far the replays have come, all together."""
+
+    def __init__(self, ends: Sequence[int], progress: Progress) -> None:
+        self._ends = ends
+        self._progress = progress
+        self._read = [0] * len(ends)
+
+    @classmethod
+    async def of(cls, settings: Settings, progress: Progress) -> "_Reached":
+        """Return it for replays that begin now."""
+        name = settings.topic(CHUNK_LOG)
+        places = [TopicPartition(name, partition) for partition in range(settings.partitions)]
+        async with EndOffsets(settings) as asking:
+            ends = await asking.of(places)
+        return cls([ends[place] for place in places], progress)
+
+    def of_partition(self, partition: int) -> Callable[[int], None]:
+        """Return who is to be told how many records of a partition's ``chunk-log`` are read."""
+
+        def read(records: int) -> None:
+            # More may have been written since; what a transaction's marker takes is no record.
+            self._read[partition] = min(records, self._ends[partition])
+            self._progress(sum(self._read), sum(self._ends))
+
+        return read
+
+
 async def _partition(
-    settings: Settings, partition: int, progress: Progress, room: asyncio.Semaphore
+    settings: Settings, partition: int, read: Callable[[int], None], room: asyncio.Semaphore
 ) -> Verified:
-    replay = _Replay(settings, partition, progress)
+    replay = _Replay(settings, partition, read)
     async with room, recorded_partition(settings, partition, OUTPUT_TOPICS) as recorded:
         with tempfile.TemporaryDirectory(prefix="milestream-verify-") as directory:
             forgotten = await forgotten_members(settings, partition)
@@ -93,10 +124,11 @@ async def _partition(
 class _Replay:
     """The replay of one partition."""
 
-    def __init__(self, settings: Settings, partition: int, progress: Progress) -> None:
+    def __init__(self, settings: Settings, partition: int, read: Callable[[int], None]) -> None:
+        """``read`` is told how many records of the chunk log are folded again."""
         self._settings = settings
         self._partition = partition
-        self._progress = progress
+        self._read = read
 
     async def run(
         self,
@@ -132,7 +164,7 @@ class _Replay:
             self._same_chunk(record, effects.outputs.pop(CHUNK_LOG)[0].value)
             await comparison.chunk(chunk, parts, effects.outputs)
             inputs += chunk.count
-            self._progress(chunk.count)
+            self._read(record.offset + 1)
         await comparison.end(
             lambda: self._goes_on(recorded.cursors[CHUNK_LOG]),
             lambda: self._go_on(recorded.cursors[MEMBER_EVENTS]),

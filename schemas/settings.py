@@ -47,6 +47,15 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def _host(text: str) -> str:
+    """A host's name or address. Python looks up none that it cannot write as IDNA does."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"{text!r} is no name of a host") from None
+    return text
+
+
 def _bootstrap(text: str) -> str:
     """One or more `host:port`, separated by commas."""
     servers = [part.strip() for part in text.split(",") if part.strip()]
@@ -54,6 +63,7 @@ def _bootstrap(text: str) -> str:
         match = _HOST_PORT.fullmatch(server)
         if match is None or not 1 <= int(match[2]) <= 65535:
             raise ValueError(f"{server!r} is not host:port")
+        _host(match[1])
     if not servers:
         raise ValueError("must name at least one host:port")
     return ",".join(servers)
@@ -63,6 +73,9 @@ def _database_url(text: str) -> str:
     # The text is not repeated in the message: it may hold a password.
     if urlsplit(text).scheme not in ("postgresql", "postgres"):
         raise ValueError("must be a URL like postgresql://user:password@host:5432/database")
+    for host in (urlsplit(text).hostname or "").split(","):
+        if "%" not in host:  # which would be the path of a socket
+            _host(host)
     return text
 
 
@@ -119,6 +132,7 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 TopicPart = Annotated[str, AfterValidator(_topic_part)]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_topic_part)]
@@ -172,7 +186,7 @@ class Settings(BaseModel):
     reply_topics: Annotated[tuple[Name, ...], BeforeValidator(_list)] = ()
     """Topics that a request may name for its reply, besides `replies`; full names."""
 
-    api_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    api_host: Host = "127.0.0.1"
     """Address that the API listens on."""
     api_port: Port = 8080
     """Port that the API listens on."""
@@ -203,7 +217,7 @@ class Settings(BaseModel):
 
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port of a worker's or projector's metrics and health; 0: none."""
-    metrics_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    metrics_host: Host = "127.0.0.1"
     """Address that they are told on."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
@@ -308,13 +322,19 @@ class Settings(BaseModel):
         try:
             context = ssl.create_default_context(cafile=self.ssl_cafile)
         except OSError as error:
-            raise SettingsError(f"{variable('ssl_cafile')}: {error}") from error
+            raise SettingsError(_unreadable("ssl_cafile", self.ssl_cafile, error)) from error
         if self.ssl_certfile is not None:
             try:
                 context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
             except OSError as error:
-                raise SettingsError(f"{variable('ssl_certfile')}: {error}") from error
+                raise SettingsError(
+                    _unreadable("ssl_certfile", self.ssl_certfile, error)
+                ) from error
         return context
+
+
+def _unreadable(field: str, path: Path | None, error: OSError) -> str:
+    return f"{variable(field)}: cannot use {path}: {error.strerror or error}"
 
 
 def _text(value: Any) -> str:

@@ -18,23 +18,33 @@ from schemas.topics import DEAD_LETTERS
 _LETTER = msgspec.json.Decoder(DeadLetter)
 
 
+Progress = Callable[[int, int], None]
+"""Is told how many offsets of `dead-letters` were gone through, and how many there are to go."""
+
+
 async def read_letters(
-    settings: Settings, starts: Callable[[int], int] = lambda _partition: 0
+    settings: Settings,
+    starts: Callable[[int], int] = lambda _partition: 0,
+    progress: Progress = lambda _done, _total: None,
 ) -> AsyncGenerator[Found]:
     """Yield what stands on `dead-letters`, partition by partition, up to its end as of now.
 
     Args:
         settings: where the topic is.
         starts: the first offset to read, by partition.
+        progress: is told of each letter before it is given.
     """
     partitions = await partitions_of_topic(settings, settings.topic(DEAD_LETTERS))
     async with reader(settings, "read_committed") as consumer:
         ends = await consumer.end_offsets(partitions)
+        begins = {each: min(starts(each.partition), ends[each]) for each in partitions}
+        total, before = sum(ends[each] - begins[each] for each in partitions), 0
         for partition in partitions:
-            async for found in _read_partition(
-                consumer, partition, starts(partition.partition), ends[partition]
-            ):
+            begin, end = begins[partition], ends[partition]
+            async for found in _read_partition(consumer, partition, begin, end):
+                progress(before + min(found.offset + 1, end) - begin, total)
                 yield found
+            before += end - begin
 
 
 async def _read_partition(

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from api.dead_letters.reading import found_in, read_letters
+from api.dead_letters.reading import Progress, found_in, read_letters
 from api.dead_letters.redriven import Filter, Found, Redriven
 from api.kafka.record_reader import RecordReader, Removed
 from schemas.dead_letter import ATTEMPTS, DeadLetter
@@ -24,6 +24,10 @@ _LETTERS_PER_TRANSACTION = 1000
 _BYTES_PER_TRANSACTION = 8 * MIB
 _OF_A_REQUEST = "kafka_"
 """What the names of the headers begin with that say where to a reply is to go, and to what."""
+
+
+def _nobody(_done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 class CannotRedrive(Exception):
@@ -68,7 +72,7 @@ class RedriveOutcome:
 
 
 async def would_redrive(
-    settings: Settings, records: RecordReader, wanted: Filter
+    settings: Settings, records: RecordReader, wanted: Filter, progress: Progress = _nobody
 ) -> RedriveOutcome:
     """Return what `redrive` would send.
 
@@ -77,7 +81,7 @@ async def would_redrive(
     """
     redriven = Redriven(await read_positions(settings))
     outcome = RedriveOutcome()
-    async for found in read_letters(settings, lambda p: redriven.start(wanted, p)):
+    async for found in read_letters(settings, lambda p: redriven.start(wanted, p), progress):
         if _is_left(found, wanted, redriven):
             outcome.count(found)
     async for found in _failed_before(records, wanted, redriven, None):
@@ -109,7 +113,12 @@ async def _failed_before(
 
 
 async def redrive(
-    settings: Settings, records: RecordReader, wanted: Filter, bounds: Bounds | None = None
+    settings: Settings,
+    records: RecordReader,
+    wanted: Filter,
+    bounds: Bounds | None = None,
+    *,
+    progress: Progress = _nobody,
 ) -> RedriveOutcome:
     """Send the originals of the letters that match back to their topics.
 
@@ -124,6 +133,7 @@ async def redrive(
         records: reads originals that their letters do not carry.
         wanted: which letters.
         bounds: where it stops; a repeat goes on from there.
+        progress: is told how far the letters were gone through.
 
     Raises:
         KafkaError, NoSuchTopic: no broker answers, or the topics are not there.
@@ -134,7 +144,7 @@ async def redrive(
         marks = _Passed(wanted, redriven)
         run = _Redrive(settings, records, producer, redriven, marks)
         taken = looked = 0
-        letters = read_letters(settings, lambda p: redriven.start(wanted, p))
+        letters = read_letters(settings, lambda p: redriven.start(wanted, p), progress)
         async with aclosing(letters):
             async for found in letters:
                 if bounds is not None and (taken >= bounds.letters or looked >= bounds.bytes):

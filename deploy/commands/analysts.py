@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-import orjson
-import psycopg
 import typer
 
+from deploy.commands import checked
+from deploy.database_errors import database_errors
 from deploy.errors import CommandError
+from deploy.output import print_json
 from projections.analysts import create_login, logins, revoke_login
 from projections.migrate import MigrationError, migrate
-from schemas.ids import is_project
 from schemas.settings import Settings
 
 app = typer.Typer(
@@ -22,14 +22,9 @@ app = typer.Typer(
 T = TypeVar("T")
 
 
-def _project(text: str) -> str:
-    if not is_project(text):
-        raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}")
-    return text
-
-
 Project = Annotated[
-    str, typer.Option("--project", callback=_project, help="The project that the login sees.")
+    str,
+    typer.Option("--project", callback=checked.project, help="The project that the login sees."),
 ]
 
 
@@ -43,7 +38,7 @@ def create(
     """Make a login that may read one project's rows, and print it, once."""
     del as_json
     login = _with_database(lambda url: create_login(url, project))
-    typer.echo(orjson.dumps(login).decode())
+    print_json(login)
 
 
 @app.command("list")
@@ -51,7 +46,7 @@ def list_(project: Project) -> None:
     """Print a project's logins, each as a line of JSON {"user","project","createdAt"}."""
     for login in _with_database(lambda url: logins(url, project)):
         shown = {"user": login.user, "project": login.project, "createdAt": login.created_at}
-        typer.echo(orjson.dumps(shown).decode())
+        print_json(shown)
 
 
 @app.command()
@@ -68,7 +63,8 @@ def _with_database(ask: Callable[[str], T]) -> T:
     """Bring the database up to date, then ask it."""
     settings = Settings.from_env()
     try:
-        migrate(settings.database_url)
-        return ask(settings.database_url)
-    except (MigrationError, psycopg.Error) as error:
-        raise CommandError(str(error).strip()) from error
+        with database_errors():
+            migrate(settings.database_url)
+            return ask(settings.database_url)
+    except MigrationError as error:
+        raise CommandError(str(error)) from error

@@ -3,6 +3,7 @@
 from deploy.database_errors import database_errors
 from deploy.errors import CommandError
 from deploy.imports import kept_for_life
+from deploy.listening import require_free
 from schemas.settings import Settings
 
 
@@ -18,4 +19,5 @@ def command() -> None:
             migrate(settings.database_url)
     except MigrationError as error:
         raise CommandError(str(error)) from error
+    require_free(settings.api_host, settings.api_port, ("api_host", "api_port"))
     main(settings)

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from deploy import apply
+from deploy.output import print_json
 from schemas.definition_records import MAX_ACTOR, is_actor
 from schemas.settings import Settings
 
@@ -36,6 +36,6 @@ def command(
     documents = apply.read(files)
     for outcome in asyncio.run(apply.publish(Settings.from_env(), documents, actor)):
         if as_json:
-            typer.echo(orjson.dumps({"what": outcome.what, "key": outcome.key}).decode())
+            print_json({"what": outcome.what, "key": outcome.key})
         else:
             typer.echo(f"{outcome.what} {outcome.key}")

@@ -14,7 +14,10 @@ from api.dead_letters.reading import Listing
 from api.dead_letters.redriven import Filter, Found, Redriven
 from api.dead_letters.redriving import RedriveOutcome
 from deploy import dead_letters
+from deploy.commands import checked
 from deploy.errors import CommandError
+from deploy.output import print_json
+from deploy.progress import bar
 from schemas.dead_letter import Reason
 from schemas.settings import Settings
 
@@ -24,7 +27,9 @@ app = typer.Typer(
 
 _IN_A_TABLE = 50
 ReasonOption = Annotated[Reason | None, typer.Option(help="Only those refused for this reason.")]
-ProjectOption = Annotated[str | None, typer.Option(help="Only those of this project.")]
+ProjectOption = Annotated[
+    str | None, typer.Option(callback=checked.project, help="Only those of this project.")
+]
 
 
 @app.command("list")
@@ -44,7 +49,7 @@ def list_(
     listing = asyncio.run(dead_letters.list_letters(Settings.from_env(), wanted, shown))
     if json:
         for found in listing.letters:
-            print(_json(found, listing.redriven))
+            print_json(_fields(found, listing.redriven))
     else:
         _print_table(listing)
 
@@ -62,19 +67,19 @@ def redrive(
     What is refused again comes back as a new dead letter.
     """
     wanted = Filter(reason, project)
-    outcome = asyncio.run(dead_letters.redrive(Settings.from_env(), wanted, dry_run=dry_run))
+    settings = Settings.from_env()
+    with bar("dead letters") as show:
+        outcome = asyncio.run(dead_letters.redrive(settings, wanted, show, dry_run=dry_run))
     _print_outcome(outcome, "would be sent back" if dry_run else "sent back")
     if outcome.failed:
         raise CommandError(f"{len(outcome.failed)} records could not be sent back")
 
 
-def _json(found: Found, redriven: Redriven) -> str:
+def _fields(found: Found, redriven: Redriven) -> dict[str, object]:
     """Return a letter as it is on the topic, with its own place and whether it was redriven."""
     fields = msgspec.json.decode(found.raw)
     place = {"partition": found.partition, "offset": found.offset}
-    return msgspec.json.encode(
-        {**fields, "deadLetter": place, "redriven": redriven.includes(found)}
-    ).decode()
+    return {**fields, "deadLetter": place, "redriven": redriven.includes(found)}
 
 
 def _print_table(listing: Listing) -> None:

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
 from deploy.doctor.checkup import LOOKS, checkup
 from deploy.doctor.findings import Finding
+from deploy.output import print_json
 from schemas.settings import Settings
 
 
@@ -21,7 +21,7 @@ def command(
     """
     found = asyncio.run(_look(Settings.from_env(), shown=not as_json))
     if as_json:
-        typer.echo(msgspec.json.encode({"ok": _all_well(found), "checks": found}).decode())
+        print_json({"ok": _all_well(found), "checks": found})
     raise typer.Exit(0 if _all_well(found) else 1)
 
 

@@ -6,19 +6,11 @@ from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
+from deploy.commands import checked
 from deploy.importing.sources import STDIN, Format, guess_format
 from deploy.importing.transfer import Import, Outcome, Watcher, run_import
-from schemas.ids import is_project
+from deploy.progress import Bar, bar
 from schemas.placement import PLACEABLE
 from schemas.settings import Settings
 
@@ -34,7 +26,8 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         str | None, typer.Option("--format", help="ndjson or csv; guessed from the file's name.")
     ] = None,
     project: Annotated[
-        str | None, typer.Option(help="Written into lines that name no project.")
+        str | None,
+        typer.Option(callback=checked.project, help="Written into lines that name no project."),
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Report bad lines and leave them out.")
@@ -57,12 +50,12 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     """
     if topic not in PLACEABLE:
         raise typer.BadParameter(f"must be one of {', '.join(PLACEABLE)}", param_hint="TOPIC")
-    if project is not None and not is_project(project):
-        raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}", param_hint="--project")
     texts = frozenset(text or ())
     job = Import(topic, file, format_of(file, format_), project, skip_bad, restart, texts)
     begun = perf_counter()
-    outcome = _with_progress_bar(Settings.from_env(), job)
+    settings = Settings.from_env()
+    with bar(topic) as show:
+        outcome = asyncio.run(run_import(settings, job, _watcher(show, job)))
     typer.echo(_summary(outcome, job, perf_counter() - begun))
 
 
@@ -88,35 +81,21 @@ def format_of(file: str, given: str | None, hint: str = "FILE") -> Format:
     return guessed
 
 
-def _with_progress_bar(settings: Settings, job: Import) -> Outcome:
-    console = Console(stderr=True, soft_wrap=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(f"{job.topic}", total=None, rate="")
-        return asyncio.run(run_import(settings, job, _watcher(bar, task, job)))
-
-
-def _watcher(bar: Progress, task: TaskID, job: Import) -> Watcher:
+def _watcher(show: Bar, job: Import) -> Watcher:
     begun = perf_counter()
     bad_lines = 0
 
     def progress(total: int, done: int, records: int) -> None:
-        rate = f"{records / max(perf_counter() - begun, 1e-9):,.0f} records/s"
-        bar.update(task, total=total or None, completed=done, rate=rate)
+        rate = records / max(perf_counter() - begun, 1e-9)
+        show(done, total, f"{records:,} records, {rate:,.0f}/s")
 
     def bad_line(number: int, problem: str) -> None:
         nonlocal bad_lines
         bad_lines += 1
         if bad_lines <= _BAD_LINES_SHOWN:
-            bar.console.print(f"{job.file}:{number}: {problem}", markup=False, highlight=False)
+            show.say(f"{job.file}:{number}: {problem}")
         elif bad_lines == _BAD_LINES_SHOWN + 1:
-            bar.console.print("further bad lines are only counted")
+            show.say("further bad lines are only counted")
 
     return Watcher(progress, bad_line)
 

@@ -1,7 +1,6 @@
 """`milestream keys`: API keys, and the keys that end users' tokens are checked with."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +12,12 @@ from psycopg import AsyncConnection
 from api.auth import credentials, sessions
 from api.auth.credentials import CredentialsError, Role
 from api.queries import credentials as queries
+from deploy.commands import checked
 from deploy.database_errors import database_errors
 from deploy.errors import CommandError
+from deploy.output import print_json
 from deploy.texts import decode_text
 from projections.migrate import MigrationError, migrate
-from schemas.ids import is_project
-from schemas.instants import InstantError, parse_instant
 from schemas.settings import Settings
 
 app = typer.Typer(
@@ -30,26 +29,15 @@ app = typer.Typer(
 T = TypeVar("T")
 
 
-def _project(text: str) -> str:
-    if not is_project(text):
-        raise typer.BadParameter("must match [a-z0-9][a-z0-9-]{0,62}")
-    return text
-
-
-def _time(text: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except InstantError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-Project = Annotated[str, typer.Option("--project", callback=_project, help="Whose key it is.")]
+Project = Annotated[
+    str, typer.Option("--project", callback=checked.project, help="Whose key it is.")
+]
 Key = Annotated[str, typer.Option("--key", help="The key, by its id.")]
 Until = Annotated[
     datetime | None,
     typer.Option(
         "--until",
-        parser=_time,
+        parser=checked.moment,
         metavar="TIME",
         help="Until when the secret before is good, like 2026-11-27T10:00:00Z; default: 24 hours.",
     ),
@@ -79,7 +67,7 @@ def create(
             connection, project, role, settings.master_key, signing=signing
         ),
     )
-    typer.echo(json.dumps({"keyId": key.key_id, "secret": key.secret}))
+    print_json({"keyId": key.key_id, "secret": key.secret})
 
 
 @app.command("list")
@@ -103,7 +91,7 @@ def list_(
             "revokedAt": _text(known.revoked_at),
             "previousUntil": _text(known.previous_until),
         }
-        typer.echo(json.dumps(line))
+        print_json(line)
 
 
 def _text(at: datetime | None) -> str | None:
@@ -131,7 +119,7 @@ def rotate(project: Project, key: Key, until: Until = None) -> None:
             connection, project, key, settings.master_key, _until(until)
         ),
     )
-    typer.echo(json.dumps({"keyId": made.key_id, "secret": made.secret}))
+    print_json({"keyId": made.key_id, "secret": made.secret})
 
 
 @app.command()
@@ -215,10 +203,15 @@ def jwt_public(
         pem = decode_text(file.read_bytes()).encode()
     except UnicodeDecodeError as error:
         raise CommandError(f"{file} is not a public key in PEM: it is no text") from error
-    algorithm = _with_database(
-        Settings.from_env(),
-        lambda connection: credentials.register_public_key(connection, project, pem),
-    )
+    try:
+        algorithm = _with_database(
+            Settings.from_env(),
+            lambda connection: credentials.register_public_key(connection, project, pem),
+        )
+    except CommandError as error:
+        if isinstance(error.__cause__, CredentialsError):
+            raise CommandError(f"{file}: {error}") from error
+        raise
     typer.echo(f"tokens of {project} are now checked with this {algorithm} key")
 
 

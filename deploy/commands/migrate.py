@@ -1,19 +1,16 @@
 """`milestream migrate`: bringing the database up to date."""
 
-import psycopg
-
+from deploy.database_errors import database_errors
 from deploy.errors import CommandError
 from projections.migrate import MigrationError, migrate
-from schemas.settings import Settings, variable
+from schemas.settings import Settings
 
 
 def command() -> None:
     """Bring the database up to date; other commands do so too, where their login may."""
     settings = Settings.from_env()
     try:
-        migrate(settings.database_url)
+        with database_errors():
+            migrate(settings.database_url)
     except MigrationError as error:
         raise CommandError(str(error)) from error
-    except psycopg.Error as error:
-        said = " ".join(str(error).split())
-        raise CommandError(f"the database refuses ({variable('database_url')}): {said}") from error

@@ -1,6 +1,7 @@
 """`milestream projector`: one projector, until it is told to stop."""
 
 from deploy.imports import kept_for_life
+from deploy.listening import require_free
 from schemas.settings import Settings
 
 
@@ -9,4 +10,6 @@ def command() -> None:
     with kept_for_life():
         from projections.worker import main
 
-    main(Settings.from_env())
+    settings = Settings.from_env()
+    require_free(settings.metrics_host, settings.metrics_port, ("metrics_host", "metrics_port"))
+    main(settings)

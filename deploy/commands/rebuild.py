@@ -3,15 +3,13 @@
 import asyncio
 from typing import Annotated
 
-import orjson
-import psycopg
 import typer
-from aiokafka.errors import KafkaConnectionError, KafkaError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from deploy.clients import unreachable
+from deploy.clients import words_for_readers
+from deploy.database_errors import database_errors
 from deploy.errors import CommandError
+from deploy.output import print_json
+from deploy.progress import bar
 from projections.catalogue import PROJECTIONS
 from projections.feed import MissingTopics
 from projections.migrate import MigrationError, migrate
@@ -39,8 +37,6 @@ FAILURES = (
     MissingTopics,
     UndecodableOutput,
     MigrationError,
-    KafkaError,
-    psycopg.Error,
 )
 
 
@@ -70,30 +66,14 @@ def command(
         )
     settings = Settings.from_env()
     try:
-        migrate(settings.database_url)
+        with database_errors():
+            migrate(settings.database_url)
         for table in wanted:
-            rows = _with_progress_bar(settings, table)
+            with bar(table) as show, database_errors(), words_for_readers(settings):
+                rows = asyncio.run(rebuild(settings, table, show))
             if as_json:
-                typer.echo(orjson.dumps({"table": table, "rows": rows}).decode())
+                print_json({"table": table, "rows": rows})
             else:
                 typer.echo(f"{table}: {rows} rows")
-    except KafkaConnectionError as error:
-        raise unreachable(settings) from error
     except FAILURES as error:
         raise CommandError(str(error).strip()) from error
-
-
-def _with_progress_bar(settings: Settings, table: str) -> int:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(table, total=None)
-
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=max(done, total))
-
-        return asyncio.run(rebuild(settings, table, report))

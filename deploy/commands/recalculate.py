@@ -6,14 +6,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from api.recalculating.answers import RecalculationAnswer
 from api.recalculating.asking import MAX_TOTAL, Asked
 from deploy import apply as applying
+from deploy.output import print_json
+from deploy.progress import bar
 from deploy.recalculation import project_of, recalculate
 from schemas.definition_records import MAX_ACTOR, is_actor
 from schemas.ids import DEFAULT_PROJECT, is_project, is_uuid
@@ -110,7 +109,7 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     )
     found = _run(Settings.from_env(), asked)
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        print_json(found)
     else:
         _print(found)
     if found.status not in ("reported", "applied"):
@@ -127,18 +126,10 @@ _SAID = {
 
 
 def _run(settings: Settings, asked: Asked) -> RecalculationAnswer:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True, soft_wrap=True)
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with bar("") as show:
 
         def progress(step: str, done: int, total: int) -> None:
-            bar.update(task, description=_SAID[step], completed=done, total=total or None)
+            show(done, total, what=_SAID[step])
 
         return recalculate(settings, asked, progress)
 

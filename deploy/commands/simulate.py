@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from aiokafka.errors import KafkaConnectionError, KafkaError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deploy import apply
-from deploy.clients import unreachable
+from deploy.clients import words_for_readers
 from deploy.commands.import_ import format_of
 from deploy.errors import CommandError
 from deploy.importing.sources import STDIN
+from deploy.output import print_json
+from deploy.progress import bar
 from deploy.simulation import InputFile, simulate_file
 from deploy.topics_create import check_topics
 from processor.domain.definitions import Definitions
@@ -73,16 +72,15 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         raise typer.BadParameter("stdin is one file only", param_hint="--input")
     settings = Settings.from_env()
     project, tried = apply.as_whole_set(apply.read(files))
-    console = Console(stderr=True, soft_wrap=True)
     if file is None:
-        found = _from_topics(settings, project, tried, console)
+        found = _from_topics(settings, project, tried)
     else:
-        found = _from_file(settings, file, project, tried, console)
+        found = _from_file(settings, file, project, tried)
     figures = beside(found.tried, found.in_force)
     for note in found.notes:
-        console.print(note, markup=False, highlight=False)
+        typer.echo(note, err=True)
     if as_json:
-        typer.echo(msgspec.json.encode({"figures": figures}).decode())
+        print_json({"figures": figures})
     else:
         _print_table(figures)
 
@@ -125,27 +123,12 @@ def _input_file(
     return InputFile(name, topic or CHALLENGE_LOGS, format_, frozenset(text or ()))
 
 
-def _bar(console: Console, description: str) -> Progress:
-    return Progress(
-        TextColumn(description),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[records]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-
-
-def _from_file(
-    settings: Settings, file: InputFile, project: str, tried: Definitions, console: Console
-) -> _Found:
+def _from_file(settings: Settings, file: InputFile, project: str, tried: Definitions) -> _Found:
     in_force = asyncio.run(apply.in_force(settings))
-    with _bar(console, "folded") as bar:
-        task = bar.add_task("", total=None, records="")
+    with bar("folded") as show:
 
         def progress(size: int, read: int, records: int) -> None:
-            bar.update(task, total=size or None, completed=read, records=f"{records:,} records")
+            show(read, size, f"{records:,} records")
 
         found = simulate_file(file, project, tried, in_force, progress)
     notes = _notes(found.tried)
@@ -154,30 +137,21 @@ def _from_file(
     return _Found(found.tried, found.in_force, notes)
 
 
-def _from_topics(settings: Settings, project: str, tried: Definitions, console: Console) -> _Found:
-    with _bar(console, "folded again") as bar:
-        task = bar.add_task("", total=None, records="")
+def _from_topics(settings: Settings, project: str, tried: Definitions) -> _Found:
+    with bar("folded again") as show:
 
         async def run() -> tuple[Figures, Figures]:
             await check_topics(settings)
             check_clock(project, tried, await apply.in_force(settings))
-            return await simulate_recorded(
-                settings,
-                project,
-                tried,
-                lambda done, total: bar.update(task, total=total, completed=done),
-            )
+            return await simulate_recorded(settings, project, tried, show)
 
         try:
-            here, there = asyncio.run(run())
+            with words_for_readers(settings):
+                here, there = asyncio.run(run())
         except RecordMissing as missing:
             raise CommandError(f"what was folded is not all there any more: {missing}") from missing
         except (FoldedByNewer, KeysUnread, KeysUnreadable) as error:
             raise CommandError(str(error)) from error
-        except KafkaConnectionError as error:
-            raise unreachable(settings) from error
-        except KafkaError as error:
-            raise CommandError(f"Kafka refused: {error!r}") from error
     return _Found(here, there, _notes(here))
 
 

@@ -4,12 +4,12 @@ import asyncio
 import sys
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from deploy import topics_create
+from deploy.output import print_json
 from deploy.topics_create import TopicState
 from schemas.settings import Settings
 
@@ -32,7 +32,7 @@ def list_topics(
     states = asyncio.run(topics_create.topic_states(Settings.from_env()))
     if as_json:
         for state in states:
-            typer.echo(orjson.dumps(_fields(state)).decode())
+            print_json(_fields(state))
         return
     table = Table("topic", "partitions", "purpose", box=None, pad_edge=False)
     for state in states:

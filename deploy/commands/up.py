@@ -53,17 +53,13 @@ def _wait_for_history(stack: WholeStack) -> bool:
     tell whether it is."""
     import asyncio
 
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
     from deploy.demo_history import wait_for_history
+    from deploy.progress import bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        bar = shown.add_task("Demo history: sending", total=None)
+    with bar("Demo history: sending") as show:
 
         def tell(what: str, done: int, total: int) -> None:
-            shown.update(bar, description=f"Demo history: {what}", completed=done, total=total)
+            show(done, total, what=f"Demo history: {what}")
 
         look = stack.servers.supervisor.check_start
         return asyncio.run(wait_for_history(stack.settings, tell, look))

@@ -2,13 +2,10 @@
 
 import asyncio
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from deploy.clients import unreachable
+from deploy.clients import words_for_readers
 from deploy.errors import CommandError
 from deploy.imports import kept_for_life
+from deploy.progress import bar
 from schemas.kafka.member_keys import KeysUnreadable
 from schemas.settings import Settings
 
@@ -22,13 +19,11 @@ def command() -> None:
         from processor.verification import Difference, verify
 
     settings = Settings.from_env()
-    columns = (TextColumn("folded again"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    with bar("folded again") as show:
 
         async def run() -> str:
             await check_topics(settings)
-            found = await verify(settings, lambda count: bar.update(task, advance=count))
+            found = await verify(settings, show)
             return f"{found.inputs} inputs give the {found.outputs} outputs that were written" + (
                 f"; of {found.forgotten} members that were forgotten nothing was compared"
                 if found.forgotten
@@ -36,11 +31,8 @@ def command() -> None:
             )
 
         try:
-            answer = asyncio.run(run())
+            with words_for_readers(settings):
+                answer = asyncio.run(run())
         except (Difference, FoldedByNewer, KeysUnread, KeysUnreadable) as found:
             raise CommandError(str(found)) from found
-        except KafkaConnectionError as error:
-            raise unreachable(settings) from error
-        except KafkaError as error:
-            raise CommandError(f"Kafka refused: {error!r}") from error
     print(answer)

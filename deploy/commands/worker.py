@@ -3,6 +3,7 @@
 import asyncio
 
 from deploy.imports import kept_for_life, without_aiohttp
+from deploy.listening import require_free
 from schemas.settings import Settings
 
 
@@ -13,5 +14,6 @@ def command() -> None:
         from processor.worker import main
 
     settings = Settings.from_env()
+    require_free(settings.metrics_host, settings.metrics_port, ("metrics_host", "metrics_port"))
     asyncio.run(check_topics(settings))
     main(settings)

@@ -26,6 +26,7 @@ import orjson
 
 from deploy.errors import CommandError
 from schemas.private_files import tighten
+from schemas.settings import variable
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def hold(data_dir: Path) -> TextIO:
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)
         file = (data_dir / "lock").open("a+", encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"cannot use the data dir: {error}") from error
+        raise CommandError(
+            f"{variable('data_dir')}: cannot use {data_dir}: {error.strerror or error}"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -93,7 +93,8 @@ class Ports:
 
     def _taken(self, use: str, port: int) -> str:
         if use in self._given:
-            return f"port {port} is taken by another program ({variable(f'{use}_port')})"
+            setting = variable(f"{use}_port")
+            return f"port {port} is taken by another program: end it, or set {setting} to another"
         setting = f"or set {variable(f'{use}_port')}" if use in ("kafka", "database", "api") else ""
         return (
             f"port {port}, on which this data dir's {use} listens, is taken by another program; "

@@ -254,7 +254,7 @@ class Verifier:
                     state[partition][record.key] = record.value
         with mock.patch.object(verification, "StateStore", _Recorded):
             _Recorded.found.clear()
-            found = asyncio.run(verification.verify(self._settings, lambda _: None))
+            found = asyncio.run(verification.verify(self._settings, lambda _done, _total: None))
         self.counts["verified outputs"] = found.outputs
         for partition in self._partitions:
             wanted = _Recorded.found.get(partition, {})

@@ -12,7 +12,8 @@ RECALCULATE = ["recalculate", "--challenge", "7f9c4a52-3d0e-4b51-9d57-0a6f5a0c1e
 
 
 @pytest.mark.parametrize(
-    "command", [["verify"], ["rebuild", "members"], ["dead-letters", "list"], RECALCULATE]
+    "command",
+    [["verify"], ["rebuild", "members"], ["dead-letters", "list"], ["worker"], RECALCULATE],
 )
 def test_one_line_says_so(settings: Settings, command: list[str]) -> None:
     away = settings.model_copy(update={"kafka": "127.0.0.1:1"})
@@ -26,6 +27,6 @@ def test_one_line_says_so(settings: Settings, command: list[str]) -> None:
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("milestream: ")
-    assert "127.0.0.1:1" in last
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("milestream: ")
+    assert "127.0.0.1:1" in line
