@@ -1,33 +1,27 @@
 """`milestream export`: a project's tables as Parquet files."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
+from deploy.commands import checked
 from deploy.commands.whose import Project
 from deploy.database_errors import database_errors
 from deploy.errors import CommandError
-from schemas.instants import InstantError, parse_instant
+from deploy.output import print_json
+from deploy.progress import Bar, bar
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
     import psycopg
-    from rich.progress import Progress, TaskID
 
+    from deploy.exporting.parquet import Tell
     from deploy.exporting.tables import Table
-
-
-def _time(text: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except InstantError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ def command(
     since: Annotated[
         datetime | None,
         typer.Option(
-            parser=_time,
+            parser=checked.moment,
             metavar="TIME",
             help="Only rows written or changed since, of tables that say when.",
         ),
@@ -64,7 +58,7 @@ def command(
 
     A file is replaced when the new one is whole. An analyst's own login may do so as well.
     """
-    polars_is_there()
+    pyarrow_is_there()
     settings = Settings.from_env()
     asked = _Asked(project, to, since)
     _make(to)
@@ -79,28 +73,30 @@ def command(
                     "rows": rows,
                     "bytes": file.stat().st_size,
                 }
-                typer.echo(orjson.dumps(line).decode())
+                print_json(line)
             else:
                 typer.echo(f"{file}: {rows:,} rows")
 
 
-def polars_is_there() -> None:
+def pyarrow_is_there() -> None:
     """Check that the package is installed that writes Parquet, which nothing else needs.
 
     Raises:
         CommandError: it is not.
     """
     try:
-        import polars as pl  # noqa: F401
+        import pyarrow as pa  # noqa: F401
     except ImportError as error:
         raise CommandError(
-            "Parquet is written by the package polars, which is not installed: pip install polars"
+            "Parquet is written by the package pyarrow, which is not installed: pip install pyarrow"
         ) from error
 
 
 def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise typer.BadParameter("is a file, not a directory", param_hint="--to") from None
     except OSError as error:
         raise typer.BadParameter(
             f"cannot be made: {error.strerror or error}", param_hint="--to"
@@ -143,43 +139,30 @@ def _export(
     connection: "psycopg.Connection", asked: _Asked, wanted: Mapping[str, "Table"]
 ) -> Iterator[tuple[str, int]]:
     """Write each table's file; yield its name and how many rows it has."""
-    from polars.exceptions import PolarsError
+    from pyarrow import ArrowException
 
     from deploy.exporting.parquet import write_table
     from deploy.exporting.tables import Selection
 
-    with _bar() as bar:
-        for name, table in wanted.items():
-            rows = Selection(table, asked.project, asked.since)
-            file = asked.directory / f"{name}.parquet"
-            task = bar.add_task(name, total=rows.count(connection))
-            try:
-                written = write_table(connection, rows, file, _teller(bar, task))
-            except OSError as error:
-                raise CommandError(
-                    f"{file} cannot be written: {error.strerror or error}. Files before it are "
-                    "whole; mend that, and give the same command again"
-                ) from error
-            except PolarsError as error:
-                raise CommandError(
-                    f"{name} has a value that a column of its file cannot hold: {error}"
-                ) from error
-            bar.remove_task(task)
-            yield name, written
+    for name, table in wanted.items():
+        rows = Selection(table, asked.project, asked.since)
+        file = asked.directory / f"{name}.parquet"
+        try:
+            with bar(name) as show:
+                tell = _teller(show, rows.count(connection))
+                tell(0)
+                written = write_table(connection, rows, file, tell)
+        except OSError as error:
+            raise CommandError(
+                f"{file} cannot be written: {error.strerror or error}. Files before it are "
+                "whole; mend that, and give the same command again"
+            ) from error
+        except ArrowException as error:
+            raise CommandError(
+                f"{name} has a value that a column of its file cannot hold: {error}"
+            ) from error
+        yield name, written
 
 
-def _teller(bar: "Progress", task: "TaskID") -> Callable[[int], None]:
-    return lambda done: bar.update(task, completed=done)
-
-
-def _bar() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
-    )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+def _teller(show: Bar, total: int | None) -> "Tell":
+    return lambda done: show(done, total, f"{done:,} rows")

@@ -2,31 +2,31 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
-import polars as pl
+import msgspec
 import psycopg
-from polars.io.plugins import register_io_source
-from psycopg import sql
+import pyarrow as pa
+from pyarrow import csv, parquet
 
 from deploy.exporting.tables import Selection
 
-BATCH_BYTES = 8 << 20
-"""What is read at a time, as text, and one row more: memory follows from it, not from the table."""
-GROUP_ROWS = 100_000
-"""Rows of a row group: readers pass over whole groups by their least and greatest values."""
-AMOUNT = pl.Decimal(38, 9)
+GROUP_BYTES = 16 << 20
+"""What is read at a time, as text, and one row more. It becomes one row group: readers pass over
+whole groups by their least and greatest values. Memory follows from it, not from the table."""
+AMOUNT = pa.decimal128(38, 9)
 """Amounts have 9 digits after the point, and 20 before: sums of them have room for 29."""
 
-_TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
-    "int2": pl.Int16,
-    "int4": pl.Int32,
-    "int8": pl.Int64,
-    "bool": pl.Boolean,
+_TYPES: Mapping[str, pa.DataType] = {
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "bool": pa.bool_(),
     "numeric": AMOUNT,
-    "date": pl.Date,
-    "timestamptz": pl.Datetime("us", "UTC"),
+    "date": pa.date32(),
+    "timestamptz": pa.timestamp("us", tz="UTC"),
 }
 """What a column becomes; what is not here is text: ids as they are written, JSON."""
 
@@ -34,11 +34,11 @@ Tell = Callable[[int], None]
 """Is told how many rows are written."""
 
 
-def parquet_type(kind: str) -> pl.DataType | type[pl.DataType]:
+def parquet_type(kind: str) -> pa.DataType:
     """Return what a column of a type of PostgreSQL, like ``int8`` or ``text[]``, is in a file."""
     if kind.endswith("[]"):
-        return pl.List(parquet_type(kind.removesuffix("[]")))
-    return _TYPES.get(kind, pl.String)
+        return pa.list_(parquet_type(kind.removesuffix("[]")))
+    return _TYPES.get(kind, pa.string())
 
 
 def write_table(connection: psycopg.Connection, rows: Selection, file: Path, tell: Tell) -> int:
@@ -50,24 +50,14 @@ def write_table(connection: psycopg.Connection, rows: Selection, file: Path, tel
     Raises:
         OSError: the file cannot be written.
         psycopg.Error: the database refuses, or the login's time for a statement is over.
+        ArrowException: a value does not fit the type of its column in the file.
     """
-    written = 0
-    schema = {name: parquet_type(kind) for name, kind in rows.table.columns.items()}
-
-    def batches(*_: object) -> Iterator[pl.DataFrame]:
-        nonlocal written
-        for text in _texts(connection, rows.copy_statement()):
-            batch = decoded(text, schema)
-            written += batch.height
-            tell(written)
-            yield batch
-
+    schema = pa.schema({name: parquet_type(kind) for name, kind in rows.table.columns.items()})
     handle, part = tempfile.mkstemp(suffix=".part", prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as out:
-            register_io_source(batches, schema=schema).sink_parquet(
-                out, row_group_size=GROUP_ROWS, engine="streaming"
-            )
+            with connection.cursor() as cursor, cursor.copy(rows.copy_statement()) as lines:
+                written = write_groups(joined(lines), schema, out, tell)
             out.flush()
             os.fsync(out.fileno())
         Path(part).replace(file)
@@ -77,44 +67,69 @@ def write_table(connection: psycopg.Connection, rows: Selection, file: Path, tel
     return written
 
 
-def _texts(connection: psycopg.Connection, statement: sql.Composed) -> Iterator[bytes]:
-    """Yield what a COPY says in pieces of whole rows, and at least one row."""
-    with connection.cursor() as cursor, cursor.copy(statement) as rows:
-        yield from joined(rows)
+def write_groups(texts: Iterable[bytes], schema: pa.Schema, out: IO[bytes], tell: Tell) -> int:
+    """Write each text, which is CSV, as a row group; return how many rows there were.
+
+    Raises:
+        OSError: it cannot be written.
+        ArrowException: a value does not fit the type of its column.
+    """
+    written = 0
+    with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
+        for text in texts:
+            group = decoded(text, schema)
+            writer.write_table(group, row_group_size=group.num_rows)
+            written += group.num_rows
+            tell(written)
+    return written
 
 
 def joined(rows: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
-    """Yield rows put together to at least ``BATCH_BYTES``, the last ones apart."""
+    """Yield rows put together to at least ``GROUP_BYTES``, the last ones apart."""
     pieces: list[bytes | bytearray | memoryview] = []
     size = 0
     for row in rows:
         pieces.append(row)
         size += len(row)
-        if size >= BATCH_BYTES:
+        if size >= GROUP_BYTES:
             yield b"".join(pieces)
             pieces, size = [], 0
     if pieces:
         yield b"".join(pieces)
 
 
-def decoded(text: bytes, schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    """Return CSV as columns of their types; what does not fit raises, and is never null."""
-    as_text = pl.read_csv(
-        text, has_header=False, schema=dict.fromkeys(schema, pl.String), raise_if_empty=True
+def decoded(text: bytes, schema: pa.Schema) -> pa.Table:
+    """Return CSV as columns of their types.
+
+    Raises:
+        ArrowException: a value does not fit; it is never null.
+    """
+    read = csv.read_csv(
+        pa.BufferReader(text),
+        read_options=csv.ReadOptions(column_names=schema.names, block_size=len(text)),
+        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(
+            column_types={field.name: _as_read(field.type) for field in schema},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
+            timestamp_parsers=[csv.ISO8601],
+        ),
     )
-    return as_text.select(_typed(name, kind) for name, kind in schema.items())
+    columns = [_typed(read[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _typed(name: str, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:
-    column = pl.col(name)
-    if kind == pl.String:
+def _as_read(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_list(kind) else kind
+
+
+def _typed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | pa.Array:
+    """Return a column of its type: arrays come as JSON."""
+    if not pa.types.is_list(kind):
         return column
-    if isinstance(kind, pl.List):
-        return column.str.json_decode(kind)
-    if kind == pl.Boolean:
-        return column.replace_strict({"t": True, "f": False}, return_dtype=pl.Boolean)
-    if isinstance(kind, pl.Datetime):
-        return column.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z", time_unit="us", time_zone="UTC")
-    if kind == pl.Date:
-        return column.str.to_date("%Y-%m-%d")
-    return column.cast(kind)
+    return pa.array(
+        [None if text is None else msgspec.json.decode(text) for text in column.to_pylist()], kind
+    )

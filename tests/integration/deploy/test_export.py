@@ -128,7 +128,7 @@ def test_a_database_without_read_models_is_said(
 def test_what_is_broken_off_leaves_the_file_before(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "BATCH_BYTES", 500)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 500)
     file = tmp_path / "members.parquet"
     file.write_bytes(b"that of before")
 

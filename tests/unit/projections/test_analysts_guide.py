@@ -9,8 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from deploy.exporting.parquet import AMOUNT
-
+AMOUNT = pl.Decimal(38, 9)
 GUIDE = (Path(__file__).parents[3] / "projections" / "analysts.md").read_text("utf-8")
 DAY, AT = date(2026, 11, 26), datetime(2026, 11, 26, 12, tzinfo=UTC)
 FILES: dict[str, tuple[dict[str, Any], list[tuple[Any, ...]]]] = {
