@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +62,23 @@ def test_months_of_the_guide_are_utc() -> None:
     months = re.findall(r"date_trunc\('month', (.*?)\)", queries)
     assert months
     assert all(month.endswith(" AT TIME ZONE 'UTC'") for month in months)
+
+
+def tables_with_charts() -> list[list[dict[str, str]]]:
+    """Return the rows that stand in the guide, of queries that draw something."""
+    found = []
+    for text in re.findall(r"```text\n([^`]*\| chart\n[^`]*)```", GUIDE):
+        names, _, *rows = text.strip().splitlines()
+        split = [[cell.strip() for cell in row.split("|")] for row in (names, *rows)]
+        found.append([dict(zip(split[0], row, strict=True)) for row in split[1:]])
+    return found
+
+
+def test_charts_of_the_guide_are_those_of_its_figures() -> None:
+    days, funnel = tables_with_charts()
+    most = max(int(day["members"]) for day in days)
+    for row, length in [
+        *((day, Decimal(20) * int(day["members"]) / most) for day in days),
+        *((step, 20 * Decimal(step["share"])) for step in funnel),
+    ]:
+        assert row["chart"] == "▇" * int(length.quantize(Decimal(1), ROUND_HALF_UP)), row
