@@ -259,6 +259,9 @@ class _Cached(Generic[T]):
             self._entries.clear()
         self._entries[key] = (time.monotonic(), value)
 
+    def drop(self, key: str) -> None:
+        self._entries.pop(key, None)
+
 
 def _is_secret_of(key: queries.ApiKey, given: bytes) -> bool:
     # Both are always compared, so that the time reveals nothing.
@@ -310,6 +313,13 @@ class Keyring:
             key = VerifiedKey(found.key_id, found.project, Role(found.role))
             self._sessions.put(name, key)
         return key
+
+    async def end_session(self, session: str) -> None:
+        """End a browser's session: here at once, in other processes within `CACHE_SECONDS`."""
+        hashed = hash_of(session)
+        async with self._pool.connection() as connection:
+            await sessions.delete_session(connection, hashed)
+        self._sessions.drop(hashed.hex())
 
     async def token_key(self, project: str) -> TokenKey | None:
         """Return a project's key for tokens, None where it has none.

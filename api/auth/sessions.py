@@ -43,11 +43,6 @@ async def open_link(connection: AsyncConnection, token: str) -> str | None:
     return session if opened else None
 
 
-async def close(connection: AsyncConnection, session: str) -> None:
-    """End a session."""
-    await queries.delete_session(connection, hash_of(session))
-
-
 def cookie_of(request: Request) -> str | None:
     """Return the session that a request may use: that of a page, or of a call by our pages."""
     session = request.cookies.get(COOKIE)

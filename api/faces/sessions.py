@@ -59,9 +59,7 @@ async def logout(request: Request) -> Response:
     session = sessions.cookie_of(request)
     response = Response(status_code=204)
     if session is not None:
-        held = resources.of(request)
-        async with held.pool.connection() as connection:
-            await sessions.close(connection, session)
+        await resources.of(request).keyring.end_session(session)
         response.delete_cookie(sessions.COOKIE)
     return response
 
