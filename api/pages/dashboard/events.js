@@ -22,7 +22,7 @@ function daily(data, key, first, last) {
   return [
     section("By day", !busy.length ? empty("No events in these days.") : columns({ title: "Events", measure: "and members who sent them, a day", first: "Day", labels, series: [{ name: "Events", values: of(key) }, { name: "Members", values: of("users") }] })),
     section("By hour", busy.length ? hours({ title: "Events by hour", rows: busy.map((each) => [day(each), data[each].hourlyDistribution]) }) : empty("No hours in these days."),
-      { note: busy.length ? `The last ${busy.length === 1 ? "day" : `${busy.length} days`} with events, in the project's time zone; the darker, the more.` : undefined }),
+      { note: busy.length ? `The last ${busy.length === 1 ? "day" : `${busy.length} days`} with events, in the project's time zone; the stronger the colour, the more.` : undefined }),
   ];
 }
 

@@ -42,7 +42,7 @@ function figures(data, lately) {
     { name: "Events a second", value: brief(data.eventsPerSecond) },
     { name: "From input to table", value: duration(data.newestAge), note: data.newestAge === null ? "nothing came lately" : "end to end, now" },
     { name: "Answered within", value: duration(lately ?? within(0.5, data.replies, null)), note: p95 === null ? "no call yet" : `95% within ${duration(p95)}` },
-    { name: "Records behind", value: brief(data.lag.records), note: data.lag.records ? `the tables, ${duration(data.lag.seconds)}` : "the tables have all" },
+    { name: "Records behind", value: brief(data.lag.records), note: !data.lag.records ? "the tables have all" : data.lag.seconds ? `the tables, ${duration(data.lag.seconds)}` : "the tables" },
     { name: "Refused a second", value: brief(data.deadLettersPerSecond), note: data.deadLettersPerSecond ? "to the dead letters" : "nothing is refused" },
     ...(data.withoutWorker ? [{ name: "Without a worker", value: count(data.withoutWorker, "partition"), note: "for 90 s" }] : []),
   ]);

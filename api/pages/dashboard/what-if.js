@@ -29,10 +29,20 @@ function parsed(text, what) {
 }
 
 /** Say what a dry run came to. */
-function told(found) {
+function told(found, names) {
   const outcome = found.data ? `It would give ${amount(found.data.points)} ${found.data.points === 1 ? "point" : "points"}.` : `It would be refused: ${found.message}`;
-  const rules = grid("Rules that were looked at", ["Rule", "Of", "Outcome", "Why"], (found.trace ?? []).map((t) => [words(t.kind), called(t.id), words(t.outcome), t.why]), "No rule was looked at.");
+  const rules = grid("Rules that were looked at", ["Rule", "Of", "Outcome", "Why"], (found.trace ?? []).map((t) => [words(t.kind), names.get(t.id) ?? called(t.id), words(t.outcome), t.why && called(t.why)]), "No rule was looked at.");
   return [make("p", outcome, { class: "outcome" }), make("h3", "Rules that were looked at"), rules];
+}
+
+/** The names of definitions by their ids; none where they are not to be had. */
+async function namesOf(frame) {
+  try {
+    const { definitions } = await ask("dashboard/definitions", { signal: frame.over });
+    return new Map(definitions.filter((each) => each.name).map((each) => [each.id, each.name]));
+  } catch {
+    return new Map(); // ids say it as well
+  }
 }
 
 export function tryOut(frame, member) {
@@ -40,7 +50,7 @@ export function tryOut(frame, member) {
   const form = make("div");
   const part = section("What if", [form, answer], { note: "An event that this member would send now. It is only tried: nothing comes of it." });
 
-  function fill(events) {
+  function fill(events, names) {
     let chosen = events[0];
     let fields = [];
     const inputs = make("div", [], { class: "fields" });
@@ -59,7 +69,7 @@ export function tryOut(frame, member) {
         if (error.body?.trace) return error.body;
         throw error;
       });
-      put(answer, told(found));
+      put(answer, told(found, await names));
     };
     choose(chosen.eventId);
     put(form, make("form", [
@@ -74,7 +84,7 @@ export function tryOut(frame, member) {
   frame.attempt(async () => {
     const found = (await ask("event?showAll=false", { signal: frame.over })) ?? [];
     const events = Array.isArray(found) ? found : found.data ?? [];
-    if (events.length) fill(events);
+    if (events.length) fill(events, namesOf(frame));
     else put(form, empty("No event is defined yet."));
   });
   return part;
