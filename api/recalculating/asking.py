@@ -275,5 +275,8 @@ async def begin(
 
 def running(id_: UUID) -> Problem:
     """Return the refusal of another one while one runs."""
-    detail = f"The recalculation {id_} of the project runs; wait for it, or cancel it."
+    detail = (
+        f"The recalculation {id_} of the project is not finished. Wait for it; or give its command "
+        f"again, if that was ended; or cancel it: DELETE /recalculations/{id_}."
+    )
     return Problem(409, detail, code="recalculation_running", more={"id": str(id_)})
