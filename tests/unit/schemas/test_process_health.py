@@ -1,7 +1,10 @@
 """A worker's and a projector's health over HTTP, from a thread beside the event loop."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Iterator
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 from wsgiref.simple_server import WSGIServer
@@ -9,6 +12,7 @@ from wsgiref.simple_server import WSGIServer
 import pytest
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 
+from schemas import process_health
 from schemas.process_health import Health, serve
 
 
@@ -69,3 +73,68 @@ def test_an_event_loop_that_hangs_is_told(server: WSGIServer, health: Health, cl
 
     asyncio.run(turn())
     assert asked(server, "/healthz") == (200, "ok\n")
+
+
+PATIENCE_SECONDS = 20.0
+
+
+def slow(server: WSGIServer) -> socket.socket:
+    """Return a connection that sends a part of a request, and no more."""
+    peer = socket.create_connection(("127.0.0.1", server.server_port), PATIENCE_SECONDS)
+    peer.sendall(b"GET /healthz HTTP/1.1\r\nx-slow: ")
+    return peer
+
+
+def threads_of_connections() -> int:
+    return sum("process_request_thread" in each.name for each in threading.enumerate())
+
+
+def test_slow_peers_are_bounded_in_number_and_let_probes_through(server: WSGIServer) -> None:
+    peers = [slow(server) for _ in range(3 * process_health.MOST_CONNECTIONS)]
+    try:
+        assert asked(server, "/healthz") == (200, "ok\n")
+        assert threads_of_connections() <= process_health.MOST_CONNECTIONS
+        assert peers[0].recv(1) == b""  # the oldest were ended
+    finally:
+        for peer in peers:
+            peer.close()
+
+
+def test_who_sends_a_byte_at_a_time_is_ended(
+    server: WSGIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_health, "CONNECTION_SECONDS", 0.5)
+    peer = slow(server)
+    peer.settimeout(0.05)
+    with peer, pytest.raises(OSError, match="Broken pipe|reset"):
+        for _ in range(round(PATIENCE_SECONDS / 0.05)):
+            peer.sendall(b"x")
+            try:
+                assert peer.recv(1) == b""
+            except TimeoutError:
+                continue
+            raise BrokenPipeError("Broken pipe")
+
+
+def test_who_does_not_read_the_answer_is_ended(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_health, "CONNECTION_SECONDS", 0.5)
+
+    def much(_environ: object, start: Any) -> list[bytes]:
+        start("200 OK", [])
+        return [b"x" * 50_000_000]
+
+    server = serve("127.0.0.1", 0, much, health)
+    try:
+        with socket.create_connection(("127.0.0.1", server.server_port), PATIENCE_SECONDS) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            ended = threading.Event()
+            for _ in range(round(PATIENCE_SECONDS / 0.05)):
+                if not server._open and not threads_of_connections():  # noqa: SLF001
+                    break
+                ended.wait(0.05)
+            assert threads_of_connections() == 0
+    finally:
+        server.shutdown()
+        server.server_close()
