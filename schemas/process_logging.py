@@ -1,13 +1,16 @@
 """How a process of Milestream logs: to stderr, as text or as one JSON object a line.
 
 No line has a personal field: of an error that may quote what it met (a row, an input) only what
-names none of it is logged.
+names none of it is logged. So it is with what Python itself says of errors that nobody caught: in a
+task, a thread, a destructor, or the process.
 """
 
+import asyncio
 import copy
 import json
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -53,19 +56,34 @@ def log_json(level: str) -> None:
     """Log JSON from this level on, warnings and the exception that ends this process as well."""
     _handle_with(JsonFormatter(), level)
     logging.captureWarnings(True)
-    sys.excepthook = _log_last
 
 
 def _handle_with(formatter: logging.Formatter, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    sys.excepthook = _log_last
+    threading.excepthook = _log_last_of_thread
+    sys.unraisablehook = _log_ignored
 
 
 def _log_last(type_: type[BaseException], error: BaseException, tb: TracebackType | None) -> None:
     if issubclass(type_, KeyboardInterrupt):
         return
     logging.getLogger("milestream").critical("this ended the process", exc_info=(type_, error, tb))
+
+
+def _log_last_of_thread(given: threading.ExceptHookArgs) -> None:
+    if given.exc_value is None or issubclass(given.exc_type, SystemExit):
+        return
+    name = "a thread" if given.thread is None else f"the thread {given.thread.name}"
+    logging.getLogger("milestream").error("this ended %s", name, exc_info=given.exc_value)
+
+
+def _log_ignored(given: "sys.UnraisableHookArgs") -> None:
+    # Not the object: its text may quote what it holds.
+    kind = type(given.object).__qualname__
+    logging.getLogger("milestream").error("ignored in a %s", kind, exc_info=given.exc_value)
 
 
 class TextFormatter(logging.Formatter):
@@ -76,7 +94,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record's lines."""
-        return super().format(_quoting_nothing(record))
+        record = copy.copy(_quoting_nothing(record))
+        record.exc_text = None  # another handler's text of the error, which quotes all
+        return super().format(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's name)
         """Return an error with its causes and where they arose."""
@@ -188,10 +208,42 @@ class _Said:
 
 
 def _quoting_nothing(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a record whose arguments are no errors; others may hold the same record."""
+    """Return a record whose text quotes no error; others may hold the same record."""
+    if record.name == _ASYNCIO:
+        changed = copy.copy(record)
+        changed.msg, changed.args = _without_reprs(record.getMessage()), None
+        return changed
     given = record.args
-    if not isinstance(given, tuple) or not any(isinstance(one, BaseException) for one in given):
+    if not isinstance(given, tuple) or not any(isinstance(one, _QUOTING) for one in given):
         return record
-    record = copy.copy(record)
-    record.args = tuple(_Said(one) if isinstance(one, BaseException) else one for one in given)
-    return record
+    changed = copy.copy(record)
+    changed.args = tuple(_safe(one) for one in given)
+    return changed
+
+
+def _safe(argument: object) -> object:
+    """Return an argument of a line, or what may be said of it."""
+    if isinstance(argument, BaseException):
+        return _Said(argument)
+    return _named(repr(argument)) if isinstance(argument, asyncio.Future) else argument
+
+
+_ASYNCIO = "asyncio"
+_QUOTING = (BaseException, asyncio.Future)
+"""What has the text of an error in its own."""
+
+
+def _without_reprs(message: str) -> str:
+    """Return what an event loop says, without the texts of its tasks, futures and callbacks: they
+    quote errors, results and arguments. The error itself is logged beside it."""
+    head, *details = message.split("\n")
+    said_of = head.partition("(")[0].partition("<")[0].strip()
+    tasks = [_named(line) for line in details if line.startswith(("future: ", "task: "))]
+    return ": ".join([said_of, *tasks])
+
+
+def _named(task: str) -> str:
+    """Return the name and the function in a task's text, as far as it has them."""
+    name = task.partition(" name='")[2].partition("'")[0]
+    function = task.partition(" coro=<")[2].partition("(")[0].partition(" ")[0]
+    return " ".join(part for part in ("task", name, function) if part)

@@ -1,6 +1,7 @@
 """Logs have ids and no personal fields, as text and as JSON."""
 
 import asyncio
+import gc
 import json
 import logging
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from psycopg import errors
 from pydantic import BaseModel
 
@@ -96,6 +98,87 @@ def test_what_an_error_quotes_is_not_logged(
     assert fail.__name__ in line  # the stack is there
     assert "Traceback (most recent call last):" in line
     assert "cannot write: " in line
+
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+@pytest.mark.parametrize("new_loop", LOOPS)
+def test_what_is_said_of_a_lost_task_quotes_no_error(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    formatter: logging.Formatter,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail() -> None:
+        raise _ValueRefused
+
+    def call(_row: str) -> None:
+        raise _RowRefused
+
+    async def lose() -> None:
+        task = asyncio.create_task(fail(), name="renewals")
+        asyncio.get_running_loop().call_soon(call, PERSONAL)
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(_RowRefused())
+        await asyncio.wait([task])
+        del task, future
+        gc.collect()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(lose())
+    lines = [formatter.format(record) for record in caplog.records if record.name == "asyncio"]
+    assert len(lines) == 3
+    text = "\n".join(lines)
+    assert PERSONAL in caplog.text  # it would be there
+    assert PERSONAL not in text
+    for part in ("Task exception was never retrieved", "renewals", "fail", "in call"):
+        assert part in text
+
+
+@pytest.mark.parametrize("log", ["text", "json"])
+def test_what_nobody_caught_is_logged_without_what_it_quotes(log: str) -> None:
+    """In a thread, in a destructor and in the process."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _NOBODY_CATCHES, log],
+        check=False, capture_output=True, text=True, cwd=Path(__file__).parents[3], timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert PERSONAL not in ended.stderr
+    for part in ("this ended the thread lost", "ignored in a function", "this ended the process"):
+        assert part in ended.stderr
+    assert ended.stderr.count("_RowRefused: null value in column") == 3
+
+
+_NOBODY_CATCHES = """
+import sys, threading
+from schemas import process_logging
+from schemas.settings import Settings
+from tests.unit.schemas.test_process_logging import _refused_row
+
+class Destroyed:
+    def __del__(self):
+        _refused_row()
+
+settings = Settings.of({"log_format": sys.argv[1]})
+process_logging.log_to_stderr(settings, {})
+thread = threading.Thread(target=_refused_row, name="lost")
+thread.start()
+thread.join()
+Destroyed()
+_refused_row()
+"""
+
+
+def test_a_future_among_arguments_quotes_no_error() -> None:
+    async def failed() -> str:
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(_RowRefused())
+        line = TextFormatter().format(_record("given up: %r", future))
+        future.exception()
+        return line
+
+    assert PERSONAL not in asyncio.run(failed())
 
 
 def test_an_error_keeps_what_quotes_nothing() -> None:
