@@ -110,10 +110,11 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._open.pop(request, None)
             super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Say nothing of a peer that is gone, or was ended."""
-        if not isinstance(sys.exception(), OSError):
-            logger.exception("a request for health or metrics failed")
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            logger.error("a request for health or metrics failed", exc_info=error)
 
 
 class _Server6(_Server):

@@ -2,16 +2,13 @@
 --
 -- A place is a number: the partition of the output's topic times 2^48, plus its offset. Rows that
 -- were made before have none: `milestream rebuild` of their tables gives it to them, and until then
--- the API refuses to say what was so. The indexes are empty where all rows have places. A progress
--- has none: its place changes with each update, which must touch no index.
+-- the API refuses to say what was so.
 
 ALTER TABLE milestream.members ADD COLUMN first_place bigint;
 COMMENT ON COLUMN milestream.members.first_place IS
     'Place on member-events (partition times 2^48, plus offset) of the first output about the member; null: made before there were places.';
 
 ALTER TABLE milestream.challenge_logs ADD COLUMN place bigint;
-CREATE INDEX challenge_logs_without_place ON milestream.challenge_logs (project)
-    WHERE place IS NULL;
 COMMENT ON COLUMN milestream.challenge_logs.place IS
     'Place on progress-events (partition times 2^48, plus offset) of the output that recorded the log; null: made before there were places.';
 
@@ -20,14 +17,10 @@ COMMENT ON COLUMN milestream.challenge_progress.place IS
     'Place on progress-events (partition times 2^48, plus offset) of the output that last changed it; null: made before there were places.';
 
 ALTER TABLE milestream.points_ledger ADD COLUMN place bigint;
-CREATE INDEX points_ledger_without_place ON milestream.points_ledger (project)
-    WHERE place IS NULL;
 COMMENT ON COLUMN milestream.points_ledger.place IS
     'Place on points-events (partition times 2^48, plus offset) of the output that made the entry; null: made before there were places.';
 
 ALTER TABLE milestream.tier_history ADD COLUMN place bigint;
-CREATE INDEX tier_history_without_place ON milestream.tier_history (project)
-    WHERE place IS NULL;
 COMMENT ON COLUMN milestream.tier_history.place IS
     'Place on tier-events (partition times 2^48, plus offset) of the output that told the change; null: made before there were places.';
 

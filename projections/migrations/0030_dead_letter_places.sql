@@ -2,6 +2,3 @@
 ALTER TABLE milestream.dead_letters ADD COLUMN place bigint;
 COMMENT ON COLUMN milestream.dead_letters.place IS
     'Place on dead-letters (partition times 2^48, plus offset); null: made before there were places.';
-CREATE INDEX dead_letters_project ON milestream.dead_letters (project, reason, at);
-CREATE INDEX dead_letters_newest ON milestream.dead_letters (project, at);
-CREATE INDEX dead_letters_place ON milestream.dead_letters (project, place);

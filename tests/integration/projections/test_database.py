@@ -63,6 +63,70 @@ def test_several_processes_may_migrate_at_once(database_url: str) -> None:
     assert failures == []
 
 
+def test_rows_are_written_while_an_index_is_built(migrated_url: str) -> None:
+    (last,) = [each for each in migrations() if each.concurrently]
+    with psycopg.connect(migrated_url) as connection:
+        connection.execute(
+            "DELETE FROM milestream_private.migrations WHERE version >= %s", [last.version]
+        )
+        connection.execute("DROP INDEX milestream.dead_letters_newest")
+    building = threading.Thread(target=migrate, args=(migrated_url,))
+    with psycopg.connect(migrated_url) as first, psycopg.connect(migrated_url) as later:
+        first.execute(_LETTER, [1])  # not committed: the index waits for it
+        building.start()
+        _wait_for(migrated_url, "SELECT FROM pg_stat_activity WHERE state = 'active' "
+            "AND query LIKE '%dead_letters_newest%' AND wait_event_type = 'Lock'")  # fmt: skip
+        later.execute("SET lock_timeout = '10s'")
+        later.execute(_LETTER, [2])
+        later.commit()
+    building.join(60)
+    with psycopg.connect(migrated_url) as connection:
+        valid = connection.execute(
+            "SELECT bool_and(indisvalid), count(*) FROM pg_index "
+            "WHERE indrelid = 'milestream.dead_letters'::regclass"
+        ).fetchone()
+        rows = connection.execute("SELECT count(*) FROM milestream.dead_letters").fetchone()
+    assert (valid, rows) == ((True, 5), (2,))
+
+
+_LETTER = """
+INSERT INTO milestream.dead_letters (reason, message, topic, partition, "offset", key_encoding,
+    headers, attempts, at)
+VALUES ('invalid', '', 'events', 0, %s, 'utf-8', '[]', 1, now())
+"""
+
+
+def _wait_for(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        deadline = time.monotonic() + 60
+        while connection.execute(statement.encode()).fetchone() is None:
+            assert time.monotonic() < deadline, statement
+            time.sleep(0.05)
+
+
+def test_an_index_that_was_cut_off_is_built_again(migrated_url: str) -> None:
+    (last,) = [each for each in migrations() if each.concurrently]
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
+        connection.execute(
+            "DELETE FROM milestream_private.migrations WHERE version >= %s", [last.version]
+        )
+        connection.execute("DROP INDEX milestream.dead_letters_newest")
+        with psycopg.connect(migrated_url) as other:
+            other.execute(_LETTER, [1])
+            connection.execute("SET statement_timeout = '200ms'")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                connection.execute(
+                    "CREATE INDEX CONCURRENTLY dead_letters_newest "
+                    "ON milestream.dead_letters (project, at)"
+                )
+    migrate(migrated_url)
+    with psycopg.connect(migrated_url) as connection:
+        broken = connection.execute("SELECT FROM pg_index WHERE NOT indisvalid").fetchall()
+        made = connection.execute("SELECT 'milestream.dead_letters_newest'::regclass").fetchone()
+    assert broken == []
+    assert made is not None
+
+
 def test_a_database_of_a_newer_version_is_refused(migrated_url: str) -> None:
     with psycopg.connect(migrated_url) as connection:
         connection.execute("INSERT INTO milestream_private.migrations VALUES (9999, 'later')")
