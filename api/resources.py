@@ -53,6 +53,9 @@ between fails one request with 503 and is replaced."""
 EXPLANATIONS = 4
 """Explanations that are worked at together, two of one project; each may hold all logs of a
 progress."""
+COMPARISONS = 2
+"""Definitions that are written out and compared together, one of one project; each takes a thread
+and the processor."""
 STATEMENT_SECONDS = 30
 """The statement timeout: a filter without an index must not hold its connection for long."""
 
@@ -84,6 +87,8 @@ class Resources:
     recalculations: Starting
     explaining: Shares
     """One permit for each explanation that is worked at."""
+    comparing: Shares
+    """One permit for each comparison of definitions."""
     background: tuple[asyncio.Task[None], ...]
     kafka_faults: Mapping[str, Callable[[], str | None]]
     """The health checks of the Kafka clients, by the client's name; they return why one has
@@ -228,6 +233,7 @@ async def opened(
             redriving=asyncio.Lock(),
             recalculations=recalculations,
             explaining=Shares(EXPLANATIONS),
+            comparing=Shares(COMPARISONS),
             background=background,
             kafka_faults={
                 "the producer": partial(producer_fault, producer),
