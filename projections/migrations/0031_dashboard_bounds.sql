@@ -1,3 +1,8 @@
+-- What redrives wait for: a lock of their own, which they hold for seconds.
+INSERT INTO milestream_private.locks VALUES (1024) ON CONFLICT DO NOTHING;
+COMMENT ON COLUMN milestream_private.locks.slot IS
+    'From 0 to 1023, which names are spread over; 1024: redrives.';
+
 -- An index over an expression has statistics of its own: none of what is personal, either.
 CREATE OR REPLACE FUNCTION milestream_private.hide_statistics(target regclass) RETURNS void
     LANGUAGE plpgsql SET search_path = ''
