@@ -95,7 +95,7 @@ async def _of_session(request: Request, wanted: str) -> Caller:
     if session is None:
         raise Problem(401, wanted)
     keyring: Keyring = request.app.state.resources.keyring
-    key = await keyring.of_session(session)
+    key = await keyring.of_session(session, acts=request.method not in _READING)
     if key is None:
         raise Problem(401, "The session is over: open a new link, or sign in with an API key.")
     caller = Caller(key.project, key=key)

@@ -7,6 +7,7 @@ secret.
 
 import base64
 import hmac
+import math
 import re
 import secrets
 import time
@@ -252,12 +253,16 @@ class _Cached(Generic[T]):
 
     def get(self, key: str) -> T | None:
         entry = self._entries.get(key)
-        return entry[1] if entry and time.monotonic() - entry[0] < CACHE_SECONDS else None
+        return entry[1] if entry and time.monotonic() < entry[0] else None
 
-    def put(self, key: str, value: T) -> None:
+    def put(self, key: str, value: T, seconds: float = math.inf) -> None:
+        """Keep a value for `CACHE_SECONDS`, or for fewer."""
         if len(self._entries) >= 10_000:
             self._entries.clear()
-        self._entries[key] = (time.monotonic(), value)
+        self._entries[key] = (time.monotonic() + min(seconds, CACHE_SECONDS), value)
+
+    def drop(self, key: str) -> None:
+        self._entries.pop(key, None)
 
     def drop(self, key: str) -> None:
         self._entries.pop(key, None)
@@ -300,18 +305,23 @@ class Keyring:
             self._api_keys.put(key_id, key)
         return VerifiedKey(key_id, key.project, Role(key.role))
 
-    async def of_session(self, session: str) -> VerifiedKey | None:
-        """Return the key that a browser's session acts as; None where it is over."""
+    async def of_session(self, session: str, *, acts: bool) -> VerifiedKey | None:
+        """Return the key that a browser's session acts as; None where it is over.
+
+        Where it is to do something the database is asked: who has signed out, at whatever process,
+        does nothing from then on.
+        """
         hashed = hash_of(session)
         name = hashed.hex()
-        key = self._sessions.get(name)
+        key = None if acts else self._sessions.get(name)
         if key is None:
             async with self._pool.connection() as connection:
                 found = await sessions.key_of_session(connection, hashed)
             if found is None:
+                self._sessions.drop(name)
                 return None
             key = VerifiedKey(found.key_id, found.project, Role(found.role))
-            self._sessions.put(name, key)
+            self._sessions.put(name, key, found.seconds_left)
         return key
 
     async def end_session(self, session: str) -> None:

@@ -8,11 +8,12 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True)
 class KeyOfSession:
-    """The API key that a browser acts as."""
+    """The API key that a browser acts as, and for how long it does."""
 
     key_id: str
     project: str
     role: str
+    seconds_left: float
 
 
 async def insert_link(
@@ -53,7 +54,9 @@ async def key_of_session(connection: AsyncConnection, session_hash: bytes) -> Ke
     async with connection.cursor(row_factory=class_row(KeyOfSession)) as cursor:
         await cursor.execute(
             """
-            SELECT key_id, project, role FROM milestream_private.sessions
+            SELECT key_id, project, role,
+                extract(epoch FROM expires_at - clock_timestamp())::float AS seconds_left
+            FROM milestream_private.sessions
             JOIN milestream_private.api_keys USING (key_id)
             WHERE session_hash = %s AND expires_at > clock_timestamp() AND revoked_at IS NULL
             """,
