@@ -1,9 +1,11 @@
 """What the calls of all pages have in common: who may read, how they refuse, exact amounts."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from api.auth import shares
 from api.auth.access import Caller, require
 from api.auth.credentials import Role
 from api.http.numbers import exact
@@ -12,7 +14,20 @@ from api.http.routing import DirectRoute
 
 TAG = "dashboard"
 
-Reader = Annotated[Caller, Depends(require(Role.ADMIN, Role.ANALYST))]
+PAGE_SECONDS = 5.0
+"""How long a page's statements may take together: what takes longer is refused, so that a few who
+look keep no connection from all others for half a minute."""
+
+_looking = require(Role.ADMIN, Role.ANALYST)
+
+
+async def _reader(request: Request) -> Caller:
+    caller = await _looking(request)
+    shares.READER.set(replace(shares.READER.get(), seconds=PAGE_SECONDS))
+    return caller
+
+
+Reader = Annotated[Caller, Depends(_reader)]
 """Who may look."""
 
 NEWEST = 20

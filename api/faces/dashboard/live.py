@@ -14,7 +14,6 @@ router = page_router()
 
 FLOW_SECONDS = 10
 DEAD_LETTER_SECONDS = 60
-MOST_DEAD_LETTERS = 5000
 
 
 @router.get("/dashboard/data", summary="What the live page shows", openapi_extra=refusals())
@@ -32,9 +31,7 @@ async def data(request: Request, caller: Reader) -> Response:
 async def _shown(held: Resources, project: str) -> bytes:
     async with held.reads.connection() as connection:
         logs, events = await queries.flow(connection, project, FLOW_SECONDS)
-        dead = await queries.dead_letters_per_second(
-            connection, project, DEAD_LETTER_SECONDS, MOST_DEAD_LETTERS
-        )
+        dead = await queries.dead_letters_per_second(connection, project, DEAD_LETTER_SECONDS)
         age = await queries.newest_age(connection, project) if logs or events else None
         milestones = await queries.newest_milestones(connection, project, NEWEST)
         rewards = await queries.newest_rewards(connection, project, NEWEST)

@@ -22,7 +22,7 @@ _SEARCH = {
             "name": "search",
             "in": "query",
             "required": True,
-            "description": "An id, an external id or its beginning, an e-mail, a part of a name.",
+            "description": "An id, or the beginning of an external id, an e-mail or a name.",
             "schema": text(minLength=1, maxLength=MAX_SEARCH),
         }
     ],
@@ -32,15 +32,20 @@ _SEARCH = {
 
 @router.get("/dashboard/members", summary="Find members", openapi_extra=_SEARCH)
 async def members(request: Request, caller: Reader) -> Response:
-    """Answer the members that a text names."""
+    """Answer the members that a text names; `more`: further ones are.
+
+    A part in the middle of a name is found too, of all members where `whole`, else of some only.
+    """
     wanted = request.query_params.get("search", "").strip()
     if not 0 < len(wanted) <= MAX_SEARCH or "\x00" in wanted:
         raise invalid("search", f"must have 1 to {MAX_SEARCH} characters, and none of them U+0000")
     member_id = UUID(wanted) if is_uuid(wanted) else None
     held = resources.of(request)
     async with held.reads.connection() as connection:
-        found = await queries.search(connection, caller.project, wanted, member_id, NEWEST)
-    return answer({"members": found})
+        found = await queries.search(connection, caller.project, wanted, member_id, NEWEST + 1)
+        many = await queries.are_many(connection, caller.project)
+    more = len(found) > NEWEST
+    return answer({"members": found[:NEWEST], "more": more, "whole": not many})
 
 
 @router.get("/dashboard/members/{id}", summary="A member's page", openapi_extra=refusals(404))

@@ -1,44 +1,69 @@
 """The data of a project's live page."""
 
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row, scalar_row
+
+COUNTED = 20_000
+"""Rows that are counted at most: where more came, the rate is that of these, the newest."""
+
+
+def rate_of(count: int, seconds: float, oldest_age: float | None) -> float:
+    """Return how many rows a second those are that were counted.
+
+    Args:
+        count: how many, at most `COUNTED`.
+        seconds: the span of time that they were looked for in.
+        oldest_age: how old the oldest of them is, in seconds.
+    """
+    if count < COUNTED or oldest_age is None:
+        return count / seconds
+    return count / min(seconds, max(oldest_age, _SHORTEST))
+
+
+_SHORTEST = 0.001
+
+_FLOW: LiteralString = """
+SELECT logs.count, logs.age, events.count, events.age FROM (
+    SELECT count(*), extract(epoch FROM now() - min(created_at))::float AS age FROM (
+        SELECT created_at FROM milestream.challenge_logs WHERE project = %(project)s
+            AND created_at > now() - make_interval(secs => %(seconds)s)
+        ORDER BY created_at DESC LIMIT %(counted)s
+    ) AS newest
+) AS logs CROSS JOIN (
+    SELECT count(*), extract(epoch FROM now() - min(created_at))::float AS age FROM (
+        SELECT created_at FROM milestream.event_log WHERE project = %(project)s
+            AND created_at > now() - make_interval(secs => %(seconds)s)
+        ORDER BY created_at DESC LIMIT %(counted)s
+    ) AS newest
+) AS events
+"""
 
 
 async def flow(connection: AsyncConnection, project: str, seconds: int) -> tuple[float, float]:
     """Return how many logs and how many events a second were recorded in the last so many
     seconds."""
+    given = {"project": project, "seconds": seconds, "counted": COUNTED}
+    cursor = await connection.execute(_FLOW, given)
+    ((logs, logs_age, events, events_age),) = await cursor.fetchall()
+    return rate_of(logs, seconds, logs_age), rate_of(events, seconds, events_age)
+
+
+async def dead_letters_per_second(connection: AsyncConnection, project: str, seconds: int) -> float:
+    """Return how many dead letters a second came in the last so many seconds."""
     cursor = await connection.execute(
         """
-        SELECT
-            (SELECT count(*) FROM milestream.challenge_logs WHERE project = %(project)s
-                AND created_at > now() - make_interval(secs => %(seconds)s)),
-            (SELECT count(*) FROM milestream.event_log WHERE project = %(project)s
-                AND created_at > now() - make_interval(secs => %(seconds)s))
+        SELECT count(*), extract(epoch FROM now() - min(at))::float FROM (
+            SELECT at FROM milestream.dead_letters WHERE project = %s
+                AND at > now() - make_interval(secs => %s)
+            ORDER BY at DESC LIMIT %s
+        ) AS newest
         """,
-        {"project": project, "seconds": seconds},
+        (project, seconds, COUNTED),
     )
-    ((logs, events),) = await cursor.fetchall()
-    return logs / seconds, events / seconds
-
-
-async def dead_letters_per_second(
-    connection: AsyncConnection, project: str, seconds: int, limit: int
-) -> float:
-    """Return how many dead letters a second came in the last so many seconds, of so many of all
-    projects together at most."""
-    async with connection.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(
-            """
-            SELECT count(*) FROM (
-                SELECT project FROM milestream.dead_letters
-                WHERE at > now() - make_interval(secs => %s) ORDER BY at DESC LIMIT %s
-            ) AS newest WHERE project = %s
-            """,
-            (seconds, limit, project),
-        )
-        return float(await cursor.fetchone() or 0) / seconds
+    ((count, age),) = await cursor.fetchall()
+    return rate_of(count, seconds, age)
 
 
 async def newest_age(connection: AsyncConnection, project: str) -> float | None:

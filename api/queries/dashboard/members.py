@@ -14,22 +14,46 @@ SELECT member_id AS "memberId", external_id AS "externalId", email, status,
 FROM milestream.members WHERE project = %(project)s AND status <> 'deleted'
 """
 
-# What names a member exactly comes first: an index finds it. A name is looked for in all of them.
+LOOKED_THROUGH = 10_000
+"""Members whose names are looked through for a part of them: those with the smallest ids."""
+
+# Beginnings of names are found by indexes, in whose order the first ones are taken: all that begins
+# so lies between the text itself and the text with the last of all characters behind it.
 _SEARCH: LiteralString = f"""
-WITH named AS ({_FOUND} AND external_id = %(text)s UNION ALL {_FOUND} AND member_id = %(id)s
-), alike AS ({_FOUND} AND (
-        strpos(lower(concat_ws(' ', first_name, last_name)), lower(%(text)s)) > 0
-        OR lower(email) = lower(%(text)s)
-        OR starts_with(external_id, %(text)s)
-    )
-    LIMIT %(limit)s
+WITH named AS (
+    {_FOUND} AND external_id = %(text)s UNION ALL {_FOUND} AND member_id = %(id)s
+), alike AS (
+    ({_FOUND} AND external_id ~>=~ %(text)s AND external_id ~<=~ %(text)s || chr(1114111)
+    ORDER BY external_id USING ~<~ LIMIT %(limit)s)
+    UNION ALL
+    ({_FOUND} AND lower(email) ~>=~ lower(%(text)s)
+        AND lower(email) ~<=~ lower(%(text)s) || chr(1114111)
+    ORDER BY lower(email) USING ~<~ LIMIT %(limit)s)
+    UNION ALL
+    ({_FOUND} AND lower(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))
+            ~>=~ lower(%(text)s)
+        AND lower(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))
+            ~<=~ lower(%(text)s) || chr(1114111)
+    ORDER BY lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')) USING ~<~
+    LIMIT %(limit)s)
+    UNION ALL
+    ({_FOUND} AND lower(last_name) ~>=~ lower(%(text)s)
+        AND lower(last_name) ~<=~ lower(%(text)s) || chr(1114111)
+    ORDER BY lower(last_name) USING ~<~ LIMIT %(limit)s)
+), within AS (
+    SELECT "memberId", "externalId", email, status, name FROM (
+        {_FOUND} ORDER BY member_id LIMIT %(looked)s
+    ) AS first WHERE strpos(lower(name), lower(%(text)s)) > 0 LIMIT %(limit)s
 )
-SELECT * FROM named
-UNION
-SELECT * FROM alike
-ORDER BY "externalId"
-LIMIT %(limit)s
+SELECT * FROM named UNION SELECT * FROM alike UNION SELECT * FROM within
+ORDER BY "externalId" LIMIT %(limit)s
 """  # noqa: S608  (of this module's own texts)
+
+_HAS_MORE: LiteralString = """
+SELECT EXISTS (
+    SELECT FROM milestream.members WHERE project = %s ORDER BY member_id OFFSET %s LIMIT 1
+)
+"""
 
 _MEMBER: LiteralString = """
 SELECT member_id AS "memberId", external_id AS "externalId", email, status, groups, timezone, city,
@@ -113,11 +137,22 @@ _PARTS: dict[str, LiteralString] = {
 async def search(
     connection: AsyncConnection, project: str, text: str, member_id: UUID | None, limit: int
 ) -> Rows:
-    """Return members by id, external id (or its beginning), e-mail, or a part of their name."""
-    given = {"project": project, "text": text, "id": member_id, "limit": limit}
+    """Return members by id, or by the beginning of their external id, e-mail, name or last name;
+    and by a part of their name, where they are among those that are looked through."""
+    given = {
+        "project": project, "text": text, "id": member_id, "limit": limit,
+        "looked": LOOKED_THROUGH,
+    }  # fmt: skip
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_SEARCH, given)
         return await cursor.fetchall()
+
+
+async def are_many(connection: AsyncConnection, project: str) -> bool:
+    """Tell whether there are more members than a search looks through."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(_HAS_MORE, (project, LOOKED_THROUGH))
+        return bool(await cursor.fetchone())
 
 
 async def id_of(connection: AsyncConnection, project: str, external_id: str) -> UUID | None:

@@ -72,7 +72,7 @@ async def found(admin: httpx.AsyncClient, text: str) -> list[Any]:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_members_are_found_by_what_names_them(full_stack: Served, member: str) -> None:
     async with await full_stack.client(Role.ANALYST, PROJECT) as analyst:
-        for text in ("ada", "ad", "ADA@example.com", "onerror", member):
+        for text in ("ada", "ad", "ADA@example.com", "ada@", "<IMG src", "onerror", member):
             assert await found(analyst, text) == [member], text
         for text in ("nobody", "%", "_", "00000000-0000-4000-8000-000000000000"):
             assert await found(analyst, text) == [], text
