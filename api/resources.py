@@ -19,6 +19,7 @@ from api.auth.credentials import Keyring
 from api.auth.quotas import Quotas
 from api.auth.shared_answers import SharedAnswers
 from api.auth.shares import Reads, Shares
+from api.dead_letters.turns import Turns
 from api.dead_letters.watch import RedrivenWatch
 from api.kafka import clients
 from api.kafka.barrier import Barrier
@@ -82,8 +83,7 @@ class Resources:
     records: RecordReader
     chunks: ChunkFinder
     redriven: RedrivenWatch
-    redriving: asyncio.Lock
-    """Held by a redrive: another one of this process would fence it off."""
+    redrives: Turns
     recalculations: Starting
     explaining: Shares
     """One permit for each explanation that is worked at."""
@@ -230,7 +230,7 @@ async def opened(
             records=records,
             chunks=ChunkFinder(records),
             redriven=RedrivenWatch(settings, records),
-            redriving=asyncio.Lock(),
+            redrives=Turns(pool),
             recalculations=recalculations,
             explaining=Shares(EXPLANATIONS),
             comparing=Shares(COMPARISONS),

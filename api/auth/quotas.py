@@ -57,6 +57,11 @@ def caller_of(project: str, key_id: str | None, user_id: str | None) -> bytes:
     return blake2b(f"{project}/{kind}/{name}".encode(), digest_size=_CALLER_BYTES).digest()
 
 
+def bucket_of(what: str, project: str) -> bytes:
+    """Return the key of a project's bucket for something else than requests."""
+    return blake2b(f"{project}/{what}".encode(), digest_size=_CALLER_BYTES).digest()
+
+
 class Quotas:
     """The buckets of one API process."""
 
@@ -84,6 +89,17 @@ class Quotas:
             raise too_many(rate, burst, bucket.left)
         bucket.left -= 1
         bucket.spent += 1
+
+    def left(self, caller: bytes, rate: float, burst: float, now: float) -> float:
+        """Return what a bucket holds, as `take` would find it."""
+        return self._bucket(caller, rate, burst, now).left
+
+    def spend(self, caller: bytes, amount: float) -> None:
+        """Take so much from a bucket that was looked at, though it may hold less."""
+        bucket = self._buckets.get(caller)
+        if bucket is not None:
+            bucket.left -= amount
+            bucket.spent += amount
 
     def _bucket(self, caller: bytes, rate: float, burst: float, now: float) -> _Bucket:
         bucket = self._buckets.get(caller)

@@ -7,7 +7,9 @@ each of these has a record of its own, with what filters ask of it, until a late
 run begins where its filter has come to, and fetches what failed before it one by one. So `--reason
 unknown_challenge` leaves the others where they are, and a later run without a filter sends those,
 and only those. All this is committed in the transaction that sends the records: killed anywhere, or
-run twice, nothing is sent twice and nothing is left out. An original that is refused again comes
+run twice, nothing is sent twice and nothing is left out. Marks of single letters are removed by the
+next run once they say nothing more: the letter has left its topic, or a filter has passed it. A
+project has `MOST_CHOSEN` marks of chosen letters at most. An original that is refused again comes
 back as a new letter, with `attempts` one higher, behind all positions; it can be redriven again.
 """
 
@@ -19,6 +21,10 @@ import msgspec
 
 from schemas.dead_letter import DeadLetter
 from schemas.places import place
+
+MOST_CHOSEN = 5_000
+"""How many letters of a project may be sent one by one before a filter passes them: each is a
+record that every redrive reads, and some 100 bytes of every API process."""
 
 
 class Kind(NamedTuple):
@@ -59,7 +65,7 @@ class Redriven:
     def __init__(self, positions: Mapping[str, bytes]) -> None:
         self._next: dict[tuple[Filter, int], int] = {}
         self._failed: dict[int, dict[int, Kind | None]] = defaultdict(dict)
-        self._chosen: set[tuple[int, int]] = set()
+        self._chosen: dict[tuple[int, int], Kind | None] = {}
         for key, value in positions.items():
             kind, _, rest = key.partition("/")
             if kind == "redrive":
@@ -72,7 +78,7 @@ class Redriven:
                 self._failed[int(number)][int(offset)] = _kind(value)
             elif kind == "redrive-chosen":
                 number, _, offset = rest.partition("/")
-                self._chosen.add((int(number), int(offset)))
+                self._chosen[int(number), int(offset)] = _kind(value)
 
     @staticmethod
     def key(wanted: Filter, partition: int) -> bytes:
@@ -85,8 +91,8 @@ class Redriven:
         return f"redrive-failed/{partition}/{offset}".encode()
 
     @staticmethod
-    def failed_value(letter: DeadLetter) -> bytes:
-        """Return what is kept under it: what filters ask of the letter."""
+    def kind_value(letter: DeadLetter) -> bytes:
+        """Return what is kept of a single letter: what filters ask of it."""
         return msgspec.json.encode((letter.reason, letter.project))
 
     @staticmethod
@@ -143,17 +149,56 @@ class Redriven:
             if wanted.project in (None, project)
         ]
 
-    def failed_places(self) -> Sequence[int]:
-        """Return the places of the letters that could not be sent."""
-        return [place(number, each) for number, offsets in self._failed.items() for each in offsets]
+    def failed_places(self, project: str) -> Sequence[int]:
+        """Return the places of a project's letters that could not be sent."""
+        return [
+            place(number, offset)
+            for number, offsets in self._failed.items()
+            for offset, kind in offsets.items()
+            if kind is None or kind.project in (None, project)
+        ]
 
-    def chosen_places(self) -> Sequence[int]:
-        """Return the places of the letters that were sent one by one."""
-        return [place(*each) for each in self._chosen]
+    def chosen_places(self, project: str) -> Sequence[int]:
+        """Return the places of a project's letters that were sent one by one."""
+        return [place(*each) for each in self._chosen_of(project)]
+
+    def may_choose(self, project: str) -> int:
+        """Return how many more letters of a project may be sent one by one."""
+        return max(0, MOST_CHOSEN - len(self._chosen_of(project)))
+
+    def _chosen_of(self, project: str) -> Sequence[tuple[int, int]]:
+        return [
+            each
+            for each, kind in self._chosen.items()
+            if kind is None or kind.project in (None, project)
+        ]
+
+    def passed_by(self, kind: Kind, partition: int, offset: int) -> bool:
+        """Tell whether some run of a filter that a letter matches has come past it."""
+        return offset < self.start(Filter(kind.reason, kind.project), partition)
+
+    def needless(self, begins: Mapping[int, int]) -> Sequence[bytes]:
+        """Return the keys of marks that say nothing more.
+
+        Args:
+            begins: by partition of `dead-letters`, the offset of the first letter that is there.
+        """
+        chosen = [
+            self.chosen_key(number, offset)
+            for (number, offset), kind in self._chosen.items()
+            if offset < begins.get(number, 0)
+            or (kind is not None and self.passed_by(kind, number, offset))
+        ]
+        failed = [
+            self.failed_key(number, offset)
+            for number, offsets in self._failed.items()
+            for offset in offsets
+            if offset < begins.get(number, 0)
+        ]
+        return chosen + failed
 
 
 def _kind(value: bytes) -> Kind | None:
-    """Return what is kept of a letter that could not be sent; None where nothing is, as before
-    0.5.0."""
+    """Return what is kept of a single letter; None where nothing is, as before 0.5.0."""
     known = msgspec.json.decode(value, type=tuple[str, str | None] | int)
     return None if isinstance(known, int) else Kind(*known)

@@ -1,5 +1,7 @@
 """Sends dead letters back to the topics they came from: all that match, or some that are chosen."""
 
+import asyncio
+import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -10,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from api.dead_letters.reading import Progress, found_in, read_letters
-from api.dead_letters.redriven import Filter, Found, Redriven
+from api.dead_letters.redriven import Filter, Found, Kind, Redriven
 from api.kafka.record_reader import RecordReader, Removed
 from schemas.dead_letter import ATTEMPTS, DeadLetter
 from schemas.kafka.batches import Batches
@@ -34,15 +36,46 @@ class CannotRedrive(Exception):
     """One letter's original cannot be sent back; the message says why."""
 
 
+class TooManyChosen(Exception):
+    """A project may send no more letters one by one; see ``MOST_CHOSEN``."""
+
+
 class Bounds(NamedTuple):
-    """How much one call does: letters that it sends, and bytes of letters that it looks at and of
-    originals that it fetches.
+    """How much one call does: letters that it sends, bytes of letters that it looks at and of
+    originals that it fetches, and seconds that it takes before it sends the last of them.
 
     The last call tries letters that could not be sent again, as many again at most.
     """
 
     letters: int
     bytes: int
+    seconds: float = math.inf
+
+
+class _Left:
+    """What is left of a call's bounds."""
+
+    def __init__(self, bounds: Bounds | None) -> None:
+        self._bounds = (math.inf, math.inf) if bounds is None else bounds[:2]
+        self._clock = asyncio.get_running_loop().time
+        self._until = self._clock() + (math.inf if bounds is None else bounds.seconds)
+        self.renew()
+
+    def renew(self) -> None:
+        """Give letters and bytes once more, but no time."""
+        self._letters: float
+        self._bytes: float
+        self._letters, self._bytes = self._bounds
+
+    def take(self, letters: int, size: int) -> None:
+        """Take so many letters and bytes from it."""
+        self._letters -= letters
+        self._bytes -= size
+
+    @property
+    def is_nothing(self) -> bool:
+        """Tell whether the call has to end."""
+        return self._letters <= 0 or self._bytes <= 0 or self._clock() >= self._until
 
 
 @dataclass
@@ -143,25 +176,24 @@ async def redrive(
         redriven = Redriven(await read_positions(settings))
         marks = _Passed(wanted, redriven)
         run = _Redrive(settings, records, producer, redriven, marks)
-        taken = looked = 0
+        left = _Left(bounds)
         letters = read_letters(settings, lambda p: redriven.start(wanted, p), progress)
         async with aclosing(letters):
             async for found in letters:
-                if bounds is not None and (taken >= bounds.letters or looked >= bounds.bytes):
+                if left.is_nothing:
                     run.outcome.more = True
                     break
-                looked += len(found.raw)
+                left.take(0, len(found.raw))
                 if _is_left(found, wanted, redriven):
-                    taken += 1
-                    looked += await run.add(found)
+                    left.take(1, await run.add(found))
                 marks.pass_by(found)
         if not run.outcome.more:
-            again = 0
+            left.renew()
             async for found in _failed_before(records, wanted, redriven, bounds):
-                again += len(found.raw) + await run.add(found)
-                if bounds is not None and again >= bounds.bytes:
+                left.take(1, len(found.raw) + await run.add(found))
+                if left.is_nothing:
                     break
-        await run.flush()
+        await run.end()
         return run.outcome
 
 
@@ -177,11 +209,14 @@ async def redrive_chosen(
         chosen: partition and offset of each on `dead-letters`.
 
     Raises:
+        TooManyChosen: more were sent one by one than are kept track of.
         KafkaError, NoSuchTopic, ProducerFenced: see `redrive`.
     """
     async with _the_redrive(settings) as producer:
         redriven = Redriven(await read_positions(settings))
-        run = _Redrive(settings, records, producer, redriven, _Chosen())
+        if redriven.may_choose(project) < len(chosen):
+            raise TooManyChosen
+        run = _Redrive(settings, records, producer, redriven, _Chosen(redriven))
         partitions = await partitions_of_topic(settings, settings.topic(DEAD_LETTERS))
         there = {each.partition for each in partitions}
         for partition, offset in sorted(set(chosen)):
@@ -192,7 +227,7 @@ async def redrive_chosen(
                 run.outcome.redriven += 1
             else:
                 await run.add(found)
-        await run.flush()
+        await run.end()
         return run.outcome
 
 
@@ -216,11 +251,19 @@ class _Marks(Protocol):
 
 
 class _Chosen:
-    """Each letter by itself."""
+    """Each letter by itself, but for those that a filter has passed already."""
+
+    def __init__(self, redriven: Redriven) -> None:
+        self._redriven = redriven
 
     def records(self, sent: Iterable[Found]) -> Iterable[tuple[bytes, bytes]]:
         """Return a record for each letter."""
-        return [(Redriven.chosen_key(each.partition, each.offset), b"1") for each in sent]
+        return [
+            (Redriven.chosen_key(partition, offset), Redriven.kind_value(letter))
+            for partition, offset, _, _, letter in sent
+            if letter is not None
+            and not self._redriven.passed_by(Kind(letter.reason, letter.project), partition, offset)
+        ]
 
 
 class _Passed:
@@ -291,6 +334,7 @@ class _Redrive:
     ) -> None:
         self.outcome = RedriveOutcome()
         self._settings = settings
+        self._positions = settings.topic(positions_topic(settings.application_id).name)
         self._records = records
         self._producer = producer
         self._redriven = redriven
@@ -320,6 +364,25 @@ class _Redrive:
         except CannotRedrive as error:
             return Taken(found, why=str(error))
 
+    async def end(self) -> None:
+        """Send the rest, and remove the marks that say nothing more."""
+        await self.flush()
+        places = [
+            self._records.place(DEAD_LETTERS, each.partition)
+            for each in await partitions_of_topic(
+                self._settings, self._settings.topic(DEAD_LETTERS)
+            )
+        ]
+        begins = await self._records.begins(places)
+        needless = self._redriven.needless({p.partition: begin for p, begin in begins.items()})
+        if not needless:
+            return
+        batches = Batches(self._producer)
+        for key in needless[:_LETTERS_PER_TRANSACTION]:
+            batches.add(self._positions, 0, key, None)
+        async with self._producer.transaction():
+            await batches.send()
+
     async def flush(self) -> None:
         """Send what was gathered, with the marks after it, in one transaction."""
         outcome = RedriveOutcome()
@@ -339,7 +402,6 @@ class _Redrive:
 
     def _keep(self, batches: Batches, outcome: RedriveOutcome) -> None:
         """Put into the transaction what was sent, and which letters could not be."""
-        topic = self._settings.topic(positions_topic(self._settings.application_id).name)
         failed = {(found.partition, found.offset) for found, _ in outcome.failed}
         sent = []
         for found, _, _ in self._gathered.letters:
@@ -348,10 +410,10 @@ class _Redrive:
                 sent.append(found)
             if self._redriven.failed(found) is not (place in failed):
                 assert found.letter is not None
-                value = Redriven.failed_value(found.letter) if place in failed else None
-                batches.add(topic, 0, Redriven.failed_key(*place), value)
+                value = Redriven.kind_value(found.letter) if place in failed else None
+                batches.add(self._positions, 0, Redriven.failed_key(*place), value)
         for key, value in self._marks.records(sent):
-            batches.add(topic, 0, key, value)
+            batches.add(self._positions, 0, key, value)
 
     async def _put(self, batches: Batches, taken: Taken) -> None:
         letter = taken.found.letter

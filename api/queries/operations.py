@@ -47,6 +47,17 @@ async def lock(connection: AsyncConnection, name: str) -> None:
     )
 
 
+_OF_REDRIVES = LOCK_SLOTS
+"""The row that redrives wait for: of its own, for they hold it for seconds."""
+
+
+async def lock_redrives(connection: AsyncConnection) -> None:
+    """Wait until no other process redrives, and keep them from it until the transaction ends."""
+    await connection.execute(
+        "SELECT FROM milestream_private.locks WHERE slot = %s FOR UPDATE", (_OF_REDRIVES,)
+    )
+
+
 @asynccontextmanager
 async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
     """Let all statements inside see the same rows: one read-only transaction."""

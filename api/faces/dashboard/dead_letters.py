@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import math
 import re
+import time
 from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -15,9 +15,11 @@ from fastapi import Depends, Request, Response
 from api import resources
 from api.auth.access import Caller, require
 from api.auth.credentials import Role
+from api.auth.quotas import bucket_of
 from api.dead_letters import redriving
 from api.dead_letters.redriven import Filter, Redriven
-from api.dead_letters.redriving import Bounds, RedriveOutcome
+from api.dead_letters.redriving import Bounds, RedriveOutcome, TooManyChosen
+from api.dead_letters.turns import NotNow
 from api.faces.dashboard.answers import Reader, answer, page_router, refusals
 from api.http import bodies
 from api.http.component_refs import Schema, text
@@ -26,6 +28,7 @@ from api.kafka.processor_client import unavailable
 from api.queries.dashboard import dead_letters as queries
 from api.queries.dashboard.dead_letters import Passed
 from api.queries.record_listing import whole
+from api.resources import Resources
 from schemas.dead_letter import Reason
 from schemas.kafka.single_use import NoSuchTopic
 from schemas.places import OFFSET_BITS, place
@@ -41,12 +44,16 @@ Writer = Annotated[Caller, Depends(require(Role.ADMIN))]
 SHOWN = 50
 MAX_OFFSET = 10_000
 MAX_CHOSEN = 100
-ONE_CALL = Bounds(letters=1_000, bytes=64 * MIB)
+ONE_CALL = Bounds(letters=1_000, bytes=64 * MIB, seconds=5)
 """What one call does at most; the page calls again while there is more."""
 SECONDS = 30
 """How long a call may take; a redrive that is cut off has sent whole transactions, or nothing."""
-PATIENCE_SECONDS = 10
-"""How long a call waits for another one of its process; none of that is of its own time."""
+PATIENCE_SECONDS = 20
+"""How long a call waits for its turn; none of that is of its own time."""
+LETTERS_PER_SECOND, LETTERS_AT_ONCE = 500, 2_000
+"""How many letters a project's calls send: a small part of what one worker folds."""
+LEAST = 50
+"""What a call counts for at least: it reads how far all redrives are."""
 MAX_PARTITION = 2**15 - 1
 MAX_VALUE_CHARACTERS = 64 * 1024
 
@@ -97,13 +104,17 @@ _REDRIVE = {
             }
         },
     },
-    **refusals(400, 409, 413),
+    **refusals(400, 409, 413, 429),
 }
 
 
 @router.get("/dashboard/dead-letters", summary="Dead letters", openapi_extra=_LIST)
 async def list_(request: Request, caller: Reader) -> Response:
-    """Answer how many letters there are of each reason, and a page of them, the newest first."""
+    """Answer how many letters there are of each reason, and a page of them, the newest first.
+
+    Of a reason with `more` only the newest were counted; without `whole` only the newest were
+    looked at.
+    """
     query = request.query_params
     reason = _reason(query.get("reason"))
     if (state := query.get("state", "waiting")) not in ("waiting", "all"):
@@ -122,11 +133,16 @@ async def list_(request: Request, caller: Reader) -> Response:
             offset=offset,
             limit=SHOWN + 1,
         )
-    return answer({"reasons": reasons, "letters": letters[:SHOWN], "more": len(letters) > SHOWN})
+    meant = [each for each in reasons if reason in (None, each["reason"])]
+    most = queries.LOOKED_THROUGH
+    whole_ = not any(e["more"] for e in meant) and sum(e["letters"] for e in meant) <= most
+    more = len(letters) > SHOWN
+    return answer({"reasons": reasons, "letters": letters[:SHOWN], "more": more, "whole": whole_})
 
 
 def _passed(redriven: Redriven, project: str) -> Passed:
-    return Passed(redriven.passed(project), redriven.failed_places(), redriven.chosen_places())
+    failed, chosen = redriven.failed_places(project), redriven.chosen_places(project)
+    return Passed(redriven.passed(project), failed, chosen)
 
 
 def _reason(given: str | None) -> str | None:
@@ -174,7 +190,8 @@ def _place(letter: str) -> tuple[int, int] | None:
 async def redrive(request: Request, caller: Writer) -> Response:
     """Send letters back to their topics, each once: some, those of a reason, or all of the project.
 
-    One call sends at most 1,000; while the answer has `more`, the same again goes on.
+    One call sends at most 1,000; while the answer has `more`, the same again goes on. 429 where the
+    project's calls have sent too many lately.
     """
     body = await bodies.read(request, RedriveBody, caller.project)
     held = resources.of(request)
@@ -182,14 +199,13 @@ async def redrive(request: Request, caller: Writer) -> Response:
         raise invalid("letters", "must be left out where there is a reason")
     chosen = None if body.letters is None else _chosen(body.letters)
     try:
-        async with alone(held.redriving, PATIENCE_SECONDS), asyncio.timeout(SECONDS):
-            if chosen is None:
-                wanted = Filter(body.reason, caller.project)
-                outcome = await redriving.redrive(held.settings, held.records, wanted, ONE_CALL)
-            else:
-                outcome = await redriving.redrive_chosen(
-                    held.settings, held.records, caller.project, chosen
-                )
+        async with held.redrives.turn(caller.project, PATIENCE_SECONDS):
+            outcome = await _redriven(held, caller.project, body.reason, chosen)
+    except NotNow as error:
+        raise _running("Other redrives are running; repeat this one in a while.") from error
+    except TooManyChosen as error:
+        detail = "Too many were sent one by one: send all of a reason, or all, which makes room."
+        raise Problem(409, detail, code="too_many_chosen") from error
     except ProducerFenced as error:
         detail = "Another redrive began meanwhile and took over; what was sent stays sent."
         raise _running(detail) from error
@@ -199,22 +215,46 @@ async def redrive(request: Request, caller: Writer) -> Response:
     return answer(_told(outcome))
 
 
-@asynccontextmanager
-async def alone(lock: asyncio.Lock, seconds: float) -> AsyncIterator[None]:
-    """Hold a lock, for which so long is waited.
+async def _redriven(
+    held: Resources, project: str, reason: Reason | None, chosen: list[tuple[int, int]] | None
+) -> RedriveOutcome:
+    """Redrive what the project's budget lets it.
 
     Raises:
-        Problem: 409, another redrive has it.
+        Problem: 429.
     """
+    bucket = bucket_of("redrive", project)
+    left = held.quotas.left(bucket, LETTERS_PER_SECOND, LETTERS_AT_ONCE, time.monotonic())
+    if left < max(LEAST, len(chosen or ())):
+        raise _too_many(left)
+    bounds = ONE_CALL._replace(letters=min(ONE_CALL.letters, int(left)))
+    outcome = None
     try:
-        async with asyncio.timeout(seconds):
-            await lock.acquire()
-    except TimeoutError as error:
-        raise _running("Another redrive is running; repeat this one in a while.") from error
-    try:
-        yield
+        async with asyncio.timeout(SECONDS):
+            if chosen is None:
+                wanted = Filter(reason, project)
+                outcome = await redriving.redrive(held.settings, held.records, wanted, bounds)
+            else:
+                outcome = await redriving.redrive_chosen(
+                    held.settings, held.records, project, chosen
+                )
     finally:
-        lock.release()
+        # What was cut off may have sent all that it was to.
+        most = len(chosen) if chosen is not None else bounds.letters
+        sent = most if outcome is None else sum(outcome.sent.values()) + len(outcome.failed)
+        held.quotas.spend(bucket, max(LEAST, sent))
+    return outcome
+
+
+def _too_many(left: float) -> Problem:
+    wait = max(1, math.ceil((LETTERS_AT_ONCE / 2 - left) / LETTERS_PER_SECOND))
+    return Problem(
+        429,
+        f"The project has sent back as many as workers are to take at once: at most "
+        f"{LETTERS_PER_SECOND} a second; repeat this in {wait} s.",
+        code="too_many_redriven",
+        headers={"retry-after": str(wait)},
+    )
 
 
 def _running(detail: str) -> Problem:

@@ -22,6 +22,7 @@ const CHOSEN_AT_ONCE = 50;
 const CALLS_FOR_NOTHING = 16; // of 64 MiB of others' letters each
 const REPEATS = 6; // where another redrive runs; the API waits a while each time
 const PAUSE = 1000; // ms
+const TURNS = 600; // at most, while the project's redrives have sent as many as they may for now
 const records = (number) => count(number, "record");
 
 /** What a redrive did, in a sentence. */
@@ -36,13 +37,15 @@ function told(done) {
   return parts.join(" ");
 }
 
-/** One call; it is repeated some times where another redrive runs. */
+/** One call; it is repeated some times where another redrive runs, and until there is room for it. */
 async function call(json, over) {
-  for (let left = REPEATS; ; left--) {
+  const left = { redrive_running: REPEATS, too_many_redriven: TURNS };
+  for (;;) {
     try {
       return await ask("dashboard/redrive", { method: "POST", json, signal: over });
     } catch (error) {
-      if (error.body?.code !== "redrive_running" || !left || over.aborted) throw error;
+      if (!left[error.body?.code] || over.aborted) throw error;
+      left[error.body.code]--;
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
   }
@@ -89,11 +92,14 @@ function whole(frame, letter) {
   return opener(frame, ["Show", "Hide"], `the record ${named(letter)}`, async () => original(await ask(`dashboard/dead-letters/${letter.id}`)));
 }
 
+/** A count; of very many letters only the newest are counted. */
+const counted = (count, { more }) => (more ? `${amount(count)} or more` : amount(count));
+
 function reasonsOf(frame, reasons, chosen, send) {
   const rows = reasons.map((each) => [
     make("a", words(each.reason), { href: `#dead-letters/${each.reason}`, "aria-current": each.reason === chosen ? "true" : null }),
-    amount(each.waiting),
-    amount(each.letters),
+    counted(each.waiting, each),
+    counted(each.letters, each),
     ago(each.newest),
     make("span", NEXT[each.reason] ?? "Look at why, mend it, then send it back.", { class: "quiet message" }),
     ...(frame.mayAct ? [each.waiting + each.unplaced ? button("Redrive", () => send(each), { class: "small", "aria-label": `Redrive ${words(each.reason)}` }) : ""] : []),
@@ -161,6 +167,7 @@ export async function show(place, frame, reason = "") {
     ]);
     const columns = ["What is wrong", ...(state.reason ? [] : ["Reason"]), "Record", "Recorded", ...(withState ? ["State"] : []), "Original"];
     const which = choice({ label: "Show", value: state.which, options: [["waiting", "those that wait"], ["all", "all"]], change: (value) => page({ which: value, offset: 0 }) });
+    const older = found.whole ? "" : make("p", "Only the newest were looked through; there are more.", { class: "quiet note" });
     const none = state.which === "waiting" ? "None waits: nothing was refused, or all of it went back." : "There are none.";
     const turn = [
       state.offset ? button("Newer", () => page({ offset: state.offset - found.letters.length < 0 ? 0 : Math.max(0, state.offset - 50) })) : null,
@@ -169,7 +176,7 @@ export async function show(place, frame, reason = "") {
     const title = state.reason ? `Records: ${words(state.reason)}` : "Records";
     const tools = make("div", [state.reason ? make("a", "All reasons", { href: "#dead-letters" }) : "", which,
       ...(frame.mayAct && boxes.size ? [make("label", [all, "All of these"], { class: "tick" }), act] : [])], { class: "tools" });
-    put(letters, section(title, [grid(title, columns, rows, none, { whole: true, listed: true }), make("div", turn, { class: "choices" })], { tools }));
+    put(letters, section(title, [grid(title, columns, rows, none, { whole: true, listed: true }), older, make("div", turn, { class: "choices" })], { tools }));
   }
 
   async function page(change) {
@@ -183,7 +190,7 @@ export async function show(place, frame, reason = "") {
     if (state.reason) query.set("reason", state.reason);
     const found = await ask(`dashboard/dead-letters?${query}`, { signal: frame.over });
     put(reasons, reasonsOf(frame, found.reasons, state.reason, (each) =>
-      send({ reason: each.reason }, each.waiting + each.unplaced, "Send all of these back?", `${each.unplaced ? "At most " : ""}${records(each.waiting + each.unplaced)} refused as “${words(each.reason)}”.`)));
+      send({ reason: each.reason }, each.waiting + each.unplaced, "Send all of these back?", `${each.more ? "At first " : each.unplaced ? "At most " : ""}${records(each.waiting + each.unplaced)} refused as “${words(each.reason)}”.`)));
     if (found.reasons.length) list(found);
     else put(letters);
   }

@@ -8,13 +8,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pytest
 import pytest_asyncio
 
+from api.dead_letters import redriven
 from api.dead_letters.redriven import Filter
-from api.dead_letters.redriving import Bounds, RedriveOutcome, redrive
+from api.dead_letters.redriving import (
+    Bounds,
+    RedriveOutcome,
+    TooManyChosen,
+    redrive,
+    redrive_chosen,
+)
 from api.kafka.record_reader import RecordReader
 from schemas import ids
 from schemas.dead_letter import ATTEMPTS, DeadLetter, Reason, base64_text, headers_json, key_text
+from schemas.kafka.positions import read_positions
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, DEFINITIONS, MIB, partition_for, positions_topic
 from tests.integration.deploy.conftest import (
@@ -25,6 +34,7 @@ from tests.integration.deploy.conftest import (
     send,
     send_all,
 )
+from tests.integration.removing import remove_before
 from tests.odd_headers import NoText, poison, send_odd
 
 AT = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
@@ -240,6 +250,52 @@ async def test_bounded_calls_come_to_an_end_whatever_cannot_be_sent(
     assert [sum(each.sent.values()) for each in done] == [0, 0, 0, 1, 1]
     assert not any(each.failed for each in done)
     assert len(await committed(topics, "challenge-logs")) == 2
+
+
+async def marks(topics: Settings) -> set[str]:
+    """The single letters of which something is kept."""
+    return {key for key in await read_positions(topics) if key.startswith("redrive-")}
+
+
+async def test_marks_of_single_letters_go_once_they_say_nothing_more(
+    topics: Settings, records: RecordReader
+) -> None:
+    gone = letter(Reason.TOO_LARGE, value=None, offset=99)
+    await send(topics, "dead-letters", [letter(), letter(), letter(Reason.INVALID), gone])
+    chosen = [(1, 0), (1, 2), (1, 3)]
+    for again in (0, 2):
+        done = await redrive_chosen(topics, records, "default", chosen)
+        assert (done.redriven, len(done.failed)) == (again, 1)
+    assert await marks(topics) == {"redrive-chosen/1/0", "redrive-chosen/1/2", "redrive-failed/1/3"}
+    await redrive(topics, records, Filter("unknown_challenge", "default"))
+    assert await marks(topics) == {"redrive-chosen/1/2", "redrive-failed/1/3"}
+    assert (await redrive_chosen(topics, records, "default", [(1, 0)])).redriven == 1
+    await remove_before(topics, {(DEAD_LETTERS, 1): 4})
+    await redrive(topics, records, Filter(None, "default"))
+    assert await marks(topics) == set()
+    assert len(await committed(topics, "challenge-logs")) == 3
+
+
+async def test_a_call_whose_time_is_over_sends_what_it_has_and_goes_on_later(
+    topics: Settings, records: RecordReader
+) -> None:
+    await send(topics, "dead-letters", [letter(), letter()])
+    wanted, none = Filter(None, "default"), Bounds(letters=10, bytes=MIB, seconds=0)
+    assert (await redrive(topics, records, wanted, none)).more
+    whole = await redrive(topics, records, wanted, none._replace(seconds=60))
+    assert (sum(whole.sent.values()), whole.more) == (2, False)
+
+
+async def test_letters_are_chosen_one_by_one_up_to_a_bound(
+    topics: Settings, records: RecordReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redriven, "MOST_CHOSEN", 2)
+    await send(topics, "dead-letters", [letter(), letter(), letter()])
+    await redrive_chosen(topics, records, "default", [(1, 0), (1, 1)])
+    with pytest.raises(TooManyChosen):
+        await redrive_chosen(topics, records, "default", [(1, 2)])
+    assert (await redrive(topics, records, Filter(None, "default"))).sent
+    assert (await redrive_chosen(topics, records, "default", [(1, 2)])).redriven == 1
 
 
 async def test_a_bounded_call_counts_the_originals_that_it_fetches(

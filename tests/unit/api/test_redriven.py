@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from api.dead_letters import redriven
 from api.dead_letters.redriven import Filter, Found, Redriven
 from api.dead_letters.redriving import Gathered, Taken
 from schemas.dead_letter import DeadLetter
+from schemas.places import place
 from schemas.topics import MIB
 
 ALL = Filter()
@@ -73,7 +75,7 @@ def failing(*places: tuple[int, int, bytes]) -> Redriven:
 def kept(reason: str, project: str | None) -> bytes:
     found = letter(0, reason, project).letter
     assert found is not None
-    return Redriven.failed_value(found)
+    return Redriven.kind_value(found)
 
 
 def test_what_could_not_be_sent_was_not_redriven_and_holds_up_no_later_run() -> None:
@@ -132,3 +134,48 @@ def test_what_was_passed_of_a_project_leaves_other_projects_runs_out() -> None:
     assert set(runs.passed("acme")) == {
         (None, 2), ("unknown_challenge", 5), ("unknown_challenge", 9),
     }  # fmt: skip
+
+
+def choosing(*runs: tuple[Filter, int], chosen: dict[tuple[int, int], bytes]) -> Redriven:
+    """Positions after runs, and after letters that were chosen."""
+    positions = {Redriven.key(f, 0).decode(): str(offset).encode() for f, offset in runs}
+    marks = {Redriven.chosen_key(*where).decode(): value for where, value in chosen.items()}
+    return Redriven(positions | marks)
+
+
+OF_ACME = kept("invalid", "acme")
+
+
+def test_marks_that_say_nothing_more_are_needless() -> None:
+    chosen = {
+        (0, 1): OF_ACME,  # left its topic
+        (0, 4): OF_ACME,  # passed
+        (0, 5): b"1",  # passed perhaps: what filters ask was not kept
+        (0, 6): kept("invalid", "other"),
+        (0, 9): OF_ACME,
+        (1, 4): OF_ACME,
+    }
+    known = choosing((ACME, 8), chosen=chosen)
+    assert set(known.needless({0: 2, 1: 0})) == {
+        Redriven.chosen_key(0, 1), Redriven.chosen_key(0, 4),
+    }  # fmt: skip
+    assert known.includes(letter(4, "invalid", "acme"))
+    without = choosing((ACME, 8), chosen={(0, 9): OF_ACME})
+    assert without.includes(letter(4, "invalid", "acme"))
+
+
+def test_what_could_not_be_sent_is_needless_once_it_left_its_topic() -> None:
+    failed = failing((0, 4, OF_ACME), (0, 7, OF_ACME), (1, 2, OF_ACME))
+    assert set(failed.needless({0: 5, 1: 0})) == {Redriven.failed_key(0, 4)}
+
+
+def test_a_project_sees_its_own_marks_and_has_so_many_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = {(0, 1): OF_ACME, (0, 2): kept("invalid", "other"), (0, 3): b"1"}
+    known = choosing(chosen=chosen)
+    assert set(known.chosen_places("acme")) == {place(0, 1), place(0, 3)}
+    monkeypatch.setattr(redriven, "MOST_CHOSEN", 3)
+    assert (known.may_choose("acme"), known.may_choose("new")) == (1, 2)
+    failed = failing((0, 4, OF_ACME), (0, 7, kept("invalid", "other")))
+    assert failed.failed_places("acme") == [place(0, 4)]

@@ -1,29 +1,56 @@
-"""One redrive at a time in a process: who waits too long is told so."""
+"""Turns of redrives: one at a time, no project twice before another, and none waits for ever."""
 
 import asyncio
 
 import pytest
 
-from api.faces.dashboard.dead_letters import alone
-from api.http.problems import Problem
+from api.auth.quotas import Quotas, bucket_of
+from api.dead_letters.turns import NotNow, Turns
 
 
-async def test_who_comes_while_another_redrive_runs_is_told_so_and_holds_nothing() -> None:
-    lock = asyncio.Lock()
-    async with alone(lock, 0):
-        with pytest.raises(Problem) as refused:
-            async with alone(lock, 0):
-                pytest.fail("two at once")
-        assert (refused.value.status, refused.value.code) == (409, "redrive_running")
-        assert lock.locked()
-    async with alone(lock, 0):
+async def test_who_waits_too_long_is_told_so_and_holds_nothing() -> None:
+    turns = Turns(None)
+    async with turns.turn("acme", 0):
+        for project in ("acme", "other"):
+            with pytest.raises(NotNow):
+                async with turns.turn(project, 0.01):
+                    pytest.fail("two at once")
+    async with turns.turn("acme", 0.01):
         pass
-    assert not lock.locked()
 
 
 async def test_what_times_out_inside_is_not_taken_for_the_wait() -> None:
-    lock = asyncio.Lock()
+    turns = Turns(None)
     with pytest.raises(TimeoutError):
-        async with alone(lock, 0):
+        async with turns.turn("acme", 5):
             raise TimeoutError
-    assert not lock.locked()
+    async with turns.turn("acme", 0.01):
+        await asyncio.sleep(0.02)  # a turn may take longer than it was waited for
+
+
+async def test_a_project_that_calls_without_end_lets_the_others_through() -> None:
+    turns = Turns(None)
+    order: list[str] = []
+
+    async def redrive(project: str) -> None:
+        async with turns.turn(project, 60):
+            order.append(project)
+            await asyncio.sleep(0)
+
+    greedy = [asyncio.create_task(redrive("greedy")) for _ in range(50)]
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(redrive(name)) for name in ("acme", "other")]
+    await asyncio.gather(*greedy, *others)
+    assert len(order) == 52
+    assert max(order.index("acme"), order.index("other")) <= 4
+
+
+def test_what_a_redrive_sent_is_taken_from_a_budget_of_its_project() -> None:
+    quotas = Quotas()
+    acme, other = bucket_of("redrive", "acme"), bucket_of("redrive", "other")
+    assert quotas.left(acme, 500, 2000, 10.0) == 2000
+    quotas.spend(acme, 2500)
+    assert quotas.left(acme, 500, 2000, 10.0) == -500
+    assert quotas.left(acme, 500, 2000, 12.0) == 500
+    assert quotas.left(other, 500, 2000, 12.0) == 2000
+    assert [spent.requests for spent in quotas.busy()] == [2500]
