@@ -38,9 +38,11 @@ async def open_link(connection: AsyncConnection, token: str) -> str | None:
     if len(token) > _MAX_LENGTH:
         return None
     session = secrets.token_urlsafe(32)
-    await queries.delete_expired(connection)
     opened = await queries.open_link(connection, hash_of(token), hash_of(session), SESSION_SECONDS)
-    return session if opened else None
+    if not opened:
+        return None  # anybody may ask, and is to cost no more than a look at one link
+    await queries.delete_expired(connection)
+    return session
 
 
 def cookie_of(request: Request) -> str | None:

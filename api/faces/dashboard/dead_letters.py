@@ -56,7 +56,10 @@ LEAST = 50
 """What a call counts for at least: it reads how far all redrives are."""
 MAX_PARTITION = 2**15 - 1
 MAX_VALUE_CHARACTERS = 64 * 1024
+MAX_HEADER_CHARACTERS, MAX_HEADERS = 1024, 100
 
+_MAX_BASE64 = 8 * MAX_VALUE_CHARACTERS
+"""How much of a value is fetched: it may have 4 MiB, and a character takes six at most."""
 _WHAT = "dead letter"
 _CUT_OFF = "The redrive was cut off: what was sent stays sent; look, and repeat it."
 _PLACE = re.compile(r"([0-9]{1,5})-([0-9]{1,15})", re.ASCII)
@@ -158,7 +161,7 @@ async def one(request: Request, caller: Reader, id: str) -> Response:  # noqa: A
     if (wanted := _place(id)) is not None:
         held = resources.of(request)
         async with held.reads.connection() as connection:
-            found = await queries.one(connection, caller.project, place(*wanted))
+            found = await queries.one(connection, caller.project, place(*wanted), _MAX_BASE64)
     if found is None:
         raise not_found(_WHAT, id)
     return answer({"id": id, **_readable(found)})
@@ -166,16 +169,22 @@ async def one(request: Request, caller: Reader, id: str) -> Response:  # noqa: A
 
 def _readable(found: dict[str, Any]) -> dict[str, Any]:
     """Return a letter whose value and headers are text, as far as they are any."""
-    value = _text(found["value"])
-    headers = [{"key": each["key"], "value": _text(each["value"])} for each in found["headers"]]
-    cut = value is not None and len(value) > MAX_VALUE_CHARACTERS
-    if value is not None:
-        value = value[:MAX_VALUE_CHARACTERS]
+    value, long = _text(found["value"], MAX_VALUE_CHARACTERS), found.pop("isLong")
+    headers = [
+        {"key": each["key"][:MAX_HEADER_CHARACTERS], "value": text}
+        for each in found["headers"][:MAX_HEADERS]
+        for text in [_text(each["value"], MAX_HEADER_CHARACTERS)]
+    ]
+    cut = long or (value is not None and len(value) == MAX_VALUE_CHARACTERS)
     return {**found, "value": value, "valueIsCut": cut, "headers": headers}
 
 
-def _text(value: str | None) -> str | None:
-    return None if value is None else b64decode(value).decode("utf-8", "replace")
+def _text(value: str | None, most: int) -> str | None:
+    """Return the first characters of bytes that are given as base64."""
+    if value is None:
+        return None
+    # A character is four bytes at most, and three bytes are four of base64.
+    return b64decode(value[: 4 * -(-4 * most // 3)]).decode("utf-8", "replace")[:most]
 
 
 def _place(letter: str) -> tuple[int, int] | None:

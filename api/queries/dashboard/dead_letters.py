@@ -134,15 +134,19 @@ async def page(
         return await cursor.fetchall()
 
 
-async def one(connection: AsyncConnection, project: str, place: int) -> dict[str, Any] | None:
-    """Return what was refused, bytes as base64; None where the project has no such letter."""
+async def one(
+    connection: AsyncConnection, project: str, place: int, most: int
+) -> dict[str, Any] | None:
+    """Return what was refused, bytes as base64, and `isLong` where the value has more than so many
+    characters of it; None where the project has no such letter."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """
             SELECT reason, message, topic, partition, "offset", key, key_encoding AS "keyEncoding",
-                value, headers, attempts, at
-            FROM milestream.dead_letters WHERE project = %s AND place = %s
+                left(value, %(most)s) AS value,
+                coalesce(length(value) > %(most)s, false) AS "isLong", headers, attempts, at
+            FROM milestream.dead_letters WHERE project = %(project)s AND place = %(place)s
             """,
-            (project, place),
+            {"project": project, "place": place, "most": most},
         )
         return await cursor.fetchone()
