@@ -18,24 +18,26 @@ async def challenges(request: Request, caller: Reader) -> Response:
     is that of the members whom this is counted from."""
     held = resources.of(request)
     async with held.reads.connection() as connection:
+        live = await queries.live(connection, caller.project)
+        size = queries.size_of_sample(len(live))
         found = [
             shown
-            for each in await queries.live(connection, caller.project)
-            if (shown := await _funnel(connection, caller.project, each)) is not None
+            for each in live
+            if (shown := await _funnel(connection, caller.project, each, size)) is not None
         ]
     return answer({"challenges": sorted(found, key=lambda each: -each["started"])})
 
 
 async def _funnel(
-    connection: AsyncConnection, project: str, challenge: dict[str, Any]
+    connection: AsyncConnection, project: str, challenge: dict[str, Any], size: int
 ) -> dict[str, Any] | None:
     """Return a challenge with its figures; None where nobody began it."""
-    sample = await queries.periods(connection, project, challenge["id"])
+    sample = await queries.periods(connection, project, challenge["id"], size)
     if not sample.rows:
         return None
     newest, *earlier = sample.rows
     key = newest["periodKey"]
-    milestones = await queries.milestones(connection, project, challenge["id"], key)
+    milestones = await queries.milestones(connection, project, challenge["id"], key, size)
     return {
         **challenge,
         **newest,

@@ -62,10 +62,12 @@ _ONE = {
 
 @router.get("/dashboard/definitions", summary="Definitions", openapi_extra=refusals())
 async def list_(request: Request, caller: Reader) -> Response:
-    """Answer each definition's last version, those written last first; deleted ones too."""
+    """Answer each definition's last version, those written last first; deleted ones too. `more`:
+    there may be others, which were written longer ago."""
     async with resources.of(request).reads.connection() as connection:
         found = await queries.newest(connection, caller.project, SHOWN + 1)
-    return answer({"definitions": found[:SHOWN], "more": len(found) > SHOWN})
+        many = await queries.are_many(connection, caller.project)
+    return answer({"definitions": found[:SHOWN], "more": many or len(found) > SHOWN})
 
 
 @router.get("/dashboard/definition", summary="A definition", openapi_extra=_ONE)

@@ -15,7 +15,9 @@ async def streaks(request: Request, caller: Reader) -> Response:
     counted from."""
     held, found = resources.of(request), []
     async with held.reads.connection() as connection:
-        for each in await queries.in_force(connection, caller.project):
-            sample = await queries.figures(connection, caller.project, each["id"])
+        in_force = await queries.in_force(connection, caller.project)
+        size = queries.size_of_sample(len(in_force))
+        for each in in_force:
+            sample = await queries.figures(connection, caller.project, each["id"], size)
             found.append({**each, **sample.rows[0], "share": sample.share})
     return answer({"streaks": found})

@@ -8,8 +8,10 @@ from psycopg import AsyncConnection
 from api.queries.dashboard.samples import Rows, Sample, rows, sampled
 
 CHALLENGES = 50
-SAMPLE = 4000
-"""Progress of a challenge that its figures are made from."""
+SAMPLE, LEAST_SAMPLE = 4000, 800
+"""Progress of a challenge that its figures are made from; of very many challenges less of each."""
+SAMPLES = 40_000
+"""What the samples of all come to."""
 PERIODS = 12
 
 _LIVE: LiteralString = """
@@ -62,15 +64,23 @@ async def live(connection: AsyncConnection, project: str) -> Rows:
     return await rows(connection, _LIVE, project=project, limit=CHALLENGES)
 
 
-async def periods(connection: AsyncConnection, project: str, challenge_id: UUID) -> Sample:
-    """Return of a challenge's newest periods how many began and completed, the newest first."""
+def size_of_sample(challenges: int) -> int:
+    """Return how much progress of each of so many challenges is looked at."""
+    return min(SAMPLE, max(LEAST_SAMPLE, SAMPLES // max(1, challenges)))
+
+
+async def periods(
+    connection: AsyncConnection, project: str, challenge_id: UUID, size: int
+) -> Sample:
+    """Return of a challenge's newest periods how many of a sample began and completed, the newest
+    first."""
     given = {"project": project, "challenge_id": challenge_id, "periods": PERIODS}
-    return await sampled(connection, _PERIODS, SAMPLE, **given)
+    return await sampled(connection, _PERIODS, size, **given)
 
 
 async def milestones(
-    connection: AsyncConnection, project: str, challenge_id: UUID, period_key: str
+    connection: AsyncConnection, project: str, challenge_id: UUID, period_key: str, size: int
 ) -> Rows:
     """Return how many of the same sample reached each milestone in a period."""
     given = {"project": project, "challenge_id": challenge_id, "period_key": period_key}
-    return await rows(connection, _MILESTONES, limit=SAMPLE, **given)
+    return await rows(connection, _MILESTONES, limit=size, **given)

@@ -14,7 +14,7 @@ from schemas.places import OFFSET_BITS
 
 Rows = list[dict[str, Any]]
 
-COUNTED = 10_000
+COUNTED = 5_000
 """Letters of each reason that are counted at most, the newest."""
 LOOKED_THROUGH = 20_000
 """Letters that a page is made from at most, the newest."""

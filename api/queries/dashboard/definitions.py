@@ -3,13 +3,18 @@
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 
 Rows = list[dict[str, Any]]
 
 
+LOOKED_THROUGH = 20_000
+"""Versions that the list is made from at most, the newest."""
+
+
 async def newest(connection: AsyncConnection, project: str, limit: int) -> Rows:
-    """Return the last version of each definition, those written last first; deleted ones too."""
+    """Return the last version of each definition, those written last first; deleted ones too. Only
+    those that the newest `LOOKED_THROUGH` versions are of."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             """
@@ -17,14 +22,32 @@ async def newest(connection: AsyncConnection, project: str, limit: int) -> Rows:
                 SELECT DISTINCT ON (kind, id) kind, id, version, at, actor,
                     coalesce(definition ->> 'name', definition ->> 'title') AS name,
                     definition ->> 'status' AS status, definition IS NULL AS deleted
-                FROM milestream.definition_history WHERE project = %s
+                FROM (
+                    SELECT * FROM milestream.definition_history WHERE project = %s
+                    ORDER BY at DESC LIMIT %s
+                ) AS newest
                 ORDER BY kind, id, version DESC
             ) AS last
             ORDER BY version DESC LIMIT %s
             """,
-            (project, limit),
+            (project, LOOKED_THROUGH, limit),
         )
         return await cursor.fetchall()
+
+
+async def are_many(connection: AsyncConnection, project: str) -> bool:
+    """Tell whether there are more versions than the list is made from."""
+    async with connection.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT EXISTS (
+                SELECT FROM milestream.definition_history WHERE project = %s
+                ORDER BY at DESC OFFSET %s LIMIT 1
+            )
+            """,
+            (project, LOOKED_THROUGH),
+        )
+        return bool(await cursor.fetchone())
 
 
 async def versions(

@@ -23,22 +23,22 @@ _SEARCH: LiteralString = f"""
 WITH named AS (
     {_FOUND} AND external_id = %(text)s UNION ALL {_FOUND} AND member_id = %(id)s
 ), alike AS (
-    ({_FOUND} AND external_id ~>=~ %(text)s AND external_id ~<=~ %(text)s || chr(1114111)
+    ({_FOUND} AND external_id ~>=~ %(text)s AND external_id ~<=~ (%(text)s || chr(1114111))
     ORDER BY external_id USING ~<~ LIMIT %(limit)s)
     UNION ALL
     ({_FOUND} AND lower(email) ~>=~ lower(%(text)s)
-        AND lower(email) ~<=~ lower(%(text)s) || chr(1114111)
+        AND lower(email) ~<=~ (lower(%(text)s) || chr(1114111))
     ORDER BY lower(email) USING ~<~ LIMIT %(limit)s)
     UNION ALL
     ({_FOUND} AND lower(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))
             ~>=~ lower(%(text)s)
         AND lower(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))
-            ~<=~ lower(%(text)s) || chr(1114111)
+            ~<=~ (lower(%(text)s) || chr(1114111))
     ORDER BY lower(coalesce(first_name, '') || ' ' || coalesce(last_name, '')) USING ~<~
     LIMIT %(limit)s)
     UNION ALL
     ({_FOUND} AND lower(last_name) ~>=~ lower(%(text)s)
-        AND lower(last_name) ~<=~ lower(%(text)s) || chr(1114111)
+        AND lower(last_name) ~<=~ (lower(%(text)s) || chr(1114111))
     ORDER BY lower(last_name) USING ~<~ LIMIT %(limit)s)
 ), within AS (
     SELECT "memberId", "externalId", email, status, name FROM (

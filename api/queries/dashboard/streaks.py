@@ -7,8 +7,10 @@ from psycopg import AsyncConnection
 from api.queries.dashboard.samples import Rows, Sample, rows, sampled
 
 STREAKS = 50
-SAMPLE = 2000
-"""Members of a streak that its figures are made from."""
+SAMPLE, LEAST_SAMPLE = 2000, 800
+"""Members of a streak that its figures are made from; of very many streaks fewer of each."""
+SAMPLES = 40_000
+"""What the samples of all come to."""
 
 _IN_FORCE: LiteralString = """
 SELECT streak_id AS id, period, target_length AS "targetLength", freezes FROM milestream.streaks
@@ -37,7 +39,12 @@ async def in_force(connection: AsyncConnection, project: str) -> Rows:
     return await rows(connection, _IN_FORCE, project=project, limit=STREAKS)
 
 
-async def figures(connection: AsyncConnection, project: str, streak_id: str) -> Sample:
-    """Return one row: how many took part, are alive, and reached the target, and lengths."""
+def size_of_sample(streaks: int) -> int:
+    """Return how many members of each of so many streaks are looked at."""
+    return min(SAMPLE, max(LEAST_SAMPLE, SAMPLES // max(1, streaks)))
+
+
+async def figures(connection: AsyncConnection, project: str, streak_id: str, size: int) -> Sample:
+    """Return one row: how many of a sample took part, are alive and reached the target; lengths."""
     given = {"project": project, "streak_id": streak_id}
-    return await sampled(connection, _FIGURES, SAMPLE, **given)
+    return await sampled(connection, _FIGURES, size, **given)
