@@ -11,6 +11,10 @@ from psycopg import AsyncConnection
 
 from api.auth import sessions
 from api.auth.credentials import Role
+from api.dead_letters.turns import NotNow, Turns
+from api.queries.dashboard import dead_letters as queries
+from api.resources import connection_pool
+from schemas.places import place
 from tests.integration.api.serving import PATIENCE_SECONDS, Served
 
 PROJECT = "acting"
@@ -112,6 +116,49 @@ async def test_letters_go_back_one_by_one_and_then_the_rest_each_once(
         return int(logs.json()["paging"]["totalCount"])
 
     await until(total, lambda count: count == 4)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_very_many_letters_are_not_all_counted(
+    full_stack: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "COUNTED", 3)
+    monkeypatch.setattr(queries, "LOOKED_THROUGH", 4)
+    passed = queries.Passed([(None, place(0, 2)), ("invalid", place(0, 4))], [place(0, 1)], [])
+    async with await AsyncConnection.connect(full_stack.settings.database_url) as connection:
+        await connection.execute(
+            """
+            INSERT INTO milestream.dead_letters (project, reason, message, topic, partition,
+                "offset", key_encoding, headers, attempts, at, place)
+            SELECT 'many', (ARRAY['inactive', 'invalid'])[n % 2 + 1], '', 'events', 9, n, 'utf-8',
+                '[]', 1, now() + n * interval '1 s', n FROM generate_series(0, 6) AS n
+            """
+        )
+        found = await queries.reasons(connection, "many", passed)
+        told = {r["reason"]: (r["letters"], r["waiting"], r["more"]) for r in found}
+        assert told == {"inactive": (3, 3, True), "invalid": (3, 2, False)}
+        every = {"offset": 0, "limit": 10}
+        page = await queries.page(connection, "many", passed, reason=None, waiting=True, **every)
+        assert [each["id"] for each in page] == ["0-6", "0-5", "0-4"]
+        page = await queries.page(
+            connection, "many", passed, reason="invalid", waiting=False, **every
+        )
+        states = [(each["id"], each["waits"]) for each in page]
+        assert states == [("0-5", True), ("0-3", False), ("0-1", True)]
+        await connection.execute("DELETE FROM milestream.dead_letters WHERE project = 'many'")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_redrives_of_several_processes_take_turns(full_stack: Served) -> None:
+    settings = full_stack.settings
+    async with connection_pool(settings) as one, connection_pool(settings) as another:
+        async with Turns(one).turn("acme", PATIENCE_SECONDS):
+            for project in ("acme", "other"):
+                with pytest.raises(NotNow):
+                    async with Turns(another).turn(project, 0.2):
+                        pytest.fail("two at once")
+        async with Turns(another).turn("acme", PATIENCE_SECONDS):
+            pass
 
 
 @pytest.mark.asyncio(loop_scope="module")

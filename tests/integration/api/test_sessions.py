@@ -1,11 +1,15 @@
 """Browser sessions: a link opens once, the cookie acts as its key, and other sites get nothing."""
 
+from types import SimpleNamespace
+
 import httpx
+import pytest
 from psycopg import AsyncConnection
 
 from api.auth import credentials, sessions
 from api.auth.credentials import CACHE_SECONDS, Role
 from api.queries import credentials as key_queries
+from api.resources import connection_pool
 from tests.integration.api.serving import PROJECT, Served
 from tests.integration.deploy.conftest import polling
 
@@ -101,6 +105,53 @@ async def test_a_session_ends_with_its_key_or_by_itself(api_without_worker: Serv
         async for _ in polling(pause=CACHE_SECONDS / 4):
             if (await browser.get(READ, headers=PAGE)).status_code == 401:
                 break
+
+
+async def test_a_session_that_is_over_acts_no_more_from_that_moment(
+    api_without_worker: Served,
+) -> None:
+    """A cookie that somebody has copied, right after it was used, and so looked up."""
+    url = api_without_worker.settings.database_url
+    async with api_without_worker.guest() as browser, api_without_worker.guest() as thief:
+        await signed_in(api_without_worker, browser)
+        stolen = {"cookie": f"{sessions.COOKIE}={browser.cookies[sessions.COOKIE]}", **PAGE}
+        assert (await thief.get(READ, headers=stolen)).status_code == 200
+        assert (await browser.post("/logout", headers=PAGE)).status_code == 204
+        assert (await thief.get(READ, headers=stolen)).status_code == 401
+
+        await signed_in(api_without_worker, browser)
+        assert (await browser.get(READ, headers=PAGE)).status_code == 200
+        async with await AsyncConnection.connect(url) as connection:  # as another process does it
+            await connection.execute("DELETE FROM milestream_private.sessions")
+        act = await browser.post("/schema/challenge/record", json={}, headers=PAGE)
+        assert act.status_code == 401
+
+
+async def test_what_is_known_of_a_session_does_not_outlive_it(
+    api_without_worker: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    clock = SimpleNamespace(monotonic=lambda: now)  # of the keyring alone
+    monkeypatch.setattr("api.auth.credentials.time", clock)
+    key = await api_without_worker.key()
+    async with connection_pool(api_without_worker.settings) as pool:
+        keyring = credentials.Keyring(pool, None)
+        async with pool.connection() as connection:
+            token = await sessions.make_link(connection, key.key_id)
+            session = await sessions.open_link(connection, token)
+            assert session is not None
+            await connection.execute(
+                "UPDATE milestream_private.sessions "
+                "SET expires_at = clock_timestamp() + interval '1 s' WHERE session_hash = %s",
+                (credentials.hash_of(session),),
+            )
+        assert await keyring.of_session(session, acts=False) is not None
+        async with pool.connection() as connection:
+            await connection.execute("DELETE FROM milestream_private.sessions")
+        assert await keyring.of_session(session, acts=False) is not None  # it is kept
+        now += 1.0
+        assert now < 1000 + CACHE_SECONDS
+        assert await keyring.of_session(session, acts=False) is None
 
 
 async def test_credentials_count_before_the_session(api_without_worker: Served) -> None:
