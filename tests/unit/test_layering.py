@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("schemas", "api.http", "api.queries", "api.kafka", "api.recalculating"),
         *("processor.recalculation", "processor.recorded"),
     ),
-    "api.dead_letters": ("schemas", "api.http", "api.kafka", "api.dead_letters"),
+    "api.dead_letters": ("schemas", "api.http", "api.kafka", "api.queries", "api.dead_letters"),
     "api.resources": (
         *("schemas", "api.auth", "api.dead_letters", "api.kafka", "api.metrics", "api.siblings"),
         "api.recalculating.starting",
