@@ -53,7 +53,7 @@ def test_changes_are_lines_beside_what_stays() -> None:
     assert [line for line in shown if line[0] in "+-"] == [["-", "line 20"], ["+", "new"]]
     assert shown[1] == [" ", "line 17"]
     assert definitions.changes(old, old) == []
-    assert definitions.changes([], ["a"]) == [["…", ""], ["+", "a"]]
+    assert definitions.changes([], ["a"]) == [["+", "a"]]  # nothing is left out
 
 
 def test_texts_that_are_too_long_are_not_compared() -> None:
