@@ -164,7 +164,12 @@ class Redriven:
 
     def may_choose(self, project: str) -> int:
         """Return how many more letters of a project may be sent one by one."""
-        return max(0, MOST_CHOSEN - len(self._chosen_of(project)))
+        kept = sum(
+            kind is None or not self.passed_by(kind, *each)
+            for each in self._chosen_of(project)
+            for kind in [self._chosen[each]]
+        )
+        return max(0, MOST_CHOSEN - kept)
 
     def _chosen_of(self, project: str) -> Sequence[tuple[int, int]]:
         return [

@@ -177,5 +177,7 @@ def test_a_project_sees_its_own_marks_and_has_so_many_at_most(
     assert set(known.chosen_places("acme")) == {place(0, 1), place(0, 3)}
     monkeypatch.setattr(redriven, "MOST_CHOSEN", 3)
     assert (known.may_choose("acme"), known.may_choose("new")) == (1, 2)
+    passed = choosing((ACME, 8), chosen=chosen)
+    assert passed.may_choose("acme") == 2
     failed = failing((0, 4, OF_ACME), (0, 7, kept("invalid", "other")))
     assert failed.failed_places("acme") == [place(0, 4)]
