@@ -177,7 +177,7 @@ async def test_a_browser_signs_in_and_shows_every_page(
             )
             assert (trouble, over) == ("", 0), f"{page} ({title})"
         assert title == f"{NAME} (ada) · Milestream"
-        text = tab.value("document.body.innerText")
+        text = tab.value("document.body.innerText").replace("\u00a0", " ")
         for part in ("ada@example.com", "Half", "November 2026", "What if"):
             assert part in text, part
         assert tab.value("document.images.length") == 0
