@@ -33,7 +33,7 @@ async def open_link(
     connection: AsyncConnection, link_hash: bytes, session_hash: bytes, seconds: int
 ) -> bool:
     """Replace a link by a session of so many seconds, in one statement: of two that open it, one
-    gets in. Return False where there is no such link, or not any more."""
+    gets in. Return False where there is no such link, or not any more, or its key was revoked."""
     cursor = await connection.execute(
         """
         WITH opened AS (
@@ -42,7 +42,8 @@ async def open_link(
         )
         INSERT INTO milestream_private.sessions (session_hash, key_id, expires_at)
         SELECT %s, key_id, clock_timestamp() + make_interval(secs => %s) FROM opened
-        WHERE expires_at > clock_timestamp()
+        JOIN milestream_private.api_keys USING (key_id)
+        WHERE opened.expires_at > clock_timestamp() AND revoked_at IS NULL
         """,
         (link_hash, session_hash, seconds),
     )

@@ -62,6 +62,16 @@ async def test_a_link_that_is_too_old_opens_nothing(api_without_worker: Served) 
         assert (await browser.get("/login", params={"token": token})).status_code == 401
 
 
+async def test_a_link_of_a_key_that_was_revoked_opens_nothing(api_without_worker: Served) -> None:
+    key = await api_without_worker.key()
+    token = await link(api_without_worker, key.key_id)
+    async with await AsyncConnection.connect(api_without_worker.settings.database_url) as database:
+        assert await key_queries.revoke_api_key(database, PROJECT, key.key_id)
+    async with api_without_worker.guest() as browser:
+        opened = await browser.get("/login", params={"token": token})
+        assert (opened.status_code, "set-cookie" in opened.headers) == (401, False)
+
+
 async def test_the_cookie_alone_admits_to_the_page_only(api_without_worker: Served) -> None:
     """Another site can make a browser send the cookie, but not the header beside it."""
     async with api_without_worker.guest() as browser:
