@@ -264,9 +264,6 @@ class _Cached(Generic[T]):
     def drop(self, key: str) -> None:
         self._entries.pop(key, None)
 
-    def drop(self, key: str) -> None:
-        self._entries.pop(key, None)
-
 
 def _is_secret_of(key: queries.ApiKey, given: bytes) -> bool:
     # Both are always compared, so that the time reveals nothing.
