@@ -144,19 +144,21 @@ async def test_what_is_known_of_a_session_does_not_outlive_it(
     clock = SimpleNamespace(monotonic=lambda: now)  # of the keyring alone
     monkeypatch.setattr("api.auth.credentials.time", clock)
     key = await api_without_worker.key()
+    token = await link(api_without_worker, key.key_id)
     async with connection_pool(api_without_worker.settings) as pool:
         keyring = credentials.Keyring(pool, None)
         async with pool.connection() as connection:
-            token = await sessions.make_link(connection, key.key_id)
             session = await sessions.open_link(connection, token)
-            assert session is not None
+        assert session is not None
+        url = api_without_worker.settings.database_url
+        async with await AsyncConnection.connect(url) as connection:
             await connection.execute(
                 "UPDATE milestream_private.sessions "
                 "SET expires_at = clock_timestamp() + interval '1 s' WHERE session_hash = %s",
                 (credentials.hash_of(session),),
             )
         assert await keyring.of_session(session, acts=False) is not None
-        async with pool.connection() as connection:
+        async with await AsyncConnection.connect(url) as connection:
             await connection.execute("DELETE FROM milestream_private.sessions")
         assert await keyring.of_session(session, acts=False) is not None  # it is kept
         now += 1.0
