@@ -15,6 +15,7 @@ from api.faces.events.access import is_end_user
 from api.faces.events.face import body_of
 from api.faces.events.parameters import MAX_LENGTH
 from api.faces.events.users import unknown
+from api.http import bodies
 from api.http.problems import Problem, clipped
 from api.http.responses import MEDIA_TYPE, json_response
 from api.kafka.processor_client import BEHIND, refusal, unavailable
@@ -66,6 +67,7 @@ async def _sent(
 async def forget(request: Request, caller: Caller, user_id: str) -> Response:
     """Have the processor forget a user."""
     _require_admin(caller)
+    await bodies.read_nothing(request, caller.project)
     if len(user_id) > MAX_LENGTH:
         detail = f"The user {clipped(user_id)!r} could not be found in the project."
         raise Problem(404, detail, code=Reason.UNKNOWN_MEMBER)

@@ -139,6 +139,9 @@ async def test_only_an_admin_exports_and_forgets(
         assert (await boss.get("/user/guarded/export")).status_code == 200
         refused = await boss.post("/user/guarded/forget?dryRun=true")
         assert (refused.status_code, refused.json()["code"]) == (400, "dry_run_unsupported")
+        refused = await boss.post("/user/guarded/forget", json={"from": "2026-01-01"})
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid")
+        assert (await boss.get("/user/guarded/export")).status_code == 200
         assert (await boss.post("/user/guarded/forget")).status_code == 200
 
 

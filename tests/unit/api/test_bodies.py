@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from fastapi import Request
 from msgspec import UNSET
 
 from api.faces.events.bodies import EventBody
@@ -201,3 +202,24 @@ def test_an_escaped_backslash_hides_no_nul() -> None:
 
 def test_a_pair_of_surrogates_is_a_character() -> None:
     assert read(text(activityId='"\\ud83d\\ude00"')).activity_id == "\U0001f600"
+
+
+async def read_nothing(raw: bytes) -> None:
+    """Read the body of a call that has no fields."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    await bodies.read_nothing(Request({"type": "http", "headers": []}, receive), "acme")
+
+
+@pytest.mark.parametrize("raw", [b"", b" \n", b"{}", b"\xef\xbb\xbf{}", b'{"project": "acme"}'])
+async def test_a_call_without_fields_needs_no_body(raw: bytes) -> None:
+    await read_nothing(raw)
+
+
+@pytest.mark.parametrize("raw", [b'{"a": 1}', b'{"project": "other"}', b"[]", b"null", b"{"])
+async def test_a_call_without_fields_takes_none(raw: bytes) -> None:
+    with pytest.raises(Problem) as refused:
+        await read_nothing(raw)
+    assert refused.value.status == 400
