@@ -38,12 +38,21 @@ async def test_writers_that_wait_leave_connections_to_readers(api_without_worker
                 asyncio.create_task(admin.put(f"/definitions/challenge/{id_}", json=CHALLENGE))
                 for _ in range(2 * resources.POOL_SIZE)
             ]
-            await asyncio.sleep(1)
+            await _wait_for_a_lock(holder)
             read = await reader.get("/schema/member/record?limit=1")
             assert read.status_code == 200
             assert not any(write.done() for write in writes), "the read came while they waited"
         answers: list[httpx.Response] = await asyncio.gather(*writes)
     assert sorted(answer.status_code for answer in answers) == [200] * (len(writes) - 1) + [201]
+
+
+async def _wait_for_a_lock(holder: "psycopg.Connection[Any]") -> None:
+    """Return once as many writers as may wait for one."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = "
+    async with asyncio.timeout(60):
+        while holder.execute(f"{waiting} current_database()").fetchone() != (MAX_WRITES,):
+            holder.execute("SELECT pg_stat_clear_snapshot()")
+            await asyncio.sleep(0.05)
 
 
 async def test_a_write_that_cannot_be_read_back_may_be_in_force(

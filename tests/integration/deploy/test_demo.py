@@ -20,6 +20,7 @@ from schemas import ids
 from schemas.definitions import parse
 from schemas.records import ChallengeLog, Event
 from schemas.settings import Settings
+from tests.integration.api.serving import let_the_hour_begin
 from tests.integration.deploy.conftest import Run, committed, polling
 from tests.stack import FreshSettings
 
@@ -79,6 +80,7 @@ def today() -> bytes:
 
 
 def test_the_examples_can_be_pasted_and_their_key_is_kept(migrated: Settings) -> None:
+    let_the_hour_begin()  # with a month, too
     calls = pasted(examples(migrated))
     log, event = (call[call.index("-d") + 1] for call in calls[:2])
     decoded = msgspec.json.decode(log, type=ChallengeLog)

@@ -1,13 +1,14 @@
-"""Time as records: ticks come in time, and never before what was there before them."""
+"""Time as records: ticks come by themselves, and never before what was there before them.
+
+How soon one comes after the other is tested in virtual time: `tests/unit/processor/test_ticker.py`.
+"""
 
 import json
 import random
-import statistics
 import threading
 import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 from schemas import ids
@@ -64,26 +65,23 @@ def folded_ticks(settings: Settings) -> int:
     return ticks
 
 
-def test_a_worker_ticks_on_each_partition_in_time(settings: Settings) -> None:
-    settings = ticking(settings, 5)
-    times: dict[int, list[int]] = defaultdict(list)
+def test_a_worker_ticks_on_each_partition_again_and_again(settings: Settings) -> None:
+    settings = ticking(settings, 2)
+    ticks: Counter[int] = Counter()
 
     def enough() -> bool:
-        times.clear()
+        ticks.clear()
         for record in drain(settings, TICKS):
             assert record.key is None
             assert record.timestamp_type == LOG_APPEND_TIME
             assert set(json.loads(record.value)["ends"]) == set(OTHERS)
-            times[record.partition].append(record.timestamp)
-        return len(times) == settings.partitions and min(map(len, times.values())) >= 3
+            ticks[record.partition] += 1
+        return len(ticks) == settings.partitions and min(ticks.values()) >= 3
 
     with Worker(settings, "w") as worker:
         worker.ready()
-        wait_until(enough, 120, lambda: f"{dict(times)}\n{worker.text()[-2000:]}")
+        wait_until(enough, 120, lambda: f"{ticks}\n{worker.text()[-2000:]}")
         wait_until(lambda: folded_ticks(settings) >= 12, 120, lambda: worker.text()[-2000:])
-    gaps = [later - earlier for stamps in times.values() for earlier, later in pairwise(stamps)]
-    assert statistics.median(gaps) < 6_000  # 5 s, and what a busy machine adds
-    assert max(gaps) < 15_000  # where it stood still for a while
 
 
 def test_a_tick_never_overtakes_a_backlog(settings: Settings) -> None:
@@ -192,7 +190,12 @@ def test_what_ended_yesterday_fails_by_a_tick_and_once(settings: Settings) -> No
             120,
             lambda: worker.text()[-2000:],
         )
-        time.sleep(5)  # more ticks come, and do nothing again
+        folded = folded_ticks(settings)
+        wait_until(  # what comes next on each partition does nothing again
+            lambda: folded_ticks(settings) >= folded + 2 * settings.partitions,
+            120,
+            lambda: worker.text()[-2000:],
+        )
     assert set(failures(settings).values()) == {1}
     event = next(e for e in values(settings, "progress-events") if e["type"] == FAILED)
     assert event["time"].endswith("T00:00:00Z")

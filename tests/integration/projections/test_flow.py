@@ -1,8 +1,6 @@
 """Events in, rows out: to the last digit, once, and soon."""
 
 import asyncio
-import statistics
-import time
 from decimal import Decimal
 from uuid import UUID
 
@@ -101,10 +99,10 @@ async def test_what_was_aborted_is_never_visible_and_its_markers_are_passed(
         assert table(settings, "members") == []
 
 
-async def test_a_committed_log_is_visible_within_a_fraction_of_a_second(
+async def test_a_committed_log_is_visible_without_another_that_follows_it(
     settings: Settings,
 ) -> None:
-    seconds = []
+    """How soon it is tells `make bench`."""
     async with (
         writing(settings) as writer,
         projecting(Runner(settings)),
@@ -115,14 +113,11 @@ async def test_a_committed_log_is_visible_within_a_fraction_of_a_second(
         await caught_up(settings)
         for number in range(1, 31):
             await writer.commit(log_recorded(member_of(number), number))
-            begin = time.perf_counter()
             visible = 0
             while visible < number + 1:
                 await asyncio.sleep(0.002)
                 cursor = await connection.execute("SELECT count(*) FROM milestream.challenge_logs")
                 visible = (await cursor.fetchall())[0][0]
-            seconds.append(time.perf_counter() - begin)
-    assert statistics.median(seconds) < 0.5, seconds
 
 
 async def test_a_header_name_that_is_no_text_stops_no_read_model(settings: Settings) -> None:
