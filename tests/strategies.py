@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from schemas import ids
+from tests.built_once import composite, of_values, sampled_from
 from tests.spec import (
     PROJECT,
     Defined,
@@ -55,6 +56,7 @@ targets: SearchStrategy[Any] = st.sampled_from(
 )
 
 
+@of_values
 def seldom(usual: Any, *others: Any) -> SearchStrategy[Any]:
     """The usual in nine of ten cases."""
     return st.integers(0, 9).flatmap(lambda n: st.sampled_from(others if n == 9 else (usual,)))
@@ -71,31 +73,31 @@ class Segment:
     records: list[Sent]
 
 
-@st.composite
+@composite
 def challenges(draw: st.DrawFn, among: Sequence[str] = CHALLENGES) -> Defined:
     """One of two challenges, with all that can be said of it."""
     fields: dict[str, Any] = {
-        "aggregationMethod": draw(st.sampled_from(["sum", "sum", "count"])),
+        "aggregationMethod": draw(sampled_from(["sum", "sum", "count"])),
         "aggregationPeriod": draw(
-            st.sampled_from(["daily", "weekly", "monthly", "yearly", "all_time"])
+            sampled_from(["daily", "weekly", "monthly", "yearly", "all_time"])
         ),
         "completionTargetValue": draw(targets),
         "status": draw(statuses),
-        "timezone": draw(st.sampled_from([None, "member", *ZONES])),
+        "timezone": draw(sampled_from([None, "member", *ZONES])),
         "activityIds": draw(seldom(None, ["purchase"], ["purchase", "visit"])),
         "startsAt": draw(seldom(None, "2026-11-20T23:30:00Z")),
         "endsAt": draw(seldom(None, "2026-12-31T23:59:59.999999Z")),
     }
-    return challenge(draw(st.sampled_from(among)), **fields)
+    return challenge(draw(sampled_from(among)), **fields)
 
 
-@st.composite
+@composite
 def milestones(draw: st.DrawFn, among: Sequence[str] = MILESTONES) -> Defined:
     """One of five milestones of either challenge, or the null that deletes it."""
     made = milestone(
         draw(targets),
-        draw(st.sampled_from(among)),
-        linkedSchemaRecordId=draw(st.sampled_from(CHALLENGES)),
+        draw(sampled_from(among)),
+        linkedSchemaRecordId=draw(sampled_from(CHALLENGES)),
         status=draw(statuses),
     )
     return made.deleted() if draw(seldom(False, True)) else made
@@ -104,7 +106,7 @@ def milestones(draw: st.DrawFn, among: Sequence[str] = MILESTONES) -> Defined:
 settings_of_projects = st.sampled_from([*ZONES, "member"]).map(
     lambda zone: project_settings(timezone=zone)
 )
-changes = st.one_of(challenges(), milestones(), milestones(), settings_of_projects)
+changes = st.one_of(challenges(), milestones(), milestones.another(), settings_of_projects)
 
 profiles = st.fixed_dictionaries(
     {},
@@ -120,56 +122,56 @@ profiles = st.fixed_dictionaries(
 )
 
 
-@st.composite
+@composite
 def owners(draw: st.DrawFn) -> dict[str, Any]:
     """A member by its id, or inline."""
-    name = draw(st.sampled_from(MEMBERS))
+    name = draw(sampled_from(MEMBERS))
     if draw(st.integers(0, 3)):
         return {"ownedById": ids.member_id(PROJECT, name)}
     return {"ownedBy": {"externalId": name, **draw(profiles)}}
 
 
-@st.composite
+@composite
 def logs(draw: st.DrawFn) -> Sent:
     """A challenge log; most are good."""
     return log(
         f"log-{draw(st.integers(0, 9))}",
         draw(amounts) if draw(st.integers(0, 14)) else None,
-        challengeId=draw(st.sampled_from(CHALLENGES)) if draw(st.integers(0, 19)) else numbered(99),
-        activityAt=draw(st.sampled_from(MOMENTS)),
+        challengeId=draw(sampled_from(CHALLENGES)) if draw(st.integers(0, 19)) else numbered(99),
+        activityAt=draw(sampled_from(MOMENTS)),
         activityId=draw(seldom("purchase", "visit", "walk")),
         status=draw(seldom(None, "live", "paused", "draft")),
         **draw(owners()),
     )
 
 
-@st.composite
+@composite
 def commands(draw: st.DrawFn) -> Sent:
     """A command for a member."""
-    name = draw(st.sampled_from(MEMBERS))
-    match draw(st.sampled_from(["upsert", "status", "status", "delete"])):
+    name = draw(sampled_from(MEMBERS))
+    match draw(sampled_from(["upsert", "status", "status", "delete"])):
         case "upsert":
             return upsert(name, **draw(profiles))
         case "status":
-            to = draw(st.sampled_from(["live", "paused"]))
+            to = draw(sampled_from(["live", "paused"]))
             return command("update-member-status", userId=name, status=to)
         case _:
-            what = draw(st.sampled_from(["delete-member", "forget-member"]))
+            what = draw(sampled_from(["delete-member", "forget-member"]))
             return command(what, memberId=ids.member_id(PROJECT, name))
 
 
 broken = st.sampled_from([None, "", "{", "[]", '{"project":"No"}']).map(raw_log)
 
 
-@st.composite
+@composite
 def records(draw: st.DrawFn) -> Sent:
     """Mostly logs, some commands, a little rubbish; each with a time of arrival."""
     kind = draw(st.integers(0, 19))
     made = draw(broken if kind == 19 else commands() if kind > 16 else logs())
-    return made.arriving(draw(st.sampled_from(ARRIVALS)))
+    return made.arriving(draw(sampled_from(ARRIVALS)))
 
 
-@st.composite
+@composite
 def histories(draw: st.DrawFn, segments: int = 3, length: int = 16) -> list[Segment]:
     """Segments of records, each begun with changes of the definitions."""
     first = [draw(challenges([id_])) for id_ in CHALLENGES]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from schemas import ids
+from tests.built_once import composite, sampled_from
 from tests.event_spec import tick
 from tests.spec import (
     CHALLENGE,
@@ -54,34 +55,34 @@ class Changed:
 periods: SearchStrategy[str] = st.sampled_from(["daily", "weekly", "monthly", "all_time"])
 
 
-@st.composite
+@composite
 def _challenges(draw: st.DrawFn, period: str | None = None) -> Defined:
     """A challenge; mostly with such a period where one is named."""
     return challenge(
-        aggregationMethod=draw(st.sampled_from(["sum", "count"])),
+        aggregationMethod=draw(sampled_from(["sum", "count"])),
         aggregationPeriod=draw(periods) if period is None or draw(seldom(False, True)) else period,
         completionTargetValue=draw(targets),
-        activityIds=draw(st.sampled_from([None, ["a"], ["a", "b"]])),
-        pointsOnCompletion=draw(st.sampled_from([None, 7, 50])),
+        activityIds=draw(sampled_from([None, ["a"], ["a", "b"]])),
+        pointsOnCompletion=draw(sampled_from([None, 7, 50])),
         timezone=draw(seldom("UTC", "Europe/Berlin")),
     )
 
 
-@st.composite
+@composite
 def _milestones(draw: st.DrawFn, id_: str) -> Defined:
-    points = draw(st.sampled_from([None, 3, 20]))
+    points = draw(sampled_from([None, 3, 20]))
     return milestone(draw(targets), id_, points=points)
 
 
 def _lower(draw: st.DrawFn, most: int) -> int:
-    return draw(st.sampled_from([n for n in (3, 5, 10, 15, 20, 30, 60) if n <= most]))
+    return draw(sampled_from([n for n in (3, 5, 10, 15, 20, 30, 60) if n <= most]))
 
 
 def _more(draw: st.DrawFn, least: int | None) -> int:
-    return (least or 0) + draw(st.sampled_from([0, 0, 1, 30]))
+    return (least or 0) + draw(sampled_from([0, 0, 1, 30]))
 
 
-@st.composite
+@composite
 def _risen(draw: st.DrawFn, was: Defined) -> Defined:
     """The definition as it may become so that nobody has less by it."""
     fields = was.fields or {}
@@ -90,25 +91,25 @@ def _risen(draw: st.DrawFn, was: Defined) -> Defined:
         return was.but(milestoneTargetValue=target, points=_more(draw, fields["points"]))
     return was.but(
         completionTargetValue=_lower(draw, fields["completionTargetValue"]),
-        activityIds=draw(st.sampled_from([None, ["a", "b"], fields["activityIds"]]))
+        activityIds=draw(sampled_from([None, ["a", "b"], fields["activityIds"]]))
         if fields["activityIds"] == ["a"]
         else fields["activityIds"],
         pointsOnCompletion=_more(draw, fields["pointsOnCompletion"]),
     )
 
 
-@st.composite
+@composite
 def _logs(draw: st.DrawFn, number: int, of: SearchStrategy[Any], arrival: str) -> Sent:
     return log(
         f"log-{number}",
         draw(of),
-        activityAt=draw(st.sampled_from(MOMENTS)),
-        activityId=draw(st.sampled_from(ACTIVITIES)),
+        activityAt=draw(sampled_from(MOMENTS)),
+        activityId=draw(sampled_from(ACTIVITIES)),
         ownedById=ids.member_id(PROJECT, draw(seldom(*MEMBERS))),
     ).arriving(arrival)
 
 
-@st.composite
+@composite
 def _stretches(
     draw: st.DrawFn, first: int, of: SearchStrategy[Any], arrival: str, voids: range
 ) -> list[Sent]:
@@ -124,13 +125,13 @@ def _stretches(
 
 def _void(draw: st.DrawFn, voided: int, number: int, arrival: str) -> Sent:
     key = {"challengeId": CHALLENGE, "uniqueIdentifier": f"log-{voided}"}
-    portion = draw(st.sampled_from([1, 1, Decimal("0.5")]))
+    portion = draw(sampled_from([1, 1, Decimal("0.5")]))
     name = draw(seldom(*MEMBERS))
     sent = void("challenge_log", f"void-{number}", of=key, userId=name, portion=portion)
     return sent.arriving(arrival)
 
 
-@st.composite
+@composite
 def changed_histories(draw: st.DrawFn, *, rising: bool) -> Changed:
     """A history in the middle of which definitions change: so that nobody has less by it where it
     is ``rising``, else in any way. Nothing takes back what live logs had reached since the cut."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from schemas.instants import format_instant, parse_instant
+from tests.built_once import composite, sampled_from
 from tests.event_spec import event, event_of, redeem, tick
 from tests.points_spec import adjust, capture, hold, release, spend, wallet_of
 from tests.spec import Defined, Sent, command, upsert
@@ -65,6 +66,7 @@ WALLETS: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "timezone": st.sampled_from([*ZONES[1:], "member", "member"]),
     },
 )
+portions = st.one_of(st.none(), st.none(), st.sampled_from(PORTIONS))
 HOMES = st.sampled_from([None, *ZONES[1:]])
 """The members' own time zones."""
 
@@ -78,10 +80,10 @@ def granting(points: int, group: str) -> Defined:
     return event_of(id_, reward={"default": points}, challengeGroup=group, **limit)
 
 
-@st.composite
+@composite
 def points_histories(draw: st.DrawFn) -> list[Segment]:
     """A history of points: segments of definitions, and the records that come under them."""
-    now = parse_instant(draw(st.sampled_from(STARTS)))
+    now = parse_instant(draw(sampled_from(STARTS)))
     definitions = [granting(points, group) for points in set(AMOUNTS) for group in GROUPS]
     known = [upsert(name, timezone=draw(HOMES)) for name in MEMBERS]
     history = [Segment(definitions, known)]
@@ -90,44 +92,44 @@ def points_histories(draw: st.DrawFn) -> list[Segment]:
     for _ in range(draw(st.integers(1, 4))):
         changed = [wallet_of(g, **draw(WALLETS)) for g in GROUPS if draw(st.booleans())]
         if draw(st.integers(0, 9)) == 0:
-            changed.append(wallet_of(draw(st.sampled_from(GROUPS))).deleted())
+            changed.append(wallet_of(draw(sampled_from(GROUPS))).deleted())
         records: list[Sent] = []
         for _ in range(draw(st.integers(1, 14))):
-            now += draw(st.sampled_from(STEPS))
+            now += draw(sampled_from(STEPS))
             records.append(draw(_records(now, done)))
         history.append(Segment(changed, records))
     return history
 
 
-@st.composite
+@composite
 def _records(draw: st.DrawFn, now: datetime, done: list[tuple[str, str, str]]) -> Sent:
     """A record; ``done`` has what was sent that a void or a capture may name: what it is, the
     identifier, the member."""
     at = format_instant(now)
-    kind = draw(st.sampled_from(KINDS))
+    kind = draw(sampled_from(KINDS))
     if kind == "tick":
         return tick(at)
     if kind == "void":
         return draw(_voids(done)).arriving(at)
     if kind != "grant":
         return draw(moves(kind, now, done)).arriving(at)
-    who = {"userId": draw(st.sampled_from(OFTEN_ANN))}
-    group, points = draw(st.sampled_from(OFTEN_DEFAULT)), draw(st.sampled_from(LARGE))
-    own = format_instant(now - draw(st.sampled_from(BACK)))
-    key = draw(st.sampled_from([None, *(f"e{n}" for n in range(20))]))
+    who = {"userId": draw(sampled_from(OFTEN_ANN))}
+    group, points = draw(sampled_from(OFTEN_DEFAULT)), draw(sampled_from(LARGE))
+    own = format_instant(now - draw(sampled_from(BACK)))
+    key = draw(sampled_from([None, *(f"e{n}" for n in range(20))]))
     if key is not None:
         done.append(("event", key, who["userId"]))
     return event(f"{group}-{points}", own, idempotencyKey=key, **who).arriving(at)
 
 
-@st.composite
+@composite
 def moves(draw: st.DrawFn, kind: str, now: datetime, done: list[tuple[str, str, str]]) -> Sent:
     """A command of a kind that moves points, or a member to another time zone, or pauses it; see
     ``_records``."""
-    who = {"userId": draw(st.sampled_from(OFTEN_ANN))}
-    group = draw(st.sampled_from(OFTEN_DEFAULT))
-    points = draw(st.sampled_from(SMALL if kind == "spend" else AMOUNTS))
-    own = format_instant(now - draw(st.sampled_from(BACK)))
+    who = {"userId": draw(sampled_from(OFTEN_ANN))}
+    group = draw(sampled_from(OFTEN_DEFAULT))
+    points = draw(sampled_from(SMALL if kind == "spend" else AMOUNTS))
+    own = format_instant(now - draw(sampled_from(BACK)))
     number = draw(st.integers(0, 12))
     in_group: dict[str, Any] = {} if group == "_default" else {"challengeGroup": group}
     in_group |= who
@@ -138,11 +140,11 @@ def moves(draw: st.DrawFn, kind: str, now: datetime, done: list[tuple[str, str, 
         case "hold":
             done.append(("hold", f"h{number}", who["userId"]))
             until = format_instant(now + draw(st.sampled_from([s for s in STEPS if s])))
-            more = draw(st.sampled_from([{}, {"until": until}]))
-            points = draw(st.sampled_from(SMALL))
+            more = draw(sampled_from([{}, {"until": until}]))
+            points = draw(sampled_from(SMALL))
             return hold(points, f"h{number}", **in_group, **more)
         case "capture":
-            some = draw(st.sampled_from([{}, {"points": points}]))
+            some = draw(sampled_from([{}, {"points": points}]))
             known = [(name, member) for what, name, member in done if what == "hold"]
             held, member = draw(st.sampled_from([(f"h{number}", who["userId"]), *known[-3:]]))
             identifier = f"c{draw(st.integers(0, 30))}"
@@ -156,22 +158,22 @@ def moves(draw: st.DrawFn, kind: str, now: datetime, done: list[tuple[str, str, 
         case "move":
             return upsert(who["userId"], timezone=draw(HOMES))
         case "pause":
-            status = draw(st.sampled_from(["live", "live", "paused"]))
+            status = draw(sampled_from(["live", "live", "paused"]))
             return command("update-member-status", status=status, **who)
-    sign = draw(st.sampled_from([1, 1, -1]))
-    more = draw(st.sampled_from([{}, {"occurredAt": own}]))
+    sign = draw(sampled_from([1, 1, -1]))
+    more = draw(sampled_from([{}, {"occurredAt": own}]))
     if sign > 0 and draw(st.booleans()):
-        more = more | {"expiresAt": format_instant(now + draw(st.sampled_from(STEPS)))}
+        more = more | {"expiresAt": format_instant(now + draw(sampled_from(STEPS)))}
     return adjust(sign * points, f"a{number}", **in_group, **more)
 
 
-@st.composite
+@composite
 def _voids(draw: st.DrawFn, done: list[tuple[str, str, str]]) -> Sent:
     """A void of something that may have been done, or of a portion of it."""
     known = [each for each in done if each[0] != "hold"]
     what, name, member = draw(st.sampled_from([("event", "e21", "ann"), *known]))
     identifier = f"v{draw(st.integers(0, 60))}"
-    portion = draw(st.one_of(st.none(), st.none(), st.sampled_from(PORTIONS)))
+    portion = draw(portions)
     more: dict[str, Any] = {"userId": member} | ({} if portion is None else {"portion": portion})
     if what == "event":
         return void_event(name, identifier, **more)

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from schemas.instants import format_instant, parse_instant
+from tests.built_once import composite, sampled_from
 from tests.event_spec import event, event_of, tick
 from tests.points_spec import spend
 from tests.spec import Defined, Sent, ann, project_settings
@@ -31,19 +32,19 @@ class Step:
     until: datetime | None = None
 
 
-@st.composite
+@composite
 def tier_sets(draw: st.DrawFn, id_: str) -> Defined:
     """A tier set."""
-    basis = draw(st.sampled_from(["earned", "earned", "earned", "balance"]))
+    basis = draw(sampled_from(["earned", "earned", "earned", "balance"]))
     fields: dict[str, Any] = {
         "basis": {"type": basis},
-        "tiers": tiers_of(*draw(st.sampled_from([(0, 5, 9), (3, 8), (0, 2, 4, 6, 8)]))),
-        "downgrade": draw(st.sampled_from(["none", "to_basis", "one_down", "one_down"])),
-        "grace": draw(st.sampled_from([None, None, None, "P1M"])),
+        "tiers": tiers_of(*draw(sampled_from([(0, 5, 9), (3, 8), (0, 2, 4, 6, 8)]))),
+        "downgrade": draw(sampled_from(["none", "to_basis", "one_down", "one_down"])),
+        "grace": draw(sampled_from([None, None, None, "P1M"])),
     }
     if basis == "earned":
         fields["window"] = draw(
-            st.sampled_from(
+            sampled_from(
                 [
                     {"type": "lifetime"},
                     {"type": "calendar_year"},
@@ -58,30 +59,30 @@ def tier_sets(draw: st.DrawFn, id_: str) -> Defined:
     return Defined("tier-set", id_, {"id": id_, "name": id_, **given})
 
 
-@st.composite
+@composite
 def tier_histories(draw: st.DrawFn) -> list[Segment]:
     """What happens comes late, repeated, and with long silences; the second set may be defined
     later than the first."""
-    zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
+    zone = draw(sampled_from(["UTC", "Europe/Berlin", "America/New_York"]))
     now = parse_instant(EARLY)
     steps: list[Step] = []
     for number in range(draw(st.integers(8, 30))):
-        now += timedelta(hours=draw(st.sampled_from([0, 1, 13, 24, 24 * 9, 24 * 31, 24 * 100])))
-        what = draw(st.sampled_from(["buy"] * 5 + ["again", "spend", "tick", "tick", "assign"]))
-        late = timedelta(days=draw(st.sampled_from([0, 0, 0, 1, 20, 45, 200])))
-        until = draw(st.sampled_from([None, now + timedelta(days=40)]))
+        now += timedelta(hours=draw(sampled_from([0, 1, 13, 24, 24 * 9, 24 * 31, 24 * 100])))
+        what = draw(sampled_from(["buy"] * 5 + ["again", "spend", "tick", "tick", "assign"]))
+        late = timedelta(days=draw(sampled_from([0, 0, 0, 1, 20, 45, 200])))
+        until = draw(sampled_from([None, now + timedelta(days=40)]))
         steps.append(
             Step(
                 what,
                 now - late,
                 now,
                 draw(st.integers(1, 5)) if what != "again" else number,
-                draw(st.sampled_from(SETS)),
-                draw(st.sampled_from([None, "t0", "t1"])),
+                draw(sampled_from(SETS)),
+                draw(sampled_from([None, "t0", "t1"])),
                 until,
             )
         )
-    second = draw(st.sampled_from([0, 0, len(steps) // 2]))
+    second = draw(sampled_from([0, 0, len(steps) // 2]))
     first, other = (draw(tier_sets(id_)) for id_ in SETS)
     given, records = [project_settings(timezone=zone), BUY, first], [ann.arriving(EARLY)]
     records += [_sent(step, number) for number, step in enumerate(steps)]

@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from schemas import ids
 from schemas.instants import format_instant
+from tests.built_once import composite, sampled_from
 from tests.event_spec import event, event_of, redeem, streak_milestone, streak_of, tick
 from tests.spec import PROJECT, Defined, Sent, ann, challenge, command, log, milestone, upsert
 from tests.strategies import CHALLENGES, MILESTONES, Segment, seldom
@@ -32,26 +33,26 @@ targets: SearchStrategy[Any] = st.sampled_from(
 )
 
 
-@st.composite
+@composite
 def challenges(draw: st.DrawFn, id_: str | None = None) -> Defined:
     """One of two challenges, which may give points."""
     return challenge(
-        id_ or draw(st.sampled_from(CHALLENGES)),
-        aggregationMethod=draw(st.sampled_from(["sum", "sum", "sum", "count"])),
-        aggregationPeriod=draw(st.sampled_from(["daily", "monthly", "all_time"])),
+        id_ or draw(sampled_from(CHALLENGES)),
+        aggregationMethod=draw(sampled_from(["sum", "sum", "sum", "count"])),
+        aggregationPeriod=draw(sampled_from(["daily", "monthly", "all_time"])),
         completionTargetValue=draw(targets),
-        pointsOnCompletion=draw(st.sampled_from([None, 7, 50])),
+        pointsOnCompletion=draw(sampled_from([None, 7, 50])),
     )
 
 
-@st.composite
+@composite
 def milestones(draw: st.DrawFn, id_: str | None = None) -> Defined:
     """One of three milestones of either challenge, or the null that deletes it."""
     made = milestone(
         draw(targets),
-        id_ or draw(st.sampled_from(MILESTONES[:3])),
-        linkedSchemaRecordId=draw(st.sampled_from(CHALLENGES)),
-        points=draw(st.sampled_from([None, 3, 20])),
+        id_ or draw(sampled_from(MILESTONES[:3])),
+        linkedSchemaRecordId=draw(sampled_from(CHALLENGES)),
+        points=draw(sampled_from([None, 3, 20])),
         status=draw(seldom("live", "paused")),
     )
     return made.deleted() if id_ is None and draw(seldom(False, True)) else made
@@ -65,7 +66,7 @@ of_logs: SearchStrategy[Log] = st.tuples(
 )
 
 
-@st.composite
+@composite
 def logs(draw: st.DrawFn, of: Log) -> Sent:
     """A log of that name."""
     name, challenge_id, identifier = of
@@ -79,7 +80,7 @@ def logs(draw: st.DrawFn, of: Log) -> Sent:
     )
 
 
-@st.composite
+@composite
 def voids(draw: st.DrawFn, of: Log, number: int) -> Sent:
     """A void of such a log, by its id or its natural key; seldom by another member, or repeated."""
     name, challenge_id, identifier = of
@@ -91,33 +92,33 @@ def voids(draw: st.DrawFn, of: Log, number: int) -> Sent:
     return void(
         identifier=f"void-{draw(seldom(number, 0, 1))}",
         userId=draw(seldom(name, *MEMBERS)),
-        rewards=draw(st.sampled_from(["keep", "revoke", "revoke"])),
+        rewards=draw(sampled_from(["keep", "revoke", "revoke"])),
         **how,
         **({} if portion is None else {"portion": portion}),
     )
 
 
-@st.composite
+@composite
 def others(draw: st.DrawFn) -> Sent:
     """A reward issued, points redeemed, a member paused or deleted."""
     name = draw(seldom(*MEMBERS))
     match draw(st.integers(0, 7)):
         case 0:
-            to = draw(st.sampled_from(["live", "paused"]))
+            to = draw(sampled_from(["live", "paused"]))
             return command("update-member-status", userId=name, status=to)
         case 1:
-            return draw(st.sampled_from([upsert(name), command("delete-member", userId=name)]))
+            return draw(sampled_from([upsert(name), command("delete-member", userId=name)]))
         case 2 | 3:
             return redeem(draw(st.integers(1, 12)), f"r{draw(st.integers(0, 9))}", userId=name)
         case _:
-            id_, period = draw(st.sampled_from(MILESTONES[:3])), draw(seldom(*PERIODS))
+            id_, period = draw(sampled_from(MILESTONES[:3])), draw(seldom(*PERIODS))
             reward = ids.reward_log_id(PROJECT, id_, ids.member_id(PROJECT, name), period)
-            at = draw(st.sampled_from([ARRIVALS[0], None]))
+            at = draw(sampled_from([ARRIVALS[0], None]))
             fields = {"rewardLogId": reward, "rewardIssuedAt": at}
             return command("update-reward-log", userId=name, **fields)
 
 
-@st.composite
+@composite
 def records(draw: st.DrawFn, logged: list[Log], least: int, most: int) -> list[Sent]:
     """Logs, and voids of those that were ``logged``; a few others, and ticks. Each has a time of
     arrival."""
@@ -125,7 +126,7 @@ def records(draw: st.DrawFn, logged: list[Log], least: int, most: int) -> list[S
     for number in range(draw(st.integers(least, most))):
         arrival, kind = draw(seldom(*ARRIVALS)), draw(st.integers(0, 19))
         if kind == 19:
-            made.append(tick(draw(st.sampled_from(ARRIVALS))))
+            made.append(tick(draw(sampled_from(ARRIVALS))))
             continue
         if kind > 16:
             each = draw(others())
@@ -138,10 +139,10 @@ def records(draw: st.DrawFn, logged: list[Log], least: int, most: int) -> list[S
     return made
 
 
-changes = st.one_of(challenges(), milestones(), milestones())
+changes = st.one_of(challenges(), milestones(), milestones.another())
 
 
-@st.composite
+@composite
 def void_histories(draw: st.DrawFn) -> list[Segment]:
     """Segments of logs and voids, each begun with changes of the definitions."""
     first = [draw(challenges(id_)) for id_ in CHALLENGES]
@@ -164,7 +165,7 @@ silences = st.tuples(st.just("tick"), st.integers(0, 3), st.just(False))
 acts = st.one_of(visits, visits, visits, voids_of_visits, voids_of_visits, silences)
 
 
-@st.composite
+@composite
 def visit_histories(draw: st.DrawFn) -> list[Segment]:
     """One member's visits, day by day and late, and voids of them; a streak with milestones."""
     target, freezes = draw(st.integers(1, 4)), draw(st.integers(0, 2))

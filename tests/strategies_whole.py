@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from schemas import ids
 from schemas.instants import format_instant, parse_instant
+from tests.built_once import composite, sampled_from
 from tests.event_spec import event, event_of, streak_of, tick
 from tests.points_spec import adjust, wallet_of
 from tests.spec import (
@@ -54,71 +55,71 @@ groups = st.sampled_from(OFTEN_DEFAULT)
 portions = st.one_of(st.none(), st.none(), st.sampled_from(PORTIONS))
 
 
-@st.composite
+@composite
 def events_defined(draw: st.DrawFn) -> list[Defined]:
     """Two events: one whose points are what was paid, one of which few count."""
     paid = event_of(
         "buy",
         type="TRANSACTION",
-        reward={"default": draw(st.sampled_from([1, 2, Decimal("0.5")]))},
+        reward={"default": draw(sampled_from([1, 2, Decimal("0.5")]))},
         rewardValueField="amount",
-        maximumReward=draw(st.sampled_from([None, 40])),
+        maximumReward=draw(sampled_from([None, 40])),
         challengeGroup=draw(groups),
     )
     limits: dict[str, Any] = {"limit": 2, "limitPeriod": "weekly"}
-    limit = draw(st.sampled_from([{}, limits]))
+    limit = draw(sampled_from([{}, limits]))
     return [paid, event_of("visit", challengeGroup=draw(groups), **limit)]
 
 
-@st.composite
+@composite
 def challenges_defined(draw: st.DrawFn, number: int) -> Defined:
     """A challenge that events feed, and that gives points."""
     return challenge(
         CHALLENGES[number],
-        aggregationMethod=draw(st.sampled_from(["sum", "count"])),
-        aggregationPeriod=draw(st.sampled_from(["daily", "monthly", "all_time"])),
-        completionTargetValue=draw(st.sampled_from([2, 5, 20, 60])),
-        eventIds=draw(st.sampled_from([["buy"], ["visit"], [*EVENTS]])),
-        valueField=draw(st.sampled_from([None, "amount"])),
-        pointsOnCompletion=draw(st.sampled_from([None, 7, 50])),
+        aggregationMethod=draw(sampled_from(["sum", "count"])),
+        aggregationPeriod=draw(sampled_from(["daily", "monthly", "all_time"])),
+        completionTargetValue=draw(sampled_from([2, 5, 20, 60])),
+        eventIds=draw(sampled_from([["buy"], ["visit"], [*EVENTS]])),
+        valueField=draw(sampled_from([None, "amount"])),
+        pointsOnCompletion=draw(sampled_from([None, 7, 50])),
         challengeGroup=draw(groups),
     )
 
 
-@st.composite
+@composite
 def milestones_defined(draw: st.DrawFn, number: int, of: str | None = None) -> Defined:
     """A milestone of a challenge or of the streak, some with points."""
-    linked = of or draw(st.sampled_from([*CHALLENGES, STREAK]))
+    linked = of or draw(sampled_from([*CHALLENGES, STREAK]))
     return milestone(
-        draw(st.sampled_from([1, 2, 3] if linked == STREAK else [1, 3, 10, 40])),
+        draw(sampled_from([1, 2, 3] if linked == STREAK else [1, 3, 10, 40])),
         MILESTONES[number],
         linkedSchemaSlug="streak" if linked == STREAK else "challenge",
         linkedSchemaRecordId=linked,
-        points=draw(st.sampled_from([None, 3, 20])),
+        points=draw(sampled_from([None, 3, 20])),
     )
 
 
-@st.composite
+@composite
 def multiplying_sets(draw: st.DrawFn, id_: str) -> Defined:
     """A tier set whose tiers may multiply, of one wallet or of all."""
     made = draw(tier_sets(id_))
     fields = dict(made.fields or {})
-    wallet = draw(st.sampled_from([None, None, *GROUPS]))
+    wallet = draw(sampled_from([None, None, *GROUPS]))
     if wallet is not None:
         fields["basis"] = {**fields["basis"], "wallet": wallet}
-    by = draw(st.sampled_from([None, None, 2, Decimal("1.5"), Decimal("0.5")]))
+    by = draw(sampled_from([None, None, 2, Decimal("1.5"), Decimal("0.5")]))
     if by is not None:
         fields["tiers"] = [*fields["tiers"][:-1], {**fields["tiers"][-1], "multiplier": by}]
-    scale = draw(st.sampled_from([1, 5]))
+    scale = draw(sampled_from([1, 5]))
     fields["tiers"] = [{**tier, "threshold": tier["threshold"] * scale} for tier in fields["tiers"]]
     return Defined("tier-set", id_, fields)
 
 
-@st.composite
+@composite
 def whole_histories(draw: st.DrawFn, length: int = 14) -> list[Segment]:
     """A history of everything: segments of definitions, and the records that come under them."""
-    now = parse_instant(draw(st.sampled_from(STARTS)))
-    definitions = [project_settings(timezone=draw(st.sampled_from([*ZONES, "member"])))]
+    now = parse_instant(draw(sampled_from(STARTS)))
+    definitions = [project_settings(timezone=draw(sampled_from([*ZONES, "member"])))]
     definitions += draw(events_defined())
     definitions += [draw(challenges_defined(number)) for number in range(2)]
     definitions.append(
@@ -130,7 +131,7 @@ def whole_histories(draw: st.DrawFn, length: int = 14) -> list[Segment]:
     definitions += [draw(boosts(n, now)).but(eventIds=None) for n in range(draw(st.integers(0, 2)))]
     known = [upsert(name, timezone=draw(HOMES)) for name in MEMBERS]
     known += [
-        adjust(draw(st.sampled_from([1, 40, 90])), f"first-{group}", challengeGroup=group)
+        adjust(draw(sampled_from([1, 40, 90])), f"first-{group}", challengeGroup=group)
         for group in GROUPS
     ]
     history = [Segment(definitions, [sent.arriving(format_instant(now)) for sent in known])]
@@ -139,13 +140,13 @@ def whole_histories(draw: st.DrawFn, length: int = 14) -> list[Segment]:
         changed = [] if not number else draw(changes(now))
         records: list[Sent] = []
         for _ in range(draw(st.integers(4, length))):
-            now += draw(st.sampled_from(STEPS))
+            now += draw(sampled_from(STEPS))
             records.append(draw(whole_records(now, done)).arriving(format_instant(now)))
         history.append(Segment(changed, records))
     return history
 
 
-@st.composite
+@composite
 def changes(draw: st.DrawFn, now: datetime) -> list[Defined]:
     """What is defined otherwise from a moment on."""
     changed = [wallet_of(g, **draw(WALLETS)) for g in GROUPS if draw(st.booleans())]
@@ -154,38 +155,38 @@ def changes(draw: st.DrawFn, now: datetime) -> list[Defined]:
     return changed + ([draw(boosts(2, now)).but(eventIds=None)] if draw(st.booleans()) else [])
 
 
-@st.composite
+@composite
 def whole_records(draw: st.DrawFn, now: datetime, done: Known) -> Sent:
     """A record of any kind; ``done`` grows by what a later one may void."""
-    kind = draw(st.sampled_from(KINDS))
-    who = draw(st.sampled_from(OFTEN_ANN))
-    own = format_instant(now - draw(st.sampled_from(BACK)))
+    kind = draw(sampled_from(KINDS))
+    who = draw(sampled_from(OFTEN_ANN))
+    own = format_instant(now - draw(sampled_from(BACK)))
     number = draw(st.integers(0, 9))
     match kind:
         case "tick":
             return tick(format_instant(now))
         case "event":
-            key = draw(st.sampled_from([None, *(f"e{n}" for n in range(30))]))
+            key = draw(sampled_from([None, *(f"e{n}" for n in range(30))]))
             if key is not None:
                 done.append(("event", key, who))
-            amount = draw(st.sampled_from([1, 5, 12, 30, Decimal("7.5")]))
+            amount = draw(sampled_from([1, 5, 12, 30, Decimal("7.5")]))
             metadata = {"amount": amount}
-            id_ = draw(st.sampled_from(EVENTS))
+            id_ = draw(sampled_from(EVENTS))
             return event(id_, own, metadata=metadata, idempotencyKey=key, userId=who)
         case "log":
-            of = draw(st.sampled_from(CHALLENGES))
+            of = draw(sampled_from(CHALLENGES))
             done.append((of, f"log-{number}", who))
-            value = draw(st.sampled_from([3, 10, 40, -5, Decimal("0.1")]))
+            value = draw(sampled_from([3, 10, 40, -5, Decimal("0.1")]))
             member = ids.member_id(PROJECT, who)
             known = {"challengeId": of, "activityAt": own, "ownedById": member}
             return log(f"log-{number}", value, activityId="visit", **known)
         case "void":
             return draw(whole_voids(done))
         case "assign":
-            tier, until = draw(st.sampled_from([None, "t0", "t1"])), None
+            tier, until = draw(sampled_from([None, "t0", "t1"])), None
             if draw(st.booleans()):
                 until = format_instant(now + timedelta(days=40))
-            of, more = draw(st.sampled_from(SETS)), {} if until is None else {"until": until}
+            of, more = draw(sampled_from(SETS)), {} if until is None else {"until": until}
             return assign(tier, f"a{number}", tierSetId=of, userId=who, **more)
         case "issue":
             period = draw(seldom("all", f"{now:%Y-%m}", f"{now:%Y-%m-%d}"))
@@ -196,13 +197,13 @@ def whole_records(draw: st.DrawFn, now: datetime, done: Known) -> Sent:
     return draw(moves(kind, now, done))
 
 
-@st.composite
+@composite
 def whole_voids(draw: st.DrawFn, done: Known) -> Sent:
     """A void of something that may have been done, or of a portion of it."""
     known = [each for each in done if each[0] != "hold"]
     what, name, member = draw(st.sampled_from([("event", "e31", "ann"), *known]))
     portion = draw(portions)
-    more: dict[str, Any] = {"userId": member, "rewards": draw(st.sampled_from(["keep", "revoke"]))}
+    more: dict[str, Any] = {"userId": member, "rewards": draw(sampled_from(["keep", "revoke"]))}
     if portion is not None:
         more["portion"] = portion
     identifier = f"v{draw(st.integers(0, 60))}"

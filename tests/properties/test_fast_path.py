@@ -21,6 +21,7 @@ from processor.domain.working_set import WorkingSet
 from schemas import ids
 from schemas.instants import format_instant
 from schemas.records import ChallengeLog
+from tests.built_once import composite, of_values
 from tests.event_spec import any_of, condition, event, event_of, raw_event, streak_of
 from tests.points_spec import hold, rolling, spend, wallet_of
 from tests.spec import (
@@ -84,6 +85,7 @@ def test_histories_fold_alike(history: list[Segment], data: st.DataObject) -> No
         fold_alike(partitions, *records[cut:])
 
 
+@of_values
 def usually(usual: list[str], *others: str) -> st.SearchStrategy[str]:
     """One of the usual texts in seven of eight cases."""
     return st.integers(0, 7).flatmap(lambda n: st.sampled_from(others if n == 7 else usual))
@@ -135,7 +137,7 @@ extras = usually(
 named = usually(quoted(*CHALLENGES), *quoted(CHALLENGES[0].upper(), "x", ids.NS.hex), "null")
 
 
-@st.composite
+@composite
 def texts(draw: st.DrawFn) -> str:
     """A log's JSON: its fields in any order, each usual or odd, with or without spaces."""
     fields = [
@@ -158,7 +160,7 @@ giving = st.sampled_from([milestone(10, MILESTONES[4], points=3), challenge(poin
 
 @given(
     st.tuples(*(challenges([id_]) for id_ in CHALLENGES)),
-    st.lists(st.one_of(milestones(), milestones(), giving), max_size=4),
+    st.lists(st.one_of(milestones(), milestones.another(), giving), max_size=4),
     st.lists(
         st.tuples(texts(), unasked, st.sampled_from((*ARRIVALS, "1979-01-01T00:00:00Z"))),
         min_size=1,
@@ -288,7 +290,7 @@ more = usually(
 )  # fmt: skip
 
 
-@st.composite
+@composite
 def event_texts(draw: st.DrawFn) -> str:
     """An event's JSON: its fields in any order, each usual or odd, with or without spaces."""
     fields = [f'"eventId":{draw(event_names)}', f'"userId":{draw(users)}']
@@ -352,7 +354,7 @@ besides = st.lists(
 )
 
 
-@st.composite
+@composite
 def what_events_meet(draw: st.DrawFn) -> list[Defined]:
     """Two events, the challenges that they may feed with milestones, and what else may act."""
     defined = [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from processor.domain.state_kinds import POSITION
 from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, FORWARDED
+from tests.built_once import composite, sampled_from
 from tests.spec import Happened, Partition, Sent, ann, challenge, log
 from tests.strategies import Segment, histories
 
@@ -201,14 +202,14 @@ digits = st.text("0123456789", min_size=1, max_size=20).map(lambda d: d.lstrip("
 fractions = st.text("0123456789", max_size=9)
 
 
-@st.composite
+@composite
 def numerals(draw: st.DrawFn) -> str:
     """A JSON number of at most 20 digits before and 9 after the point, in any spelling."""
-    sign, whole, fraction = draw(st.sampled_from(["", "-"])), draw(digits), draw(fractions)
+    sign, whole, fraction = draw(sampled_from(["", "-"])), draw(digits), draw(fractions)
     if draw(st.booleans()):
         return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
     figures = (whole + fraction).lstrip("0") or "0"
-    return f"{sign}{figures}{draw(st.sampled_from(['e', 'E']))}{-len(fraction):+d}"
+    return f"{sign}{figures}{draw(sampled_from(['e', 'E']))}{-len(fraction):+d}"
 
 
 @given(st.lists(numerals(), min_size=1, max_size=30), st.data())
