@@ -29,7 +29,9 @@ async def test_ends_are_those_that_aiokafka_tells(fresh_settings: FreshSettings)
     await ensure_topics(settings)
     asked = places(settings)
     committed = AIOKafkaProducer(**settings.kafka_options())
-    open_ = AIOKafkaProducer(**settings.kafka_options(), transactional_id="open")
+    open_ = AIOKafkaProducer(
+        **settings.kafka_options(), transactional_id=f"{settings.topic_prefix}open"
+    )
     async with (
         committed,
         open_,

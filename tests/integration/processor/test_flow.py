@@ -176,7 +176,8 @@ def test_what_a_transaction_aborted_is_not_folded(settings: Settings) -> None:
     produce(settings, definitions())
 
     async def abort() -> None:
-        producer = AIOKafkaProducer(**settings.kafka_options(), transactional_id="outsider")
+        outsider = f"{settings.topic_prefix}outsider"
+        producer = AIOKafkaProducer(**settings.kafka_options(), transactional_id=outsider)
         await producer.start()
         await producer.begin_transaction()
         for topic, partition, key, value, _ in History(members=5, seed=9).records(50, settings):

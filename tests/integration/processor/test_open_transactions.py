@@ -31,7 +31,9 @@ from tests.integration.processor.driving import (
 async def open_transaction(settings: Settings, record: Record) -> AsyncIterator[None]:
     """Hold a transaction open that wrote a record; it is aborted in the end."""
     topic, partition, key, value, _ = record
-    async with AIOKafkaProducer(**settings.kafka_options(), transactional_id="slow") as producer:
+    async with AIOKafkaProducer(
+        **settings.kafka_options(), transactional_id=f"{settings.topic_prefix}slow"
+    ) as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(settings.topic(topic), value, key=key, partition=partition)
         try:

@@ -8,6 +8,13 @@ import pytest
 from api.siblings import Siblings
 
 
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The moment of all that happens: no time passes by itself."""
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    return 1000.0
+
+
 def test_a_process_serves_from_its_first_beat_until_it_is_forgotten() -> None:
     known = Siblings(2)
     assert known.silent() == [0, 1]
@@ -20,10 +27,10 @@ def test_a_process_serves_from_its_first_beat_until_it_is_forgotten() -> None:
     assert not known.has_served(1)
 
 
-def test_one_that_stands_still_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_stands_still_does_not_serve(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
     known = Siblings(1)
     known.beat()
-    monkeypatch.setattr(time, "monotonic", lambda: known._beats[0] + 11)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
     assert known.silent() == [0]
 
 
