@@ -1,5 +1,6 @@
 """Fixtures for all tests: a real broker and a real database, once for the whole run."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from schemas.settings import PREFIX, Settings
-from tests import rewritten
+from tests import in_memory, rewritten
 from tests.stack import (
     DATABASE_URL_VARIABLE,
     KAFKA_VARIABLE,
@@ -57,6 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from tests.groups import give_way
 
         give_way(config.workerinput)
+    elif (directory := in_memory.begin(os.environ)) is not None:
+        config.add_cleanup(lambda: in_memory.end(directory))
     if config.getoption("dist", "no") == "no" or are_shared():
         return
     open_servers = ExitStack()
@@ -87,6 +90,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from tests.groups import in_order_of_length
 
         items[:] = in_order_of_length(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among what is collected: thousands of tests stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

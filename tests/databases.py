@@ -35,11 +35,14 @@ def make_database(connection: psycopg.Connection, name: str) -> None:
 def copy_database(connection: psycopg.Connection, template: str, name: str) -> None:
     """Make a database like another that nobody is connected to.
 
-    A copy takes a fifth of the time of the migrations. Rights on the database itself are no part
-    of it, so they are given once more.
+    A copy takes a fifth of the time of the migrations, and half of that where its files are copied
+    and not written into the log as well. Rights on the database itself are no part of it, so they
+    are given once more.
     """
     made, original = sql.Identifier(name), sql.Identifier(template)
-    connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(made, original))
+    connection.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(made, original)
+    )
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(made))
     for privilege, login in connection.execute(_RIGHTS, [template]).fetchall():
         who = sql.SQL("PUBLIC") if login == "public" else sql.Identifier(login)
