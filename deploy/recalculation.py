@@ -82,8 +82,7 @@ async def _recalculate(settings: Settings, asked: Asked, progress: Progress) -> 
                 await _require_ended(connection, asked, begun)
             except Unfolded as error:
                 raise CommandError(
-                    f"no worker has folded what marks the beginning of the new definitions; when "
-                    f"one runs, {_AGAIN}"
+                    f"no worker has folded {error}; when one runs, {_AGAIN}"
                 ) from error
             finally:
                 with suppress(psycopg.Error):

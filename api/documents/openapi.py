@@ -40,10 +40,10 @@ _PROBLEM = {
         },
         "record": {"description": "Of a duplicate: the first answer."},
         "id": {"type": "string", "description": "Of what is in the way."},
-        "since": {
+        "earliest": {
             "type": "string",
             "format": "date-time",
-            "description": "From when on it could be done.",
+            "description": "When the earliest input was recorded from which on all are there.",
         },
         **dry_runs.SCHEMAS[dry_runs.TRIED]["properties"],
     },

@@ -43,6 +43,8 @@ class New:
     actor: str | None
     by_command: bool
     owner: UUID
+    definitions_end: int | None
+    """The offset of `definitions` before which lies what counts as in force; None: the present."""
 
 
 async def add(connection: AsyncConnection, new: New) -> None:
@@ -67,10 +69,13 @@ async def add(connection: AsyncConnection, new: New) -> None:
         await connection.execute(
             """
             INSERT INTO milestream_private.recalculation_work (
-                id, request, actor, by_command, owner, lease_until
-            ) VALUES (%s, %s, %s, %s, %s, now() + make_interval(secs => %s))
+                id, request, actor, by_command, owner, lease_until, definitions_end
+            ) VALUES (%s, %s, %s, %s, %s, now() + make_interval(secs => %s), %s)
             """,
-            (new.id, new.request, new.actor, new.by_command, new.owner, LEASE_SECONDS),
+            (
+                *(new.id, new.request, new.actor, new.by_command, new.owner, LEASE_SECONDS),
+                new.definitions_end,
+            ),
         )
 
 
@@ -182,6 +187,7 @@ class Work:
     step: str
     definitions_end: int | None
     ends: dict[str, int] | None
+    sent: dict[str, int]
     next_partition: int
 
 
@@ -192,7 +198,8 @@ async def work(connection: AsyncConnection, id_: UUID, owner: UUID) -> Work | No
         await cursor.execute(
             """
             SELECT project, mode, challenge_id, definitions::text AS definitions, since, apply,
-                max_points, max_rewards, actor, step, definitions_end, ends, next_partition
+                max_points, max_rewards, actor, step, definitions_end, ends, sent,
+                next_partition
             FROM milestream_private.recalculation_work
             JOIN milestream.recalculations USING (id)
             WHERE id = %s AND owner = %s
@@ -220,11 +227,22 @@ async def begin_step(
     )
 
 
-async def partition_done(connection: AsyncConnection, id_: UUID, partition: int) -> None:
-    """Note that a partition, and all before it, are done in this step."""
+async def partitions_done(connection: AsyncConnection, id_: UUID, count: int) -> None:
+    """Note how many partitions are done in this step: the first ones, where it takes one after the
+    other."""
     await connection.execute(
         "UPDATE milestream_private.recalculation_work SET next_partition = %s WHERE id = %s",
-        (partition + 1, id_),
+        (count, id_),
+    )
+
+
+async def note_sent(connection: AsyncConnection, id_: UUID, ends: Mapping[int, int]) -> None:
+    """Note by partition the offset of `member-commands` after the last correction."""
+    if not ends:
+        return
+    await connection.execute(
+        "UPDATE milestream_private.recalculation_work SET sent = sent || %s WHERE id = %s",
+        (Jsonb(dict(ends)), id_),
     )
 
 
@@ -321,14 +339,18 @@ async def add_up(connection: AsyncConnection, id_: UUID) -> Totals:
 async def end(connection: AsyncConnection, id_: UUID, status: str, code: str | None) -> None:
     """Note how a recalculation ended."""
     await connection.execute(
-        "DELETE FROM milestream_private.recalculation_work WHERE id = %s", (id_,)
-    )
-    await connection.execute(
         """
-        UPDATE milestream.recalculations SET status = %s, code = %s, ended_at = now()
+        UPDATE milestream.recalculations SET status = %s, code = %s, ended_at = now(),
+            definitions_end = (
+                SELECT definitions_end FROM milestream_private.recalculation_work AS work
+                WHERE work.id = recalculations.id
+            )
         WHERE id = %s AND status = 'running'
         """,
         (status, code, id_),
+    )
+    await connection.execute(
+        "DELETE FROM milestream_private.recalculation_work WHERE id = %s", (id_,)
     )
 
 

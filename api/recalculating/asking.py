@@ -38,6 +38,8 @@ class Asked:
         challenge_id: of which challenge, under what is in force.
         since: only periods that end later; None: all.
         actor: who asks for it, for `definition_history`.
+        definitions_end: the offset of `definitions` before which lies what counts as in force: of
+            the report that is applied; None: the present.
     """
 
     project: str
@@ -49,9 +51,10 @@ class Asked:
     max_points: int | None = None
     max_rewards: int | None = None
     actor: str | None = None
+    definitions_end: int | None = None
 
     def key(self) -> bytes:
-        """Return a hash of all but the actor: what is asked for twice has it in common."""
+        """Return a hash of all but the last two: what is asked for twice has it in common."""
         asked = (
             self.project,
             sorted(_JSON.encode(_document(self.project, each)) for each in self.definitions),
@@ -256,6 +259,7 @@ async def begin(
         actor=asked.actor,
         by_command=by_command,
         owner=begun.owner,
+        definitions_end=asked.definitions_end,
     )
     for _ in range(2):  # the one that runs may end meanwhile
         there = await queries.unfinished(connection, asked.project)

@@ -1,10 +1,11 @@
-"""A recalculation, step by step: report, put in force, cut, correct.
+"""A recalculation, step by step: report, put in force, cut, correct, wait until that is folded.
 
 Each step can be done again: killed at any point, whoever goes on begins the step anew, or its
 partition. What has been fixed by then makes the same commands again, and each of them acts once.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -12,14 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.queries import recalculations as queries
+from api.queries.operations import lock, slot_of
 from api.queries.recalculations import Change, Work
 from api.recalculating.asking import from_documents
-from api.recalculating.lease import Lease
+from api.recalculating.lease import Lease, Lost
 from processor import recalculation as replaying
-from processor.recalculation import Correction, Wanted
+from processor.recalculation import Correction, DefinitionsChanged, Wanted
+from schemas.definitions import definition_key
 from schemas.settings import Settings
+from schemas.topics import DEFINITIONS
+
+logger = logging.getLogger(__name__)
 
 CUT_SECONDS = 60
+FOLD_SECONDS = 60
+"""How long workers may fold no correction while some are to be folded."""
 CUT_POLL_SECONDS = 0.5
 
 Progress = Callable[[str, int, int], None]
@@ -31,7 +39,8 @@ class GaveWay(Exception):
 
 
 class Unfolded(Exception):
-    """The workers have not come to the cuts in time: the recalculation goes on when they have."""
+    """The workers have not folded in time what was sent; the message says what that is. The
+    recalculation goes on when they have."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class Run:
             "in_force": self._put_in_force,
             "cuts": self._cut,
             "corrections": self._correct,
+            "folding": self._wait_folded,
         }
         goes_on = True
         while goes_on:
@@ -70,7 +80,9 @@ class Run:
     async def _report(self, work: Work) -> bool:
         """Replay history up to now, and judge what it comes to."""
         if work.ends is None:
-            definitions_end = await replaying.definitions_end(self.settings)
+            definitions_end = work.definitions_end  # of the report that is applied
+            if definitions_end is None:
+                definitions_end = await replaying.definitions_end(self.settings)
             ends = await replaying.present_ends(self.settings)
             async with self._step("report", definitions_end, ends):
                 return True
@@ -89,12 +101,38 @@ class Run:
 
     async def _put_in_force(self, work: Work) -> bool:
         async with self._held():
-            end = await replaying.put_in_force(
-                self.settings, work.project, _given(work), work.actor
-            )
+            await self._take_turns(work)
+            wanted = _wanted(work)
+            try:
+                end = await replaying.put_in_force(
+                    self.settings, wanted, self._require_held, work.actor
+                )
+            except DefinitionsChanged as error:
+                logger.warning("the recalculation %s is refused: %s", self.lease.id, error)
+                return await self._end("refused", "definitions_changed")
             # No cut lies before these: whoever waits for them need not read from the report on.
             await self._begin("cuts", end, await replaying.present_ends(self.settings))
         return True
+
+    async def _take_turns(self, work: Work) -> None:
+        """Wait for API processes that write the same definitions, and let none write them until
+        the transaction ends."""
+        topic = self.settings.topic(DEFINITIONS)
+        names = [
+            f"{topic}:{definition_key(work.project, each.kind, each.id)}" for each in _given(work)
+        ]
+        for name in sorted(names, key=slot_of):  # in one order, so that nobody waits in a circle
+            await lock(self.lease.connection, name)
+
+    async def _require_held(self) -> None:
+        """Check that the transaction still holds the recalculation.
+
+        Raises:
+            Lost: it does not.
+            psycopg.OperationalError: the database ended it, as this process stood still.
+        """
+        if await queries.work(self.lease.connection, self.lease.id, self.lease.owner) is None:
+            raise Lost
 
     async def _cut(self, work: Work) -> bool:
         """Mark the places from which on the definitions hold; wait until they are folded."""
@@ -104,7 +142,7 @@ class Run:
         deadline = time.monotonic() + CUT_SECONDS
         while (places := await replaying.cut_places(self.settings, id_, _ends(work))) is None:
             if time.monotonic() > deadline:
-                raise Unfolded
+                raise Unfolded("what marks the beginning of the new definitions")
             self.progress(work.step, 0, 1)
             await asyncio.sleep(CUT_POLL_SECONDS)
         async with self._step("corrections", work.definitions_end, places):
@@ -120,9 +158,28 @@ class Run:
             async for changes, corrections in replayed:
                 async with self._held() as held:
                     await self._record(held, changes)
-                    await send(corrections, str(self.lease.id))
-        async with self._held():
+                    sent = await send(corrections, str(self.lease.id))
+                    await queries.note_sent(self.lease.connection, self.lease.id, sent)
+        async with self._step("folding", work.definitions_end, _ends(work)):
             await queries.add_up(self.lease.connection, self.lease.id)
+        return True
+
+    async def _wait_folded(self, work: Work) -> bool:
+        """Wait until workers have folded all corrections."""
+        after, sent = _ends(work), _by_partition(work.sent)
+        reached, done, deadline = -1, 0, 0.0
+        async with aclosing(replaying.folding(self.settings, after, sent)) as folding:
+            async for folded in folding:
+                self.progress(work.step, folded.done, folded.total)
+                if folded.done > reached:
+                    reached, deadline = folded.done, time.monotonic() + FOLD_SECONDS
+                elif time.monotonic() > deadline:
+                    raise Unfolded("the corrections, which are all sent")
+                if (now_done := len(after) - len(folded.left)) > done:
+                    done = now_done
+                    async with self._held():
+                        await queries.partitions_done(self.lease.connection, self.lease.id, done)
+        async with self._held():
             return await self._end("applied")
 
     async def _replayed(
@@ -146,7 +203,7 @@ class Run:
                 async for some in found:
                     yield [change for each in some for change in changes_of(each)], some
             async with self._held():
-                await queries.partition_done(self.lease.connection, self.lease.id, partition)
+                await queries.partitions_done(self.lease.connection, self.lease.id, partition + 1)
             if self.gives_way and await queries.is_any_waiting(self.lease.connection):
                 raise GaveWay
         self.progress(work.step, total, total)
@@ -179,7 +236,11 @@ class Run:
 
 def _ends(work: Work) -> dict[int, int]:
     assert work.ends is not None
-    return {int(partition): end for partition, end in work.ends.items()}
+    return _by_partition(work.ends)
+
+
+def _by_partition(offsets: Mapping[str, int]) -> dict[int, int]:
+    return {int(partition): offset for partition, offset in offsets.items()}
 
 
 def _wanted(work: Work) -> Wanted:

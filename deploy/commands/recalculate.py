@@ -112,15 +112,24 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         print_json(found)
     else:
         _print(found)
+    if found.code in _WHY:
+        typer.echo(_WHY[found.code], err=True)
     if found.status not in ("reported", "applied"):
         raise typer.Exit(1)
 
+
+_WHY = {
+    "definitions_changed": "The definitions that were to be replaced were changed meanwhile: look "
+    "at what is in force, and give the command again.",
+}
+"""What is to be done, by the code of a refusal."""
 
 _SAID = {
     "report": "replayed",
     "in_force": "put in force",
     "cuts": "waiting for workers",
-    "corrections": "corrected",
+    "corrections": "corrections sent",
+    "folding": "corrections folded",
 }
 """What the bar says, by step."""
 

@@ -1,12 +1,16 @@
 """Putting the definitions in force that a recalculation goes by."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from processor.definitions import DefinitionsReader
 from processor.domain.definitions import Definitions
+from processor.recalculation.running import definitions_at
+from processor.recalculation.unchanged import require_unchanged
 from processor.recalculation.wanted import UnknownChallenge, Wanted, put_on_top
 from schemas import definitions as models
 from schemas.definition_records import actor_headers
@@ -14,6 +18,16 @@ from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
 
 TRANSACTION_MS = 10_000
+"""The broker aborts what a process that stands still has open for so long: before anybody else may
+take the recalculation over, or cancel it."""
+TRIES = 5
+
+Holds = Callable[[], Awaitable[None]]
+"""Checks whether the recalculation is the caller's still; raises where it is not."""
+
+
+class Overtaken(KafkaError):  # type: ignore[misc]  # aiokafka has no types
+    """Others wrote definitions meanwhile."""
 
 
 class NotTaken(Exception):
@@ -21,29 +35,65 @@ class NotTaken(Exception):
 
 
 async def put_in_force(
-    settings: Settings,
-    project: str,
-    definitions: Sequence[models.Definition],
-    actor: str | None = None,
+    settings: Settings, wanted: Wanted, holds: Holds, actor: str | None = None
 ) -> int:
-    """Put definitions in force, all or none; return the offset of their topic after which they are.
+    """Put the definitions that are wanted in force, all or none, where those that they take the
+    place of are as they were by ``wanted.definitions_end``; return the offset of their topic after
+    which they are.
 
-    Those that are in force already are not written again. ``actor`` is who writes them.
+    Those that are in force already are not written again. ``holds`` is asked before the others
+    are: what it raises leaves none of them in force. ``actor`` is who writes them.
 
     Raises:
+        DefinitionsChanged: there are others by now.
         NotTaken: one does not fit those that are in force.
         KafkaError: the broker does not take them, or does not say so.
     """
+    was = await definitions_at(settings, wanted.definitions_end)
+    for _ in range(TRIES):
+        with suppress(Overtaken):
+            return await _put_on_top_of(was, settings, wanted, holds, actor)
+    raise Overtaken
+
+
+async def _put_on_top_of(
+    was: Definitions, settings: Settings, wanted: Wanted, holds: Holds, actor: str | None
+) -> int:
+    """Do it once.
+
+    Raises:
+        Overtaken: others wrote definitions meanwhile; nothing was done.
+    """
     async with DefinitionsReader(settings) as reader:
         await reader.catch_up()
-        in_force = reader.definitions
-        changes = [each for each in definitions if not _is_in_force(in_force, project, each)]
-        if not changes:
-            return in_force.next_offset
-        created = [each for each in changes if in_force.get(project, each.kind, each.id) is None]
-        _put(in_force, project, changes)  # this reader's own view of them
-        _check_counts(in_force, project, created)
-        return await _write(settings, project, changes, actor)
+    require_unchanged(wanted, was, reader.definitions)
+    end = reader.definitions.next_offset
+    changes = _changes(wanted, reader.definitions)
+    if not changes:
+        return end
+    async with _transaction(settings) as producer:
+        topic = settings.topic(DEFINITIONS)
+        offsets = await _write(producer, topic, wanted.project, changes, actor)
+        if min(offsets) != end:
+            raise Overtaken
+        # Last: whoever stands still after this loses the transaction to the broker before anybody
+        # else may act.
+        await holds()
+    return max(offsets) + 1
+
+
+def _changes(wanted: Wanted, in_force: Definitions) -> list[models.Definition]:
+    """Return the definitions that are not in force yet, and put them there: in ``in_force``.
+
+    Raises:
+        NotTaken: one does not fit those that are in force.
+    """
+    project = wanted.project
+    changes = [each for each in wanted.definitions if not _is_in_force(in_force, project, each)]
+    created = [each for each in changes if in_force.get(project, each.kind, each.id) is None]
+    _put(in_force, project, changes)
+    _check_counts(in_force, project, created)
+    return changes
 
 
 def _is_in_force(in_force: Definitions, project: str, definition: models.Definition) -> bool:
@@ -76,12 +126,29 @@ def _check_counts(
 
 
 async def _write(
-    settings: Settings,
+    producer: AIOKafkaProducer,
+    topic: str,
     project: str,
     definitions: Sequence[models.Definition],
     actor: str | None,
-) -> int:
-    """Write definitions in one transaction; return the offset after the last one."""
+) -> list[int]:
+    """Write definitions in the transaction that is open; return their offsets."""
+    sent = [
+        await producer.send(
+            topic,
+            models.encode(each),
+            key=models.definition_key(project, each.kind, each.id).encode(),
+            partition=0,
+            headers=actor_headers(actor),
+        )
+        for each in definitions
+    ]
+    return [int((await future).offset) for future in sent]
+
+
+@asynccontextmanager
+async def _transaction(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """Give a producer with an open transaction, which is committed in the end, or aborted."""
     producer = AIOKafkaProducer(
         **settings.kafka_options(),
         transactional_id=f"{settings.topic(settings.application_id)}-recalculation-{uuid.uuid4()}",
@@ -90,17 +157,6 @@ async def _write(
     try:
         await producer.start()
         async with producer.transaction():
-            sent = [
-                await producer.send(
-                    settings.topic(DEFINITIONS),
-                    models.encode(each),
-                    key=models.definition_key(project, each.kind, each.id).encode(),
-                    partition=0,
-                    headers=actor_headers(actor),
-                )
-                for each in definitions
-            ]
-            offsets = [(await future).offset for future in sent]
-        return int(max(offsets)) + 1
+            yield producer
     finally:
         await producer.stop()

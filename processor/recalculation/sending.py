@@ -1,7 +1,7 @@
 """Sending corrections, so that none is lost: each acts once, however often it is sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
@@ -11,9 +11,10 @@ from schemas.kafka import sequences
 from schemas.settings import Settings
 from schemas.topics import MAX_RECORD_BYTES, MEMBER_COMMANDS, partition_for
 
-Send = Callable[[Iterable[Correction], str], Awaitable[int]]
-"""Sends the commands of corrections for a recalculation, by its id; returns how many there were,
-once all replicas in sync have them. Raises KafkaError where they do not, or do not say so."""
+Send = Callable[[Iterable[Correction], str], Awaitable[Mapping[int, int]]]
+"""Sends the commands of corrections for a recalculation, by its id; returns by partition of
+``member-commands`` the offset after the last one, once all replicas in sync have them. Raises
+KafkaError where they do not, or do not say so."""
 
 _ROOM = 4096
 """For a record's key and headers."""
@@ -46,13 +47,16 @@ async def producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
 async def sending(settings: Settings) -> AsyncIterator[Send]:
     """Give what sends corrections.
 
+    Whoever was frozen meanwhile, and is followed by another by now, may send some again: these act
+    no second time.
+
     Raises:
         KafkaError: no broker answers.
     """
     async with producer(settings) as client:
         topic = settings.topic(MEMBER_COMMANDS)
 
-        async def send(corrections: Iterable[Correction], recalculation_id: str) -> int:
+        async def send(corrections: Iterable[Correction], recalculation_id: str) -> dict[int, int]:
             sent = [
                 await client.send(
                     topic,
@@ -63,7 +67,9 @@ async def sending(settings: Settings) -> AsyncIterator[Send]:
                 for each in corrections
                 if each.changes
             ]
-            await asyncio.gather(*sent)
-            return len(sent)
+            ends: dict[int, int] = {}
+            for written in await asyncio.gather(*sent):
+                ends[written.partition] = max(ends.get(written.partition, 0), written.offset + 1)
+            return ends
 
         yield send

@@ -51,18 +51,28 @@ def put_on_top(wanted: Wanted, definitions: Definitions) -> list[str]:
         UnknownChallenge: the challenge that is named is not there.
         DefinitionError: a milestone's challenge is not there, or has no room for it.
     """
-    found = dict.fromkeys(_challenge_of(each) for each in wanted.definitions)
+    found = challenges_of(wanted)
     for each in sorted(wanted.definitions, key=lambda each: each.kind):  # challenges first
         key = models.definition_key(wanted.project, each.kind, each.id).encode()
         definitions.apply(key, models.encode(each), definitions.next_offset, 0)
-    if wanted.challenge_id is not None:
-        found[wanted.challenge_id.lower()] = None
     for challenge_id in found:
         if definitions.challenge(wanted.project, challenge_id) is None:
             if challenge_id == (wanted.challenge_id or "").lower():
                 raise UnknownChallenge(challenge_id)
             message = "there is no such challenge"
             raise models.DefinitionError([("linkedSchemaRecordId", message)])
+    return found
+
+
+def challenges_of(wanted: Wanted) -> list[str]:
+    """Return the ids of the challenges that are recalculated, each once, as they were named.
+
+    Raises:
+        NotRecalculable: a definition is of another kind.
+    """
+    found = dict.fromkeys(_challenge_of(each) for each in wanted.definitions)
+    if wanted.challenge_id is not None:
+        found[wanted.challenge_id.lower()] = None
     return list(found)
 
 

@@ -93,6 +93,9 @@ def test_a_correction_gives_what_it_lists_and_no_more(case: Asked, mode: Mode) -
         if each.changes:
             happened = partition.fold(command_of(each, RECALCULATION, LATER))
             assert as_folded(happened) == as_listed(each)
+    for each in found:  # as one sends them again who was frozen meanwhile, and is followed by now
+        if each.changes:
+            assert not partition.fold(command_of(each, RECALCULATION, LATER)).facts
 
 
 def until_cut(case: Asked, live: int) -> tuple[Chunked, list[Sent]]:

@@ -18,7 +18,7 @@ from api.http.problems import Problem, not_found
 from api.http.responses import json_response
 from api.kafka.definition_store import parsed
 from api.queries.dashboard import recalculations as queries
-from api.recalculating import asking, inputs
+from api.recalculating import asking, inputs, outdated
 from api.recalculating.asking import Asked
 from schemas import definitions as models
 from schemas.ids import is_uuid
@@ -102,7 +102,10 @@ async def _found(connection: AsyncConnection, project: str, given: str) -> dict[
 )
 async def apply(request: Request, caller: Writer, id: str) -> Response:  # noqa: A002
     """Begin another recalculation of what one has reported on, which puts it in force and corrects
-    what was given."""
+    what was given.
+
+    Where other definitions are in force than it was reported from, it is 409 `definitions_changed`.
+    """
     held = resources.of(request)
     bounds = await bodies.read(request, ApplyBody, caller.project)
     async with held.reads.connection() as connection:
@@ -111,7 +114,9 @@ async def apply(request: Request, caller: Writer, id: str) -> Response:  # noqa:
         detail = f"Only what was reported can be applied: it is {report['status']}."
         raise Problem(409, detail, code="not_reported")
     asked = _asked(caller.project, report, bounds)
-    definitions = asking.definitions_of(asked, await held.definitions.current())
+    in_force = await held.definitions.current()
+    await outdated.require_current(held.settings, asked, in_force)
+    definitions = asking.definitions_of(asked, in_force)
     await inputs.require(held.settings)
     async with held.pool.connection() as connection:
         begun = await asking.begin(connection, asked, definitions, by_command=False)
@@ -132,6 +137,7 @@ def _asked(project: str, report: dict[str, Any], bounds: ApplyBody) -> Asked:
         apply=True,
         max_points=bounds.max_points,
         max_rewards=bounds.max_rewards,
+        definitions_end=report["definitionsEnd"],
     )
 
 

@@ -8,10 +8,12 @@ const STEPS = [
   ["report", "Replaying history"],
   ["in_force", "Putting the definitions in force"],
   ["cuts", "Marking from where on they hold"],
-  ["corrections", "Correcting what was given"],
+  ["corrections", "Sending what corrects it"],
+  ["folding", "Waiting until workers have folded that"],
 ];
 const WHY = {
   above_maximum: "It comes to more than was allowed, so nothing was changed.",
+  definitions_changed: "Definitions were changed after it was reported, so nothing was corrected. Report it again.",
   inputs_gone: "Retention took inputs that it needs.",
   not_taken: "The definitions are not taken any more.",
   folded_by_newer: "History was folded by a newer version.",

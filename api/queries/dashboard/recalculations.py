@@ -27,7 +27,8 @@ WHERE r.project = %(project)s
 _LIST: LiteralString = f"{_SHOWN} ORDER BY r.created_at DESC, r.id LIMIT %(limit)s"
 _ONE: LiteralString = f"{_SHOWN} AND r.id = %(id)s"
 _DEFINITIONS: LiteralString = """
-SELECT definitions::text AS definitions FROM milestream.recalculations
+SELECT definitions::text AS definitions, definitions_end AS "definitionsEnd"
+FROM milestream.recalculations
 WHERE project = %(project)s AND id = %(id)s
 """
 _SUMS: LiteralString = """
@@ -63,7 +64,8 @@ async def newest(connection: AsyncConnection, project: str, limit: int) -> Rows:
 
 
 async def one(connection: AsyncConnection, project: str, id_: UUID) -> dict[str, Any] | None:
-    """Return one of them: beside that its definitions as JSON."""
+    """Return one of them: beside that its definitions as JSON, and the offset of `definitions`
+    before which lies what it counted as in force, None where that is not known."""
     named: dict[str, object] = {"project": project, "id": id_}
     found = await _rows(connection, _ONE, named)
     if not found:

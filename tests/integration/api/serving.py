@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,10 @@ PROJECT = "acme"
 
 @dataclass(frozen=True)
 class Served:
-    """An API that serves, and the settings that it runs with."""
+    """An API that serves, the settings that it runs with, and processes by their commands."""
 
     settings: Settings
+    processes: Mapping[str, Forked] = field(default_factory=dict, kw_only=True)
 
     @property
     def url(self) -> str:
@@ -91,10 +92,12 @@ def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator
     settings = fresh_settings.migrated(api_port=free_port(), partitions=2)
     create_topics(settings)
     with contextlib.ExitStack() as stack:
-        for command in (*commands, "api"):
-            patient = "worker" in commands
-            stack.enter_context(process(settings, command, log, patient=patient))
-        api = Served(settings)
+        patient = "worker" in commands
+        started = {
+            command: stack.enter_context(process(settings, command, log, patient=patient))
+            for command in (*commands, "api")
+        }
+        api = Served(settings, processes=started)
         wait_until_ready(api, log, with_worker="worker" in commands)
         yield api
 

@@ -331,6 +331,13 @@ async def test_a_report_is_looked_at_and_applied_as_it_was_asked_for(
         assert (await other.post(f"{report}/apply", json={})).status_code == 404
         assert (await other.get(path)).json() == {"recalculations": []}
     bounds = {"maxPoints": 0, "maxRewards": 0}
+    challenge = f"/definitions/challenge/{CHALLENGE}"
+    was = (await admin.get(challenge)).json()
+    assert (await admin.put(challenge, json={**was, "name": "Of others"})).is_success
+    refused = await admin.post(f"{report}/apply", json=bounds)
+    assert (refused.status_code, refused.json()["code"]) == (409, "definitions_changed")
+    assert f"challenge {CHALLENGE}" in refused.json()["detail"]
+    assert (await admin.put(challenge, json=was)).is_success
     applied = await admin.post(f"{report}/apply", json=bounds)
     assert applied.status_code == 202, applied.text
     address = f"{path}/{applied.json()['id']}"

@@ -3,6 +3,7 @@ what was left."""
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,12 +17,15 @@ from api.auth.credentials import Role
 from api.http.problems import Problem
 from api.queries import recalculations as queries
 from api.queries.recalculations import Change
-from api.recalculating import asking
+from api.recalculating import asking, run
 from api.recalculating.asking import Asked, Begun
 from api.recalculating.lease import Lease, Lost, leased
-from api.recalculating.run import GaveWay, Run
+from api.recalculating.run import GaveWay, Run, Unfolded
+from processor.recalculation import definitions_end, present_ends
 from schemas import definitions as models
+from schemas.topics import PROGRESS_EVENTS
 from tests.integration.api.serving import Served, served
+from tests.integration.deploy.conftest import committed
 from tests.stack import FreshSettings
 
 CHALLENGE = "00000000-0000-4000-8000-0000000000c1"
@@ -44,11 +48,14 @@ def full_stack(
 
 
 @pytest.fixture
-async def shop(
-    full_stack: Served, request: pytest.FixtureRequest
-) -> AsyncIterator[httpx.AsyncClient]:
-    """An admin of a project of this test's own, whose members ann and bob spent 60 and 40."""
-    project = request.node.name.replace("_", "-")[:63].rstrip("-")
+def project(request: pytest.FixtureRequest) -> str:
+    """A project of this test's own."""
+    return str(request.node.name).replace("_", "-")[:63].rstrip("-")
+
+
+@pytest.fixture
+async def shop(full_stack: Served, project: str) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin of the project, whose members ann and bob spent 60 and 40."""
     async with await full_stack.client(project=project) as client:
         body = {"name": "Spend", "completionTargetValue": 100, "aggregationPeriod": "all_time"}
         answer = await client.put(f"/definitions/challenge/{CHALLENGE}", json=body)
@@ -304,6 +311,81 @@ async def test_a_process_that_is_killed_is_followed_by_another(shop: httpx.Async
 
     (reward,) = await until(rewards, bool)
     assert reward["milestoneId"] == MILESTONE
+
+
+async def test_it_is_applied_when_workers_have_folded_it(
+    shop: httpx.AsyncClient,
+    project: str,
+    full_stack: Served,
+    connection: AsyncConnection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = full_stack.processes["worker"]
+    asked = Asked(project=project, definitions=[wanted(LATE)], apply=True)
+    its = await asking.begin(connection, asked, asked.definitions, by_command=True)
+    seen: list[tuple[str, int, int]] = []
+
+    def told(*progress: Any) -> None:
+        seen.append(progress)
+        if progress[0] == "corrections":
+            worker.send_signal(signal.SIGSTOP)
+
+    async with leased(full_stack.settings, its.id, its.owner) as lease:
+        monkeypatch.setattr(run, "FOLD_SECONDS", 0)
+        try:
+            with pytest.raises(Unfolded, match="the corrections"):
+                await Run(full_stack.settings, lease, told).to_the_end()
+        finally:
+            worker.send_signal(signal.SIGCONT)
+        assert seen[-1][0] == "folding"
+        found = (await shop.get(f"/recalculations/{its.id}")).json()
+        assert (found["status"], found["totals"]["rewards"]) == ("running", 1)
+
+        monkeypatch.setattr(run, "FOLD_SECONDS", WAIT_SECONDS)
+        await Run(full_stack.settings, lease, told).to_the_end()
+    outputs = await committed(full_stack.settings, PROGRESS_EVENTS)
+    assert [each for each in outputs if str(its.id).encode() in each.value]
+    step, done, total = seen[-1]
+    assert (step, done) == ("folding", total)
+    assert (await shop.get(f"/recalculations/{its.id}")).json()["status"] == "applied"
+
+
+def wanted(document: dict[str, Any]) -> models.Definition:
+    """Return the definition of a document."""
+    return models.parse(
+        document["kind"], {name: value for name, value in document.items() if name != "kind"}
+    )
+
+
+async def test_what_others_changed_since_the_report_is_not_overwritten(
+    shop: httpx.AsyncClient, project: str, full_stack: Served, connection: AsyncConnection
+) -> None:
+    asked = Asked(project=project, definitions=[wanted(LATE)], apply=True)
+
+    async def put_in_force(change: dict[str, Any] | None) -> Any:
+        """Go on after a report, with the challenge changed since, or the milestone there."""
+        its = await asking.begin(connection, asked, asked.definitions, by_command=True)
+        end = await definitions_end(full_stack.settings)
+        ends = await present_ends(full_stack.settings)
+        await queries.begin_step(connection, its.id, "in_force", end, ends)
+        if change is not None:
+            of = f"/definitions/{change['kind']}/{change['id']}"
+            body = {name: value for name, value in change.items() if name not in ("kind", "id")}
+            assert (await shop.put(of, json=body)).status_code in (200, 201)
+        async with leased(full_stack.settings, its.id, its.owner) as lease:
+            await Run(full_stack.settings, lease, lambda *_: None).to_the_end()
+        return (await shop.get(f"/recalculations/{its.id}")).json()
+
+    spend = {
+        "kind": "challenge", "id": CHALLENGE, "name": "Spend more", "aggregationPeriod": "all_time",
+        "completionTargetValue": 200,
+    }  # fmt: skip
+    refused = await put_in_force(spend)
+    assert (refused["status"], refused["code"]) == ("refused", "definitions_changed")
+    assert (await shop.get(f"/definitions/milestone/{MILESTONE}")).status_code == 404
+    assert (await put_in_force(LATE))["status"] == "applied"  # it was killed, and has written it
+    answer = await shop.get(f"/definitions/challenge/{CHALLENGE}")
+    assert answer.json()["name"] == "Spend more"
 
 
 async def test_an_api_process_goes_on_with_what_another_left(

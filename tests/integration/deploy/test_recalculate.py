@@ -1,13 +1,23 @@
 """`milestream recalculate` where nobody has folded anything, and where it cannot be done."""
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
+from api.http.problems import Problem, response
+from api.recalculating import inputs
+from processor.domain.fold import ChunkLogged, Range
+from processor.recalculation import DefinitionsChanged, Wanted, put_in_force, putting_in_force
+from schemas import definitions as models
+from schemas.instants import from_millis
 from schemas.settings import Settings
-from schemas.topics import CHUNK_LOG
+from schemas.topics import CHALLENGE_LOGS, CHUNK_LOG, DEFINITIONS
 from tests.integration.deploy.conftest import Run, committed, send
 from tests.integration.removing import remove_before
 
@@ -65,3 +75,92 @@ async def test_what_cannot_be_is_one_line(
     with psycopg.connect(topics.database_url) as connection:
         rows = connection.execute("SELECT status FROM milestream.recalculations").fetchall()
     assert rows == []
+
+
+async def test_inputs_are_missed_that_were_folded_and_no_others(topics: Settings) -> None:
+    before = datetime.now(UTC)
+    await send(topics, CHALLENGE_LOGS, [(0, None, b"{}"), (0, None, b"{}"), (0, None, b"{}")])
+    chunk = ChunkLogged(0, 1, 2, [Range(CHALLENGE_LOGS, 1, 2)], 0)
+    await send(topics, CHUNK_LOG, [(0, None, msgspec.json.encode(chunk))])
+    await inputs.require(topics)
+    await remove_before(topics, {(CHALLENGE_LOGS, 0): 1})
+    await inputs.require(topics)
+
+    await remove_before(topics, {(CHALLENGE_LOGS, 0): 2})
+    gone = await refused(topics)
+    (left,) = await committed(topics, CHALLENGE_LOGS)
+    told = datetime.fromisoformat(gone["earliest"])
+    assert told == from_millis(left.timestamp)
+    assert abs(before - told).days == 0
+    assert (gone["status"], gone["code"]) == (422, "inputs_gone")
+    assert "partition 0: nothing is left before 2; the earliest from which" in gone["detail"]
+
+    await remove_before(topics, {(CHALLENGE_LOGS, 0): 3})
+    assert "earliest" not in await refused(topics)
+
+
+async def refused(settings: Settings) -> Any:
+    """What is said of the inputs that are gone."""
+    with pytest.raises(Problem) as problem:
+        await inputs.require(settings)
+    return json.loads(bytes(response(problem.value).body))
+
+
+class Followed(Exception):
+    """Another process works at the recalculation."""
+
+
+async def holds() -> None:
+    """It is the caller's still."""
+
+
+async def lost() -> None:
+    """It is not."""
+    raise Followed
+
+
+def of(name: str = "Monthly spend") -> tuple[int, bytes, bytes]:
+    """A record of the challenge."""
+    definition = named(name)
+    key = models.definition_key("default", definition.kind, definition.id)
+    return 0, key.encode(), models.encode(definition)
+
+
+def named(name: str) -> models.Definition:
+    """The challenge by another name."""
+    return models.parse("challenge", {"id": CHALLENGE, "name": name, "completionTargetValue": 500})
+
+
+async def test_who_is_followed_by_another_puts_nothing_in_force(topics: Settings) -> None:
+    wanted = Wanted(project="default", definitions=[named("Wanted")])
+    with pytest.raises(Followed):
+        await put_in_force(topics, wanted, lost)
+    assert await committed(topics, DEFINITIONS) == []
+    end = await put_in_force(topics, wanted, holds, "ann")
+    (written,) = await committed(topics, DEFINITIONS)
+    assert (written.value, end) == (of("Wanted")[2], written.offset + 1)
+    await put_in_force(topics, wanted, lost)  # it is in force already: nothing is written
+    assert len(await committed(topics, DEFINITIONS)) == 1
+
+
+@pytest.mark.parametrize("others", [True, False])
+async def test_what_is_written_meanwhile_is_not_overwritten(
+    topics: Settings, monkeypatch: pytest.MonkeyPatch, others: bool
+) -> None:
+    wanted = Wanted(project="default", definitions=[named("Wanted")])
+    late = [(0, b"shop:challenge:x", b"{}") if others else of("Theirs")]
+    write: Callable[..., Any] = putting_in_force._write
+
+    async def overtaken(*arguments: Any) -> Any:
+        if late:
+            await send(topics, DEFINITIONS, [late.pop()])
+        return await write(*arguments)
+
+    monkeypatch.setattr(putting_in_force, "_write", overtaken)
+    if others:
+        await put_in_force(topics, wanted, holds)
+    else:
+        with pytest.raises(DefinitionsChanged, match=f"challenge {CHALLENGE}"):
+            await put_in_force(topics, wanted, holds)
+    written = [each.value for each in await committed(topics, DEFINITIONS)]
+    assert written == ([b"{}", of("Wanted")[2]] if others else [of("Theirs")[2]])

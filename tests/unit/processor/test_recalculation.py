@@ -8,7 +8,10 @@ import msgspec
 import pytest
 
 from processor.domain.definitions import Definitions
+from processor.domain.fold import Range
 from processor.recalculation.correction import Correction
+from processor.recalculation.folding import Folded
+from processor.recalculation.unchanged import DefinitionsChanged, require_unchanged
 from processor.recalculation.wanted import NotRecalculable, UnknownChallenge, Wanted, put_on_top
 from schemas import definitions as models
 from tests.correction_spec import OTHER_RECALCULATION, RECALCULATION, cut
@@ -349,3 +352,68 @@ def test_a_correction_names_its_member() -> None:
     (found,) = corrected(define(challenge()), fold(ann, log("a", 60)), define(milestone(50)))
     assert found.member_id == ANN
     assert msgspec.json.decode(found.command(RECALCULATION))["memberId"] == ANN
+
+
+def given(*defined: Defined) -> Wanted:
+    """A recalculation with these definitions."""
+    return Wanted(project=PROJECT, definitions=parsed(*defined))
+
+
+HALF, ALL = milestone(50), milestone(100, "00000000-0000-4000-8000-0000000000a9")
+ELSEWHERE = milestone(50, linkedSchemaRecordId=OTHER_CHALLENGE)
+THERE = [challenge(), challenge(OTHER_CHALLENGE), HALF]
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        [],
+        [challenge(name="Other"), challenge()],  # it is again as it was
+        [challenge(OTHER_CHALLENGE, name="Other")],
+        [event_of("visit")],
+        [milestone(70)],  # what is wanted is there: its writer was killed, and goes on
+    ],
+)
+def test_what_a_report_does_not_look_at_may_change(since: list[Defined]) -> None:
+    require_unchanged(given(milestone(70)), in_force(*THERE), in_force(*THERE, *since))
+
+
+@pytest.mark.parametrize(
+    ("since", "named"),
+    [
+        ([challenge(name="Other")], f"challenge {CHALLENGE}"),
+        ([challenge(status="paused")], f"challenge {CHALLENGE}"),
+        ([milestone(60)], f"milestone {MILESTONE}"),
+        ([HALF.deleted()], f"milestone {MILESTONE}"),
+        ([ELSEWHERE], f"milestone {MILESTONE}"),
+        ([ALL], "milestone 00000000-0000-4000-8000-0000000000a9"),
+        ([ALL, milestone(60)], f"milestone {MILESTONE}, milestone 0"),
+    ],
+)
+def test_what_a_report_was_made_from_may_not_change(since: list[Defined], named: str) -> None:
+    was, now = in_force(*THERE), in_force(*THERE, *since)
+    for wanted in (given(milestone(70)), Wanted(project=PROJECT, challenge_id=CHALLENGE)):
+        with pytest.raises(DefinitionsChanged, match=named):
+            require_unchanged(wanted, was, now)
+
+
+def test_what_is_put_in_another_place_may_not_change_there_either() -> None:
+    moves = given(milestone(70, linkedSchemaRecordId=OTHER_CHALLENGE))
+    with pytest.raises(DefinitionsChanged, match=f"milestone {MILESTONE}"):
+        require_unchanged(moves, in_force(*THERE), in_force(*THERE, milestone(60)))
+    with pytest.raises(DefinitionsChanged):  # it was nothing when it was reported
+        require_unchanged(given(HALF), in_force(challenge()), in_force(challenge(), milestone(60)))
+
+
+def test_corrections_are_folded_when_chunks_have_come_there() -> None:
+    folded = Folded({0: 12, 1: 5})
+    assert (folded.left, folded.done, folded.total) == ({0, 1}, 0, 0)
+    folded.take(0, [Range("challenge-logs", 0, 90)])
+    folded.take(0, [Range("challenge-logs", 91, 95), Range("member-commands", 3, 6)])
+    assert (folded.left, folded.done, folded.total) == ({0, 1}, 4, 0)
+    folded.take(1, [Range("member-commands", 1, 4)])
+    assert (folded.left, folded.done, folded.total) == ({0}, 8, 13)
+    folded.take(0, [Range("member-commands", 7, 10)])
+    folded.take(0, [Range("member-commands", 11, 30)])
+    assert (folded.left, folded.done, folded.total) == (set(), 13, 13)
+    assert not Folded({}).left
