@@ -341,8 +341,8 @@ async def end(connection: AsyncConnection, id_: UUID, status: str, code: str | N
     await connection.execute(
         """
         UPDATE milestream.recalculations SET status = %s, code = %s, ended_at = now(),
-            definitions_end = (
-                SELECT definitions_end FROM milestream_private.recalculation_work AS work
+            definitions_offset = (
+                SELECT work.definitions_end FROM milestream_private.recalculation_work AS work
                 WHERE work.id = recalculations.id
             )
         WHERE id = %s AND status = 'running'

@@ -1,6 +1,6 @@
 -- Recalculations are applied when workers have folded what corrects, and only over what was reported.
-ALTER TABLE milestream.recalculations ADD COLUMN definitions_end bigint;
-COMMENT ON COLUMN milestream.recalculations.definitions_end IS
+ALTER TABLE milestream.recalculations ADD COLUMN definitions_offset bigint;
+COMMENT ON COLUMN milestream.recalculations.definitions_offset IS
     'The offset of `definitions` before which lies what it counted as in force; null: it runs, or ended before there was this column.';
 
 ALTER TABLE milestream_private.recalculation_work

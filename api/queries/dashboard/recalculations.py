@@ -27,7 +27,7 @@ WHERE r.project = %(project)s
 _LIST: LiteralString = f"{_SHOWN} ORDER BY r.created_at DESC, r.id LIMIT %(limit)s"
 _ONE: LiteralString = f"{_SHOWN} AND r.id = %(id)s"
 _DEFINITIONS: LiteralString = """
-SELECT definitions::text AS definitions, definitions_end AS "definitionsEnd"
+SELECT definitions::text AS definitions, definitions_offset AS "definitionsEnd"
 FROM milestream.recalculations
 WHERE project = %(project)s AND id = %(id)s
 """

@@ -182,6 +182,7 @@ def test_a_late_milestone_is_given_as_if_it_had_always_been_there(
         finally:
             command.kill()
         assert code == 0, command.said()
+        check_folded(settings, command.answer())
         wait_until(lambda: is_all_folded(settings), 240, worker.text)
     check_answer(settings, command.answer(), quiet)
     check_outputs(settings, history)
@@ -196,6 +197,16 @@ def members_over(history: History, target: Decimal, first: int = 0) -> set[str]:
         for name, total in history.sums.items()
         if total >= target and int(name.removeprefix("user-")) >= first
     }
+
+
+def check_folded(settings: Settings, answer: Any) -> None:
+    """Check that workers have folded every correction by now, each once."""
+    members = [
+        each["subject"]
+        for each in values(settings, "progress-events")
+        if each["data"].get("recalculationId") == answer["id"]
+    ]
+    assert len(members) == len(set(members)) == answer["totals"]["members"]
 
 
 def check_answer(settings: Settings, answer: Any, quiet: set[str]) -> None:

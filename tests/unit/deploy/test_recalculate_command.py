@@ -1,12 +1,16 @@
 """How `milestream recalculate` may be asked."""
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import Raw
 
+from api.recalculating.answers import RecalculationAnswer, RecalculationTotals
 from deploy.apply import read
 from deploy.cli import load
+from deploy.commands import recalculate as command
 from deploy.errors import CommandError
 from deploy.recalculation import project_of
 
@@ -66,3 +70,21 @@ def test_documents_are_of_one_project(documents: Path, tmp_path: Path) -> None:
     other.write_text(DOCUMENT.replace("shop", "bar").replace("e01", "e02"))
     with pytest.raises(CommandError, match="bar, shop"):
         project_of(read([documents, other]), "default", given=None)
+
+
+def test_a_refusal_over_what_others_changed_says_what_to_do(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = RecalculationAnswer(
+        id=UUID(CHALLENGE),
+        status="refused",
+        code="definitions_changed",
+        definitions=Raw(b"[]"),
+        totals=RecalculationTotals(members=0, completions=0, rewards=0, points=0),
+        not_given=[],
+    )
+    monkeypatch.setattr(command, "_run", lambda _settings, _asked: answer)
+    done = recalculate("-f", str(documents), "--apply")
+    assert done.exit_code == 1
+    assert done.stdout.startswith(f"refused (definitions_changed), recalculation {CHALLENGE}\n")
+    assert "give the command again" in done.stderr
