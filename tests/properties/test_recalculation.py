@@ -90,15 +90,16 @@ def test_what_is_corrected_needs_no_more_correction(case: Asked, mode: Mode, liv
 
 
 def completed_by_easier_rules(case: Asked, live: int) -> set[Key]:
-    """The progress that is completed at the cut, and would not be: what completes it by the rules
-    of now comes later, and nobody can know. A later recalculation gives what it gives more."""
+    """The progress that was completed by the cut, and would not be there: what completes it by the
+    rules of now comes later, and nobody can know. A later recalculation gives what it gives more.
+    """
     *before, last = case.history
     kept = Segment(last.definitions, last.records[: max(len(last.records) - live, 0)])
     both = told([*before, kept], case.changed, challenges_of(case))
     return {
         key
         for key, was in both.was.progress.items()
-        if was["status"] == "completed"
+        if (was["status"] == "completed" or was.get("reopened"))
         and both.now.progress.get(key, {"status": ""})["status"] != "completed"
     }
 
