@@ -42,5 +42,5 @@ async def require_current(settings: Settings, asked: Asked, in_force: Definition
         detail = f"Definitions were changed since this was reported; report it again: {error}."
         raise Problem(409, detail, code=CODE) from error
     except (KafkaError, TimeoutError) as error:
-        logger.warning("definitions cannot be looked at: %s", error or type(error).__name__)
+        logger.warning("definitions cannot be looked at: %s", str(error) or type(error).__name__)
         raise unavailable(BROKER_AWAY) from error

@@ -67,6 +67,8 @@ async def folding(
         KafkaError: the broker does not answer.
     """
     folded = Folded(sent)
+    if not folded.left:  # a consumer that is stopped before it began to work is cancelled by that
+        return
     topic = settings.topic(CHUNK_LOG)
     async with committed_reader(settings) as consumer:
         consumer.assign([TopicPartition(topic, partition) for partition in sorted(sent)])

@@ -10,10 +10,11 @@ import pytest
 from processor.domain.definitions import Definitions
 from processor.domain.fold import Range
 from processor.recalculation.correction import Correction
-from processor.recalculation.folding import Folded
+from processor.recalculation.folding import Folded, folding
 from processor.recalculation.unchanged import DefinitionsChanged, require_unchanged
 from processor.recalculation.wanted import NotRecalculable, UnknownChallenge, Wanted, put_on_top
 from schemas import definitions as models
+from schemas.settings import Settings
 from tests.correction_spec import OTHER_RECALCULATION, RECALCULATION, cut
 from tests.event_spec import event, event_of, streak_of, tick
 from tests.properties.recalculated import Chunked, apply, command_of, recalculate
@@ -416,4 +417,8 @@ def test_corrections_are_folded_when_chunks_have_come_there() -> None:
     folded.take(0, [Range("member-commands", 7, 10)])
     folded.take(0, [Range("member-commands", 11, 30)])
     assert (folded.left, folded.done, folded.total) == (set(), 13, 13)
-    assert not Folded({}).left
+
+
+async def test_where_nothing_was_sent_nothing_is_waited_for() -> None:
+    nobody = Settings(kafka="127.0.0.1:1")
+    assert [each async for each in folding(nobody, {0: 5}, {})] == []
