@@ -13,7 +13,8 @@ def reached(
 ) -> tuple[Milestone, ...]:
     """Return the milestones that a value newly reaches, by rising target.
 
-    A milestone is reached once it is live, its target is at most the value, and it was not given.
+    A milestone is newly reached where its definition is live, its target is at most the value, and
+    it was not given before.
 
     Args:
         milestones: all there are, by rising target.

@@ -273,7 +273,13 @@ def holds(state: State, milestone_id: str, period_key: str) -> bool:
 def _run(hits: tuple[Stretch, ...], place: int, freezes: int) -> tuple[Run, int]:
     """Return the run that begins with the stretch at a place, and the place of the next one.
 
-    It has one stretch more than it has freezes, at most.
+    Each missed period between two stretches uses up a freeze, and freezes do not come back within a
+    run: so it has at most one stretch more than there are freezes.
+
+    Args:
+        hits: the stretches of periods that were hit, by time.
+        place: of a stretch.
+        freezes: how many missed periods a run may have in all.
     """
     first, last = hits[place]
     length, frozen = last - first + 1, 0
@@ -492,10 +498,13 @@ def broken_off(before: State, latest: Run, recorded_at: datetime) -> State:
 
 
 def breaks_at(state: State, run: Run, freezes: int) -> datetime | None:
-    """Return the moment after which nothing but a late event can continue a run; None: never."""
-    last = run.last + freezes - run.frozen + 1
+    """Return the end of the last period in which a hit still continues a run; None: it has none.
+
+    After it, only an event that comes late continues the run.
+    """
+    deadline = run.last + freezes - run.frozen + 1
     try:
-        key = key_of(state.period, state.timezone, last)
+        key = key_of(state.period, state.timezone, deadline)
         return period_end(state.period, state.timezone, key)
     except (ValueError, OverflowError):  # after the last year of the calendar
         return None
