@@ -40,10 +40,10 @@ _PROBLEM = {
         },
         "record": {"description": "Of a duplicate: the first answer."},
         "id": {"type": "string", "description": "Of what is in the way."},
-        "earliest": {
+        "since": {
             "type": "string",
             "format": "date-time",
-            "description": "When the earliest input was recorded from which on all are there.",
+            "description": "When the earliest input was recorded since which all are there.",
         },
         **dry_runs.SCHEMAS[dry_runs.TRIED]["properties"],
     },

@@ -56,7 +56,7 @@ class Problem(Exception):
         errors: (field, message) of each field at fault, by its name on the wire.
         record: for a duplicate, the JSON of the first answer.
         more: what a program may want beside the code; a problem document shows of it the `id` of
-            what is in the way, and the time of the `earliest` input, other faces what is theirs.
+            what is in the way, and `since` when inputs are there, other faces what is theirs.
         tried: what a dry run, and a trace, add at the end.
         headers: further headers of the answer.
     """
@@ -118,7 +118,7 @@ class _Document(msgspec.Struct, omit_defaults=True):
     errors: list[FieldError] = []
     record: Raw | None = None
     id: str | None = None
-    earliest: str | None = None
+    since: str | None = None
     trace: Raw | None = None
     dry_run: bool = msgspec.field(name="dryRun", default=False)
 
@@ -135,7 +135,7 @@ def response(problem: Problem) -> Response:
         errors=[FieldError(field, message) for field, message in problem.errors],
         record=problem.record,
         id=cast("str | None", problem.more.get("id")),
-        earliest=cast("str | None", problem.more.get("earliest")),
+        since=cast("str | None", problem.more.get("since")),
         trace=cast("Raw | None", problem.tried.get("trace")),
         dry_run=bool(problem.tried.get("dryRun")),
     )

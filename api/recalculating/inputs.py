@@ -21,8 +21,8 @@ async def require(settings: Settings) -> None:
     """Check that retention took none of the inputs.
 
     Raises:
-        Problem: 422 `inputs_gone`, `more` has the time of the earliest from which on all are there,
-            where that is known; 503, the broker does not answer.
+        Problem: 422 `inputs_gone`, `more` has `since`, the time of the earliest from which on all
+            are there, where that is known; 503, the broker does not answer.
     """
     try:
         async with asyncio.timeout(SECONDS):
@@ -30,8 +30,8 @@ async def require(settings: Settings) -> None:
     except InputsGone as gone:
         detail, more = f"Retention took inputs of it: {gone}", {}
         if gone.earliest is not None:
-            more["earliest"] = format_instant(gone.earliest)
-            detail += f"; the earliest from which on all are there is of {more['earliest']}"
+            more["since"] = format_instant(gone.earliest)
+            detail += f"; the earliest from which on all are there is of {more['since']}"
         raise Problem(422, f"{detail}.", code="inputs_gone", more=more) from gone
     except (KafkaError, TimeoutError) as error:
         logger.warning("inputs cannot be looked for: %s", str(error) or type(error).__name__)

@@ -89,14 +89,14 @@ async def test_inputs_are_missed_that_were_folded_and_no_others(topics: Settings
     await remove_before(topics, {(CHALLENGE_LOGS, 0): 2})
     gone = await refused(topics)
     (left,) = await committed(topics, CHALLENGE_LOGS)
-    told = datetime.fromisoformat(gone["earliest"])
+    told = datetime.fromisoformat(gone["since"])
     assert told == from_millis(left.timestamp)
     assert abs(before - told).days == 0
     assert (gone["status"], gone["code"]) == (422, "inputs_gone")
     assert "partition 0: nothing is left before 2; the earliest from which" in gone["detail"]
 
     await remove_before(topics, {(CHALLENGE_LOGS, 0): 3})
-    assert "earliest" not in await refused(topics)
+    assert "since" not in await refused(topics)
 
 
 async def refused(settings: Settings) -> Any:
