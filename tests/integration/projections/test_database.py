@@ -64,10 +64,10 @@ def test_several_processes_may_migrate_at_once(database_url: str) -> None:
 
 
 def test_rows_are_written_while_an_index_is_built(migrated_url: str) -> None:
-    (last,) = [each for each in migrations() if each.concurrently]
+    (concurrent,) = [each for each in migrations() if each.concurrently]
     with psycopg.connect(migrated_url) as connection:
         connection.execute(
-            "DELETE FROM milestream_private.migrations WHERE version >= %s", [last.version]
+            "DELETE FROM milestream_private.migrations WHERE version = %s", [concurrent.version]
         )
         connection.execute("DROP INDEX milestream.dead_letters_newest")
     building = threading.Thread(target=migrate, args=(migrated_url,))
@@ -105,10 +105,10 @@ def _wait_for(url: str, statement: str) -> None:
 
 
 def test_an_index_that_was_cut_off_is_built_again(migrated_url: str) -> None:
-    (last,) = [each for each in migrations() if each.concurrently]
+    (concurrent,) = [each for each in migrations() if each.concurrently]
     with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute(
-            "DELETE FROM milestream_private.migrations WHERE version >= %s", [last.version]
+            "DELETE FROM milestream_private.migrations WHERE version = %s", [concurrent.version]
         )
         connection.execute("DROP INDEX milestream.dead_letters_newest")
         with psycopg.connect(migrated_url) as other:
