@@ -103,7 +103,8 @@ async def workers(settings: Settings) -> Finding:
         return ill(
             "workers",
             f"no tick for {STILL_SECONDS} s on partitions {', '.join(map(str, still))}",
-            "start `milestream worker`, or read the log of the one that should fold them",
+            "start `milestream worker`, or read the log of the one that should fold them; kill it "
+            "if it hangs",
         )
     return well("workers", f"each of {len(places)} partitions is folded")
 
