@@ -480,6 +480,25 @@ def test_what_the_planner_expects_tells_nothing_personal(login: Login, filled_ur
             assert len(expected) == 1, column
 
 
+def test_what_is_personal_has_no_statistics_in_a_table_that_is_built_anew(
+    migrated_url: str,
+) -> None:
+    personal = {"email", "attributes", "reason", "actor", "assigned_because", "metadata"}
+    with psycopg.connect(migrated_url, autocommit=True) as connection:
+        names = ", ".join(f"{name} text" for name in sorted(personal))
+        connection.execute(f"CREATE TABLE milestream.twin ({names}, points integer)".encode())
+        connection.execute("CREATE INDEX twin_lower ON milestream.twin (points, lower(email))")
+        connection.execute("SELECT milestream_private.hide_statistics('milestream.twin')")
+        rows = connection.execute(
+            "SELECT attrelid::regclass::text, attname FROM pg_attribute WHERE attstattarget = 0 "
+            "AND attrelid IN ('milestream.twin'::regclass, 'milestream.twin_lower'::regclass)"
+        ).fetchall()
+    assert set(rows) == {
+        *(("twin", name) for name in personal),
+        ("twin_lower", "lower"),
+    }
+
+
 def test_a_login_is_listed_and_revoked(filled_url: str) -> None:
     one, two = (create_login(filled_url, "acme") for _ in range(2))
     assert {known.user for known in logins(filled_url, "acme")} == {one.user, two.user}
