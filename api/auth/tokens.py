@@ -109,6 +109,11 @@ def check(token: str, project: str, key: TokenKey | None) -> EndUser:
 
 def _end_user(project: str, claims: dict[str, Any]) -> EndUser:
     user_id = claims["sub"]
-    if not isinstance(user_id, str) or not 1 <= len(user_id) <= 256:
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= 256 or not _is_text(user_id):
         raise TokenError("the token's sub must be a user's id")
     return EndUser(project, user_id, claims.get("role") == "admin", int(claims["exp"]))
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether a text may be somebody's id: escapes of JSON also name what none may hold."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
