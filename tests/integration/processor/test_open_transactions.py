@@ -26,13 +26,18 @@ from tests.integration.processor.driving import (
     wait_until,
 )
 
+LONG_MS = 600_000
+"""The broker ends no transaction that a test holds open, however busy the machine is."""
+
 
 @asynccontextmanager
 async def open_transaction(settings: Settings, record: Record) -> AsyncIterator[None]:
     """Hold a transaction open that wrote a record; it is aborted in the end."""
     topic, partition, key, value, _ = record
     async with AIOKafkaProducer(
-        **settings.kafka_options(), transactional_id=f"{settings.topic_prefix}slow"
+        **settings.kafka_options(),
+        transactional_id=f"{settings.topic_prefix}slow",
+        transaction_timeout_ms=LONG_MS,
     ) as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(settings.topic(topic), value, key=key, partition=partition)
