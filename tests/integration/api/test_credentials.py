@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.auth.credentials import CACHE_SECONDS, Role
 from tests.integration.api.serving import PROJECT, Served, run
+from tests.ports import free_port
 from tests.stack import FreshSettings
 
 LOGS = "/schema/challenge_log/record"
@@ -238,7 +239,7 @@ def test_keys_are_made_on_an_empty_database(fresh_settings: FreshSettings, tmp_p
 def test_a_database_that_refuses_is_one_line(
     fresh_settings: FreshSettings, command: tuple[str, ...]
 ) -> None:
-    settings = fresh_settings.migrated()
+    settings = fresh_settings.migrated(api_port=free_port())
     with psycopg.connect(settings.database_url) as connection:
         connection.execute(
             "INSERT INTO milestream_private.migrations (version, name) VALUES (9999, 'later')"

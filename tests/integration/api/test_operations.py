@@ -5,8 +5,10 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -60,7 +62,7 @@ def test_an_api_whose_reader_of_replies_has_ended_ends_and_says_so(
     settings = fresh_settings(api_port=free_port(), partitions=1)
     create_topics(settings)
     with process(settings, "api", tmp_path, prepared=FAILING_FETCHER) as api:
-        assert api.wait(60) == 1
+        assert api.wait(PATIENCE_SECONDS) == 1
     log = (tmp_path / "api.log").read_text()
     assert "the API cannot go on: the reader of replies: the fetcher met KafkaError" in log
 
@@ -69,11 +71,13 @@ async def test_everybody_may_ask_how_it_is(full_stack: Served) -> None:
     async with full_stack.guest() as guest:
         for path in PUBLIC:
             answer = await guest.get(path)
-            assert answer.status_code == 200, path
+            assert path == "/readyz" or answer.status_code == 200, path
             assert answer.headers["x-request-id"]
-        ready = (await guest.get("/readyz")).json()
+        async with asyncio.timeout(PATIENCE_SECONDS):  # a busy machine is not ready at times
+            while (ready := await guest.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         parts = ("broker", "database", "projection", "workers")
-        assert {ready[part]["ok"] for part in parts} == {True}
+        assert {ready.json()[part]["ok"] for part in parts} == {True}
 
 
 async def test_without_a_worker_it_is_not_ready(api_without_worker: Served) -> None:
@@ -198,7 +202,7 @@ def test_term_ends_the_api_well(api_without_worker: Served, tmp_path: Path) -> N
 
 
 def test_the_api_says_which_topics_it_misses(fresh_settings: FreshSettings) -> None:
-    settings = fresh_settings()
+    settings = fresh_settings(api_port=free_port())  # a stack beside has the default one
     refused = run(settings, "api")
     assert refused.returncode == 1
     assert f"{settings.topic_prefix}challenge-logs" in refused.stderr
@@ -206,12 +210,16 @@ def test_the_api_says_which_topics_it_misses(fresh_settings: FreshSettings) -> N
 
 
 async def test_the_doctor_finds_nothing_to_do_on_a_whole_stack(full_stack: Served) -> None:
-    doctor = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from deploy.cli import main; main()", "doctor", "--json"),
-        env={**os.environ, **full_stack.settings.to_env()},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await asyncio.wait_for(doctor.communicate(), PATIENCE_SECONDS)
-    found = json.loads(out)
-    assert found["ok"], [each for each in found["checks"] if not each["ok"]]
-    assert doctor.returncode == 0
+    """In the end: while a machine is so busy that servers do not answer in time, it says so."""
+    found: Any = None
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while found is None or not found["ok"]:
+        assert time.monotonic() < deadline, [each for each in found["checks"] if not each["ok"]]
+        doctor = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from deploy.cli import main; main()", "doctor", "--json"),
+            env={**os.environ, **full_stack.settings.to_env()},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await asyncio.wait_for(doctor.communicate(), PATIENCE_SECONDS)
+        found = json.loads(out)
+        assert doctor.returncode == (0 if found["ok"] else 1)
