@@ -91,9 +91,9 @@ async def define_action(admin: httpx.AsyncClient, action: str, points: int, **fi
 
 async def make_member(admin: httpx.AsyncClient, user: str, **fields: Any) -> None:
     """Create a member; a worker that is not ready yet is waited for."""
-    for _ in range(10):
-        made = await admin.post("/schema/member/record", json={"externalId": user, **fields})
-        if made.status_code != 202:
-            assert made.status_code in (200, 201), made.text
-            return
-    raise AssertionError("no worker answers")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            made = await admin.post("/schema/member/record", json={"externalId": user, **fields})
+            if made.status_code != 202:
+                assert made.status_code in (200, 201), made.text
+                return

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,13 +28,30 @@ from tests.ports import free_port
 from tests.stack import FreshSettings
 
 PATIENCE_SECONDS = 300
-_PATIENT = {
-    "api": "import api.kafka.barrier, api.kafka.processor_client; "
-    "api.kafka.barrier.MAX_WAIT_SECONDS = api.kafka.processor_client.TIMEOUT_SECONDS = 60.0; ",
-    "worker": "import processor.dry_runs; processor.dry_runs.ANSWER_SECONDS = 60.0; ",
+_LIMIT_SECONDS = 60.0
+_ALWAYS: Mapping[str, Sequence[str]] = {
+    "api": ("api.kafka.definition_store.TIMEOUT_SECONDS", "api.resources.POOL_TIMEOUT_SECONDS"),
 }
-"""Makes an API wait for a worker's answer, and for the read models, however busy the machine is,
-and a worker answer it."""
+_PATIENT: Mapping[str, Sequence[str]] = {
+    "api": (
+        "api.auth.shares.END_USER_SECONDS",
+        "api.auth.shares.WAIT_SECONDS",
+        "api.dead_letters.watch.TIMEOUT_SECONDS",
+        "api.explaining.explaining.END_USER_SECONDS",
+        "api.explaining.explaining.KEY_SECONDS",
+        "api.faces.dashboard.answers.PAGE_SECONDS",
+        "api.kafka.barrier.MAX_WAIT_SECONDS",
+        "api.kafka.clocks.TIMEOUT_SECONDS",
+        "api.kafka.past.TIMEOUT_SECONDS",
+        "api.kafka.processor_client.TIMEOUT_SECONDS",
+        "api.kafka.sealer.TIMEOUT_SECONDS",
+    ),
+    "worker": ("processor.dry_runs.ANSWER_SECONDS",),
+}
+"""Limits of work that a busy machine does not do in a few seconds, by command. They make an API
+wait for a worker's answer, for the read models, the broker and the database, and a worker answer
+it. Each is named where it is looked up: who imports it has a name of its own for it. The first ones
+hold also where a test sees that nobody answers."""
 PROJECT = "acme"
 
 
@@ -84,7 +102,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator[Served]:
+def served(
+    fresh_settings: FreshSettings, *commands: str, log: Path, patient: bool = False
+) -> Iterator[Served]:
     """Run the API, and these other commands, on topics and a database of their own.
 
     Beside a worker it is a patient one; that it gives up soon is to be seen where nobody answers.
@@ -92,7 +112,7 @@ def served(fresh_settings: FreshSettings, *commands: str, log: Path) -> Iterator
     settings = fresh_settings.migrated(api_port=free_port(), partitions=2)
     create_topics(settings)
     with contextlib.ExitStack() as stack:
-        patient = "worker" in commands
+        patient = patient or "worker" in commands
         started = {
             command: stack.enter_context(process(settings, command, log, patient=patient))
             for command in (*commands, "api")
@@ -110,7 +130,8 @@ def process(
 
     `prepared` is Python that runs in its process before it starts.
     """
-    prepared += _PATIENT.get(command, "") if patient else ""
+    limits = [*_ALWAYS.get(command, ()), *(_PATIENT.get(command, ()) if patient else ())]
+    prepared = f"{_extended(limits)}\n{prepared}"
     with (log / f"{command}.log").open("ab") as output:
         child = forking.start([command], environment(settings), output, prepared=prepared)
     try:
@@ -122,6 +143,16 @@ def process(
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _extended(limits: Sequence[str]) -> str:
+    """Return Python that extends limits; one that is not there is a fault of these tests."""
+    lines = []
+    for limit in limits:
+        module, _, name = limit.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), limit
+        lines.append(f"import {module}; {limit} = {_LIMIT_SECONDS}")
+    return "\n".join(lines)
 
 
 def run(settings: Settings, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":

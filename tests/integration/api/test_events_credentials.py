@@ -9,7 +9,7 @@ import httpx
 import jwt
 import pytest
 
-from tests.integration.api.serving import PROJECT, Served
+from tests.integration.api.serving import PATIENCE_SECONDS, PROJECT, Served
 
 PATHS = (
     "/event", "/v1/event", "/event/", "/event/x", "/analytics/streak", "/stats/event",
@@ -68,7 +68,7 @@ async def test_every_bad_token_has_its_own_message(api_without_worker: Served) -
     for name, token in tokens.items():
         for headers in ({"authorization": f"Bearer {token}"}, {"x-enduser-access-token": token}):
             async with httpx.AsyncClient(
-                base_url=api_without_worker.url, headers=headers
+                base_url=api_without_worker.url, headers=headers, timeout=PATIENCE_SECONDS
             ) as client:
                 said[name] = assert_refused(await client.get("/event"), 401)
                 body = {"eventId": "e", "userId": "ann"}
@@ -78,7 +78,9 @@ async def test_every_bad_token_has_its_own_message(api_without_worker: Served) -
     assert "has no exp" in said["no exp"]
     assert len({said[name] for name in ("alg none", "expired", "not yet", "no exp", "a list")}) == 5
     async with httpx.AsyncClient(
-        base_url=api_without_worker.url, headers={"authorization": f"Bearer {other}"}
+        base_url=api_without_worker.url,
+        headers={"authorization": f"Bearer {other}"},
+        timeout=PATIENCE_SECONDS,
     ) as client:
         assert (await client.get("/event")).status_code == 204  # good, for a project without events
 

@@ -437,9 +437,10 @@ async def test_who_may_read(full_stack: Served, pathway_a: httpx.AsyncClient) ->
     assert await status(await basic(full_stack, "way-b")) == 404  # another project's is not there
     assert await status(full_stack.guest()) == 401
     assert await status(await full_stack.end_user("j", "way-a")) == 403
-    wrong = httpx.AsyncClient(base_url=full_stack.url, auth=httpx.BasicAuth("mk", "wrong"))
+    wrong, odd = full_stack.guest(), full_stack.guest()
+    wrong.auth = httpx.BasicAuth("mk", "wrong")
+    odd.headers["authorization"] = "Basic ????"
     assert await status(wrong) == 401
-    odd = httpx.AsyncClient(base_url=full_stack.url, headers={"authorization": "Basic ????"})
     assert await status(odd) == 401
     other = await pathway_a.get(URL)
     assert (other.status_code, list(other.json())) == (405, ["status", "message"])

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -19,7 +19,8 @@ from schemas import ids
 from schemas.replies import CORRELATION_ID, FieldError, Refusal, Reply, reply_to
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS, partition_for
-from tests.integration.api.serving import PROJECT, Served
+from tests.integration.api.serving import PATIENCE_SECONDS, PROJECT, Served, served
+from tests.stack import FreshSettings
 
 LOGS = "/schema/challenge_log/record"
 CHALLENGE = "00000000-0000-4000-8000-000000000001"
@@ -69,20 +70,29 @@ async def responder(
     task = asyncio.create_task(respond())
     try:
         yield received
-        await asyncio.wait_for(task, 60)
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
     finally:
         task.cancel()
         await consumer.stop()
         await producer.stop()
 
 
+@pytest.fixture(scope="module")
+def patient_api(
+    lasting_settings: FreshSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """An API that waits for the answers of a test, however busy the machine is."""
+    with served(lasting_settings, log=tmp_path_factory.mktemp("patient"), patient=True) as api:
+        yield api
+
+
 async def test_a_log_is_sent_to_its_members_partition_and_its_reply_answered(
-    api_without_worker: Served,
+    patient_api: Served,
 ) -> None:
     body = b'{"id": "x",  "amount": 0.10}'
     async with (
-        await api_without_worker.client(project=PROJECT) as admin,
-        responder(api_without_worker.settings, Reply(201, Raw(body))) as received,
+        await patient_api.client(project=PROJECT) as admin,
+        responder(patient_api.settings, Reply(201, Raw(body))) as received,
     ):
         answer = await admin.post(LOGS, json=log("one"))
     assert answer.status_code == 201
@@ -95,14 +105,14 @@ async def test_a_log_is_sent_to_its_members_partition_and_its_reply_answered(
     assert b'"activityValue":0.1' in record.value
 
 
-async def test_a_refusal_becomes_a_problem_document(api_without_worker: Served) -> None:
+async def test_a_refusal_becomes_a_problem_document(patient_api: Served) -> None:
     refusal = Refusal(
         "duplicate", "seen", [FieldError("uniqueIdentifier", "seen")], Raw(b'{"a":1}')
     )
     reply = Reply(409, Raw(msgspec.json.encode(refusal)))
     async with (
-        await api_without_worker.client() as admin,
-        responder(api_without_worker.settings, reply),
+        await patient_api.client() as admin,
+        responder(patient_api.settings, reply),
     ):
         answer = await admin.post(LOGS, json=log("two"))
     assert answer.status_code == 409
