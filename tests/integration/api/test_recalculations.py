@@ -178,9 +178,15 @@ WANTED = models.parse("challenge", {"id": CHALLENGE, "name": "A", "completionTar
 async def begun(
     connection: AsyncConnection, project: str, *, by_command: bool = True, **fields: Any
 ) -> Begun:
-    """Begin a recalculation that nobody works at."""
+    """Begin a recalculation that nobody works at; its process is taken to live until it is left."""
     asked = Asked(project=project, definitions=[WANTED], **fields)
-    return await asking.begin(connection, asked, [WANTED], by_command=by_command)
+    its = await asking.begin(connection, asked, [WANTED], by_command=by_command)
+    await connection.execute(
+        "UPDATE milestream_private.recalculation_work SET lease_until = now() + interval '1 h'"
+        " WHERE id = %s",
+        (its.id,),
+    )
+    return its
 
 
 async def leave(connection: AsyncConnection, id_: UUID) -> None:
@@ -295,14 +301,21 @@ def works_at(id_: str) -> "psutil.Process | None":
     return None
 
 
-async def test_a_process_that_is_killed_is_followed_by_another(shop: httpx.AsyncClient) -> None:
-    answer = await shop.post("/recalculations", json={"definitions": [LATE], "apply": True})
-    id_ = answer.json()["id"]
+async def test_a_process_that_is_killed_is_followed_by_another(
+    shop: httpx.AsyncClient, full_stack: Served
+) -> None:
+    worker = full_stack.processes["worker"]
+    worker.send_signal(signal.SIGSTOP)  # so that it does not come to an end before it is seen
+    try:
+        answer = await shop.post("/recalculations", json={"definitions": [LATE], "apply": True})
+        id_ = answer.json()["id"]
 
-    async def look() -> Any:
-        return works_at(id_)
+        async def look() -> Any:
+            return works_at(id_)
 
-    (await until(look, lambda found: found is not None)).kill()
+        (await until(look, lambda found: found is not None)).kill()
+    finally:
+        worker.send_signal(signal.SIGCONT)
     applied = await ended(shop, id_)
     assert (applied["status"], applied["totals"]["rewards"]) == ("applied", 1)
 

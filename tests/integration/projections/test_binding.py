@@ -128,7 +128,7 @@ async def test_the_projectors_of_two_prefixes_are_two_groups(settings: Settings)
     admin = AIOKafkaAdminClient(**settings.kafka_options())
     await admin.start()
     try:
-        async with projecting(Runner(settings)), asyncio.timeout(60):
+        async with projecting(Runner(settings)), asyncio.timeout(180):
             mine = settings.topic(f"{settings.application_id}-projector")
             groups: set[str] = set()
             while mine not in groups:

@@ -171,7 +171,7 @@ async def write_on(admin: httpx.AsyncClient, number: int) -> None:
 
 async def nothing_is_found_on_topics(settings: Settings, admin: httpx.AsyncClient) -> None:
     """Wait for that, while others write."""
-    async with asyncio.timeout(180):
+    async with asyncio.timeout(300):
         number = 0
         while await found_on_topics(settings):
             await write_on(admin, number := number + 1)
@@ -199,7 +199,7 @@ async def test_who_is_forgotten_is_found_nowhere(served: Served, tmp_path: Path)
             await compact(settings)
             await nothing_is_found_on_topics(settings, admin)
             wait_until(
-                lambda: "is out of its files" in (tmp_path / "worker.log").read_text(), 60, str
+                lambda: "is out of its files" in (tmp_path / "worker.log").read_text(), 180, str
             )
             assert (await admin.get(f"/user/{USER}/points")).status_code == 404
             await caught_up(settings)

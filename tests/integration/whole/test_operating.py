@@ -100,20 +100,22 @@ def test_a_request_is_followed_from_the_api_to_the_rows(
             well = ready(ports[part])
             wait_until(well, PATIENCE_SECONDS, lambda part=part: f"{part} is not ready")  # type: ignore[misc]
         asyncio.run(_send_traced(api))
-        projected = ("milestream-projector", "project progress-events")
-        wait_until(
-            lambda: projected in collector.spans,
+        wanted = (
+            ("milestream-api", f"POST {LOGS}"),
+            ("milestream-api", "send challenge-logs"),
+            ("milestream-worker", "fold challenge-logs"),
+            ("milestream-projector", "project progress-events"),
+        )
+        wait_until(  # each process tells of its own when it comes to it
+            lambda: collector.spans.keys() >= set(wanted),
             PATIENCE_SECONDS,
             lambda: f"{list(collector.spans)}",
         )
-    spans = collector.spans
-    served = spans["milestream-api", f"POST {LOGS}"]
-    sent = spans["milestream-api", "send challenge-logs"]
-    folded = spans["milestream-worker", "fold challenge-logs"]
+    served, sent, folded, projected = (collector.spans[each] for each in wanted)
     assert served.parent_span_id.hex() == CALLER
     assert sent.parent_span_id == served.span_id
     assert folded.parent_span_id == sent.span_id
-    assert spans[projected].parent_span_id == folded.span_id
+    assert projected.parent_span_id == folded.span_id
     lines = {part: _lines(tmp_path / f"{part}.log") for part in PARTS}
     assert {(line.get("requestId"), line.get("traceId")) for line in lines["api"]} >= {
         ("shop-7", TRACE)
