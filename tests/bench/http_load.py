@@ -19,6 +19,8 @@ CONNECTIONS = 256
 _PATIENCE_SECONDS = 10.0
 _IDLE_SECONDS = 4.0
 """After which a connection is not used again: the server closes it after five."""
+_FEWEST = 3
+"""Answers that a closed loop waits for: fewer say nothing."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -78,7 +80,8 @@ async def open_loop(port: int, requests: Sequence[bytes], rate: float) -> Load:
 async def closed_loop(
     port: int, requests: Sequence[bytes], connections: int, seconds: float
 ) -> Load:
-    """Send requests, over and over, each connection its next as soon as it has an answer."""
+    """Send requests, over and over, each connection its next as soon as it has an answer; for
+    longer than these seconds where a machine stands still and gives no answers meanwhile."""
     return await _ClosedLoop(port, requests, connections, seconds).run()
 
 
@@ -219,12 +222,16 @@ class _ClosedLoop(_Loop):
         self._going = True
 
     async def run(self) -> Load:
-        """Go on for the time given; what is under way at its end is not counted."""
+        """Go on for the time given, and until there are some answers; what is under way at its end
+        is not counted."""
         connections = [await self.connect() for _ in range(self._connections)]
         begun = time.perf_counter()
         for connection in connections:
             self._ask(connection)
         await asyncio.sleep(self._seconds)
+        async with asyncio.timeout(_PATIENCE_SECONDS * 6):
+            while len(self.load.seconds) < _FEWEST:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         self._going = False
         self.load.elapsed = time.perf_counter() - begun
         for connection in connections:
