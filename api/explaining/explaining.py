@@ -32,6 +32,7 @@ from api.http.problems import Problem, not_found
 from api.kafka.processor_client import BEHIND, unavailable
 from api.kafka.record_reader import Removed
 from api.queries import explanations as queries
+from api.queries.operations import snapshot
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.period import period_key
 from processor.domain.aggregates.tier import BY_HAND, PROGRESS
@@ -137,7 +138,7 @@ async def explain(request: Request, caller: Caller, kind: str, record_id: str) -
         raise not_found(kind, record_id)
     async with asking(request, caller) as asked:
         await asked.caught_up((*READ_MODELS[kind], *_LOGS))
-        async with asked.held.reads.connection() as connection:
+        async with asked.held.reads.connection() as connection, snapshot(connection):
             row = await queries.one(connection, caller.project, kind, UUID(id_))
             if row is None or not may_see(caller, row["member_id"]):
                 raise not_found(kind, record_id)
@@ -155,7 +156,7 @@ async def explain_of_user(
     async with asking(request, caller) as asked:
         await asked.caught_up((*READ_MODELS[kind], *_LOGS))
         read = queries.streak if kind == "streak" else queries.tier
-        async with asked.held.reads.connection() as connection:
+        async with asked.held.reads.connection() as connection, snapshot(connection):
             row = await read(connection, caller.project, member_id, definition_id)
             if row is None:
                 raise not_found(kind, definition_id)

@@ -15,6 +15,7 @@ from api.explaining.progress import Facts
 from api.explaining.versions import compiled
 from api.http.problems import Problem, clipped, invalid, not_found
 from api.queries import explanations as queries
+from api.queries.operations import snapshot
 from processor.domain.aggregates import member as member_of
 from processor.domain.aggregates.period import ALL_TIME, period_end, period_key
 from processor.domain.retelling.progress import Judge, Logged, exact_nanos
@@ -58,7 +59,7 @@ async def answer(request: Request, caller: Caller, user_id: str, question: Quest
         present = await asked.held.clocks.present(definitions, caller.project)
         milestone, rule = _defined(definitions, caller, question)
         await asked.caught_up(READ_MODELS)
-        async with asked.held.reads.connection() as connection:
+        async with asked.held.reads.connection() as connection, snapshot(connection):
             zone = await queries.zone_of(connection, caller.project, member_id)
             if zone is None:
                 detail = f"The user {clipped(user_id)!r} could not be found in the project."

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from api import resources
 from api.faces.dashboard.answers import Reader, answer, page_router, refusals
 from api.queries.dashboard import challenges as queries
+from api.queries.operations import snapshot
 
 router = page_router()
 
@@ -17,7 +18,7 @@ async def challenges(request: Request, caller: Reader) -> Response:
     """Answer, of each live challenge's newest period, who began, completed, reached what; `share`
     is that of the members whom this is counted from."""
     held = resources.of(request)
-    async with held.reads.connection() as connection:
+    async with held.reads.connection() as connection, snapshot(connection):
         live = await queries.live(connection, caller.project)
         size = queries.size_of_sample(len(live))
         found = [

@@ -27,6 +27,7 @@ from api.http.problems import Problem, invalid, not_found
 from api.kafka.processor_client import unavailable
 from api.queries.dashboard import dead_letters as queries
 from api.queries.dashboard.dead_letters import Passed
+from api.queries.operations import snapshot
 from api.queries.record_listing import whole
 from api.resources import Resources
 from schemas.dead_letter import Reason
@@ -125,7 +126,7 @@ async def list_(request: Request, caller: Reader) -> Response:
     offset = whole("offset", query.get("offset"), default=0, least=0, most=MAX_OFFSET)
     held = resources.of(request)
     passed = _passed(await held.redriven.current(), caller.project)
-    async with held.reads.connection() as connection:
+    async with held.reads.connection() as connection, snapshot(connection):
         reasons = await queries.reasons(connection, caller.project, passed)
         letters = await queries.page(
             connection,

@@ -9,6 +9,7 @@ from api.faces.dashboard.answers import NEWEST, Reader, answer, page_router, ref
 from api.http.component_refs import text
 from api.http.problems import Problem, invalid
 from api.queries.dashboard import members as queries
+from api.queries.operations import snapshot
 from schemas.ids import is_uuid
 
 router = page_router()
@@ -53,7 +54,7 @@ async def member(request: Request, caller: Reader, id: str) -> Response:  # noqa
     """Answer a member, by its id or external id: balances, lots, tiers, streaks, progress,
     rewards, and what it did."""
     held, found = resources.of(request), None
-    async with held.reads.connection() as connection:
+    async with held.reads.connection() as connection, snapshot(connection):
         member_id = UUID(id) if is_uuid(id) else None
         if member_id is not None:
             found = await queries.page(connection, caller.project, member_id, NEWEST)

@@ -8,6 +8,7 @@ from api import resources
 from api.faces.dashboard.answers import Reader, answer, page_router, refusals
 from api.queries.dashboard import points as queries
 from api.queries.dashboard.samples import Sample
+from api.queries.operations import snapshot
 
 router = page_router()
 
@@ -17,7 +18,7 @@ async def points(request: Request, caller: Reader) -> Response:
     """Answer what members have, what lapses when, and what came and went on each of the last days
     (UTC); each with the `share` of the members whom it is counted from."""
     held = resources.of(request)
-    async with held.reads.connection() as connection:
+    async with held.reads.connection() as connection, snapshot(connection):
         owed = await queries.owed(connection, caller.project)
         lapsing = await queries.lapsing(connection, caller.project)
         flow = await queries.flow(connection, caller.project)

@@ -18,6 +18,7 @@ from api.http.problems import Problem, not_found
 from api.http.responses import json_response
 from api.kafka.definition_store import parsed
 from api.queries.dashboard import recalculations as queries
+from api.queries.operations import snapshot
 from api.recalculating import asking, inputs, outdated
 from api.recalculating.asking import Asked
 from schemas import definitions as models
@@ -74,7 +75,8 @@ async def list_(request: Request, caller: Reader) -> Response:
 async def one(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
     """Answer one with its definitions, and once it has ended with what changes: in sums, and for
     the first members."""
-    async with resources.of(request).reads.connection() as connection:
+    held = resources.of(request)
+    async with held.reads.connection() as connection, snapshot(connection):
         found = await _found(connection, caller.project, id)
         changes = await queries.changes(connection, caller.project, found, CHANGES)
     return answer({**found, **changes, "definitions": _formatted(found["definitions"].encode())})

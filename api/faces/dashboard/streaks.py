@@ -5,6 +5,7 @@ from fastapi import Request, Response
 from api import resources
 from api.faces.dashboard.answers import Reader, answer, page_router, refusals
 from api.queries.dashboard import streaks as queries
+from api.queries.operations import snapshot
 
 router = page_router()
 
@@ -14,7 +15,7 @@ async def streaks(request: Request, caller: Reader) -> Response:
     """Answer of each streak who takes part and how long; `share` is that of the members whom it is
     counted from."""
     held, found = resources.of(request), []
-    async with held.reads.connection() as connection:
+    async with held.reads.connection() as connection, snapshot(connection):
         in_force = await queries.in_force(connection, caller.project)
         size = queries.size_of_sample(len(in_force))
         for each in in_force:

@@ -1,5 +1,6 @@
 """The dashboard: what it shows of challenges and members, to whom, and in a browser."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from psycopg import AsyncConnection
 from api.auth import sessions
 from api.auth.credentials import Role
 from tests.integration.api.browser import browser, is_there
-from tests.integration.api.serving import Served
+from tests.integration.api.serving import PATIENCE_SECONDS, Served
 
 NAME = "<img src=x onerror=alert(1)>"
 TIME = "2026-11-20T10:00:00Z"
@@ -144,6 +145,45 @@ async def test_pages_have_their_figures(full_stack: Served, member: str) -> None
     assert [(row["balance"], row["members"]) for row in points["owed"]["rows"]] == [(7, 1)]
     assert [(row["operation"], row["points"]) for row in points["flow"]["rows"]] == [("grant", 7)]
     assert by_name["member"]["memberId"] == member
+
+
+async def read_in(connection: AsyncConnection, table: str) -> None:
+    """Wait until a read of a table waits for its lock."""
+    waits = """
+        SELECT EXISTS (SELECT FROM pg_locks
+            WHERE NOT granted AND mode = 'AccessShareLock' AND relation = %s::regclass)
+    """
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await (await connection.execute(waits, (table,))).fetchone()) != (True,):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("page", ["points", "members/ada"])
+@pytest.mark.usefixtures("member")
+async def test_a_page_shows_one_moment(full_stack: Served, page: str) -> None:
+    """What is written between two of its statements is in none of its parts."""
+
+    async def add(connection: AsyncConnection, points: int) -> None:
+        for table in ("points_ledger", "event_log"):
+            await connection.execute(
+                f"UPDATE milestream.{table} SET points = points + %s WHERE project = %s",
+                (points, PROJECT),
+            )
+
+    between = "milestream.points_lots"
+    database = await AsyncConnection.connect(full_stack.settings.database_url)
+    async with await full_stack.client(Role.ANALYST, PROJECT) as analyst, database:
+        before = (await analyst.get(f"/dashboard/{page}")).json()
+        await database.execute(f"LOCK TABLE {between}")
+        await add(database, 1)
+        asked = asyncio.create_task(analyst.get(f"/dashboard/{page}"))
+        await read_in(database, between)
+        await database.commit()
+        shown = (await asked).json()
+        after = (await analyst.get(f"/dashboard/{page}")).json()
+        await add(database, -1)
+    assert shown == before != after
 
 
 @pytest.mark.skipif(not is_there(), reason="there is no browser")
