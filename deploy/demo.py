@@ -11,14 +11,15 @@ from importlib.resources import as_file, files
 
 from aiokafka import AIOKafkaProducer
 
-from deploy import demo_events, demo_people
+from deploy import demo_course, demo_events, demo_people
 from deploy.apply import Document, publish, read
 from deploy.clients import read_positions, transactional_producer
-from deploy.demo_crowd import Crowd, Record, bad_record, upsert
+from deploy.demo_crowd import Command, Crowd, Record, bad_record, upsert
 from schemas import ids, records
 from schemas.kafka.batches import Batches
 from schemas.settings import Settings
 from schemas.topics import (
+    ACTIVITY_LOGS,
     CHALLENGE_LOGS,
     EVENTS,
     MEMBER_COMMANDS,
@@ -86,9 +87,12 @@ async def send_history(settings: Settings, today: date, stopping: asyncio.Event)
 
 async def _send_members(settings: Settings, producer: AIOKafkaProducer) -> None:
     people = [demo_people.YOU, *(demo_people.person(number) for number in range(MEMBERS))]
+    students = [demo_people.person(each) for each in range(MEMBERS) if demo_course.takes_it(each)]
     batches = Batches(producer)
     for owner in people:
         batches.add(*placed(settings, upsert(owner)))
+    for owner in (demo_people.YOU, *students):
+        batches.add(*placed(settings, demo_course.enrol(owner.external_id)))
     async with producer.transaction():
         await batches.send()
 
@@ -96,8 +100,9 @@ async def _send_members(settings: Settings, producer: AIOKafkaProducer) -> None:
 async def _send_day(settings: Settings, producer: AIOKafkaProducer, on: date) -> int:
     logs = sorted(demo_people.day(on, MEMBERS), key=lambda log: log.activity_at)
     events = sorted(demo_events.day(on, MEMBERS), key=lambda event: event.occurred_at or _NEVER)
+    course = sorted(demo_course.day(on, MEMBERS), key=lambda log: log.occurred_at)
     batches = Batches(producer)
-    happened: list[Record] = [*logs, *events]
+    happened: list[Record] = [*logs, *events, *course]
     for record in happened:
         batches.add(*placed(settings, record))
     positions = settings.topic(positions_topic(settings.application_id).name)
@@ -117,7 +122,9 @@ def placed(settings: Settings, record: Record) -> tuple[str, int, bytes, bytes]:
         topic, name = CHALLENGE_LOGS, record.owned_by.external_id
     elif isinstance(record, records.Event):
         topic, name = EVENTS, record.user_id
-    elif isinstance(record, records.SpendPoints | records.Void):
+    elif isinstance(record, records.ActivityLog):
+        topic, name = ACTIVITY_LOGS, record.user_id
+    elif isinstance(record, Command):
         assert record.user_id is not None
         topic, name = MEMBER_COMMANDS, record.user_id
     else:

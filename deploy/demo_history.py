@@ -13,12 +13,12 @@ from deploy.demo import HISTORY_DAYS, POSITION_KEY
 from deploy.lag import Offsets, ends_of, folded, projected
 from projections.catalogue import PROJECTIONS
 from schemas.settings import Settings
-from schemas.topics import CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
+from schemas.topics import ACTIVITY_LOGS, CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
 
 PATIENCE_SECONDS = 600
 """After so long nobody waits for it any more: something is slow, and the logs say what."""
 _LOOK_SECONDS = 0.3
-_INPUTS = (CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS)
+_INPUTS = (CHALLENGE_LOGS, EVENTS, ACTIVITY_LOGS, MEMBER_COMMANDS)
 
 Tell = Callable[[str, int, int], None]
 """Is told what is being done, how much of it is done, and how much there is."""

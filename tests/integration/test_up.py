@@ -239,8 +239,10 @@ SELECT
     AND EXISTS (SELECT FROM milestream.points_ledger WHERE action_id LIKE 'challenge:%')
     AND EXISTS (SELECT FROM milestream.challenge_progress WHERE status = 'failed')
     AND (SELECT count(*) FROM milestream.leaderboards) = 2
+    AND (SELECT count(DISTINCT activity_id) FROM milestream.pathway_logs WHERE complete) = 7
+    AND EXISTS (SELECT FROM milestream.reward_logs WHERE coupon_code IS NOT NULL)
 """
-"""Whether the demo's events have led to everything that events can lead to."""
+"""Whether the demo's records have led to everything that they can lead to."""
 
 
 HISTORY = """

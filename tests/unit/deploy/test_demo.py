@@ -8,8 +8,9 @@ from random import Random
 import msgspec
 import pytest
 
-from deploy import demo_events, demo_people
+from deploy import demo_course, demo_events, demo_people
 from deploy.demo import HISTORY_DAYS, demo_documents, placed
+from deploy.demo_course import COURSE, PHOTO
 from deploy.demo_crowd import Crowd, Record, bad_record, upsert
 from deploy.demo_events import LOGIN, PURCHASE, REVIEW
 from deploy.demo_examples import FIRST_ORDER
@@ -22,6 +23,7 @@ from schemas.definitions import (
     Event,
     Leaderboard,
     Milestone,
+    Pathway,
     Streak,
     TierSet,
     Wallet,
@@ -48,9 +50,12 @@ def test_the_definitions_are_valid_and_every_milestone_has_what_it_is_of() -> No
     found = parsed()
     challenges = {d.id for d in found if isinstance(d, Challenge)}
     streaks = {d.id for d in found if isinstance(d, Streak)}
+    pathways = {d.id for d in found if isinstance(d, Pathway)}
     assert {SPEND, VISITS, STEPS} < challenges
     linked = {d.linked_schema_record_id for d in found if isinstance(d, Milestone)}
-    assert linked == (challenges | streaks) - {challenge_without_milestone(found)}
+    assert pathways == {COURSE}
+    others = {challenge_without_milestone(found)}
+    assert linked == (challenges | streaks | pathways) - others
     assert len({(d.kind, d.id) for d in found}) == len(found)
 
 
@@ -106,10 +111,40 @@ def test_a_purchase_that_is_sent_back_was_made_and_takes_its_points_back() -> No
     assert not [fact for each in happened for fact in each.of("refused")]
     assert len([fact for each in happened for fact in each.of("event.voided")]) > 20
     assert [fact for each in happened for fact in each.of("points.reversed")]
+    issued = [fact for each in happened for fact in each.of("reward.updated")]
+    assert issued
+    assert all(fact["couponCode"].startswith("SHIP-") for fact in issued)
+    assert [fact for each in happened for fact in each.of("member.enrolled")]
+    assert [fact for each in happened for fact in each.of("activity.completed")]
     assert [fact for each in happened for fact in each.of("tier.changed")]
     granted = [fact for each in happened for fact in each.of("points.granted")]
     assert any(fact.get("boosts") for fact in granted)
     assert any(fact.get("tier") for fact in granted)
+
+
+def test_some_walk_the_course_to_its_end_and_others_do_not() -> None:
+    partition, members = Partition(compared=False), 150
+    for document in demo_documents():
+        fields = json.loads(encode(document.definition))
+        partition.define(Defined(document.definition.kind, document.definition.id, fields))
+    students = [person(number) for number in range(members) if demo_course.takes_it(number)]
+    partition.fold(*[sent(upsert(owner)) for owner in students])
+    partition.fold(*[sent(demo_course.enrol(owner.external_id)) for owner in students])
+    days = [TODAY - timedelta(days=number) for number in range(HISTORY_DAYS, 0, -1)]
+    logs = [log for day in days for log in demo_course.day(day, members)]
+    happened = [partition.fold(*[sent(log) for log in logs])]
+    uploads = {log.user_id: log for log in logs if log.activity_id == PHOTO}
+    happened += [partition.fold(sent(demo_course.approve(log))) for log in uploads.values()]
+    assert not [fact for each in happened for fact in each.of("refused")]
+    done = Counter(
+        fact["activityId"] for each in happened for fact in each.of("activity.completed")
+    )
+    (course,) = [d for d in parsed() if isinstance(d, Pathway)]
+    assert set(done) == {activity.id for activity in course.activities}
+    assert all(0 < done[each] < len(students) for each in (PHOTO, demo_course.TEST))
+    reached = [fact for each in happened for fact in each.of("milestone.reached")]
+    assert {fact["linkedSchemaRecordId"] for fact in reached} == {COURSE}
+    assert len({fact["milestoneId"] for fact in reached}) == 2
 
 
 def sent(record: Record) -> Sent:
@@ -119,7 +154,7 @@ def sent(record: Record) -> Sent:
 
 
 def test_a_day_is_the_same_whenever_it_is_told() -> None:
-    for day in (demo_people.day, demo_events.day):
+    for day in (demo_people.day, demo_events.day, demo_course.day):
         assert list(day(TODAY, 50)) == list(day(TODAY, 50))
         assert list(day(TODAY, 50)) != list(day(date(2026, 11, 20), 50))
 
@@ -173,6 +208,7 @@ def test_the_crowd_signs_up_logs_and_sends_events_some_late_some_again() -> None
     kinds = Counter(type(act) for act in acts)
     assert kinds[records.UpsertMember] > 100
     assert 20 < kinds[records.SpendPoints] < 200
+    assert min(kinds[records.ActivityLog], kinds[records.Enrol]) > 5
     spends = [act for act in acts if isinstance(act, records.SpendPoints)]
     assert len({spend.unique_identifier for spend in spends}) == len(spends)
     assert {spend.challenge_group for spend in spends} == {wallet().id}
