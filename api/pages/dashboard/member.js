@@ -42,11 +42,21 @@ function owned(found) {
   ]);
 }
 
+/** What each row of the timeline is known by. A log that an event fed has the event's id: it is called as that is. */
+function identifiers(timeline) {
+  const events = new Map(timeline.filter((t) => t.kind === "event").map((t) => [t.id, t.identifier]));
+  return (t) => {
+    const known = events.get(t.identifier) ?? t.identifier;
+    return known ? make("code", known) : null;
+  };
+}
+
 const OF_NAMES = new Set(["log", "event"]); // the others are of a wallet
 
 export async function show(place, frame, id) {
   const found = await ask(`dashboard/members/${encodeURIComponent(id)}`, { signal: frame.over });
   const m = found.member;
+  const identifier = identifiers(found.timeline);
   frame.title(m.name ? `${m.name} (${m.externalId})` : m.externalId);
   const about = [m.email, m.city, m.country && country(m.country), m.timezone, ...m.groups.map((group) => `group ${group}`)].filter(Boolean).join(" · ");
   put(place,
@@ -61,6 +71,6 @@ export async function show(place, frame, id) {
       [wallet(l.group), amount(l.points), l.activatesAt ? ago(l.activatesAt) : "now", l.expiresAt ? ago(l.expiresAt) : "never"]), "None of its points lapse."),
     found.timeline.length
       ? table("Timeline", ["What", "Kind", NUMBER("Value"), "When", "Taken back", "Identifier"], found.timeline.map((t) =>
-        [OF_NAMES.has(t.kind) ? t.what : `Points: ${wallet(t.what)}`, words(t.kind), amount(t.value), ago(t.at), t.voided > 0 ? percent(t.voided, 1) : "", t.identifier ? make("code", t.identifier) : null]), "", { note: "The newest, in the order in which they came." })
+        [OF_NAMES.has(t.kind) ? t.what : `Points: ${wallet(t.what)}`, words(t.kind), amount(t.value), ago(t.at), t.voided > 0 ? percent(t.voided, 1) : "", identifier(t)]), "", { note: "The newest, in the order in which they came." })
       : section("Timeline", empty("It has done nothing yet.")));
 }

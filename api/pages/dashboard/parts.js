@@ -133,7 +133,7 @@ export function words(text) {
   return apart ? apart[0].toUpperCase() + apart.slice(1) : String(text);
 }
 /** What is called by its name, or by its id where that is one: daily_login is "Daily login" */
-export const called = (text) => (/^[a-z0-9]+([_-][a-z0-9]+)+$/.test(text ?? "") && !UUID.test(text) ? words(text) : text);
+export const called = (text) => (/^[a-z][a-z0-9]*([_-][a-z0-9]+)*$/.test(text ?? "") && !UUID.test(text) ? words(text) : text);
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** A country by its code, in words where the browser knows them. */
 export function country(code) {

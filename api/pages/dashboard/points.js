@@ -38,18 +38,19 @@ function lapseChart({ rows, share }) {
 
 export async function show(place, frame) {
   const { owed, flow, lapsing, days } = await ask("dashboard/points", { signal: frame.over });
-  const sum = (rows, field) => rows.reduce((total, row) => total + row[field], 0) / owed.share;
+  const sum = (rows, field = "points") => rows.reduce((total, row) => total + row[field], 0);
+  const all = (value, share) => (share < 1 ? about(value, share) : brief(value));
   const dated = lapsing.rows.filter((row) => row.month);
-  const came = flow.rows.filter((row) => row.points > 0).reduce((total, row) => total + row.points, 0) / flow.share;
-  const went = flow.rows.filter((row) => row.points < 0).reduce((total, row) => total - row.points, 0) / flow.share;
+  const came = sum(flow.rows.filter((row) => row.points > 0));
+  const went = -sum(flow.rows.filter((row) => row.points < 0));
   put(place,
     tiles([
-      { name: "Liability", value: brief(sum(owed.rows, "balance")), note: "points that members have" },
-      { name: "Of them held", value: brief(sum(owed.rows, "held")), note: "reserved, not yet spent" },
-      { name: "Pending", value: brief(sum(owed.rows, "pending")), note: "granted, not yet active" },
-      { name: `Granted in ${days} days`, value: brief(came), note: "by events and rewards" },
-      { name: `Taken in ${days} days`, value: brief(went), note: "spent, lapsed, taken back" },
-      { name: "Will lapse", note: "by a wallet's expiry", value: brief(dated.reduce((total, row) => total + row.points, 0) / lapsing.share) },
+      { name: "Liability", value: all(sum(owed.rows, "balance"), owed.share), note: "points that members have" },
+      { name: "Of them held", value: all(sum(owed.rows, "held"), owed.share), note: "reserved, not yet spent" },
+      { name: "Pending", value: all(sum(owed.rows, "pending"), owed.share), note: "granted, not yet active" },
+      { name: `Granted in ${days} days`, value: all(came, flow.share), note: "by events and rewards" },
+      { name: `Taken in ${days} days`, value: all(went, flow.share), note: "spent, lapsed, taken back" },
+      { name: "Will lapse", note: "by a wallet's expiry", value: all(sum(dated), lapsing.share) },
     ]),
     sampleNote([owed.share, flow.share, lapsing.share]),
     section("Points by day", flowChart(flow, days)),

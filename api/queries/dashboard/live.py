@@ -98,7 +98,7 @@ async def newest_milestones(
                    r.member_id AS "memberId", who.external_id AS member,
                    nullif(concat_ws(' ', who.first_name, who.last_name), '') AS "memberName",
                    m.name AS milestone,
-                   coalesce(c.name, r.linked_schema_record_id) AS challenge
+                   coalesce(c.name, p.name, r.linked_schema_record_id) AS challenge
             FROM (
                 SELECT * FROM milestream.milestones_reached
                 WHERE project = %s ORDER BY reached_at DESC, id LIMIT %s
@@ -108,6 +108,9 @@ async def newest_milestones(
                 ON who.project = r.project AND who.member_id = r.member_id
             LEFT JOIN milestream.challenges c
                 ON c.project = r.project AND c.id::text = r.linked_schema_record_id
+            LEFT JOIN milestream.pathways p
+                ON p.project = r.project AND p.id = r.linked_schema_record_id
+                AND r.linked_schema_slug = 'pathway'
             ORDER BY r.reached_at DESC, r.id
             """,
             (project, limit),

@@ -100,12 +100,15 @@ _PARTS: dict[str, LiteralString] = {
     """,
     "rewards": """
         SELECT r.id, coalesce(m.name, r.milestone_id::text) AS milestone, r.status,
-            coalesce(c.name, r.linked_schema_record_id) AS "of", r.period_key AS "periodKey",
-            r.coupon_code AS "couponCode", r.created_at AS "createdAt"
+            coalesce(c.name, p.name, r.linked_schema_record_id) AS "of",
+            r.period_key AS "periodKey", r.coupon_code AS "couponCode", r.created_at AS "createdAt"
         FROM milestream.reward_logs AS r
         LEFT JOIN milestream.milestones AS m ON m.project = r.project AND m.id = r.milestone_id
         LEFT JOIN milestream.challenges AS c
             ON c.project = r.project AND c.id::text = r.linked_schema_record_id
+        LEFT JOIN milestream.pathways AS p
+            ON p.project = r.project AND p.id = r.linked_schema_record_id
+            AND r.linked_schema_slug = 'pathway'
         WHERE r.member_id = %(id)s AND r.project = %(project)s
         ORDER BY r.created_at DESC, r.id LIMIT %(limit)s
     """,

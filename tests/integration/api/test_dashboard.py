@@ -1,6 +1,7 @@
 """The dashboard: what it shows of challenges and members, to whom, and in a browser."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from api.auth import sessions
 from api.auth.credentials import Role
 from tests.integration.api.browser import browser, is_there
 from tests.integration.api.serving import PATIENCE_SECONDS, Served
+from tests.integration.api.test_pathway_logs import activity, did, enrol, send
+from tests.integration.api.test_pathway_logs import member as upserted
 
 NAME = "<img src=x onerror=alert(1)>"
 TIME = "2026-11-20T10:00:00Z"
@@ -184,6 +187,32 @@ async def test_a_page_shows_one_moment(full_stack: Served, page: str) -> None:
         after = (await analyst.get(f"/dashboard/{page}")).json()
         await add(database, -1)
     assert shown == before != after
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_a_pathway_gives_is_called_by_its_name(full_stack: Served) -> None:
+    project, milestone_id = "walked", "00000000-0000-4000-8000-00000000a1ed"
+    linked = {"linkedSchemaSlug": "pathway", "linkedSchemaRecordId": "steps"}
+    milestone = {"name": "Reader", "milestoneTargetValue": 1, **linked}
+    steps = {"name": "First steps", "activities": [activity("read", "Read it")]}
+    async with await full_stack.client(project=project) as admin:
+        for path, body in (("pathway/steps", steps), (f"milestone/{milestone_id}", milestone)):
+            put = await admin.put(f"/definitions/{path}", json=body)
+            assert put.status_code < 300, put.text
+        walked = did(project, "steps", "read", "ada", TIME)
+        await send(full_stack, upserted(project, "ada"), enrol(project, "steps", "ada"), walked)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            shown = (await admin.get("/dashboard/rewards")).json()
+            live = (await admin.get("/dashboard/data")).json()
+            if shown["rewards"] and shown["milestones"] and live["milestones"]:
+                break
+            assert time.monotonic() < deadline, (shown, live)
+            await asyncio.sleep(0.1)
+        owner = (await admin.get(f"/dashboard/members/{shown['rewards'][0]['memberId']}")).json()
+    rows = (*shown["rewards"], *shown["milestones"], *owner["rewards"])
+    assert [each["of"] for each in rows] == ["First steps"] * 3
+    assert [each["challenge"] for each in live["milestones"]] == ["First steps"]
 
 
 @pytest.mark.skipif(not is_there(), reason="there is no browser")
