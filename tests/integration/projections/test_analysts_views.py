@@ -1,11 +1,12 @@
 """The views for analysts, against the same figures counted in plain Python from what happened."""
 
 import asyncio
+import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,6 +26,7 @@ from schemas.event_types import REWARD_GRANTED
 from schemas.outputs import CloudEvent
 from schemas.settings import Settings
 from schemas.topics import DEFINITIONS
+from tests.guide_pictures import PICTURES, PLACE, marks_in, rows_in, rows_of, svg
 from tests.integration.projections.driving import caught_up, projecting, writing
 from tests.unit.projections.events import (
     CHALLENGE,
@@ -44,12 +46,13 @@ from tests.unit.projections.void_events import (
 )
 
 GUIDE = Path(__file__).parents[3] / "projections" / "analysts.md"
-BEGIN = date(2026, 8, 3)
-MEMBERS, DAYS, TARGET = 30, 100, 60
+BEGIN = date(2026, 8, 17)
+MEMBERS, DAYS, TARGET = 120, 100, 60
 MILESTONES = {
     "22222222-2222-4222-8222-222222222222": 20,
     "33333333-3333-4333-8333-333333333333": 40,
 }
+NAMES = {20: "Free shipping", 40: "Ten off the next order"}
 POINTS = 7
 """Points of each milestone."""
 ZONE = ZoneInfo("America/New_York")
@@ -76,7 +79,8 @@ class History:
             else:
                 self._log(member, day, chance)
             day += timedelta(days=1 + int(chance.expovariate(0.25)))
-        self._revoke_last(member)
+        if number % 4 == 0:
+            self._revoke_last(member)
 
     def _next(self) -> int:
         return len(self.events) + 1
@@ -186,7 +190,12 @@ def history() -> History:
 
 def share(part: int, whole: int) -> Decimal | None:
     """Return a share as the views round it."""
-    return None if not whole else round(Decimal(part) / whole, 4)
+    return rounded(part, whole, "0.0001")
+
+
+def rounded(part: int, whole: int, step: str) -> Decimal | None:
+    """Return a quotient as PostgreSQL rounds it: a half goes away from zero."""
+    return None if not whole else (Decimal(part) / whole).quantize(Decimal(step), ROUND_HALF_UP)
 
 
 def funnel(what: History) -> list[tuple[Any, ...]]:
@@ -248,7 +257,7 @@ def costs(what: History) -> list[tuple[Any, ...]]:
         row[2] += points
     return [
         (milestone, month, given, 0, revoked, points,
-         round(Decimal(points) / given, 2) if given else None)
+         rounded(points, given, "0.01"))
         for (milestone, month), (given, revoked, points) in sorted(found.items())
     ]  # fmt: skip
 
@@ -272,9 +281,9 @@ async def test_what_analysts_ask_is_what_was_counted_by_hand(
     assert {revoked for _, revoked, _ in what.rewards.values()} == {True, False}
     assert sum(what.completed.values()) > 3
     definitions = {
-        "challenge": [{"id": CHALLENGE, "name": "Spend", "aggregationMethod": "sum",
+        "challenge": [{"id": CHALLENGE, "name": "Monthly spend", "aggregationMethod": "sum",
                        "aggregationPeriod": "monthly", "completionTargetValue": TARGET}],
-        "milestone": [{"id": id_, "linkedSchemaRecordId": CHALLENGE, "name": f"At {target}",
+        "milestone": [{"id": id_, "linkedSchemaRecordId": CHALLENGE, "name": NAMES[target],
                        "milestoneTargetValue": target} for id_, target in MILESTONES.items()],
     }  # fmt: skip
     async with writing(settings) as writer, projecting(Runner(settings)):
@@ -291,6 +300,7 @@ async def test_what_analysts_ask_is_what_was_counted_by_hand(
             for table in ("challenge_logs", "reward_logs"):
                 await rebuild(settings, table, lambda _done, _total: None)
             check(login.database_url, what)
+            check_pictures(login.database_url)
             with monkeypatch.context() as there:
                 there.chdir(tmp_path)
                 check_guide(login.database_url)
@@ -305,6 +315,24 @@ def check(url: str, what: History) -> None:
             expected = counted(what)
             assert len(expected) > 3
             assert connection.execute(asked.encode()).fetchall() == expected, counted.__name__
+
+
+def check_pictures(url: str) -> None:
+    """Compare the guide's pictures with what its queries return; write them where that is asked."""
+    guide = GUIDE.read_text("utf-8")
+    writes = os.environ.get("MILESTREAM_TEST_PICTURES") == "write"
+    with psycopg.connect(url) as connection:
+        for name, picture in PICTURES.items():
+            rows = rows_of(connection, guide, picture.view)
+            drawn = svg(name, rows)
+            assert rows_in(drawn) == rows
+            assert marks_in(drawn) == len(rows) > 3
+            path = PLACE / f"{name}.svg"
+            if writes:
+                path.write_text(drawn, "utf-8")
+            kept = path.read_text("utf-8")
+            assert rows_in(kept) == rows, f"{name}: see tests/guide_pictures.py to draw it anew"
+            assert svg(name, rows) == drawn
 
 
 def check_guide(url: str) -> None:

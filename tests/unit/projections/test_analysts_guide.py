@@ -2,12 +2,14 @@
 
 import re
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+
+from tests.guide_pictures import MAX_BYTES, PICTURES, PLACE, marks_in, rows_in, svg
 
 AMOUNT = pl.Decimal(38, 9)
 GUIDE = (Path(__file__).parents[3] / "projections" / "analysts.md").read_text("utf-8")
@@ -64,21 +66,18 @@ def test_months_of_the_guide_are_utc() -> None:
     assert all(month.endswith(" AT TIME ZONE 'UTC'") for month in months)
 
 
-def tables_with_charts() -> list[list[dict[str, str]]]:
-    """Return the rows that stand in the guide, of queries that draw something."""
-    found = []
-    for text in re.findall(r"```text\n([^`]*\| chart\n[^`]*)```", GUIDE):
-        names, _, *rows = text.strip().splitlines()
-        split = [[cell.strip() for cell in row.split("|")] for row in (names, *rows)]
-        found.append([dict(zip(split[0], row, strict=True)) for row in split[1:]])
-    return found
-
-
-def test_charts_of_the_guide_are_those_of_its_figures() -> None:
-    days, funnel = tables_with_charts()
-    most = max(int(day["members"]) for day in days)
-    for row, length in [
-        *((day, Decimal(20) * int(day["members"]) / most) for day in days),
-        *((step, 20 * Decimal(step["share"])) for step in funnel),
-    ]:
-        assert row["chart"] == "▇" * int(length.quantize(Decimal(1), ROUND_HALF_UP)), row
+def test_pictures_of_the_guide_are_drawn_from_rows_of_its_queries() -> None:
+    shown = re.findall(r"!\[[^]]+\]\(pictures/([a-z-]+)\.svg\)", GUIDE)
+    assert sorted(shown) == sorted(PICTURES)
+    assert {path.stem for path in PLACE.iterdir()} == set(PICTURES)
+    for name, picture in PICTURES.items():
+        kept = (PLACE / f"{name}.svg").read_text("utf-8")
+        assert len(kept.encode()) < MAX_BYTES
+        rows = rows_in(kept)
+        assert marks_in(kept) == len(rows) > 3
+        # Its columns stand beneath the query, and the picture beneath those.
+        below = GUIDE.partition(f"FROM {picture.view}")[2].partition("```text\n")[2]
+        assert list(rows[0]) == re.split(r"[ |]+", below.partition("\n")[0].strip())
+        assert below.partition("```\n")[2].lstrip().startswith("![")
+        assert svg(name, rows) == svg(name, rows)
+        assert marks_in(svg(name, rows)) == len(rows)
