@@ -137,21 +137,21 @@ def _documents(name: str, path: Path) -> list[Any]:
     try:
         if path.suffix == ".json" or text.lstrip()[:1] in ("{", "["):
             return _json_documents(text)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         if path.suffix == ".json":
             raise ApplyError(f"{name} is not JSON: {_json_fault(error)}") from error
         # YAML may begin with a brace too.
     try:
         loaded = yaml.load_all(text, Loader=_ExactLoader)
         return [value for value in loaded if value is not None]
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ApplyError(f"{name} is not YAML: {_yaml_fault(error)}") from error
 
 
 def _json_fault(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
-    return str(error)
+    return str(error) if isinstance(error, RecursionError) else "a number has too many digits"
 
 
 def _yaml_fault(error: Exception) -> str:
@@ -196,8 +196,20 @@ class _ExactLoader(yaml.SafeLoader):
             return text
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node.
+
+        A tag may name a type that its value is none of: PyYAML ends in whatever that leads to.
+        """
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, AttributeError, KeyError, TypeError) as error:
+            raise _of_no_such_type(node) from error
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node."""
+        if not isinstance(node, yaml.MappingNode):
+            raise _of_no_such_type(node)
         self.flatten_mapping(node)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for index, key in enumerate(keys):
@@ -206,6 +218,13 @@ class _ExactLoader(yaml.SafeLoader):
                     None, None, f"the key {key!r} is there twice", node.start_mark
                 )
         return super().construct_mapping(node, deep)
+
+
+def _of_no_such_type(node: yaml.Node) -> yaml.YAMLError:
+    kind = node.tag.rpartition(":")[2]
+    return yaml.constructor.ConstructorError(
+        None, None, f"this cannot be read as {kind!r}", node.start_mark
+    )
 
 
 def _number(_loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | Decimal:

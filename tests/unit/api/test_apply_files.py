@@ -104,3 +104,33 @@ def test_a_nan_in_json_is_named_by_its_field(tmp_path: Path) -> None:
     text = '{"kind":"event","id":"e","title":"T","reward":{"default":NaN}}'
     with pytest.raises(ApplyError, match=r"reward\.default"):
         documents(tmp_path, text, ".json")
+
+
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(DIGITS, f"!!int {DIGITS}", "!!int x", "!!int [1]", "!!float x", "!!float .inf"),
+        *(f"!!float 1e{DIGITS}", "!!bool x", "!!timestamp x", "!!timestamp 2026-99-99"),
+        *("!!set x", "!!map x", "!!map [x]", '"\\U00110000"', f'{{"a": {DIGITS}}}'),
+        *(f'{{"a": 1e{DIGITS}}}', "!!binary '*'", "!!omap x", "!!pairs x", "!!seq {a: b}"),
+    ],
+    ids=lambda value: value[:16],
+)
+@pytest.mark.parametrize("before", ["", "a: "])
+def test_a_value_that_is_none_of_its_type_is_a_fault_of_the_file(
+    tmp_path: Path, before: str, value: str
+) -> None:
+    with pytest.raises(ApplyError) as refused:
+        documents(tmp_path, before + value)
+    assert len(str(refused.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize("value", [DIGITS, f"1e{DIGITS}"], ids=["digits", "exponent"])
+def test_a_number_in_json_that_is_too_long_is_a_fault_of_the_file(
+    tmp_path: Path, value: str
+) -> None:
+    with pytest.raises(ApplyError, match="is not JSON: a number has too many digits"):
+        documents(tmp_path, f'{{"a": {value}}}', ".json")
