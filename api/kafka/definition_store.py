@@ -28,6 +28,9 @@ MAX_WRITES = 3
 """Concurrent writes in one process. Each holds a connection of the pool while it waits for its lock
 and for the broker; the other connections are for reads."""
 
+_UNDER_WAY = 1000
+"""More writes than all API processes together can have under way."""
+
 _MAX_ID = 256
 """Characters of an id; a longer one is not looked up."""
 
@@ -134,12 +137,7 @@ class DefinitionStore:
         if len(definition_id) > _MAX_ID:
             raise not_found(kind, definition_id)
         key = models.definition_key(project, kind, definition_id)
-        async with (
-            self._a_turn(),
-            self._pool.connection() as connection,
-            connection.transaction(),
-        ):
-            await queries.lock(connection, f"{self._topic}:{key}")
+        async with self._a_turn(), self._locked(project, kind, key):
             definitions = await self._latest()
             before = definitions.get(project, kind, definition_id)
             definition = judge(before)
@@ -161,6 +159,21 @@ class DefinitionStore:
                 check_room(definitions, project, definition)
                 check_bytes(definitions, project, definition, len(value or b""))
             return before, after
+
+    @asynccontextmanager
+    async def _locked(self, project: str, kind: str, key: str) -> AsyncIterator[None]:
+        """Keep others from writing the same definition, and any more of a kind that is nearly full:
+        those that are under way are not counted yet.
+
+        Raises:
+            Problem: 503, the broker does not answer.
+        """
+        names = [f"{self._topic}:{key}"]
+        if _is_nearly_full(await self.current(), project, kind):
+            names.append(f"{self._topic}:{project}/{kind}")
+        async with self._pool.connection() as connection, connection.transaction():
+            await queries.lock(connection, *names)
+            yield
 
     @asynccontextmanager
     async def _a_turn(self) -> AsyncIterator[None]:
@@ -221,6 +234,12 @@ def check_room(definitions: DefinitionSet, project: str, definition: models.Defi
         definitions.check_room(project, definition)
     except models.DefinitionError as error:
         raise _refused(definition.kind, error) from error
+
+
+def _is_nearly_full(definitions: DefinitionSet, project: str, kind: str) -> bool:
+    """Tell whether writes that are under way could together go over the limit of a kind."""
+    most = definitions.limits(project).definitions_per_kind
+    return definitions.count(project, kind) + _UNDER_WAY >= most
 
 
 def check_count(definitions: DefinitionSet, project: str, kind: str) -> None:

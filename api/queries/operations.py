@@ -37,13 +37,15 @@ def slot_of(name: str) -> int:
     return int.from_bytes(sha256(name.encode()).digest()[:8]) % LOCK_SLOTS
 
 
-async def lock(connection: AsyncConnection, name: str) -> None:
-    """Wait for the lock of this name, and hold it until the transaction ends.
+async def lock(connection: AsyncConnection, *names: str) -> None:
+    """Wait for the locks of these names, and hold them until the transaction ends.
 
-    All API processes share it.
+    All API processes share them, and take them in one order, so that none waits for another that
+    waits for it.
     """
     await connection.execute(
-        "SELECT FROM milestream_private.locks WHERE slot = %s FOR UPDATE", (slot_of(name),)
+        "SELECT FROM milestream_private.locks WHERE slot = ANY(%s) ORDER BY slot FOR UPDATE",
+        ([slot_of(name) for name in names],),
     )
 
 

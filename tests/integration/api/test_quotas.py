@@ -135,6 +135,22 @@ async def test_what_processes_let_pass_is_added_up(api_without_worker: Served) -
             quotas.take(caller, 1, 1000, now)
 
 
+async def test_definitions_that_are_written_at_once_are_counted_too(
+    api_without_worker: Served,
+) -> None:
+    project = await limited(api_without_worker, definitionsPerKind=2)
+    defined: dict[str, Any] = {"title": "E", "reward": {"default": 1}}
+    async with await api_without_worker.client(project=project) as admin:
+        for attempt in range(5):  # of few, whatever order they are sent in
+            puts = [admin.put(f"/definitions/event/{attempt}-{n}", json=defined) for n in range(6)]
+            answers = await asyncio.gather(*puts)
+            taken = [answer for answer in answers if answer.status_code == 201]
+            assert len(taken) == 2, [answer.text for answer in answers]
+            for answer in taken:
+                removed = await admin.delete(f"/definitions/event/{answer.json()['id']}")
+                assert removed.status_code == 204
+
+
 async def test_sizes_counts_and_tokens_are_limited(api_without_worker: Served) -> None:
     limits = {"metadataBytes": 200, "userMetadataBytes": 100, "definitionsPerKind": 2}
     limits |= {"definitionBytes": 1_500}
