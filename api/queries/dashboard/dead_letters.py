@@ -130,7 +130,8 @@ async def page(
     page = {"reason": reason, "waiting": waiting, "limit": limit, "offset": offset}
     given = {"project": project, "looked": LOOKED_THROUGH, **page, **passed.parameters}
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_PAGE if reason is None else _PAGE_OF_REASON, given)
+        # A plan that is kept for any values reads all that may be looked at, where few are enough.
+        await cursor.execute(_PAGE if reason is None else _PAGE_OF_REASON, given, prepare=False)
         return await cursor.fetchall()
 
 

@@ -64,7 +64,7 @@ def test_several_processes_may_migrate_at_once(database_url: str) -> None:
 
 
 def test_rows_are_written_while_an_index_is_built(migrated_url: str) -> None:
-    (concurrent,) = [each for each in migrations() if each.concurrently]
+    concurrent = next(each for each in migrations() if each.concurrently)
     with psycopg.connect(migrated_url) as connection:
         connection.execute(
             "DELETE FROM milestream_private.migrations WHERE version = %s", [concurrent.version]
@@ -86,7 +86,7 @@ def test_rows_are_written_while_an_index_is_built(migrated_url: str) -> None:
             "WHERE indrelid = 'milestream.dead_letters'::regclass"
         ).fetchone()
         rows = connection.execute("SELECT count(*) FROM milestream.dead_letters").fetchone()
-    assert (valid, rows) == ((True, 5), (2,))
+    assert (valid, rows) == ((True, 4), (2,))
 
 
 _LETTER = """
@@ -105,7 +105,7 @@ def _wait_for(url: str, statement: str) -> None:
 
 
 def test_an_index_that_was_cut_off_is_built_again(migrated_url: str) -> None:
-    (concurrent,) = [each for each in migrations() if each.concurrently]
+    concurrent = next(each for each in migrations() if each.concurrently)
     with psycopg.connect(migrated_url, autocommit=True) as connection:
         connection.execute(
             "DELETE FROM milestream_private.migrations WHERE version = %s", [concurrent.version]
