@@ -1,7 +1,8 @@
 """The command `milestream`: the root, and a table of sub-commands imported only when asked for.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. An expected failure (`CommandError`, `SettingsError`)
-is one line on stderr; anything else is a bug and keeps its traceback.
+Exit codes: 0 done, 1 failed, 2 wrong usage. A named file that is not there or cannot be opened is
+wrong usage, what is wrong inside of one a failure. An expected failure (`CommandError`,
+`SettingsError`) is one line on stderr; anything else is a bug and keeps its traceback.
 """
 
 import logging

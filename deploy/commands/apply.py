@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deploy import apply
+from deploy.commands import checked
 from deploy.output import print_json
 from schemas.definition_records import MAX_ACTOR, is_actor
 from schemas.settings import Settings
@@ -18,6 +19,7 @@ def command(
         typer.Option(
             "--file",
             "-f",
+            callback=checked.files,
             help="YAML or JSON, one or many documents; - is stdin. May be given again.",
         ),
     ],

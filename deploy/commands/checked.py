@@ -1,6 +1,9 @@
 """Values of options that several commands have, checked while the command line is read."""
 
+import os
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import typer
 
@@ -28,3 +31,28 @@ def moment(text: str) -> datetime:
         return parse_instant(text)
     except InstantError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+STDIN = Path("-")
+
+
+def files(paths: Sequence[Path] | None) -> Sequence[Path] | None:
+    """Return paths of files that can be read, `-` being stdin; None where none are given."""
+    for path in paths or ():
+        if path != STDIN:
+            require_file(path)
+    return paths
+
+
+def require_file(path: Path, hint: str | None = None) -> None:
+    """Check that a path is one of a file, or a pipe, that can be read.
+
+    Raises:
+        BadParameter: it is not.
+    """
+    if not path.exists():
+        raise typer.BadParameter(f"there is no file {path}", param_hint=hint)
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a directory", param_hint=hint)
+    if not os.access(path, os.R_OK):
+        raise typer.BadParameter(f"{path} is not readable", param_hint=hint)

@@ -63,10 +63,13 @@ def format_of(file: str, given: str | None, hint: str = "FILE") -> Format:
     """Return the format of a file that is to be read, which the option --format may give.
 
     Raises:
-        BadParameter: there is no such file or format, or the file's name does not tell.
+        BadParameter: there is no such file or format, it may not be read, or its name does not
+            tell.
     """
-    if file != STDIN and not Path(file).is_file():
-        raise typer.BadParameter(f"there is no file {file}", param_hint=hint)
+    if file != STDIN:
+        checked.require_file(Path(file), hint)
+        if not Path(file).is_file():  # a pipe has no size, and is read once only
+            raise typer.BadParameter(f"{file} is no regular file", param_hint=hint)
     if given == "ndjson":
         return "ndjson"
     if given == "csv":

@@ -11,6 +11,7 @@ import typer
 from api.recalculating.answers import RecalculationAnswer
 from api.recalculating.asking import MAX_TOTAL, Asked
 from deploy import apply as applying
+from deploy.commands import checked
 from deploy.output import print_json
 from deploy.progress import bar
 from deploy.recalculation import project_of, recalculate
@@ -40,6 +41,7 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         typer.Option(
             "--file",
             "-f",
+            callback=checked.files,
             help="Challenges and their milestones as they are to be; - is stdin. May be given "
             "again.",
         ),

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from deploy import apply
 from deploy.clients import words_for_readers
+from deploy.commands import checked
 from deploy.commands.import_ import format_of
 from deploy.errors import CommandError
 from deploy.importing.sources import STDIN
@@ -39,6 +40,7 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         typer.Option(
             "--file",
             "-f",
+            callback=checked.files,
             help="All definitions of one project, YAML or JSON; - is stdin. May be given again.",
         ),
     ],

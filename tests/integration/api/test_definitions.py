@@ -211,7 +211,7 @@ def test_json_is_applied_too(api_without_worker: Served) -> None:
         "created", "default/event/a", "created", "default/event/b", "created", "default/event/c",
     ]  # fmt: skip
     assert run(api_without_worker.settings, "apply").returncode == 2
-    assert run(api_without_worker.settings, "apply", "-f", "/nowhere.yaml").returncode == 1
+    assert run(api_without_worker.settings, "apply", "-f", "/nowhere.yaml").returncode == 2
 
 
 async def test_reads_wait_for_the_projection_but_not_for_long(api_without_worker: Served) -> None:

@@ -1,5 +1,7 @@
 """What the commands say of wrong input, and where no server answers: one sentence, no traceback."""
 
+import io
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -37,10 +39,14 @@ USAGE = {
     "keys frob": "No such command 'frob'",
     "verify --frob": "No such option: --frob",
     "apply": "Missing option '--file'",
+    "apply -f missing.yaml": "there is no file missing.yaml",
+    "apply -f good.yaml -f missing.yaml": "there is no file missing.yaml",
+    "apply -f .": ". is a directory",
     "apply -f good.yaml --actor ''": "--actor: must have 1 to 128",
     "import": "Missing argument",
     "import frob good.ndjson": "TOPIC: must be one of challenge-logs",
     "import events missing.ndjson": "FILE: there is no file missing.ndjson",
+    "import events .": "FILE: . is a directory",
     "import events good.yaml": "--format: cannot be guessed",
     "import events good.ndjson --project 'A B'": PROJECT,
     "keys create --project p --role king": "'king' is not one of",
@@ -48,6 +54,7 @@ USAGE = {
     "keys rotate --project p --key k --until yesterday": "--until': must be an RFC 3339 time",
     "keys jwt-secret --project p --until 2026-12-01T00:00:00Z": "--until: goes with --rotate",
     "keys jwt-public --project p --file missing.pem": "'missing.pem' does not exist",
+    "keys jwt-public --project p --file .": "'.' is a directory",
     "analysts create --project 'A B'": PROJECT,
     "dead-letters list --project 'A B'": PROJECT,
     "dead-letters redrive --project 'A B'": PROJECT,
@@ -55,21 +62,23 @@ USAGE = {
     "rebuild frob": "there is no read model frob",
     "recalculate": "give -f FILE or --challenge",
     "recalculate --challenge x": "--challenge: must be a UUID",
+    "recalculate -f missing.yaml": "there is no file missing.yaml",
+    "recalculate -f .": ". is a directory",
     "simulate -f good.yaml": "give --input FILE or --from-topics",
+    "simulate -f missing.yaml --input good.ndjson": "there is no file missing.yaml",
+    "simulate -f . --input good.ndjson": ". is a directory",
     "simulate -f good.yaml --input missing.ndjson": "there is no file missing.ndjson",
+    "simulate -f good.yaml --input .": ". is a directory",
     "export --project p --to good.yaml": "--to: is a file, not a directory",
     "export --project p --to out --since now": "--since': must be an RFC 3339 time",
     "export-member --project p --user ''": "--user': must have 1 to 256 characters",
 }
 FAILED = {
-    "apply -f missing.yaml": "cannot read missing.yaml: No such file or directory",
-    "apply -f .": "cannot read .: Is a directory",
     "apply -f empty.yaml": "there is no definition in empty.yaml",
     "apply -f bad.yaml": "bad.yaml is not YAML: line 3, column 1: expected ',' or ']'",
     "apply -f bad.json": "bad.json is not JSON: line 1, column 10: Expecting value",
     "apply -f no_text.yaml": "cannot read no_text.yaml: it is no text in UTF-8 or UTF-16",
     "simulate -f bad.yaml --input good.ndjson": "bad.yaml is not YAML: line 3, column 1",
-    "recalculate -f missing.yaml": "cannot read missing.yaml: No such file or directory",
     "keys jwt-public --project p --file no_text.pem": "no_text.pem is not a public key in PEM",
 }
 KAFKA = (
@@ -159,11 +168,38 @@ def test_wrong_usage_names_what_is_wrong(said: Said, typed: str) -> None:
     assert USAGE[typed] in " ".join(lines)
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "apply -f closed",
+        "recalculate -f closed",
+        "simulate -f closed --input good.ndjson",
+        "simulate -f good.yaml --input closed",
+        "import events closed",
+        "keys jwt-public --project p --file closed",
+    ],
+)
+def test_a_file_that_may_not_be_read_is_wrong_usage(
+    said: Said, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    Path("closed").write_bytes(b"")
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path).name != "closed")
+    code, lines = said.of(typed)
+    assert code == 2
+    assert "is not readable" in " ".join(lines)
+
+
 @pytest.mark.parametrize("typed", FAILED)
 def test_a_bad_file_is_named_in_one_sentence(said: Said, typed: str) -> None:
     code, lines = said.of(typed)
     assert (code, len(lines)) == (1, 1)
     assert lines[0].startswith(f"milestream: {FAILED[typed]}")
+
+
+@pytest.mark.parametrize("typed", ["apply -f -", "recalculate -f -", "simulate -f - --from-topics"])
+def test_stdin_is_a_file(said: Said, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FILES["empty.yaml"])))
+    assert said.of(typed) == (1, ["milestream: there is no definition in -"])
 
 
 @pytest.mark.parametrize(

@@ -230,8 +230,9 @@ def test_correlation_ids_are_text(correlation_id: bytes, text: str) -> None:
 
 
 def test_a_commands_error_is_an_object(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").touch()
     ended = subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "apply", "-f", str(tmp_path / "missing.yaml")],
+        [sys.executable, "-m", "deploy.cli", "apply", "-f", str(tmp_path / "empty.yaml")],
         env={"MILESTREAM_LOG_FORMAT": "json", "MILESTREAM_DATA_DIR": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -241,7 +242,7 @@ def test_a_commands_error_is_an_object(tmp_path: Path) -> None:
     assert ended.returncode == 1
     line = json.loads(ended.stderr)
     assert (line["level"], line["logger"]) == ("critical", "milestream")
-    assert "missing.yaml" in line["message"]
+    assert "empty.yaml" in line["message"]
 
 
 def _record(message: str, *arguments: object, exc_info: Any = None) -> logging.LogRecord:
