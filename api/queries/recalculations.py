@@ -314,7 +314,7 @@ class Totals(NamedTuple):
 
 
 async def add_up(connection: AsyncConnection, id_: UUID) -> Totals:
-    """Add up what a recalculation changes, and note it."""
+    """Add up what a recalculation changes, in all and by definition, and note it."""
     async with connection.cursor(row_factory=class_row(Totals)) as cursor:
         await cursor.execute(
             """
@@ -325,6 +325,13 @@ async def add_up(connection: AsyncConnection, id_: UUID) -> Totals:
                     count(reward_log_id) FILTER (WHERE kind = 'milestone'),
                     coalesce(sum(points), 0)
                 FROM milestream.recalculation_changes WHERE recalculation_id = %(id)s
+            ), sums = (
+                SELECT coalesce(jsonb_agg(each ORDER BY each.kind, each.id), '[]') FROM (
+                    SELECT kind, id, count(*) AS members, sum(points) AS points,
+                        sum(before) AS before, sum(after) AS after
+                    FROM milestream.recalculation_changes WHERE recalculation_id = %(id)s
+                    GROUP BY kind, id
+                ) AS each
             )
             WHERE id = %(id)s
             RETURNING members, completions, rewards, points

@@ -32,13 +32,16 @@ FROM milestream.recalculations
 WHERE project = %(project)s AND id = %(id)s
 """
 _SUMS: LiteralString = """
-SELECT kind, change.id, coalesce(c.name, m.name) AS name, count(*) AS members,
-    sum(change.points) AS points, sum(change.before) AS before, sum(change.after) AS after
-FROM milestream.recalculation_changes AS change
-LEFT JOIN milestream.challenges AS c ON c.project = change.project AND c.id = change.id
-LEFT JOIN milestream.milestones AS m ON m.project = change.project AND m.id = change.id
-WHERE change.project = %(project)s AND recalculation_id = %(id)s
-GROUP BY kind, change.id, c.name, m.name ORDER BY kind, name, change.id LIMIT %(limit)s
+SELECT change.kind, change.id, coalesce(c.name, m.name) AS name, change.members, change.points,
+    change.before, change.after
+FROM milestream.recalculations AS r
+CROSS JOIN jsonb_to_recordset(r.sums) AS change (
+    kind text, id uuid, members bigint, points numeric, before numeric, after numeric
+)
+LEFT JOIN milestream.challenges AS c ON c.project = r.project AND c.id = change.id
+LEFT JOIN milestream.milestones AS m ON m.project = r.project AND m.id = change.id
+WHERE r.project = %(project)s AND r.id = %(id)s
+ORDER BY change.kind, name, change.id LIMIT %(limit)s
 """
 _CHANGES: LiteralString = """
 SELECT change.kind, change.id, change.member_id AS "memberId", who.external_id AS "externalId",
@@ -77,11 +80,8 @@ async def one(connection: AsyncConnection, project: str, id_: UUID) -> dict[str,
 async def changes(
     connection: AsyncConnection, project: str, found: Mapping[str, Any], limit: int
 ) -> dict[str, Rows]:
-    """Return what changes by one of them: by definition (`sums`), and the first `changes` of
-    members.
-
-    While it runs there are none: pages ask every second, and each sum reads all changes.
-    """
+    """Return what changes by one of them: by definition (`sums`), as it was added up when that was
+    known, and the first `changes` of members. While it runs there are none."""
     if found["status"] == "running":
         return {"sums": [], "changes": []}
     named = {"project": project, "id": found["id"], "limit": limit}

@@ -5,6 +5,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from psycopg import AsyncConnection
 from api.auth.credentials import Role
 from api.http.problems import Problem
 from api.queries import recalculations as queries
+from api.queries.dashboard import recalculations as dashboard
 from api.queries.recalculations import Change
 from api.recalculating import asking, run
 from api.recalculating.asking import Asked, Begun
@@ -291,6 +293,46 @@ async def test_what_old_reports_change_is_forgotten_and_what_was_applied_is_not(
         "SELECT recalculation_id FROM milestream.recalculation_changes WHERE project = 'reports'"
     )
     assert {id_ async for (id_,) in cursor} == {ids[0], ids[-1]}
+
+
+async def test_what_changes_by_definition_is_added_up_once(connection: AsyncConnection) -> None:
+    of = await begun(connection, "sums")
+    changes = [
+        Change("challenge", CHALLENGE, MILESTONE, "2026-W46", Decimal(1), Decimal("2.5"), 0, None),
+        Change("challenge", CHALLENGE, MILESTONE, "2026-W47", Decimal(0), Decimal(2), 0, None),
+        Change("milestone", MILESTONE, MILESTONE, "2026-W47", None, Decimal(2), 10**18, str(of.id)),
+    ]
+    await queries.record(connection, "sums", of.id, changes)
+    ended = {"id": of.id, "status": "cancelled"}
+    assert (await dashboard.changes(connection, "sums", ended, 10))["sums"] == []
+    await queries.add_up(connection, of.id)
+    # However many there were, they are not looked at again.
+    await queries.forget_changes(connection, of.id)
+    found = await dashboard.changes(connection, "sums", ended, 10)
+    assert found == {
+        "sums": [
+            {
+                "kind": "challenge",
+                "id": UUID(CHALLENGE),
+                "name": None,
+                "members": 2,
+                "points": 0,
+                "before": 1,
+                "after": Decimal("4.5"),
+            },
+            {
+                "kind": "milestone",
+                "id": UUID(MILESTONE),
+                "name": None,
+                "members": 1,
+                "points": 10**18,
+                "before": None,
+                "after": 2,
+            },
+        ],
+        "changes": [],
+    }
+    await queries.end(connection, of.id, "cancelled", None)
 
 
 def works_at(id_: str) -> "psutil.Process | None":
