@@ -72,7 +72,12 @@ def found_in(record: Any) -> Found:
 
 @dataclass(frozen=True)
 class Listing:
-    """The newest letters, oldest first, of `total` that match; `redriven` says which went back."""
+    """The newest letters of `total` that match, in the order in which they were written, so that
+    what comes later is behind them; `redriven` says which went back.
+
+    The records' own times say nothing of that: an import's may be years old, and a worker that has
+    fallen behind refuses one partition's old records after another's new ones.
+    """
 
     letters: Sequence[Found]
     redriven: Redriven
@@ -93,7 +98,7 @@ async def list_letters(settings: Settings, wanted: Filter, limit: int | None) ->
         if found.letter is None or not wanted.matches(found.letter):
             continue
         total += 1
-        heapq.heappush(newest, (found.timestamp, found.offset, found.partition, found))
+        heapq.heappush(newest, (found.timestamp, found.partition, found.offset, found))
         if limit is not None and len(newest) > limit:
             heapq.heappop(newest)
     return Listing([entry[3] for entry in sorted(newest)], redriven, total)

@@ -19,6 +19,7 @@ from deploy.errors import CommandError
 from deploy.output import print_json
 from deploy.progress import bar
 from schemas.dead_letter import Reason
+from schemas.instants import format_instant, from_millis
 from schemas.settings import Settings
 
 app = typer.Typer(
@@ -43,7 +44,7 @@ def list_(
         int | None, typer.Option(min=1, help=f"The newest N. Tables show {_IN_A_TABLE} by default.")
     ] = None,
 ) -> None:
-    """Show refused records, the newest last."""
+    """Show refused records in the order in which they were refused, the newest last."""
     shown = limit if limit is not None or json else _IN_A_TABLE
     wanted = Filter(reason, project)
     listing = asyncio.run(dead_letters.list_letters(Settings.from_env(), wanted, shown))
@@ -76,10 +77,17 @@ def redrive(
 
 
 def _fields(found: Found, redriven: Redriven) -> dict[str, object]:
-    """Return a letter as it is on the topic, with its own place and whether it was redriven."""
+    """Return a letter as it is on the topic, with its own place, when it was written there, and
+    whether it was redriven."""
     fields = msgspec.json.decode(found.raw)
     place = {"partition": found.partition, "offset": found.offset}
-    return {**fields, "deadLetter": place, "redriven": redriven.includes(found)}
+    refused = format_instant(from_millis(found.timestamp))
+    return {
+        **fields,
+        "deadLetter": place,
+        "refusedAt": refused,
+        "redriven": redriven.includes(found),
+    }
 
 
 def _print_table(listing: Listing) -> None:
@@ -89,8 +97,8 @@ def _print_table(listing: Listing) -> None:
         console.print("no dead letters")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("at", "reason", "project", "record", "attempts", "message"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("at", "reason"))
+    for name in ("refused at", "reason", "project", "record", "attempts", "message"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("refused at", "reason"))
     for found in listing.letters:
         table.add_row(*_cells(found, listing.redriven))
     console.print(table)
@@ -104,7 +112,7 @@ def _cells(found: Found, redriven: Redriven) -> Sequence[str]:
     assert letter is not None
     attempts = f"{letter.attempts}, redriven" if redriven.includes(found) else str(letter.attempts)
     return (
-        f"{letter.at:%Y-%m-%d %H:%M:%S}Z",
+        f"{from_millis(found.timestamp):%Y-%m-%d %H:%M:%S}Z",
         letter.reason,
         letter.project or "",
         f"{letter.topic}/{letter.partition}/{letter.offset}",

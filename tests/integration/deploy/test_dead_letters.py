@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from api.dead_letters.redriving import (
 from api.kafka.record_reader import RecordReader
 from schemas import ids
 from schemas.dead_letter import ATTEMPTS, DeadLetter, Reason, base64_text, headers_json, key_text
+from schemas.instants import from_millis
 from schemas.kafka.positions import read_positions
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, DEFINITIONS, MIB, partition_for, positions_topic
@@ -54,15 +55,17 @@ def letter(
     attempts: int = 1,
     message: str = "no such challenge",
     topic: str = "challenge-logs",
+    at: datetime = AT,
+    partition: int = 1,
 ) -> tuple[int, None, bytes]:
     """A dead letter as a record to send, on partition 1, of a record on partition 2."""
     text, encoding = key_text(key)
     content = DeadLetter(
         reason=reason, message=message, project=project, topic=topic, partition=2,
         offset=offset, key=text, key_encoding=encoding, value=base64_text(value),
-        headers=headers_json(headers), attempts=attempts, at=AT,
+        headers=headers_json(headers), attempts=attempts, at=at,
     )  # fmt: skip
-    return 1, None, msgspec.json.encode(content)
+    return partition, None, msgspec.json.encode(content)
 
 
 async def test_the_original_goes_back_with_key_headers_time_and_attempts(
@@ -327,6 +330,30 @@ async def test_letters_are_listed_as_json_with_what_became_of_them(
     assert len(only.splitlines()) == 1
     newest = run("dead-letters", "list", "--json", "--limit", "1").stdout
     assert json.loads(newest)["reason"] == "unknown_challenge"
+
+
+async def test_letters_stand_in_the_order_in_which_they_were_refused(
+    topics: Settings, run: Run
+) -> None:
+    # What an import of old records leads to, and a partition that was folded late.
+    for number, partition in enumerate((3, 1, 1, 0, 2)):
+        old = letter(at=AT - number * timedelta(days=1), offset=number, partition=partition)
+        await send(topics, "dead-letters", [old])
+    written = sorted(
+        (record.timestamp, record.partition, record.offset)
+        for record in await committed(topics, "dead-letters")
+    )
+    for newest in (5, 2):
+        lines = run("dead-letters", "list", "--json", "--limit", str(newest)).stdout.splitlines()
+        listed = [json.loads(line) for line in lines]
+        places = [(e["deadLetter"]["partition"], e["deadLetter"]["offset"]) for e in listed]
+        assert places == [tuple(place) for _, *place in written[-newest:]]
+        times = [round(datetime.fromisoformat(e["refusedAt"]).timestamp() * 1000) for e in listed]
+        assert times == [time for time, *_ in written[-newest:]]
+    first, *rows = run("dead-letters", "list").stdout.splitlines()
+    assert first.startswith("refused at")
+    shown = [datetime.fromisoformat(" ".join(row.split()[:2])) for row in rows]
+    assert shown == [from_millis(time).replace(microsecond=0) for time, *_ in written]
 
 
 async def test_the_table_shows_what_a_record_says_without_obeying_it(
