@@ -69,6 +69,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "recalculate": (
         ("milestream recalculate -f rules.yaml", "a report of what would change"),
         ("milestream recalculate -f rules.yaml --apply --max-points 100000", "put it right"),
+        (
+            "milestream recalculate --cancel 5b0c1c3e-8a53-4a7e-9f0c-5a55f6d2f0a1 --project shop",
+            "end one that is not finished",
+        ),
     ),
     "simulate": (
         ("milestream simulate -f rules.yaml --from-topics", "against all that was recorded"),

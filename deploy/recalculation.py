@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from uuid import UUID
 
 import psycopg
 from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -55,10 +56,32 @@ def recalculate(settings: Settings, asked: Asked, progress: Progress) -> Recalcu
     Raises:
         CommandError: it cannot be, or not now; or it was cancelled.
     """
+    with _in_words(settings):
+        return asyncio.run(_recalculate(settings, asked, progress))
+
+
+def cancelled(settings: Settings, project: str, id_: UUID) -> RecalculationAnswer:
+    """Cancel a recalculation that is not finished; return what is known of it. Its process, where
+    one works at it, changes nothing more.
+
+    Raises:
+        CommandError: the project has none of that id, or it has ended.
+    """
+    with _in_words(settings):
+        return asyncio.run(_cancelled(settings, project, id_))
+
+
+@contextmanager
+def _in_words(settings: Settings) -> Iterator[None]:
+    """Bring the database up to date, then say in words what cannot be done.
+
+    Raises:
+        CommandError: something cannot.
+    """
     try:
         with database_errors():
             migrate(settings.database_url)
-            return asyncio.run(_recalculate(settings, asked, progress))
+            yield
     except MigrationError as error:
         raise CommandError(str(error)) from error
     except Problem as problem:
@@ -67,6 +90,18 @@ def recalculate(settings: Settings, asked: Asked, progress: Progress) -> Recalcu
         raise unreachable(settings) from error
     except KafkaError as error:
         raise CommandError(f"Kafka refused: {error!r}; {_AGAIN}") from error
+
+
+async def _cancelled(settings: Settings, project: str, id_: UUID) -> RecalculationAnswer:
+    async with await connect(settings) as connection:
+        status = await queries.cancel(connection, project, id_)
+        if status is None:
+            raise CommandError(f"the project {project} has no recalculation {id_}")
+        if status != "cancelled":
+            raise CommandError(f"the recalculation {id_} has ended: it is {status}")
+        found = await answers.one(connection, project, id_)
+        assert found is not None
+        return found
 
 
 async def _recalculate(settings: Settings, asked: Asked, progress: Progress) -> RecalculationAnswer:

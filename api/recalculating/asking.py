@@ -268,7 +268,7 @@ async def begin(
                 connection, there.id, begun.owner, by_command=by_command
             ):
                 return Begun(there.id, begun.owner)
-            raise running(there.id)
+            raise running(there.id, asked.project)
         try:
             await queries.add(connection, new)
         except UniqueViolation:
@@ -277,10 +277,11 @@ async def begin(
     raise Problem(409, "Another recalculation of the project began.", code="recalculation_running")
 
 
-def running(id_: UUID) -> Problem:
+def running(id_: UUID, project: str) -> Problem:
     """Return the refusal of another one while one runs."""
     detail = (
         f"The recalculation {id_} of the project is not finished. Wait for it; or give its command "
-        f"again, if that was ended; or cancel it: DELETE /recalculations/{id_}."
+        f"again, if that was ended; or cancel it: DELETE /recalculations/{id_}, or milestream "
+        f"recalculate --cancel {id_} --project {project}."
     )
     return Problem(409, detail, code="recalculation_running", more={"id": str(id_)})

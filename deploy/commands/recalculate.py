@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -14,7 +15,7 @@ from deploy import apply as applying
 from deploy.commands import checked
 from deploy.output import print_json
 from deploy.progress import bar
-from deploy.recalculation import project_of, recalculate
+from deploy.recalculation import cancelled, project_of, recalculate
 from schemas.definition_records import MAX_ACTOR, is_actor
 from schemas.ids import DEFAULT_PROJECT, is_project, is_uuid
 from schemas.instants import InstantError, parse_instant
@@ -81,6 +82,15 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     actor: Annotated[
         str | None, typer.Option("--actor", help="Who asks for it, for definition_history.")
     ] = None,
+    cancel: Annotated[
+        str | None,
+        typer.Option(
+            "--cancel",
+            metavar="ID",
+            help="In place of files: cancel an unfinished one of --project, which then changes "
+            "nothing more.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Replay history under other definitions, and say what it comes to; correct it with --apply.
@@ -88,8 +98,8 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     Killed at any point, the same command goes on with it. Without --apply nothing is written to
     the broker.
     """
-    if bool(files) == (challenge is not None):
-        raise typer.BadParameter("give -f FILE or --challenge", param_hint="--file")
+    if [bool(files), challenge is not None, cancel is not None].count(True) != 1:
+        raise typer.BadParameter("give -f FILE, --challenge or --cancel", param_hint="--file")
     if challenge is not None and not is_uuid(challenge.lower()):
         raise typer.BadParameter("must be a UUID", param_hint="--challenge")
     if project is not None and not is_project(project):
@@ -97,6 +107,12 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
     if actor is not None and not is_actor(actor):
         wrong = f"must have 1 to {MAX_ACTOR} printable characters"
         raise typer.BadParameter(wrong, param_hint="--actor")
+    if cancel is not None:
+        if apply or not is_uuid(cancel.lower()):
+            wrong = "goes without --apply" if apply else "must be a UUID"
+            raise typer.BadParameter(wrong, param_hint="--cancel")
+        _show(cancelled(Settings.from_env(), project or DEFAULT_PROJECT, UUID(cancel)), as_json)
+        return
     documents = applying.read(files or ())
     asked = Asked(
         project=project_of(documents, project or DEFAULT_PROJECT, given=project),
@@ -110,10 +126,7 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         actor=actor,
     )
     found = _run(Settings.from_env(), asked)
-    if as_json:
-        print_json(found)
-    else:
-        _print(found)
+    _show(found, as_json)
     if found.code in _WHY:
         typer.echo(_WHY[found.code], err=True)
     if found.status not in ("reported", "applied"):
@@ -145,7 +158,10 @@ def _run(settings: Settings, asked: Asked) -> RecalculationAnswer:
         return recalculate(settings, asked, progress)
 
 
-def _print(found: RecalculationAnswer) -> None:
+def _show(found: RecalculationAnswer, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
     totals = found.totals
     ended = found.status if found.code is None else f"{found.status} ({found.code})"
     typer.echo(f"{ended}, recalculation {found.id}")

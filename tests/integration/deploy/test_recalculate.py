@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from api.http.problems import Problem, response
-from api.recalculating import inputs
+from api.recalculating import asking, inputs
+from api.recalculating.asking import Asked
 from processor.domain.fold import ChunkLogged, Range
 from processor.recalculation import DefinitionsChanged, Wanted, put_in_force, putting_in_force
 from schemas import definitions as models
@@ -75,6 +76,35 @@ async def test_what_cannot_be_is_one_line(
     with psycopg.connect(topics.database_url) as connection:
         rows = connection.execute("SELECT status FROM milestream.recalculations").fetchall()
     assert rows == []
+
+
+async def test_one_that_is_not_finished_is_cancelled_by_its_id(
+    topics: Settings, run: Run, rules: str
+) -> None:
+    reported = json.loads(run("recalculate", "-f", rules, "--json").stdout)["id"]
+    wanted = [named("Left")]
+    asked = Asked(project="default", definitions=wanted, apply=True)
+    async with await psycopg.AsyncConnection.connect(topics.database_url) as connection:
+        left = str((await asking.begin(connection, asked, wanted, by_command=True)).id)
+    blocked = run("recalculate", "-f", rules)
+    assert (blocked.returncode, blocked.stdout) == (1, "")
+    assert f"milestream recalculate --cancel {left} --project default" in blocked.stderr
+
+    elsewhere = run("recalculate", "--cancel", left, "--project", "shop")
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
+    assert f"the project shop has no recalculation {left}" in elsewhere.stderr
+    ended = run("recalculate", "--cancel", left, "--json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert (told["id"], told["status"]) == (left, "cancelled")
+    again = run("recalculate", "--cancel", left).stdout
+    assert again.startswith(f"cancelled, recalculation {left}\n")
+    late = run("recalculate", "--cancel", reported)
+    assert (late.returncode, late.stdout) == (1, "")
+    assert f"the recalculation {reported} has ended: it is reported" in late.stderr
+
+    assert run("recalculate", "-f", rules).stdout.startswith("reported")
+    assert await committed(topics, DEFINITIONS) == []
 
 
 async def test_inputs_are_missed_that_were_folded_and_no_others(topics: Settings) -> None:

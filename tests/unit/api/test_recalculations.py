@@ -207,9 +207,10 @@ def test_documents_give_the_definitions_exactly() -> None:
 
 
 def test_the_refusal_of_a_second_one_names_the_first() -> None:
-    problem = running(UUID(REWARD))
+    problem = running(UUID(REWARD), "shop")
     assert (problem.status, problem.code) == (409, "recalculation_running")
     assert problem.more == {"id": REWARD}
+    assert f"--cancel {REWARD} --project shop" in problem.detail
 
 
 AT = datetime(2026, 11, 3, tzinfo=UTC)

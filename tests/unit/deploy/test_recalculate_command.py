@@ -49,6 +49,11 @@ def recalculate(*arguments: str) -> Result:
         ("--challenge", CHALLENGE, "--max-points", "1000000000000001"),
         ("--challenge", CHALLENGE, "--max-rewards", "many"),
         ("--challenge", CHALLENGE, "--actor", ""),
+        ("--cancel", "spend"),
+        ("--cancel", CHALLENGE, "--apply"),
+        ("--cancel", CHALLENGE, "--challenge", CHALLENGE),
+        ("--cancel", CHALLENGE, "-f", "RULES"),
+        ("--cancel", CHALLENGE, "--project", "A shop"),
     ],
 )
 def test_what_is_no_request_is_wrong_usage(documents: Path, arguments: tuple[str, ...]) -> None:

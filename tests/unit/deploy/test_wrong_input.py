@@ -60,8 +60,9 @@ USAGE = {
     "dead-letters redrive --project 'A B'": PROJECT,
     "dead-letters redrive --reason frob": "'frob' is not one of",
     "rebuild frob": "there is no read model frob",
-    "recalculate": "give -f FILE or --challenge",
+    "recalculate": "give -f FILE, --challenge or --cancel",
     "recalculate --challenge x": "--challenge: must be a UUID",
+    "recalculate --cancel x": "--cancel: must be a UUID",
     "recalculate -f missing.yaml": "there is no file missing.yaml",
     "recalculate -f .": ". is a directory",
     "simulate -f good.yaml": "give --input FILE or --from-topics",
@@ -112,6 +113,7 @@ DATABASE = (
     "analysts revoke --project p --user u",
     "rebuild members",
     f"recalculate --challenge {CHALLENGE}",
+    f"recalculate --cancel {CHALLENGE}",
     "export --project p --to out",
 )
 SETTINGS = {
