@@ -121,7 +121,21 @@ def test_each_alert_has_a_case() -> None:
     assert list(SERIES) == [alert["alert"] for alert in ALERTS]
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not here")
+needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not here")
+
+
+@needs_promtool
+def test_prometheus_reads_each_expression(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"expression:{number}", "expr": expression}
+        for number, (_, expression) in enumerate(expressions())
+    ]
+    written = tmp_path / "rules.yaml"
+    written.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
+    promtool("check", "rules", "--lint=all", "--lint-fatal", str(written))
+
+
+@needs_promtool
 def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     cases: list[tuple[Sequence[str], set[str]]] = [
         *((series, {name}) for name, series in SERIES.items()),
@@ -151,8 +165,12 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     names.write_text(yaml.safe_dump({"groups": [{"name": "milestream", "rules": bare}]}))
     tested = tmp_path / "tests.yaml"
     tested.write_text(yaml.safe_dump({"rule_files": [str(names)], "tests": tests}))
-    for arguments in (("check", "rules", str(RULES)), ("test", "rules", str(tested))):
-        done = subprocess.run(
-            ["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    promtool("check", "rules", str(RULES))
+    promtool("test", "rules", str(tested))
+
+
+def promtool(*arguments: str) -> None:
+    done = subprocess.run(
+        ["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
