@@ -15,7 +15,8 @@ FROM milestream.members WHERE project = %(project)s AND status <> 'deleted'
 """
 
 LOOKED_THROUGH = 10_000
-"""Members whose names are looked through for a part of them: those with the smallest ids."""
+"""Members whose names are looked through for a part of them: those with the smallest ids. An index
+of parts is an extension's, `pg_trgm`, which the local stack's packaged server does not have."""
 
 # Beginnings of names are found by indexes, in whose order the first ones are taken: all that begins
 # so lies between the text itself and the text with the last of all characters behind it.
