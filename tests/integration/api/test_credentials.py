@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.auth.credentials import CACHE_SECONDS, Role
-from tests.integration.api.serving import PROJECT, Served, run
+from tests.integration.api.serving import PATIENCE_SECONDS, PROJECT, Served, run
 from tests.ports import free_port
 from tests.stack import FreshSettings
 
@@ -108,7 +108,7 @@ async def _status_after(passing: int, guest: httpx.AsyncClient, **request: Any) 
 
     Caches of credentials are the reason to wait. The pause keeps the asking below the quotas.
     """
-    deadline = time.monotonic() + CACHE_SECONDS + 30
+    deadline = time.monotonic() + CACHE_SECONDS + PATIENCE_SECONDS
     while (status := (await guest.get(LOGS, **request)).status_code) == passing:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.5)
