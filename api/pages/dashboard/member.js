@@ -8,7 +8,7 @@ const NUMBER = (name) => ({ name, number: true });
 
 /** What led to a reward or a progress, as the API explains it. */
 function told(found) {
-  const inputs = found.inputs.map((i) => [time(i.time), NUMBERS.has(typeof i.value) ? amount(i.value) : JSON.stringify(i.value), amount(i.added), amount(i.after), small(`${i.topic} ${i.partition}/${i.offset}`)]);
+  const inputs = found.inputs.map((i) => [time(i.time), i.value === null || NUMBERS.has(typeof i.value) ? amount(i.value) : JSON.stringify(i.value), amount(i.added), amount(i.after), small(`${i.topic} ${i.partition}/${i.offset}`)]);
   const rules = found.definitions.map((each, index) => [index ? ", " : "",
     make("a", each.definition.name ?? each.definition.title ?? words(each.kind), { href: `${address(each.kind, each.id)}/${each.version}` }), " ", small(words(each.kind).toLowerCase())]);
   return [

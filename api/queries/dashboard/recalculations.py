@@ -31,9 +31,15 @@ SELECT definitions::text AS definitions, definitions_offset AS "definitionsEnd"
 FROM milestream.recalculations
 WHERE project = %(project)s AND id = %(id)s
 """
-_SUMS: LiteralString = """
-SELECT change.kind, change.id, coalesce(c.name, m.name) AS name, change.members, change.points,
-    change.before, change.after
+# What is only proposed has no row of its own.
+_PROPOSED: LiteralString = """(
+    SELECT max(each ->> 'name')
+    FROM milestream.recalculations AS r, jsonb_array_elements(r.definitions) AS each
+    WHERE r.project = %(project)s AND r.id = %(id)s AND each ->> 'id' = change.id::text
+)"""
+_SUMS: LiteralString = f"""
+SELECT change.kind, change.id, coalesce(c.name, m.name, {_PROPOSED}) AS name,
+    change.members, change.points, change.before, change.after
 FROM milestream.recalculations AS r
 CROSS JOIN jsonb_to_recordset(r.sums) AS change (
     kind text, id uuid, members bigint, points numeric, before numeric, after numeric
@@ -42,11 +48,11 @@ LEFT JOIN milestream.challenges AS c ON c.project = r.project AND c.id = change.
 LEFT JOIN milestream.milestones AS m ON m.project = r.project AND m.id = change.id
 WHERE r.project = %(project)s AND r.id = %(id)s
 ORDER BY change.kind, name, change.id LIMIT %(limit)s
-"""
-_CHANGES: LiteralString = """
+"""  # noqa: S608  (of this module's own texts)
+_CHANGES: LiteralString = f"""
 SELECT change.kind, change.id, change.member_id AS "memberId", who.external_id AS "externalId",
     nullif(concat_ws(' ', who.first_name, who.last_name), '') AS member,
-    coalesce(c.name, m.name) AS name, change.period_key AS "periodKey", change.before,
+    coalesce(c.name, m.name, {_PROPOSED}) AS name, change.period_key AS "periodKey", change.before,
     change.after, change.points
 FROM (
     SELECT * FROM milestream.recalculation_changes
@@ -58,7 +64,7 @@ LEFT JOIN milestream.members AS who
 LEFT JOIN milestream.challenges AS c ON c.project = change.project AND c.id = change.id
 LEFT JOIN milestream.milestones AS m ON m.project = change.project AND m.id = change.id
 ORDER BY change.kind, name, change.member_id, change.period_key
-"""
+"""  # noqa: S608  (of this module's own texts)
 
 
 async def newest(connection: AsyncConnection, project: str, limit: int) -> Rows:

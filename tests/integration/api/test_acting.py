@@ -347,3 +347,21 @@ async def test_a_report_is_looked_at_and_applied_as_it_was_asked_for(
     assert [each["id"] for each in (await read(path))["recalculations"]] == [
         shown["id"], begun.json()["id"],
     ]  # fmt: skip
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_report_calls_what_is_only_proposed_by_its_name(admin: httpx.AsyncClient) -> None:
+    milestone = {
+        "kind": "milestone", "id": "0a0a0a0a-0000-4000-8000-00000000a1ed", "name": "Proposed",
+        "linkedSchemaRecordId": CHALLENGE, "milestoneTargetValue": 1,
+    }  # fmt: skip
+    begun = await admin.post("/recalculations", json={"definitions": [milestone]})
+    assert begun.status_code == 202, begun.text
+
+    async def read() -> Any:
+        return (await admin.get(f"/dashboard/recalculations/{begun.json()['id']}")).json()
+
+    shown = await until(read, lambda found: found["status"] != "running")
+    assert (shown["status"], shown["rewards"]) == ("reported", 1)
+    for rows in (shown["sums"], shown["changes"]):
+        assert ("milestone", "Proposed") in {(each["kind"], each["name"]) for each in rows}
