@@ -16,7 +16,8 @@ _CARRIED_BY: Mapping[str, tuple[str, str, str]] = {
 """By the name under ``/assets``: the package that has the file, where in it, and its type."""
 
 _TYPES = {".css": "text/css", ".js": "text/javascript"}
-_OWN = resources.files("api.pages").joinpath("dashboard")
+_OWN = ("dashboard", "reference")
+"""The folders beside this file whose files are served, each by its name."""
 
 
 class Asset(NamedTuple):
@@ -36,7 +37,8 @@ def _located() -> dict[str, tuple[Traversable, str]]:
         name: (resources.files(package).joinpath(path), media_type)
         for name, (package, path, media_type) in _CARRIED_BY.items()
     }
-    for file in _OWN.iterdir():
+    pages = resources.files("api.pages")
+    for file in (each for folder in _OWN for each in pages.joinpath(folder).iterdir()):
         if (media_type := _TYPES.get(PurePath(file.name).suffix)) is not None:
             located[file.name] = (file, media_type)
     return located
