@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +42,11 @@ location.hash = %r;
 _GONE = f"document.querySelector('#place > [data-left]') === null && {_DONE}"
 # Charts are drawn anew in the frame after their width has changed.
 _DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# Swagger UI knows of the dark by a class, which follows in a later frame.
+_FOLLOWED = """
+document.querySelector(".swagger-ui") === null
+    || document.documentElement.classList.contains("dark-mode") === %s
+"""
 _FAULTS = """
 axe.run({ resultTypes: ["violations"] })
     .then((found) => found.violations.filter((each) => %s.includes(each.impact))
@@ -50,6 +54,25 @@ axe.run({ resultTypes: ["violations"] })
 """
 _OPENED = {"member": "Why", "dead-letters": "Show"}
 """By the name of a page, what is pressed there to see it with more open."""
+
+_WITH_SCHEMAS = (
+    "post_event_event_post", "list_events_event_get", "put_definitions__kind___id__put",
+    "delete_definitions__kind___id__delete", "patch_member",
+)  # fmt: skip
+"""Of the calls of `/docs`, one of each method."""
+_CALL = "[...document.querySelectorAll('.opblock')].find((each) => each.id.endsWith('-%s'))"
+_TYPE = """
+(() => {
+    const field = document.querySelector("input[type=search]");
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, %r);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+})()
+"""
+_CALLS = "[...document.querySelectorAll('[data-path]')].map((each) => each.dataset.path)"
+_ELSEWHERE = """
+performance.getEntriesByType("resource").map(({ name }) => name)
+    .filter((name) => !name.startsWith(location.origin) && !name.startsWith("data:"))
+"""
 
 pytestmark = pytest.mark.skipif(not is_there(), reason="there is no browser")
 
@@ -73,6 +96,17 @@ async def pages(full_stack: Served) -> dict[str, str]:
         "definition": f"definition/challenge/{CHALLENGE}",
         "recalculation": f"recalculation/{begun.json()['id']}",
     }
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script that finds what is wrong with a page."""
+    if shutil.which("npm") is None:
+        pytest.skip("axe-core comes from npm")
+    place = tmp_path_factory.mktemp("axe")
+    (place / "package.json").write_text("{}")
+    run_beside("npm", "install", "--silent", "--no-audit", "--no-fund", AXE, cwd=place)
+    return (place / "node_modules/axe-core/axe.min.js").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -121,27 +155,26 @@ def go(tab: Browser, address: str) -> None:
     assert not trouble, (address, trouble)
 
 
-def faults_of(tab: Browser, address: str) -> list[tuple[str, int, bool, str]]:
+def faults_of(
+    tab: Browser, address: str, impacts: tuple[str, ...] = GRAVE
+) -> list[tuple[str, int, bool, str]]:
     """Return what is wrong with the page that is shown, by each look."""
     faults = []
     for width, dark in _LOOKS:
         tab.look(width, dark=dark)
+        tab.wait(_FOLLOWED % str(dark).lower())
         tab.value(_DRAWN)
-        found = tab.value(_FAULTS % list(GRAVE))
+        found = tab.value(_FAULTS % list(impacts))
         if tab.value("document.documentElement.scrollWidth > innerWidth"):
             found.append("is wider than the window")
         faults += [(address, width, dark, fault) for fault in found]
     return faults
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="axe-core comes from npm")
 @pytest.mark.asyncio(loop_scope="module")
 async def test_no_page_has_a_serious_fault_for_who_cannot_see_it(
-    full_stack: Served, pages: dict[str, str], tab: Browser, tmp_path: Path
+    full_stack: Served, pages: dict[str, str], tab: Browser, axe: str
 ) -> None:
-    (tmp_path / "package.json").write_text("{}")
-    run_beside("npm", "install", "--silent", "--no-audit", "--no-fund", AXE, cwd=tmp_path)
-    axe = (tmp_path / "node_modules/axe-core/axe.min.js").read_text("utf-8")
     await sign_in(tab, full_stack, Role.ADMIN)
     names: Any = tab.value(_PAGES)
     # One load, and axe once: what is looked at is the document, however its pages are come to.
@@ -161,6 +194,63 @@ async def test_no_page_has_a_serious_fault_for_who_cannot_see_it(
     faults += faults_of(tab, "/asyncapi")
     assert faults == []
     assert tab.faults == []
+
+
+def open_call(tab: Browser, operation: str) -> None:
+    """Open a call of `/docs`."""
+    call = _CALL % operation
+    tab.value(f"{call}.querySelector('.opblock-summary-control').click()")
+    tab.wait(f"{call}.querySelector('.responses-wrapper') !== null")
+
+
+def show_schema(tab: Browser, operation: str) -> None:
+    """Show the schema of an open call's first answer or body, instead of its example."""
+    call = _CALL % operation
+    tab.value(f"{call}.querySelector('button[data-name=model]').click()")
+    tab.wait(f"{call}.querySelector('.json-schema-2020-12') !== null")
+
+
+def send_call(tab: Browser, operation: str) -> None:
+    """Send an open call that needs no parameter."""
+    call = _CALL % operation
+    tab.value(f"{call}.querySelector('.execute').click()")
+    tab.wait(f"{call}.querySelector('.live-responses-table .response-col_status') !== null")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_reference_of_calls_has_no_fault_open_or_closed(
+    full_stack: Served, tab: Browser, axe: str
+) -> None:
+    tab.open(f"{full_stack.url}/docs")
+    tab.wait("document.querySelector('.opblock') !== null")
+    tab.value(f"{axe}; 0")
+    impacts = (*GRAVE, "moderate")
+    faults = faults_of(tab, "/docs", impacts)
+    for operation in _WITH_SCHEMAS:
+        open_call(tab, operation)
+        show_schema(tab, operation)
+    open_call(tab, "healthz_healthz_get")
+    send_call(tab, "healthz_healthz_get")
+    assert "purchase_completed" in tab.value("document.querySelector('#api textarea').value")
+    faults += faults_of(tab, "/docs with calls open", impacts)
+    tab.value("document.querySelector('.btn.authorize').click()")
+    tab.wait("document.querySelector('[role=dialog]') !== null")
+    faults += faults_of(tab, "/docs with the credentials asked for", impacts)
+    assert faults == []
+    assert tab.value(_ELSEWHERE) == []
+    assert tab.faults == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_calls_are_found_by_their_words(full_stack: Served, tab: Browser) -> None:
+    tab.open(f"{full_stack.url}/docs")
+    tab.wait("document.querySelector('.opblock') !== null")
+    tab.value(_TYPE % "get RANK leader")
+    tab.wait(f"JSON.stringify({_CALLS}) === '[\"/leaderboard\"]'")
+    tab.value(_TYPE % "no such call")
+    tab.wait("document.querySelector('[role=status]')?.textContent.startsWith('No call')")
+    tab.value(_TYPE % "")
+    tab.wait(f"{_CALLS}.length > 50")
 
 
 @pytest.mark.asyncio(loop_scope="module")
