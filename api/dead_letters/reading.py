@@ -65,8 +65,8 @@ def found_in(record: Any) -> Found:
     raw = record.value or b""
     try:
         letter = _LETTER.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        letter = None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        letter = None  # not a worker's
     return Found(record.partition, record.offset, record.timestamp, raw, letter)
 
 

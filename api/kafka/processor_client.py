@@ -105,7 +105,7 @@ class ProcessorClient:
             return
         try:
             waiting.set_result(_REPLY.decode(record.value))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             waiting.set_exception(error)
 
     async def send(

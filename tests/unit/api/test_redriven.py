@@ -1,10 +1,12 @@
 """Which dead letters were redriven: positions by filter."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 from api.dead_letters import redriven
+from api.dead_letters.reading import found_in
 from api.dead_letters.redriven import Filter, Found, Redriven
 from api.dead_letters.redriving import Gathered, Taken
 from schemas.dead_letter import DeadLetter
@@ -28,6 +30,12 @@ def letter(offset: int, reason: str, project: str | None) -> Found:
 def after(*runs: tuple[Filter, int]) -> Redriven:
     """Positions as runs of these filters, each up to an offset, leave them."""
     return Redriven({Redriven.key(f, 0).decode(): str(offset).encode() for f, offset in runs})
+
+
+@pytest.mark.parametrize("value", [b"", b"[" * 5000, b'{"a":' * 5000, b'{"a":"\xff"}', None])
+def test_what_is_no_workers_letter_is_passed_over(value: bytes | None) -> None:
+    record = SimpleNamespace(partition=0, offset=3, timestamp=0, value=value)
+    assert found_in(record).letter is None
 
 
 def test_nothing_was_redriven_at_first() -> None:
