@@ -53,7 +53,8 @@ const plugin = {
 
 const callOf = (node) => node.closest(".opblock")?.querySelector(".opblock-summary-control").textContent;
 
-// What no component of Swagger UI lets be said: by selector, the attribute that is missing, and its value.
+// What no component of Swagger UI lets be said: by selector, the attribute that is missing, and its value
+// (null: it is not).
 const MISSING = [
   ["pre.microlight", "tabindex", () => "0"],  // scrolls, by keyboard too
   ["textarea.body-param__text", "aria-label", () => "Request body"],
@@ -64,8 +65,8 @@ const MISSING = [
     (node) => node.closest("tr").dataset.paramName,
   ],
   [
-    ".json-schema-2020-12-accordion:not(:has(.json-schema-2020-12__title))", "aria-label",
-    () => "This schema",
+    ".json-schema-2020-12-accordion", "aria-label",
+    (node) => node.textContent === "" ? "This schema" : null,
   ],
   [".copy-to-clipboard > button", "aria-label", () => "Copy"],
   [".modal-ux", "role", () => "dialog"],
@@ -78,8 +79,10 @@ const MISSING = [
 
 function mend(root) {
   for (const [selector, attribute, value] of MISSING)
-    for (const node of root.querySelectorAll(`:is(${selector}):not([${attribute}])`))
-      node.setAttribute(attribute, value(node));
+    for (const node of root.querySelectorAll(`:is(${selector}):not([${attribute}])`)) {
+      const missing = value(node);
+      if (missing !== null) node.setAttribute(attribute, missing);
+    }
 }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
