@@ -49,6 +49,7 @@ LEFT JOIN milestream.milestones AS m ON m.project = r.project AND m.id = change.
 WHERE r.project = %(project)s AND r.id = %(id)s
 ORDER BY change.kind, name, change.id LIMIT %(limit)s
 """  # noqa: S608  (of this module's own texts)
+# What is given or taken comes first: progress, last by its kind, is listed where it stays too.
 _CHANGES: LiteralString = f"""
 SELECT change.kind, change.id, change.member_id AS "memberId", who.external_id AS "externalId",
     nullif(concat_ws(' ', who.first_name, who.last_name), '') AS member,
@@ -57,13 +58,14 @@ SELECT change.kind, change.id, change.member_id AS "memberId", who.external_id A
 FROM (
     SELECT * FROM milestream.recalculation_changes
     WHERE project = %(project)s AND recalculation_id = %(id)s
-    ORDER BY recalculation_id, kind, id, member_id, period_key LIMIT %(limit)s
+    ORDER BY recalculation_id DESC, kind DESC, id DESC, member_id DESC, period_key DESC
+    LIMIT %(limit)s
 ) AS change
 LEFT JOIN milestream.members AS who
     ON who.project = change.project AND who.member_id = change.member_id
 LEFT JOIN milestream.challenges AS c ON c.project = change.project AND c.id = change.id
 LEFT JOIN milestream.milestones AS m ON m.project = change.project AND m.id = change.id
-ORDER BY change.kind, name, change.member_id, change.period_key
+ORDER BY change.kind DESC, name, change.member_id, change.period_key
 """  # noqa: S608  (of this module's own texts)
 
 
@@ -87,7 +89,7 @@ async def changes(
     connection: AsyncConnection, project: str, found: Mapping[str, Any], limit: int
 ) -> dict[str, Rows]:
     """Return what changes by one of them: by definition (`sums`), as it was added up when that was
-    known, and the first `changes` of members. While it runs there are none."""
+    known, and `changes` of members, what is given or taken first. While it runs there are none."""
     if found["status"] == "running":
         return {"sums": [], "changes": []}
     named = {"project": project, "id": found["id"], "limit": limit}

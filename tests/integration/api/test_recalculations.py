@@ -305,6 +305,8 @@ async def test_what_changes_by_definition_is_added_up_once(connection: AsyncConn
     await queries.record(connection, "sums", of.id, changes)
     ended = {"id": of.id, "status": "cancelled"}
     assert (await dashboard.changes(connection, "sums", ended, 10))["sums"] == []
+    (first,) = (await dashboard.changes(connection, "sums", ended, 1))["changes"]
+    assert first["kind"] == "milestone"  # for progress is listed where it stays as it is, too
     await queries.add_up(connection, of.id)
     # However many there were, they are not looked at again.
     await queries.forget_changes(connection, of.id)
@@ -314,7 +316,7 @@ async def test_what_changes_by_definition_is_added_up_once(connection: AsyncConn
             {
                 "kind": "challenge",
                 "id": UUID(CHALLENGE),
-                "name": None,
+                "name": "A",
                 "members": 2,
                 "points": 0,
                 "before": 1,
