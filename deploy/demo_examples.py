@@ -9,7 +9,6 @@ from pathlib import Path
 import orjson
 
 from deploy import demo_events, demo_people
-from deploy.demo_report import late_reward
 from deploy.end_user_tokens import end_user_token
 from processor.domain.aggregates.period import period_key
 from schemas import ids
@@ -19,6 +18,8 @@ KEY_FILE = "demo-key.json"
 TOKEN_SECONDS = 24 * 3600
 FIRST_ORDER = 120.5
 """More than the 100 for which the demo's first milestone gives free shipping."""
+LATE = "0f4be1a7-6e0c-4a58-9f0d-1c5a9d1d7a19"
+"""A milestone that the demo's definitions have not got."""
 
 
 def examples(settings: Settings) -> str:
@@ -101,7 +102,14 @@ def _event(key: str = "ORDER") -> str:
 
 
 def _late() -> str:
-    return shlex.quote(orjson.dumps(late_reward()).decode())
+    milestone = {
+        "kind": "milestone",
+        "id": LATE,
+        "linkedSchemaRecordId": demo_people.SPEND,
+        "name": "Half way",
+        "milestoneTargetValue": 50,
+    }
+    return shlex.quote(orjson.dumps({"definitions": [milestone], "apply": False}).decode())
 
 
 def _void() -> str:
@@ -149,13 +157,6 @@ async def _credentials(settings: Settings) -> tuple[str, str, str | None, str]:
         link = await make_link(connection, key.key_id)
     write_private(path, {"keyId": key.key_id, "secret": key.secret})
     return key.key_id, key.secret, bearer, link
-
-
-def demo_key(settings: Settings) -> tuple[str, str]:
-    """Return the demo's admin key and its secret, which `examples` has made."""
-    kept = _kept(settings.data_dir / KEY_FILE)
-    assert kept is not None
-    return kept
 
 
 def _kept(path: Path) -> tuple[str, str] | None:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from deploy.errors import CommandError
 from deploy.stack.whole import WholeStack
 from schemas.settings import Settings
 
@@ -92,17 +91,4 @@ def _show(stack: WholeStack, *, demo: bool, through: bool) -> None:
 
         console.print("\nTry", style="bold")
         console.print(examples(settings), markup=False)
-        if through:
-            _ask_for_report(settings)
     console.print("\nCtrl-C ends it all; the data stays.\n")
-
-
-def _ask_for_report(settings: Settings) -> None:
-    """Leave the dashboard a recalculation to show; without one, the demo goes on."""
-    from deploy.demo_examples import demo_key
-    from deploy.demo_report import ask_for_report
-
-    try:
-        ask_for_report(settings, *demo_key(settings))
-    except CommandError as error:
-        print(f"milestream: {error}", file=sys.stderr)
