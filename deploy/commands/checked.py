@@ -1,6 +1,7 @@
 """Values of options that several commands have, checked while the command line is read."""
 
 import os
+import stat
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -50,9 +51,14 @@ def require_file(path: Path, hint: str | None = None) -> None:
     Raises:
         BadParameter: it is not.
     """
-    if not path.exists():
-        raise typer.BadParameter(f"there is no file {path}", param_hint=hint)
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise typer.BadParameter(f"there is no file {path}", param_hint=hint) from None
+    except (OSError, ValueError) as error:  # a name that none can have; a directory that is closed
+        fault = error.strerror if isinstance(error, OSError) else error
+        raise typer.BadParameter(f"{path} cannot be opened: {fault}", param_hint=hint) from None
+    if stat.S_ISDIR(mode):
         raise typer.BadParameter(f"{path} is a directory", param_hint=hint)
     if not os.access(path, os.R_OK):
         raise typer.BadParameter(f"{path} is not readable", param_hint=hint)

@@ -1,6 +1,7 @@
 """`milestream recalculate`: what history would have come to under other definitions, and putting
 that right."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -108,10 +109,15 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         wrong = f"must have 1 to {MAX_ACTOR} printable characters"
         raise typer.BadParameter(wrong, param_hint="--actor")
     if cancel is not None:
-        if apply or not is_uuid(cancel.lower()):
-            wrong = "goes without --apply" if apply else "must be a UUID"
-            raise typer.BadParameter(wrong, param_hint="--cancel")
-        _show(cancelled(Settings.from_env(), project or DEFAULT_PROJECT, UUID(cancel)), as_json)
+        given = {
+            "--since": since is not None,
+            "--mode": mode is not Mode.ADDITIVE,
+            "--apply": apply,
+            "--max-points": max_points is not None,
+            "--max-rewards": max_rewards is not None,
+            "--actor": actor is not None,
+        }
+        _show(_cancelled(cancel, project or DEFAULT_PROJECT, given), as_json)
         return
     documents = applying.read(files or ())
     asked = Asked(
@@ -131,6 +137,17 @@ def command(  # noqa: PLR0917  (Typer reads the arguments' order)
         typer.echo(_WHY[found.code], err=True)
     if found.status not in ("reported", "applied"):
         raise typer.Exit(1)
+
+
+def _cancelled(id_: str, project: str, given: Mapping[str, bool]) -> RecalculationAnswer:
+    """Cancel a recalculation; `given` tells of each option that says what to begin whether it is
+    there too."""
+    if not is_uuid(id_.lower()):
+        raise typer.BadParameter("must be a UUID", param_hint="--cancel")
+    if others := [option for option, is_given in given.items() if is_given]:
+        wrong = f"goes without {', '.join(others)}"
+        raise typer.BadParameter(wrong, param_hint="--cancel")
+    return cancelled(Settings.from_env(), project, UUID(id_))
 
 
 _WHY = {

@@ -33,6 +33,7 @@ KAFKA_AWAY = (
 DATABASE_AWAY = "Connection refused; start it, or correct MILESTREAM_DATABASE_URL"
 PROJECT = "must match [a-z0-9]"
 
+LONG = "x" * 300
 USAGE = {
     "frobnicate": "No such command 'frobnicate'",
     "applyy": "Did you mean 'apply'",
@@ -42,11 +43,13 @@ USAGE = {
     "apply -f missing.yaml": "there is no file missing.yaml",
     "apply -f good.yaml -f missing.yaml": "there is no file missing.yaml",
     "apply -f .": ". is a directory",
+    f"apply -f {LONG}": f"{LONG} cannot be opened: File name too long",
     "apply -f good.yaml --actor ''": "--actor: must have 1 to 128",
     "import": "Missing argument",
     "import frob good.ndjson": "TOPIC: must be one of challenge-logs",
     "import events missing.ndjson": "FILE: there is no file missing.ndjson",
     "import events .": "FILE: . is a directory",
+    f"import events {LONG}": f"FILE: {LONG} cannot be opened: File name too long",
     "import events good.yaml": "--format: cannot be guessed",
     "import events good.ndjson --project 'A B'": PROJECT,
     "keys create --project p --role king": "'king' is not one of",
@@ -65,6 +68,12 @@ USAGE = {
     "recalculate --cancel x": "--cancel: must be a UUID",
     "recalculate -f missing.yaml": "there is no file missing.yaml",
     "recalculate -f .": ". is a directory",
+    f"recalculate -f {LONG}": f"{LONG} cannot be opened: File name too long",
+    f"recalculate --cancel {CHALLENGE} --apply --since 2026-01-01T00:00:00Z": "--cancel: goes "
+    "without --since, --apply",
+    f"recalculate --cancel {CHALLENGE} --mode exact --actor me": "goes without --mode, --actor",
+    f"recalculate --cancel {CHALLENGE} --max-points 1 --max-rewards 1": "without --max-points, "
+    "--max-rewards",
     "simulate -f good.yaml": "give --input FILE or --from-topics",
     "simulate -f missing.yaml --input good.ndjson": "there is no file missing.yaml",
     "simulate -f . --input good.ndjson": ". is a directory",
