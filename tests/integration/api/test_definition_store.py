@@ -79,4 +79,7 @@ async def test_a_write_that_cannot_be_read_back_may_be_in_force(
         assert "may be in force" in raised.value.detail
         await asyncio.gather(*tasks)
         reading.release()
-        assert (await held.definitions.current()).get(PROJECT, "challenge", id_) is not None
+        current = held.definitions.current
+        async with asyncio.timeout(60):  # the broker may take it late, too
+            while (await current()).get(PROJECT, "challenge", id_) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
