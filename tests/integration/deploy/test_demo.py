@@ -47,9 +47,11 @@ async def test_each_day_of_history_is_sent_once(topics: Settings) -> None:
     assert await send_history(topics, today, stopping) == 0
     next_day = await send_history(topics, today + timedelta(days=1), stopping)
     assert 0 < next_day < sent
-    logs, events = await committed(topics, "challenge-logs"), await committed(topics, "events")
-    assert len(logs) + len(events) == sent + next_day
+    inputs = ("challenge-logs", "events", "activity-logs")
+    logs, events, course = [await committed(topics, name) for name in inputs]
+    assert len(logs) + len(events) + len(course) == sent + next_day
     assert len(events) > MEMBERS
+    assert len(course) > MEMBERS
 
 
 async def test_everybody_is_a_member_before_the_first_event(topics: Settings) -> None:
