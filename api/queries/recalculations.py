@@ -327,8 +327,8 @@ async def add_up(connection: AsyncConnection, id_: UUID) -> Totals:
                 FROM milestream.recalculation_changes WHERE recalculation_id = %(id)s
             ), sums = (
                 SELECT coalesce(jsonb_agg(each ORDER BY each.kind, each.id), '[]') FROM (
-                    SELECT kind, id, count(*) AS members, sum(points) AS points,
-                        sum(before) AS before, sum(after) AS after
+                    SELECT kind, id, count(DISTINCT member_id) AS members,
+                        sum(points) AS points, sum(before) AS before, sum(after) AS after
                     FROM milestream.recalculation_changes WHERE recalculation_id = %(id)s
                     GROUP BY kind, id
                 ) AS each

@@ -317,7 +317,7 @@ async def test_what_changes_by_definition_is_added_up_once(connection: AsyncConn
                 "kind": "challenge",
                 "id": UUID(CHALLENGE),
                 "name": "A",
-                "members": 2,
+                "members": 1,  # of two weeks
                 "points": 0,
                 "before": 1,
                 "after": Decimal("4.5"),
