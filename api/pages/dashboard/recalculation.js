@@ -25,8 +25,10 @@ const KINDS = {
   points: "Gave fewer points", not_given: "Reward stays",
 };
 const NO_SUMS = {
-  running: "It is shown once it has ended.", cancelled: "It ended before anything was added up.", failed: "It ended before anything was added up.",
+  running: "It is shown once it has ended.", cancelled: "It ended before that was added up.", failed: "It ended before that was added up.",
 };
+// What ended before there were sums has none where its changes were forgotten.
+const noSums = (found) => NO_SUMS[found.status] ?? (found.members ? "That was not added up by definition." : "Nothing changes.");
 const CHANGES = 100; // that the API answers at most
 const number = (name) => ({ name, number: true });
 // Only of progress do sums over members say something; of milestones they add up what was reached by each.
@@ -104,7 +106,7 @@ export async function show(place, frame, id) {
       { name: "Rewards", value: amount(found.rewards) }, { name: "Points", value: amount(found.points) }]));
     put(sums, section("What changes", grid("What changes", ["What", "Of", number("Members"), number("Was"), number("Becomes"), number("Points")],
       found.sums.map((each) => [KINDS[each.kind] ?? words(each.kind), each.name, amount(each.members), ...progress(each), amount(each.points)]),
-      NO_SUMS[found.status] ?? "Nothing changes.")));
+      noSums(found))));
     put(changes, found.changes.length ? section("Members", grid("Members", ["Member", "What", "Of", "Period", number("Was"), number("Becomes"), number("Points")],
       found.changes.map((each) => [member(each.memberId, each.externalId, each.member), KINDS[each.kind] ?? words(each.kind), each.name, period(each.periodKey), amount(each.before), amount(each.after), amount(each.points)])),
     { note: found.changes.length >= CHANGES ? ["The first hundred; the table ", make("code", "recalculation_changes"), " has all of them."] : undefined }) : []);

@@ -127,6 +127,57 @@ def test_an_index_that_was_cut_off_is_built_again(migrated_url: str) -> None:
     assert made is not None
 
 
+@pytest.fixture
+def unsummed_url(migrated_url: str) -> str:
+    """A database from before there were sums, with recalculations in two periods of one member."""
+    with psycopg.connect(migrated_url) as connection:
+        connection.execute("DELETE FROM milestream_private.migrations WHERE version >= 35")
+        connection.execute("ALTER TABLE milestream.recalculations DROP COLUMN sums")
+        for status in (*_ENDED_WELL, "running", "cancelled", "failed"):
+            for project in ("has-changes", "forgotten"):
+                found = connection.execute(_RECALCULATION, [project, status]).fetchone()
+                assert found is not None
+                for period in ("2026-W46", "2026-W47") if project == "has-changes" else ():
+                    connection.execute(_CHANGE, [project, found[0], _SOME, _SOME, period])
+    return migrated_url
+
+
+_ENDED_WELL = ("reported", "applied", "refused")
+_SOME = "00000000-0000-4000-8000-0000000000c1"
+_RECALCULATION = """
+INSERT INTO milestream.recalculations (id, project, status, mode, definitions, apply)
+VALUES (gen_random_uuid(), %s, %s, 'additive', '[]', true) RETURNING id
+"""
+_CHANGE = """
+INSERT INTO milestream.recalculation_changes (project, recalculation_id, kind, id, member_id,
+    period_key, before, after, points)
+VALUES (%s, %s, 'challenge', %s, %s, %s, 1, 2.5, 0)
+"""
+
+
+def test_sums_are_made_of_recalculations_that_have_all_their_changes(unsummed_url: str) -> None:
+    migrate(unsummed_url)
+    with psycopg.connect(unsummed_url) as connection:
+        rows = connection.execute(
+            "SELECT project, status, sums FROM milestream.recalculations WHERE sums IS NOT NULL"
+        ).fetchall()
+    sums = [{"kind": "challenge", "id": _SOME, "members": 1, "points": 0, "before": 2, "after": 5}]
+    assert sorted(rows) == [("has-changes", status, sums) for status in sorted(_ENDED_WELL)]
+
+
+def test_recalculations_are_read_while_their_changes_are_added_up(unsummed_url: str) -> None:
+    migrating = threading.Thread(target=migrate, args=(unsummed_url,))
+    with psycopg.connect(unsummed_url) as first, psycopg.connect(unsummed_url) as reader:
+        first.execute("LOCK milestream.recalculation_changes IN ACCESS EXCLUSIVE MODE")
+        migrating.start()
+        _wait_for(unsummed_url, "SELECT FROM pg_stat_activity WHERE state = 'active' "
+            "AND query LIKE '%jsonb_agg%' AND wait_event_type = 'Lock'")  # fmt: skip
+        reader.execute("SET lock_timeout = '10s'")
+        found = reader.execute("SELECT count(*) FROM milestream.recalculations").fetchone()
+    migrating.join(60)
+    assert found == (12,)
+
+
 def test_a_database_of_a_newer_version_is_refused(migrated_url: str) -> None:
     with psycopg.connect(migrated_url) as connection:
         connection.execute("INSERT INTO milestream_private.migrations VALUES (9999, 'later')")
