@@ -2,8 +2,8 @@
 
 Those that follow each other are one transaction. A file `NNNN_name.concurrently.sql` has indexes on
 tables that may be large, or fills a column from one: in a transaction that would keep others
-waiting until all is committed. Its statements run one by one, each by itself, and may run again. A statement there ends
-at the end of a line.
+waiting until all is committed. Its statements run one by one, each by itself, and may run again. A
+statement there ends at the end of a line.
 """
 
 import logging
