@@ -282,9 +282,13 @@ async def record(
 
 
 async def forget_changes(connection: AsyncConnection, id_: UUID) -> None:
-    """Remove what a report says that a recalculation changes."""
+    """Remove what a report says that a recalculation changes, and its sums by definition: what is
+    recorded from now on is what was corrected. The totals stay until it ends."""
     await connection.execute(
         "DELETE FROM milestream.recalculation_changes WHERE recalculation_id = %s", (id_,)
+    )
+    await connection.execute(
+        "UPDATE milestream.recalculations SET sums = NULL WHERE id = %s", (id_,)
     )
 
 
@@ -344,7 +348,20 @@ async def add_up(connection: AsyncConnection, id_: UUID) -> Totals:
 
 
 async def end(connection: AsyncConnection, id_: UUID, status: str, code: str | None) -> None:
-    """Note how a recalculation ended."""
+    """Note how a recalculation ended.
+
+    One that was broken off while it corrected has no totals: those of its report are not what it
+    corrected, and to add that up may take longer than a request may.
+    """
+    if status in {"cancelled", "failed"}:
+        await connection.execute(
+            """
+            UPDATE milestream.recalculations
+            SET members = 0, completions = 0, rewards = 0, points = 0
+            WHERE id = %s AND status = 'running' AND sums IS NULL
+            """,
+            (id_,),
+        )
     await connection.execute(
         """
         UPDATE milestream.recalculations SET status = %s, code = %s, ended_at = now(),

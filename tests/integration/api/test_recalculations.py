@@ -22,6 +22,7 @@ from api.queries.recalculations import Change
 from api.recalculating import asking, run
 from api.recalculating.asking import Asked, Begun
 from api.recalculating.lease import Lease, Lost, leased
+from api.recalculating.process import go_on
 from api.recalculating.run import GaveWay, Run, Unfolded
 from processor.recalculation import definitions_end, present_ends
 from schemas import definitions as models
@@ -309,7 +310,9 @@ async def test_what_changes_by_definition_is_added_up_once(connection: AsyncConn
     assert first["kind"] == "milestone"  # for progress is listed where it stays as it is, too
     await queries.add_up(connection, of.id)
     # However many there were, they are not looked at again.
-    await queries.forget_changes(connection, of.id)
+    await connection.execute(
+        "DELETE FROM milestream.recalculation_changes WHERE recalculation_id = %s", (of.id,)
+    )
     found = await dashboard.changes(connection, "sums", ended, 10)
     assert found == {
         "sums": [
@@ -405,6 +408,40 @@ async def test_it_is_applied_when_workers_have_folded_it(
     step, done, total = seen[-1]
     assert (step, done) == ("folding", total)
     assert (await shop.get(f"/recalculations/{its.id}")).json()["status"] == "applied"
+
+
+class _Broken(Exception):
+    """A recalculation's process is to end here."""
+
+
+async def test_no_report_is_shown_as_what_was_corrected(
+    shop: httpx.AsyncClient, project: str, full_stack: Served, connection: AsyncConnection
+) -> None:
+    asked = Asked(project=project, definitions=[wanted(LATE)], apply=True)
+
+    def told(step: str, *_: int) -> None:
+        if step == "corrections":
+            raise _Broken
+
+    async def broken_off(status: str) -> None:
+        """Break one off before it has corrected anything."""
+        its = await asking.begin(connection, asked, asked.definitions, by_command=True)
+        async with leased(full_stack.settings, its.id, its.owner) as lease:
+            if status == "failed":
+                await go_on(full_stack.settings, lease, told)
+            else:
+                with pytest.raises(_Broken):
+                    await Run(full_stack.settings, lease, told).to_the_end()
+                found = (await shop.get(f"/recalculations/{its.id}")).json()
+                assert (found["status"], found["totals"]["rewards"]) == ("running", 1)
+                assert (await shop.delete(f"/recalculations/{its.id}")).status_code == 204
+        found = (await shop.get(f"/recalculations/{its.id}")).json()
+        assert (found["status"], set(found["totals"].values())) == (status, {0})
+        shown = (await shop.get(f"/dashboard/recalculations/{its.id}")).json()
+        assert (shown["status"], shown["sums"], shown["members"]) == (status, [], 0)
+
+    await broken_off("cancelled")
+    await broken_off("failed")
 
 
 def wanted(document: dict[str, Any]) -> models.Definition:
