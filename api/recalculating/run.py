@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.queries import recalculations as queries
-from api.queries.operations import lock, slot_of
+from api.queries.operations import lock
 from api.queries.recalculations import Change, Work
 from api.recalculating.asking import from_documents
 from api.recalculating.lease import Lease, Lost
@@ -115,14 +115,13 @@ class Run:
         return True
 
     async def _take_turns(self, work: Work) -> None:
-        """Wait for API processes that write the same definitions, and let none write them until
-        the transaction ends."""
+        """Wait for API processes that write the same definitions, or any more of a kind that is
+        nearly full, and let none write them until the transaction ends."""
         topic = self.settings.topic(DEFINITIONS)
-        names = [
-            f"{topic}:{definition_key(work.project, each.kind, each.id)}" for each in _given(work)
-        ]
-        for name in sorted(names, key=slot_of):  # in one order, so that nobody waits in a circle
-            await lock(self.lease.connection, name)
+        given = _given(work)
+        names = {f"{topic}:{definition_key(work.project, each.kind, each.id)}" for each in given}
+        names |= {f"{topic}:{work.project}/{each.kind}" for each in given}
+        await lock(self.lease.connection, *names)
 
     async def _require_held(self) -> None:
         """Check that the transaction still holds the recalculation.

@@ -24,6 +24,7 @@ from api.recalculating.asking import Asked, Begun
 from api.recalculating.lease import Lease, Lost, leased
 from api.recalculating.process import go_on
 from api.recalculating.run import GaveWay, Run, Unfolded
+from processor import recalculation as replaying
 from processor.recalculation import definitions_end, present_ends
 from schemas import definitions as models
 from schemas.topics import PROGRESS_EVENTS
@@ -480,6 +481,34 @@ async def test_what_others_changed_since_the_report_is_not_overwritten(
     assert (await put_in_force(LATE))["status"] == "applied"  # it was killed, and has written it
     answer = await shop.get(f"/definitions/challenge/{CHALLENGE}")
     assert answer.json()["name"] == "Spend more"
+
+
+async def test_what_others_define_meanwhile_is_counted(
+    shop: httpx.AsyncClient,
+    project: str,
+    full_stack: Served,
+    connection: AsyncConnection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = {"limits": {"definitionsPerKind": 1}}
+    assert (await shop.put(f"/definitions/project/{project}", json=limits)).status_code == 201
+    asked = Asked(project=project, definitions=[wanted(LATE)], apply=True)
+    other = {name: LATE[name] for name in ("linkedSchemaRecordId", "name", "milestoneTargetValue")}
+    puts: list[asyncio.Task[httpx.Response]] = []
+
+    async def put_in_force(*given: Any) -> int:
+        puts.append(asyncio.create_task(shop.put(f"/definitions/milestone/{uuid4()}", json=other)))
+        await asyncio.wait(puts, timeout=1)
+        return await putting_in_force(*given)
+
+    putting_in_force = replaying.put_in_force
+    monkeypatch.setattr(replaying, "put_in_force", put_in_force)
+    its = await asking.begin(connection, asked, asked.definitions, by_command=True)
+    async with leased(full_stack.settings, its.id, its.owner) as lease:
+        await go_on(full_stack.settings, lease, lambda *_: None)
+    answer = await puts[0]
+    assert (answer.status_code, answer.json()["code"]) == (409, "too_many_definitions")
+    assert (await shop.get(f"/recalculations/{its.id}")).json()["status"] == "applied"
 
 
 async def test_an_api_process_goes_on_with_what_another_left(
