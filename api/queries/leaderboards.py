@@ -15,6 +15,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from api.queries.operations import pipelined
+
 _ROLLING = (7, 30, 365)
 """Days of the boards that are kept as they end today."""
 
@@ -205,7 +207,7 @@ async def beside(
     connection: AsyncConnection, board: Board, member_id: UUID, count: int
 ) -> list[Rank]:
     """Return a member's place on a board with so many on either side; none where it has none."""
-    async with connection.pipeline(), connection.transaction():
+    async with pipelined(connection), connection.transaction():
         # The statement takes three times as long to plan as to run, and its plan is the same for
         # all members.
         await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")

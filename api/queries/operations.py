@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 
 from psycopg import AsyncConnection
+from psycopg.pq import PipelineStatus
 
 
 async def ping(connection: AsyncConnection) -> None:
@@ -66,3 +67,18 @@ async def snapshot(connection: AsyncConnection) -> AsyncIterator[None]:
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
+
+
+@asynccontextmanager
+async def pipelined(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Send the statements inside without waiting for each answer; they are done at the end.
+
+    psycopg (3.3) stays in pipeline mode where it is cancelled as it enters it, and whoever had the
+    connection next would get into this one's transaction: it is closed then.
+    """
+    try:
+        async with connection.pipeline():
+            yield
+    finally:
+        if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+            await connection.close()

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import httpx
 import psycopg
 import pytest
+from psycopg.pq import PipelineStatus
 
-from api.resources import READS
+from api.queries.operations import pipelined, snapshot
+from api.resources import READS, connection_pool
 from tests.integration.api.serving import PATIENCE_SECONDS, Served
 
 MEMBERS = "/schema/member/record?limit=1"
@@ -81,3 +83,29 @@ async def test_an_end_user_has_less_time(slow: Served) -> None:
     assert answer.headers["retry-after"] == "5"
     assert "too long" in answer.json()["message"]
     await waiting_become(slow, 0)
+
+
+async def test_a_read_that_is_given_up_at_any_step_leaves_nothing_to_the_next(
+    api_without_worker: Served,
+) -> None:
+    async with connection_pool(api_without_worker.settings) as pool:
+
+        async def read() -> None:
+            async with (
+                pool.connection() as connection,
+                pipelined(connection),
+                connection.transaction(),
+            ):
+                cursor = await connection.execute("SELECT 1")
+                await cursor.fetchall()
+
+        for steps in range(40):  # of the event loop, more than it takes
+            task = asyncio.create_task(read())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            async with pool.connection() as connection, snapshot(connection):
+                cursor = await connection.execute("SELECT %s::int", (steps,))
+                assert await cursor.fetchall() == [(steps,)]
+                assert connection.pgconn.pipeline_status == PipelineStatus.OFF, steps
