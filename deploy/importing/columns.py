@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, get_args
 
 import msgspec
 from msgspec import Raw, inspect
 
+from schemas.json_limits import MAX_DEPTH
 from schemas.records import ActivityLog, ChallengeLog, Event, MemberCommand
 from schemas.topics import ACTIVITY_LOGS, CHALLENGE_LOGS, EVENTS, MEMBER_COMMANDS
 
@@ -125,18 +127,26 @@ class Columns:
     `groups`, …), so an order number `00127` stays one; and those of `texts` are text in any case.
 
     Raises:
-        HeaderError: a name is empty or twice there, or is both a field and an object.
+        HeaderError: a name is empty or twice there, nests too deep, or is both a field and an
+            object.
     """
 
     def __init__(self, names: Sequence[str], texts: Set[str] = frozenset()) -> None:
         self._texts = texts
         self._names = [name.strip() for name in names]
+        seen: set[str] = set()
         for number, name in enumerate(self._names, 1):
-            if not name or "" in name.split("."):
+            parts = name.split(".")
+            if not name or "" in parts:
                 raise HeaderError(f"column {number} has no name")
-            if self._names.index(name) != number - 1:
+            if len(parts) > MAX_DEPTH:
+                raise HeaderError(f"column {number} nests deeper than {MAX_DEPTH}")
+            if name in seen:
                 raise HeaderError(f"column {name!r} is there twice")
-            if any(other.startswith(f"{name}.") for other in self._names):
+            seen.add(name)
+        objects = {within for name in seen for within in _objects_of(name)}
+        for name in self._names:
+            if name in objects:
                 raise HeaderError(f"column {name!r} is a field and an object at once")
         self._paths = [_path(name) for name in self._names]
 
@@ -162,6 +172,11 @@ class Columns:
                 place = place.setdefault(part, {})
             place[path[-1]] = cell if name in self._texts else _value(name, cell)
         return msgspec.json.encode(root)
+
+
+def _objects_of(name: str) -> Iterator[str]:
+    """Yield what a column's name says to be objects: of `a.b.c` these are `a` and `a.b`."""
+    return accumulate(name.split(".")[:-1], "{}.{}".format)
 
 
 def _path(name: str) -> tuple[str, ...]:

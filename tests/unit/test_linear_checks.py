@@ -154,6 +154,7 @@ def of_regular_expressions() -> Mapping[str, Check]:
 def of_other_checks() -> Mapping[str, Check]:
     """Return the worst of what else looks at a whole text."""
     from api.http import bodies
+    from deploy.importing.columns import Columns, HeaderError
     from processor.domain import inputs
     from processor.domain.aggregates import event
     from processor.domain.aggregates.conditions import compile_condition
@@ -195,6 +196,10 @@ def of_other_checks() -> Mapping[str, Check]:
             with suppress(inputs.Refused):
                 event.number_field(metadata, "v")
 
+    def header(names: str) -> None:
+        with suppress(HeaderError):
+            Columns(names.split(","))
+
     def listed(items: bytes) -> bytes:
         return b'{"v":[' + items * (SIZE // 4 // len(items)) + b"0]}"
 
@@ -216,6 +221,8 @@ def of_other_checks() -> Mapping[str, Check]:
         "a record of digits": (read, b'{"eventId":' + digits.encode()),
         "an amount": (nanos, "1." + digits),
         "an amount of noughts": (nanos, "1." + "0" * SIZE),
+        "a header of many columns": (header, ",".join(map(str, range(20_000)))),
+        "a header that nests": (header, "a." * (SIZE // 2) + "a"),
         "a time": (moment, "2026-11-21T10:30:00." + digits + "Z"),
         "a time that is none": (moment, digits),
         "metadata": (metadata, b'{"v":1.' + digits.encode() + b"}"),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.importing.columns import Columns, FileColumns, HeaderError, RowError, field_names
+from schemas.json_limits import MAX_DEPTH
 
 
 def encoded(header: str, *cells: str) -> bytes:
@@ -102,7 +103,10 @@ def test_a_row_has_as_many_cells_as_the_header() -> None:
         encoded("a,b", "1", "2", "3")
 
 
-@pytest.mark.parametrize("header", ["a,,b", "a,b,a", "ownedBy,ownedBy.externalId", "a.,b"])
+@pytest.mark.parametrize(
+    "header",
+    ["a,,b", "a,b,a", "ownedBy,ownedBy.externalId", "a.b.c,d,a.b", "a.,b", "a." * MAX_DEPTH + "a"],
+)
 def test_a_header_that_names_no_object_is_refused(header: str) -> None:
     with pytest.raises(HeaderError):
         Columns(header.split(","))
