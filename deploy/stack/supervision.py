@@ -37,6 +37,15 @@ _LAUNCHES_AT_START = 3  # a part that died this often while the stack starts kee
 _FATAL_WORDS = (" CRITICAL ", "milestream: ", "Error: ")
 """In a line that tells why a part ended: a process that stops, a command, a traceback."""
 
+_SURVIVED_WORDS = (" INFO ", " WARNING ")
+"""In a line of what a part went on after, whatever error it names."""
+
+
+def _is_fatal(line: str) -> bool:
+    return any(word in line for word in _FATAL_WORDS) and not any(
+        word in line for word in _SURVIVED_WORDS
+    )
+
 
 @dataclass(frozen=True)
 class Part:
@@ -170,7 +179,7 @@ class Supervisor:
         told = self._told.get(name, 0)
         self._told[name] = len(log)
         new = log[told if told <= len(log) else 0 :].decode("utf-8", "replace").splitlines()
-        fatal = [line for line in new if any(word in line for word in _FATAL_WORDS)]
+        fatal = [line for line in new if _is_fatal(line)]
         if fatal:
             return fatal[-1].partition(" CRITICAL ")[2] or fatal[-1]
         return f"it did not say why; see {path}"

@@ -20,7 +20,7 @@ def test_the_last_fatal_line_since_its_last_death_says_why_it_died(tmp_path: Pat
     )
     assert parts.last_words("worker-1") == "processor.worker: the worker stops: no heartbeat"
     with log.open("a") as file:
-        file.write("12:02 INFO x: started\n")
+        file.write("12:02 INFO x: started\n12:03 WARNING x: CommitFailedError: it goes on\n")
     assert parts.last_words("worker-1") == f"it did not say why; see {log}"
     log.write_text("milestream: MILESTREAM_KAFKA: is not host:port\n")  # a new file, a rotated one
     assert parts.last_words("worker-1") == "milestream: MILESTREAM_KAFKA: is not host:port"
