@@ -168,9 +168,9 @@ class DefinitionStore:
         Raises:
             Problem: 503, the broker does not answer.
         """
-        names = [f"{self._topic}:{key}"]
+        names = [queries.definition_lock(self._topic, key)]
         if _is_nearly_full(await self.current(), project, kind):
-            names.append(f"{self._topic}:{project}/{kind}")
+            names.append(queries.kind_lock(self._topic, project, kind))
         async with self._pool.connection() as connection, connection.transaction():
             await queries.lock(connection, *names)
             yield

@@ -38,6 +38,16 @@ def slot_of(name: str) -> int:
     return int.from_bytes(sha256(name.encode()).digest()[:8]) % LOCK_SLOTS
 
 
+def definition_lock(topic: str, key: str) -> str:
+    """Return the name of the lock of whoever writes a definition, by its key on its topic."""
+    return f"{topic}:{key}"
+
+
+def kind_lock(topic: str, project: str, kind: str) -> str:
+    """Return the name of the lock of whoever writes any definition of a kind."""
+    return f"{topic}:{project}/{kind}"
+
+
 async def lock(connection: AsyncConnection, *names: str) -> None:
     """Wait for the locks of these names, and hold them until the transaction ends.
 

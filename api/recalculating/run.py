@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.queries import recalculations as queries
-from api.queries.operations import lock
+from api.queries.operations import definition_lock, kind_lock, lock
 from api.queries.recalculations import Change, Work
 from api.recalculating.asking import from_documents
 from api.recalculating.lease import Lease, Lost
@@ -118,9 +118,10 @@ class Run:
         """Wait for API processes that write the same definitions, or any more of a kind that is
         nearly full, and let none write them until the transaction ends."""
         topic = self.settings.topic(DEFINITIONS)
-        given = _given(work)
-        names = {f"{topic}:{definition_key(work.project, each.kind, each.id)}" for each in given}
-        names |= {f"{topic}:{work.project}/{each.kind}" for each in given}
+        names: set[str] = set()
+        for each in _given(work):
+            key = definition_key(work.project, each.kind, each.id)
+            names |= {definition_lock(topic, key), kind_lock(topic, work.project, each.kind)}
         await lock(self.lease.connection, *names)
 
     async def _require_held(self) -> None:
