@@ -91,7 +91,7 @@ def _fulfilment(chance: Random, activity_id: str, name: str) -> Fulfilment:
     if activity_id == CUPS:
         return Fulfilment(value=_number(chance.randrange(2, 7)))
     if activity_id == PHOTO:
-        return Fulfilment(upload=Upload(url=f"https://files.example.org/latte-{name}.jpg"))
+        return Fulfilment(upload=Upload(url=f"https://example.org/latte-{name}.jpg"))
     if activity_id == _ROASTERY:
         return Fulfilment(checkin=CheckIn(distance=float(chance.randrange(5, 60))))
     return Fulfilment()

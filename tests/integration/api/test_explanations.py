@@ -204,7 +204,7 @@ async def test_a_reward_of_a_pathway_is_explained_by_what_was_completed(
         strayed = await told("enrol", 1 - home)
         await _counted(full_stack, "pathway_history", member_id, 3)
         await did(home, "seen", "3")
-        await did(home, "sent", "4", upload={"url": "https://files.example/1"})
+        await did(home, "sent", "4", upload={"url": "https://example.org/1"})
         await _counted(full_stack, "pathway_logs", member_id, 3)
 
         async def void(identifier: str) -> Place:
