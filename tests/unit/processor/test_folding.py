@@ -1,7 +1,7 @@
 """A chunk is folded and written whatever its pieces meet; only broker and disk stop it."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,6 +112,14 @@ async def test_a_chunk_that_goes_well_is_one_transaction(worker: Worker) -> None
     assert await worker.fold([record(n) for n in range(50)])
     assert worker.letters() == malformed(*range(50))
     assert len(worker.written) == 1
+
+
+async def test_nothing_of_a_fold_is_left_for_later(
+    worker: Worker, folds_left: Callable[[], int]
+) -> None:
+    await worker.fold([record(0)])
+    await worker.fold([record(1)])
+    assert folds_left() == 0
 
 
 async def test_a_transaction_that_outlives_its_time_is_taken_back_and_made_smaller(
