@@ -19,6 +19,7 @@ from api.auth.credentials import Keyring
 from api.auth.quotas import Quotas
 from api.auth.shared_answers import SharedAnswers
 from api.auth.shares import Reads, Shares
+from api.auth.viewing_pace import ViewingPace
 from api.dead_letters.turns import Turns
 from api.dead_letters.watch import RedrivenWatch
 from api.kafka import clients
@@ -71,6 +72,7 @@ class Resources:
     pool: AsyncConnectionPool[AsyncConnection]
     reads: Reads
     shared_answers: SharedAnswers
+    viewing_pace: ViewingPace
     keyring: Keyring
     processor: ProcessorClient
     sealer: Sealer
@@ -218,6 +220,7 @@ async def opened(
             pool=pool,
             reads=Reads(pool, READS),
             shared_answers=SharedAnswers(),
+            viewing_pace=ViewingPace(),
             keyring=Keyring(pool, settings.master_key),
             processor=processor,
             sealer=sealer,

@@ -3,10 +3,11 @@
 One worker, one projector, one API; logs arrive on Kafka all the time, and the same requests are
 posted over HTTP with and without browsers, in turns, for the machine's own drift is larger than
 what is looked for. A browser is a session that asks what the page of what happens now asks, as
-often as it does.
+often as the answers tell it to.
 """
 
 import asyncio
+import json
 import os
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ import psycopg
 import uvloop
 from aiokafka import AIOKafkaProducer
 
-from api.auth import sessions
+from api.auth import sessions, shared_answers
 from schemas.placement import Placement
 from schemas.settings import Settings
 from schemas.topics import CHALLENGE_LOGS
@@ -33,8 +34,8 @@ from tests.stack import FreshSettings
 BROWSERS = 100
 LOGS_A_SECOND = 1_000
 POSTS_A_SECOND = 40
-POLLED, POLL_SECONDS = "/dashboard/data", 2.0
-"""What `api/pages/dashboard/live.js` asks for, and how often."""
+POLLED, FIRST_SECONDS = "/dashboard/data", 2.0
+"""What `api/pages/dashboard/live.js` asks for, and within what time all browsers do so first."""
 SLOWER = 1.1
 """How many times as long answers may take with browsers as without."""
 _FEED_SECONDS = 0.02
@@ -114,13 +115,21 @@ async def _post(
     port = stack.settings.api_port
     if not polls:
         return await open_loop(port, posts, POSTS_A_SECOND), None
-    asked = list(islice(cycle(polls), int(len(polls) / POLL_SECONDS * seconds)))
+    rate = len(polls) / await _paced(port, polls)
+    asked = list(islice(cycle(polls), int(rate * seconds)))
     posted, answered = await asyncio.gather(
-        open_loop(port, posts, POSTS_A_SECOND),
-        open_loop(port, asked, len(polls) / POLL_SECONDS),
+        open_loop(port, posts, POSTS_A_SECOND), open_loop(port, asked, rate)
     )
     assert answered.statuses == Counter({200: len(asked)}), answered.statuses
     return posted, answered
+
+
+async def _paced(port: int, polls: Sequence[bytes]) -> float:
+    """Have all browsers ask once; return after how many seconds each is to ask again."""
+    await open_loop(port, polls, len(polls) / FIRST_SECONDS)
+    await asyncio.sleep(shared_answers.SECONDS)  # the next answer is one that counts all
+    asked = await open_loop(port, polls[:1], 1)
+    return float(json.loads(asked.example)["askAgainSeconds"])
 
 
 async def _feed(settings: Settings, lines: Iterator[bytes], rate: int) -> None:

@@ -4,7 +4,8 @@
 // it is given has
 //   session             {project, role, version}; `mayAct` is true for admins
 //   title(text)         names what is shown, where the page's own name is not enough
-//   every(seconds, f)   calls f now and then again and again while the page is shown
+//   every(seconds, f)   calls f now and then again and again while the page is shown; f may return
+//                       after how many seconds it is to be called next
 //   attempt(f)          calls f and shows what went wrong, as the frame does for the page itself;
 //                       where that may pass, it offers to call f again
 //   over                an AbortSignal: the page is left
@@ -57,11 +58,11 @@ function frameOf(page, over) {
       return attempt(work, over, () => frame.attempt(work));
     },
     async every(seconds, work) {
-      await attempt(work, over, BY_ITSELF);
+      const next = (await attempt(work, over, BY_ITSELF)) ?? seconds;
       const again = () => {
         if (!over.aborted) frame.every(seconds, work);
       };
-      if (!over.aborted) setTimeout(again, 1000 * seconds * (document.hidden ? HIDDEN_FACTOR : 1));
+      if (!over.aborted) setTimeout(again, 1000 * next * (document.hidden ? HIDDEN_FACTOR : 1));
     },
   };
   frame.title(page.title);

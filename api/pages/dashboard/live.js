@@ -68,5 +68,6 @@ export async function show(place, frame) {
     renew(rewards, grid("Newest rewards", ["Member", "Reward for", "Period", "Coupon", "Granted"],
       data.rewards.slice(0, SHOWN).map((r) => [member(r.memberId, r.member, r.memberName), r.milestone, period(r.periodKey), r.couponCode ? make("code", r.couponCode) : null, ago(r.createdAt)]),
       "No reward was granted yet."));
+    return data.askAgainSeconds; // the more look, the more seldom each asks
   });
 }

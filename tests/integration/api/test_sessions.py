@@ -1,12 +1,13 @@
 """Browser sessions: a link opens once, the cookie acts as its key, and other sites get nothing."""
 
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import httpx
 import pytest
 from psycopg import AsyncConnection
 
-from api.auth import credentials, sessions
+from api.auth import credentials, sessions, viewing_pace
 from api.auth.credentials import CACHE_SECONDS, Role
 from api.queries import credentials as key_queries
 from api.resources import connection_pool
@@ -178,3 +179,25 @@ async def test_credentials_count_before_the_session(api_without_worker: Served) 
         assert refused.status_code == 403
         wrong = {**given, "x-api-secret": credentials.hash_of("no").hex()}
         assert (await browser.get(READ, headers=wrong)).status_code == 401
+
+
+async def test_the_more_browsers_look_the_more_seldom_each_asks(api_without_worker: Served) -> None:
+    browsers = 3 * viewing_pace.ASKED_A_SECOND
+    key = await api_without_worker.key(Role.ANALYST)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            await AsyncConnection.connect(api_without_worker.settings.database_url, autocommit=True)
+        )
+        client = await stack.enter_async_context(api_without_worker.guest())
+        opened = []
+        for _ in range(browsers):
+            token = await sessions.make_link(database, key.key_id)
+            opened.append(await sessions.open_link(database, token))
+
+        told = None
+        async for _ in polling():
+            for session in opened:
+                headers = {**PAGE, "cookie": f"{sessions.COOKIE}={session}"}
+                told = (await client.get("/dashboard/data", headers=headers)).json()
+            if told and told["askAgainSeconds"] == browsers / viewing_pace.ASKED_A_SECOND:
+                break
