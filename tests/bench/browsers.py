@@ -57,8 +57,8 @@ def measure(fresh: FreshSettings, directory: Path, say: Say) -> Sequence[Finding
     """Post without and with browsers, in turns."""
     plan = _Plan(
         rate=int(os.environ.get("MILESTREAM_BENCH_BROWSERS_RATE", str(LOGS_A_SECOND))),
-        turns=int(os.environ.get("MILESTREAM_BENCH_BROWSERS_TURNS", "3")),
-        seconds=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_SECONDS", "20")),
+        turns=int(os.environ.get("MILESTREAM_BENCH_BROWSERS_TURNS", "12")),
+        seconds=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_SECONDS", "8")),
         warm_up=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_WARM_UP", "20")),
     )
     spans = plan.warm_up + 2 * plan.turns * plan.seconds
