@@ -21,7 +21,6 @@ from api.faces.dashboard import (
 )
 from api.faces.dashboard.answers import TAG
 from api.http.face import Chapter, Face
-from api.http.routing import DirectRoute
 
 _PAGES = (
     frame,
@@ -37,7 +36,7 @@ _PAGES = (
     recalculations,
 )
 
-_router = APIRouter(route_class=DirectRoute)
+_router = APIRouter()
 for _page in _PAGES:
     _router.routes.extend(_page.router.routes)
 

@@ -10,7 +10,7 @@ from api.auth.access import Caller, require
 from api.auth.credentials import Role
 from api.http.numbers import exact
 from api.http.responses import json_response
-from api.http.routing import DirectRoute
+from api.http.routing import StrictRoute
 
 TAG = "dashboard"
 
@@ -38,13 +38,13 @@ _FRESH = {"cache-control": "no-store"}
 
 def refusals(*others: int) -> dict[str, Any]:
     """Return the description of a call's refusals: those of any call here, and these."""
-    codes = sorted({401, 403, 503, *others})
+    codes = sorted({400, 401, 403, 503, *others})
     return {"responses": {str(c): {"$ref": f"#/components/responses/{c}"} for c in codes}}
 
 
 def page_router() -> APIRouter:
     """Return the router of a page's calls."""
-    return APIRouter(tags=[TAG], route_class=DirectRoute)
+    return APIRouter(tags=[TAG], route_class=StrictRoute)
 
 
 def answer_of(body: bytes) -> Response:

@@ -85,7 +85,7 @@ _LIST = {
         _query("state", "Those that wait, or all.", {"enum": ["waiting", "all"]}),
         _query("offset", "After so many.", _OFFSET),
     ],
-    **refusals(400),
+    **refusals(),
 }
 _REDRIVE = {
     "requestBody": {
@@ -108,7 +108,7 @@ _REDRIVE = {
             }
         },
     },
-    **refusals(400, 409, 413, 429),
+    **refusals(409, 413, 429),
 }
 
 

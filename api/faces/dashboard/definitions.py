@@ -56,7 +56,7 @@ _ONE = {
             "schema": _VERSION,
         },
     ],
-    **refusals(400, 404),
+    **refusals(404),
 }
 
 

@@ -5,14 +5,24 @@ from fastapi.responses import HTMLResponse
 
 from api import pages
 from api.faces.dashboard.answers import Reader, answer, page_router, refusals
+from api.http.routing import DirectRoute
 
 router = page_router()
 
 
-@router.get("/", summary="The dashboard", response_class=HTMLResponse, openapi_extra=refusals())
 async def page(_caller: Reader) -> Response:
     """Answer the page; a browser asks for keyId and secret as user name and password."""
     return pages.page("dashboard.html")
+
+
+router.add_api_route(
+    "/",
+    page,
+    summary="The dashboard",
+    response_class=HTMLResponse,
+    openapi_extra=refusals(),
+    route_class_override=DirectRoute,  # a link to it may have a query of somebody else's
+)
 
 
 @router.get("/dashboard/session", summary="Who looks", openapi_extra=refusals())

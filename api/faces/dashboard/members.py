@@ -27,7 +27,7 @@ _SEARCH = {
             "schema": text(minLength=1, maxLength=MAX_SEARCH),
         }
     ],
-    **refusals(400),
+    **refusals(),
 }
 
 
@@ -52,7 +52,7 @@ async def members(request: Request, caller: Reader) -> Response:
 @router.get("/dashboard/members/{id}", summary="A member's page", openapi_extra=refusals(404))
 async def member(request: Request, caller: Reader, id: str) -> Response:  # noqa: A002
     """Answer a member, by its id or external id: balances, lots, tiers, streaks, progress,
-    rewards, and what it did."""
+    rewards, pathways (how many of their activities it completed), and what it did."""
     held, found = resources.of(request), None
     async with held.reads.connection() as connection, snapshot(connection):
         member_id = UUID(id) if is_uuid(id) else None

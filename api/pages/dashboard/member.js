@@ -66,6 +66,10 @@ export async function show(place, frame, id) {
       [p.name, period(p.periodKey), amount(p.value), amount(p.target), track(p), badge(p.status), why(frame, "progress", p.id, p.name)]), "No progress in any challenge yet."),
     table("Rewards", ["Milestone", "Of", "Period", "Status", "Coupon", "Granted", "Explanation"], found.rewards.map((r) =>
       [r.milestone, called(r.of), period(r.periodKey), badge(r.status), r.couponCode ? make("code", r.couponCode) : null, ago(r.createdAt), why(frame, "reward_log", r.id, r.milestone)]), "No reward yet."),
+    found.pathways.length
+      ? table("Pathways", ["Pathway", NUMBER("Completed"), NUMBER("Activities"), "How far", "Enrolled"], found.pathways.map((p) =>
+        [p.name, amount(p.completed), amount(p.activities), track({ name: p.name, value: p.completed, target: p.activities }), p.enrolled ? ago(p.enrolledAt) : "not enrolled"]))
+      : [],
     frame.mayAct ? tryOut(frame, m) : [],
     table("Points that lapse", ["Wallet", NUMBER("Points"), "Good from", "Lapses"], found.lots.map((l) =>
       [wallet(l.group), amount(l.points), l.activatesAt ? ago(l.activatesAt) : "now", l.expiresAt ? ago(l.expiresAt) : "never"]), "None of its points lapse."),

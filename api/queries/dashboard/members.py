@@ -113,6 +113,28 @@ _PARTS: dict[str, LiteralString] = {
         WHERE r.member_id = %(id)s AND r.project = %(project)s
         ORDER BY r.created_at DESC, r.id LIMIT %(limit)s
     """,
+    "pathways": """
+        SELECT own.pathway_id AS "pathwayId", coalesce(p.name, own.pathway_id) AS name,
+            coalesce(e.enrolled, false) AS enrolled, e.enrolled_at AS "enrolledAt",
+            coalesce(jsonb_array_length(p.definition -> 'activities'), 0) AS activities,
+            (SELECT count(*) FROM milestream.pathway_logs AS l
+            WHERE l.project = %(project)s AND l.member_id = %(id)s AND l.complete
+                AND l.pathway_id = own.pathway_id AND EXISTS (
+                    SELECT FROM jsonb_array_elements(p.definition -> 'activities') AS a
+                    WHERE a ->> 'id' = l.activity_id
+                )) AS completed
+        FROM (
+            SELECT pathway_id FROM milestream.pathway_enrolments
+            WHERE member_id = %(id)s AND project = %(project)s
+            UNION
+            SELECT pathway_id FROM milestream.pathway_logs
+            WHERE member_id = %(id)s AND project = %(project)s
+        ) AS own
+        LEFT JOIN milestream.pathways AS p ON p.project = %(project)s AND p.id = own.pathway_id
+        LEFT JOIN milestream.pathway_enrolments AS e ON e.project = %(project)s
+            AND e.pathway_id = own.pathway_id AND e.member_id = %(id)s
+        ORDER BY name, own.pathway_id LIMIT %(limit)s
+    """,
     "timeline": """
         SELECT * FROM (
             (SELECT l.created_at AS at, 'log' AS kind,

@@ -124,6 +124,29 @@ async def test_others_are_shown_nothing(full_stack: Served, member: str) -> None
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        ("GET /dashboard/data?project=elsewhere", "project"),
+        ("GET /dashboard/members?search=ada&search=bob", "search"),
+        ("GET /dashboard/members?search=ada&serach=bob", "serach"),
+        ("GET /dashboard/dead-letters?reason=poison&reason=invalid", "reason"),
+        ("GET /dashboard/definition?kind=challenge&id=1&version=1&version=2", "version"),
+        ("POST /dashboard/redrive?dryRun=true", "dryRun"),
+        ("POST /dashboard/redrive?letters=0", "letters"),
+    ],
+)
+async def test_what_the_query_has_beside_what_is_known_is_refused(
+    full_stack: Served, call: str, named: str
+) -> None:
+    method, path = call.split()
+    async with await full_stack.client(project=PROJECT) as admin:
+        refused = await admin.request(method, path, json={} if method == "POST" else None)
+    assert refused.status_code == 400
+    assert named in refused.text
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_pages_have_their_figures(full_stack: Served, member: str) -> None:
     async with await full_stack.client(Role.ANALYST, PROJECT) as analyst:
         session = (await analyst.get("/dashboard/session")).json()
@@ -210,6 +233,8 @@ async def test_what_a_pathway_gives_is_called_by_its_name(full_stack: Served) ->
             assert time.monotonic() < deadline, (shown, live)
             await asyncio.sleep(0.1)
         owner = (await admin.get(f"/dashboard/members/{shown['rewards'][0]['memberId']}")).json()
+    assert [(p["name"], p["enrolled"]) for p in owner["pathways"]] == [("First steps", True)]
+    assert [(p["completed"], p["activities"]) for p in owner["pathways"]] == [(1, 1)]
     rows = (*shown["rewards"], *shown["milestones"], *owner["rewards"])
     assert [each["of"] for each in rows] == ["First steps"] * 3
     assert [each["challenge"] for each in live["milestones"]] == ["First steps"]
