@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from api.dead_letters import reading, redriving
-from api.dead_letters.reading import Listing, Progress
+from api.dead_letters.reading import Listing, Progress, Show
 from api.dead_letters.redriven import Filter
 from api.dead_letters.redriving import RedriveOutcome
 from api.kafka.record_reader import RecordReader
@@ -12,7 +12,17 @@ from deploy.clients import words_for_readers, words_for_writers
 from schemas.settings import Settings
 
 
-async def list_letters(settings: Settings, wanted: Filter, limit: int | None) -> Listing:
+async def show_letters(settings: Settings, wanted: Filter, show: Show) -> None:
+    """Show all letters that match, one after the other.
+
+    Raises:
+        CommandError: no broker answers, or the topics are not there.
+    """
+    with words_for_readers(settings):
+        await reading.show_letters(settings, wanted, show)
+
+
+async def list_letters(settings: Settings, wanted: Filter, limit: int) -> Listing:
     """Return the newest letters that match, at most `limit`.
 
     Raises:

@@ -13,13 +13,16 @@ from schemas.dead_letter import DeadLetter
 from schemas.kafka.positions import read_positions
 from schemas.kafka.single_use import partitions_of_topic, reader
 from schemas.settings import Settings
-from schemas.topics import DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS, MIB
 
 _LETTER = msgspec.json.Decoder(DeadLetter)
 
 
 Progress = Callable[[int, int], None]
 """Is told how many offsets of `dead-letters` were gone through, and how many there are to go."""
+
+Show = Callable[[Found, Redriven], None]
+"""Is given a letter, and which went back."""
 
 
 async def read_letters(
@@ -41,23 +44,56 @@ async def read_letters(
         total, before = sum(ends[each] - begins[each] for each in partitions), 0
         for partition in partitions:
             begin, end = begins[partition], ends[partition]
-            async for found in _read_partition(consumer, partition, begin, end):
-                progress(before + min(found.offset + 1, end) - begin, total)
-                yield found
+            if begin < end:
+                consumer.assign([partition])
+                consumer.seek(partition, begin)
+                async for found in _read_partition(consumer, partition, end):
+                    progress(before + min(found.offset + 1, end) - begin, total)
+                    yield found
             before += end - begin
 
 
 async def _read_partition(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, start: int, end: int
+    consumer: AIOKafkaConsumer, partition: TopicPartition, end: int
 ) -> AsyncGenerator[Found]:
-    if start >= end:
-        return
-    consumer.assign([partition])
-    consumer.seek(partition, start)
     while await consumer.position(partition) < end:
-        for records in (await consumer.getmany(timeout_ms=200)).values():
+        for records in (await consumer.getmany(partition, timeout_ms=200)).values():
             for record in records:
                 yield found_in(record)
+
+
+async def read_in_order(settings: Settings) -> AsyncGenerator[Found]:
+    """Yield what stands on `dead-letters`, up to its end as of now, in the order in which it was
+    written. Of each partition some MiB are in memory at a time.
+
+    Raises:
+        KafkaConnectionError: no broker answers.
+        NoSuchTopic: the topic is not there.
+    """
+    partitions = await partitions_of_topic(settings, settings.topic(DEAD_LETTERS))
+    async with reader(settings, "read_committed", partition_bytes=MIB) as consumer:
+        ends = await consumer.end_offsets(partitions)
+        some = [each for each in partitions if ends[each]]
+        consumer.assign(some)
+        for each in some:
+            consumer.seek(each, 0)
+        sources = [_read_partition(consumer, each, ends[each]) for each in some]
+        heads: list[tuple[int, int, int, Found, AsyncGenerator[Found]]] = []
+        for source in sources:
+            await _push_next(heads, source)
+        while heads:
+            *_, found, source = heapq.heappop(heads)
+            yield found
+            await _push_next(heads, source)
+
+
+async def _push_next(
+    heads: list[tuple[int, int, int, Found, AsyncGenerator[Found]]], source: AsyncGenerator[Found]
+) -> None:
+    """Take the next letter of a partition, if there is one, under when and where it was written."""
+    found = await anext(source, None)
+    if found is not None:
+        heapq.heappush(heads, (found.timestamp, found.partition, found.offset, found, source))
 
 
 def found_in(record: Any) -> Found:
@@ -84,7 +120,20 @@ class Listing:
     total: int
 
 
-async def list_letters(settings: Settings, wanted: Filter, limit: int | None) -> Listing:
+async def show_letters(settings: Settings, wanted: Filter, show: Show) -> None:
+    """Show all letters that match, one after the other.
+
+    Raises:
+        KafkaConnectionError: no broker answers.
+        NoSuchTopic: the topics are not there.
+    """
+    redriven = Redriven(await read_positions(settings))
+    async for found in read_in_order(settings):
+        if found.letter is not None and wanted.matches(found.letter):
+            show(found, redriven)
+
+
+async def list_letters(settings: Settings, wanted: Filter, limit: int) -> Listing:
     """Return the newest letters that match, at most `limit`.
 
     Raises:
@@ -99,6 +148,6 @@ async def list_letters(settings: Settings, wanted: Filter, limit: int | None) ->
             continue
         total += 1
         heapq.heappush(newest, (found.timestamp, found.partition, found.offset, found))
-        if limit is not None and len(newest) > limit:
+        if len(newest) > limit:
             heapq.heappop(newest)
     return Listing([entry[3] for entry in sorted(newest)], redriven, total)

@@ -45,14 +45,16 @@ def list_(
     ] = None,
 ) -> None:
     """Show refused records in the order in which they were refused, the newest last."""
-    shown = limit if limit is not None or json else _IN_A_TABLE
-    wanted = Filter(reason, project)
-    listing = asyncio.run(dead_letters.list_letters(Settings.from_env(), wanted, shown))
-    if json:
-        for found in listing.letters:
-            print_json(_fields(found, listing.redriven))
-    else:
+    settings, wanted = Settings.from_env(), Filter(reason, project)
+    if json and limit is None:
+        asyncio.run(dead_letters.show_letters(settings, wanted, _print_line))
+        return
+    listing = asyncio.run(dead_letters.list_letters(settings, wanted, limit or _IN_A_TABLE))
+    if not json:
         _print_table(listing)
+        return
+    for found in listing.letters:
+        _print_line(found, listing.redriven)
 
 
 @app.command()
@@ -76,18 +78,20 @@ def redrive(
         raise CommandError(f"{len(outcome.failed)} records could not be sent back")
 
 
-def _fields(found: Found, redriven: Redriven) -> dict[str, object]:
-    """Return a letter as it is on the topic, with its own place, when it was written there, and
+def _print_line(found: Found, redriven: Redriven) -> None:
+    """Print a letter as it is on the topic, with its own place, when it was written there, and
     whether it was redriven."""
     fields = msgspec.json.decode(found.raw)
     place = {"partition": found.partition, "offset": found.offset}
     refused = format_instant(from_millis(found.timestamp))
-    return {
-        **fields,
-        "deadLetter": place,
-        "refusedAt": refused,
-        "redriven": redriven.includes(found),
-    }
+    print_json(
+        {
+            **fields,
+            "deadLetter": place,
+            "refusedAt": refused,
+            "redriven": redriven.includes(found),
+        }
+    )
 
 
 def _print_table(listing: Listing) -> None:

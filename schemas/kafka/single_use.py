@@ -51,8 +51,11 @@ async def transactional_producer(
 
 
 @asynccontextmanager
-async def reader(settings: Settings, isolation_level: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Give a consumer that belongs to no group and commits nothing.
+async def reader(
+    settings: Settings, isolation_level: str, *, partition_bytes: int = 8 * MIB
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer that belongs to no group and commits nothing, and fetches so much of a
+    partition at a time.
 
     Raises:
         KafkaConnectionError: no broker answers.
@@ -63,7 +66,7 @@ async def reader(settings: Settings, isolation_level: str) -> AsyncIterator[AIOK
         isolation_level=isolation_level,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=100,
-        max_partition_fetch_bytes=8 * MIB,
+        max_partition_fetch_bytes=partition_bytes,
     )
     try:
         await consumer.start()
