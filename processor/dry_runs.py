@@ -23,7 +23,6 @@ from processor.domain.effects import Answer
 from processor.domain.inputs import Place
 from processor.domain.member_keys import NO_KEYS, MemberKeys
 from processor.fetching import weigh
-from processor.garbage import free_fold
 from processor.reading import DryRunKeys, Reading
 from schemas.dry_runs import ANSWER_SECONDS
 from schemas.kafka import sequences
@@ -199,10 +198,9 @@ class DryRuns:
             logger.exception("partition %d: a dry run needs too much memory", partition)
             _count("given_up")
             return ()
-        finally:
-            free_fold()
         for fault in effects.faults:
             logger.error("partition %d: a dry run could not be folded", partition, exc_info=fault)
+        effects.faults.clear()  # their tracebacks hold the fold, which holds them
         if not effects.answers:
             _count("unanswerable")
         return effects.answers

@@ -20,7 +20,6 @@ from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, Output
 from processor.domain.fold import Part, fold_chunk
 from processor.domain.inputs import Place
 from processor.domain.state_kinds import member_key
-from processor.garbage import free_fold
 from processor.journal import Journal
 from processor.move_pace import MovePace
 from processor.open_transactions import OpenTransactions
@@ -171,6 +170,7 @@ class Folding:
                     partition,
                     exc_info=fault,
                 )
+            effects.faults.clear()  # their tracebacks hold the fold, which holds them
             ended = time.perf_counter()
             self._go_on(partition, piece, effects, ended - started)
             _count(effects, folded - started, ended - folded)
@@ -229,7 +229,6 @@ class Folding:
             raise _Failed(error, writing=False) from error
         finally:
             pieces.folded()
-            free_fold()
 
     async def _is_ours_still(self, partition: int) -> bool:
         """Tell whether a partition may be taken back that was fenced.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ import uvloop
 from aiokafka.errors import KafkaError
 from prometheus_client import make_wsgi_app
 
-from processor import compression, garbage, membership
+from processor import compression, membership
 from processor.app import App, build_app
 from processor.context import WorkerContext
 from processor.definitions import DefinitionsReader
@@ -55,11 +56,19 @@ def main(settings: Settings) -> None:
     health = Health()
     if settings.metrics_port:
         serve(settings.metrics_host, settings.metrics_port, make_wsgi_app(), health)
-    garbage.set_up()
+    _tune_gc()
     os.umask(0o077)  # its state is its owner's alone
     compression.install()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_run(settings, health))
+
+
+def _tune_gc() -> None:
+    """Collect less often: a chunk makes some 300,000 objects, none in cycles, and most of them die
+    with it. Collecting at every 200,000 was 8 % of the worker's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(1_000_000, 20, 20)
 
 
 def _end(code: int) -> NoReturn:

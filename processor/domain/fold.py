@@ -261,7 +261,6 @@ class ChunkFold:
             spending=spending,
             tiers=self._tiers,
             clocks=self._clocks,
-            look_at_parked=self._look_at_parked,
         )
 
     def run(self, parts: Sequence[Part], *, whole: bool) -> None:
@@ -407,7 +406,8 @@ class ChunkFold:
         if handler is None:
             assert isinstance(item.record, Tick)
             at = from_millis(item.input.timestamp)
-            self._ticks.step(item.record, at, self._position.sequence)
+            sequence = self._position.sequence
+            self._ticks.step(item.record, at, sequence, self._look_at_parked)
             return
         self._entries.begin()
         self.effects.begin()

@@ -83,6 +83,10 @@ class Refused(Exception):
         self.message = message
         self.field = field
 
+    def anew(self) -> "Refused":
+        """Return one that says the same. Whoever keeps it, keeps no traceback, and so no fold."""
+        return Refused(self.reason, self.message, self.field, self.status)
+
 
 class Place(NamedTuple):
     """The partition that is folded, how many there are, and who may be answered where."""

@@ -72,12 +72,18 @@ cdef class CompiledFold(CompiledLots):
         """Fold a log or event whose entries were read; False, with nothing changed, where it is none
         for here."""
         self.python = python
-        if isinstance(record, FastLog):
-            return self.fold(<FastLog>record, sequence)
+        try:
+            if isinstance(record, FastLog):
+                return self.fold(<FastLog>record, sequence)
+            return self._step_event(<FastEvent?>record, sequence, python)
+        finally:
+            self.python = None  # it holds this one: a cycle, that the collector alone would free
+
+    cdef bint _step_event(self, FastEvent event, int64_t sequence, python) except -1:
         self.entries_of.begin()
         self.effects.begin()
         try:
-            if self.fold_event(<FastEvent?>record, sequence, python):
+            if self.fold_event(event, sequence, python):
                 return True
         except TooMuch:
             pass  # Python says so

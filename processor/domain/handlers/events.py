@@ -122,7 +122,7 @@ class Events:
             event_of.check_size(record, self._definitions.limits(item.project))
             metadata = event_of.decode_metadata(record.metadata)
         except Refused as refused:
-            wrong = refused
+            wrong = refused.anew()
         log_id = _log_id(item, record)
         zone = self._definitions.timezone(item.project)
         subscriptions = self._definitions.subscribers_of(item.project, event.id)
@@ -171,7 +171,7 @@ class Events:
         event = _usable(prepared.event, record)
         member = require_member(self._entries, context, message=_NO_SUCH_USER)
         if prepared.wrong is not None:
-            raise prepared.wrong
+            raise prepared.wrong.anew()
         not_ahead(context.present, "occurredAt", prepared.at)
         event_of.check_metadata(event, prepared.metadata)
         if record.idempotency_key is not None:

@@ -6,20 +6,17 @@ a bounded number; where more is due, the partition's next tick goes on.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
-from processor.domain.aggregates import challenge as challenge_of
-from processor.domain.aggregates.challenge import Progress
 from processor.domain.aggregates.tier import BY_TIME
 from processor.domain.context import RecordContext
 from processor.domain.definitions import Definitions
 from processor.domain.effects import MAX_OUTPUT_BYTES, Effects, TooMuch
-from processor.domain.handlers.achievements import Achievements, progress_record, progressed
-from processor.domain.handlers.clocks import Clocks
+from processor.domain.handlers.clocks import Clocks, DoDue
 from processor.domain.handlers.lot_dues import LotDues
+from processor.domain.handlers.period_ends import PeriodEnds
 from processor.domain.handlers.spending import Spending
-from processor.domain.handlers.streaks import Streaks
 from processor.domain.handlers.tiers import Tiers
-from processor.domain.rules import Challenge
 from processor.domain.state_kinds import (
     HOLD,
     LOT,
@@ -36,8 +33,6 @@ from processor.domain.state_kinds import (
     member_of,
 )
 from processor.domain.working_set import NOBODYS_FAULT, WorkingSet
-from schemas.event_types import CHALLENGE_FAILED
-from schemas.ids import uuid_text
 from schemas.records import Tick
 
 _SOON = timedelta(minutes=1)
@@ -67,40 +62,39 @@ class Ticks:
         spending: Spending,
         tiers: Tiers,
         clocks: Clocks,
-        look_at_parked: LookAtParked,
     ) -> None:
-        self._look_at_parked = look_at_parked
         self._definitions = definitions
         self._clocks = clocks
         self._entries = entries
         self._effects = effects
-        self._achievements = Achievements(definitions, entries)
-        self._streaks = Streaks(definitions, entries)
         self._tiers = tiers
         self._left = MAX_DUES
-        lots = LotDues(definitions, entries)
+        ends, lots = PeriodEnds(definitions, entries), LotDues(definitions, entries)
         self._dues: Mapping[bytes, Due] = {
-            PROGRESS.prefix: self._end,
-            STREAK.prefix: self._break,
+            PROGRESS.prefix: ends.end_progress,
+            STREAK.prefix: ends.break_streak,
             HOLD.prefix: spending.lapse,
             LOT.prefix: lots.fall_due,
             NOTICE.prefix: lots.give_notice,
             TIER.prefix: tiers.fall_due,
         }
 
-    def step(self, tick: Tick, recorded_at: datetime, sequence: int) -> None:
+    def step(
+        self, tick: Tick, recorded_at: datetime, sequence: int, look_at_parked: LookAtParked
+    ) -> None:
         """Do what is due at a tick's timestamp, or by the clock that it moves; and go on with the
         clocks that are being moved."""
         if tick.cut is not None:
             return
+        do_due = partial(self._do_due, look_at_parked)
         if tick.project is None or tick.moves_to is None:
-            self._pass_time(recorded_at, sequence)
+            self._pass_time(do_due, recorded_at, sequence)
         else:
             self._clocks.move(tick.project, tick.moves_to)
         if self._definitions.clocks:
-            self._clocks.go_on(self._do_due, recorded_at, sequence)
+            self._clocks.go_on(do_due, recorded_at, sequence)
 
-    def _pass_time(self, now: datetime, sequence: int) -> None:
+    def _pass_time(self, do_due: DoDue, now: datetime, sequence: int) -> None:
         dues = self._entries.keys(*due_range(now), self._left + 1)
         done = 0
         for key in dues:
@@ -109,12 +103,18 @@ class Ticks:
                 self._effects.more_due = True
                 break
             done += 1
-            self._do_due(key, due_entry(key)[1], now, now, sequence)
+            do_due(key, due_entry(key)[1], now, now, sequence)
         self._left -= done
         self._effects.counts["dues"] += done
 
-    def _do_due(
-        self, key: bytes, entry: bytes, now: datetime, recorded_at: datetime, sequence: int
+    def _do_due(  # noqa: PLR0917
+        self,
+        look_at_parked: LookAtParked,
+        key: bytes,
+        entry: bytes,
+        now: datetime,
+        recorded_at: datetime,
+        sequence: int,
     ) -> None:
         """Take a key out of its due-index, and do what is due of the entry; that never fails."""
         if not self._entries.is_still_due(key):  # what was due before it put it off
@@ -123,7 +123,11 @@ class Ticks:
         self._effects.begin()
         self._entries.drop(key)
         try:
-            self._do(entry, now, recorded_at, sequence)
+            member_id, _ = member_of(entry)
+            if kind_of(entry) == PARKED.prefix:
+                look_at_parked(member_id, now)
+            else:
+                self._do(entry, now, recorded_at, sequence)
         except NOBODYS_FAULT:
             raise
         except Exception as error:  # noqa: BLE001  # it must not come again, nor hold up others
@@ -136,92 +140,15 @@ class Ticks:
 
     def _do(self, entry: bytes, now: datetime, recorded_at: datetime, sequence: int) -> None:
         member_id, rest = member_of(entry)
-        kind = kind_of(entry)
-        if kind == PARKED.prefix:
-            self._look_at_parked(member_id, now)
-            return
         member = self._entries.get(MEMBER, member_key(member_id))
         if member is not None:
             context = RecordContext(
                 self._effects, member.project, member_id, recorded_at, now, sequence
             )
-            since = self._dues[kind](context, member.external_id, entry, rest)
+            since = self._dues[kind_of(entry)](context, member.external_id, entry, rest)
             if since is not None:
                 self._entries.add_due(_next_look(since, now), entry)
             self._tiers.judge(context, BY_TIME)
-
-    def _end(
-        self,
-        context: RecordContext,
-        user_id: str,  # noqa: ARG002
-        key: bytes,
-        rest: bytes,
-    ) -> datetime | None:
-        """Fail, or complete, what a period's end finds in progress while the challenge is live."""
-        challenge = self._definitions.challenge(context.project, uuid_text(rest[:16]))
-        before = self._entries.get(PROGRESS, key)
-        if before is None:
-            return None
-        now, period_key = context.present, rest[16:].decode()
-        end = challenge_of.ends(before, challenge, period_key)
-        if challenge is not None and end is not None and end > now:  # its end was moved
-            self._entries.add_due(end, key)
-            return None
-        if challenge is None or not challenge.live:
-            return _due_since(before, end, now)
-        if end is None:
-            return None
-        after = challenge_of.ended(before, challenge, end, context.recorded_at)
-        if after is not before:
-            self._entries.set(PROGRESS, key, after)
-            self._announce(context, challenge, period_key, before=before, after=after)
-        return None
-
-    def _announce(
-        self,
-        context: RecordContext,
-        challenge: Challenge,
-        period_key: str,
-        *,
-        before: Progress,
-        after: Progress,
-    ) -> None:
-        record = progress_record(context, challenge.id, period_key, after)
-        decided = challenge_of.decide(before, after, challenge)
-        if decided.completed:
-            self._achievements.announce(context, challenge, decided, (), after=after, record=record)
-            return
-        at = record.challenge_failed_at or record.updated_at
-        data = progressed(record, challenge.version)
-        context.emit(CHALLENGE_FAILED, data, at=at, version=after.reopened)
-
-    def _break(
-        self,
-        context: RecordContext,
-        user_id: str,  # noqa: ARG002
-        key: bytes,
-        rest: bytes,
-    ) -> datetime | None:
-        """Break a streak whose run its freezes can no longer carry."""
-        streak = self._definitions.streak(context.project, rest.decode())
-        if streak is None:
-            before = self._entries.get(STREAK, key)
-            return None if before is None else before.due
-        member = self._entries.get(MEMBER, member_key(context.member_id))
-        if member is not None:
-            self._streaks.break_off(context, member, streak, key)
-        return None
-
-
-def _due_since(progress: Progress, end: datetime | None, now: datetime) -> datetime | None:
-    """Return since when a progress waits for its challenge; None where it is not to fail.
-
-    ``endsAt`` may be gone with the challenge, or removed from it: then the last change stands for
-    the end that is not known any more.
-    """
-    if progress.status != challenge_of.IN_PROGRESS:
-        return None
-    return end if end is not None and end <= now else progress.updated_at
 
 
 def _next_look(since: datetime, now: datetime) -> datetime:

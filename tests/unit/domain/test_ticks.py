@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from processor.domain.context import RecordContext
-from processor.domain.handlers.ticks import MAX_DUES, Ticks
+from processor.domain.handlers.period_ends import PeriodEnds
+from processor.domain.handlers.ticks import MAX_DUES
 from processor.domain.state_kinds import DUE, POSITION
 from tests.event_spec import (
     advanced,
@@ -326,13 +327,13 @@ def test_a_due_that_cannot_be_done_holds_up_no_other(monkeypatch: pytest.MonkeyP
     world = given(ann, upsert("ben"), challenge(), log("a", 30))
     world.and_given(log("b", 1, ownedById=None, ownedBy={"externalId": "ben"}))
 
-    def failing(ticks: Any, context: RecordContext, *entry: Any) -> None:
-        end(ticks, context, *entry)
+    def failing(ends: Any, context: RecordContext, *entry: Any) -> None:
+        end(ends, context, *entry)
         if context.member_id == ANN:
             raise ZeroDivisionError("no rule")
 
-    end = Ticks._end
-    monkeypatch.setattr(Ticks, "_end", failing)
+    end = PeriodEnds.end_progress
+    monkeypatch.setattr(PeriodEnds, "end_progress", failing)
     happened = world.when(tick("2026-11-22"))
     happened.then(failed(currentProgressValue=1))
     assert happened.counts["dues_refused"] == 1

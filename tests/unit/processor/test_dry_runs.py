@@ -93,14 +93,6 @@ async def test_they_are_passed_over_and_then_answered(worker: Worker) -> None:
     assert worker.happened == ["dry-runs 0 passed up to 5", "200", "400"]
 
 
-async def test_nothing_of_a_fold_is_left_for_later(
-    worker: Worker, folds_left: Callable[[], int]
-) -> None:
-    worker.take(trial(3), trial(4, log("x")))
-    await worker.settle(lambda: len(worker.happened) == 3)
-    assert folds_left() == 0
-
-
 async def test_where_the_group_does_not_take_that_none_is_answered(worker: Worker) -> None:
     worker.passes = False
     worker.take(trial(0))

@@ -1,7 +1,7 @@
 """A chunk is folded and written whatever its pieces meet; only broker and disk stop it."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,14 +114,6 @@ async def test_a_chunk_that_goes_well_is_one_transaction(worker: Worker) -> None
     assert len(worker.written) == 1
 
 
-async def test_nothing_of_a_fold_is_left_for_later(
-    worker: Worker, folds_left: Callable[[], int]
-) -> None:
-    await worker.fold([record(0)])
-    await worker.fold([record(1)])
-    assert folds_left() == 0
-
-
 async def test_a_transaction_that_outlives_its_time_is_taken_back_and_made_smaller(
     worker: Worker,
 ) -> None:
@@ -198,6 +190,20 @@ async def test_a_record_that_cannot_be_folded_is_isolated(
     expected[33] = (33, "poison")
     assert worker.letters() == expected
     assert worker.taken_back == 0  # no transaction was begun
+
+
+async def test_what_holds_a_fold_is_dropped_once_it_is_logged(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fold(*arguments: Any, **options: Any) -> Effects:
+        effects = fold_chunk(*arguments, **options)
+        effects.faults.append(ZeroDivisionError("no rule"))
+        return effects
+
+    monkeypatch.setattr(folding, "fold_chunk", fold)
+    assert await worker.fold([record(0)])
+    assert "ZeroDivisionError: no rule" in caplog.text
+    assert [effects.faults for effects in worker.written] == [[]]
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError("gone"), OSError(), TimeoutError()])
