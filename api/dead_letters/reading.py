@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,9 @@ from schemas.topics import DEAD_LETTERS, MIB
 
 _LETTER = msgspec.json.Decoder(DeadLetter)
 
+
+AT_ONCE = 200
+"""Letters that are unpacked together: what is fetched is compressed."""
 
 Progress = Callable[[int, int], None]
 """Is told how many offsets of `dead-letters` were gone through, and how many there are to go."""
@@ -57,9 +61,10 @@ async def _read_partition(
     consumer: AIOKafkaConsumer, partition: TopicPartition, end: int
 ) -> AsyncGenerator[Found]:
     while await consumer.position(partition) < end:
-        for records in (await consumer.getmany(partition, timeout_ms=200)).values():
-            for record in records:
-                yield found_in(record)
+        some = await consumer.getmany(partition, timeout_ms=200, max_records=AT_ONCE)
+        for record in some.get(partition, ()):
+            yield found_in(record)
+    consumer.pause(partition)  # what has been read is not fetched again for what comes later
 
 
 async def read_in_order(settings: Settings) -> AsyncGenerator[Found]:
@@ -128,9 +133,10 @@ async def show_letters(settings: Settings, wanted: Filter, show: Show) -> None:
         NoSuchTopic: the topics are not there.
     """
     redriven = Redriven(await read_positions(settings))
-    async for found in read_in_order(settings):
-        if found.letter is not None and wanted.matches(found.letter):
-            show(found, redriven)
+    async with aclosing(read_in_order(settings)) as letters:
+        async for found in letters:
+            if found.letter is not None and wanted.matches(found.letter):
+                show(found, redriven)
 
 
 async def list_letters(settings: Settings, wanted: Filter, limit: int) -> Listing:
