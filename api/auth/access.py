@@ -8,7 +8,7 @@ import binascii
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -34,6 +34,8 @@ class Caller:
     project: str
     key: VerifiedKey | None = None
     user: EndUser | None = None
+    session: str | None = field(default=None, repr=False)
+    """The browser's session by which it acts as the key."""
 
     @property
     def role(self) -> Role | None:
@@ -98,7 +100,7 @@ async def _of_session(request: Request, wanted: str) -> Caller:
     key = await keyring.of_session(session, acts=request.method not in _READING)
     if key is None:
         raise Problem(401, "The session is over: open a new link, or sign in with an API key.")
-    caller = Caller(key.project, key=key)
+    caller = Caller(key.project, key=key, session=session)
     count(request, caller)
     return caller
 

@@ -61,7 +61,8 @@ def measure(fresh: FreshSettings, directory: Path, say: Say) -> Sequence[Finding
         seconds=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_SECONDS", "8")),
         warm_up=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_WARM_UP", "20")),
     )
-    spans = plan.warm_up + 2 * plan.turns * plan.seconds
+    pauses = plan.turns * (FIRST_SECONDS + 2 * shared_answers.SECONDS)
+    spans = plan.warm_up + 2 * plan.turns * plan.seconds + pauses
     path = directory / "challenge-logs.ndjson"
     write_logs(Workload(int((plan.rate + POSTS_A_SECOND) * (spans + 60)), duplicates=0), path)
     with running(fresh, "worker", "projector", log=directory) as stack, path.open("rb") as logs:

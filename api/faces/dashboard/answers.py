@@ -1,5 +1,6 @@
 """What the calls of all pages have in common: who may read, how they refuse, exact amounts."""
 
+from collections.abc import Set
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -38,7 +39,12 @@ _FRESH = {"cache-control": "no-store"}
 
 def refusals(*others: int) -> dict[str, Any]:
     """Return the description of a call's refusals: those of any call here, and these."""
-    codes = sorted({400, 401, 403, 503, *others})
+    return described({400, 401, 403, 503, *others})
+
+
+def described(refused: Set[int]) -> dict[str, Any]:
+    """Return the description of refusals with these codes."""
+    codes = sorted(refused)
     return {"responses": {str(c): {"$ref": f"#/components/responses/{c}"} for c in codes}}
 
 

@@ -4,7 +4,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from api import pages
-from api.faces.dashboard.answers import Reader, answer, page_router, refusals
+from api.faces.dashboard.answers import Reader, answer, described, page_router, refusals
 from api.http.routing import DirectRoute
 
 router = page_router()
@@ -20,7 +20,7 @@ router.add_api_route(
     page,
     summary="The dashboard",
     response_class=HTMLResponse,
-    openapi_extra=refusals(),
+    openapi_extra=described({401, 403, 503}),
     route_class_override=DirectRoute,  # a link to it may have a query of somebody else's
 )
 

@@ -6,7 +6,6 @@ from functools import partial
 from fastapi import Request, Response
 
 from api import resources
-from api.auth import sessions
 from api.auth.access import Caller
 from api.faces.dashboard.answers import NEWEST, Reader, answer_of, exactly, page_router, refusals
 from api.http.responses import encoded
@@ -36,7 +35,7 @@ async def data(request: Request, caller: Reader) -> Response:
 def _viewer(request: Request, caller: Caller) -> Hashable:
     """Return who looks: a key may be typed into many browsers, and a session is one browser's."""
     host = request.client.host if request.client else None
-    return sessions.cookie_of(request) or caller.key, host
+    return caller.session or caller.key, host
 
 
 async def _shown(held: Resources, project: str) -> bytes:

@@ -5,7 +5,7 @@
 //   session             {project, role, version}; `mayAct` is true for admins
 //   title(text)         names what is shown, where the page's own name is not enough
 //   every(seconds, f)   calls f now and then again and again while the page is shown; f may return
-//                       after how many seconds it is to be called next
+//                       after how many seconds it is to be called from then on
 //   attempt(f)          calls f and shows what went wrong, as the frame does for the page itself;
 //                       where that may pass, it offers to call f again
 //   over                an AbortSignal: the page is left
@@ -60,7 +60,7 @@ function frameOf(page, over) {
     async every(seconds, work) {
       const next = (await attempt(work, over, BY_ITSELF)) ?? seconds;
       const again = () => {
-        if (!over.aborted) frame.every(seconds, work);
+        if (!over.aborted) frame.every(next, work); // also where it fails: as seldom as was said last
       };
       if (!over.aborted) setTimeout(again, 1000 * next * (document.hidden ? HIDDEN_FACTOR : 1));
     },

@@ -116,13 +116,7 @@ _PARTS: dict[str, LiteralString] = {
     "pathways": """
         SELECT own.pathway_id AS "pathwayId", coalesce(p.name, own.pathway_id) AS name,
             coalesce(e.enrolled, false) AS enrolled, e.enrolled_at AS "enrolledAt",
-            coalesce(jsonb_array_length(p.definition -> 'activities'), 0) AS activities,
-            (SELECT count(*) FROM milestream.pathway_logs AS l
-            WHERE l.project = %(project)s AND l.member_id = %(id)s AND l.complete
-                AND l.pathway_id = own.pathway_id AND EXISTS (
-                    SELECT FROM jsonb_array_elements(p.definition -> 'activities') AS a
-                    WHERE a ->> 'id' = l.activity_id
-                )) AS completed
+            along.activities, along.completed
         FROM (
             SELECT pathway_id FROM milestream.pathway_enrolments
             WHERE member_id = %(id)s AND project = %(project)s
@@ -133,6 +127,13 @@ _PARTS: dict[str, LiteralString] = {
         LEFT JOIN milestream.pathways AS p ON p.project = %(project)s AND p.id = own.pathway_id
         LEFT JOIN milestream.pathway_enrolments AS e ON e.project = %(project)s
             AND e.pathway_id = own.pathway_id AND e.member_id = %(id)s
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS activities, count(l.activity_id) AS completed
+            FROM jsonb_array_elements(p.definition -> 'activities') AS a
+            LEFT JOIN milestream.pathway_logs AS l ON l.project = %(project)s
+                AND l.pathway_id = own.pathway_id AND l.member_id = %(id)s AND l.complete
+                AND l.activity_id = (a ->> 'id') COLLATE "C"
+        ) AS along
         ORDER BY name, own.pathway_id LIMIT %(limit)s
     """,
     "timeline": """

@@ -1,5 +1,6 @@
 """Browser sessions: a link opens once, the cookie acts as its key, and other sites get nothing."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
@@ -194,10 +195,14 @@ async def test_the_more_browsers_look_the_more_seldom_each_asks(api_without_work
             token = await sessions.make_link(database, key.key_id)
             opened.append(await sessions.open_link(database, token))
 
-        told = None
+        cookies = [f"{sessions.COOKIE}={session}" for session in opened]
         async for _ in polling():
-            for session in opened:
-                headers = {**PAGE, "cookie": f"{sessions.COOKIE}={session}"}
-                told = (await client.get("/dashboard/data", headers=headers)).json()
-            if told and told["askAgainSeconds"] == browsers / viewing_pace.ASKED_A_SECOND:
+            calls = [
+                client.get("/dashboard/data", headers={**PAGE, "cookie": each}) for each in cookies
+            ]
+            await asyncio.gather(*calls)
+            told = (
+                await client.get("/dashboard/data", headers={**PAGE, "cookie": cookies[0]})
+            ).json()
+            if told["askAgainSeconds"] > viewing_pace.SECONDS:
                 break
