@@ -140,7 +140,7 @@ async def test_pages_load_nothing_from_elsewhere(api_without_worker: Served) -> 
             assert "https://" not in page.text
         data = (await admin.get("/dashboard/data")).json()
         flows = {f"{each}PerSecond" for each in ("logs", "events", "deadLetters")}
-        speed = {"lag", "newestAge", "replies", "withoutWorker"}
+        speed = {"lag", "newestAge", "replies", "withoutWorker", "askAgainSeconds"}
         assert set(data) == {"project", *flows, *speed, "milestones", "rewards"}
 
 
