@@ -46,7 +46,7 @@ async def readyz(request: Request) -> Response:
     parts = {
         "broker": broker,
         "database": database,
-        "projection": _projection(held),
+        "projection": _projection(held) if broker["ok"] and database["ok"] else _UNKNOWN,
         "workers": _workers(held),
     }
     if held.siblings.count > 1:
@@ -84,6 +84,9 @@ async def _database(held: Resources) -> dict[str, Any]:
     except (psycopg.Error, PoolTimeout, OSError, TimeoutError):
         return {"ok": False, "reason": "the database does not answer"}
     return {"ok": True}
+
+
+_UNKNOWN = {"ok": False, "reason": "how far the read models are is not known"}
 
 
 def _projection(held: Resources) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from api.auth.quotas import Quotas
 from api.auth.shared_answers import SharedAnswers
 from api.auth.shares import Reads, Shares
 from api.auth.viewing_pace import ViewingPace
+from api.database_deadline import TimedConnection, quickly
 from api.dead_letters.turns import Turns
 from api.dead_letters.watch import RedrivenWatch
 from api.kafka import clients
@@ -131,7 +132,8 @@ class _Check:
             OperationalError: it does not.
         """
         if time.monotonic() - self._seen.get(connection, -math.inf) > CHECK_SECONDS:
-            await AsyncConnectionPool.check_connection(connection)
+            with quickly():
+                await AsyncConnectionPool.check_connection(connection)
             self._seen[connection] = time.monotonic()
 
 
@@ -143,7 +145,7 @@ def connection_pool(settings: Settings) -> AsyncConnectionPool[AsyncConnection]:
     """
     return AsyncConnectionPool(
         settings.database_url,
-        connection_class=AsyncConnection,
+        connection_class=TimedConnection,
         kwargs={
             "autocommit": True,
             "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s",

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from api.database_deadline import quick_connection
 from api.queries import credentials as queries
 from api.queries import sessions
 from schemas import sealing
@@ -295,7 +296,7 @@ class Keyring:
         given = hash_of(secret)
         key = self._api_keys.get(key_id)
         if key is None or not _is_secret_of(key, given):  # or its secret is a new one
-            async with self._pool.connection() as connection:
+            async with quick_connection(self._pool) as connection:
                 key = await queries.api_key(connection, key_id)
             if key is None or not _is_secret_of(key, given):
                 return None
@@ -312,7 +313,7 @@ class Keyring:
         name = hashed.hex()
         key = None if acts else self._sessions.get(name)
         if key is None:
-            async with self._pool.connection() as connection:
+            async with quick_connection(self._pool) as connection:
                 found = await sessions.key_of_session(connection, hashed)
             if found is None:
                 self._sessions.drop(name)
@@ -324,7 +325,7 @@ class Keyring:
     async def end_session(self, session: str) -> None:
         """End a browser's session: here at once, in other processes within `CACHE_SECONDS`."""
         hashed = hash_of(session)
-        async with self._pool.connection() as connection:
+        async with quick_connection(self._pool) as connection:
             await sessions.delete_session(connection, hashed)
         self._sessions.drop(hashed.hex())
 
@@ -337,7 +338,7 @@ class Keyring:
         key = self._token_keys.get(project)
         if key is not None:
             return key
-        async with self._pool.connection() as connection:
+        async with quick_connection(self._pool) as connection:
             kept = await queries.jwt_key(connection, project)
         if kept is None:
             return None

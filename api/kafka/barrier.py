@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from api.database_deadline import quick_connection
 from api.kafka import clients
 from api.kafka.single_flight import SingleFlight
 from api.metrics import Metrics
@@ -153,7 +154,7 @@ class Barrier:
         return {key: end for partition, end in ends.items() for key in wanted[partition]}
 
     async def _ask_checkpoints(self) -> dict[CheckpointKey, int]:
-        async with self._pool.connection() as connection:
+        async with quick_connection(self._pool) as connection:
             self._reached = await queries.checkpoints(connection)
         self._asked_at = time.monotonic()
         return self._reached

@@ -70,10 +70,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.metrics": ("schemas",),
     "api.pages": ("api.pages",),
     "api.siblings": (),
+    "api.database_deadline": (),
     "api.http": ("schemas", "api.http", "api.metrics"),
     "api.queries": ("schemas", "api.queries", "api.http"),
-    "api.auth": ("schemas", "api.auth", "api.queries", "api.http"),
-    "api.kafka": ("schemas", "api.kafka", "api.queries", "api.http", "api.metrics"),
+    "api.auth": ("schemas", "api.auth", "api.queries", "api.http", "api.database_deadline"),
+    "api.kafka": (
+        *("schemas", "api.kafka", "api.queries", "api.http", "api.metrics"),
+        "api.database_deadline",
+    ),
     # It replays history as the processor does, in a process of its own.
     "api.recalculating": (
         *("schemas", "api.http", "api.queries", "api.kafka", "api.recalculating"),
@@ -82,7 +86,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.dead_letters": ("schemas", "api.http", "api.kafka", "api.queries", "api.dead_letters"),
     "api.resources": (
         *("schemas", "api.auth", "api.dead_letters", "api.kafka", "api.metrics", "api.siblings"),
-        "api.recalculating.starting",
+        *("api.recalculating.starting", "api.database_deadline"),
     ),
     "api.voiding": API_BELOW_FACES[:-3],
     # It judges once more by the rules of the pure core, rather than have a copy of them.

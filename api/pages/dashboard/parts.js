@@ -35,6 +35,8 @@ class Unanswered extends Error {
   passing = true;
 }
 
+const PATIENCE_SECONDS = 60; // longer than the API takes for anything
+
 /** Return what the API answers to a path; options are those of fetch, `json` is a body to send. */
 export async function ask(path, { json, headers, ...options } = {}) {
   const given = { accept: "application/json", "x-milestream-page": "1", ...headers };
@@ -42,14 +44,17 @@ export async function ask(path, { json, headers, ...options } = {}) {
     options.body = JSON.stringify(json);
     given["content-type"] = "application/json";
   }
+  const late = AbortSignal.timeout(1000 * PATIENCE_SECONDS);
+  const signal = options.signal ? AbortSignal.any([options.signal, late]) : late;
   let answer;
+  let text;
   try {
-    answer = await fetch(new URL(path, location.origin + location.pathname), { ...options, headers: given });
+    answer = await fetch(new URL(path, location.origin + location.pathname), { ...options, headers: given, signal });
+    text = await answer.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Unanswered("The API does not answer.");
   }
-  const text = await answer.text();
   let body = null;
   try {
     body = text ? JSON.parse(text) : null;

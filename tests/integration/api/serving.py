@@ -30,7 +30,11 @@ from tests.stack import FreshSettings
 PATIENCE_SECONDS = 300
 _LIMIT_SECONDS = 60.0
 _ALWAYS: Mapping[str, Sequence[str]] = {
-    "api": ("api.kafka.definition_store.TIMEOUT_SECONDS", "api.resources.POOL_TIMEOUT_SECONDS"),
+    "api": (
+        "api.kafka.definition_store.TIMEOUT_SECONDS",
+        "api.database_deadline.QUICK_SECONDS",
+        "api.resources.POOL_TIMEOUT_SECONDS",
+    ),
 }
 _PATIENT: Mapping[str, Sequence[str]] = {
     "api": (

@@ -1,0 +1,64 @@
+"""A connection whose server must answer in time.
+
+A server that stands still (frozen, out of memory, on a dead disk) acknowledges whatever it is sent:
+the kernel does that for it. So neither keepalives nor `tcp_user_timeout` notice, its own
+`statement_timeout` does not run, and a cancellation is not heard.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+QUICK_SECONDS = 4.0
+"""For what takes a millisecond: who calls, and whether a connection is good."""
+_seconds = ContextVar("_seconds", default=35.0)
+"""For all else; longer than the server's own limit of a statement."""
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    """Have statements of the body answered within `QUICK_SECONDS`, or their connection ended."""
+    before = _seconds.set(QUICK_SECONDS)
+    try:
+        yield
+    finally:
+        _seconds.reset(before)
+
+
+@asynccontextmanager
+async def quick_connection(
+    pool: AsyncConnectionPool[AsyncConnection],
+) -> AsyncIterator[AsyncConnection]:
+    """Yield a connection of a pool, for statements that take a millisecond.
+
+    Raises:
+        psycopg.OperationalError: the pool has none in time, or the database does not answer.
+    """
+    async with pool.connection() as connection:
+        with quickly():
+            yield connection
+
+
+class TimedConnection(AsyncConnection):
+    """Hangs up on a server that does not answer; who waits has `psycopg.OperationalError`."""
+
+    async def wait(self, *arguments: Any, **options: Any) -> Any:
+        """Wait for an answer, as psycopg does, with a deadline."""
+        timer = asyncio.get_running_loop().call_later(_seconds.get(), self._hang_up)
+        try:
+            return await super().wait(*arguments, **options)
+        finally:
+            timer.cancel()
+
+    def _hang_up(self) -> None:
+        """Shut the line, at which libpq finds its connection closed; the socket stays its own."""
+        if not self.closed:
+            with socket.socket(fileno=os.dup(self.pgconn.socket)) as line:
+                line.shutdown(socket.SHUT_RDWR)
