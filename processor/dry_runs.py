@@ -198,9 +198,8 @@ class DryRuns:
             logger.exception("partition %d: a dry run needs too much memory", partition)
             _count("given_up")
             return ()
-        for fault in effects.faults:
+        for fault in effects.take_faults():
             logger.error("partition %d: a dry run could not be folded", partition, exc_info=fault)
-        effects.faults.clear()  # their tracebacks hold the fold, which holds them
         if not effects.answers:
             _count("unanswerable")
         return effects.answers

@@ -164,13 +164,12 @@ class Folding:
                 if effects.forgotten:
                     context.member_keys.remove(partition, removed)
                     context.erasing.soon(store)
-            for fault in effects.faults:
+            for fault in effects.take_faults():
                 logger.error(
                     "partition %d: what waited or was due could not be folded, and is given up",
                     partition,
                     exc_info=fault,
                 )
-            effects.faults.clear()  # their tracebacks hold the fold, which holds them
             ended = time.perf_counter()
             self._go_on(partition, piece, effects, ended - started)
             _count(effects, folded - started, ended - folded)

@@ -90,6 +90,12 @@ class Effects:
     _counted: list[tuple[str, int]] = field(default_factory=list, compare=False, repr=False)
     """What was counted since ``begin``."""
 
+    def take_faults(self) -> list[Exception]:
+        """Return the faults, for whoever logs them, and keep none: their tracebacks hold the fold,
+        which holds these effects, and only the collector frees a cycle."""
+        faults, self.faults = self.faults, []
+        return faults
+
     def begin(self) -> None:
         """Remember where the next input begins."""
         self.added.clear()

@@ -123,9 +123,8 @@ class Ticks:
         self._effects.begin()
         self._entries.drop(key)
         try:
-            member_id, _ = member_of(entry)
             if kind_of(entry) == PARKED.prefix:
-                look_at_parked(member_id, now)
+                look_at_parked(member_of(entry)[0], now)
             else:
                 self._do(entry, now, recorded_at, sequence)
         except NOBODYS_FAULT:
