@@ -16,10 +16,12 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+STATEMENT_SECONDS = 30
+"""The statement timeout: a filter without an index must not hold its connection for long."""
 QUICK_SECONDS = 4.0
 """For what takes a millisecond: who calls, and whether a connection is good."""
-_seconds = ContextVar("_seconds", default=35.0)
-"""For all else; longer than the server's own limit of a statement."""
+_seconds = ContextVar("_seconds", default=STATEMENT_SECONDS + 5.0)
+"""For all else: a server that works ends a statement first."""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from api.auth.quotas import Quotas
 from api.auth.shared_answers import SharedAnswers
 from api.auth.shares import Reads, Shares
 from api.auth.viewing_pace import ViewingPace
-from api.database_deadline import TimedConnection, quickly
+from api.database_deadline import STATEMENT_SECONDS, TimedConnection, quickly
 from api.dead_letters.turns import Turns
 from api.dead_letters.watch import RedrivenWatch
 from api.kafka import clients
@@ -59,8 +59,6 @@ progress."""
 COMPARISONS = 2
 """Definitions that are written out and compared together, one of one project; each takes a thread
 and the processor."""
-STATEMENT_SECONDS = 30
-"""The statement timeout: a filter without an index must not hold its connection for long."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from schemas.topics import DEAD_LETTERS, MIB
 
 _LETTER = msgspec.json.Decoder(DeadLetter)
 
-
 AT_ONCE = 200
 """Letters that are unpacked together: what is fetched is compressed."""
 
@@ -83,7 +82,7 @@ async def read_in_order(settings: Settings) -> AsyncGenerator[Found]:
         for each in some:
             consumer.seek(each, 0)
         sources = [_read_partition(consumer, each, ends[each]) for each in some]
-        heads: list[tuple[int, int, int, Found, AsyncGenerator[Found]]] = []
+        heads: list[_Head] = []
         for source in sources:
             await _push_next(heads, source)
         while heads:
@@ -92,10 +91,12 @@ async def read_in_order(settings: Settings) -> AsyncGenerator[Found]:
             await _push_next(heads, source)
 
 
-async def _push_next(
-    heads: list[tuple[int, int, int, Found, AsyncGenerator[Found]]], source: AsyncGenerator[Found]
-) -> None:
-    """Take the next letter of a partition, if there is one, under when and where it was written."""
+_Head = tuple[int, int, int, Found, AsyncGenerator[Found]]
+"""When and where a letter was written, by which it is in order, the letter, and what follows it."""
+
+
+async def _push_next(heads: list[_Head], source: AsyncGenerator[Found]) -> None:
+    """Take the next letter of a partition, if there is one."""
     found = await anext(source, None)
     if found is not None:
         heapq.heappush(heads, (found.timestamp, found.partition, found.offset, found, source))

@@ -1,7 +1,6 @@
 """Browser sessions: a link opens once, the cookie acts as its key, and other sites get nothing."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import httpx
@@ -185,11 +184,8 @@ async def test_credentials_count_before_the_session(api_without_worker: Served) 
 async def test_the_more_browsers_look_the_more_seldom_each_asks(api_without_worker: Served) -> None:
     browsers = 3 * viewing_pace.ASKED_A_SECOND
     key = await api_without_worker.key(Role.ANALYST)
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            await AsyncConnection.connect(api_without_worker.settings.database_url, autocommit=True)
-        )
-        client = await stack.enter_async_context(api_without_worker.guest())
+    connecting = AsyncConnection.connect(api_without_worker.settings.database_url, autocommit=True)
+    async with await connecting as database, api_without_worker.guest() as client:
         opened = []
         for _ in range(browsers):
             token = await sessions.make_link(database, key.key_id)
