@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from processor import metrics
+from processor.chunk_pace import ChunkPace
 from processor.chunking import Chunk
 from processor.context import WorkerContext
 from processor.folding import Folding
@@ -42,7 +43,8 @@ class ChunkAgent:
     """Takes chunks: those of a partition one after the other, those of several side by side.
 
     While one waits for the broker, another partition's is folded. What comes for a partition
-    meanwhile is then taken as one chunk: the slower the broker, the fewer transactions.
+    meanwhile is then taken as one chunk: the slower the broker, the fewer transactions. What nobody
+    waits for is let grow besides (``processor.chunk_pace``).
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ChunkAgent:
         """By partition, the events of chunks that are not begun."""
         self._working: dict[int, asyncio.Task[None]] = {}
         """By partition, who takes its chunks; one that failed stays, and nobody follows it."""
+        self._pace = ChunkPace()
 
     async def run(self, stream: Any) -> None:
         """Consume the stream. Any failure but a fenced partition stops the worker."""
@@ -67,6 +70,7 @@ class ChunkAgent:
                 chunk: Chunk = event.value
                 self._context.outstanding.arrived(chunk)
                 self._waiting.setdefault(chunk.partition, []).append(event)
+                self._pace.arrived(chunk)
                 if chunk.partition not in self._working:
                     working = asyncio.create_task(self._work(chunk.partition))
                     self._working[chunk.partition] = working
@@ -82,8 +86,9 @@ class ChunkAgent:
     async def _work(self, partition: int) -> None:
         """Take a partition's chunks and acknowledge them, until none waits."""
         try:
-            while came := self._waiting.pop(partition, None):
-                await self._deal_with(came)
+            while partition in self._waiting:
+                await self._pace.pause(partition)
+                await self._deal_with(self._waiting.pop(partition))
         except Exception as error:
             logger.exception("partition %d: the chunk could not be folded", partition)
             self._context.fail(error)  # not acknowledged: the next start takes it again

@@ -1,6 +1,7 @@
 """Chunks of a partition go one after the other, those of several side by side."""
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -9,13 +10,16 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import ProducerFenced
 
-from processor import agent
+from processor import agent, chunk_pace
 from processor.agent import ChunkAgent, GapError, joined
 from processor.chunking import Chunk, Stretch
 from processor.context import Outstanding
 from processor.domain.definitions import Definitions
 from processor.domain.fold import Position
 from processor.transactions import Fenced
+from schemas.replies import REPLY_TOPIC
+
+Queue = asyncio.Queue[Chunk | str]
 
 
 class Worker:
@@ -46,6 +50,7 @@ class Worker:
             producers=SimpleNamespace(discard=self.discard),
         )
         self.agent = ChunkAgent(context, cast("Any", None))
+        monkeypatch.setattr(chunk_pace, "APART_SECONDS", 0.0)
         monkeypatch.setattr(self.agent, "_fold", self.fold)
 
     async def fold(self, chunk: Chunk) -> bool:
@@ -70,23 +75,24 @@ class Worker:
         self.discarded.append(partition)
         raise ProducerFenced
 
-    def stream(self, *chunks: Chunk | str) -> Any:
-        """A stream of chunks; the first letter of a name is its partition."""
+    def stream(self, *chunks: Chunk | str, then: Queue | None = None) -> Any:
+        """A stream of chunks, and of more to come; the first letter of a name is its partition."""
+        coming: Queue = asyncio.Queue() if then is None else then
 
         async def events() -> AsyncIterator[Any]:
-            for given in chunks:
+            for number in itertools.count():
                 await asyncio.sleep(0)  # as it would for the network
+                given = chunks[number] if number < len(chunks) else await coming.get()
                 chunk = _chunk(given) if isinstance(given, str) else given
                 self.outstanding.add(chunk)
                 name = chunk.stretches[0].topic
                 yield SimpleNamespace(value=chunk, ack=lambda name=name: self.acked.append(name))
-            await asyncio.Event().wait()
 
         return SimpleNamespace(noack=lambda: SimpleNamespace(events=events))
 
-    async def start(self, *chunks: Chunk | str) -> asyncio.Task[None]:
+    async def start(self, *chunks: Chunk | str, then: Queue | None = None) -> asyncio.Task[None]:
         """Run the agent until it waits."""
-        running = asyncio.create_task(self.agent.run(self.stream(*chunks)))
+        running = asyncio.create_task(self.agent.run(self.stream(*chunks, then=then)))
         await self.settle()
         return running
 
@@ -98,7 +104,7 @@ class Worker:
 
 def _chunk(name: str, epoch: int = 1, *, offset: int = 0, start: int = 0, weight: int = 0) -> Chunk:
     """A chunk of one record, whose topic is its name."""
-    stretch = Stretch(name, [SimpleNamespace(offset=offset)], start, weight)
+    stretch = Stretch(name, [SimpleNamespace(offset=offset, headers=())], start, weight)
     return Chunk(ord(name[0]) - ord("a"), [stretch], epoch, 0)
 
 
@@ -128,6 +134,23 @@ async def test_partitions_go_side_by_side_and_each_in_its_order(worker: Worker) 
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_chunk_that_nobody_waits_for_grows_until_somebody_does(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_pace, "APART_SECONDS", 3600.0)
+    asked = _chunk("a4")
+    asked.stretches[0].records[0].headers = [("traceparent", b"00-1"), (REPLY_TOPIC, b"replies")]
+    more: Queue = asyncio.Queue()
+    running = await worker.start("a1", "a2", "b1", "a3", then=more)
+    worker.gates["a1"].set_result(None)
+    await worker.settle()
+    assert worker.begun == ["a1", "b1"]  # the first of each partition begins at once
+    more.put_nowait(asked)
+    await worker.settle()
+    assert worker.begun == ["a1", "b1", "a2+a3+a4"]
+    await _end(running)
 
 
 def test_chunks_of_two_assignments_are_not_joined() -> None:
