@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 120.0
 """How long a database or broker may fail before the projector stops."""
 
-FEW_RECORDS = 100
-GATHER_S = 0.025
+FEW_RECORDS = 1_000
+GATHER_S = 0.05
 """After a small batch more is let come, for a transaction costs as much for one record as for
-many: a flow of records one by one makes 40 a second at most, and the first is not delayed."""
+many: a flow of records one by one makes 20 a second at most, and the first is not delayed."""
 CONFLICT_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 2.0
 HEALTHY_S = 60.0
