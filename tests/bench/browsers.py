@@ -57,8 +57,8 @@ def measure(fresh: FreshSettings, directory: Path, say: Say) -> Sequence[Finding
     """Post without and with browsers, in turns."""
     plan = _Plan(
         rate=int(os.environ.get("MILESTREAM_BENCH_BROWSERS_RATE", str(LOGS_A_SECOND))),
-        turns=int(os.environ.get("MILESTREAM_BENCH_BROWSERS_TURNS", "12")),
-        seconds=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_SECONDS", "8")),
+        turns=int(os.environ.get("MILESTREAM_BENCH_BROWSERS_TURNS", "40")),
+        seconds=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_SECONDS", "3")),
         warm_up=float(os.environ.get("MILESTREAM_BENCH_BROWSERS_WARM_UP", "20")),
     )
     pauses = plan.turns * (FIRST_SECONDS + 2 * shared_answers.SECONDS)
