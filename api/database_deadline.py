@@ -1,13 +1,5 @@
-"""A connection whose server must answer in time.
+"""A connection whose server must answer in time (see `schemas.database_connections`)."""
 
-A server that stands still (frozen, out of memory, on a dead disk) acknowledges whatever it is sent:
-the kernel does that for it. So neither keepalives nor `tcp_user_timeout` notice, its own
-`statement_timeout` does not run, and a cancellation is not heard.
-"""
-
-import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -15,6 +7,8 @@ from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
+
+from schemas.database_connections import answered_within
 
 STATEMENT_SECONDS = 30
 """The statement timeout: a filter without an index must not hold its connection for long."""
@@ -53,14 +47,5 @@ class TimedConnection(AsyncConnection):
 
     async def wait(self, *arguments: Any, **options: Any) -> Any:
         """Wait for an answer, as psycopg does, with a deadline."""
-        timer = asyncio.get_running_loop().call_later(_seconds.get(), self._hang_up)
-        try:
+        with answered_within(_seconds.get(), self):
             return await super().wait(*arguments, **options)
-        finally:
-            timer.cancel()
-
-    def _hang_up(self) -> None:
-        """Shut the line, at which libpq finds its connection closed; the socket stays its own."""
-        if not self.closed:
-            with socket.socket(fileno=os.dup(self.pgconn.socket)) as line:
-                line.shutdown(socket.SHUT_RDWR)

@@ -21,13 +21,27 @@ Cursor = AsyncCursor[tuple[Any, ...]]
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-async def connect(database_url: str, name: str) -> Connection:
-    """Open a connection that prepares no statements and does not wait for ever to connect.
+ANSWER_S = 120.0
+"""How long a projector waits for an answer. Its statements take seconds; locks may take longer."""
+
+
+class _TimedConnection(Connection):
+    async def wait(self, *arguments: Any, **options: Any) -> Any:
+        """Wait for an answer, as psycopg does, with a deadline."""
+        with database_connections.answered_within(ANSWER_S, self):
+            return await super().wait(*arguments, **options)
+
+
+async def connect(
+    database_url: str, name: str, connection: type[Connection] = _TimedConnection
+) -> Connection:
+    """Open a connection that prepares no statements and does not wait for ever to connect, nor, by
+    default, for an answer.
 
     Prepared ones would be right too, for PostgreSQL looks their tables up by name again when a
     rebuild has swapped them. But most of the work is COPY, which cannot be prepared.
     """
-    return await AsyncConnection.connect(
+    return await connection.connect(
         database_url,
         autocommit=True,
         prepare_threshold=None,

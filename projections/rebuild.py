@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from psycopg import AsyncConnection
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from projections import checkpoints, shadow_tables
@@ -63,7 +64,8 @@ async def rebuild(settings: Settings, table: str, report: Report) -> int:
         UndecodableOutput: a record cannot be read.
         psycopg.Error: the database refuses.
     """
-    connection = await connect(settings.database_url, "milestream-rebuild")
+    # An index of a large table may take any time.
+    connection = await connect(settings.database_url, "milestream-rebuild", AsyncConnection)
     async with connection:
         await bind(connection, settings, await cluster_id(settings))
         async with _alone(connection, table):

@@ -3,9 +3,18 @@
 A server that is gone, or a network that is cut, sends nothing that says so. Without these a process
 waits as long as its kernel likes: a quarter of an hour where something was sent, for ever where it
 waits for an answer.
+
+A server that stands still (frozen, out of memory, on a dead disk) acknowledges whatever it is sent:
+the kernel does that for it. So neither keepalives nor `tcp_user_timeout` notice, its own
+`statement_timeout` does not run, and a cancellation is not heard. Who waits for it has a deadline.
 """
 
-from typing import TypedDict
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypedDict
 
 
 class Liveness(TypedDict):
@@ -27,3 +36,32 @@ LIVENESS: Liveness = {
     # In milliseconds, for what was sent and nobody said to have received.
     "tcp_user_timeout": 25_000,
 }
+
+
+class Line(Protocol):
+    """A connection of psycopg."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is."""
+
+    def fileno(self) -> int:
+        """Return its socket."""
+
+
+@contextmanager
+def answered_within(seconds: float, line: Line) -> Iterator[None]:
+    """Hang up where the body takes longer, in which somebody waits for an answer on a line: libpq
+    finds its connection closed then, and who waits has `psycopg.OperationalError`."""
+    timer = asyncio.get_running_loop().call_later(seconds, _hang_up, line)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(line: Line) -> None:
+    """Shut a line for both sides; the socket stays libpq's own."""
+    if not line.closed:
+        with socket.socket(fileno=os.dup(line.fileno())) as opened:
+            opened.shutdown(socket.SHUT_RDWR)

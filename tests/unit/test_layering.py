@@ -70,7 +70,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.metrics": ("schemas",),
     "api.pages": ("api.pages",),
     "api.siblings": (),
-    "api.database_deadline": (),
+    "api.database_deadline": ("schemas",),
     "api.http": ("schemas", "api.http", "api.metrics"),
     "api.queries": ("schemas", "api.queries", "api.http"),
     "api.auth": ("schemas", "api.auth", "api.queries", "api.http", "api.database_deadline"),

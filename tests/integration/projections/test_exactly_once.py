@@ -7,17 +7,21 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from projections import database
 from projections.metrics import Metrics
 from projections.runner import ProjectorStopped, Runner
 from schemas import topics
+from schemas.database_connections import LIVENESS
 from schemas.dead_letter import DeadLetter, Header
 from schemas.outputs import encode
 from schemas.settings import Settings
 from tests import forking
+from tests.faults.proxy import Proxy
 from tests.forking import Forked
 from tests.integration.projections.driving import (
     Writer,
@@ -214,6 +218,66 @@ async def test_a_database_that_stays_away_stops_the_projector(settings: Settings
     away = settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:1/x"})
     with pytest.raises(ProjectorStopped, match="PostgreSQL"):
         await asyncio.wait_for(Runner(away, patience_s=0.5).run(), 60)
+
+
+@contextmanager
+def _line(settings: Settings) -> Iterator[tuple[Settings, Proxy]]:
+    """Settings of one who asks the database by a line, and the line."""
+    url = urlsplit(settings.database_url)
+    assert url.port is not None
+    line = Proxy(url.port)
+    behind = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{line.port}").geturl()
+    try:
+        yield settings.model_copy(update={"database_url": behind}), line
+    finally:
+        line.close()
+
+
+def _retries(metrics: Metrics) -> float:
+    return metrics.registry.get_sample_value(RETRIES, {"cause": "PostgreSQL"}) or 0
+
+
+async def test_a_database_that_stands_still_is_waited_for_on_another_connection(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It acknowledges what it is sent, so no connection ends by itself."""
+    monkeypatch.setattr(database, "ANSWER_S", 1.0)
+    metrics = Metrics()
+    async with writing(settings) as writer:
+        with _line(settings) as (behind, line):
+            async with projecting(Runner(behind, metrics=metrics)):
+                await writer.commit(member_upserted(1, 1))
+                await caught_up(settings)
+                before = _retries(metrics)
+                line.halve()
+                await writer.commit(member_upserted(1, 2, city="Ulm"))
+                for _ in range(1200):
+                    if _retries(metrics) > before:
+                        break
+                    await asyncio.sleep(0.05)
+                else:
+                    raise AssertionError("it waits for ever")
+                line.heal()
+                await caught_up(settings)
+    assert query(settings, "SELECT city FROM milestream.members") == [("Ulm",)]
+
+
+async def test_a_database_that_goes_on_standing_still_stops_the_projector(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "ANSWER_S", 1.0)
+    monkeypatch.setitem(LIVENESS, "connect_timeout", 2)
+    async with writing(settings) as writer:
+        with _line(settings) as (behind, line):
+            runner = Runner(behind)
+            running = asyncio.create_task(runner.run())
+            await writer.commit(member_upserted(1, 1))
+            await caught_up(settings)
+            line.halve()
+            runner._patience._limit = 0.1
+            await writer.commit(member_upserted(1, 2, city="Ulm"))
+            with pytest.raises(ProjectorStopped, match="PostgreSQL"):
+                await asyncio.wait_for(running, 60)
 
 
 async def test_topics_that_stay_away_stop_the_projector(settings: Settings) -> None:
