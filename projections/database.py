@@ -21,8 +21,8 @@ Cursor = AsyncCursor[tuple[Any, ...]]
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-ANSWER_S = 120.0
-"""How long a projector waits for an answer. Its statements take seconds; locks may take longer."""
+ANSWER_S = 50.0
+"""How long a projector waits for an answer. Its statements take seconds."""
 
 
 class _TimedConnection(Connection):

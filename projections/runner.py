@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from projections.batch import Batch
 from projections.catalogue import PROJECTIONS
 from projections.checkpoints import CheckpointConflict
-from projections.database import Database
+from projections.database import ANSWER_S, Database
 from projections.feed import CheckpointOutOfRange, Feed, MissingTopics, NoAssignment
 from projections.metrics import Metrics
 from projections.migrate import migrate
@@ -35,8 +35,9 @@ GATHER_S = 0.05
 many: a flow of records one by one makes 20 a second at most, and the first is not delayed."""
 CONFLICT_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 2.0
-HEALTHY_S = 60.0
-"""A try that went well for so long has nothing to do with the failures before it."""
+HEALTHY_S = ANSWER_S + 10.0
+"""A try that went well for so long has nothing to do with the failures before it. One that waits
+for its first answer in vain takes less."""
 
 TELL_S = 1.0
 """How often metrics of the lag are set."""
